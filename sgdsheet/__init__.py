@@ -1,0 +1,44 @@
+"""sgdsheet: a spreadsheet's ordinary formulas as a PyTorch module, trained by gradient descent.
+
+    import sgdsheet
+    book  = sgdsheet.load("titanic.xlsx")
+    model = sgdsheet.compile(book, sheet="nnet")        # a torch.nn.Module; model() is the loss
+    for step in sgdsheet.Session(model, optimizer="adam", lr=0.01, steps=500): ...
+
+The stages, in the order in which a workbook passes through them: hosts (read), references, formula, workbook,
+problem, resolve, blocks, planning, tensors, functions, regions, lowering, program, rewrites, model, training,
+hosts (write). Importing this package does not import torch; the first use of `compile` or `Session` does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sgdsheet.errors import SgdSheetError as SgdSheetError
+    from sgdsheet.hosts.file import FileHost as FileHost
+    from sgdsheet.hosts.file import load as load
+    from sgdsheet.model import SheetModel as SheetModel
+    from sgdsheet.model import compile as compile
+    from sgdsheet.training import Session as Session
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "SgdSheetError": "sgdsheet.errors",
+    "FileHost": "sgdsheet.hosts.file",
+    "load": "sgdsheet.hosts.file",
+    "SheetModel": "sgdsheet.model",
+    "compile": "sgdsheet.model",
+    "Session": "sgdsheet.training",
+}
+
+__all__ = ["FileHost", "Session", "SgdSheetError", "SheetModel", "__version__", "compile", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: `import sgdsheet` has to be instant."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sgdsheet' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,67 @@
+"""Every exception that sgdsheet raises on purpose, on one page.
+
+    SgdSheetError
+    ├── FileError                 the file cannot be read, is unsafe, or cannot be written
+    ├── FormulaError              a formula cannot be understood
+    │   ├── UnsupportedFunction   … because of a function that sgdsheet does not know
+    │   └── CircularReference     … because it depends on itself
+    ├── ProblemError              loss, parameters or constraints are missing or unusable
+    ├── DataError                 a value in the sheet cannot be used
+    ├── SettingError              an option or a setting is unknown or impossible
+    └── TrainingError             training cannot go on
+
+A message is one line: the cell, the cause, the remedy. Excel's own errors (#N/A and friends) are values,
+see `sgdsheet.workbook.ExcelError`; they are never raised.
+"""
+
+from __future__ import annotations
+
+
+class SgdSheetError(Exception):
+    """Base of all errors that a person can mend.
+
+    `cause` says what is wrong, `remedy` what to do, `cell` (an A1 address with its sheet) where.
+    """
+
+    def __init__(self, cause: str, *, cell: object = None, remedy: str = "") -> None:
+        self.cause = cause
+        self.cell = str(cell) if cell is not None else None
+        self.remedy = remedy
+        head = f"{self.cell}: {cause}" if self.cell else cause
+        super().__init__(f"{head}. {remedy}" if remedy else head)
+
+
+class FileError(SgdSheetError):
+    """The file cannot be read, is unsafe, or cannot be written."""
+
+
+class FormulaError(SgdSheetError):
+    """A formula cannot be understood or lowered."""
+
+
+class UnsupportedFunction(FormulaError):
+    """A formula on the path from the parameters to the loss calls a function that is not in the registry."""
+
+    def __init__(self, function: str, cause: str, *, cell: object = None, remedy: str = "") -> None:
+        self.function = function
+        super().__init__(cause, cell=cell, remedy=remedy)
+
+
+class CircularReference(FormulaError):
+    """Formulas depend on themselves."""
+
+
+class ProblemError(SgdSheetError):
+    """Loss, parameters or constraints are missing or unusable."""
+
+
+class DataError(SgdSheetError):
+    """A value in the sheet cannot be used."""
+
+
+class SettingError(SgdSheetError):
+    """An option or a setting is unknown or impossible."""
+
+
+class TrainingError(SgdSheetError):
+    """Training cannot go on."""

@@ -1,0 +1,41 @@
+"""The example workbooks: one module each, found because it is in this folder.
+
+An example module has a `DESCRIPTION` (one line) and `build(path, **options)`, which writes the workbook;
+`style` is what they share. Building the same example twice gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from sgdsheet.errors import SettingError
+
+
+class Example(Protocol):
+    """What a module in this folder offers."""
+
+    DESCRIPTION: str
+
+    def build(self, path: Path, **options: object) -> None: ...
+
+
+def names() -> dict[str, str]:
+    """Every example and its one-line description, in alphabetical order."""
+    return {name: example.DESCRIPTION for name, example in _examples().items()}
+
+
+def build(name: str, path: Path, **options: object) -> None:
+    """Write the example workbook `name` to `path`; options are the example's own."""
+    examples = _examples()
+    if name not in examples:
+        raise SettingError(f"there is no example “{name}”", remedy=f"Choose one of: {', '.join(examples)}")
+    examples[name].build(Path(path), **options)
+
+
+def _examples() -> dict[str, Example]:
+    found = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = {name: import_module(f"{__name__}.{name}") for name in found}
+    return {name: cast(Example, module) for name, module in modules.items() if hasattr(module, "DESCRIPTION")}

@@ -1,0 +1,252 @@
+"""Math and trigonometry."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from sgdsheet.functions import operators
+from sgdsheet.functions.registry import Context, Derivative, Takes, elementwise, flat_at_zero, function, guarded, numbers_of
+from sgdsheet.tensors import Value
+
+
+def _declare(
+    name: str,
+    operation: Callable[..., Tensor],
+    help_text: str,
+    examples: Mapping[str, float],
+    derivative: Derivative = Derivative.SMOOTH,
+) -> None:
+    elementwise(name, operation, help_text, examples=examples, derivative=derivative, module=__name__)
+
+
+_declare("ABS", torch.abs, "Absolute value.", {"ABS(-2.5)": 2.5, "ABS(3)": 3}, Derivative.KINKED)
+_declare("EXP", torch.exp, "e to the power of a number.", {"EXP(1)": math.e, "EXP(-2)": math.exp(-2)})
+_declare("SIN", torch.sin, "Sine of an angle in radians.", {"SIN(1)": math.sin(1)})
+_declare("COS", torch.cos, "Cosine of an angle in radians.", {"COS(1)": math.cos(1)})
+_declare("TAN", torch.tan, "Tangent of an angle in radians.", {"TAN(1)": math.tan(1)})
+_declare("ASIN", torch.asin, "Angle in radians with this sine.", {"ASIN(0.5)": math.asin(0.5)})
+_declare("ACOS", torch.acos, "Angle in radians with this cosine.", {"ACOS(0.5)": math.acos(0.5)})
+_declare("ATAN", torch.atan, "Angle in radians with this tangent.", {"ATAN(2)": math.atan(2)})
+_declare("SINH", torch.sinh, "Hyperbolic sine.", {"SINH(0.7)": math.sinh(0.7)})
+_declare("COSH", torch.cosh, "Hyperbolic cosine.", {"COSH(0.7)": math.cosh(0.7)})
+_declare("TANH", torch.tanh, "Hyperbolic tangent.", {"TANH(0.7)": math.tanh(0.7), "TANH(0)": 0})
+_declare("ASINH", torch.asinh, "Inverse hyperbolic sine.", {"ASINH(0.7)": math.asinh(0.7)})
+_declare("ACOSH", torch.acosh, "Inverse hyperbolic cosine.", {"ACOSH(1.7)": math.acosh(1.7)})
+_declare("ATANH", torch.atanh, "Inverse hyperbolic tangent.", {"ATANH(0.7)": math.atanh(0.7)})
+_declare("RADIANS", torch.deg2rad, "Radians of an angle in degrees.", {"RADIANS(180)": math.pi})
+_declare("DEGREES", torch.rad2deg, "Degrees of an angle in radians.", {"DEGREES(1)": math.degrees(1)})
+_declare("GAMMALN", torch.lgamma, "Natural logarithm of the gamma function.", {"GAMMALN(4.5)": math.lgamma(4.5)})
+_declare("SIGN", torch.sign, "-1, 0 or 1.", {"SIGN(-3)": -1, "SIGN(0)": 0, "SIGN(2)": 1}, Derivative.ZERO)
+_declare("INT", torch.floor, "Next whole number downwards.", {"INT(-1.5)": -2, "INT(1.5)": 1}, Derivative.ZERO)
+
+
+@function("SQRT", arguments=(1, 1), examples={"SQRT(9)": 3, "SQRT(2)": math.sqrt(2)})
+def sqrt(context: Context, value: Value) -> Value:
+    """Square root."""
+    return context.builder.elementwise(torch.sqrt, flat_at_zero(context.builder, value))
+
+
+@function("LN", arguments=(1, 1), examples={"LN(2)": math.log(2), "LN(1)": 0})
+def ln(context: Context, value: Value) -> Value:
+    """Natural logarithm."""
+    return context.builder.elementwise(torch.log, guarded(context.builder, torch.gt, value))
+
+
+@function("LOG10", arguments=(1, 1), examples={"LOG10(1000)": 3, "LOG10(2)": math.log10(2)})
+def log10(context: Context, value: Value) -> Value:
+    """Logarithm to base 10."""
+    return context.builder.elementwise(torch.log10, guarded(context.builder, torch.gt, value))
+
+
+@function("LOG", arguments=(1, 2), examples={"LOG(100)": 2, "LOG(8,2)": 3})
+def log(context: Context, value: Value, base: Value | None = None) -> Value:
+    """Logarithm to a base, 10 unless given."""
+    if base is None:
+        return log10(context, value)
+    return operators.divide(context.builder, ln(context, value), ln(context, base))
+
+
+@function("POWER", arguments=(2, 2), examples={"POWER(2,3)": 8, "POWER(2,-0.5)": 2**-0.5})
+def power(context: Context, base: Value, exponent: Value) -> Value:
+    """A number to a power."""
+    return operators.power(context.builder, base, exponent)
+
+
+@function("ATAN2", arguments=(2, 2), examples={"ATAN2(1,2)": math.atan2(2, 1)})
+def atan2(context: Context, x: Value, y: Value) -> Value:
+    """Angle of the point (x, y) in radians."""
+    return context.builder.elementwise(torch.atan2, y, x)
+
+
+@function("PI", arguments=(0, 0), examples={"PI()": math.pi})
+def pi(context: Context) -> Value:
+    """The number pi."""
+    return context.builder.number(math.pi)
+
+
+@function("MOD", arguments=(2, 2), examples={"MOD(-3,2)": 1, "MOD(7.5,2)": 1.5}, derivative=Derivative.KINKED)
+def mod(context: Context, number: Value, divisor: Value) -> Value:
+    """Remainder of a division, with the sign of the divisor."""
+    builder = context.builder
+    whole = builder.elementwise(torch.floor, operators.divide(builder, number, divisor))
+    return operators.subtract(builder, number, operators.multiply(builder, divisor, whole))
+
+
+_NUDGE = 1 + 1e-15
+
+
+def _rounded(context: Context, number: Value, digits: Value | None, rounding: str) -> Value:
+    """Round the size of the number and put its sign back; Excel rounds what it shows with 15 digits."""
+    builder = context.builder
+    digits = digits if digits is not None else builder.number(0.0)
+    scale = operators.power(builder, builder.number(10.0), builder.elementwise(torch.trunc, digits))
+    size = operators.multiply(builder, builder.elementwise(torch.abs, number), scale)
+    nudge = builder.number(1 / _NUDGE if rounding == "up" else _NUDGE)
+    size = operators.multiply(builder, size, nudge)
+    if rounding == "half up":
+        size = operators.add(builder, size, builder.number(0.5))
+    whole = builder.elementwise(torch.ceil if rounding == "up" else torch.floor, size)
+    signed = operators.multiply(builder, builder.elementwise(torch.sign, number), whole)
+    return operators.divide(builder, signed, scale)
+
+
+@function(
+    "ROUND",
+    arguments=(2, 2),
+    derivative=Derivative.ZERO,
+    examples={"ROUND(1.005,2)": 1.01, "ROUND(-2.5,0)": -3, "ROUND(1234,-2)": 1200},
+)
+def round_half_away(context: Context, number: Value, digits: Value) -> Value:
+    """Rounded to so many digits, halves away from zero."""
+    return _rounded(context, number, digits, "half up")
+
+
+@function("ROUNDDOWN", arguments=(2, 2), derivative=Derivative.ZERO, examples={"ROUNDDOWN(-2.57,1)": -2.5})
+def round_down(context: Context, number: Value, digits: Value) -> Value:
+    """Rounded towards zero."""
+    return _rounded(context, number, digits, "down")
+
+
+@function("ROUNDUP", arguments=(2, 2), derivative=Derivative.ZERO, examples={"ROUNDUP(2.51,1)": 2.6})
+def round_up(context: Context, number: Value, digits: Value) -> Value:
+    """Rounded away from zero."""
+    return _rounded(context, number, digits, "up")
+
+
+@function("TRUNC", arguments=(1, 2), derivative=Derivative.ZERO, examples={"TRUNC(-2.57)": -2, "TRUNC(2.57,1)": 2.5})
+def trunc(context: Context, number: Value, digits: Value | None = None) -> Value:
+    """Cut off after so many digits."""
+    return _rounded(context, number, digits, "down")
+
+
+def total(context: Context, *arguments: Value) -> Value:
+    """Sum of the numbers among the arguments."""
+    builder, result = context.builder, None
+    for value, counts in numbers_of(builder, arguments):
+        if counts is not None and not value.constant:
+            value = Value(builder.call(torch.where, counts, value.data, 0.0), value.axes, value.sizes, value.kinds)
+        elif counts is not None:
+            value = Value(torch.where(counts, value.tensor, 0.0), value.axes, value.sizes, value.kinds)
+        part = builder.reduce(torch.sum, value)
+        result = part if result is None else operators.add(builder, result, part)
+    return result if result is not None else builder.number(0.0)
+
+
+@function("SUM", arguments=(1, 255), takes=Takes.RANGES, examples={"SUM(1,2.5,TRUE)": 4.5, 'SUM({1,2;3,"x"})': 6})
+def sum_(context: Context, *arguments: Value) -> Value:
+    """Sum of numbers."""
+    return total(context, *arguments)
+
+
+@function("SUMSQ", arguments=(1, 255), takes=Takes.RANGES, examples={"SUMSQ(3,4)": 25})
+def sumsq(context: Context, *arguments: Value) -> Value:
+    """Sum of squares."""
+    builder = context.builder
+    squares = []
+    for value, counts in numbers_of(builder, arguments):
+        square = operators.power(builder, value, builder.number(2.0))
+        if counts is not None:
+            data = builder.call(torch.where, counts, square.data, 0.0)
+            square = Value(data, square.axes, square.sizes, square.kinds)
+        squares.append(square)
+    return total(context, *squares) if squares else builder.number(0.0)
+
+
+@function("PRODUCT", arguments=(1, 255), takes=Takes.RANGES, examples={"PRODUCT(2,3,4)": 24})
+def product(context: Context, *arguments: Value) -> Value:
+    """Product of numbers."""
+    builder, result = context.builder, None
+    for value, counts in numbers_of(builder, arguments):
+        if counts is not None:
+            value = Value(builder.call(torch.where, counts, value.data, 1.0), value.axes, value.sizes, value.kinds)
+        for axis in "wh":
+            value = builder.reduce(torch.prod, value, axis)
+        result = value if result is None else operators.multiply(builder, result, value)
+    return result if result is not None else builder.number(0.0)
+
+
+def _as_numbers(context: Context, value: Value) -> Value:
+    """As SUMPRODUCT sees an array: whatever is not a number is 0."""
+    builder = context.builder
+    if not isinstance(value.kinds, Tensor):
+        if value.kinds.name in ("NUMBER", "ERROR"):
+            return value
+        return Value(torch.zeros(value.sizes, dtype=builder.dtype), value.axes, value.sizes)
+    total_kinds = next(numbers_of(builder, [Value(value.data, value.axes, value.sizes, value.kinds, True)]), None)
+    if total_kinds is None:
+        return Value(torch.zeros(value.sizes, dtype=builder.dtype), value.axes, value.sizes)
+    number, counts = total_kinds
+    if counts is None:
+        return number
+    return Value(builder.call(torch.where, counts, number.data, 0.0), number.axes, number.sizes, number.kinds)
+
+
+@function(
+    "SUMPRODUCT",
+    arguments=(1, 255),
+    takes=Takes.ARRAYS,
+    examples={"SUMPRODUCT({1,2,3},{4,5,6})": 32, "SUMPRODUCT({1,2}*{3,4})": 11, 'SUMPRODUCT({1,"x"},{5,6})': 5},
+)
+def sumproduct(context: Context, *arrays: Value) -> Value:
+    """Sum of the products of matching elements."""
+    builder = context.builder
+    *others, last = [_as_numbers(context, value) for value in arrays]
+    if not others:
+        return builder.reduce(torch.sum, last)
+    first = others[0]
+    for value in others[1:]:
+        first = operators.multiply(builder, first, value)
+    return builder.contract(first, last, "hw")
+
+
+def _pairwise(context: Context, left: Value, right: Value, sign: int) -> Value:
+    builder = context.builder
+    first = operators.power(builder, _as_numbers(context, left), builder.number(2.0))
+    second = operators.power(builder, _as_numbers(context, right), builder.number(2.0))
+    combined = (operators.add if sign > 0 else operators.subtract)(builder, first, second)
+    return builder.reduce(torch.sum, combined)
+
+
+@function("SUMXMY2", arguments=(2, 2), takes=Takes.ARRAYS, examples={"SUMXMY2({1,2},{4,6})": 25})
+def sumxmy2(context: Context, left: Value, right: Value) -> Value:
+    """Sum of the squared differences of matching elements."""
+    builder = context.builder
+    difference = operators.subtract(builder, _as_numbers(context, left), _as_numbers(context, right))
+    return builder.reduce(torch.sum, operators.power(builder, difference, builder.number(2.0)))
+
+
+@function("SUMX2PY2", arguments=(2, 2), takes=Takes.ARRAYS, examples={"SUMX2PY2({1,2},{4,6})": 57})
+def sumx2py2(context: Context, left: Value, right: Value) -> Value:
+    """Sum of the squares of two arrays."""
+    return _pairwise(context, left, right, 1)
+
+
+@function("SUMX2MY2", arguments=(2, 2), takes=Takes.ARRAYS, examples={"SUMX2MY2({1,2},{4,6})": -47})
+def sumx2my2(context: Context, left: Value, right: Value) -> Value:
+    """Sum of the differences of the squares of two arrays."""
+    return _pairwise(context, left, right, -1)

@@ -1,0 +1,153 @@
+"""Statistics of ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sgdsheet.functions import operators
+from sgdsheet.functions.mathematics import sumsq, total
+from sgdsheet.functions.registry import Context, Derivative, Takes, flat_at_zero, function, numbers_of
+from sgdsheet.tensors import Builder, Kind, Value
+
+
+def _count(builder: Builder, arguments: tuple[Value, ...]) -> Value:
+    """How many numbers there are, for each copy of the formula. Always a constant."""
+    result = builder.number(0.0)
+    for value, counts in numbers_of(builder, arguments):
+        if counts is None:
+            size = value.size("h") * value.size("w")
+            result = operators.add(builder, result, builder.number(float(size)))
+        else:
+            carrier = Value(counts.to(builder.dtype), value.axes, value.sizes)
+            result = operators.add(builder, result, builder.reduce(torch.sum, carrier))
+    return result
+
+
+@function(
+    "AVERAGE", arguments=(1, 255), takes=Takes.RANGES, examples={"AVERAGE(1,2,6)": 3, 'AVERAGE({1,3,"x",TRUE})': 2}
+)
+def average(context: Context, *arguments: Value) -> Value:
+    """Arithmetic mean of numbers."""
+    builder = context.builder
+    if len(arguments) == 1 and arguments[0].kinds is Kind.NUMBER and arguments[0].is_array:
+        return builder.reduce(torch.mean, arguments[0])
+    return operators.divide(builder, total(context, *arguments), _count(builder, arguments))
+
+
+@function("COUNT", arguments=(1, 255), takes=Takes.RANGES, derivative=Derivative.ZERO, examples={'COUNT(1,{2,"x"})': 2})
+def count(context: Context, *arguments: Value) -> Value:
+    """How many numbers there are."""
+    return _count(context.builder, arguments)
+
+
+@function("COUNTA", arguments=(1, 255), takes=Takes.RANGES, derivative=Derivative.ZERO, examples={'COUNTA(1,{2,"x"})': 3})
+def counta(context: Context, *arguments: Value) -> Value:
+    """How many values there are that are not blank."""
+    builder = context.builder
+    result = builder.number(0.0)
+    for value in arguments:
+        filled = Value((value.kind_tensor() != Kind.BLANK).to(builder.dtype), value.axes, value.sizes)
+        result = operators.add(builder, result, builder.reduce(torch.sum, filled))
+    return result
+
+
+def _extreme(
+    context: Context,
+    arguments: tuple[Value, ...],
+    reduction: Callable[..., Tensor],
+    pairwise: Callable[[Tensor, Tensor], Tensor],
+    nothing: float,
+) -> Value:
+    builder, result = context.builder, None
+    for value, counts in numbers_of(builder, arguments):
+        if counts is not None:
+            value = Value(builder.call(torch.where, counts, value.data, nothing), value.axes, value.sizes, value.kinds)
+        part = builder.reduce(reduction, value)
+        result = part if result is None else _larger(builder, result, part, pairwise)
+    return result if result is not None else builder.number(0.0)
+
+
+def _larger(builder: Builder, left: Value, right: Value, pairwise: Callable[[Tensor, Tensor], Tensor]) -> Value:
+    """The larger (or smaller) of two; against a number it is a clamp, whose slope at 0 is relu's."""
+    if left.constant and right.constant:
+        axes, _ = builder.union_axes([left, right])
+        operands = [builder.aligned(value, axes) for value in (left, right)]
+        constant = pairwise(*operands)  # type: ignore[arg-type]
+        return builder.with_errors(Value(constant, axes, tuple(constant.shape)), [left, right])
+    for one, other in ((left, right), (right, left)):
+        if one.constant and not one.axes and one.kinds is Kind.NUMBER:
+            limit = float(one.tensor)
+            if pairwise is torch.maximum:
+                if limit == 0:
+                    return builder.elementwise(torch.relu, other)
+                return builder.elementwise(torch.clamp_min, other, one)
+            return builder.elementwise(torch.clamp_max, other, one)
+    return builder.elementwise(pairwise, left, right)
+
+
+@function(
+    "MAX",
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    derivative=Derivative.KINKED,
+    examples={"MAX(0,-2)": 0, "MAX({1,5;3,2})": 5, "MAX(2,7,3)": 7},
+)
+def maximum(context: Context, *arguments: Value) -> Value:
+    """Largest number."""
+    return _extreme(context, arguments, torch.amax, torch.maximum, -torch.inf)
+
+
+@function(
+    "MIN",
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    derivative=Derivative.KINKED,
+    examples={"MIN(4,-2)": -2, "MIN({1,5;3,2})": 1},
+)
+def minimum(context: Context, *arguments: Value) -> Value:
+    """Smallest number."""
+    return _extreme(context, arguments, torch.amin, torch.minimum, torch.inf)
+
+
+@function("DEVSQ", arguments=(1, 255), takes=Takes.RANGES, examples={"DEVSQ({1,2,6})": 14})
+def devsq(context: Context, *arguments: Value) -> Value:
+    """Sum of squared deviations from the mean."""
+    builder = context.builder
+    mean = operators.divide(builder, total(context, *arguments), _count(builder, arguments))
+    parts = []
+    for value, counts in numbers_of(builder, arguments):
+        deviation = operators.subtract(builder, value, mean)
+        if counts is not None:
+            data = builder.call(torch.where, counts, deviation.data, 0.0)
+            deviation = Value(data, deviation.axes, deviation.sizes, deviation.kinds)
+        parts.append(deviation)
+    return sumsq(context, *parts)
+
+
+def _variance(context: Context, arguments: tuple[Value, ...], missing: float) -> Value:
+    builder = context.builder
+    count_ = operators.subtract(builder, _count(builder, arguments), builder.number(missing))
+    return operators.divide(builder, devsq(context, *arguments), count_)
+
+
+def _declare_variance(name: str, help_text: str, missing: float, example: float) -> None:
+    def variance(context: Context, *arguments: Value) -> Value:
+        return _variance(context, arguments, missing)
+
+    def deviation(context: Context, *arguments: Value) -> Value:
+        return context.builder.elementwise(torch.sqrt, flat_at_zero(context.builder, variance(context, *arguments)))
+
+    variance.__doc__, deviation.__doc__ = f"Variance of {help_text}.", f"Standard deviation of {help_text}."
+    root = name.replace("VAR", "STDEV")
+    takes = Takes.RANGES
+    function(name, arguments=(1, 255), takes=takes, examples={f"{name}({{1,2,6}})": example})(variance)
+    function(root, arguments=(1, 255), takes=takes, examples={f"{root}({{1,2,6}})": example**0.5})(deviation)
+
+
+_declare_variance("VAR.S", "a sample", 1.0, 7.0)
+_declare_variance("VAR", "a sample", 1.0, 7.0)
+_declare_variance("VAR.P", "a whole population", 0.0, 14 / 3)
+_declare_variance("VARP", "a whole population", 0.0, 14 / 3)

@@ -1,0 +1,1 @@
+"""Where workbooks live: one module per host."""

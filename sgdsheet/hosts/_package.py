@@ -1,0 +1,236 @@
+"""The zip package around an Office document: safe reading, and rewriting that copies what did not change."""
+
+from __future__ import annotations
+
+import copy
+import posixpath
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from io import BytesIO
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from sgdsheet.errors import FileError
+from sgdsheet.hosts._xlsx_xml import REPAIR, Part, read_tree
+
+MAX_TOTAL = 2 << 30
+"""Bytes that the parts of one package may decompress to, together."""
+MAX_RATIO = 400
+"""How much larger than its compressed form a part may be, once it is larger than RATIO_FLOOR bytes."""
+RATIO_FLOOR = 16 << 20
+MAX_FILE = (1 << 32) - 2
+"""Larger files would need the 64-bit zip format to be written."""
+
+_CHUNK = 1 << 20
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    OverflowError,
+)
+_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+_SAVE_AS = "Save it as .xlsx (Excel Workbook) and use that file"
+
+
+class Relationship(NamedTuple):
+    """How one part points to another; `kind` is the last word of the type, `target` a member name."""
+
+    id: str
+    kind: str
+    target: str
+
+
+class Package:
+    """A package held in memory, so that it cannot change between reading and saving."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self.name = name
+        self.data = data
+        self._total = 0
+        if len(data) > MAX_FILE:
+            raise self._error("is larger than 4 GiB", "Split the workbook")
+        if not data.startswith(b"PK"):
+            raise _not_a_zip(name, data)
+        try:
+            self._archive = zipfile.ZipFile(BytesIO(data))
+        except _ZIP_ERRORS as error:
+            raise self._damaged(str(error)) from None
+        self._members = self._index()
+        self._refuse_other_formats()
+
+    def __contains__(self, part: str) -> bool:
+        return part.casefold() in self._members
+
+    def part(self, name: str) -> Part:
+        """A part, decompressed; FileError if it is missing, damaged or too large."""
+        info = self._members.get(name.casefold())
+        if info is None:
+            raise self._error(f"has no part {name}", REPAIR)
+        if info.flag_bits & 1:
+            raise self._error("has an encrypted part", "Save it without a password")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise self._error(f"is compressed in an unusual way ({name})", REPAIR)
+        limit = max(RATIO_FLOOR, MAX_RATIO * min(info.compress_size, len(self.data)))
+        limit = min(limit, MAX_TOTAL - self._total)
+        chunks, size = [], 0
+        try:
+            with self._archive.open(info) as stream:
+                while chunk := stream.read(_CHUNK):
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > limit:
+                        break
+        except _ZIP_ERRORS as error:
+            raise self._damaged(f"{name}: {error}") from None
+        if size > limit:
+            raise self._error(
+                f"has a suspiciously large part ({name})", "Don't use it unless you trust its source"
+            )
+        self._total += size
+        return Part(self.name, info.filename.replace("\\", "/"), b"".join(chunks))
+
+    def relationships(self, source: str) -> list[Relationship]:
+        """The relationships of a part, or of the package for `""`; none if the part has no list of them."""
+        folder, _, name = source.rpartition("/")
+        part = posixpath.join(folder, "_rels", f"{name}.rels")
+        if part not in self:
+            return []
+        found = []
+        for node in read_tree(self.part(part)).all("Relationship"):
+            if node.attributes.get("TargetMode") != "External":
+                kind = node.attributes.get("Type", "").rpartition("/")[2]
+                target = self._target(folder, node.attributes.get("Target", ""))
+                found.append(Relationship(node.attributes.get("Id", ""), kind, target))
+        return found
+
+    def rewritten(self, changes: Mapping[str, bytes]) -> bytes:
+        """The package with new contents for some parts; the others keep even their compressed bytes."""
+        new = {name.casefold(): content for name, content in changes.items()}
+        out, directory, count = BytesIO(), [], 0
+        try:
+            for info in self._archive.infolist():
+                offset = out.tell()
+                local_extra, raw = self._raw(info)
+                if (content := new.get(_key(info.filename))) is not None:
+                    info, raw = _with_content(info, content)
+                local, central = _headers(info, local_extra, offset)
+                out.write(local)
+                out.write(raw)
+                directory.append(central)
+                count += 1
+            start, size, comment = out.tell(), sum(map(len, directory)), self._archive.comment
+            out.write(b"".join(directory))
+            out.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, size, start, len(comment)))
+            out.write(comment)
+        except _ZIP_ERRORS as error:
+            raise self._damaged(str(error)) from None
+        return out.getvalue()
+
+    def _index(self) -> dict[str, zipfile.ZipInfo]:
+        members: dict[str, zipfile.ZipInfo] = {}
+        for info in self._archive.infolist():
+            key = _key(info.filename)
+            if key in members:
+                raise self._error(f"holds the member {info.filename!r} twice", REPAIR)
+            if key.startswith("/") or ".." in key.split("/") or key[1:2] == ":":
+                raise self._error(f"holds a member with an unsafe path ({info.filename!r})", REPAIR)
+            members[key] = info
+        return members
+
+    def _refuse_other_formats(self) -> None:
+        if "xl/workbook.bin" in self:
+            raise self._error("is a binary workbook (.xlsb)", _SAVE_AS)
+        if "mimetype" in self and b"opendocument" in self.part("mimetype").data:
+            raise self._error("is an OpenDocument file", _SAVE_AS)
+        if "[Content_Types].xml" not in self and "_rels/.rels" not in self:
+            raise self._error("is a zip archive, not an xlsx workbook", "Give the name of an .xlsx file")
+
+    def _target(self, folder: str, target: str) -> str:
+        path = target[1:] if target.startswith("/") else posixpath.join(folder, target)
+        path = posixpath.normpath(path.replace("\\", "/"))
+        if path.startswith(("../", "/")):
+            raise self._error(f"refers to something outside of itself ({target!r})", REPAIR)
+        return unquote(path) if path not in self and unquote(path) in self else path
+
+    def _raw(self, info: zipfile.ZipInfo) -> tuple[bytes, bytes]:
+        """Extra field of the local header, and the compressed bytes."""
+        header = self.data[info.header_offset : info.header_offset + 30]
+        signature, name_length, extra_length = struct.unpack("<4s22x2H", header)
+        start = info.header_offset + 30 + name_length
+        extra = self.data[start : start + extra_length]
+        raw = self.data[start + extra_length : start + extra_length + info.compress_size]
+        if signature != b"PK\3\4" or len(raw) != info.compress_size:
+            raise zipfile.BadZipFile(f"{info.filename} is cut off")
+        return extra, raw
+
+    def _error(self, cause: str, remedy: str) -> FileError:
+        return FileError(f"“{self.name}” {cause}", remedy=remedy)
+
+    def _damaged(self, detail: str) -> FileError:
+        return self._error(
+            f"is damaged or incomplete ({detail})", "Get the file again, or repair it in Excel"
+        )
+
+
+def _key(member: str) -> str:
+    return member.replace("\\", "/").casefold()
+
+
+def _with_content(info: zipfile.ZipInfo, content: bytes) -> tuple[zipfile.ZipInfo, bytes]:
+    changed = copy.copy(info)
+    raw = content
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        compressor = zlib.compressobj(6, zlib.DEFLATED, -15)
+        raw = compressor.compress(content) + compressor.flush()
+    changed.CRC, changed.file_size, changed.compress_size = zlib.crc32(content), len(content), len(raw)
+    return changed, raw
+
+
+def _headers(info: zipfile.ZipInfo, local_extra: bytes, offset: int) -> tuple[bytes, bytes]:
+    """Local header and central directory record of a member."""
+    flags = info.flag_bits & ~0x08  # sizes stand in the header, no data descriptor follows
+    name = info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437")
+    year, month, day, hour, minute, second = info.date_time
+    stamp = (hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day)
+    sizes = (info.CRC, info.compress_size, info.file_size)
+    common = (flags, info.compress_type, *stamp, *sizes, len(name))
+    local_extra, extra = _without_zip64(local_extra), _without_zip64(info.extra)
+    local = struct.pack("<4s5H3L2H", b"PK\3\4", info.extract_version, *common, len(local_extra))
+    made_by = info.create_version | info.create_system << 8
+    central = struct.pack("<4s6H3L2H", b"PK\1\2", made_by, info.extract_version, *common, len(extra))
+    central += struct.pack("<3H2L", len(info.comment), 0, info.internal_attr, info.external_attr, offset)
+    return local + name + local_extra, central + name + extra + info.comment
+
+
+def _without_zip64(extra: bytes) -> bytes:
+    """Extra fields without the 64-bit sizes: the sizes proper are written instead."""
+    kept, position = b"", 0
+    while position + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, position)
+        end = position + 4 + length
+        if kind != 1:
+            kept += extra[position:end]
+        position = end
+    return kept
+
+
+def _not_a_zip(name: str, data: bytes) -> FileError:
+    cause, remedy = "is not an xlsx workbook", "Give the name of an .xlsx file"
+    if data.startswith(_OLE):
+        if "EncryptedPackage".encode("utf-16-le") in data:
+            cause, remedy = "is protected by a password", "Open it in Excel and save it without a password"
+        else:
+            cause, remedy = "is not an xlsx workbook but one in the old format (.xls)", _SAVE_AS
+    elif not data:
+        cause = "is empty, not an xlsx workbook"
+    elif name.lower().endswith((".csv", ".tsv", ".txt")):
+        cause, remedy = "is not an xlsx workbook but a text file", f"Open it in Excel. {_SAVE_AS}"
+    return FileError(f"“{name}” {cause}", remedy=remedy)

@@ -1,0 +1,182 @@
+"""Workbook files: an .xlsx is read as data and patched in place, never written anew.
+
+Only the values that were changed differ in the saved file; charts, pivot tables, macros and whatever else the
+package holds are copied byte for byte.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from sys import float_info
+
+from sgdsheet.errors import FileError
+from sgdsheet.hosts._package import MAX_FILE, Package
+from sgdsheet.hosts._xlsx_patch import patch_sheet
+from sgdsheet.hosts._xlsx_read import Outline, read_outline, read_workbook
+from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
+from sgdsheet.workbook import ExcelError, Position, Value, Workbook
+
+MAX_TEXT = 32_767
+"""Characters that Excel allows in a cell."""
+
+_ELSEWHERE = "Save somewhere else, or free some space"
+_SPREADSHEETS = frozenset((".xlsx", ".xlsm", ".xltx", ".xltm", ".xlsb", ".xls", ".ods", ".csv"))
+
+
+class FileHost:
+    """An .xlsx or .xlsm file.
+
+    The file is held in memory from the first use on: what is saved is what was read, plus the written values.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._package: Package | None = None
+        self._outline: Outline | None = None
+        self._changes: dict[str, dict[Position, Value]] = {}
+
+    def read(self) -> Workbook:
+        """Read the file afresh; values that were written but not saved are not part of it."""
+        self._load()
+        return read_workbook(self._loaded()[0])
+
+    def write(self, values: Mapping[Cell, Value]) -> None:
+        """Collect new values for cells; the file changes only when it is saved."""
+        outline = self._loaded()[1]
+        parts = {entry.name: entry.part for entry in outline.sheets}
+        folded = {entry.name.casefold(): entry.name for entry in outline.sheets}
+        checked = []
+        for cell, value in values.items():
+            name = cell.sheet if cell.sheet in parts else folded.get(cell.sheet.casefold(), cell.sheet)
+            if parts.get(name) is None:
+                raise FileError(f"“{self.path.name}” has no worksheet {cell.sheet!r}", cell=cell)
+            _check(cell, value)
+            checked.append((name, cell, value))
+        for name, cell, value in checked:
+            self._changes.setdefault(name, {})[(cell.row, cell.column)] = value
+
+    def save(self, output: Path | None = None) -> None:
+        """Save the workbook with the written values to `output`, or in place.
+
+        The file is complete or untouched at any moment. Saving in place is refused if the file on disk is no
+        longer the one that was read.
+        """
+        package, outline = self._loaded()
+        target = _target(self.path if output is None else Path(output), self.path)
+        in_place = output is None or _same_file(target, self.path)
+        if in_place and self._read_bytes() != package.data:
+            raise FileError(
+                f"“{self.path.name}” was changed by another program since it was read",
+                remedy="Run again, or save to another file",
+            )
+        if in_place and not self._changes:
+            return
+        parts = {entry.name: entry.part for entry in outline.sheets}
+        patched = {}
+        for name, values in self._changes.items():
+            if (part := parts[name]) is not None:
+                patched[part] = patch_sheet(package.part(part), values)
+        data = package.rewritten(patched) if patched else package.data
+        _replace(target, data)
+        if in_place:
+            self._package, self._outline, self._changes = Package(self.path.name, data), None, {}
+
+    def close(self) -> None:
+        """Forget the file and all values that were not saved."""
+        self._package, self._outline, self._changes = None, None, {}
+
+    def _load(self) -> Package:
+        self._package, self._outline = Package(self.path.name, self._read_bytes()), None
+        return self._package
+
+    def _loaded(self) -> tuple[Package, Outline]:
+        package = self._package or self._load()
+        if self._outline is None:
+            self._outline = read_outline(package)
+        return package, self._outline
+
+    def _read_bytes(self) -> bytes:
+        with _file_errors(self.path, "read", "Check the file name"):
+            status = self.path.stat()
+            if stat.S_ISDIR(status.st_mode):
+                raise FileError(f"“{self.path}” is a folder", remedy="Give the name of an .xlsx file")
+            if not stat.S_ISREG(status.st_mode):  # a pipe would make us wait
+                raise FileError(f"“{self.path}” is not a file", remedy="Give the name of an .xlsx file")
+            if status.st_size > MAX_FILE:
+                raise FileError(f"“{self.path}” is larger than 4 GiB", remedy="Split the workbook")
+            return self.path.read_bytes()
+
+
+def _check(cell: Cell, value: Value) -> None:
+    if not (1 <= cell.row <= MAX_ROW and 1 <= cell.column <= MAX_COLUMN):
+        raise ValueError(f"{cell} lies outside the grid")
+    if isinstance(value, str):
+        if len(value.encode("utf-16-le")) > 2 * MAX_TEXT:  # a lone surrogate raises a ValueError, too
+            raise ValueError(f"{cell}: text is longer than {MAX_TEXT} characters")
+    elif not isinstance(value, ExcelError) and not abs(value) <= float_info.max:  # false for NaN, too
+        raise ValueError(f"{cell}: {value} is not a number that a cell can hold")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _target(path: Path, source: Path) -> Path:
+    """Where to write: links followed, and obstacles reported before any work is done."""
+    with _file_errors(path, "written", _ELSEWHERE):
+        target = path.resolve()
+        suffix = target.suffix.lower()
+        if target.is_dir():
+            raise FileError(f"“{path}” is a folder", remedy="Give a file name for the output")
+        if suffix in _SPREADSHEETS and suffix != source.suffix.lower():
+            raise FileError(
+                f"“{path}” cannot be saved as {suffix}: “{source.name}” is of another kind",
+                remedy=f"Give the output the ending {source.suffix}",
+            )
+        if not target.parent.is_dir():
+            raise FileError(f"“{target.parent}” is not a folder", remedy="Create it, or save somewhere else")
+        if target.exists() and not target.is_file():
+            raise FileError(f"“{path}” is not an ordinary file", remedy="Give another file name")
+        if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+            raise FileError(f"“{path}” cannot be written: it is protected", remedy="Save somewhere else")
+    return target
+
+
+def _replace(target: Path, data: bytes) -> None:
+    """Write the file under another name beside it, then put it in place in one step."""
+    temporary = target.with_name(f".sgdsheet-{secrets.token_hex(8)}.tmp")
+    with _file_errors(target, "written", _ELSEWHERE):
+        try:
+            with temporary.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if target.exists():
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            temporary.replace(target)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _file_errors(path: Path, what: str, remedy: str) -> Iterator[None]:
+    """Turn the operating system's errors into ours."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileError(f"“{path}” does not exist", remedy="Check the file name") from None
+    except PermissionError:
+        access = "Close it in other programs, or check its permissions"
+        raise FileError(f"“{path}” cannot be {what}: access is denied", remedy=access) from None
+    except (OSError, RuntimeError) as error:  # a link to itself is a RuntimeError before Python 3.13
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"“{path}” cannot be {what}: {reason}", remedy=remedy) from None

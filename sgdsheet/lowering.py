@@ -1,0 +1,308 @@
+"""From a block's formula to torch operations."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, replace
+
+import torch
+
+from sgdsheet.blocks import Block, bounding_range
+from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
+from sgdsheet.formula import (
+    Affine,
+    Area,
+    ArrayConstant,
+    Binary,
+    Boolean,
+    Call,
+    ErrorConstant,
+    Node,
+    NotSupported,
+    Number,
+    Omitted,
+    Text,
+    Unary,
+    walk,
+)
+from sgdsheet.functions import REGISTRY
+from sgdsheet.functions.operators import BINARY, COMPARISONS, UNARY, compare
+from sgdsheet.regions import Regions
+from sgdsheet.tensors import Builder, Kind, Value, simplified
+
+
+def lower_block(block: Block, regions: Regions) -> Value:
+    """Lower one block and let its result stand for its cells.
+
+    Returns the result as a region (axes r and c). Raises FormulaError, with the block's first cell, for whatever
+    cannot be compiled.
+    """
+    builder = regions.builder
+    builder.scope = block.name
+    try:
+        if block.error is not None:
+            raise block.error
+        value = BlockLowering(block, regions).lower(block.tree, array=block.array)
+        result = _as_region(builder, block, value)
+    except SgdSheetError as error:
+        if error.cell is not None:
+            raise
+        if isinstance(error, UnsupportedFunction):
+            raise UnsupportedFunction(
+                error.function, error.cause, cell=block.range.first, remedy=error.remedy
+            ) from error
+        raise type(error)(f"the formula {error.cause}", cell=block.range.first, remedy=error.remedy) from error
+    regions.provide(block.range, result)
+    return result
+
+
+def _as_region(builder: Builder, block: Block, value: Value) -> Value:
+    """Put the copies' results side by side: axes R and h become r, C and w become c."""
+    axes, sizes = [], []
+    for axis, size in (("R", block.rows), ("C", block.columns), ("h", block.height), ("w", block.width)):
+        found = value.size(axis)
+        if axis in "hw" and found > size:
+            if not block.array:
+                raise FormulaError("gives an array where one value fits", remedy="Enter it as an array formula")
+            value = _cut(builder, value, axis, size)
+        elif found not in (1, size):
+            raise FormulaError("gives an array of another size than its cells", remedy="Enter it again")
+        if size > 1:
+            axes.append(axis)
+            sizes.append(size)
+    value = builder.expanded(builder.canonical(value), "".join(axes), tuple(sizes))
+    if {"R", "h"} <= set(axes) or {"C", "w"} <= set(axes):
+        return _interleaved(builder, block, value)
+    return value.renamed({"R": "r", "h": "r", "C": "c", "w": "c"})
+
+
+def _cut(builder: Builder, value: Value, axis: str, size: int) -> Value:
+    """An array formula shows as much of its array as it has cells."""
+    at = value.axes.index(axis)
+    if size == 1:
+        data = builder.method("select", value.data, at, 0)
+        kinds = value.kinds.select(at, 0) if isinstance(value.kinds, torch.Tensor) else value.kinds
+        return Value(data, value.axes.replace(axis, ""), value.sizes[:at] + value.sizes[at + 1 :], kinds)
+    data = builder.method("narrow", value.data, at, 0, size)
+    kinds = value.kinds.narrow(at, 0, size) if isinstance(value.kinds, torch.Tensor) else value.kinds
+    return Value(data, value.axes, (*value.sizes[:at], size, *value.sizes[at + 1 :]), kinds)
+
+
+def _interleaved(builder: Builder, block: Block, value: Value) -> Value:
+    order = [axis for axis in "RhCw" if axis in value.axes]
+    places = [value.axes.index(axis) for axis in order]
+    sizes = (block.rows * block.height, block.columns * block.width)
+    axes = "".join(axis for axis, size in zip("rc", sizes, strict=True) if size > 1)
+    shape = tuple(size for size in sizes if size > 1)
+    data = value.data
+    kinds = value.kinds
+    if places != sorted(places):
+        data = builder.method("permute", data, *places)
+        kinds = kinds.permute(places) if isinstance(kinds, torch.Tensor) else kinds
+    kinds = kinds.reshape(shape) if isinstance(kinds, torch.Tensor) else kinds
+    return Value(builder.method("reshape", data, shape), axes, shape, kinds)
+
+
+@dataclass(slots=True)
+class BlockLowering:
+    """Lowers the formula of one block; the `Context` that functions see."""
+
+    block: Block
+    regions: Regions
+    array: bool = False
+
+    @property
+    def builder(self) -> Builder:
+        return self.regions.builder
+
+    def lower(self, node: Node, *, array: bool) -> Value:
+        """Evaluate a part of the formula; outside of arrays a range stands for the cell in the same row or column."""
+        before, self.array = self.array, array
+        try:
+            return self._lower(node)
+        finally:
+            self.array = before
+
+    def _lower(self, node: Node) -> Value:
+        builder = self.builder
+        match node:
+            case Number():
+                return builder.number(node.value)
+            case Text():
+                return builder.text(node.value)
+            case Boolean():
+                return builder.boolean(node.value)
+            case ErrorConstant():
+                return builder.error()
+            case Omitted():
+                return Value(torch.zeros((), dtype=builder.dtype), kinds=Kind.BLANK)
+            case ArrayConstant():
+                return self._array_constant(node)
+            case Area():
+                return self.read(node if self.array else self._intersected(node))
+            case Unary(operator="@"):
+                return self.lower(node.operand, array=False)
+            case Unary(operator="+"):
+                return self._lower(node.operand)
+            case Unary():
+                return UNARY[node.operator](builder, self._lower(node.operand))
+            case Binary() if node.operator in COMPARISONS:
+                return compare(builder, node.operator, self._lower(node.left), self._lower(node.right))
+            case Binary() if node.operator in BINARY:
+                return BINARY[node.operator](builder, self._lower(node.left), self._lower(node.right))
+            case Call():
+                return self._call(node)
+            case NotSupported():
+                raise FormulaError(node.cause, remedy=node.remedy)
+            case _:
+                raise FormulaError(f"uses {type(node).__name__}, which is not supported", remedy="Rewrite it")
+
+    def _call(self, node: Call) -> Value:
+        found = REGISTRY.get(node.name)
+        if found is None:
+            raise UnsupportedFunction(
+                node.name,
+                f"{node.name} is not supported on the way from the parameters to the loss",
+                remedy="Rewrite it with functions that “sgdsheet functions” lists",
+            )
+        least, most = found.arguments
+        if not least <= len(node.arguments) <= most:
+            raise FormulaError(f"calls {node.name} with {len(node.arguments)} arguments", remedy="Mend the formula")
+        return found.evaluate(self, node)
+
+    def _array_constant(self, node: ArrayConstant) -> Value:
+        items = [self._lower(item) for row in node.rows for item in row]
+        pairs = [(axis, size) for axis, size in (("h", len(node.rows)), ("w", len(node.rows[0]))) if size > 1]
+        axes, sizes = "".join(axis for axis, _ in pairs), tuple(size for _, size in pairs)
+        kinds = simplified(torch.stack([item.kind_tensor() for item in items]).reshape(sizes))
+        data = torch.stack([item.tensor.to(self.builder.dtype) for item in items]).reshape(sizes)
+        return Value(data.bool() if kinds is Kind.BOOLEAN else data, axes, sizes, kinds)
+
+    # --- references ------------------------------------------------------------------------------------------
+
+    def _intersected(self, area: Area) -> Area:
+        """The cell of a one-column range in the formula's own row, or of a one-row range in its column."""
+        tall, wide = area.top != area.bottom, area.left != area.right
+        if not tall and not wide:
+            return area
+        own = self.block.range
+        if tall and not wide:
+            row = Affine(own.top, down=self.block.height)
+            if area.top.at(0, 0) <= own.top and row.at(self.block.rows - 1, 0) <= area.bottom.base:
+                return Area(area.sheet, row, area.left, row, area.right)
+        elif wide and not tall:
+            column = Affine(own.left, across=self.block.width)
+            if area.left.at(0, 0) <= own.left and column.at(0, self.block.columns - 1) <= area.right.base:
+                return Area(area.sheet, area.top, column, area.bottom, column)
+        raise FormulaError(
+            "uses a whole range where one value fits", remedy="Refer to one cell, or enter it as an array formula"
+        )
+
+    def read(self, area: Area) -> Value:
+        """The cells that each copy of the formula reads."""
+        block = self.block
+        if min(area.top.at(0, 0), area.left.at(0, 0)) < 1:
+            raise FormulaError("refers to cells above or left of the sheet", remedy="Mend the reference")
+        source = bounding_range(area, block.rows, block.columns)
+        value = self.regions.read(source)
+        copies = {"down": ("R", block.rows), "across": ("C", block.columns)}
+        masks = []
+        for axis, start, end, window in (("r", area.top, area.bottom, "h"), ("c", area.left, area.right, "w")):
+            for direction, (copy_axis, count) in copies.items():
+                step, end_step = getattr(start, direction), getattr(end, direction)
+                if count == 1 or (step == 0 and end_step == 0):
+                    continue
+                if step != end_step:
+                    masks.append(self._growing(start, end, direction, copy_axis, count, window))
+                else:
+                    value = self._slid(value, axis, copy_axis, count, step, end.base - start.base + 1, window)
+                break
+        value = value.renamed({"r": "h", "c": "w"})
+        for mask in masks:
+            value = self._blanked(value, mask)
+        return value
+
+    def _slid(self, value: Value, axis: str, copy: str, count: int, step: int, length: int, window: str) -> Value:
+        """One window per copy along an axis; a window of one cell needs no axis of its own."""
+        at = value.axes.index(axis)
+        builder, kinds = self.builder, value.kinds
+        if length == 1:
+            if step == 1:
+                return value.renamed({axis: copy})
+            cut = (slice(None),) * at + (slice(None, None, step),)
+            data = builder.call(operator.getitem, value.data, cut)
+            kinds = kinds[cut] if isinstance(kinds, torch.Tensor) else kinds
+            return Value(data, value.axes.replace(axis, copy), (*value.sizes[:at], count, *value.sizes[at + 1 :]), kinds)
+        data = builder.method("unfold", value.data, at, length, step)
+        kinds = kinds.unfold(at, length, step) if isinstance(kinds, torch.Tensor) else kinds
+        sizes = (*value.sizes[:at], count, *value.sizes[at + 1 :], length)
+        # Inside a region the window's axis keeps a name of its own until both axes are done.
+        return Value(data, value.axes.replace(axis, copy) + window, sizes, kinds, value.reference)
+
+    def _growing(
+        self, start: Affine, end: Affine, direction: str, copy_axis: str, count: int, window: str
+    ) -> tuple[str, str, torch.Tensor]:
+        """For `SUM($A$1:A5)` filled down: which cells of the largest window each copy sees."""
+        index = torch.arange(count)
+        first = start.base + getattr(start, direction) * index
+        last = end.base + getattr(end, direction) * index
+        low, high = int(torch.minimum(first, last).min()), int(torch.maximum(first, last).max())
+        position = torch.arange(low, high + 1)
+        smaller, larger = torch.minimum(first, last), torch.maximum(first, last)
+        inside = (position >= smaller[:, None]) & (position <= larger[:, None])
+        return copy_axis, window, inside
+
+    def _blanked(self, value: Value, mask: tuple[str, str, torch.Tensor]) -> Value:
+        copy_axis, window, inside = mask
+        outside = Value(inside, copy_axis + window, tuple(inside.shape))
+        axes, sizes = self.builder.union_axes([value, outside])
+        whole = self.builder.expanded(value, axes, sizes)
+        seen = self.builder.expanded(outside, axes, sizes).tensor
+        kinds = torch.where(seen, whole.kind_tensor(), int(Kind.BLANK)).to(torch.uint8)
+        return replace(whole, kinds=simplified(kinds), reference=True)
+
+    # --- what functions ask about references -----------------------------------------------------------------
+
+    def shape(self, node: Node) -> tuple[int, int] | None:
+        if not isinstance(node, Area):
+            return None
+        return node.bottom.base - node.top.base + 1, node.right.base - node.left.base + 1
+
+    def position(self, node: Node | None) -> tuple[Value, Value]:
+        if isinstance(node, Area):
+            top, left = node.top, node.left
+        elif node is None:
+            own = self.block.range
+            top, left = Affine(own.top, down=self.block.height), Affine(own.left, across=self.block.width)
+        else:
+            raise FormulaError("asks for the row or column of something that is no reference", remedy="Mend it")
+        return self._numbers(top), self._numbers(left)
+
+    def _numbers(self, axis: Affine) -> Value:
+        rows, columns = self.block.rows, self.block.columns
+        dtype = self.builder.dtype
+        if axis.down and rows > 1:
+            return Value(axis.base + axis.down * torch.arange(rows, dtype=dtype), "R", (rows,))
+        if axis.across and columns > 1:
+            return Value(axis.base + axis.across * torch.arange(columns, dtype=dtype), "C", (columns,))
+        return self.builder.number(float(axis.base))
+
+    def pick(self, node: Node, row: int, column: int) -> Value | None:
+        if not isinstance(node, Area):
+            return None
+        top, left, bottom, right = node.top, node.left, node.bottom, node.right
+        if row:
+            top = bottom = top._replace(base=top.base + row - 1)
+        if column:
+            left = right = left._replace(base=left.base + column - 1)
+        picked = Area(node.sheet, top, left, bottom, right)
+        return self.read(picked if self.array else self._intersected(picked))
+
+
+def needs_guards(blocks: list[Block]) -> bool:
+    """Whether some formula chooses between values, so that an error may be hidden from the loss."""
+    return any(
+        isinstance(part, Call) and part.name in REGISTRY and REGISTRY[part.name].selects and part.name != "INDEX"
+        for block in blocks
+        for part in walk(block.tree)
+    )

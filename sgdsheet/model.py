@@ -1,0 +1,212 @@
+"""A sheet as a `torch.nn.Module`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
+
+from sgdsheet.blocks import Block
+from sgdsheet.errors import DataError, ProblemError, SgdSheetError
+from sgdsheet.planning import Plan, Planner
+from sgdsheet.problem import Direction, Problem, find_problem
+from sgdsheet.program import Program, build_program, parameter_tensor
+from sgdsheet.reach import check_reach
+from sgdsheet.references import Cell, Range
+from sgdsheet.rewrites import simplify
+from sgdsheet.tensors import Kind, Value
+from sgdsheet.workbook import ExcelError, Value as CellValue, Workbook
+
+
+@dataclass(frozen=True, slots=True)
+class CellValues:
+    """What formula cells come to: their values, and the blocks that could not be calculated and why."""
+
+    values: dict[Cell, CellValue]
+    failures: list[tuple[Block, SgdSheetError]]
+
+
+class SheetModel(nn.Module):
+    """The formulas between the parameter cells and the loss cell.
+
+    `model()` is the value of the loss cell, a scalar tensor with a graph for backward; `objective()` is what an
+    optimizer has to minimise (the negative loss where the sheet asks for a maximum). The parameters are named
+    after their ranges and shaped like them, without dimensions of length 1.
+    """
+
+    def __init__(self, workbook: Workbook, problem: Problem, *, dtype: torch.dtype = torch.float64) -> None:
+        super().__init__()
+        self.workbook = workbook
+        self.problem = problem
+        self.dtype = dtype
+        self.planner = Planner(workbook, problem.parameters)
+        self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
+        check_reach(problem, self.plan)
+        self._lowered = build_program(workbook, problem.parameters, self.plan, dtype=dtype)
+        loss = self._lowered.value_of(problem.loss)
+        self._check_loss(loss)
+        module = self._lowered.module(loss.data)
+        self.program: fx.GraphModule = simplify(module)
+        self._loss_is_boolean = loss.kinds is Kind.BOOLEAN
+
+    def _check_loss(self, loss: Value) -> None:
+        cell = self.problem.loss
+        if loss.constant:
+            raise ProblemError(
+                "the loss does not depend on any parameter", cell=cell, remedy="Let its formula read the parameters"
+            )
+        if loss.kinds is not Kind.NUMBER:
+            raise ProblemError("the loss is not a number", cell=cell, remedy="Let the loss cell calculate a number")
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The lowered blocks, in order of evaluation."""
+        return self.plan.blocks
+
+    def forward(self) -> Tensor:
+        """The value of the loss cell."""
+        result: Tensor = self.program()
+        return result
+
+    def objective(self) -> Tensor:
+        """What has to become small: the loss, its negative, or its squared distance from the target."""
+        return self.as_objective(self.program())
+
+    def as_objective(self, loss: Tensor) -> Tensor:
+        """Turn values of the loss cell (of any shape) into what has to become small."""
+        if self.problem.direction is Direction.MAXIMISE:
+            return -loss
+        if self.problem.direction is Direction.VALUE:
+            return (loss - self.problem.target) ** 2
+        return loss
+
+    def ranges(self) -> Iterator[tuple[Range, nn.Parameter]]:
+        """The parameter ranges with their tensors."""
+        for area in self.problem.parameters:
+            tensor = self._lowered.parameters[area.identifier]
+            assert isinstance(tensor, nn.Parameter)
+            yield area, tensor
+
+    def parameter_cells(self) -> dict[Cell, float]:
+        """The parameters' present values by cell."""
+        found: dict[Cell, float] = {}
+        for area, tensor in self.ranges():
+            found.update(zip(area.cells(), tensor.detach().cpu().flatten().tolist(), strict=True))
+        return found
+
+    def reset_parameters(self) -> None:
+        """Back to the values that the workbook had."""
+        with torch.no_grad():
+            for area, tensor in self.ranges():
+                tensor.copy_(parameter_tensor(self.workbook.sheets[area.sheet], area, self.dtype))
+
+    def gradients(self) -> dict[Cell, float]:
+        """The derivative of the loss cell with respect to each parameter cell."""
+        pairs = list(self.ranges())
+        slopes = torch.autograd.grad(self(), [tensor for _, tensor in pairs], allow_unused=True)
+        found: dict[Cell, float] = {}
+        for (area, tensor), slope in zip(pairs, slopes, strict=True):
+            flat = (slope if slope is not None else torch.zeros_like(tensor)).flatten().tolist()
+            found.update(zip(area.cells(), flat, strict=True))
+        return found
+
+    def lowered_cells(self) -> CellValues:
+        """The values of all cells between the parameters and the loss."""
+        return evaluate(self._lowered)
+
+    def dependent_cells(self, *, everything: bool = False) -> CellValues:
+        """The values of all formula cells of the workbook that depend on a parameter (or of all formula cells)."""
+        plan = self.planner.plan_everything() if everything else self.planner.plan_dependents()
+        program = build_program(
+            self.workbook, self.problem.parameters, plan, dtype=self.dtype, strict=False, shared=self._lowered.parameters
+        )
+        return evaluate(program)
+
+    def explain_bad_loss(self) -> DataError:
+        """Why the loss is not a finite number: the first cell that is not, and what it reads."""
+        bad = {cell for cell, value in self.lowered_cells().values.items() if isinstance(value, ExcelError)}
+        for block in self.plan.blocks:
+            for cell in block.range.cells():
+                if cell in bad:
+                    return self._blame(block, cell)
+        return DataError("the loss is not a number", cell=self.problem.loss, remedy="Check the formulas it reads")
+
+    def _blame(self, block: Block, cell: Cell) -> DataError:
+        row = (cell.row - block.range.top) // block.height
+        column = (cell.column - block.range.left) // block.width
+        own = Range.of_cell(cell)
+        copy = block.trimmed(own)
+        del row, column
+        for read in copy.reads():
+            values = self.workbook.sheets[read.sheet].values
+            for source in read.cells():
+                value = values.get((source.row, source.column))
+                if isinstance(value, ExcelError):
+                    return DataError(f"the cell holds the error {value}, and {cell} needs it", cell=source, remedy="Mend it")
+        for read in copy.reads():
+            values = self.workbook.sheets[read.sheet].values
+            for source in read.cells():
+                value = values.get((source.row, source.column))
+                if isinstance(value, str):
+                    return DataError(
+                        f"the cell holds the text “{value}”, and {cell} calculates with it",
+                        cell=source,
+                        remedy="Put a number there",
+                    )
+        return DataError(
+            f"the formula ={copy.text} does not give a finite number", cell=cell, remedy="Check the values that it reads"
+        )
+
+
+def evaluate(program: Program) -> CellValues:
+    """Run a program once and read off the values of all its cells."""
+    live = [value.data for _, value in program.results if isinstance(value.data, fx.Node)]
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        computed = iter(program.module(live)() if live else ())
+    values: dict[Cell, CellValue] = {}
+    for block, value in program.results:
+        data = next(computed) if isinstance(value.data, fx.Node) else value.data
+        values.update(_cell_values(program, block, value, data))
+    return CellValues(values, program.failures)
+
+
+def _cell_values(program: Program, block: Block, value: Value, data: Tensor) -> Mapping[Cell, CellValue]:
+    numbers: NDArray[np.float64] = data.detach().cpu().double().expand(value.sizes).numpy().reshape(-1)
+    kinds = value.kind_tensor().reshape(-1).tolist()
+    if len(kinds) == 1 and block.range.size > 1:
+        numbers, kinds = np.repeat(numbers, block.range.size), kinds * block.range.size
+    found: dict[Cell, CellValue] = {}
+    for cell, number, kind in zip(block.range.cells(), numbers.tolist(), kinds, strict=True):
+        found[cell] = _cell_value(program, number, kind)
+    return found
+
+
+def _cell_value(program: Program, number: float, kind: int) -> CellValue:
+    if kind == Kind.TEXT:
+        return program.builder.texts[int(number)]
+    if not np.isfinite(number):
+        return ExcelError.NUM if kind != Kind.ERROR else ExcelError.VALUE
+    return bool(number) if kind == Kind.BOOLEAN else float(number)
+
+
+def compile(
+    workbook: Workbook,
+    sheet: str | None = None,
+    *,
+    loss: str | None = None,
+    params: str | None = None,
+    problem: Problem | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> SheetModel:
+    """Compile the model of a sheet.
+
+    The problem is taken from the sheet's names (see `find_problem`), or `loss` and `params` are A1 references.
+    Raises a subclass of SgdSheetError, with cell, cause and remedy, if the sheet cannot be trained.
+    """
+    return SheetModel(workbook, problem or find_problem(workbook, sheet, loss, params), dtype=dtype)

@@ -1,0 +1,78 @@
+"""Optimizers by name: one row each.
+
+The rows name classes of `torch.optim`, so that this table can be read without importing torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Family(Enum):
+    """How an optimizer works, which decides what drives it."""
+
+    GRADIENT = "one gradient per step"
+    LINE_SEARCH = "several losses and gradients per step"
+    TRIAL = "losses only"
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """One optimizer: its name on the sheet, its class in torch.optim, its default learning rate, one line of help."""
+
+    name: str
+    torch_name: str
+    learning_rate: float
+    help: str
+    family: Family = Family.GRADIENT
+    options: Mapping[str, Any] = field(default_factory=dict)
+    momentum: bool = False
+    """Whether the setting “momentum” applies."""
+    weight_decay: bool = True
+
+
+_ROWS = (
+    Optimizer("sgd", "SGD", 0.01, "Plain gradient descent, with momentum if set", momentum=True),
+    Optimizer(
+        "momentum", "SGD", 0.01, "Gradient descent that keeps its speed (0.9)", options={"momentum": 0.9}, momentum=True
+    ),
+    Optimizer(
+        "nesterov",
+        "SGD",
+        0.01,
+        "Momentum that looks ahead",
+        options={"momentum": 0.9, "nesterov": True},
+        momentum=True,
+    ),
+    Optimizer("adagrad", "Adagrad", 0.01, "Smaller steps for parameters that have moved much"),
+    Optimizer("adadelta", "Adadelta", 1.0, "Adagrad that forgets"),
+    Optimizer("rmsprop", "RMSprop", 0.01, "Steps scaled by the recent size of the gradient", momentum=True),
+    Optimizer("adam", "Adam", 0.01, "Momentum and scaling together; a good first choice for networks"),
+    Optimizer("adamw", "AdamW", 0.01, "Adam with proper weight decay"),
+    Optimizer("adamax", "Adamax", 0.002, "Adam scaled by the largest recent gradient"),
+    Optimizer("nadam", "NAdam", 0.002, "Adam with Nesterov's momentum"),
+    Optimizer("radam", "RAdam", 0.001, "Adam with a careful start"),
+    Optimizer("rprop", "Rprop", 0.01, "Only the gradient's sign counts; for full batches", weight_decay=False),
+    Optimizer("asgd", "ASGD", 0.01, "Gradient descent that averages its path"),
+    Optimizer(
+        "lbfgs",
+        "LBFGS",
+        1.0,
+        "Newton's method from gradients, with a line search; best for smooth losses and full batches",
+        Family.LINE_SEARCH,
+        {"line_search_fn": "strong_wolfe", "history_size": 20, "max_iter": 1, "max_eval": 25,
+         "tolerance_grad": 0.0, "tolerance_change": 0.0},
+        weight_decay=False,
+    ),
+)  # fmt: skip
+
+OPTIMIZERS: dict[str, Optimizer] = {row.name: row for row in _ROWS}
+AUTO = "auto"
+
+
+def normalised(name: str) -> str:
+    """`L-BFGS`, `l_bfgs` and `LBFGS` are one."""
+    return "".join(character for character in name.casefold() if character.isalnum())

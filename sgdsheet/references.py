@@ -1,0 +1,217 @@
+"""Cells and rectangles of cells, and their A1 text.
+
+Rows and columns count from 1, as on the sheet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from sgdsheet.errors import FormulaError
+
+MAX_ROW = 1_048_576
+MAX_COLUMN = 16_384
+
+_PLAIN_SHEET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LOOKS_LIKE_CELL = re.compile(r"[A-Za-z]{1,3}[0-9]+|[Rr][0-9]*([Cc][0-9]*)?")
+_CELL = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")
+_COLUMNS = re.compile(r"\$?([A-Za-z]{1,3}):\$?([A-Za-z]{1,3})")
+_ROWS = re.compile(r"\$?([0-9]{1,7}):\$?([0-9]{1,7})")
+
+
+def column_number(letters: str) -> int:
+    """Number of a column: A is 1, XFD is 16384."""
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + ord(letter) - 64
+    return number
+
+
+def column_letters(number: int) -> str:
+    """Letters of a column: 1 is A."""
+    letters = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+def address(row: int, column: int) -> str:
+    """A1 text of a cell without its sheet."""
+    return f"{column_letters(column)}{row}"
+
+
+def quote_sheet(name: str) -> str:
+    """Sheet name as a formula needs it: quoted unless it is a plain word."""
+    if _PLAIN_SHEET.fullmatch(name) and not _LOOKS_LIKE_CELL.fullmatch(name):
+        return name
+    return "'" + name.replace("'", "''") + "'"
+
+
+class Cell(NamedTuple):
+    """One cell."""
+
+    sheet: str
+    row: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{quote_sheet(self.sheet)}!{address(self.row, self.column)}"
+
+
+class Range(NamedTuple):
+    """A rectangle of cells, corners included."""
+
+    sheet: str
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top + 1
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left + 1
+
+    @property
+    def size(self) -> int:
+        return self.height * self.width
+
+    @property
+    def first(self) -> Cell:
+        return Cell(self.sheet, self.top, self.left)
+
+    @property
+    def a1(self) -> str:
+        """A1 text without the sheet: `B2`, `B2:C9`."""
+        start = address(self.top, self.left)
+        return start if self.size == 1 else f"{start}:{address(self.bottom, self.right)}"
+
+    @property
+    def identifier(self) -> str:
+        """The range as a Python identifier: `nnet_AC4_AC715`."""
+        corners = self.a1.replace(":", "_")
+        sheet = re.sub(r"\W+", "_", self.sheet).strip("_") or "sheet"
+        return f"_{sheet}_{corners}" if sheet[0].isdigit() else f"{sheet}_{corners}"
+
+    def __str__(self) -> str:
+        return f"{quote_sheet(self.sheet)}!{self.a1}"
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells, row by row."""
+        for row in range(self.top, self.bottom + 1):
+            for column in range(self.left, self.right + 1):
+                yield Cell(self.sheet, row, column)
+
+    def contains(self, other: Range) -> bool:
+        return (
+            self.sheet == other.sheet
+            and self.top <= other.top
+            and self.left <= other.left
+            and self.bottom >= other.bottom
+            and self.right >= other.right
+        )
+
+    def intersection(self, other: Range) -> Range | None:
+        """The common cells, or None."""
+        if self.sheet != other.sheet:
+            return None
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom, right = min(self.bottom, other.bottom), min(self.right, other.right)
+        return Range(self.sheet, top, left, bottom, right) if top <= bottom and left <= right else None
+
+    def bounding_box(self, other: Range) -> Range:
+        """The smallest rectangle around both (of one sheet)."""
+        return Range(
+            self.sheet,
+            min(self.top, other.top),
+            min(self.left, other.left),
+            max(self.bottom, other.bottom),
+            max(self.right, other.right),
+        )
+
+    @classmethod
+    def of_cell(cls, cell: Cell) -> Range:
+        return cls(cell.sheet, cell.row, cell.column, cell.row, cell.column)
+
+
+def split_sheet(text: str) -> tuple[str | None, str]:
+    """Split `'my sheet'!A1` into sheet name (unquoted) and the rest; the sheet is None where there is none."""
+    if text.startswith("'"):
+        end = text.find("'!")
+        if end > 0:
+            return text[1:end].replace("''", "'"), text[end + 2 :]
+    sheet, mark, rest = text.rpartition("!")
+    return (sheet, rest) if mark else (None, text)
+
+
+def parse_range(text: str, sheet: str) -> Range:
+    """Read `A1`, `$A$1:B4`, `A:C`, `2:5` or any of them with a sheet.
+
+    `sheet` is where a text without a sheet belongs. Raises FormulaError for anything else.
+    """
+    named, body = split_sheet(text.strip().removeprefix("="))
+    sheet = named if named is not None else sheet
+    if match := _COLUMNS.fullmatch(body):
+        left, right = sorted(column_number(part) for part in match.groups())
+        found = Range(sheet, 1, left, MAX_ROW, right)
+    elif match := _ROWS.fullmatch(body):
+        top, bottom = sorted(int(part) for part in match.groups())
+        found = Range(sheet, top, 1, bottom, MAX_COLUMN)
+    else:
+        corners = [_CELL.fullmatch(part) for part in body.split(":")]
+        if not 1 <= len(corners) <= 2 or not all(corners):
+            raise FormulaError(f"“{text}” is not a range", remedy="Write it like A1, B2:C9 or 'my sheet'!B2:C9")
+        rows = sorted(int(corner[2]) for corner in corners if corner)
+        columns = sorted(column_number(corner[1]) for corner in corners if corner)
+        found = Range(sheet, rows[0], columns[0], rows[-1], columns[-1])
+    if found.top < 1 or found.bottom > MAX_ROW or found.left < 1 or found.right > MAX_COLUMN:
+        raise FormulaError(f"“{text}” lies outside the grid", remedy=f"Excel ends at XFD{MAX_ROW}")
+    return found
+
+
+def split_areas(text: str) -> list[str]:
+    """Split a multi-area reference at its commas, leaving quoted sheet names whole."""
+    areas, current, quoted = [], "", False
+    for character in text.strip().removeprefix("="):
+        if character == "'":
+            quoted = not quoted
+        if character == "," and not quoted:
+            areas.append(current)
+            current = ""
+        else:
+            current += character
+    areas.append(current)
+    return [area.strip() for area in areas if area.strip()]
+
+
+def rectangles(positions: Iterable[tuple[int, int]], height: int = 1, width: int = 1) -> list[tuple[int, int, int, int]]:
+    """Cover positions, each `height` x `width` cells, by rectangles: (top, left, rows, columns) in copies."""
+    columns: dict[int, list[int]] = defaultdict(list)
+    for row, column in positions:
+        columns[column].append(row)
+    runs: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for column, rows in columns.items():
+        rows.sort()
+        start = previous = rows[0]
+        for row in [*rows[1:], 0]:
+            if row != previous + height:
+                runs[start, (previous - start) // height + 1].append(column)
+                start = row
+            previous = row
+    found = []
+    for (top, count), lefts in runs.items():
+        lefts.sort()
+        start = previous = lefts[0]
+        for left in [*lefts[1:], 0]:
+            if left != previous + width:
+                found.append((top, start, count, (previous - start) // width + 1))
+                start = left
+            previous = left
+    return sorted(found)

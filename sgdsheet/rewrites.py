@@ -1,0 +1,119 @@
+"""Small rewrites of the recorded graph: the same values and gradients with fewer operations.
+
+Each rule is one function that looks at one node and may replace it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import fx
+
+Rule = Callable[[fx.Graph, fx.Node, dict[fx.Node, torch.Size]], fx.Node | None]
+
+
+def _mean_squared_error(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> fx.Node | None:
+    """mean((a - b) ^ 2) is one operation in torch."""
+    if node.target not in (torch.mean, torch.sum) or node.kwargs or len(node.args) != 1:
+        return None
+    square = node.args[0]
+    if not isinstance(square, fx.Node) or square.target is not operator.pow or square.args[1] != 2.0:
+        return None
+    difference = square.args[0]
+    if not isinstance(difference, fx.Node) or difference.target is not operator.sub:
+        return None
+    left, right = difference.args
+    if not isinstance(left, fx.Node) or not isinstance(right, fx.Node) or shapes[left] != shapes[right]:
+        return None
+    reduction = "mean" if node.target is torch.mean else "sum"
+    return graph.call_function(F.mse_loss, (left, right), {"reduction": reduction})
+
+
+def _sum_of_columns(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> fx.Node | None:
+    """x[:, 0] + x[:, 1] of a matrix with two columns is the sum over its columns."""
+    terms = _terms(node)
+    first = terms[0]
+    if len(terms) < 2 or any(term.op != "call_method" or term.target != "select" for term in terms):
+        return None
+    matrix, dim = first.args[0], first.args[1]
+    assert isinstance(matrix, fx.Node) and isinstance(dim, int)
+    wanted = [(matrix, dim, index) for index in range(shapes[matrix][dim])]
+    if sorted(str(term.args) for term in terms) != sorted(str(item) for item in wanted):
+        return None
+    return graph.call_function(torch.sum, (matrix,), {"dim": dim})
+
+
+def _stacked_products(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> fx.Node | None:
+    """The products of one matrix with each row of another, side by side, are one product."""
+    if node.target is not torch.stack or node.kwargs.get("dim") != 1:
+        return None
+    items = node.args[0]
+    assert isinstance(items, (list, tuple))
+    pairs = [item.args for item in items if isinstance(item, fx.Node) and item.target is torch.matmul]
+    if len(pairs) != len(items) or len({first for first, _ in pairs}) != 1:
+        return None
+    rows = [second for _, second in pairs if isinstance(second, fx.Node) and second.target == "select"]
+    if len(rows) != len(items) or len({row.args[0] for row in rows}) != 1:
+        return None
+    matrix = rows[0].args[0]
+    assert isinstance(matrix, fx.Node)
+    if len(shapes[matrix]) != 2:
+        return None
+    for dim in (0, 1):
+        if [row.args[1:] for row in rows] == [(dim, index) for index in range(shapes[matrix][dim])]:
+            operation = F.linear if dim == 0 else torch.matmul
+            return graph.call_function(operation, (pairs[0][0], matrix))
+    return None
+
+
+def _terms(node: fx.Node) -> list[fx.Node]:
+    """The terms of a sum that is not needed in parts."""
+    if node.target is not operator.add or not all(isinstance(item, fx.Node) for item in node.args):
+        return [node]
+    found: list[fx.Node] = []
+    for item in node.args:
+        assert isinstance(item, fx.Node)
+        found += _terms(item) if len(item.users) == 1 else [item]
+    return found
+
+
+RULES: tuple[Rule, ...] = (_mean_squared_error, _sum_of_columns, _stacked_products)
+
+
+def simplify(module: fx.GraphModule, rules: tuple[Rule, ...] = RULES) -> fx.GraphModule:
+    """Apply the rules, each node once, and drop what is no longer needed."""
+    shapes = _Shapes(module)
+    shapes.run()
+    graph = module.graph
+    for node in list(graph.nodes):
+        for rule in rules:
+            with graph.inserting_before(node):
+                replacement = rule(graph, node, shapes.found)
+            if replacement is not None:
+                shapes.found[replacement] = shapes.found[node]
+                name = node.name
+                node.replace_all_uses_with(replacement)
+                graph.erase_node(node)
+                replacement._rename(name)
+                break
+    graph.eliminate_dead_code()
+    module.recompile()
+    return module
+
+
+class _Shapes(fx.Interpreter):
+    """Runs a module once to learn the shape of every node."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.found: dict[fx.Node, torch.Size] = {}
+
+    def run_node(self, n: fx.Node) -> object:
+        with torch.no_grad():
+            result = super().run_node(n)
+        if isinstance(result, torch.Tensor):
+            self.found[n] = result.shape
+        return result

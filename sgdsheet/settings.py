@@ -1,0 +1,131 @@
+"""Settings of a training run: one declaration each, for the sheet (`sgd_settings`) and for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sgdsheet.errors import SettingError
+from sgdsheet.optimizers import AUTO, OPTIMIZERS, normalised
+from sgdsheet.problem import Setting
+from sgdsheet.workbook import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run was told. None means: choose for me."""
+
+    optimizer: str = AUTO
+    learning_rate: float | None = None
+    momentum: float | None = None
+    weight_decay: float = 0.0
+    steps: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    seed: int | None = None
+    zero_gradients: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One setting: its field, the flag, how to read it, what is allowed (in words), and one line of help."""
+
+    key: str
+    flag: str
+    read: Callable[[Value], Any]
+    allowed: str
+    help: str
+
+    @property
+    def label(self) -> str:
+        return self.key.replace("_", " ")
+
+
+def _number(low: float, high: float = float("inf"), *, above: bool = False) -> Callable[[Value], float]:
+    def read(value: Value) -> float:
+        if isinstance(value, bool):
+            raise ValueError
+        number = float(value)  # type: ignore[arg-type]
+        if not (low < number if above else low <= number) or not number <= high or number == float("inf"):
+            raise ValueError
+        return number
+
+    return read
+
+
+def _whole(low: int, high: int = 2**63 - 1) -> Callable[[Value], int]:
+    def read(value: Value) -> int:
+        number = _number(low, high)(value)
+        if number != int(number):
+            raise ValueError
+        return int(number)
+
+    return read
+
+
+def _optimizer(value: Value) -> str:
+    name = normalised(str(value))
+    if name != AUTO and name not in OPTIMIZERS:
+        raise ValueError
+    return name
+
+
+def _yes_no(value: Value) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().casefold().removesuffix(".0")
+    if text not in _WORDS:
+        raise ValueError
+    return _WORDS[text]
+
+
+_WORDS = {"yes": True, "true": True, "1": True, "on": True, "no": False, "false": False, "0": False, "off": False}
+
+DECLARATIONS: tuple[Declaration, ...] = (
+    Declaration("optimizer", "--optimizer", _optimizer, ", ".join([AUTO, *OPTIMIZERS]), "How to move the parameters"),
+    Declaration("learning_rate", "--lr", _number(0, above=True), "a number above 0", "Size of a step"),
+    Declaration("momentum", "--momentum", _number(0, 1), "a number from 0 to 1", "How much speed a step keeps"),
+    Declaration("weight_decay", "--weight-decay", _number(0), "0 or more", "Pull of the parameters towards 0"),
+    Declaration("steps", "--steps", _whole(0), "a whole number, 0 or more", "How many updates"),
+    Declaration("epochs", "--epochs", _whole(0), "a whole number, 0 or more", "How many passes over the samples"),
+    Declaration("batch_size", "--batch-size", _whole(1), "a whole number, 1 or more", "Samples per step"),
+    Declaration("seed", "--seed", _whole(0, 2**63 - 1), "a whole number, 0 or more", "Same seed, same result"),
+    Declaration("zero_gradients", "--zero-gradients", _yes_no, "yes or no", "Forget the last step's gradient"),
+)
+
+assert {item.key for item in DECLARATIONS} == {field.name for field in fields(Settings)}
+
+
+def read_setting(declaration: Declaration, value: Value, cell: object = None) -> Any:
+    """The setting's value, or a SettingError that says what is allowed."""
+    try:
+        return declaration.read(value)
+    except (ValueError, TypeError):
+        where = declaration.label if cell is not None else declaration.flag
+        raise SettingError(
+            f"“{value}” is not possible for {where}", cell=cell, remedy=f"Allowed: {declaration.allowed}"
+        ) from None
+
+
+def combine(rows: Sequence[Setting], options: Mapping[str, Value | None]) -> Settings:
+    """Settings from the sheet's rows and from options (by key), which come first. Empty ones are left out."""
+    known = {normalised(item.label): item for item in DECLARATIONS}
+    chosen: dict[str, Any] = {}
+    for row in rows:
+        declaration = known.get(normalised(row.name))
+        if declaration is None:
+            raise SettingError(
+                f"“{row.name}” is not a setting",
+                cell=row.cell,
+                remedy=f"Settings are {', '.join(item.label for item in DECLARATIONS)}",
+            )
+        if row.value is not None and row.value != "":
+            chosen[declaration.key] = read_setting(declaration, row.value, row.cell)
+    by_key = {item.key: item for item in DECLARATIONS}
+    for key, value in options.items():
+        if value is not None:
+            chosen[key] = read_setting(by_key[key], value)
+    if options.get("learning_rate") is not None and options.get("optimizer") is None and "optimizer" not in chosen:
+        chosen["optimizer"] = "sgd"
+    return Settings(**chosen)
