@@ -6,6 +6,7 @@ import operator
 from dataclasses import dataclass, replace
 
 import torch
+from torch import fx
 
 from sgdsheet.blocks import Block, bounding_range
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
@@ -38,7 +39,7 @@ def lower_block(block: Block, regions: Regions) -> Value:
     cannot be compiled.
     """
     builder = regions.builder
-    builder.scope = block.name
+    builder.scope = f"{block.name}_1"
     try:
         if block.error is not None:
             raise block.error
@@ -52,6 +53,8 @@ def lower_block(block: Block, regions: Regions) -> Value:
                 error.function, error.cause, cell=block.range.first, remedy=error.remedy
             ) from error
         raise type(error)(f"the formula {error.cause}", cell=block.range.first, remedy=error.remedy) from error
+    if isinstance(result.data, fx.Node) and result.data.name.startswith(f"{block.name}_"):
+        result.data._rename(block.name)  # the last operation bears the block's own name
     regions.provide(block.range, result)
     return result
 

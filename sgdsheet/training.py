@@ -111,7 +111,7 @@ class Session:
         if self.settings.zero_gradients:
             self._torch_optimizer.zero_grad()
         value = self.model.program()
-        loss = float(value)
+        loss = value.item()
         if math.isfinite(loss):
             self.model.as_objective(value).backward()
             self._keep_best(loss)
@@ -127,7 +127,7 @@ class Session:
             objective = self.model.as_objective(value)
             objective.backward()
             if not first:
-                first.append(float(value))
+                first.append(value.item())
             return objective
 
         before = [parameter.detach().clone() for parameter in self.parameters]

@@ -27,7 +27,7 @@ from xlsx_parts import (
 )
 
 from sgdsheet.errors import FileError
-from sgdsheet.hosts.file import FileHost
+from sgdsheet.hosts.file import FileHost, load
 from sgdsheet.references import Range, address
 from sgdsheet.workbook import DefinedName, ExcelError, Formula, Sheet, Table, Workbook
 
@@ -153,7 +153,7 @@ def test_formulas(tmp_path: Path) -> None:
         '<row r="5"><c r="A5"><f t="shared" ref="A5:A6" si="0">C5</f></c>'
         '<c r="B5"><f t="shared" si="0"/></c></row>'
         '<row r="6"><c r="A6"><f t="shared" ref="A6:B6" si="1">D6</f></c></row>'
-        '<row r="8"><c r="A8"><f t="dataTable" ref="A8:B9" dt2D="1" dtr="1" r1="C1" r2="C2"/><v>7</v></c></row>',
+        '<row r="8"><c r="A8"><f t="dataTable" ref="A8:B9" dt2D="1" r1="C1" r2="C2"/><v>7</v></c></row>',
     )
     shared = Formula("B2+1", 2, 1)
     assert found.formulas == {
@@ -288,7 +288,7 @@ def xlsxwriter_book(path: Path) -> None:
 def test_workbook_of_xlsxwriter(tmp_path: Path) -> None:
     path = tmp_path / "book.xlsx"
     xlsxwriter_book(path)
-    found = FileHost(path).read()
+    found = load(path)
     first = found.sheets["first & last"]
     assert list(found.sheets) == ["first & last", "Ütf"]
     assert found.active == "Ütf"

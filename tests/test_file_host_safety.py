@@ -185,6 +185,16 @@ def test_bad_file(tmp_path: Path, case: str) -> None:
     assert path.read_bytes() == data
 
 
+def test_damaged_table(tmp_path: Path) -> None:
+    content = parts(sheet())
+    content["xl/worksheets/_rels/sheet1.xml.rels"] = relationships(("table", "../tables/table1.xml"))
+    content["xl/tables/table1.xml"] = f'<table xmlns="{MAIN}" displayName="t" ref="A1:?"/>'
+    path = tmp_path / "book.xlsx"
+    path.write_bytes(zipped(content))
+    with pytest.raises(FileError, match=r"xl/tables/table1\.xml has a bad reference"):
+        FileHost(path).read()
+
+
 def test_two_sheets_must_differ(tmp_path: Path) -> None:
     for old, new, words in (
         ("S2", "s1", "two sheets of the name 's1'"),
@@ -238,6 +248,15 @@ def test_total_size_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(_package, "MAX_TOTAL", 5000)
     with pytest.raises(FileError, match="suspiciously large part"):
         FileHost(path).read()
+
+
+def test_saving_often_does_not_use_up_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = FileHost(book_file(tmp_path, sheet()))
+    monkeypatch.setattr(_package, "MAX_TOTAL", 3000)
+    for step in range(30):
+        host.write({Cell("S1", 1, 1): step / 3})
+        host.save(tmp_path / "out.xlsx")
+    assert FileHost(tmp_path / "out.xlsx").read().sheets["S1"].values == {(1, 1): 29 / 3}
 
 
 def test_large_member_that_is_not_read_does_no_harm(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
@@ -122,10 +123,11 @@ def test_existing_cell(tmp_path: Path, old: str, value: Value, new: str) -> None
         ),
         (
             '<row r="1"><c r="A1"><f t="array" ref="A1:B2">X1:Y2</f><v>1</v></c><c r="B1"><v>1</v></c></row>',
-            {"A1": "p", "B1": "q", "B2": "r", "C1": "s"},
+            {"A1": "p", "B1": "q", "B2": "r", "C1": "s", "B3": "t"},
             '<row r="1"><c r="A1" t="str"><f t="array" ref="A1:B2">X1:Y2</f><v>p</v></c><c r="B1" t="str">'
             '<v>q</v></c><c r="C1" t="inlineStr"><is><t>s</t></is></c></row>'
-            '<row r="2"><c r="B2" t="str"><v>r</v></c></row>',
+            '<row r="2"><c r="B2" t="str"><v>r</v></c></row>'
+            '<row r="3"><c r="B3" t="inlineStr"><is><t>t</t></is></c></row>',
         ),
     ],
 )
@@ -142,8 +144,9 @@ def test_empty_sheet_data(tmp_path: Path) -> None:
 def test_prefix_byte_order_mark_and_surroundings_stay(tmp_path: Path) -> None:
     text = (
         '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\r\n<!-- a comment: é -->'
-        f'<x:worksheet xmlns:x="{MAIN}"><x:dimension ref="A1:B2"/><x:sheetData>\r\n  <x:row r="2"><x:c r="A2"/>'
-        '<x:c r="B2" t="s"><x:v>0</x:v></x:c></x:row></x:sheetData><x:extLst><c r="A2"/></x:extLst></x:worksheet>'
+        f'<x:worksheet xmlns:x="{MAIN}"><x:dimension ref="A1:B2"/><x:sheetData>\r\n  <x:row r="2">'
+        '<x:c r="A2"/><x:c r="B2" t="s"><x:v>0</x:v></x:c></x:row></x:sheetData>'
+        '<x:extLst><c r="A2"/></x:extLst></x:worksheet>'
     )
     found = patched(tmp_path, b"\xef\xbb\xbf" + text.encode(), {"A1": 0.5, "A2": 1.0, "B2": 2.0, "C2": "x"})
     expected = (
@@ -153,6 +156,12 @@ def test_prefix_byte_order_mark_and_surroundings_stay(tmp_path: Path) -> None:
         .replace('<x:row r="2">', '<x:row r="1"><x:c r="A1"><x:v>0.5</x:v></x:c></x:row><x:row r="2">')
     )
     assert found == b"\xef\xbb\xbf" + expected.encode()
+
+
+def test_part_that_is_parsed_in_pieces(tmp_path: Path) -> None:
+    """Python hands large parts to expat in pieces of 1 MiB; the places of the cells must still be right."""
+    rows = "<!--" + "x" * (3 << 20) + '--><row r="1"><c r="A1"><v>{}</v></c></row>'
+    assert patched(tmp_path, sheet(rows.format(1)), {"A1": 2.0}).decode() == sheet(rows.format(2))
 
 
 def test_single_byte_encoding(tmp_path: Path) -> None:
@@ -168,7 +177,7 @@ def test_single_byte_encoding(tmp_path: Path) -> None:
 def test_impossible_value(tmp_path: Path, value: Value) -> None:
     path = book_file(tmp_path, sheet())
     host, before = FileHost(path), path.read_bytes()
-    with pytest.raises(ValueError, match="a cell can hold|longer than|surrogates"):
+    with pytest.raises(ValueError, match=r"a cell can hold|longer than|surrogates"):
         host.write({Cell("S1", 1, 1): 1.0, Cell("S1", 1, 2): value})
     host.save()
     assert path.read_bytes() == before
@@ -457,6 +466,13 @@ def test_impossible_output(tmp_path: Path, output: str, words: str) -> None:
         FileHost(path).save(tmp_path / output)
     assert words in str(caught.value)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["book.xlsx", "folder.xlsx"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_output_that_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.xlsx")
+    with pytest.raises(FileError, match="is not an ordinary file"):
+        FileHost(book_file(tmp_path, sheet())).save(tmp_path / "pipe.xlsx")
 
 
 def test_protected_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

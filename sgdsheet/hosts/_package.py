@@ -54,7 +54,7 @@ class Package:
     def __init__(self, name: str, data: bytes) -> None:
         self.name = name
         self.data = data
-        self._total = 0
+        self._sizes: dict[str, int] = {}
         if len(data) > MAX_FILE:
             raise self._error("is larger than 4 GiB", "Split the workbook")
         if not data.startswith(b"PK"):
@@ -79,7 +79,8 @@ class Package:
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise self._error(f"is compressed in an unusual way ({name})", REPAIR)
         limit = max(RATIO_FLOOR, MAX_RATIO * min(info.compress_size, len(self.data)))
-        limit = min(limit, MAX_TOTAL - self._total)
+        self._sizes.pop(info.filename, None)  # a part that is read again counts once
+        limit = min(limit, MAX_TOTAL - sum(self._sizes.values()))
         chunks, size = [], 0
         try:
             with self._archive.open(info) as stream:
@@ -94,7 +95,7 @@ class Package:
             raise self._error(
                 f"has a suspiciously large part ({name})", "Don't use it unless you trust its source"
             )
-        self._total += size
+        self._sizes[info.filename] = size
         return Part(self.name, info.filename.replace("\\", "/"), b"".join(chunks))
 
     def relationships(self, source: str) -> list[Relationship]:

@@ -169,12 +169,12 @@ class _Patcher:
         self._close(span)
         self._after = span.end
         if target is not None:
-            calculated = bool(target.formula_end) or self._spilled(target.column)
+            calculated = bool(target.formula_end) or self._spilled(self._row, target.column)
             self._edits += _edit_cell(self._data, span, target, _kind(target.value, calculated))
             self._target = None
 
-    def _spilled(self, column: int) -> bool:
-        here = Range("", self._row, column, self._row, column)
+    def _spilled(self, row: int, column: int) -> bool:
+        here = Range("", row, column, row, column)
         return any(area.contains(here) for area in self._arrays)
 
     def _here(self) -> _Span:
@@ -209,7 +209,7 @@ class _Patcher:
     def _new_cells(self, row: int, cells: Iterable[tuple[int, Value]], near: _Span) -> bytes:
         prefix, new = _prefix(self._data, near), []
         for column, value in cells:
-            kind = _kind(value, self._spilled(column))
+            kind = _kind(value, self._spilled(row, column))
             mark = b"" if kind == "n" else b' t="%s"' % kind.encode()
             content = _content(value, kind, prefix)
             new.append(

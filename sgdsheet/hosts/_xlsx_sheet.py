@@ -127,7 +127,7 @@ class _Reader:
         if text is None:
             return
         kind = cell.get("t")
-        if kind == "inlineStr":
+        if kind == "inlineStr" or (kind == "str" and not text):  # a formula may give the empty text
             self._sheet.values[position] = unescape(text)
         elif text:
             value = self._convert(position, kind, text)

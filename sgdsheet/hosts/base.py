@@ -17,7 +17,7 @@ class Host(Protocol):
         ...
 
     def write(self, values: Mapping[Cell, Value]) -> None:
-        """Put values into cells, in bulk. Formulas stay: for a formula cell it is the saved result that changes."""
+        """Put values into cells, in bulk. A formula stays: it is its saved result that changes."""
         ...
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ class FileHost:
         for name, cell, value in checked:
             self._changes.setdefault(name, {})[(cell.row, cell.column)] = value
 
-    def save(self, output: Path | None = None) -> None:
+    def save(self, output: str | Path | None = None) -> None:
         """Save the workbook with the written values to `output`, or in place.
 
         The file is complete or untouched at any moment. Saving in place is refused if the file on disk is no
@@ -86,6 +86,10 @@ class FileHost:
         if in_place:
             self._package, self._outline, self._changes = Package(self.path.name, data), None, {}
 
+    def check_output(self, output: str | Path | None = None) -> None:
+        """Raise FileError now if `save(output)` could not write there."""
+        _target(self.path if output is None else Path(output), self.path)
+
     def close(self) -> None:
         """Forget the file and all values that were not saved."""
         self._package, self._outline, self._changes = None, None, {}
@@ -110,6 +114,11 @@ class FileHost:
             if status.st_size > MAX_FILE:
                 raise FileError(f"“{self.path}” is larger than 4 GiB", remedy="Split the workbook")
             return self.path.read_bytes()
+
+
+def load(path: str | Path) -> Workbook:
+    """Read a workbook file: its values, formulas, names and tables."""
+    return FileHost(path).read()
 
 
 def _check(cell: Cell, value: Value) -> None:

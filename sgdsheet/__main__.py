@@ -1,0 +1,6 @@
+"""`python -m sgdsheet`."""
+
+from sgdsheet.cli import main
+
+if __name__ == "__main__":
+    main()

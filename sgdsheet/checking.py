@@ -1,0 +1,157 @@
+"""Proof that the compiled sheet is the sheet: values against the saved ones, gradients against differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from sgdsheet.errors import UnsupportedFunction
+from sgdsheet.model import CellValues, SheetModel
+from sgdsheet.references import Cell
+from sgdsheet.workbook import Value, Workbook
+
+TOLERANCE = 1e-9
+"""Largest difference from a saved value, relative where the value is larger than 1."""
+
+GRADIENT_TOLERANCE = 1e-6
+_MOST_DIFFERENCES = 200
+_STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A cell whose computed value is not the saved one."""
+
+    cell: Cell
+    saved: Value
+    computed: Value
+
+    @property
+    def distance(self) -> float:
+        if _is_number(self.saved) and _is_number(self.computed):
+            return abs(float(self.saved) - float(self.computed))  # type: ignore[arg-type]
+        return float("inf")
+
+
+@dataclass(slots=True)
+class Report:
+    """What `check` found. `gradient_max_error` is relative to the largest slope (or to the loss, if larger)."""
+
+    formulas: int = 0
+    supported: int = 0
+    compared: int = 0
+    mismatches: list[Mismatch] = field(default_factory=list)
+    unsupported: list[tuple[Cell, str, str]] = field(default_factory=list)
+    loss_saved: float | None = None
+    loss_computed: float | None = None
+    gradient_max_error: float | None = None
+    gradient_worst_cell: Cell | None = None
+    gradient_checked: int = 0
+    dead_parameters: list[Cell] = field(default_factory=list)
+    largest_difference: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        slopes = self.gradient_max_error is None or self.gradient_max_error <= GRADIENT_TOLERANCE
+        return not self.mismatches and slopes
+
+
+def check_model(model: SheetModel, *, everything: bool = False) -> Report:
+    """Compare all lowered cells (with `everything`, all formula cells of the workbook), and the gradient."""
+    report = Report()
+    cells = model.dependent_cells(everything=True) if everything else model.lowered_cells()
+    compare_values(report, model.workbook, cells)
+    saved = model.workbook.sheets[model.problem.loss.sheet].values.get(model.problem.loss[1:])
+    report.loss_saved = float(saved) if _is_number(saved) else None  # type: ignore[arg-type]
+    with torch.no_grad():
+        report.loss_computed = float(model())
+    compare_gradients(report, model)
+    return report
+
+
+def _is_number(value: Value | None) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def compare_values(report: Report, workbook: Workbook, cells: CellValues) -> None:
+    """Enter differences from the saved values, the largest first, and what cannot be calculated."""
+    for cell, computed in cells.values.items():
+        report.formulas += 1
+        report.supported += 1
+        saved = workbook.sheets[cell.sheet].values.get((cell.row, cell.column))
+        if saved is None:
+            continue
+        report.compared += 1
+        found = Mismatch(cell, saved, computed)
+        if _is_number(saved) and _is_number(computed):
+            report.largest_difference = max(report.largest_difference, found.distance)
+            if found.distance > TOLERANCE * max(1.0, abs(float(saved))):  # type: ignore[arg-type]
+                report.mismatches.append(found)
+        elif not _same(saved, computed):
+            report.mismatches.append(found)
+    for block, error in cells.failures:
+        report.formulas += block.range.size
+        name = error.function if isinstance(error, UnsupportedFunction) else ""
+        report.unsupported.append((block.range.first, name, str(error)))
+    report.mismatches.sort(key=lambda item: -item.distance)
+
+
+def _same(saved: Value, computed: Value) -> bool:
+    if isinstance(saved, str) and isinstance(computed, str):
+        return saved.casefold() == computed.casefold()
+    if isinstance(saved, bool) or isinstance(computed, bool):
+        return saved == computed
+    return type(saved) is type(computed)
+
+
+def compare_gradients(report: Report, model: SheetModel) -> None:
+    """Compare the exact gradient with central differences, for all parameters or for an even selection of many."""
+    slopes = model.gradients()
+    report.dead_parameters = [cell for cell, slope in slopes.items() if slope == 0.0]
+    largest = max(map(abs, slopes.values()), default=0.0)
+    scale = max(largest, abs(report.loss_computed or 0.0), 1e-12)
+    cells = list(slopes)
+    chosen = set(cells[:: max(1, len(cells) // _MOST_DIFFERENCES)])
+    worst, worst_cell = 0.0, None
+    for area, tensor in model.ranges():
+        flat = tensor.detach().view(-1)
+        for index, cell in enumerate(area.cells()):
+            if cell not in chosen:
+                continue
+            error = _smallest_error(model, flat, index, slopes[cell]) / scale
+            report.gradient_checked += 1
+            if worst_cell is None or error > worst:
+                worst, worst_cell = error, cell
+    report.gradient_max_error, report.gradient_worst_cell = worst, worst_cell
+
+
+def _smallest_error(model: SheetModel, flat: Tensor, index: int, slope: float) -> float:
+    """Distance of a slope from the central difference; large steps are exact, small ones do not jump over kinks.
+
+    Exactly on a kink, as of MAX(0, x) at 0, any slope between those to the left and to the right is right.
+    """
+    best = float("inf")
+    start = float(flat[index])
+
+    def loss_at(distance: float) -> float:
+        with torch.no_grad():
+            flat[index] = start + distance
+            loss = float(model())
+            flat[index] = start
+        return loss
+
+    for relative in _STEPS:
+        step = relative * max(1.0, abs(start))
+        far_left, left, right, far_right = (loss_at(factor * step) for factor in (-2, -1, 1, 2))
+        central = (8 * (right - left) - (far_right - far_left)) / (12 * step)
+        here = loss_at(0.0)
+        from_right = (4 * right - 3 * here - far_right) / (2 * step)
+        from_left = (3 * here + far_left - 4 * left) / (2 * step)
+        between = max(min(from_left, from_right) - slope, slope - max(from_left, from_right), 0.0)
+        kinked = abs(from_right - from_left) > 1e-4 * max(abs(from_left), abs(from_right))
+        best = min(best, abs(central - slope), between if kinked else float("inf"))
+        if best < 1e-10 * max(1.0, abs(slope)):
+            break
+    return best

@@ -1,0 +1,76 @@
+"""The command line. One module per command, imported when the command is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from sgdsheet import __version__
+from sgdsheet.errors import SettingError, SgdSheetError
+
+COMMANDS = {
+    "train": "Train the parameters of a workbook",
+    "check": "Prove values and gradients against the saved values",
+    "inspect": "Show what was found: loss, parameters, blocks",
+    "export": "Write the sheet as stand-alone PyTorch",
+    "new": "Build an example workbook",
+    "functions": "List the Excel functions, optimizers and settings",
+}
+"""The commands in the order of the help page, each the name of a module here."""
+
+_EXAMPLE = """\b
+Try it:
+  sgdsheet new titanic
+  sgdsheet train titanic.xlsx --sheet nnet
+"""
+
+
+class _Commands(click.Group):
+    """Imports a command's module on first use, so that the help page is instant."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"{__name__}.{name}").command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EXAMPLE,
+)
+@click.version_option(__version__, prog_name="sgdsheet")
+def cli() -> None:
+    """Gradient descent in your spreadsheet.
+
+    sgdsheet compiles the formulas between the parameter cells and the loss cell of a workbook into PyTorch,
+    trains the parameters with exact gradients, and writes them back.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. Exit status: 0 done, 1 the workbook has a problem, 2 wrong usage."""
+    try:
+        cli(args=arguments, prog_name="sgdsheet", standalone_mode=False)
+    except click.exceptions.Abort:
+        print("sgdsheet: interrupted", file=sys.stderr)
+        sys.exit(1)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except SgdSheetError as error:
+        print(f"sgdsheet: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, SettingError) and error.cell is None else 1)

@@ -1,0 +1,50 @@
+"""What the commands share: options, output, wording."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+book_argument = click.argument("book", type=click.Path())
+sheet_option = click.option("--sheet", "-s", metavar="NAME", help="The sheet, if several have a model.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+loss_option = click.option("--loss", metavar="REF", help="The loss cell, if the sheet does not name one.")
+params_option = click.option("--params", metavar="REF", help="The parameter cells, such as B2:B9 or B2:B9,D4.")
+
+
+def console() -> Console:
+    """A console for people: colours on a terminal, plain text into files and pipes."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """One JSON object on stdout. Numbers that JSON does not have become null."""
+    print(json.dumps(_plain(content), ensure_ascii=False, indent=2, default=str))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def count(number: int, noun: str) -> str:
+    """`1 parameter`, `20 parameters`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def figure(value: float) -> str:
+    """A loss as a person reads it."""
+    return f"{value:.10g}"

@@ -1,0 +1,31 @@
+"""`sgdsheet export`: the sheet as PyTorch source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import sgdsheet
+from sgdsheet.cli.common import book_argument, console, loss_option, params_option, sheet_option
+from sgdsheet.errors import FileError
+from sgdsheet.export import save_export
+
+
+@click.command("export")
+@book_argument
+@sheet_option
+@loss_option
+@params_option
+@click.option("-o", "--output", metavar="FILE", default="model.py", show_default=True, help="Where to write.")
+def command(book: str, sheet: str | None, loss: str | None, params: str | None, output: str) -> None:
+    """Write the model of BOOK as readable PyTorch that imports torch only."""
+    model = sgdsheet.compile(sgdsheet.load(book), sheet, loss=loss, params=params)
+    path = Path(output)
+    if path.suffix != ".py":
+        raise FileError(f"“{path}” is not a Python file name", remedy="Let it end with .py")
+    try:
+        written = save_export(model, path)
+    except OSError as error:
+        raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
+    console().print(f"Wrote {' and '.join(str(item) for item in written)}. Run it: python {path}")

@@ -1,0 +1,108 @@
+"""`sgdsheet inspect`: what was found in a workbook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import sgdsheet
+from sgdsheet.blocks import formula_text
+from sgdsheet.cli.common import book_argument, console, count, figure, json_option, loss_option, params_option
+from sgdsheet.cli.common import print_json, sheet_option
+from sgdsheet.problem import Direction, Problem
+from sgdsheet.workbook import Workbook
+
+
+@click.command("inspect")
+@book_argument
+@sheet_option
+@loss_option
+@params_option
+@json_option
+def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool) -> None:
+    """Show what was found in BOOK: the loss, the parameters, and the blocks between them."""
+    workbook = sgdsheet.load(book)
+    model = sgdsheet.compile(workbook, sheet, loss=loss, params=params)
+    content = describe(workbook, model)
+    if as_json:
+        print_json(content)
+    else:
+        _show(console(), model.problem, content)
+
+
+def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
+    """The findings as plain data."""
+    problem = model.problem
+    home = workbook.sheets[problem.loss.sheet]
+    formula = home.formulas.get(problem.loss[1:])
+    return {
+        "book": workbook.name,
+        "sheet": problem.sheet,
+        "source": problem.source,
+        "direction": problem.direction.value,
+        "target": problem.target if problem.direction is Direction.VALUE else None,
+        "loss_cell": str(problem.loss),
+        "loss_formula": "=" + formula_text(formula, *problem.loss[1:]) if formula else None,
+        "loss_saved": home.values.get(problem.loss[1:]),
+        "loss": float(model().item()),
+        "parameters": problem.parameter_count,
+        "parameter_ranges": [{"range": str(area), "count": area.size} for area in problem.parameters],
+        "constraints": [str(item) for item in problem.constraints],
+        "non_negative": problem.non_negative,
+        "data": str(problem.data) if problem.data else None,
+        "samples": problem.data.height if problem.data else None,
+        "metric_cell": str(problem.metric) if problem.metric else None,
+        "settings": {item.name: item.value for item in problem.settings},
+        "formulas": sum(block.range.size for block in model.blocks),
+        "blocks": [
+            {"range": str(block.range), "cells": block.range.size, "formula": "=" + block.text}
+            for block in model.blocks
+        ],
+    }
+
+
+_WISH = {
+    Direction.MINIMISE: "to be minimised",
+    Direction.MAXIMISE: "to be maximised",
+    Direction.VALUE: "to reach a value",
+}
+
+
+def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
+    out.print(f"[bold]{content['book']}[/bold], sheet [bold]{content['sheet']}[/bold] (found by {content['source']})")
+    out.print()
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("loss", f"[bold]{content['loss_cell']}[/bold]  {content['loss_formula'] or ''}", style=None)
+    value = f"{figure(content['loss'])}, {_WISH[problem.direction]}"
+    facts.add_row("", value + (f": {problem.target:g}" if problem.direction is Direction.VALUE else ""))
+    for number, item in enumerate(content["parameter_ranges"]):
+        facts.add_row("parameters" if number == 0 else "", f"[bold]{item['range']}[/bold]  {item['count']:,}")
+    for number, text in enumerate(content["constraints"]):
+        facts.add_row("constraints" if number == 0 else "", text)
+    if content["non_negative"]:
+        facts.add_row("", "all parameters at least 0 (Solver's setting)")
+    if content["data"]:
+        facts.add_row("samples", f"{content['data']}  {count(content['samples'], 'row')}")
+    if content["metric_cell"]:
+        facts.add_row("metric", content["metric_cell"])
+    if content["settings"]:
+        facts.add_row("settings", ", ".join(f"{name} {_value(value)}" for name, value in content["settings"].items()))
+    out.print(facts)
+    out.print()
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("block", no_wrap=True)
+    table.add_column("cells", justify="right")
+    table.add_column("formula of the first cell", overflow="fold")
+    for block in content["blocks"]:
+        table.add_row(block["range"], f"{block['cells']:,}", block["formula"])
+    out.print(table)
+    out.print()
+    blocks, cells = count(len(content["blocks"]), "block"), count(content["formulas"], "formula cell")
+    out.print(f"{cells} in {blocks} between the parameters and the loss.")
+
+
+def _value(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
