@@ -16,6 +16,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sgdsheet.diagnosis import Finding as Finding
+    from sgdsheet.diagnosis import diagnose as diagnose
+    from sgdsheet.diagnosis import explain_rise as explain_rise
     from sgdsheet.errors import SgdSheetError as SgdSheetError
     from sgdsheet.hosts.file import FileHost as FileHost
     from sgdsheet.hosts.file import load as load
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Finding": "sgdsheet.diagnosis",
+    "diagnose": "sgdsheet.diagnosis",
+    "explain_rise": "sgdsheet.diagnosis",
     "SgdSheetError": "sgdsheet.errors",
     "FileHost": "sgdsheet.hosts.file",
     "load": "sgdsheet.hosts.file",
@@ -34,7 +40,18 @@ _HOMES = {
     "Session": "sgdsheet.training",
 }
 
-__all__ = ["FileHost", "Session", "SgdSheetError", "SheetModel", "__version__", "compile", "load"]
+__all__ = [
+    "FileHost",
+    "Finding",
+    "Session",
+    "SgdSheetError",
+    "SheetModel",
+    "__version__",
+    "compile",
+    "diagnose",
+    "explain_rise",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

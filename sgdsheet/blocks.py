@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sgdsheet.errors import FormulaError
-from sgdsheet.formula import Affine, Area, Axis, Node, Reference, children, parse, relative_key, render, transform, walk
+from sgdsheet.formula import parse, relative_key, render
 from sgdsheet.references import Range, rectangles
 from sgdsheet.resolve import Resolver
+from sgdsheet.syntax import (
+    Affine,
+    Area,
+    ArrayConstant,
+    Axis,
+    Binary,
+    Call,
+    Node,
+    NotSupported,
+    Reference,
+    Unary,
+    children,
+    transform,
+    walk,
+)
 from sgdsheet.workbook import Formula, Position, Sheet, Workbook
+
+_FIND_CELLS = frozenset({"OFFSET", "INDIRECT"})
 
 
 @dataclass(eq=False, slots=True)
@@ -36,6 +53,14 @@ class Block:
     @property
     def name(self) -> str:
         return self.range.identifier
+
+    @property
+    def reads_unseen(self) -> bool:
+        """Whether it may read cells that its text does not tell: OFFSET and INDIRECT find them when calculated."""
+        return self.error is not None or any(
+            (isinstance(part, Call) and part.name in _FIND_CELLS) or (isinstance(part, NotSupported) and part.unseen)
+            for part in walk(self.tree)
+        )
 
     def reads(self) -> Iterator[Range]:
         """The cells that the block reads, as rectangles around each reference."""
@@ -69,13 +94,25 @@ class Block:
 def bounding_range(area: Area, rows: int, columns: int) -> Range:
     """The smallest rectangle around what all copies read."""
     corners = [(i, j) for i in {0, rows - 1} for j in {0, columns - 1}]
-    return Range(
-        area.sheet,
-        max(1, min(area.top.at(i, j) for i, j in corners)),
-        max(1, min(area.left.at(i, j) for i, j in corners)),
-        max(area.bottom.at(i, j) for i, j in corners),
-        max(area.right.at(i, j) for i, j in corners),
-    )
+    # Ends that move apart may cross: of `A1:A$5` filled down the sixth copy reads A5:A6.
+    down = [axis.at(i, j) for i, j in corners for axis in (area.top, area.bottom)]
+    across = [axis.at(i, j) for i, j in corners for axis in (area.left, area.right)]
+    return Range(area.sheet, max(1, min(down)), max(1, min(across)), max(down), max(across))
+
+
+def single_copies(block: Block) -> list[Block]:
+    """One block per copy of the formula."""
+    if block.parts:
+        return [copy for part in block.parts for copy in single_copies(part)]
+    if block.rows == block.columns == 1:
+        return [block]
+    own = block.range
+    found = []
+    for top in range(own.top, own.bottom + 1, block.height):
+        for left in range(own.left, own.right + 1, block.width):
+            cell = Range(own.sheet, top, left, top + block.height - 1, left + block.width - 1)
+            found.append(block.trimmed(cell))
+    return found
 
 
 # --- finding blocks --------------------------------------------------------------------------------------------
@@ -276,8 +313,17 @@ def _area_moves(first: Area, second: Area, *, across: bool, slides: bool) -> _Mo
     return [(rows, columns)]
 
 
-def _label(node: Node) -> str:
-    return getattr(node, "name", "") or getattr(node, "operator", "")
+def _label(node: Node) -> object:
+    """What a node is apart from its parts."""
+    match node:
+        case Call():
+            return node.name
+        case Unary() | Binary():
+            return node.operator
+        case ArrayConstant():
+            return len(node.rows)
+        case _:
+            return None
 
 
 def _axes(area: Area) -> tuple[Affine, Affine, Affine, Affine]:

@@ -7,9 +7,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sgdsheet.errors import UnsupportedFunction
-from sgdsheet.model import CellValues, SheetModel
-from sgdsheet.references import Cell
+from sgdsheet.blocks import Block
+from sgdsheet.errors import SgdSheetError
+from sgdsheet.functions import REGISTRY
+from sgdsheet.lowering import unsupported
+from sgdsheet.model import CellValues, SheetModel, evaluate
+from sgdsheet.planning import Planner
+from sgdsheet.problem import Problem
+from sgdsheet.program import build_program
+from sgdsheet.references import Cell, Range
+from sgdsheet.syntax import Call, walk
 from sgdsheet.workbook import Value, Workbook
 
 TOLERANCE = 1e-9
@@ -35,6 +42,15 @@ class Mismatch:
         return float("inf")
 
 
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """Cells of one formula that cannot be calculated, because of a function or (empty) for another reason."""
+
+    area: Range
+    function: str
+    error: SgdSheetError
+
+
 @dataclass(slots=True)
 class Report:
     """What `check` found. `gradient_max_error` is relative to the largest slope (or to the loss, if larger)."""
@@ -43,7 +59,7 @@ class Report:
     supported: int = 0
     compared: int = 0
     mismatches: list[Mismatch] = field(default_factory=list)
-    unsupported: list[tuple[Cell, str, str]] = field(default_factory=list)
+    unsupported: list[Unsupported] = field(default_factory=list)
     loss_saved: float | None = None
     loss_computed: float | None = None
     gradient_max_error: float | None = None
@@ -55,14 +71,14 @@ class Report:
     @property
     def passed(self) -> bool:
         slopes = self.gradient_max_error is None or self.gradient_max_error <= GRADIENT_TOLERANCE
-        return not self.mismatches and slopes
+        return self.loss_computed is not None and not self.mismatches and slopes
 
 
 def check_model(model: SheetModel, *, everything: bool = False) -> Report:
     """Compare all lowered cells (with `everything`, all formula cells of the workbook), and the gradient."""
     report = Report()
     cells = model.dependent_cells(everything=True) if everything else model.lowered_cells()
-    compare_values(report, model.workbook, cells)
+    compare_values(report, model.workbook, cells, on_the_way=not everything)
     saved = model.workbook.sheets[model.problem.loss.sheet].values.get(model.problem.loss[1:])
     report.loss_saved = float(saved) if _is_number(saved) else None  # type: ignore[arg-type]
     with torch.no_grad():
@@ -71,11 +87,24 @@ def check_model(model: SheetModel, *, everything: bool = False) -> Report:
     return report
 
 
+def check_formulas(workbook: Workbook, problem: Problem) -> Report:
+    """The report for a sheet that cannot be compiled: all cells on the way to the loss that stand in the way."""
+    report = Report()
+    plan = Planner(workbook, problem.parameters).plan([Range.of_cell(problem.loss)])
+    program = build_program(workbook, problem.parameters, plan, dtype=torch.float64, strict=False)
+    compare_values(report, workbook, evaluate(program))
+    saved = workbook.sheets[problem.loss.sheet].values.get(problem.loss[1:])
+    report.loss_saved = float(saved) if _is_number(saved) else None  # type: ignore[arg-type]
+    return report
+
+
 def _is_number(value: Value | None) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def compare_values(report: Report, workbook: Workbook, cells: CellValues) -> None:
+def compare_values(
+    report: Report, workbook: Workbook, cells: CellValues, *, on_the_way: bool = True
+) -> None:
     """Enter differences from the saved values, the largest first, and what cannot be calculated."""
     for cell, computed in cells.values.items():
         report.formulas += 1
@@ -91,11 +120,23 @@ def compare_values(report: Report, workbook: Workbook, cells: CellValues) -> Non
                 report.mismatches.append(found)
         elif not _same(saved, computed):
             report.mismatches.append(found)
-    for block, error in cells.failures:
-        report.formulas += block.range.size
-        name = error.function if isinstance(error, UnsupportedFunction) else ""
-        report.unsupported.append((block.range.first, name, str(error)))
+    report.formulas += sum(block.range.size for block, _ in cells.failures)
+    report.unsupported += _unsupported(cells.failures, on_the_way)
     report.mismatches.sort(key=lambda item: -item.distance)
+
+
+def _unsupported(failures: list[tuple[Block, SgdSheetError]], on_the_way: bool) -> list[Unsupported]:
+    """What has to be mended: all unknown functions, and no formula that only reads one that cannot be calculated."""
+    found: list[Unsupported] = []
+    failed: list[Range] = []
+    for block, error in failures:
+        names = [part.name for part in walk(block.tree) if isinstance(part, Call) and part.name not in REGISTRY]
+        for name in dict.fromkeys(names):
+            found.append(Unsupported(block.range, name, unsupported(name, block.range.first, on_the_way)))
+        if not names and not any(area.intersection(read) for area in failed for read in block.reads()):
+            found.append(Unsupported(block.range, "", error))
+        failed.append(block.range)
+    return found
 
 
 def _same(saved: Value, computed: Value) -> bool:

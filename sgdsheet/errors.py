@@ -16,6 +16,19 @@ see `sgdsheet.workbook.ExcelError`; they are never raised.
 
 from __future__ import annotations
 
+_LONGEST = 60
+
+
+def one_line(text: str) -> str:
+    """Text from a workbook as it may stand in a message: without line breaks and other control characters."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def quoted(text: str) -> str:
+    """A short quotation of a cell's text."""
+    line = one_line(text)
+    return f"“{line if len(line) <= _LONGEST else line[:_LONGEST] + '…'}”"
+
 
 class SgdSheetError(Exception):
     """Base of all errors that a person can mend.

@@ -1,190 +1,44 @@
-"""Formulas as a syntax tree, on top of formualizer's parser.
+"""Formulas as text: their relative form, from text to a syntax tree (with formualizer's parser), and back.
 
-A tree is *relative*: it holds a reference as the distance from the cell that has the formula (or as an absolute
-position where the formula says `$`), so all cells of a fill-down share one tree. `relative_key` gives the same
-identity by text work alone, which is why a sheet is parsed once per form and not once per cell.
+`relative_key` gives the same identity as the tree by text work alone, which is why a sheet is parsed once per form
+and not once per cell.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import formualizer
 
 from sgdsheet.errors import FormulaError
-from sgdsheet.references import MAX_COLUMN, MAX_ROW, address, column_letters, column_number, quote_sheet, split_sheet
+from sgdsheet.references import (
+    MAX_COLUMN,
+    MAX_ROW,
+    address,
+    column_letters,
+    column_number,
+    quote_sheet,
+    split_sheet,
+)
+from sgdsheet.syntax import (
+    ArrayConstant,
+    Axis,
+    Binary,
+    Boolean,
+    Call,
+    ErrorConstant,
+    Name,
+    Node,
+    NotSupported,
+    Number,
+    Omitted,
+    Reference,
+    TableReference,
+    Text,
+    Unary,
+)
 from sgdsheet.workbook import ExcelError
-
-
-class Axis(NamedTuple):
-    """A row or column: a distance from the formula's own cell, or a position."""
-
-    value: int
-    relative: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Part of a formula."""
-
-
-@dataclass(frozen=True, slots=True)
-class Number(Node):
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Text(Node):
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Boolean(Node):
-    value: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorConstant(Node):
-    value: ExcelError
-
-
-@dataclass(frozen=True, slots=True)
-class Omitted(Node):
-    """An argument left out, as the second one of `IF(A1,,3)`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ArrayConstant(Node):
-    """`{1,2;3,4}`, row by row."""
-
-    rows: tuple[tuple[Node, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reference(Node):
-    """A rectangle of cells; `sheet` is None for the formula's own sheet."""
-
-    sheet: str | None
-    top: Axis
-    left: Axis
-    bottom: Axis
-    right: Axis
-
-
-class Affine(NamedTuple):
-    """A row or column as a function of the copy: `base + down * i + across * j` for copy (i, j) of a block."""
-
-    base: int
-    down: int = 0
-    across: int = 0
-
-    def at(self, i: int, j: int) -> int:
-        return self.base + self.down * i + self.across * j
-
-
-@dataclass(frozen=True, slots=True)
-class Area(Node):
-    """What a `Reference` has become in a block: the cells that each copy of the formula reads."""
-
-    sheet: str
-    top: Affine
-    left: Affine
-    bottom: Affine
-    right: Affine
-
-
-@dataclass(frozen=True, slots=True)
-class Name(Node):
-    """A defined name or, without brackets, a table."""
-
-    name: str
-    sheet: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TableReference(Node):
-    """A structured reference: `items` such as `#This Row`, and the first and last column or None for all."""
-
-    table: str | None
-    items: tuple[str, ...]
-    first: str | None
-    last: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Node):
-    """A function call; `name` is in capitals and without `_xlfn.` and similar prefixes."""
-
-    name: str
-    arguments: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unary(Node):
-    """`-`, `+`, `%` (written behind), `@` (implicit intersection) or `#` (the spill of a cell)."""
-
-    operator: str
-    operand: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Binary(Node):
-    """An operator between two operands; also `:`, `,` and space between references."""
-
-    operator: str
-    left: Node
-    right: Node
-
-
-@dataclass(frozen=True, slots=True)
-class NotSupported(Node):
-    """Something that parses and that sgdsheet cannot compile; `cause` says what and `remedy` what to do."""
-
-    text: str
-    cause: str
-    remedy: str
-
-
-def children(node: Node) -> tuple[Node, ...]:
-    """The direct parts of a node."""
-    match node:
-        case Call():
-            return node.arguments
-        case Unary():
-            return (node.operand,)
-        case Binary():
-            return (node.left, node.right)
-        case ArrayConstant():
-            return tuple(item for row in node.rows for item in row)
-        case _:
-            return ()
-
-
-def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:
-    """A copy of the tree in which every node for which `change` returns something is replaced by that."""
-    changed = change(node)
-    if changed is not None:
-        return changed
-    match node:
-        case Call():
-            return Call(node.name, tuple(transform(item, change) for item in node.arguments))
-        case Unary():
-            return Unary(node.operator, transform(node.operand, change))
-        case Binary():
-            return Binary(node.operator, transform(node.left, change), transform(node.right, change))
-        case _:
-            return node
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """The node and all its parts, outermost first."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
-
 
 # --- the relative form, as text ------------------------------------------------------------------------------
 
@@ -302,7 +156,8 @@ class _Converter:
         if "[" in body:
             return parse_structured(body)
         if sheet is not None and ":" in sheet and not text.startswith("'"):
-            return NotSupported(text, f"refers to several sheets at once ({text})", "Refer to each sheet by itself")
+            cause = f"refers to several sheets at once ({text})"
+            return NotSupported(text, cause, "Refer to each sheet by itself", unseen=True)
         corners = body.split(":")
         if "#REF!" in body:
             return ErrorConstant(ExcelError.REF)
@@ -404,7 +259,10 @@ def render(node: Node, row: int, column: int) -> str:
             return f"{node.name}({','.join(render(item, row, column) for item in node.arguments)})"
         case Unary():
             inner = _render_operand(node.operand, 6, row, column)
-            return inner + node.operator if node.operator in "%#" else node.operator + inner
+            if node.operator not in "%#":
+                return node.operator + inner
+            behind_sign = isinstance(node.operand, Unary) and node.operand.operator not in "%#"
+            return (f"({inner})" if behind_sign else inner) + node.operator
         case Binary():
             level = _PRECEDENCE.get(node.operator, 1)
             left = _render_operand(node.left, level, row, column)
@@ -428,6 +286,10 @@ def _render_reference(node: Reference, row: int, column: int) -> str:
     def column_text(axis: Axis) -> str:
         return column_letters(axis.value + column) if axis.relative else f"${column_letters(axis.value)}"
 
+    rows = [axis.value + row if axis.relative else axis.value for axis in (node.top, node.bottom)]
+    columns = [axis.value + column if axis.relative else axis.value for axis in (node.left, node.right)]
+    if min(rows + columns) < 1 or max(rows) > MAX_ROW or max(columns) > MAX_COLUMN:
+        return ExcelError.REF.value
     prefix = f"{quote_sheet(node.sheet)}!" if node.sheet is not None else ""
     if (node.top, node.bottom) == (Axis(1, False), Axis(MAX_ROW, False)):
         return f"{prefix}{column_text(node.left)}:{column_text(node.right)}"

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import fx
 
-from sgdsheet.blocks import Block, bounding_range
+from sgdsheet.blocks import Block, bounding_range, single_copies
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
-from sgdsheet.formula import (
+from sgdsheet.functions import REGISTRY
+from sgdsheet.functions.operators import BINARY, COMPARISONS, UNARY, compare
+from sgdsheet.references import Cell
+from sgdsheet.regions import Regions, cut
+from sgdsheet.syntax import (
     Affine,
     Area,
     ArrayConstant,
@@ -24,11 +29,8 @@ from sgdsheet.formula import (
     Omitted,
     Text,
     Unary,
-    walk,
+    children,
 )
-from sgdsheet.functions import REGISTRY
-from sgdsheet.functions.operators import BINARY, COMPARISONS, UNARY, compare
-from sgdsheet.regions import Regions
 from sgdsheet.tensors import Builder, Kind, Value, simplified
 
 
@@ -44,7 +46,7 @@ def lower_block(block: Block, regions: Regions) -> Value:
         if block.error is not None:
             raise block.error
         value = BlockLowering(block, regions).lower(block.tree, array=block.array)
-        result = _as_region(builder, block, value)
+        result = _as_region(builder, block, _filled(value))
     except SgdSheetError as error:
         if error.cell is not None:
             raise
@@ -59,6 +61,52 @@ def lower_block(block: Block, regions: Regions) -> Value:
     return result
 
 
+def separated(block: Block) -> list[Block]:
+    """The block, or its copies one by one where they work on arrays of different sizes.
+
+    `SUM($A$1:A5)` filled down is lowered as one, with blanks beyond each copy's range; `ROWS($A$1:A5)` and
+    `SUMPRODUCT($A$1:A5+1)` would see the blanks.
+    """
+    alike = block.rows == block.columns == 1 or not any(_is_ragged(part, block) for part in _strict(block.tree))
+    return [block] if alike else single_copies(block)
+
+
+def _strict(node: Node) -> Iterator[Area]:
+    """The references of a formula that must not be lengthened by blanks."""
+    if isinstance(node, Area):
+        yield node
+    skips = isinstance(node, Call) and node.name in REGISTRY and REGISTRY[node.name].skips_blanks
+    for part in children(node):
+        if not (skips and isinstance(part, Area)):
+            yield from _strict(part)
+
+
+def _is_ragged(area: Area, block: Block) -> bool:
+    """Whether the range has another size for each copy of the formula."""
+    last = block.rows - 1, block.columns - 1
+    return any(
+        end.at(*last) - start.at(*last) != end.base - start.base
+        for start, end in ((area.top, area.bottom), (area.left, area.right))
+    )
+
+
+def unsupported(function: str, cell: Cell | None = None, on_the_way: bool = True) -> UnsupportedFunction:
+    """The error for a function that is not in the registry."""
+    where = " on the way from the parameters to the loss" if on_the_way else ""
+    remedy = "Rewrite it with functions that “sgdsheet functions” lists"
+    if not on_the_way:
+        remedy = "The cell keeps its saved value until a spreadsheet recalculates it"
+    return UnsupportedFunction(function, f"{function} is not supported{where}", cell=cell, remedy=remedy)
+
+
+def _filled(value: Value) -> Value:
+    """A formula never leaves its cell blank: what it reads from a blank cell is 0."""
+    if not value.has(Kind.BLANK):
+        return value
+    kinds = value.kind_tensor()
+    return value.with_kinds(torch.where(kinds == Kind.BLANK, int(Kind.NUMBER), kinds).to(torch.uint8))
+
+
 def _as_region(builder: Builder, block: Block, value: Value) -> Value:
     """Put the copies' results side by side: axes R and h become r, C and w become c."""
     axes, sizes = [], []
@@ -67,7 +115,7 @@ def _as_region(builder: Builder, block: Block, value: Value) -> Value:
         if axis in "hw" and found > size:
             if not block.array:
                 raise FormulaError("gives an array where one value fits", remedy="Enter it as an array formula")
-            value = _cut(builder, value, axis, size)
+            value = cut(builder, value, axis, 0, size)  # it shows as much of its array as it has cells
         elif found not in (1, size):
             raise FormulaError("gives an array of another size than its cells", remedy="Enter it again")
         if size > 1:
@@ -79,18 +127,6 @@ def _as_region(builder: Builder, block: Block, value: Value) -> Value:
     return value.renamed({"R": "r", "h": "r", "C": "c", "w": "c"})
 
 
-def _cut(builder: Builder, value: Value, axis: str, size: int) -> Value:
-    """An array formula shows as much of its array as it has cells."""
-    at = value.axes.index(axis)
-    if size == 1:
-        data = builder.method("select", value.data, at, 0)
-        kinds = value.kinds.select(at, 0) if isinstance(value.kinds, torch.Tensor) else value.kinds
-        return Value(data, value.axes.replace(axis, ""), value.sizes[:at] + value.sizes[at + 1 :], kinds)
-    data = builder.method("narrow", value.data, at, 0, size)
-    kinds = value.kinds.narrow(at, 0, size) if isinstance(value.kinds, torch.Tensor) else value.kinds
-    return Value(data, value.axes, (*value.sizes[:at], size, *value.sizes[at + 1 :]), kinds)
-
-
 def _interleaved(builder: Builder, block: Block, value: Value) -> Value:
     order = [axis for axis in "RhCw" if axis in value.axes]
     places = [value.axes.index(axis) for axis in order]
@@ -98,12 +134,10 @@ def _interleaved(builder: Builder, block: Block, value: Value) -> Value:
     axes = "".join(axis for axis, size in zip("rc", sizes, strict=True) if size > 1)
     shape = tuple(size for size in sizes if size > 1)
     data = value.data
-    kinds = value.kinds
     if places != sorted(places):
         data = builder.method("permute", data, *places)
-        kinds = kinds.permute(places) if isinstance(kinds, torch.Tensor) else kinds
-    kinds = kinds.reshape(shape) if isinstance(kinds, torch.Tensor) else kinds
-    return Value(builder.method("reshape", data, shape), axes, shape, kinds)
+    data = builder.method("reshape", data, shape)
+    return value.picked(data, axes, shape, lambda kinds: kinds.permute(places).reshape(shape))
 
 
 @dataclass(slots=True)
@@ -163,11 +197,7 @@ class BlockLowering:
     def _call(self, node: Call) -> Value:
         found = REGISTRY.get(node.name)
         if found is None:
-            raise UnsupportedFunction(
-                node.name,
-                f"{node.name} is not supported on the way from the parameters to the loss",
-                remedy="Rewrite it with functions that “sgdsheet functions” lists",
-            )
+            raise unsupported(node.name)
         least, most = found.arguments
         if not least <= len(node.arguments) <= most:
             raise FormulaError(f"calls {node.name} with {len(node.arguments)} arguments", remedy="Mend the formula")
@@ -189,13 +219,14 @@ class BlockLowering:
         if not tall and not wide:
             return area
         own = self.block.range
+        last = self.block.rows - 1, self.block.columns - 1
         if tall and not wide:
             row = Affine(own.top, down=self.block.height)
-            if area.top.at(0, 0) <= own.top and row.at(self.block.rows - 1, 0) <= area.bottom.base:
+            if all(area.top.at(*copy) <= row.at(*copy) <= area.bottom.at(*copy) for copy in ((0, 0), last)):
                 return Area(area.sheet, row, area.left, row, area.right)
         elif wide and not tall:
             column = Affine(own.left, across=self.block.width)
-            if area.left.at(0, 0) <= own.left and column.at(0, self.block.columns - 1) <= area.right.base:
+            if all(area.left.at(*copy) <= column.at(*copy) <= area.right.at(*copy) for copy in ((0, 0), last)):
                 return Area(area.sheet, area.top, column, area.bottom, column)
         raise FormulaError(
             "uses a whole range where one value fits", remedy="Refer to one cell, or enter it as an array formula"
@@ -228,19 +259,17 @@ class BlockLowering:
     def _slid(self, value: Value, axis: str, copy: str, count: int, step: int, length: int, window: str) -> Value:
         """One window per copy along an axis; a window of one cell needs no axis of its own."""
         at = value.axes.index(axis)
-        builder, kinds = self.builder, value.kinds
+        builder = self.builder
+        axes, sizes = value.axes.replace(axis, copy), (*value.sizes[:at], count, *value.sizes[at + 1 :])
         if length == 1:
             if step == 1:
                 return value.renamed({axis: copy})
-            cut = (slice(None),) * at + (slice(None, None, step),)
-            data = builder.call(operator.getitem, value.data, cut)
-            kinds = kinds[cut] if isinstance(kinds, torch.Tensor) else kinds
-            return Value(data, value.axes.replace(axis, copy), (*value.sizes[:at], count, *value.sizes[at + 1 :]), kinds)
+            picks = (slice(None),) * at + (slice(None, None, step),)
+            data = builder.call(operator.getitem, value.data, picks)
+            return value.picked(data, axes, sizes, lambda kinds: kinds[picks])
         data = builder.method("unfold", value.data, at, length, step)
-        kinds = kinds.unfold(at, length, step) if isinstance(kinds, torch.Tensor) else kinds
-        sizes = (*value.sizes[:at], count, *value.sizes[at + 1 :], length)
         # Inside a region the window's axis keeps a name of its own until both axes are done.
-        return Value(data, value.axes.replace(axis, copy) + window, sizes, kinds, value.reference)
+        return value.picked(data, axes + window, (*sizes, length), lambda kinds: kinds.unfold(at, length, step))
 
     def _growing(
         self, start: Affine, end: Affine, direction: str, copy_axis: str, count: int, window: str
@@ -300,12 +329,3 @@ class BlockLowering:
             left = right = left._replace(base=left.base + column - 1)
         picked = Area(node.sheet, top, left, bottom, right)
         return self.read(picked if self.array else self._intersected(picked))
-
-
-def needs_guards(blocks: list[Block]) -> bool:
-    """Whether some formula chooses between values, so that an error may be hidden from the loss."""
-    return any(
-        isinstance(part, Call) and part.name in REGISTRY and REGISTRY[part.name].selects and part.name != "INDEX"
-        for block in blocks
-        for part in walk(block.tree)
-    )

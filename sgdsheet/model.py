@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from sgdsheet.blocks import Block
-from sgdsheet.errors import DataError, ProblemError, SgdSheetError
+from sgdsheet.blocks import Block, bounding_range
+from sgdsheet.errors import DataError, ProblemError, SgdSheetError, quoted
 from sgdsheet.planning import Plan, Planner
 from sgdsheet.problem import Direction, Problem, find_problem
 from sgdsheet.program import Program, build_program, parameter_tensor
-from sgdsheet.reach import check_reach
+from sgdsheet.reach import calculated_areas, check_reach
 from sgdsheet.references import Cell, Range
 from sgdsheet.rewrites import simplify
+from sgdsheet.syntax import ErrorConstant, walk
 from sgdsheet.tensors import Kind, Value
-from sgdsheet.workbook import ExcelError, Value as CellValue, Workbook
+from sgdsheet.workbook import ExcelError, Workbook
+from sgdsheet.workbook import Value as CellValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class SheetModel(nn.Module):
         self.dtype = dtype
         self.planner = Planner(workbook, problem.parameters)
         self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
-        check_reach(problem, self.plan)
+        read = [Range.of_cell(problem.loss), *problem.constrained]
+        check_reach(problem, self.planner.plan(read) if problem.constrained else self.plan)
         self._lowered = build_program(workbook, problem.parameters, self.plan, dtype=dtype)
         loss = self._lowered.value_of(problem.loss)
         self._check_loss(loss)
@@ -56,12 +59,17 @@ class SheetModel(nn.Module):
 
     def _check_loss(self, loss: Value) -> None:
         cell = self.problem.loss
+        if loss.kinds is Kind.ERROR:
+            raise self.explain_bad_loss()
         if loss.constant:
             raise ProblemError(
                 "the loss does not depend on any parameter", cell=cell, remedy="Let its formula read the parameters"
             )
         if loss.kinds is not Kind.NUMBER:
-            raise ProblemError("the loss is not a number", cell=cell, remedy="Let the loss cell calculate a number")
+            what = "text" if loss.kinds is Kind.TEXT else "TRUE or FALSE"
+            raise ProblemError(
+                f"the loss cell gives {what} and not a number", cell=cell, remedy="Let it calculate a number"
+            )
 
     @property
     def blocks(self) -> list[Block]:
@@ -84,6 +92,19 @@ class SheetModel(nn.Module):
         if self.problem.direction is Direction.VALUE:
             return (loss - self.problem.target) ** 2
         return loss
+
+    def from_objective(self, objective: float) -> float:
+        """The loss that an objective stands for (of the two that lie as far from a target, the upper one)."""
+        if self.problem.direction is Direction.MAXIMISE:
+            return -objective
+        if self.problem.direction is Direction.VALUE:
+            return float(self.problem.target + max(objective, 0.0) ** 0.5)
+        return objective
+
+    @property
+    def shared_parameters(self) -> dict[str, Tensor]:
+        """The parameters by name, for other programs over the same cells."""
+        return self._lowered.parameters
 
     def ranges(self) -> Iterator[tuple[Range, nn.Parameter]]:
         """The parameter ranges with their tensors."""
@@ -123,7 +144,7 @@ class SheetModel(nn.Module):
         """The values of all formula cells of the workbook that depend on a parameter (or of all formula cells)."""
         plan = self.planner.plan_everything() if everything else self.planner.plan_dependents()
         program = build_program(
-            self.workbook, self.problem.parameters, plan, dtype=self.dtype, strict=False, shared=self._lowered.parameters
+            self.workbook, self.problem.parameters, plan, dtype=self.dtype, strict=False, shared=self.shared_parameters
         )
         return evaluate(program)
 
@@ -137,30 +158,29 @@ class SheetModel(nn.Module):
         return DataError("the loss is not a number", cell=self.problem.loss, remedy="Check the formulas it reads")
 
     def _blame(self, block: Block, cell: Cell) -> DataError:
-        row = (cell.row - block.range.top) // block.height
-        column = (cell.column - block.range.left) // block.width
-        own = Range.of_cell(cell)
-        copy = block.trimmed(own)
-        del row, column
-        for read in copy.reads():
-            values = self.workbook.sheets[read.sheet].values
-            for source in read.cells():
-                value = values.get((source.row, source.column))
-                if isinstance(value, ExcelError):
-                    return DataError(f"the cell holds the error {value}, and {cell} needs it", cell=source, remedy="Mend it")
-        for read in copy.reads():
-            values = self.workbook.sheets[read.sheet].values
-            for source in read.cells():
-                value = values.get((source.row, source.column))
-                if isinstance(value, str):
-                    return DataError(
-                        f"the cell holds the text “{value}”, and {cell} calculates with it",
-                        cell=source,
-                        remedy="Put a number there",
-                    )
+        copy = block.trimmed(Range.of_cell(cell))
+        if any(isinstance(part, ErrorConstant) and part.value is ExcelError.REF for part in walk(copy.tree)):
+            return DataError(f"the formula ={copy.text} refers to cells that were deleted", cell=cell, remedy="Mend it")
+        for source, value in self._values_of(copy.reads()):
+            if isinstance(value, ExcelError):
+                return DataError(f"the cell holds the error {value}, and {cell} needs it", cell=source, remedy="Mend it")
+        calculated = (bounding_range(area, copy.rows, copy.columns) for area in calculated_areas(copy.tree))
+        for source, value in self._values_of(calculated):
+            if isinstance(value, str):
+                return DataError(
+                    f"the cell holds the text {quoted(value)}, and {cell} calculates with it",
+                    cell=source,
+                    remedy="Put a number there",
+                )
         return DataError(
             f"the formula ={copy.text} does not give a finite number", cell=cell, remedy="Check the values that it reads"
         )
+
+    def _values_of(self, areas: Iterable[Range]) -> Iterator[tuple[Cell, CellValue | None]]:
+        for area in areas:
+            values = self.workbook.sheets[area.sheet].values
+            for cell in area.cells():
+                yield cell, values.get((cell.row, cell.column))
 
 
 def evaluate(program: Program) -> CellValues:
@@ -202,11 +222,13 @@ def compile(
     loss: str | None = None,
     params: str | None = None,
     problem: Problem | None = None,
-    dtype: torch.dtype = torch.float64,
+    precision: str = "float64",
 ) -> SheetModel:
     """Compile the model of a sheet.
 
     The problem is taken from the sheet's names (see `find_problem`), or `loss` and `params` are A1 references.
+    `precision` is float64, which Excel calculates in, or float32.
     Raises a subclass of SgdSheetError, with cell, cause and remedy, if the sheet cannot be trained.
     """
+    dtype = {"float64": torch.float64, "float32": torch.float32}[precision]
     return SheetModel(workbook, problem or find_problem(workbook, sheet, loss, params), dtype=dtype)

@@ -16,7 +16,8 @@ class Family(Enum):
 
     GRADIENT = "one gradient per step"
     LINE_SEARCH = "several losses and gradients per step"
-    TRIAL = "losses only"
+    WIGGLE = "tries each parameter a little up and down"
+    ANNEALING = "random moves, bad ones less and less"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Optimizer:
     momentum: bool = False
     """Whether the setting “momentum” applies."""
     weight_decay: bool = True
+    accumulates: bool = False
+    """Whether gradients pile up because nobody sets them to zero."""
 
 
 _ROWS = (
@@ -65,6 +68,30 @@ _ROWS = (
         Family.LINE_SEARCH,
         {"line_search_fn": "strong_wolfe", "history_size": 20, "max_iter": 1, "max_eval": 25,
          "tolerance_grad": 0.0, "tolerance_change": 0.0},
+        weight_decay=False,
+    ),
+    Optimizer(
+        "accumulate",
+        "SGD",
+        0.01,
+        "For teaching: gradient descent that forgets to set the gradient to zero",
+        momentum=True,
+        accumulates=True,
+    ),
+    Optimizer(
+        "wiggle",
+        "",
+        0.1,
+        "For teaching: try each parameter a little up and down, keep what helps",
+        Family.WIGGLE,
+        weight_decay=False,
+    ),
+    Optimizer(
+        "annealing",
+        "",
+        0.1,
+        "Simulated annealing: random moves, a rise is kept with probability e^(-rise/temperature)",
+        Family.ANNEALING,
         weight_decay=False,
     ),
 )  # fmt: skip

@@ -5,14 +5,13 @@ Everything else is constant: the saved values are used, and calculated only wher
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sgdsheet.blocks import Block, SheetBlocks
+from sgdsheet.blocks import Block, SheetBlocks, single_copies
 from sgdsheet.errors import CircularReference
-from sgdsheet.references import Range, address, rectangles
+from sgdsheet.references import Range, RangeIndex, address, rectangles
 from sgdsheet.workbook import Workbook
 
 
@@ -20,32 +19,13 @@ from sgdsheet.workbook import Workbook
 class BlockIndex:
     """Finds the blocks that overlap a range."""
 
-    _columns: dict[tuple[str, int], list[tuple[int, int, int]]] = field(default_factory=lambda: defaultdict(list))
-    _blocks: list[Block] = field(default_factory=list)
-    _sorted: bool = True
+    _index: RangeIndex[Block] = field(default_factory=RangeIndex)
 
     def add(self, block: Block) -> None:
-        own = block.range
-        for column in range(own.left, own.right + 1):
-            self._columns[own.sheet, column].append((own.bottom, own.top, len(self._blocks)))
-        self._blocks.append(block)
-        self._sorted = False
+        self._index.add(block.range, block)
 
     def overlapping(self, wanted: Range) -> list[Block]:
-        if not self._sorted:
-            for spans in self._columns.values():
-                spans.sort()
-            self._sorted = True
-        found: dict[int, Block] = {}
-        for column in range(wanted.left, wanted.right + 1):
-            spans = self._columns.get((wanted.sheet, column))
-            if not spans:
-                continue
-            for _, top, number in spans[bisect_left(spans, (wanted.top,)) :]:
-                if top > wanted.bottom:
-                    break
-                found[number] = self._blocks[number]
-        return list(found.values())
+        return [block for _, block in self._index.overlapping(wanted)]
 
 
 def strongly_connected(
@@ -93,30 +73,19 @@ def strongly_connected(
                     yield group, len(group) > 1 or id(block) in loops
 
 
-def single_copies(block: Block) -> list[Block]:
-    """One block per copy of the formula."""
-    if block.parts:
-        return [copy for part in block.parts for copy in single_copies(part)]
-    if block.rows == block.columns == 1:
-        return [block]
-    own = block.range
-    found = []
-    for top in range(own.top, own.bottom + 1, block.height):
-        for left in range(own.left, own.right + 1, block.width):
-            cell = Range(own.sheet, top, left, top + block.height - 1, left + block.width - 1)
-            found.append(block.trimmed(cell))
-    return found
-
-
 def circular(cells: Sequence[Block]) -> CircularReference:
     """The error for formulas that depend on themselves."""
-    names = sorted(address(block.range.top, block.range.left) for block in cells)
+    ordered = sorted(cells, key=lambda block: (block.range.sheet, block.range.top, block.range.left))
+    first = ordered[0]
+    names = [
+        address(block.range.top, block.range.left) if block.range.sheet == first.range.sheet else str(block.range.first)
+        for block in ordered
+    ]
     listed = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
-    first = min(cells, key=lambda block: (block.range.top, block.range.left))
     cause = f"the formulas in {listed} depend on each other in a circle"
     if len(names) == 1:
         cause = "the formula depends on its own cell"
-    return CircularReference(cause, cell=first.range.first, remedy="Break the circle")
+    return CircularReference(cause, cell=first.range.first, remedy="Let it read other cells" if len(names) == 1 else "Let one of them read other cells")
 
 
 @dataclass(slots=True)
@@ -188,8 +157,11 @@ class Planner:
         ordered: list[Block] = []
         for group, is_cycle in strongly_connected(roots, self.reads):
             live = any(
-                id(other) in depends for block in group for other in self.reads(block)
-            ) or any(self._touches_parameter(read) for block in group for read in block.reads())
+                block.reads_unseen
+                or any(id(other) in depends for other in self.reads(block))
+                or any(self._touches_parameter(read) for read in block.reads())
+                for block in group
+            )
             if is_cycle and (live or any(self._lacks_values(block.range) for block in group)):
                 group = split_cycle(group)
             if live:
@@ -237,7 +209,7 @@ class Planner:
         kept, depends = [], set()
         for block in blocks:
             reads = list(block.reads())
-            if any(self._touches_parameter(read) or live.overlapping(read) for read in reads):
+            if block.reads_unseen or any(self._touches_parameter(read) or live.overlapping(read) for read in reads):
                 live.add(block)
                 depends.add(id(block))
                 kept.append(block)

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from sgdsheet.blocks import Block
 from sgdsheet.errors import FormulaError, SgdSheetError
-from sgdsheet.lowering import lower_block, needs_guards
+from sgdsheet.lowering import lower_block, separated
 from sgdsheet.planning import Plan
 from sgdsheet.references import Cell, Range
 from sgdsheet.regions import Regions
@@ -69,9 +69,15 @@ def build_program(
     dtype: torch.dtype,
     strict: bool = True,
     shared: dict[str, Tensor] | None = None,
+    generic: bool = False,
+    suspicious: bool = False,
 ) -> Program:
-    """Lower the plan's blocks. With `strict` the first block that cannot be lowered raises; else it is noted."""
-    builder = Builder(dtype=dtype, guarded=needs_guards(plan.blocks))
+    """Lower the plan's blocks. With `strict` the first block that cannot be lowered raises; else it is noted.
+
+    `shared` are parameters that exist already; in a `generic` program constants may be exchanged for others,
+    with errors among them if it is `suspicious`.
+    """
+    builder = Builder(dtype=dtype, generic=generic, suspicious=suspicious)
     regions = Regions(workbook, builder)
     tensors: dict[str, Tensor] = dict(shared or {})
     for area in parameters:
@@ -82,7 +88,7 @@ def build_program(
         regions.provide(area, _parameter_value(builder, name, area))
     program = Program(workbook, tensors, builder, regions)
     unknown: list[Range] = []
-    for block in plan.blocks:
+    for block in (copy for block in plan.blocks for copy in separated(block)):
         failed = next((area for area in unknown for read in block.reads() if read.intersection(area)), None)
         try:
             if failed is not None:

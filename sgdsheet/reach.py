@@ -2,61 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sgdsheet.blocks import Block, bounding_range
 from sgdsheet.errors import ProblemError
-from sgdsheet.formula import Area, Binary, Call, Node, Unary
 from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.operators import COMPARISONS
-from sgdsheet.functions.registry import Derivative
+from sgdsheet.functions.registry import Derivative, Takes
 from sgdsheet.planning import Plan
 from sgdsheet.problem import Problem
-from sgdsheet.references import Cell, Range
+from sgdsheet.references import Cell, Range, RangeIndex
+from sgdsheet.syntax import Area, Binary, Call, Node, Unary
 
 
 @dataclass(slots=True)
-class _Reached:
-    """Rectangles that the loss reads."""
+class _Reach:
+    """What the loss reads: blocks, and parts of the parameters."""
 
-    areas: list[Range] = field(default_factory=list)
+    parameters: Sequence[Range]
+    index: RangeIndex[Block]
+    blocks: set[int] = field(default_factory=set)
+    parts: set[Range] = field(default_factory=set)
 
     def add(self, area: Range) -> None:
-        if not any(known.contains(area) for known in self.areas):
-            self.areas.append(area)
+        self.blocks.update(id(block) for _, block in self.index.overlapping(area))
+        self.parts.update(part for known in self.parameters if (part := known.intersection(area)) is not None)
 
-    def touches(self, area: Range) -> bool:
-        return any(known.intersection(area) for known in self.areas)
+    def gap(self, area: Range) -> Cell | None:
+        """The first cell of a parameter range that is not reached."""
+        if area in self.parts:
+            return None
+        reached = bytearray(area.size)
+        for part in filter(area.contains, self.parts):
+            for row in range(part.top, part.bottom + 1):
+                start = (row - area.top) * area.width + part.left - area.left
+                reached[start : start + part.width] = b"\1" * part.width
+        place = reached.find(0)
+        down, across = divmod(place, area.width)
+        return None if place < 0 else Cell(area.sheet, area.top + down, area.left + across)
 
     def has(self, cell: Cell) -> bool:
-        return self.touches(Range.of_cell(cell))
+        return any(part.intersection(Range.of_cell(cell)) for part in self.parts)
 
 
 def check_reach(problem: Problem, plan: Plan) -> None:
-    """Raise ProblemError for the first parameter cell on which the loss does not depend, or only in steps."""
-    smooth, any_way = _Reached(), _Reached()
-    loss = Range.of_cell(problem.loss)
-    smooth.add(loss)
-    any_way.add(loss)
+    """Raise ProblemError for the first parameter cell on which the loss does not depend, or only in steps.
+
+    It is enough if a constraint depends on it. Where a formula may read cells that nobody can see nothing is
+    said: that formula is an error of its own.
+    """
+    index: RangeIndex[Block] = RangeIndex()
+    for block in plan.blocks:
+        index.add(block.range, block)
+    smooth, any_way = _Reach(problem.parameters, index), _Reach(problem.parameters, index)
+    for root in (Range.of_cell(problem.loss), *problem.constrained):
+        smooth.add(root)
+        any_way.add(root)
     steps: dict[Range, tuple[Block, str]] = {}
     for block in reversed(plan.blocks):
-        reached = any_way.touches(block.range)
-        smoothly = smooth.touches(block.range)
+        if id(block) in any_way.blocks and block.reads_unseen:
+            return
         for area, culprit in _reads(block.tree, ""):
             found = bounding_range(area, block.rows, block.columns)
-            if reached:
+            if id(block) in any_way.blocks:
                 any_way.add(found)
-            if smoothly and not culprit:
+            if id(block) in smooth.blocks and not culprit:
                 smooth.add(found)
             elif culprit:
                 steps.setdefault(found, (block, culprit))
     for area in problem.parameters:
-        if any(known.contains(area) for known in smooth.areas):
-            continue
-        for cell in area.cells():
-            if not smooth.has(cell):
-                raise _unreached(problem, cell, any_way.has(cell), steps)
+        cell = smooth.gap(area)
+        if cell is not None:
+            raise _unreached(problem, cell, any_way.has(cell), steps)
 
 
 def _unreached(
@@ -95,5 +113,28 @@ def _reads(node: Node, culprit: str) -> Iterator[tuple[Area, str]]:
                     found.derivative is Derivative.ZERO or position in found.zero_arguments
                 )
                 yield from _reads(argument, culprit or (node.name if stops else ""))
+        case _:
+            return
+
+
+def calculated_areas(node: Node, calculated: bool = True) -> Iterator[Area]:
+    """The references of a formula in which text is an error: operands of `+` and arguments of EXP, not of SUM."""
+    match node:
+        case Area():
+            if calculated:
+                yield node
+        case Binary():
+            inside = node.operator != "&" and node.operator not in COMPARISONS
+            yield from calculated_areas(node.left, inside)
+            yield from calculated_areas(node.right, inside)
+        case Unary():
+            yield from calculated_areas(node.operand, node.operator != "@" or calculated)
+        case Call():
+            found = REGISTRY.get(node.name)
+            for position, argument in enumerate(node.arguments):
+                skipped = found is None or found.skips_blanks or position in found.zero_arguments
+                chosen = found is not None and found.takes is Takes.FORMULAS
+                own = calculated if chosen else not skipped
+                yield from calculated_areas(argument, own and not (skipped and isinstance(argument, Area)))
         case _:
             return

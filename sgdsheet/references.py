@@ -6,9 +6,10 @@ Rows and columns count from 1, as on the sheet.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from sgdsheet.errors import FormulaError
 
@@ -33,7 +34,7 @@ def column_number(letters: str) -> int:
 def column_letters(number: int) -> str:
     """Letters of a column: 1 is A."""
     letters = ""
-    while number:
+    while number > 0:
         number, rest = divmod(number - 1, 26)
         letters = chr(65 + rest) + letters
     return letters
@@ -215,3 +216,38 @@ def rectangles(positions: Iterable[tuple[int, int]], height: int = 1, width: int
                 start = left
             previous = left
     return sorted(found)
+
+
+Item = TypeVar("Item")
+
+
+class RangeIndex(Generic[Item]):
+    """Finds, among ranges that do not overlap each other, those that overlap a range."""
+
+    def __init__(self) -> None:
+        self._columns: dict[tuple[str, int], list[tuple[int, int, int]]] = defaultdict(list)
+        self._entries: list[tuple[Range, Item]] = []
+        self._unsorted: set[tuple[str, int]] = set()
+
+    def add(self, area: Range, item: Item) -> None:
+        for column in range(area.left, area.right + 1):
+            self._columns[area.sheet, column].append((area.bottom, area.top, len(self._entries)))
+            self._unsorted.add((area.sheet, column))
+        self._entries.append((area, item))
+
+    def overlapping(self, wanted: Range) -> list[tuple[Range, Item]]:
+        """The entries that overlap, in the order in which they were added."""
+        found: set[int] = set()
+        for column in range(wanted.left, wanted.right + 1):
+            key = (wanted.sheet, column)
+            spans = self._columns.get(key)
+            if not spans:
+                continue
+            if key in self._unsorted:
+                self._unsorted.remove(key)
+                spans.sort()
+            for _, top, number in spans[bisect_left(spans, (wanted.top,)) :]:
+                if top > wanted.bottom:
+                    break
+                found.add(number)
+        return [self._entries[number] for number in sorted(found)]

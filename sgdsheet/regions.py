@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
 
-from sgdsheet.references import Range
+from sgdsheet.references import Range, RangeIndex
 from sgdsheet.tensors import Builder, Kind, Value, simplified
 from sgdsheet.workbook import ExcelError, Sheet, Workbook
 
@@ -20,21 +19,23 @@ class Regions:
 
     workbook: Workbook
     builder: Builder
-    sources: list[tuple[Range, Value]] = field(default_factory=list)
+    sources: RangeIndex[Value] = field(default_factory=RangeIndex)
     _constants: dict[Range, Value] = field(default_factory=dict)
-    _cache: dict[Range, Value] = field(default_factory=dict)
+    _cache: dict[Range, tuple[list[Range], Value]] = field(default_factory=dict)
 
     def provide(self, area: Range, value: Value) -> None:
         """Let `value` (axes r and c) stand for the cells of `area` from now on."""
-        self.sources.append((area, value))
-        self._cache = {known: kept for known, kept in self._cache.items() if not known.intersection(area)}
+        self.sources.add(area, value)
 
     def read(self, area: Range) -> Value:
         """The cells of `area` as a Value with the axes r and c (without those of length 1)."""
-        if area not in self._cache:
-            parts = [(part, source, value) for source, value in self.sources if (part := source.intersection(area))]
-            self._cache[area] = self._assembled(area, parts)
-        return replace(self._cache[area], reference=True)
+        found = self.sources.overlapping(area)
+        sources = [source for source, _ in found]
+        known = self._cache.get(area)
+        if known is None or known[0] != sources:
+            parts = [(part, source, value) for source, value in found if (part := source.intersection(area))]
+            known = self._cache[area] = (sources, self._assembled(area, parts))
+        return replace(known[1], reference=True)
 
     def _assembled(self, area: Range, parts: list[tuple[Range, Range, Value]]) -> Value:
         if not parts:
@@ -43,8 +44,11 @@ class Regions:
             _, source, value = parts[0]
             return self._slice(value, source, area)
         bands = []
+        waiting, row = sorted(parts, key=lambda item: item[0].top, reverse=True), []
         for top, bottom in _spans(area.top, area.bottom, [(part.top, part.bottom) for part, _, _ in parts]):
-            row = [item for item in parts if item[0].top <= top and item[0].bottom >= bottom]
+            row = [item for item in row if item[0].bottom >= bottom]
+            while waiting and waiting[-1][0].top <= top:
+                row.append(waiting.pop())
             pieces = []
             for left, right in _spans(area.left, area.right, [(part.left, part.right) for part, _, _ in row]):
                 piece = Range(area.sheet, top, left, bottom, right)
@@ -64,11 +68,11 @@ class Regions:
         at = axes.index(along)
         kinds = torch.cat([self._with_axes(piece, axes).kind_tensor() for piece in pieces], dim=at)
         if all(piece.size(along) == 1 for piece in pieces):
-            data = self.builder.call(torch.stack, [self._as_numbers(piece).data for piece in pieces], dim=at)
+            data = self.builder.call(torch.stack, [self.builder.stored(piece).data for piece in pieces], dim=at)
         else:
-            whole = [self._as_numbers(self._with_axes(piece, axes)).data for piece in pieces]
+            whole = [self._with_axes(self.builder.stored(piece), axes).data for piece in pieces]
             data = self.builder.call(torch.cat, whole, dim=at)
-        return Value(data, axes, sizes, simplified(kinds))
+        return Value(data, axes, sizes).with_kinds(kinds)
 
     def _with_axes(self, piece: Value, axes: str) -> Value:
         data, kinds = piece.data, piece.kind_tensor()
@@ -76,33 +80,17 @@ class Regions:
         if piece.axes != axes:
             data = self.builder.method("reshape", data, sizes)
             kinds = kinds.reshape(sizes)
-        return Value(data, axes, sizes, simplified(kinds))
-
-    def _as_numbers(self, piece: Value) -> Value:
-        """Booleans are stored as numbers beside other kinds; the kinds still tell them apart."""
-        if piece.kinds is Kind.BOOLEAN:
-            return replace(piece, data=self.builder.method("to", piece.data, self.builder.dtype))
-        return piece
+        return Value(data, axes, sizes, kinds)
 
     def _slice(self, value: Value, source: Range, area: Range) -> Value:
-        data, kinds, axes, sizes = value.data, value.kinds, value.axes, value.sizes
         spans = {
             "r": (area.top - source.top, area.height),
             "c": (area.left - source.left, area.width),
         }
         for axis, (start, length) in spans.items():
-            if axis not in axes or length == sizes[axes.index(axis)]:
-                continue
-            at = axes.index(axis)
-            if length == 1:
-                data = self.builder.method("select", data, at, start)
-                kinds = kinds.select(at, start) if isinstance(kinds, Tensor) else kinds
-                axes, sizes = axes.replace(axis, ""), sizes[:at] + sizes[at + 1 :]
-            else:
-                data = self.builder.method("narrow", data, at, start, length)
-                kinds = kinds.narrow(at, start, length) if isinstance(kinds, Tensor) else kinds
-                sizes = (*sizes[:at], length, *sizes[at + 1 :])
-        return Value(data, axes, sizes, simplified(kinds) if isinstance(kinds, Tensor) else kinds)
+            if axis in value.axes and length != value.size(axis):
+                value = cut(self.builder, value, axis, start, length)
+        return value
 
     def constant(self, area: Range) -> Value:
         """The saved values of `area`."""
@@ -143,6 +131,17 @@ class Regions:
             tensor = tensor.bool()
         self.builder.name_constant(tensor, area.identifier)
         return Value(tensor, axes, sizes, kind)
+
+
+def cut(builder: Builder, value: Value, axis: str, start: int, length: int) -> Value:
+    """Some positions of an axis; of a single one the axis is left out."""
+    at = value.axes.index(axis)
+    before, after = value.sizes[:at], value.sizes[at + 1 :]
+    if length == 1:
+        data, axes = builder.method("select", value.data, at, start), value.axes.replace(axis, "")
+        return value.picked(data, axes, before + after, lambda kinds: kinds.select(at, start))
+    data = builder.method("narrow", value.data, at, start, length)
+    return value.picked(data, value.axes, (*before, length, *after), lambda kinds: kinds.narrow(at, start, length))
 
 
 def _region_axes(area: Range) -> tuple[str, tuple[int, ...]]:

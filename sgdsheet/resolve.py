@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from sgdsheet.errors import FormulaError
-from sgdsheet.formula import (
+from sgdsheet.formula import parse
+from sgdsheet.references import MAX_COLUMN, MAX_ROW
+from sgdsheet.syntax import (
     Axis,
     Binary,
     Call,
@@ -20,10 +22,8 @@ from sgdsheet.formula import (
     Reference,
     TableReference,
     Unary,
-    parse,
     transform,
 )
-from sgdsheet.references import MAX_COLUMN, MAX_ROW
 from sgdsheet.workbook import ExcelError, Position, Sheet, Table, Workbook
 
 _DEEPEST_NAME = 20
@@ -86,7 +86,8 @@ class Resolver:
         found = self.workbook.defined_name(part.name, scope.name if scope else sheet)
         if found is not None:
             meaning = parse(found.text, 1, 1)  # relative parts of a name are distances from A1
-            return self.resolve(meaning, found.sheet or sheet, row, column, depth + 1)
+            around = transform(meaning, lambda part: _wrapped(part, row, column))
+            return self.resolve(around, found.sheet or sheet, row, column, depth + 1)
         table = self.workbook.table(part.name)
         if table is not None:
             return _area_of(table, (), 0, len(table.columns) - 1)
@@ -156,6 +157,19 @@ class Resolver:
         return self.resolve(transform(body, put), sheet, row, column, depth + 1)
 
 
+def _wrapped(part: Node, row: int, column: int) -> Node | None:
+    """A relative name that points up or left does so around the edge of the sheet: XFD1 is left of A1."""
+    if not isinstance(part, Reference):
+        return None
+
+    def around(axis: Axis, here: int, last: int) -> Axis:
+        return axis._replace(value=axis.value - last) if axis.relative and axis.value + here > last else axis
+
+    top, bottom = (around(axis, row, MAX_ROW) for axis in (part.top, part.bottom))
+    left, right = (around(axis, column, MAX_COLUMN) for axis in (part.left, part.right))
+    return replace(part, top=top, bottom=bottom, left=left, right=right)
+
+
 def _area_of(table: Table, items: tuple[str, ...], first: int, last: int) -> Node:
     area, body = table.area, table.body
     left, right = Axis(area.left + first, False), Axis(area.left + last, False)
@@ -192,4 +206,5 @@ def _combine(operator: str, left: Node, right: Node) -> Node:
         "",
         "uses a range whose corners are calculated" if operator == ":" else "uses an intersection of relative ranges",
         "Write the range with fixed corners",
+        unseen=True,
     )

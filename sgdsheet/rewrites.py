@@ -99,6 +99,9 @@ def simplify(module: fx.GraphModule, rules: tuple[Rule, ...] = RULES) -> fx.Grap
                 graph.erase_node(node)
                 replacement._rename(name)
                 break
+    for node in graph.nodes:
+        if node in shapes.found:
+            node.meta["shape"] = shapes.found[node]  # for `batching`
     graph.eliminate_dead_code()
     module.recompile()
     return module

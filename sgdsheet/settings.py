@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sgdsheet.errors import SettingError
+from sgdsheet.errors import SettingError, quoted
+from sgdsheet.initialisers import INITIALISERS, StartValues, parse_start_values
 from sgdsheet.optimizers import AUTO, OPTIMIZERS, normalised
 from sgdsheet.problem import Setting
+from sgdsheet.schedules import SCHEDULES
 from sgdsheet.workbook import Value
 
 
@@ -20,11 +22,19 @@ class Settings:
     learning_rate: float | None = None
     momentum: float | None = None
     weight_decay: float = 0.0
+    schedule: str = "constant"
     steps: int | None = None
     epochs: int | None = None
     batch_size: int | None = None
+    shuffle: bool = True
+    validation: float | None = None
+    early_stopping: int | None = None
+    restarts: int | None = None
+    start: tuple[StartValues, ...] = ()
     seed: int | None = None
     zero_gradients: bool = True
+    device: str = "cpu"
+    precision: str = "float64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,38 @@ def _whole(low: int, high: int = 2**63 - 1) -> Callable[[Value], int]:
     return read
 
 
+def _fraction(value: Value) -> float:
+    """0.2 and "20 %" are the same."""
+    text = str(value).strip()
+    number = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    if isinstance(value, bool) or not 0 <= number < 1:
+        raise ValueError
+    return number
+
+
+def _patience(value: Value) -> int | None:
+    """`no`, or after how many epochs without progress to stop; `yes` means 10."""
+    if str(value).strip().casefold() in ("no", "off", "false", "0", "0.0"):
+        return None
+    if str(value).strip().casefold() in ("yes", "on", "true"):
+        return 10
+    return _whole(1)(value)
+
+
+def _start(value: Value) -> tuple[StartValues, ...]:
+    return parse_start_values(str(value))
+
+
+def _one_of(*names: str) -> Callable[[Value], str]:
+    def read(value: Value) -> str:
+        name = normalised(str(value))
+        if name not in names:
+            raise ValueError
+        return name
+
+    return read
+
+
 def _optimizer(value: Value) -> str:
     name = normalised(str(value))
     if name != AUTO and name not in OPTIMIZERS:
@@ -87,11 +129,23 @@ DECLARATIONS: tuple[Declaration, ...] = (
     Declaration("learning_rate", "--lr", _number(0, above=True), "a number above 0", "Size of a step"),
     Declaration("momentum", "--momentum", _number(0, 1), "a number from 0 to 1", "How much speed a step keeps"),
     Declaration("weight_decay", "--weight-decay", _number(0), "0 or more", "Pull of the parameters towards 0"),
+    Declaration("schedule", "--schedule", _one_of(*SCHEDULES), ", ".join(SCHEDULES), "How the learning rate changes"),
     Declaration("steps", "--steps", _whole(0), "a whole number, 0 or more", "How many updates"),
     Declaration("epochs", "--epochs", _whole(0), "a whole number, 0 or more", "How many passes over the samples"),
     Declaration("batch_size", "--batch-size", _whole(1), "a whole number, 1 or more", "Samples per step"),
+    Declaration("shuffle", "--shuffle", _yes_no, "yes or no", "Mix the samples anew for each epoch"),
+    Declaration("validation", "--validation", _fraction, "a share from 0 to 1", "Samples kept back to judge by"),
+    Declaration(
+        "early_stopping", "--early-stopping", _patience, "no, or a number of epochs", "Stop when validation gets no better"
+    ),
+    Declaration("restarts", "--restarts", _whole(1), "a whole number, 1 or more", "Random starts, trained at once"),
+    Declaration(
+        "start", "--start", _start, ", ".join(INITIALISERS) + " (with a scale; one per parameter range)", "Start values"
+    ),
     Declaration("seed", "--seed", _whole(0, 2**63 - 1), "a whole number, 0 or more", "Same seed, same result"),
     Declaration("zero_gradients", "--zero-gradients", _yes_no, "yes or no", "Forget the last step's gradient"),
+    Declaration("device", "--device", _one_of("auto", "cpu"), "auto or cpu (no GPU so far)", "Where to calculate"),
+    Declaration("precision", "--precision", _one_of("float64", "float32"), "float64 or float32", "Digits of a number"),
 )
 
 assert {item.key for item in DECLARATIONS} == {field.name for field in fields(Settings)}
@@ -104,8 +158,15 @@ def read_setting(declaration: Declaration, value: Value, cell: object = None) ->
     except (ValueError, TypeError):
         where = declaration.label if cell is not None else declaration.flag
         raise SettingError(
-            f"“{value}” is not possible for {where}", cell=cell, remedy=f"Allowed: {declaration.allowed}"
+            f"{quoted(_shown(value))} is not possible for {where}", cell=cell, remedy=f"Allowed: {declaration.allowed}"
         ) from None
+
+
+def _shown(value: Value) -> str:
+    """A cell's value as the sheet shows it."""
+    if isinstance(value, bool):
+        return str(value).upper()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def combine(rows: Sequence[Setting], options: Mapping[str, Value | None]) -> Settings:
@@ -116,16 +177,29 @@ def combine(rows: Sequence[Setting], options: Mapping[str, Value | None]) -> Set
         declaration = known.get(normalised(row.name))
         if declaration is None:
             raise SettingError(
-                f"“{row.name}” is not a setting",
-                cell=row.cell,
+                f"{quoted(row.name)} is not a setting",
+                cell=row.cell._replace(column=row.cell.column - 1),
                 remedy=f"Settings are {', '.join(item.label for item in DECLARATIONS)}",
             )
         if row.value is not None and row.value != "":
             chosen[declaration.key] = read_setting(declaration, row.value, row.cell)
     by_key = {item.key: item for item in DECLARATIONS}
-    for key, value in options.items():
-        if value is not None:
-            chosen[key] = read_setting(by_key[key], value)
-    if options.get("learning_rate") is not None and options.get("optimizer") is None and "optimizer" not in chosen:
+    for key in options:
+        if key not in by_key:
+            raise SettingError(f"{quoted(key)} is not a setting", remedy=f"Settings are {', '.join(by_key)}")
+    given = {key: read_setting(by_key[key], value) for key, value in options.items() if value is not None}
+    _drop_overruled(chosen, given)
+    chosen.update(given)
+    if "learning_rate" in given and "optimizer" not in chosen:
         chosen["optimizer"] = "sgd"
     return Settings(**chosen)
+
+
+def _drop_overruled(chosen: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """An option also overrules what belongs to the sheet's setting: its learning rate is for its own optimizer."""
+    if given.get("optimizer", chosen.get("optimizer")) != chosen.get("optimizer"):
+        for key in ("learning_rate", "momentum", "schedule"):
+            chosen.pop(key, None)
+    for one, other in (("steps", "epochs"), ("epochs", "steps")):
+        if one in given and other not in given:
+            chosen.pop(other, None)

@@ -15,23 +15,25 @@ part, the data is a node of a `torch.fx` graph and the operation is recorded.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from sgdsheet.errors import FormulaError
+from sgdsheet.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorder
 
-AXES = "RChw"
+_SHARE = frozenset({torch.amax, torch.amin, torch.prod})
+"""Reductions in which the slope of one element depends on the others."""
 
-_TAKE_NUMBERS = frozenset({operator.add, operator.sub, operator.mul, operator.truediv, operator.pow})
-"""Operations whose first operand may be a plain number; the others want a tensor there."""
+_ADD = frozenset({operator.add, operator.sub, operator.neg})
+"""Operations whose slopes do not depend on their operands."""
 
-_TAKE_TENSORS = frozenset({torch.maximum, torch.minimum, torch.atan2, torch.logical_and, torch.logical_or})
-"""Operations all of whose operands must be tensors."""
+AXES = "RChwk"
+"""The axes in their order; k is what a matrix product sums over."""
 
 
 class Kind(IntEnum):
@@ -44,16 +46,14 @@ class Kind(IntEnum):
     ERROR = 4
 
 
-Data = Tensor | fx.Node
-
-
 @dataclass(frozen=True, slots=True)
 class Value:
     """All copies of one (sub-)expression of a block.
 
     `axes` names the dimensions of `data` in order, `sizes` their lengths. `kinds` is one Kind for everything or a
-    tensor of kinds as large as the data. Booleans of one uniform kind are stored as torch.bool; otherwise
-    everything is a number: 0 for blank, NaN for errors, and for text its index in the builder's `texts`.
+    tensor of kinds as large as the data. Booleans are stored as torch.bool; everything else is a number: 0 for
+    blank, NaN for errors, for text its index in the builder's `texts`. Booleans among other kinds are numbers too,
+    and so are those that can turn out to be an error (`wide`).
     `reference` tells cells from calculated values: SUM and its like ignore text in the former.
     """
 
@@ -62,6 +62,7 @@ class Value:
     sizes: tuple[int, ...] = ()
     kinds: Kind | Tensor = Kind.NUMBER
     reference: bool = False
+    wide: bool = False
 
     @property
     def constant(self) -> bool:
@@ -73,12 +74,21 @@ class Value:
         assert isinstance(self.data, Tensor)
         return self.data
 
+    @property
+    def is_bits(self) -> bool:
+        """Whether the data are of the type torch.bool."""
+        return self.kinds is Kind.BOOLEAN and not self.wide
+
     def size(self, axis: str) -> int:
         return self.sizes[self.axes.index(axis)] if axis in self.axes else 1
 
     @property
     def is_array(self) -> bool:
         return "h" in self.axes or "w" in self.axes
+
+    def only(self, *kinds: Kind) -> bool:
+        """Whether all cells are of one of these kinds."""
+        return isinstance(self.kinds, Kind) and self.kinds in kinds
 
     def has(self, *kinds: Kind) -> bool:
         """Whether any cell is of one of these kinds."""
@@ -96,6 +106,16 @@ class Value:
         """The same data with other names for its axes."""
         return replace(self, axes="".join(mapping.get(axis, axis) for axis in self.axes))
 
+    def with_kinds(self, kinds: Kind | Tensor) -> Value:
+        """The same numbers as other kinds; where all cells agree one Kind is enough."""
+        found = simplified(kinds) if isinstance(kinds, Tensor) else kinds
+        return replace(self, kinds=found, wide=found is Kind.BOOLEAN)
+
+    def picked(self, data: Data, axes: str, sizes: tuple[int, ...], pick: Callable[[Tensor], Tensor]) -> Value:
+        """A part of the cells: `data`, and of the kinds what `pick` leaves of them."""
+        part = replace(self, data=data, axes=axes, sizes=sizes)
+        return part.with_kinds(pick(self.kinds)) if isinstance(self.kinds, Tensor) else part
+
 
 def simplified(kinds: Tensor) -> Kind | Tensor:
     """One Kind where all cells agree."""
@@ -103,92 +123,12 @@ def simplified(kinds: Tensor) -> Kind | Tensor:
     return Kind(first) if bool((kinds == first).all()) else kinds
 
 
-def _contains_node(arguments: Iterable[Any]) -> bool:
-    return any(
-        isinstance(item, fx.Node) or (isinstance(item, (list, tuple)) and _contains_node(item)) for item in arguments
-    )
-
-
 @dataclass(slots=True)
-class Builder:
-    """Runs operations on constants and records the others in `graph`.
+class Builder(Recorder):
+    """Records what happens to `Value`s. `texts` are the texts that occur, by their index."""
 
-    `buffers` collects the constants that the graph needs, by name; `scope` is the name of the block being
-    lowered and becomes the name of its nodes; `reserved` are names that no buffer may take; `guarded` asks for gradients that stay finite where an error is
-    hidden by an IF.
-    """
-
-    dtype: torch.dtype = torch.float64
-    graph: fx.Graph = field(default_factory=fx.Graph)
-    buffers: dict[str, Tensor] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
-    scope: str = "value"
-    guarded: bool = False
-    reserved: set[str] = field(default_factory=set)
     _codes: dict[str, int] = field(default_factory=dict)
-    _names: dict[int, str] = field(default_factory=dict)
-    _attributes: dict[int, fx.Node] = field(default_factory=dict)
-    _kept: list[Tensor] = field(default_factory=list)
-    _nodes: list[tuple[Tensor, fx.Node]] = field(default_factory=list)
-
-    # --- recording -------------------------------------------------------------------------------------------
-
-    def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Data:
-        """Apply a torch function: now if all is constant, else as a node."""
-        if not _contains_node(arguments):
-            result: Tensor = function(*arguments, **options)
-            return result
-        # An exported program may import nothing but torch.
-        assert function.__module__ is None or function.__module__.partition(".")[0] in ("torch", "_operator"), function
-        recorded = tuple(self._argument(item) for item in arguments)
-        return self.graph.create_node("call_function", function, recorded, options, name=self.scope)
-
-    def method(self, name: str, data: Data, *arguments: Any, **options: Any) -> Data:
-        """Call a method of a tensor: now if it is constant, else as a node."""
-        if isinstance(data, Tensor):
-            result: Tensor = getattr(data, name)(*arguments, **options)
-            return result
-        return self.graph.create_node("call_method", name, (data, *arguments), options, name=self.scope)
-
-    def _argument(self, item: Any) -> Any:
-        if isinstance(item, Tensor):
-            return self.attribute(item)
-        if isinstance(item, (list, tuple)):
-            return type(item)(self._argument(part) for part in item)
-        return item
-
-    def name_constant(self, tensor: Tensor, name: str) -> None:
-        """Give a constant the name that it will have as a buffer."""
-        self._names[id(tensor)] = name
-        self._kept.append(tensor)
-
-    def attribute(self, tensor: Tensor) -> fx.Node:
-        """The node of a constant, registered as a buffer once."""
-        if id(tensor) not in self._attributes:
-            same = self._same_buffer(tensor)
-            if same is not None:
-                self._attributes[id(tensor)] = same
-                self._kept.append(tensor)
-                return same
-            base = name = self._names.get(id(tensor), f"{self.scope}_constant")
-            number = 1
-            while name in self.buffers or name in self.reserved:
-                number += 1
-                name = f"{base}_{number}"
-            self.buffers[name] = tensor.detach().clone(memory_format=torch.contiguous_format)
-            self._kept.append(tensor)
-            with self.graph.inserting_before(next(iter(self.graph.nodes), None)):
-                node = self.graph.get_attr(name)
-            self._attributes[id(tensor)] = node
-            self._nodes.append((self.buffers[name], node))
-        return self._attributes[id(tensor)]
-
-    def _same_buffer(self, tensor: Tensor) -> fx.Node | None:
-        """The node of a buffer with the same contents: sheets like to repeat their data."""
-        for known, node in self._nodes:
-            if known.dtype == tensor.dtype and known.shape == tensor.shape and torch.equal(known, tensor):
-                return node
-        return None
 
     # --- constants -------------------------------------------------------------------------------------------
 
@@ -254,58 +194,119 @@ class Builder:
 
     # --- coercion --------------------------------------------------------------------------------------------
 
+    def stored(self, value: Value) -> Value:
+        """The value with its booleans stored as numbers."""
+        if not value.is_bits:
+            return value
+        return replace(value, data=self.method("to", value.data, self.dtype), wide=True)
+
     def numbers(self, value: Value) -> Value:
         """As arithmetic sees it: blank is 0, TRUE is 1, numeric text its number, other text an error."""
-        if not isinstance(value.kinds, Tensor):
-            if value.kinds is Kind.BOOLEAN:
-                return replace(value, data=self.method("to", value.data, self.dtype), kinds=Kind.NUMBER)
-            if value.kinds in (Kind.NUMBER, Kind.BLANK, Kind.ERROR):
-                return value if value.kinds is Kind.ERROR else replace(value, kinds=Kind.NUMBER)
-            return self._parsed_text(value, value.kind_tensor())
-        if not value.has(Kind.TEXT):
+        if value.has(Kind.TEXT):
+            return self._parsed_text(value)
+        if isinstance(value.kinds, Tensor):
             kinds = torch.where(value.kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
-            return replace(value, kinds=simplified(kinds))
-        return self._parsed_text(value, value.kinds)
+            return value.with_kinds(kinds)
+        if value.kinds in (Kind.NUMBER, Kind.ERROR):
+            return value
+        return self.stored(value).with_kinds(Kind.NUMBER)
 
-    def _parsed_text(self, value: Value, kinds: Tensor) -> Value:
+    def _parsed_text(self, value: Value) -> Value:
         if not isinstance(value.data, Tensor):
             raise FormulaError("calculates with text", remedy="Use numbers in the cells that it reads")
+        kinds = value.kind_tensor()
         is_text = kinds == Kind.TEXT
         data = value.data.clone()
         codes = data[is_text]
         data[is_text] = torch.tensor([_text_number(self.texts[int(code)]) for code in codes], dtype=self.dtype)
         bad = (is_text & data.isnan()) | (kinds == Kind.ERROR)
-        return replace(value, data=data, kinds=simplified(torch.where(bad, int(Kind.ERROR), 0).to(torch.uint8)))
+        return replace(value, data=data).with_kinds(torch.where(bad, int(Kind.ERROR), 0).to(torch.uint8))
 
     def conditions(self, value: Value) -> Value:
-        """As IF and AND see it: a number is true unless it is 0."""
-        if value.kinds is Kind.BOOLEAN:
+        """As IF and AND see it: a number is true unless it is 0. An error is told by `errors_of` the value."""
+        if value.is_bits:
             return value
         number = self.numbers(value)
-        errors = number.kind_tensor() == Kind.ERROR if number.has(Kind.ERROR) else None
-        kinds = Kind.BOOLEAN if errors is None else torch.where(errors, int(Kind.ERROR), int(Kind.BOOLEAN))
-        data = self.call(torch.ne, number.data, 0)
-        if errors is not None:
-            data = self.method("to", data, self.dtype)
-            data = self.call(torch.where, errors, torch.tensor(torch.nan, dtype=self.dtype), data)
-            assert isinstance(kinds, Tensor)
-            kinds = simplified(kinds.to(torch.uint8))
-        return replace(number, data=data, kinds=kinds)
+        return Value(self.call(torch.ne, number.data, 0), value.axes, value.sizes, Kind.BOOLEAN)
+
+    # --- errors ----------------------------------------------------------------------------------------------
+
+    def errors_of(self, value: Value) -> Value | None:
+        """Where the value is an error (text that is no number apart); None if it cannot be one."""
+        if not value.constant and self.domains.may_be_error(value.data):
+            return Value(self.call(torch.isnan, value.data), value.axes, value.sizes, Kind.BOOLEAN)
+        if value.has(Kind.ERROR):
+            return Value(value.kind_tensor() == Kind.ERROR, value.axes, value.sizes, Kind.BOOLEAN)
+        return None
+
+    def spoiled(self, result: Value, errors: Value | None) -> Value:
+        """The result with an error wherever `errors` says so."""
+        if errors is None:
+            return result
+        axes, sizes = self.union_axes([result, errors])
+        result = self.expanded(self.stored(result), axes, sizes)
+        data = self.call(torch.where, self.aligned(errors, axes), torch.nan, result.data)
+        if not errors.constant:
+            return replace(result, data=data)
+        if not self.domains.may_be_error(result.data):
+            self.domains.forgive(data)  # the kinds tell where these errors are
+        kinds = torch.where(self.expanded(errors, axes, sizes).tensor, int(Kind.ERROR), result.kind_tensor())
+        return replace(result, data=data).with_kinds(kinds.to(torch.uint8))
+
+    def with_errors(self, result: Value, values: Sequence[Value]) -> Value:
+        """The result with an error wherever one of the values is known to have one."""
+        for value in values:
+            if value.has(Kind.ERROR):
+                known = Value(value.kind_tensor() == Kind.ERROR, value.axes, value.sizes, Kind.BOOLEAN)
+                result = self.spoiled(result, known)
+        return result
+
+    def checked(self, result: Value) -> Value:
+        """A calculated constant with an error wherever it is not a finite number."""
+        if not result.constant or result.kinds is not Kind.NUMBER:
+            return result
+        bad = ~result.tensor.isfinite()
+        return self.spoiled(result, Value(bad, result.axes, result.sizes, Kind.BOOLEAN)) if bool(bad.any()) else result
 
     # --- operations ------------------------------------------------------------------------------------------
 
     def elementwise(self, function: Callable[..., Any], *values: Value, kind: Kind = Kind.NUMBER) -> Value:
         """Apply a torch function cell by cell; an error in any operand is an error in the result."""
         axes, sizes = self.union_axes(values)
-        operands: list[Any] = [self.aligned(value, axes) for value in values]
+        settled = [self._settled(function, value, values) for value in values]
+        operands: list[Any] = [self.aligned(value, axes) for value in settled]
         if not all(value.constant for value in values):
-            if function not in _TAKE_TENSORS:
+            if function not in TAKE_TENSORS:
                 operands = [operands[0], *map(self._scalar, operands[1:])]
-            if function in _TAKE_NUMBERS:
+            if function in TAKE_NUMBERS:
                 operands[0] = self._scalar(operands[0])
-        data = self.call(function, *operands)
-        result = Value(data, axes, sizes, kind)
-        return self.with_errors(result, values)
+        result = Value(self.call(function, *operands), axes, sizes, kind)
+        return self.checked(self.with_errors(result, values))
+
+    def _settled(self, function: Callable[..., Any], value: Value, values: Sequence[Value]) -> Value:
+        """An operand without errors (where they are known), and without a slope where another one has an error.
+
+        The slope of a product is the other factor: were it NaN, it would leak out of an IF that hides the product.
+        """
+        if value.constant:
+            return self.cleaned(value)
+        if function in _ADD:
+            return value
+        for other in values:
+            errors = None if other is value or other.constant else self.errors_of(other)
+            if errors is not None:
+                value = self.where(errors, replace(value, data=self.method("detach", value.data)), value)
+        return value
+
+    def cleaned(self, value: Value) -> Value:
+        """The value with the number 1 in the place of its errors."""
+        errors = self.errors_of(value)
+        if errors is None:
+            return value
+        data = self.call(torch.where, errors.data, 1.0, value.data)
+        self.domains.forgive(data)
+        kinds = torch.where(value.kind_tensor() == Kind.ERROR, int(Kind.NUMBER), value.kind_tensor())
+        return replace(value, data=data).with_kinds(kinds.to(torch.uint8))
 
     def _scalar(self, data: Data) -> Data | float:
         """A single constant, written into the program as a number."""
@@ -313,41 +314,22 @@ class Builder:
             return bool(data) if data.dtype == torch.bool else float(data)
         return data
 
-    def with_errors(self, result: Value, values: Sequence[Value]) -> Value:
-        """The result with an error wherever one of the values has one."""
-        faulty = [value for value in values if value.has(Kind.ERROR)]
-        if not faulty:
-            return result
-        errors = torch.zeros(result.sizes, dtype=torch.bool)
-        for value in faulty:
-            carrier = Value(value.kind_tensor() == Kind.ERROR, value.axes, value.sizes)
-            errors = errors | self.expanded(carrier, result.axes, result.sizes).tensor
-        data = result.data
-        if result.kinds is Kind.BOOLEAN:
-            data = self.method("to", data, self.dtype)
-        data = self.call(torch.where, errors, torch.tensor(torch.nan, dtype=self.dtype), data)
-        kinds = torch.where(errors, int(Kind.ERROR), result.kind_tensor()).to(torch.uint8)
-        return replace(result, data=data, kinds=simplified(kinds))
-
     def where(self, condition: Value, chosen: Value, other: Value) -> Value:
         """IF, cell by cell. The condition must be boolean."""
         values = (condition, chosen, other)
         axes, sizes = self.union_axes(values)
         kinds = self._chosen_kinds(condition, chosen, other, axes, sizes)
-        if chosen.kinds is not Kind.BOOLEAN or other.kinds is not Kind.BOOLEAN:
-            chosen, other = self._as_stored(chosen), self._as_stored(other)
+        if not (chosen.is_bits and other.is_bits):
+            chosen, other = self.stored(chosen), self.stored(other)
         data = self.call(torch.where, *[self.aligned(value, axes) for value in (condition, chosen, other)])
-        return Value(data, axes, sizes, kinds)
-
-    def _as_stored(self, value: Value) -> Value:
-        if value.kinds is Kind.BOOLEAN:
-            return replace(value, data=self.method("to", value.data, self.dtype))
-        return value
+        if chosen.has(Kind.ERROR) or other.has(Kind.ERROR):
+            self.domains.suspect(data)
+        return Value(data, axes, sizes, kinds, wide=kinds is Kind.BOOLEAN and not chosen.is_bits)
 
     def _chosen_kinds(
         self, condition: Value, chosen: Value, other: Value, axes: str, sizes: tuple[int, ...]
     ) -> Kind | Tensor:
-        if not isinstance(chosen.kinds, Tensor) and chosen.kinds == other.kinds:
+        if isinstance(chosen.kinds, Kind) and other.only(chosen.kinds):
             return chosen.kinds
         first = self.expanded(Value(chosen.kind_tensor(), chosen.axes, chosen.sizes), axes, sizes).tensor
         second = self.expanded(Value(other.kind_tensor(), other.axes, other.sizes), axes, sizes).tensor
@@ -367,6 +349,9 @@ class Builder:
         over = [value.axes.index(axis) for axis in axes if axis in value.axes]
         if not over:
             return value
+        if function in _SHARE and not value.constant and (errors := self.errors_of(value)) is not None:
+            clean = self.reduce(function, self.cleaned(value), axes)
+            return self.spoiled(clean, self.reduced_bits(torch.any, errors, axes))
         kept = [(axis, size) for axis, size in zip(value.axes, value.sizes, strict=True) if axis not in axes]
         if kept:
             data = self.call(function, value.data, dim=tuple(over) if len(over) > 1 else over[0])
@@ -375,42 +360,14 @@ class Builder:
         reduced = Value(data, "".join(axis for axis, _ in kept), tuple(size for _, size in kept))
         if value.has(Kind.ERROR):
             errors = (value.kind_tensor() == Kind.ERROR).amax(dim=tuple(over))
-            reduced = replace(reduced, kinds=simplified(torch.where(errors, int(Kind.ERROR), 0).to(torch.uint8)))
+            reduced = reduced.with_kinds(torch.where(errors, int(Kind.ERROR), 0).to(torch.uint8))
         return reduced
 
-    def contract(self, left: Value, right: Value, over: str) -> Value:
-        """Multiply and sum over some axes: a matrix product where the axes allow it."""
-        if left.has(Kind.ERROR) or right.has(Kind.ERROR):
-            return self.reduce(torch.sum, self.elementwise(torch.mul, left, right), over)
-        common = "".join(axis for axis in over if axis in left.axes and axis in right.axes)
-        self.union_axes([_only(left, common), _only(right, common)])
-        alone = "".join(axis for axis in over if axis not in common)
-        left, right = self.reduce(torch.sum, left, alone), self.reduce(torch.sum, right, alone)
-        shared = set(left.axes) & set(right.axes) - set(over)
-        if shared or not common:
-            return self.reduce(torch.sum, self.elementwise(torch.mul, left, right), over)
-        return self._matrix_product(left, right, common)
-
-    def _matrix_product(self, left: Value, right: Value, over: str) -> Value:
-        kept = [
-            [(axis, size) for axis, size in zip(value.axes, value.sizes, strict=True) if axis not in over]
-            for value in (left, right)
-        ]
-        axes = "".join(axis for part in kept for axis, _ in part)
-        sizes = tuple(size for part in kept for _, size in part)
-        if len(over) == 1 and len(kept[0]) <= 1 and len(kept[1]) <= 1:
-            first = self._ordered(left, kept[0], over, last=True)
-            second = self._ordered(right, kept[1], over, last=False)
-            return Value(self.call(torch.matmul, first, second), axes, sizes)
-        dims = ([left.axes.index(axis) for axis in over], [right.axes.index(axis) for axis in over])
-        return Value(self.call(torch.tensordot, left.data, right.data, dims=dims), axes, sizes)
-
-    def _ordered(self, value: Value, kept: list[tuple[str, int]], over: str, *, last: bool) -> Data:
-        """A matrix with the axis to be summed at the end (left factor) or at the start (right factor)."""
-        order = kept[0][0] + over if kept and last else over + (kept[0][0] if kept else "")
-        if order == value.axes:
-            return value.data
-        return self.method("t", value.data)
+    def reduced_bits(self, function: Callable[..., Any], value: Value, axes: str = "wh") -> Value:
+        """torch.any or torch.all over the array of each copy."""
+        for axis in axes:
+            value = replace(self.reduce(function, value, axis), kinds=Kind.BOOLEAN)
+        return value
 
     def canonical(self, value: Value) -> Value:
         """The value with its axes in the order R, C, h, w."""
@@ -421,11 +378,6 @@ class Builder:
         kinds = value.kinds.permute(order) if isinstance(value.kinds, Tensor) else value.kinds
         sizes = tuple(value.sizes[index] for index in order)
         return replace(value, data=self.method("permute", value.data, *order), axes=axes, sizes=sizes, kinds=kinds)
-
-
-def _only(value: Value, axes: str) -> Value:
-    pairs = [(axis, size) for axis, size in zip(value.axes, value.sizes, strict=True) if axis in axes]
-    return replace(value, axes="".join(a for a, _ in pairs), sizes=tuple(s for _, s in pairs), kinds=Kind.NUMBER)
 
 
 def _text_number(text: str) -> float:

@@ -1,85 +1,106 @@
-"""The training loop: a generator of steps. It never sees a host."""
+"""Training as a generator of steps. It never sees a host."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
+from sgdsheet.drivers import constrained, constrained_restarts, descend, method_for, restarts
 from sgdsheet.errors import TrainingError
+from sgdsheet.methods import Method
 from sgdsheet.model import SheetModel
-from sgdsheet.optimizers import AUTO, OPTIMIZERS, Family, Optimizer
+from sgdsheet.restarts import Distribution, draw_start
+from sgdsheet.run import Run, Step, copies, put
+from sgdsheet.run_plan import RunPlan
 from sgdsheet.settings import Settings, combine
 
 _SMALL_MODEL = 2_000_000
 """Numbers read per step below which one thread is fastest."""
-
-_DEFAULT_STEPS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One update. `loss` is the value of the loss cell before it; `learning_rate` the size of the step taken."""
-
-    number: int
-    loss: float
-    learning_rate: float
-    seconds: float
 
 
 class Session:
     """Trains a model: iterate over it to take steps.
 
     Keyword arguments are settings as in `sgd_settings` (learning_rate, also as `lr`, steps, seed, …); the sheet's
-    own settings fill the gaps. After the last step, or when the loss stops being finite, the parameters with the
-    lowest loss seen are put back.
+    own settings fill the gaps. When the iteration ends, for whatever reason, the parameters are the best that
+    were seen (with batches: the last, unless early stopping asks for the best on the validation rows), and never
+    worse than those at the start. `measure_gradient` adds the gradient's length to each step.
+
+    Raises SettingError for settings that do not go together, DataError if the loss is not finite at the start.
     """
 
-    def __init__(self, model: SheetModel, settings: Settings | None = None, **options: Any) -> None:
+    def __init__(
+        self, model: SheetModel, settings: Settings | None = None, *, measure_gradient: bool = False, **options: Any
+    ) -> None:
         if "lr" in options:
             options["learning_rate"] = options.pop("lr")
         self.model = model
         self.settings = settings if settings is not None else combine(model.problem.settings, options)
-        self.optimizer = choose_optimizer(self.settings)
-        self.learning_rate = self.settings.learning_rate or self.optimizer.learning_rate
-        self.steps_planned = self.settings.steps if self.settings.steps is not None else _DEFAULT_STEPS
-        self.parameters: list[nn.Parameter] = list(model.parameters())
-        self.steps_taken = 0
-        self.seconds = 0.0
-        self.stopped = ""
-        self._best_loss = math.inf
-        self._best = [parameter.detach().clone() for parameter in self.parameters]
-        self._torch_optimizer = self._build()
-        with torch.no_grad():
-            self.loss_start = float(model())
+        self.measure_gradient = measure_gradient
+        self._run = Run(model, self.settings)
+        self.loss_start = self.loss = self._run.sheet_loss()
         if not math.isfinite(self.loss_start):
             raise model.explain_bad_loss()
-        self.loss = self.loss_start
+        self.seconds = 0.0
+        self._method: Method | None = None
+        self._resumed: dict[str, Any] | None = None
 
-    def _build(self) -> torch.optim.Optimizer:
-        row = self.optimizer
-        options: dict[str, Any] = {"lr": self.learning_rate, **row.options}
-        if row.momentum and self.settings.momentum is not None:
-            options["momentum"] = self.settings.momentum
-        if row.weight_decay and self.settings.weight_decay:
-            options["weight_decay"] = self.settings.weight_decay
-        built: torch.optim.Optimizer = getattr(torch.optim, row.torch_name)(self.parameters, **options)
-        return built
+    # --- what is known ---------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> RunPlan:
+        """The choices that were made for the run."""
+        return self._run.plan
+
+    @property
+    def steps_taken(self) -> int:
+        return self._run.steps_taken
+
+    @property
+    def epochs_done(self) -> int | None:
+        """Finished passes over the samples; None where the sheet names none."""
+        return self._run.epochs_done if self._run.samples is not None else None
+
+    @property
+    def stopped(self) -> str:
+        """Why the run ended before its last step; empty if it did not."""
+        return self._run.stopped
+
+    @property
+    def valid_loss(self) -> float | None:
+        """The loss over the validation rows."""
+        return self._run.valid_loss
+
+    @property
+    def valid_metric(self) -> float | None:
+        """The metric over the validation rows."""
+        return self._run.valid_metric
+
+    @property
+    def violation(self) -> float | None:
+        """By how much the worst constraint is violated, in the sheet's units; None without constraints."""
+        return self._run.violation
+
+    @property
+    def distribution(self) -> Distribution | None:
+        """Where the restarts ended."""
+        return self._run.distribution
+
+    # --- the loop --------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Step]:
-        if self.settings.seed is not None:
-            torch.manual_seed(self.settings.seed)
         with threads(self._thread_count()):
             try:
-                yield from self._steps()
+                with closing(self._driver()) as steps:  # closed before the final loss is calculated
+                    for step in steps:
+                        self.seconds += step.seconds
+                        yield step
             finally:
-                self.finish()
+                self.loss = self._run.final_loss()
 
     def run(self) -> float:
         """Take all steps; returns the final value of the loss cell."""
@@ -87,81 +108,76 @@ class Session:
             pass
         return self.loss
 
+    def _driver(self) -> Generator[Step, None, None]:
+        run, settings = self._run, self.settings
+        if settings.restarts and run.constraints is not None and run.constraints.labels:
+            return constrained_restarts(run)
+        if settings.restarts:
+            return restarts(run)
+        if settings.start and self._resumed is None:
+            put(run.parameters, draw_start(run.parameters, settings.start, run.generator))
+        if run.plan.solved:
+            return constrained(run, run.plan.steps)
+        self._method = method_for(run)
+        if self._resumed is not None:
+            self._method.restore(self._resumed)
+        return descend(run, self._method, measure=self.measure_gradient)
+
     def _thread_count(self) -> int:
-        numbers = sum(tensor.numel() for tensor in [*self.model.program.buffers(), *self.parameters])
+        numbers = sum(tensor.numel() for tensor in [*self.model.program.buffers(), *self._run.parameters])
         return 1 if numbers < _SMALL_MODEL else torch.get_num_threads()
 
-    def _steps(self) -> Iterator[Step]:
-        take = self._line_search_step if self.optimizer.family is Family.LINE_SEARCH else self._gradient_step
-        while self.steps_taken < self.steps_planned:
-            started = time.perf_counter()
-            loss = take()
-            if not math.isfinite(loss):
-                self.stopped = f"the loss became {loss} at step {self.steps_taken}"
-                return
-            self.steps_taken += 1
-            elapsed = time.perf_counter() - started
-            self.seconds += elapsed
-            yield Step(self.steps_taken, loss, self.learning_rate, elapsed)
-            if self.stopped:
-                return
+    # --- checkpoints -----------------------------------------------------------------------------------------
 
-    def _gradient_step(self) -> float:
-        """One loss, one gradient, one update; returns the loss before it."""
-        if self.settings.zero_gradients:
-            self._torch_optimizer.zero_grad()
-        value = self.model.program()
-        loss = value.item()
-        if math.isfinite(loss):
-            self.model.as_objective(value).backward()
-            self._keep_best(loss)
-            self._torch_optimizer.step()
-        return loss
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on later; see `restore`. To be called between steps."""
+        run = self._run
+        return {
+            "loss_cell": str(self.model.problem.loss),
+            "optimizer": run.plan.optimizer.name,
+            "steps": run.steps_taken,
+            "epochs": run.epochs_done,
+            "parameters": dict(zip(run.names, copies(run.parameters), strict=True)),
+            "best": copies(run.best),
+            "best_objective": run.best_objective,
+            "patience": [run.patience.best, run.patience.waited],
+            "generator": run.epoch_state,
+            "batches": run.batches_done,
+            "method": self._method.state() if self._method is not None else None,
+        }
 
-    def _line_search_step(self) -> float:
-        first: list[float] = []
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where another session of the same model stood. Raises TrainingError if it does not fit."""
+        run = self._run
+        self._refuse_foreign(state)
+        try:
+            put(run.parameters, [state["parameters"][name] for name in run.names])
+            put(run.best, state["best"])
+            run.best_objective = float(state["best_objective"])
+            run.patience.best, run.patience.waited = float(state["patience"][0]), int(state["patience"][1])
+            run.generator.set_state(state["generator"])
+            run.batches_done = int(state["batches"])
+            run.steps_taken, run.epochs_done = int(state["steps"]), int(state["epochs"])
+        except (KeyError, TypeError, ValueError, RuntimeError):
+            raise TrainingError("the checkpoint is damaged", remedy="Start afresh") from None
+        self._resumed = state["method"]
 
-        def closure() -> Tensor:
-            self._torch_optimizer.zero_grad()
-            value = self.model.program()
-            objective = self.model.as_objective(value)
-            objective.backward()
-            if not first:
-                first.append(value.item())
-            return objective
-
-        before = [parameter.detach().clone() for parameter in self.parameters]
-        self._torch_optimizer.step(closure)
-        loss = first[0]
-        if math.isfinite(loss):
-            self._keep_best(loss, before)
-            if all(torch.equal(old, new) for old, new in zip(before, self.parameters, strict=True)):
-                self.stopped = "converged"
-        return loss
-
-    def _keep_best(self, loss: float, values: list[Tensor] | None = None) -> None:
-        """Remember the parameters that gave the lowest objective so far."""
-        objective = float(self.model.as_objective(torch.tensor(loss, dtype=torch.float64)))
-        if objective < self._best_loss:
-            self._best_loss = objective
-            torch._foreach_copy_(self._best, values if values is not None else [p.detach() for p in self.parameters])
-
-    def finish(self) -> None:
-        """Settle on the better of the last and the best parameters."""
-        with torch.no_grad():
-            loss = float(self.model())
-            if math.isfinite(loss):
-                self._keep_best(loss)
-            for parameter, best in zip(self.parameters, self._best, strict=True):
-                parameter.copy_(best)
-            self.loss = float(self.model())
-        if not math.isfinite(self.loss):
-            raise TrainingError("no parameters gave a finite loss", remedy="Start from other values")
-
-
-def choose_optimizer(settings: Settings) -> Optimizer:
-    """The optimizer that was asked for, or what suits a full batch: L-BFGS."""
-    return OPTIMIZERS["lbfgs" if settings.optimizer == AUTO else settings.optimizer]
+    def _refuse_foreign(self, state: dict[str, Any]) -> None:
+        run, parameters = self._run, state.get("parameters")
+        own = dict(zip(run.names, (item.shape for item in run.parameters), strict=True))
+        fits = isinstance(parameters, dict) and {
+            name: getattr(value, "shape", None) for name, value in parameters.items()
+        } == own
+        if not fits or state.get("loss_cell") != str(self.model.problem.loss):
+            raise TrainingError(
+                f"the checkpoint belongs to another model (loss {state.get('loss_cell')})",
+                remedy="Resume it on the workbook and sheet that it was made from",
+            )
+        if state.get("method") is not None and state.get("optimizer") != run.plan.optimizer.name:
+            raise TrainingError(
+                f"the checkpoint was made with the optimizer {state.get('optimizer')}",
+                remedy=f"Resume it with --optimizer {state.get('optimizer')}",
+            )
 
 
 @contextmanager
@@ -173,6 +189,3 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-

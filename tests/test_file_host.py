@@ -67,7 +67,7 @@ def read_cell(folder: Path, cell: str, **options: Any) -> object:
         ('<c r="A1" t="e"><v>#N/A</v></c>', ExcelError.NA),
         ('<c r="A1" t="e"><v>Err:502</v></c>', ExcelError.UNKNOWN),
         ('<c r="A1" t="str"><v> a &lt; b </v></c>', " a < b "),
-        ('<c r="A1" t="str"><f>""</f><v></v></c>', None),
+        ('<c r="A1" t="str"><f>""</f><v></v></c>', ""),
         ('<c r="A1" t="str"><v><![CDATA[<x>]]></v></c>', "<x>"),
         ('<c r="A1" t="str"><v>a_x000D_b_x005F_x0041_</v></c>', "a\rb_x0041_"),
         ('<c r="A1" t="str"><v>_xD83D__xDE00_ _xD83D_</v></c>', "\U0001f600 \ufffd"),

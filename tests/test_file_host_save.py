@@ -369,9 +369,6 @@ def test_round_trip(tmp_path: Path, cells: Any, empty_rows: Any, changes: Any, p
     host.save()
     new = FileHost(path).read().sheets["S1"]
     expected = {**old.values, **changes}
-    for position, value in changes.items():
-        if value == "" and position in old.formulas:
-            del expected[position]  # an empty formula result is read as no value
     assert new.values == expected
     assert {key: type(value) for key, value in new.values.items()} == {
         k: type(v) for k, v in expected.items()

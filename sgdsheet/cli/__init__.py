@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 
 import click
 
 from sgdsheet import __version__
-from sgdsheet.errors import SettingError, SgdSheetError
+from sgdsheet.errors import SettingError, SgdSheetError, one_line
 
 COMMANDS = {
     "train": "Train the parameters of a workbook",
-    "check": "Prove values and gradients against the saved values",
+    "check": "Prove values and gradients; find what hinders training",
+    "find-lr": "Suggest a learning rate",
     "inspect": "Show what was found: loss, parameters, blocks",
     "export": "Write the sheet as stand-alone PyTorch",
     "new": "Build an example workbook",
     "functions": "List the Excel functions, optimizers and settings",
 }
-"""The commands in the order of the help page, each the name of a module here."""
+"""The commands in the order of the help page; `find-lr` is the module `find_lr`, and so on."""
 
 _EXAMPLE = """\b
 Try it:
   sgdsheet new titanic
   sgdsheet train titanic.xlsx --sheet nnet
 """
+
+
+def module_of(name: str) -> str:
+    """The module of a command: it has an underscore where the command has a dash."""
+    return name.replace("-", "_")
 
 
 class _Commands(click.Group):
@@ -37,7 +45,7 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"{__name__}.{name}").command
+        command: click.Command = importlib.import_module(f"{__name__}.{module_of(name)}").command
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -61,10 +69,16 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exit status: 0 done, 1 the workbook has a problem, 2 wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # “ or ✓ on a terminal that does not know them
     try:
         cli(args=arguments, prog_name="sgdsheet", standalone_mode=False)
     except click.exceptions.Abort:
         print("sgdsheet: interrupted", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
@@ -72,5 +86,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except SgdSheetError as error:
-        print(f"sgdsheet: {error}", file=sys.stderr)
+        print(f"sgdsheet: {one_line(str(error))}", file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingError) and error.cell is None else 1)

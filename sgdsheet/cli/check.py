@@ -1,19 +1,36 @@
-"""`sgdsheet check`: proof that the compiled sheet is the sheet."""
+"""`sgdsheet check`: proof that the compiled sheet is the sheet, and what stands in the way of training it."""
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 import sgdsheet
-from sgdsheet import checking
-from sgdsheet.cli.common import book_argument, console, count, figure, json_option, loss_option, params_option
-from sgdsheet.cli.common import print_json, sheet_option
+from sgdsheet.cli.common import (
+    book_argument,
+    console,
+    count,
+    figure,
+    json_option,
+    loss_option,
+    params_option,
+    print_json,
+    sheet_option,
+)
+from sgdsheet.errors import DataError, FormulaError, SgdSheetError, one_line, quoted
+from sgdsheet.problem import Problem, find_problem
+
+if TYPE_CHECKING:
+    from sgdsheet.checking import Report
+    from sgdsheet.diagnosis import Finding
 
 _SHOWN = 8
+_GOOD, _BAD, _NOTE = "[green]✓[/green]", "[red]✗[/red]", "[yellow]![/yellow]"
 
 
 @click.command("check")
@@ -21,30 +38,73 @@ _SHOWN = 8
 @sheet_option
 @loss_option
 @params_option
-@click.option("--all", "everything", is_flag=True, help="Check every formula of the workbook, not only the way to the loss.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Check every formula of the workbook, not only the way to the loss.",
+)
 @json_option
 def command(
     book: str, sheet: str | None, loss: str | None, params: str | None, everything: bool, as_json: bool
 ) -> None:
-    """Compare every cell between the parameters and the loss of BOOK with its saved value, and the exact gradient
-    with central differences."""
+    """Compare every cell between the parameters and the loss of BOOK with its saved value, and the exact
+    gradient with central differences; then say what stands in the way of training."""
+    from sgdsheet import checking  # imports torch: not for the help page
+
     workbook = sgdsheet.load(book)
-    model = sgdsheet.compile(workbook, sheet, loss=loss, params=params)
-    report = checking.check_model(model, everything=everything)
-    if as_json:
-        print_json(as_dict(model, report))
+    problem = find_problem(workbook, sheet, loss, params)
+    findings: list[Finding] = []
+    try:
+        model = sgdsheet.compile(workbook, problem=problem)
+    except FormulaError:
+        report = checking.check_formulas(workbook, problem)
+        if not report.unsupported:
+            raise
     else:
-        _show(console(), model, report)
+        report = checking.check_model(model, everything=everything)
+        findings = _diagnosed(model)
+    if as_json:
+        print_json(as_dict(problem, report, findings))
+    else:
+        _show(console(), problem, report, findings)
     if not report.passed:
-        sys.exit(1)
+        raise _complaint(report)
 
 
-def as_dict(model: sgdsheet.SheetModel, report: checking.Report) -> dict[str, Any]:
+def _diagnosed(model: sgdsheet.SheetModel) -> list[Finding]:
+    from sgdsheet.diagnosis import diagnose  # imports torch: not for the help page
+    from sgdsheet.training import threads
+
+    with threads(1):
+        return diagnose(model)
+
+
+def _complaint(report: Report) -> SgdSheetError:
+    """The worst of what was found, for stderr."""
+    if report.loss_computed is None:
+        return report.unsupported[0].error
+    if report.mismatches:
+        worst, others = report.mismatches[0], len(report.mismatches) - 1
+        more = f" ({count(others, 'more cell')} like this)" if others else ""
+        return DataError(
+            f"saved as {_value(worst.saved)} but calculated as {_value(worst.computed)}{more}",
+            cell=worst.cell,
+            remedy="Recalculate and save the workbook; if they still differ, this is a bug of sgdsheet's",
+        )
+    return DataError(
+        f"the gradient differs from central differences by {report.gradient_max_error or 0.0:.1e}",
+        cell=report.gradient_worst_cell,
+        remedy="If the loss has no jump there, this is a bug of sgdsheet's",
+    )
+
+
+def as_dict(problem: Problem, report: Report, findings: Sequence[Finding] = ()) -> dict[str, Any]:
     """The report with the keys of the contract."""
     worst = report.mismatches[0] if report.mismatches else None
     return {
-        "sheet": model.problem.sheet,
-        "loss_cell": str(model.problem.loss),
+        "sheet": problem.sheet,
+        "loss_cell": str(problem.loss),
         "formulas": report.formulas,
         "supported": report.supported,
         "compared": report.compared,
@@ -55,8 +115,13 @@ def as_dict(model: sgdsheet.SheetModel, report: checking.Report) -> dict[str, An
         "worst_cell": str(worst.cell) if worst else None,
         "largest_difference": report.largest_difference,
         "unsupported": [
-            {"cell": str(cell), "function": function, "message": message}
-            for cell, function, message in report.unsupported
+            {
+                "cell": str(item.area.first),
+                "range": str(item.area),
+                "function": item.function,
+                "message": one_line(str(item.error)),
+            }
+            for item in report.unsupported
         ],
         "loss_saved": report.loss_saved,
         "loss_computed": report.loss_computed,
@@ -64,6 +129,7 @@ def as_dict(model: sgdsheet.SheetModel, report: checking.Report) -> dict[str, An
         "gradient_worst_cell": str(report.gradient_worst_cell) if report.gradient_worst_cell else None,
         "gradients_checked": report.gradient_checked,
         "dead_parameters": [str(cell) for cell in report.dead_parameters],
+        "findings": [asdict(finding) for finding in findings],
         "passed": report.passed,
     }
 
@@ -72,30 +138,52 @@ def _json(value: object) -> object:
     return value if isinstance(value, (int, float, str)) else str(value)
 
 
-def _show(out: Console, model: sgdsheet.SheetModel, report: checking.Report) -> None:
-    good, bad, note = "[green]✓[/green]", "[red]✗[/red]", "[yellow]![/yellow]"
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).upper()
+    return figure(value) if isinstance(value, float) else quoted(str(value))
+
+
+def _show(out: Console, problem: Problem, report: Report, findings: Sequence[Finding]) -> None:
     saved = "no saved value" if report.loss_saved is None else f"saved {figure(report.loss_saved)}"
-    out.print(f"[bold]{model.problem.loss}[/bold]  computed {figure(report.loss_computed or 0.0)}, {saved}")
+    computed = "cannot be calculated" if report.loss_computed is None else f"computed {figure(report.loss_computed)}"
+    out.print(f"[bold]{escape(str(problem.loss))}[/bold]  {computed}, {saved}")
+    for item in report.unsupported[:_SHOWN]:
+        cells = "" if item.area.size == 1 else f" (and {count(item.area.size - 1, 'cell')} like it)"
+        mark = _BAD if report.loss_computed is None else _NOTE
+        out.print(f"{mark} {escape(one_line(str(item.error)))}{cells}")
+    if len(report.unsupported) > _SHOWN:
+        out.print(f"    and {len(report.unsupported) - _SHOWN:,} more; --json lists them all")
+    _show_values(out, report)
+    if report.loss_computed is not None:
+        _show_gradient(out, report)
+    for finding in findings:
+        out.print(f"{_NOTE} {escape(finding.message)}")
+
+
+def _show_values(out: Console, report: Report) -> None:
     cells = count(report.compared, "cell")
     if report.mismatches:
-        out.print(f"{bad} {len(report.mismatches):,} of {cells} differ from their saved values; the worst first:")
+        many = f"{len(report.mismatches):,} of {cells}"
+        differ = "differs from its saved value" if len(report.mismatches) == 1 else "differ from their saved values"
+        out.print(f"{_BAD} {many} {differ}; the worst first:")
         for item in report.mismatches[:_SHOWN]:
-            out.print(f"    {item.cell}  saved {item.saved}, computed {item.computed}")
-        out.print("    Recalculate and save the workbook; if they still differ, this is a bug of sgdsheet's.")
+            values = f"saved {_value(item.saved)}, computed {_value(item.computed)}"
+            out.print(f"    {escape(f'{item.cell}  {values}')}")
     elif report.compared:
-        out.print(f"{good} {cells} equal their saved values (largest difference {report.largest_difference:.1e})")
+        equal = "equals its saved value" if report.compared == 1 else "equal their saved values"
+        out.print(f"{_GOOD} {cells} {equal} (largest difference {report.largest_difference:.1e})")
+    elif report.loss_computed is not None:
+        out.print(f"{_NOTE} the file has no saved values to compare with: open and save it in a spreadsheet")
+
+
+def _show_gradient(out: Console, report: Report) -> None:
+    from sgdsheet.checking import GRADIENT_TOLERANCE
+
+    error = report.gradient_max_error or 0.0
+    where = escape(f", the worst at {report.gradient_worst_cell}") if report.gradient_worst_cell else ""
+    if error <= GRADIENT_TOLERANCE:
+        checked, agree = count(report.gradient_checked, "slope"), "agrees" if report.gradient_checked == 1 else "agree"
+        out.print(f"{_GOOD} {checked} {agree} with central differences to {error:.1e}{where}")
     else:
-        out.print(f"{note} the file has no saved values to compare with: open and save it in a spreadsheet")
-    slopes = report.gradient_max_error or 0.0
-    mark = good if slopes <= checking.GRADIENT_TOLERANCE else bad
-    checked = count(report.gradient_checked, "slope")
-    where = f", the worst at {report.gradient_worst_cell}" if report.gradient_worst_cell else ""
-    out.print(f"{mark} {checked} agree with central differences to {slopes:.1e}{where}" if mark == good
-              else f"{mark} the gradient differs from central differences by {slopes:.1e}{where}")  # fmt: skip
-    for cell, _, message in report.unsupported[:_SHOWN]:
-        del cell
-        out.print(f"{note} {message}")
-    if report.dead_parameters:
-        names = ", ".join(str(cell) for cell in report.dead_parameters[:_SHOWN])
-        more = ", …" if len(report.dead_parameters) > _SHOWN else ""
-        out.print(f"{note} the slope is exactly 0 at {names}{more}: these parameters will not move")
+        out.print(f"{_BAD} the gradient differs from central differences by {error:.1e}{where}")

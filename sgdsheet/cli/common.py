@@ -27,7 +27,8 @@ def console() -> Console:
 
 def print_json(content: dict[str, Any]) -> None:
     """One JSON object on stdout. Numbers that JSON does not have become null."""
-    print(json.dumps(_plain(content), ensure_ascii=False, indent=2, default=str))
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    print(json.dumps(_plain(content), ensure_ascii=not unicode, indent=2, default=str))
 
 
 def _plain(value: Any) -> Any:

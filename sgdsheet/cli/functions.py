@@ -8,7 +8,6 @@ import click
 from rich.table import Table
 
 from sgdsheet.cli.common import console, json_option, print_json
-from sgdsheet.functions import REGISTRY
 from sgdsheet.optimizers import OPTIMIZERS
 from sgdsheet.settings import DECLARATIONS
 
@@ -38,6 +37,8 @@ def command(as_json: bool) -> None:
 
 def describe() -> dict[str, list[dict[str, Any]]]:
     """Everything by name, as plain data."""
+    from sgdsheet.functions import REGISTRY  # imports torch: not for the help page
+
     return {
         "functions": [
             {

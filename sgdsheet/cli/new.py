@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.markup import escape
 
 from sgdsheet import examples
 from sgdsheet.cli.common import console
@@ -24,11 +25,21 @@ def command(name: str | None, output: str | None, force: bool) -> None:
         return
     if name not in examples.names():
         raise click.BadParameter(f"there is no example “{name}”; choose one of {', '.join(examples.names())}")
-    path = Path(output or f"{name}.xlsx")
-    if path.exists() and not force:
-        raise FileError(f"“{path}” exists already", remedy="Choose another name with -o, or say --force")
+    path = Path(output if output is not None else f"{name}.xlsx")
     try:
+        _check(path, force)
         examples.build(name, path)
     except OSError as error:
         raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
-    out.print(f"Wrote {path}. Look inside: sgdsheet inspect {path}")
+    out.print(escape(f"Wrote {path}. Look inside: sgdsheet inspect {path}"))
+
+
+def _check(path: Path, force: bool) -> None:
+    if path.is_dir():
+        raise FileError(f"“{path}” is a folder", remedy="Give a file name with -o")
+    if path.suffix.lower() != ".xlsx":
+        raise FileError(f"“{path}” is not the name of a workbook", remedy="Let it end with .xlsx")
+    if not path.parent.is_dir():
+        raise FileError(f"“{path.parent}” is not a folder", remedy="Create it, or write somewhere else")
+    if path.exists() and not force:
+        raise FileError(f"“{path}” exists already", remedy="Choose another name with -o, or say --force")

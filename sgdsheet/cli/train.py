@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import operator
+import time
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import sgdsheet
-from sgdsheet.cli.common import F, book_argument, console, count, figure, json_option, loss_option, params_option
-from sgdsheet.cli.common import print_json, sheet_option
+from sgdsheet.cli.common import (
+    F,
+    book_argument,
+    console,
+    json_option,
+    loss_option,
+    params_option,
+    print_json,
+    sheet_option,
+)
+from sgdsheet.cli.outcome import Outcome, announce, as_dict, report
+from sgdsheet.cli.progress import progress_bar
+from sgdsheet.errors import FileError, ProblemError, SettingError
+from sgdsheet.logbook import Logbook, Record, TensorBoardWriter, Writer, file_writer
+from sgdsheet.names import name_text
+from sgdsheet.optimizers import Family
+from sgdsheet.plots import save_plot
+from sgdsheet.problem import Direction, Problem, find_problem, refuse_protected
 from sgdsheet.references import Cell
 from sgdsheet.settings import DECLARATIONS, combine
-from sgdsheet.workbook import Value
+from sgdsheet.workbook import Value, Workbook
 
-_REFRESH = 0.1
+_SECONDS_PER_CHECKPOINT = 30.0
 
 
 def settings_options(command: F) -> F:
@@ -31,90 +43,166 @@ def settings_options(command: F) -> F:
     return command
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What a run came to, for people and for `--json`."""
-
-    session: sgdsheet.Session
-    output: Path
-    interrupted: bool
-    metric_start: Value | None = None
-    metric: Value | None = None
-    stale: list[str] = field(default_factory=list)
-
-
 @click.command("train")
 @book_argument
 @sheet_option
 @loss_option
 @params_option
 @settings_options
+@click.option("--source", metavar="FILE", help="Train on the data in a file (not supported yet).")
 @click.option("-o", "--output", metavar="OUT", help="Where to write; BOOK-trained.xlsx unless given.")
 @click.option("--in-place", is_flag=True, help="Write into BOOK itself.")
+@click.option("--log", metavar="FILE", help="Write every step to a .csv or .jsonl file.")
+@click.option("--log-sheet", is_flag=True, help="Add a sheet “SGD log” with a chart to the workbook.")
+@click.option("--plot", metavar="FILE", help="Draw the losses into a .png, .svg or .pdf (extra: plot).")
+@click.option("--tensorboard", metavar="FOLDER", help="Write events for TensorBoard (extra: tensorboard).")
+@click.option("--checkpoint", metavar="FILE", help="Keep the run's state in a .json file, to go on later.")
+@click.option("--resume", metavar="FILE", help="Go on where a checkpoint stopped.")
 @json_option
-def command(
-    book: str,
-    sheet: str | None,
-    loss: str | None,
-    params: str | None,
-    output: str | None,
-    in_place: bool,
-    as_json: bool,
-    **options: Any,
-) -> None:
+def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, **options: Any) -> None:
     """Train the parameters of BOOK and write a trained copy, with nothing else in the file changed."""
-    if output is not None and in_place:
+    chosen = {item.key: options[item.key] for item in DECLARATIONS}
+    if options["output"] is not None and options["in_place"]:
         raise click.UsageError("--output and --in-place exclude each other")
-    combine((), options)  # a wrong flag is wrong usage, whatever the workbook holds
-    host = sgdsheet.FileHost(book)
+    if options["source"] is not None:
+        raise SettingError("--source: data from a file are not supported yet", remedy="Put the data into the sheet")
+    combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
+    host, target = sgdsheet.FileHost(book), _target(Path(book), options)
     workbook = host.read()
-    path = Path(book)
-    target = path if in_place else Path(output) if output else path.with_name(f"{path.stem}-trained{path.suffix}")
     host.check_output(target)
-    model = sgdsheet.compile(workbook, sheet, loss=loss, params=params)
-    session = sgdsheet.Session(model, combine(model.problem.settings, options))
+    problem = find_problem(workbook, sheet, loss, params)
+    _refuse_source(workbook, problem)
+    refuse_protected(workbook, problem)
+    settings = combine(problem.settings, chosen)
+    model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
+    watched = any(options[name] for name in ("log", "log_sheet", "plot", "tensorboard"))
+    session = sgdsheet.Session(model, settings, measure_gradient=watched)
+    if options["resume"]:
+        from sgdsheet.checkpoints import read_checkpoint  # imports torch: not for the help page
+
+        session.restore(read_checkpoint(Path(options["resume"])))
     out = console()
     if not as_json:
-        _announce(out, session)
-    interrupted = _run(session, quiet=as_json)
-    outcome = Outcome(session, target, interrupted)
+        announce(out, session)
+    with Logbook(_writers(options), objective=_objective(session)) as logbook:
+        losses: list[float] = []
+        interrupted = _run(session, logbook, losses, options["checkpoint"], quiet=as_json)
+        outcome = Outcome(session, target, interrupted)
+        logbook.add(_last_record(session))
+    outcome.findings = _findings(session, losses)
     host.write(_results(session, outcome))
-    host.save(None if in_place else target)
+    if options["log_sheet"]:
+        host.write_log(logbook.records(), _title(session), [str(item) for item in outcome.findings])
+    host.save(None if options["in_place"] else target)
+    _write_extras(session, logbook, outcome, options)
     if as_json:
         print_json(as_dict(outcome))
     else:
-        _report(out, outcome)
+        report(out, outcome)
 
 
-def _run(session: sgdsheet.Session, *, quiet: bool) -> bool:
+def _target(book: Path, options: dict[str, Any]) -> Path:
+    if options["in_place"]:
+        return book
+    return Path(options["output"]) if options["output"] is not None else book.with_name(f"{book.stem}-trained{book.suffix}")
+
+
+def _refuse_source(workbook: Workbook, problem: Problem) -> None:
+    """A model whose data lie in a file must not be trained on the few rows that the sheet shows."""
+    if name_text(workbook, problem.sheet, "sgd_source") is not None:
+        raise ProblemError(
+            f"the name sgd_source on sheet {problem.sheet} asks for data from a file, which is not supported yet",
+            remedy="Put the data into the sheet and delete the name",
+        )
+
+
+def _write_checkpoint(path: str, session: sgdsheet.Session) -> None:
+    from sgdsheet.checkpoints import write_checkpoint  # imports torch: not for the help page
+
+    write_checkpoint(Path(path), session.state())
+
+
+def _findings(session: sgdsheet.Session, losses: list[float]) -> list[sgdsheet.Finding]:
+    """Whether the learning rate was too high, and what else stands in the way of training."""
+    plan, model = session.plan, session.model
+    found = sgdsheet.diagnose(model)
+    if not plan.batched and not plan.solved and plan.optimizer.family is Family.GRADIENT and not session.distribution:
+        rise = sgdsheet.explain_rise(losses, plan.learning_rate, model, optimizer=plan.optimizer.name)
+        if rise is not None:  # which explains the large gradient as well
+            found = [rise, *(item for item in found if item.kind != "exploding gradient")]
+    return found
+
+
+def _run(
+    session: sgdsheet.Session, logbook: Logbook, losses: list[float], checkpoint: str | None, *, quiet: bool
+) -> bool:
     """Take all steps; True if the user stopped it with Ctrl-C. The best parameters are in place either way."""
     steps = iter(session)
+    saved = time.monotonic()
     try:
-        with _progress(session, quiet) as show:
+        with progress_bar(session.plan.steps, session.loss_start, quiet=quiet) as show:
             for step in steps:
                 show(step.number, step.loss)
+                losses.append(step.loss)
+                logbook.add(
+                    Record(
+                        step.number - 1,
+                        step.epoch,
+                        step.loss,
+                        step.valid_loss,
+                        step.metric,
+                        step.learning_rate,
+                        step.gradient_norm,
+                        session.seconds,
+                    )
+                )
+                if checkpoint and time.monotonic() - saved > _SECONDS_PER_CHECKPOINT:
+                    _write_checkpoint(checkpoint, session)
+                    saved = time.monotonic()
     except KeyboardInterrupt:
         return True
     finally:
+        if checkpoint:
+            _write_checkpoint(checkpoint, session)
         steps.close()  # type: ignore[attr-defined]
     return False
 
 
-@contextmanager
-def _progress(session: sgdsheet.Session, quiet: bool) -> Iterator[Callable[[int, float], None]]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda number, loss: None
-        return
-    columns = (
-        BarColumn(),
-        TextColumn("step {task.completed:,}/{task.total:,}"),
-        TextColumn("loss {task.fields[loss]:.6g}"),
-        TimeRemainingColumn(),
+def _last_record(session: sgdsheet.Session) -> Record:
+    return Record(
+        session.steps_taken,
+        session.epochs_done,
+        session.loss,
+        session.valid_loss,
+        session.valid_metric,
+        session.plan.learning_rate,
+        None,
+        session.seconds,
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=1 / _REFRESH) as bar:
-        task = bar.add_task("training", total=session.steps_planned, loss=session.loss_start)
-        yield lambda number, loss: bar.update(task, completed=number, loss=loss)
+
+
+def _objective(session: sgdsheet.Session) -> Any:
+    """What is best in the log."""
+    problem = session.model.problem
+    if problem.direction is Direction.MAXIMISE:
+        return operator.neg
+    if problem.direction is Direction.VALUE:
+        return lambda loss: abs(loss - problem.target)
+    return float
+
+
+def _writers(options: dict[str, Any]) -> list[Writer]:
+    writers: list[Writer] = []
+    if options["log"]:
+        writers.append(file_writer(options["log"]))
+    if options["tensorboard"]:
+        writers.append(TensorBoardWriter(options["tensorboard"]))
+    return writers
+
+
+def _title(session: sgdsheet.Session) -> str:
+    problem = session.model.problem
+    return f"Training of {problem.loss} with {session.plan.optimizer_name}"
 
 
 def _results(session: sgdsheet.Session, outcome: Outcome) -> dict[Cell, Value]:
@@ -129,52 +217,11 @@ def _results(session: sgdsheet.Session, outcome: Outcome) -> dict[Cell, Value]:
     return {**cells.values, **model.parameter_cells()}
 
 
-def as_dict(outcome: Outcome) -> dict[str, Any]:
-    """The outcome with the keys of the contract."""
-    session, problem = outcome.session, outcome.session.model.problem
-    return {
-        "sheet": problem.sheet,
-        "loss_cell": str(problem.loss),
-        "parameters": problem.parameter_count,
-        "optimizer": session.optimizer.name,
-        "learning_rate": session.learning_rate,
-        "loss_start": session.loss_start,
-        "loss": session.loss,
-        "steps": session.steps_taken,
-        "epochs": None,
-        "seconds": session.seconds,
-        "seconds_per_step": session.seconds / session.steps_taken if session.steps_taken else None,
-        "metric": outcome.metric,
-        "valid_loss": None,
-        "stopped": "interrupted" if outcome.interrupted else session.stopped or None,
-        "not_recalculated": outcome.stale,
-        "output": str(outcome.output),
-    }
-
-
-def _announce(out: Console, session: sgdsheet.Session) -> None:
-    problem = session.model.problem
-    name, parameters = session.model.workbook.name, count(problem.parameter_count, "parameter")
-    out.print(f"[bold]{name}[/bold], sheet [bold]{problem.sheet}[/bold]: {parameters}, loss {problem.loss}")
-    out.print(f"optimizer {session.optimizer.name}, learning rate {session.learning_rate:g}")
-
-
-def _report(out: Console, outcome: Outcome) -> None:
-    session = outcome.session
-    rate = f", {session.steps_taken / session.seconds:,.0f} steps/s" if session.seconds else ""
-    steps = count(session.steps_taken, "step")
-    out.print(
-        f"loss {figure(session.loss_start)} → [bold]{figure(session.loss)}[/bold] in {steps},"
-        f" {session.seconds:.2f} s{rate}"
-    )
-    if isinstance(outcome.metric, float) and isinstance(outcome.metric_start, float):
-        metric = session.model.problem.metric
-        out.print(f"metric {metric} {outcome.metric_start:.4g} → [bold]{outcome.metric:.4g}[/bold]")
-    if outcome.interrupted:
-        out.print("[yellow]Stopped by Ctrl-C; the best parameters so far were written.[/yellow]")
-    elif session.stopped:
-        out.print(f"Stopped early: {session.stopped}.")
-    if outcome.stale:
-        listed = ", ".join(outcome.stale[:4]) + (", …" if len(outcome.stale) > 4 else "")
-        out.print(f"[yellow]Not recalculated here: {listed}. Recalculate in the spreadsheet (Ctrl+Alt+F9).[/yellow]")
-    out.print(f"Wrote {outcome.output}")
+def _write_extras(session: sgdsheet.Session, logbook: Logbook, outcome: Outcome, options: dict[str, Any]) -> None:
+    outcome.written += [options[name] for name in ("log", "tensorboard", "checkpoint") if options[name]]
+    if options["plot"]:
+        try:
+            save_plot(logbook.records(), options["plot"], _title(session))
+            outcome.written.append(options["plot"])
+        except FileError as error:  # the workbook is written already: a picture is not worth failing for
+            outcome.warnings.append(str(error))

@@ -11,7 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from sgdsheet.errors import SettingError
+from xlsxwriter.exceptions import XlsxFileError
+
+from sgdsheet.errors import FileError, SettingError
 
 
 class Example(Protocol):
@@ -32,7 +34,11 @@ def build(name: str, path: Path, **options: object) -> None:
     examples = _examples()
     if name not in examples:
         raise SettingError(f"there is no example “{name}”", remedy=f"Choose one of: {', '.join(examples)}")
-    examples[name].build(Path(path), **options)
+    try:
+        examples[name].build(Path(path), **options)
+    except XlsxFileError as error:
+        reason = getattr(error.args[0] if error.args else None, "strerror", None) or error
+        raise FileError(f"“{path}” cannot be written: {reason}", remedy="Write somewhere else") from None
 
 
 def _examples() -> dict[str, Example]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+from dataclasses import replace
 
-from sgdsheet.formula import Binary, Node, Number, Omitted
+import torch
+from torch import Tensor
+
+from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import Context, Derivative, Takes, function
+from sgdsheet.syntax import Binary, Node, Number, Omitted
 from sgdsheet.tensors import Builder, Kind, Value
 
 
@@ -27,7 +32,9 @@ def _clamp(context: Context, condition: Node, chosen: Node, other: Node | None) 
     low, high = (chosen, other) if below else (other, chosen)
     if low != Number(0.0) or high != condition.left:
         return None
-    value = context.builder.numbers(context.lower(high, array=context.array))
+    value = context.lower(high, array=context.array)
+    if value.kinds is not Kind.NUMBER:
+        return None
     # At 0 itself clamp_min has slope 1 and relu slope 0: IF(x<0,0,x) takes x there, IF(x>0,x,0) takes 0.
     if below == strict:
         return context.builder.elementwise(torch.clamp_min, value, context.builder.number(0.0))
@@ -39,7 +46,6 @@ def _clamp(context: Context, condition: Node, chosen: Node, other: Node | None) 
     arguments=(2, 3),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
-    selects=True,
     zero_arguments=[0],
     examples={"IF(2>1,3,4)": 3, "IF(FALSE,1,5)": 5, "IF(1>2,7)": 0, "IF(2>1,,5)": 0, "IF(3>2,4,1/0)": 4},
 )
@@ -48,14 +54,19 @@ def if_(context: Context, condition: Node, chosen: Node, other: Node | None = No
     clamped = _clamp(context, condition, chosen, other)
     if clamped is not None:
         return clamped
+    return _chosen(context, condition, chosen, lambda: _branch(context, other))
+
+
+def _chosen(context: Context, condition: Node, chosen: Node, otherwise: Callable[[], Value]) -> Value:
+    """The value of a branch; a branch that no copy of the formula takes is not even looked at."""
     builder = context.builder
-    test = builder.conditions(context.lower(condition, array=context.array))
-    if test.constant and test.kinds is Kind.BOOLEAN:
-        if bool(test.tensor.all()):
-            return _over(builder, test, _branch(context, chosen))
-        if not bool(test.tensor.any()):
-            return _over(builder, test, _branch(context, other))
-    return _where(builder, test, _branch(context, chosen), _branch(context, other))
+    tested = context.lower(condition, array=context.array)
+    test, errors = builder.conditions(tested), builder.errors_of(builder.numbers(tested))
+    if test.constant and errors is None and bool(test.tensor.all()):
+        return _over(builder, test, _branch(context, chosen))
+    if test.constant and errors is None and not bool(test.tensor.any()):
+        return _over(builder, test, otherwise())
+    return builder.spoiled(builder.where(test, _branch(context, chosen), otherwise()), errors)
 
 
 def _over(builder: Builder, test: Value, branch: Value) -> Value:
@@ -63,33 +74,22 @@ def _over(builder: Builder, test: Value, branch: Value) -> Value:
     return builder.expanded(branch, axes, sizes)
 
 
-def _where(builder: Builder, test: Value, chosen: Value, other: Value) -> Value:
-    """`torch.where`, with an error where the condition is one."""
-    if not test.has(Kind.ERROR):
-        return builder.where(test, chosen, other)
-    clean = Value(builder.call(torch.eq, test.data, 1.0), test.axes, test.sizes, Kind.BOOLEAN)
-    return builder.with_errors(builder.where(clean, chosen, other), [test])
-
-
 @function(
     "IFS",
     arguments=(2, 254),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
-    selects=True,
     zero_arguments=range(0, 254, 2),
     examples={"IFS(1>2,3,2>1,4)": 4},
 )
 def ifs(context: Context, *arguments: Node) -> Value:
     """The value behind the first condition that holds."""
-    builder, result = context.builder, context.builder.error()
-    for condition, chosen in reversed(list(zip(arguments[::2], arguments[1::2], strict=True))):
-        test = builder.conditions(context.lower(condition, array=context.array))
-        if test.constant and test.kinds is Kind.BOOLEAN and bool(test.tensor.all()):
-            result = _over(builder, test, _branch(context, chosen))
-        elif not (test.constant and test.kinds is Kind.BOOLEAN and not bool(test.tensor.any())):
-            result = _where(builder, test, _branch(context, chosen), result)
-    return result
+    if len(arguments) % 2:
+        raise FormulaError("calls IFS with a condition and no value", remedy="Mend the formula")
+    if not arguments:
+        return context.builder.error()
+    condition, chosen, *rest = arguments
+    return _chosen(context, condition, chosen, lambda: ifs(context, *rest))
 
 
 @function(
@@ -97,51 +97,52 @@ def ifs(context: Context, *arguments: Node) -> Value:
     arguments=(2, 2),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
-    selects=True,
     examples={"IFERROR(1/0,7)": 7, "IFERROR(2,7)": 2},
 )
 def iferror(context: Context, value: Node, instead: Node) -> Value:
     """A value, or another one where the first is an error."""
     builder = context.builder
     tried = context.lower(value, array=context.array)
-    if tried.kinds is Kind.TEXT or tried.kinds is Kind.BOOLEAN:
+    errors = builder.errors_of(tried)
+    if errors is None:
         return tried
-    number = builder.numbers(tried)
-    finite = Value(builder.call(torch.isfinite, number.data), number.axes, number.sizes, Kind.BOOLEAN)
-    if finite.constant and bool(finite.tensor.all()):
-        return tried
-    clean = Value(number.data, number.axes, number.sizes)
-    return builder.where(finite, clean, builder.numbers(_branch(context, instead)))
+    other = _branch(context, instead)
+    if not errors.constant and other.has(Kind.TEXT):
+        other = builder.numbers(other)  # text instead of an error, perhaps: to the loss it is an error all the same
+    return builder.where(errors, other, tried)
 
 
 def _logical(context: Context, arguments: tuple[Value, ...], *, every: bool) -> Value:
+    """AND and OR: all arguments count, so an error in any of them is an error."""
     builder, result = context.builder, None
+    operation = torch.logical_and if every else torch.logical_or
+    errors: list[Value] = []
     for value in arguments:
-        if value.reference and value.kinds in (Kind.TEXT, Kind.BLANK):
+        if value.reference and value.only(Kind.TEXT, Kind.BLANK):
             continue
-        test = builder.conditions(value)
-        counts = value.kind_tensor() if value.reference and isinstance(value.kinds, torch.Tensor) else None
-        if counts is not None:
-            ignored = (counts == Kind.TEXT) | (counts == Kind.BLANK)
+        counted, ignored = _counted(builder, value)
+        found = builder.errors_of(builder.numbers(counted))
+        errors += [] if found is None else [builder.reduced_bits(torch.any, found)]
+        test = builder.conditions(counted)
+        if ignored is not None:
             data = builder.call(torch.where, ignored, torch.tensor(every), test.data)
-            test = Value(data, test.axes, test.sizes, Kind.BOOLEAN)
-        for axis in "wh":
-            test = _reduced(builder, test, axis, every=every)
-        operation = torch.logical_and if every else torch.logical_or
-        result = test if result is None else _pair(builder, operation, result, test)
-    return result if result is not None else builder.error()
+            test = replace(test, data=data)
+        test = builder.reduced_bits(torch.all if every else torch.any, test)
+        result = test if result is None else builder.elementwise(operation, result, test, kind=Kind.BOOLEAN)
+    if result is None:
+        return builder.error()
+    for error in errors:
+        result = builder.spoiled(result, error)
+    return result
 
 
-def _reduced(builder: Builder, test: Value, axis: str, *, every: bool) -> Value:
-    reduced = builder.reduce(torch.all if every else torch.any, test, axis)
-    return Value(reduced.data, reduced.axes, reduced.sizes, Kind.BOOLEAN)
-
-
-def _pair(builder: Builder, operation: object, left: Value, right: Value) -> Value:
-    axes, sizes = builder.union_axes([left, right])
-    assert callable(operation)
-    data = builder.call(operation, builder.aligned(left, axes), builder.aligned(right, axes))
-    return Value(data, axes, sizes, Kind.BOOLEAN)
+def _counted(builder: Builder, value: Value) -> tuple[Value, Tensor | None]:
+    """Text and blank cells do not count: the value without them, and where they are."""
+    if not value.reference or not isinstance(value.kinds, Tensor):
+        return value, None
+    ignored = (value.kinds == Kind.TEXT) | (value.kinds == Kind.BLANK)
+    zeroed = replace(value, data=builder.call(torch.where, ignored, 0.0, value.data))
+    return zeroed.with_kinds(torch.where(ignored, int(Kind.BLANK), value.kinds).to(torch.uint8)), ignored
 
 
 @function(
@@ -162,11 +163,16 @@ def or_(context: Context, *arguments: Value) -> Value:
 def xor(context: Context, *arguments: Value) -> Value:
     """Whether an odd number of conditions hold."""
     builder, result = context.builder, context.builder.boolean(False)
+    errors: list[Value] = []
     for value in arguments:
-        test = builder.conditions(value)
-        summed = builder.reduce(torch.sum, builder.numbers(test))
-        odd = Value(builder.call(torch.eq, builder.call(torch.remainder, summed.data, 2), 1), summed.axes, summed.sizes, Kind.BOOLEAN)
-        result = _pair(builder, torch.logical_xor, result, odd)
+        counted, _ = _counted(builder, value)
+        found = builder.errors_of(builder.numbers(counted))
+        errors += [] if found is None else [builder.reduced_bits(torch.any, found)]
+        summed = builder.reduce(torch.sum, builder.numbers(builder.conditions(counted)))
+        odd = builder.elementwise(torch.remainder, summed, builder.number(2.0))
+        result = builder.elementwise(torch.logical_xor, result, builder.conditions(odd), kind=Kind.BOOLEAN)
+    for error in errors:
+        result = builder.spoiled(result, error)
     return result
 
 
@@ -174,8 +180,9 @@ def xor(context: Context, *arguments: Value) -> Value:
 def not_(context: Context, argument: Node) -> Value:
     """The opposite of a condition."""
     builder = context.builder
-    test = builder.conditions(context.lower(argument, array=context.array))
-    return Value(builder.call(torch.logical_not, test.data), test.axes, test.sizes, Kind.BOOLEAN)
+    value = context.lower(argument, array=context.array)
+    opposite = builder.elementwise(torch.logical_not, builder.conditions(value), kind=Kind.BOOLEAN)
+    return builder.spoiled(opposite, builder.errors_of(builder.numbers(value)))
 
 
 @function("TRUE", arguments=(0, 0), derivative=Derivative.ZERO, examples={"TRUE()*1": 1})

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Mapping
+from sys import float_info
 
 import torch
 from torch import Tensor
 
+from sgdsheet.contraction import contract
+from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
-from sgdsheet.functions.registry import Context, Derivative, Takes, elementwise, flat_at_zero, function, guarded, numbers_of
+from sgdsheet.functions.registry import (
+    Context,
+    Derivative,
+    Takes,
+    elementwise,
+    flat,
+    flat_at_zero,
+    function,
+    guarded,
+    numbers_of,
+    zero_without_numbers,
+)
 from sgdsheet.tensors import Value
 
 
@@ -25,24 +38,83 @@ def _declare(
 
 
 _declare("ABS", torch.abs, "Absolute value.", {"ABS(-2.5)": 2.5, "ABS(3)": 3}, Derivative.KINKED)
-_declare("EXP", torch.exp, "e to the power of a number.", {"EXP(1)": math.e, "EXP(-2)": math.exp(-2)})
 _declare("SIN", torch.sin, "Sine of an angle in radians.", {"SIN(1)": math.sin(1)})
 _declare("COS", torch.cos, "Cosine of an angle in radians.", {"COS(1)": math.cos(1)})
 _declare("TAN", torch.tan, "Tangent of an angle in radians.", {"TAN(1)": math.tan(1)})
-_declare("ASIN", torch.asin, "Angle in radians with this sine.", {"ASIN(0.5)": math.asin(0.5)})
-_declare("ACOS", torch.acos, "Angle in radians with this cosine.", {"ACOS(0.5)": math.acos(0.5)})
 _declare("ATAN", torch.atan, "Angle in radians with this tangent.", {"ATAN(2)": math.atan(2)})
-_declare("SINH", torch.sinh, "Hyperbolic sine.", {"SINH(0.7)": math.sinh(0.7)})
-_declare("COSH", torch.cosh, "Hyperbolic cosine.", {"COSH(0.7)": math.cosh(0.7)})
 _declare("TANH", torch.tanh, "Hyperbolic tangent.", {"TANH(0.7)": math.tanh(0.7), "TANH(0)": 0})
 _declare("ASINH", torch.asinh, "Inverse hyperbolic sine.", {"ASINH(0.7)": math.asinh(0.7)})
-_declare("ACOSH", torch.acosh, "Inverse hyperbolic cosine.", {"ACOSH(1.7)": math.acosh(1.7)})
-_declare("ATANH", torch.atanh, "Inverse hyperbolic tangent.", {"ATANH(0.7)": math.atanh(0.7)})
 _declare("RADIANS", torch.deg2rad, "Radians of an angle in degrees.", {"RADIANS(180)": math.pi})
 _declare("DEGREES", torch.rad2deg, "Degrees of an angle in radians.", {"DEGREES(1)": math.degrees(1)})
-_declare("GAMMALN", torch.lgamma, "Natural logarithm of the gamma function.", {"GAMMALN(4.5)": math.lgamma(4.5)})
-_declare("SIGN", torch.sign, "-1, 0 or 1.", {"SIGN(-3)": -1, "SIGN(0)": 0, "SIGN(2)": 1}, Derivative.ZERO)
 _declare("INT", torch.floor, "Next whole number downwards.", {"INT(-1.5)": -2, "INT(1.5)": 1}, Derivative.ZERO)
+
+
+def _declare_within(
+    name: str,
+    operation: Callable[..., Tensor],
+    limits: Mapping[Callable[..., Tensor], float],
+    help_text: str,
+    examples: Mapping[str, float],
+    bound: Callable[..., Value] = guarded,
+) -> None:
+    """A function with an error (and an infinite slope) beyond some limits, as `{torch.gt: 0}`.
+
+    At the limits themselves ASIN, ACOS and ACOSH have a value and an infinite slope: `bound` is `flat` there.
+    """
+
+    def within(context: Context, value: Value) -> Value:
+        for inside, limit in limits.items():
+            value = bound(context.builder, inside, value, limit)
+        return context.builder.elementwise(operation, value)
+
+    within.__doc__ = help_text
+    function(name, arguments=(1, 1), examples=examples)(within)
+
+
+_LARGEST = math.log(float_info.max)
+"""From here on EXP is more than a number can hold."""
+
+_declare_within(
+    "EXP", torch.exp, {torch.le: _LARGEST}, "e to the power of a number.", {"EXP(1)": math.e, "EXP(-2)": math.exp(-2)}
+)
+_declare_within(
+    "SINH", torch.sinh, {torch.ge: -_LARGEST, torch.le: _LARGEST}, "Hyperbolic sine.", {"SINH(0.7)": math.sinh(0.7)}
+)
+_declare_within(
+    "COSH", torch.cosh, {torch.ge: -_LARGEST, torch.le: _LARGEST}, "Hyperbolic cosine.", {"COSH(0.7)": math.cosh(0.7)}
+)
+_declare_within(
+    "ASIN",
+    torch.asin,
+    {torch.gt: -1, torch.lt: 1},
+    "Angle in radians with this sine.",
+    {"ASIN(0.5)": math.asin(0.5), "ASIN(1)": math.pi / 2},
+    flat,
+)
+_declare_within(
+    "ACOS",
+    torch.acos,
+    {torch.gt: -1, torch.lt: 1},
+    "Angle in radians with this cosine.",
+    {"ACOS(0.5)": math.acos(0.5)},
+    flat,
+)
+_declare_within(
+    "ACOSH", torch.acosh, {torch.gt: 1}, "Inverse hyperbolic cosine.", {"ACOSH(1.7)": math.acosh(1.7)}, flat
+)
+_declare_within(
+    "ATANH", torch.atanh, {torch.gt: -1, torch.lt: 1}, "Inverse hyperbolic tangent.", {"ATANH(0.7)": math.atanh(0.7)}
+)
+_declare_within(
+    "GAMMALN", torch.lgamma, {torch.gt: 0}, "Natural logarithm of the gamma function.", {"GAMMALN(4.5)": math.lgamma(4.5)}
+)
+
+
+@function("SIGN", arguments=(1, 1), derivative=Derivative.ZERO, examples={"SIGN(-3)": -1, "SIGN(0)": 0, "SIGN(2)": 1})
+def sign(context: Context, value: Value) -> Value:
+    """-1, 0 or 1."""
+    builder = context.builder
+    return builder.spoiled(builder.elementwise(torch.sign, value), builder.errors_of(value))  # torch: sign(nan) is 0
 
 
 @function("SQRT", arguments=(1, 1), examples={"SQRT(9)": 3, "SQRT(2)": math.sqrt(2)})
@@ -51,16 +123,23 @@ def sqrt(context: Context, value: Value) -> Value:
     return context.builder.elementwise(torch.sqrt, flat_at_zero(context.builder, value))
 
 
+def _logarithm(context: Context, operation: Callable[..., Tensor], value: Value) -> Value:
+    builder = context.builder
+    if not builder.domains.at_least(value.data) > 0:
+        value = guarded(builder, torch.gt, value, 0.0)
+    return builder.elementwise(operation, value)
+
+
 @function("LN", arguments=(1, 1), examples={"LN(2)": math.log(2), "LN(1)": 0})
 def ln(context: Context, value: Value) -> Value:
     """Natural logarithm."""
-    return context.builder.elementwise(torch.log, guarded(context.builder, torch.gt, value))
+    return _logarithm(context, torch.log, value)
 
 
 @function("LOG10", arguments=(1, 1), examples={"LOG10(1000)": 3, "LOG10(2)": math.log10(2)})
 def log10(context: Context, value: Value) -> Value:
     """Logarithm to base 10."""
-    return context.builder.elementwise(torch.log10, guarded(context.builder, torch.gt, value))
+    return _logarithm(context, torch.log10, value)
 
 
 @function("LOG", arguments=(1, 2), examples={"LOG(100)": 2, "LOG(8,2)": 3})
@@ -187,7 +266,7 @@ def product(context: Context, *arguments: Value) -> Value:
         for axis in "wh":
             value = builder.reduce(torch.prod, value, axis)
         result = value if result is None else operators.multiply(builder, result, value)
-    return result if result is not None else builder.number(0.0)
+    return zero_without_numbers(builder, result, arguments)
 
 
 def _as_numbers(context: Context, value: Value) -> Value:
@@ -210,18 +289,22 @@ def _as_numbers(context: Context, value: Value) -> Value:
     "SUMPRODUCT",
     arguments=(1, 255),
     takes=Takes.ARRAYS,
+    skips_blanks=True,
     examples={"SUMPRODUCT({1,2,3},{4,5,6})": 32, "SUMPRODUCT({1,2}*{3,4})": 11, 'SUMPRODUCT({1,"x"},{5,6})': 5},
 )
 def sumproduct(context: Context, *arrays: Value) -> Value:
     """Sum of the products of matching elements."""
     builder = context.builder
+    if len({(value.size("h"), value.size("w")) for value in arrays}) > 1:
+        shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in arrays)
+        raise FormulaError(f"multiplies arrays of different sizes ({shapes})", remedy="Make them the same size")
     *others, last = [_as_numbers(context, value) for value in arrays]
     if not others:
         return builder.reduce(torch.sum, last)
     first = others[0]
     for value in others[1:]:
         first = operators.multiply(builder, first, value)
-    return builder.contract(first, last, "hw")
+    return contract(builder, first, last, "hw")
 
 
 def _pairwise(context: Context, left: Value, right: Value, sign: int) -> Value:
@@ -232,7 +315,7 @@ def _pairwise(context: Context, left: Value, right: Value, sign: int) -> Value:
     return builder.reduce(torch.sum, combined)
 
 
-@function("SUMXMY2", arguments=(2, 2), takes=Takes.ARRAYS, examples={"SUMXMY2({1,2},{4,6})": 25})
+@function("SUMXMY2", arguments=(2, 2), takes=Takes.ARRAYS, skips_blanks=True, examples={"SUMXMY2({1,2},{4,6})": 25})
 def sumxmy2(context: Context, left: Value, right: Value) -> Value:
     """Sum of the squared differences of matching elements."""
     builder = context.builder
@@ -240,13 +323,13 @@ def sumxmy2(context: Context, left: Value, right: Value) -> Value:
     return builder.reduce(torch.sum, operators.power(builder, difference, builder.number(2.0)))
 
 
-@function("SUMX2PY2", arguments=(2, 2), takes=Takes.ARRAYS, examples={"SUMX2PY2({1,2},{4,6})": 57})
+@function("SUMX2PY2", arguments=(2, 2), takes=Takes.ARRAYS, skips_blanks=True, examples={"SUMX2PY2({1,2},{4,6})": 57})
 def sumx2py2(context: Context, left: Value, right: Value) -> Value:
     """Sum of the squares of two arrays."""
     return _pairwise(context, left, right, 1)
 
 
-@function("SUMX2MY2", arguments=(2, 2), takes=Takes.ARRAYS, examples={"SUMX2MY2({1,2},{4,6})": -47})
+@function("SUMX2MY2", arguments=(2, 2), takes=Takes.ARRAYS, skips_blanks=True, examples={"SUMX2MY2({1,2},{4,6})": -47})
 def sumx2my2(context: Context, left: Value, right: Value) -> Value:
     """Sum of the differences of the squares of two arrays."""
     return _pairwise(context, left, right, -1)

@@ -6,9 +6,10 @@ import operator
 
 import torch
 
+from sgdsheet.contraction import contract
 from sgdsheet.errors import FormulaError
-from sgdsheet.formula import Node, Omitted
 from sgdsheet.functions.registry import Context, Derivative, Takes, function
+from sgdsheet.syntax import Node, Omitted
 from sgdsheet.tensors import Builder, Kind, Value
 
 _SWAP = {"h": "w", "w": "h"}
@@ -28,7 +29,7 @@ def mmult(context: Context, left: Value, right: Value) -> Value:
         raise FormulaError(f"multiplies matrices that do not fit ({shapes})", remedy="Mend the ranges of MMULT")
     left, right = builder.numbers(left), builder.numbers(right)
     # The inner axis gets a name of its own, k, so that it is neither left's rows nor right's columns.
-    product = builder.contract(left.renamed({"w": "k"}), right.renamed({"h": "k"}), "k")
+    product = contract(builder, left.renamed({"w": "k"}), right.renamed({"h": "k"}), "k")
     return builder.canonical(product)
 
 
@@ -74,8 +75,8 @@ def column(context: Context, reference: Node | None = None) -> Value:
     "INDEX",
     arguments=(2, 3),
     takes=Takes.FORMULAS,
-    zero_arguments=[1, 2],
-    selects=True,
+    fixed_arguments=[1, 2],
+    gives_range=True,
     examples={"INDEX({1,2;3,4},2,1)": 3, "INDEX({5,6,7},2)": 6, "SUM(INDEX({1,2;3,4},0,2))": 6},
 )
 def index(context: Context, array: Node, row_node: Node, column_node: Node | None = None) -> Value:

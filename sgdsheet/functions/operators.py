@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable
 
@@ -27,37 +26,77 @@ def multiply(builder: Builder, left: Value, right: Value) -> Value:
 
 
 def divide(builder: Builder, left: Value, right: Value) -> Value:
-    """Division; by zero it is an error, so the result is NaN."""
+    """Division; by zero it is an error."""
     left, right = builder.numbers(left), builder.numbers(right)
     if right.constant:
-        divisor = torch.where(right.tensor == 0, torch.nan, right.tensor)
-        return builder.elementwise(operator.truediv, left, Value(divisor, right.axes, right.sizes, right.kinds))
-    divisor_value = guarded(builder, torch.ne, right)
-    if builder.guarded and not left.constant:
-        # The slope with respect to the numerator is 1/divisor: it must not leak either.
-        inside = builder.elementwise(torch.ne, right, builder.number(0.0), kind=Kind.BOOLEAN)
-        left = builder.where(inside, left, builder.number(math.nan))
-    return builder.elementwise(operator.truediv, left, divisor_value)
+        return builder.elementwise(operator.truediv, left, _nonzero(builder, right))
+    if builder.domains.at_least(right.data) > 0:
+        return builder.elementwise(operator.truediv, left, right)
+    return builder.elementwise(operator.truediv, left, guarded(builder, torch.ne, right, 0.0))
+
+
+def _nonzero(builder: Builder, divisor: Value) -> Value:
+    """A constant with an error in the place of 0."""
+    zero = divisor.tensor == 0
+    return builder.spoiled(divisor, Value(zero, divisor.axes, divisor.sizes, Kind.BOOLEAN)) if zero.any() else divisor
 
 
 def power(builder: Builder, left: Value, right: Value) -> Value:
-    """`left ^ right`; 0^0 is an error as in Excel."""
+    """`left ^ right`; 0^0 is an error as in Excel, and so is 0 to a negative power."""
     left, right = builder.numbers(left), builder.numbers(right)
+    exponent = float(right.tensor) if right.constant and not right.axes else None
     if left.constant and right.constant:
         result = builder.elementwise(torch.pow, left, right)
-        zero = builder.elementwise(lambda x, y: torch.eq(_tensor(x), 0) & torch.eq(_tensor(y), 0), left, right)
-        data = torch.where(zero.tensor.bool() | result.tensor.isinf(), torch.nan, result.tensor)
-        return Value(data, result.axes, result.sizes, result.kinds)
-    exponent = float(right.tensor) if right.constant and not right.axes else None
+        return builder.spoiled(result, _zero_to_nothing(builder, left, right))
     if exponent == 0.5:
         return builder.elementwise(torch.sqrt, flat_at_zero(builder, left))
-    if exponent is None or exponent < 1 or exponent != int(exponent):
-        left = flat_at_zero(builder, left) if exponent is None or exponent > 0 else guarded(builder, torch.ne, left)
+    if exponent is None:
+        base = _flat_where_undefined(builder, left, right)
+        result = builder.elementwise(operator.pow, base, _flat_exponent(builder, left, right))
+        return builder.spoiled(result, _zero_to_nothing(builder, left, right))
+    if exponent == 0:
+        return builder.spoiled(builder.number(1.0), _zero_to_nothing(builder, left, right))
+    if exponent < 0:
+        left = guarded(builder, torch.ne, left, 0.0)
+    elif exponent < 1 or exponent != int(exponent):
+        left = flat_at_zero(builder, left)
     return builder.elementwise(operator.pow, left, right)
 
 
-def _tensor(value: Tensor | float) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.tensor(value)
+def _flat_where_undefined(builder: Builder, left: Value, right: Value) -> Value:
+    """The base of a power with slope 0 where a power has none: at 0 and below, but for whole exponents."""
+    whole_exponents = right.constant and bool(((right.tensor == right.tensor.trunc()) & (right.tensor > 0)).all())
+    if left.constant or whole_exponents or builder.domains.at_least(left.data) > 0:
+        return left
+    positive = builder.elementwise(torch.gt, left, builder.number(0.0), kind=Kind.BOOLEAN)
+    whole = Value(builder.call(torch.eq, right.data, builder.call(torch.trunc, right.data)), right.axes, right.sizes)
+    # Whole exponents are fine for negative numbers, and those above 0 for 0 as well.
+    not_zero = builder.elementwise(torch.ne, left, builder.number(0.0), kind=Kind.BOOLEAN)
+    above = Value(builder.call(torch.gt, right.data, 0), right.axes, right.sizes)
+    defined = builder.elementwise(torch.logical_and, whole, builder.elementwise(torch.logical_or, not_zero, above))
+    kept = builder.elementwise(torch.logical_or, positive, defined, kind=Kind.BOOLEAN)
+    return builder.where(kept, left, Value(builder.method("detach", left.data), left.axes, left.sizes, left.kinds))
+
+
+def _flat_exponent(builder: Builder, left: Value, right: Value) -> Value:
+    """The exponent with slope 0 where the base is not positive: there is only a power at whole exponents."""
+    positive = left.constant and bool((left.tensor > 0).all())
+    if right.constant or positive or builder.domains.at_least(left.data) > 0:
+        return right
+    kept = builder.elementwise(torch.gt, left, builder.number(0.0), kind=Kind.BOOLEAN)
+    still = Value(builder.method("detach", right.data), right.axes, right.sizes, right.kinds)
+    return builder.where(kept, right, still)
+
+
+def _zero_to_nothing(builder: Builder, left: Value, right: Value) -> Value | None:
+    """Where a power is 0^0 or 0 to something negative; None if it is nowhere."""
+    if left.constant and bool((left.tensor != 0).all()) or builder.domains.at_least(left.data) > 0:
+        return None
+    if right.constant and bool((right.tensor > 0).all()) or builder.domains.at_least(right.data) > 0:
+        return None
+    zero = Value(builder.call(torch.eq, left.data, 0), left.axes, left.sizes, Kind.BOOLEAN)
+    nothing = Value(builder.call(torch.le, right.data, 0), right.axes, right.sizes, Kind.BOOLEAN)
+    return builder.elementwise(torch.logical_and, zero, nothing, kind=Kind.BOOLEAN)
 
 
 def negate(builder: Builder, operand: Value) -> Value:
@@ -95,7 +134,7 @@ def _texts(builder: Builder, value: Value) -> list[str]:
     return found
 
 
-_COMPARISONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+COMPARE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "=": torch.eq,
     "<>": torch.ne,
     "<": torch.lt,
@@ -107,33 +146,50 @@ _COMPARISONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 def compare(builder: Builder, sign: str, left: Value, right: Value) -> Value:
     """Excel's comparison: numbers < text < booleans, text without regard to case, blank like 0, "" or FALSE."""
-    numeric = (Kind.NUMBER, Kind.BLANK, Kind.ERROR)
-    if all(not value.has(Kind.TEXT, Kind.BOOLEAN) for value in (left, right)):
-        return builder.elementwise(_COMPARISONS[sign], left, right, kind=Kind.BOOLEAN)
-    if left.kinds is Kind.BOOLEAN and right.kinds is Kind.BOOLEAN:
-        return builder.elementwise(_COMPARISONS[sign], builder.numbers(left), builder.numbers(right), kind=Kind.BOOLEAN)
     if left.constant and right.constant:
         return _compare_constants(builder, sign, left, right)
-    if left.kinds is Kind.TEXT and right.kinds is Kind.TEXT and sign in ("=", "<>"):
-        return builder.elementwise(_COMPARISONS[sign], left, right, kind=Kind.BOOLEAN)
-    if isinstance(left.kinds, Kind) and isinstance(right.kinds, Kind):
-        ranks = [_RANKS[Kind.NUMBER if kind in numeric else kind] for kind in (left.kinds, right.kinds)]
-        if ranks[0] != ranks[1]:
-            outcome = bool(_COMPARISONS[sign](torch.tensor(ranks[0]), torch.tensor(ranks[1])))
-            return builder.boolean(outcome)
-        return builder.elementwise(_COMPARISONS[sign], builder.numbers(left), builder.numbers(right), kind=Kind.BOOLEAN)
-    raise FormulaError(
-        "compares text with something that depends on a parameter", remedy="Compare numbers with numbers"
-    )
+    operation = COMPARE[sign]
+    ranks = [_rank(left, right), _rank(right, left)]
+    if ranks[0] is None or ranks[1] is None:
+        raise FormulaError(
+            "compares cells of different kinds with something that depends on a parameter",
+            remedy="Compare numbers with numbers",
+        )
+    if ranks[0] != ranks[1]:
+        outcome = bool(operation(torch.tensor(ranks[0]), torch.tensor(ranks[1])))
+        result = builder.boolean(outcome)
+    elif ranks[0] == 1:
+        result = _compare_texts(builder, sign, left, right)
+    else:
+        result = builder.elementwise(operation, builder.numbers(left), builder.numbers(right), kind=Kind.BOOLEAN)
+    for value in (left, right):
+        result = builder.spoiled(result, builder.errors_of(value))
+    return result
 
 
-_RANKS = {Kind.NUMBER: 0, Kind.TEXT: 1, Kind.BOOLEAN: 2}
+def _compare_texts(builder: Builder, sign: str, left: Value, right: Value) -> Value:
+    """Texts of which one depends on a parameter (`IF(p>0,"a","b")`): only equality can be told."""
+    if sign not in ("=", "<>"):
+        raise FormulaError("compares text that depends on a parameter", remedy="Compare numbers with numbers")
+    blank = [builder.text("") if value.kinds is Kind.BLANK else value for value in (left, right)]
+    return builder.elementwise(COMPARE[sign], *blank, kind=Kind.BOOLEAN)
+
+
+def _rank(value: Value, other: Value) -> int | None:
+    """Place of the value's kind in Excel's order of kinds; None where its cells differ in that."""
+    ranks = {Kind.NUMBER: 0, Kind.ERROR: 0, Kind.TEXT: 1, Kind.BOOLEAN: 2}
+    found = {Kind(kind) for kind in value.kind_tensor().unique().tolist()}
+    if Kind.BLANK in found:
+        others = {Kind(kind) for kind in other.kind_tensor().unique().tolist()}
+        found = found - {Kind.BLANK} | ({Kind.NUMBER} if others == {Kind.BLANK} else others)
+    places = {ranks.get(kind, 0) for kind in found}
+    return places.pop() if len(places) == 1 else None
 
 
 def _compare_constants(builder: Builder, sign: str, left: Value, right: Value) -> Value:
     axes, sizes = builder.union_axes([left, right])
     first, second = builder.expanded(left, axes, sizes), builder.expanded(right, axes, sizes)
-    order = {text: rank for rank, text in enumerate(sorted(text.casefold() for text in [*builder.texts, ""]))}
+    order = {text: rank for rank, text in enumerate(sorted({text.casefold() for text in [*builder.texts, ""]}))}
     places = [order[text.casefold()] for text in builder.texts]
     ranks, numbers = [], []
     for value, other in ((first, second), (second, first)):
@@ -170,4 +226,4 @@ BINARY: dict[str, Callable[[Builder, Value, Value], Value]] = {
     "&": concatenate,
 }
 UNARY: dict[str, Callable[[Builder, Value], Value]] = {"-": negate, "%": percent}
-COMPARISONS = frozenset(_COMPARISONS)
+COMPARISONS = frozenset(COMPARE)

@@ -9,14 +9,15 @@ them, and compare the gradient with central differences where `derivative` says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 import torch
 
-from sgdsheet.formula import Area, ArrayConstant, Call, Node
+from sgdsheet.errors import FormulaError
+from sgdsheet.syntax import Area, ArrayConstant, Call, Node
 from sgdsheet.tensors import Builder, Kind, Value
 
 
@@ -80,13 +81,24 @@ class Function:
     derivative: Derivative
     examples: Mapping[str, float]
     evaluate: Callable[[Context, Call], Value]
-    selects: bool
-    """Whether it hides values, and with them errors, that it does not choose."""
     zero_arguments: frozenset[int]
     """Positions of arguments through which no gradient flows (the condition of IF)."""
+    fixed_arguments: frozenset[int]
+    """Positions of arguments that must not depend on a parameter (the key of a lookup)."""
+    gives_range: bool
+    """Whether it picks a whole range where one is wanted: `SUM(INDEX(A1:C9,0,2))`."""
+    skips_blanks: bool
+    """Whether blank cells at the end of a range that is an argument make no difference."""
 
 
 REGISTRY: dict[str, Function] = {}
+
+EXAMPLE_CELLS: Mapping[str, Sequence[float | str]] = {
+    "A1:A4": (10, 20, 30, 40),
+    "B1:B4": ("male", "female", "female", "male"),
+    "C1:C4": (1, 0, 1, 1),
+}
+"""The cells that the examples refer to."""
 
 
 def function(
@@ -96,8 +108,10 @@ def function(
     takes: Takes = Takes.SCALARS,
     derivative: Derivative = Derivative.SMOOTH,
     examples: Mapping[str, float],
-    selects: bool = False,
     zero_arguments: Iterable[int] = (),
+    fixed_arguments: Iterable[int] = (),
+    gives_range: bool = False,
+    skips_blanks: bool | None = None,
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
     """Declare an Excel function. `arguments` are the smallest and the largest number of them."""
 
@@ -113,12 +127,22 @@ def function(
             derivative=derivative,
             examples=examples,
             evaluate=_evaluator(implementation, takes),
-            selects=selects,
-            zero_arguments=frozenset(zero_arguments),
+            zero_arguments=frozenset(zero_arguments) | frozenset(fixed_arguments),
+            fixed_arguments=frozenset(fixed_arguments),
+            gives_range=gives_range,
+            skips_blanks=takes is Takes.RANGES if skips_blanks is None else skips_blanks,
         )
         return implementation
 
     return declare
+
+
+def fixed(context: Context, node: Node, *, array: bool | None = None) -> Value:
+    """An argument that must not depend on a parameter."""
+    value = context.lower(node, array=context.array if array is None else array)
+    if not value.constant:
+        raise FormulaError("looks something up by a value that depends on a parameter", remedy="Use a fixed value")
+    return value
 
 
 def _evaluator(implementation: Callable[..., Value], takes: Takes) -> Callable[[Context, Call], Value]:
@@ -130,11 +154,15 @@ def _evaluator(implementation: Callable[..., Value], takes: Takes) -> Callable[[
             return implementation(context, *[context.builder.numbers(value) for value in values])
         # A range is taken whole; of a calculation with ranges, SUM sees one row's result and SUMPRODUCT all.
         arrays = context.array or takes is Takes.ARRAYS
-        whole = (Area, ArrayConstant)
-        values = [context.lower(item, array=arrays or isinstance(item, whole)) for item in call.arguments]
+        values = [context.lower(item, array=arrays or _is_range(item)) for item in call.arguments]
         return implementation(context, *values)
 
     return evaluate
+
+
+def _is_range(node: Node) -> bool:
+    picks = isinstance(node, Call) and node.name in REGISTRY and REGISTRY[node.name].gives_range
+    return picks or isinstance(node, (Area, ArrayConstant))
 
 
 def elementwise(
@@ -157,22 +185,29 @@ def elementwise(
     function(name, arguments=arguments, derivative=derivative, examples=examples)(implementation)
 
 
-def guarded(builder: Builder, inside: Callable[..., torch.Tensor], value: Value) -> Value:
-    """The value with NaN where `inside(value, 0)` is false, so that no infinite slope leaks out of a hidden error.
+def guarded(builder: Builder, inside: Callable[..., torch.Tensor], value: Value, limit: float) -> Value:
+    """The value with an error where `inside(value, limit)` is false.
 
-    Only in sheets with an IF or the like: elsewhere an error reaches the loss anyway.
+    An operation whose slope is infinite there then passes no slope on, should an IF hide the error: 0 * inf is NaN.
     """
-    if value.constant or not builder.guarded:
+    if value.constant:
         return value
-    kept = builder.call(inside, value.data, 0)
+    kept = builder.call(inside, value.data, limit)
     return Value(builder.call(torch.where, kept, value.data, torch.nan), value.axes, value.sizes, value.kinds)
 
 
 def flat_at_zero(builder: Builder, value: Value) -> Value:
     """The value with slope 0 where it is 0 or less: a square root's slope there is infinite."""
+    if value.constant or builder.domains.at_least(value.data) > 0:
+        return value
+    return flat(builder, torch.gt, value, 0.0)
+
+
+def flat(builder: Builder, inside: Callable[..., torch.Tensor], value: Value, limit: float) -> Value:
+    """The value with slope 0 where `inside(value, limit)` is false."""
     if value.constant:
         return value
-    kept = builder.call(torch.gt, value.data, 0)
+    kept = builder.call(inside, value.data, limit)
     still = builder.method("detach", value.data)
     return Value(builder.call(torch.where, kept, value.data, still), value.axes, value.sizes, value.kinds)
 
@@ -193,3 +228,30 @@ def numbers_of(builder: Builder, values: Iterable[Value]) -> Iterator[tuple[Valu
             yield builder.numbers(number), (None if bool(counts.all()) else counts)
         elif value.kinds in (Kind.NUMBER, Kind.ERROR):
             yield value, None
+
+
+def count_of(builder: Builder, arguments: Iterable[Value]) -> Value:
+    """How many numbers there are, for each copy of the formula. Always a constant."""
+    result = builder.number(0.0)
+    for value in arguments:
+        if not (value.reference or value.is_array):
+            numbers = builder.numbers(value) if value.constant else value
+            counts = (numbers.kind_tensor() != Kind.ERROR).to(builder.dtype)
+        else:
+            counts = (value.kind_tensor() == Kind.NUMBER).to(builder.dtype)
+        part = builder.reduce(torch.sum, Value(counts, value.axes, value.sizes))
+        result = builder.elementwise(torch.add, result, part)
+    return result
+
+
+def zero_without_numbers(builder: Builder, result: Value | None, arguments: Iterable[Value]) -> Value:
+    """MAX and its like of cells without any number are 0."""
+    if result is None:
+        return builder.number(0.0)
+    nothing = builder.elementwise(torch.eq, count_of(builder, arguments), builder.number(0.0), kind=Kind.BOOLEAN)
+    empty = builder.elementwise(torch.logical_and, nothing, _without_errors(builder, result), kind=Kind.BOOLEAN)
+    return builder.where(empty, builder.number(0.0), result) if bool(empty.tensor.any()) else result
+
+
+def _without_errors(builder: Builder, value: Value) -> Value:
+    return Value(value.kind_tensor() != Kind.ERROR, value.axes, value.sizes, Kind.BOOLEAN)

@@ -9,21 +9,17 @@ from torch import Tensor
 
 from sgdsheet.functions import operators
 from sgdsheet.functions.mathematics import sumsq, total
-from sgdsheet.functions.registry import Context, Derivative, Takes, flat_at_zero, function, numbers_of
+from sgdsheet.functions.registry import (
+    Context,
+    Derivative,
+    Takes,
+    count_of,
+    flat_at_zero,
+    function,
+    numbers_of,
+    zero_without_numbers,
+)
 from sgdsheet.tensors import Builder, Kind, Value
-
-
-def _count(builder: Builder, arguments: tuple[Value, ...]) -> Value:
-    """How many numbers there are, for each copy of the formula. Always a constant."""
-    result = builder.number(0.0)
-    for value, counts in numbers_of(builder, arguments):
-        if counts is None:
-            size = value.size("h") * value.size("w")
-            result = operators.add(builder, result, builder.number(float(size)))
-        else:
-            carrier = Value(counts.to(builder.dtype), value.axes, value.sizes)
-            result = operators.add(builder, result, builder.reduce(torch.sum, carrier))
-    return result
 
 
 @function(
@@ -34,13 +30,13 @@ def average(context: Context, *arguments: Value) -> Value:
     builder = context.builder
     if len(arguments) == 1 and arguments[0].kinds is Kind.NUMBER and arguments[0].is_array:
         return builder.reduce(torch.mean, arguments[0])
-    return operators.divide(builder, total(context, *arguments), _count(builder, arguments))
+    return operators.divide(builder, total(context, *arguments), count_of(builder, arguments))
 
 
 @function("COUNT", arguments=(1, 255), takes=Takes.RANGES, derivative=Derivative.ZERO, examples={'COUNT(1,{2,"x"})': 2})
 def count(context: Context, *arguments: Value) -> Value:
     """How many numbers there are."""
-    return _count(context.builder, arguments)
+    return count_of(context.builder, arguments)
 
 
 @function("COUNTA", arguments=(1, 255), takes=Takes.RANGES, derivative=Derivative.ZERO, examples={'COUNTA(1,{2,"x"})': 3})
@@ -67,16 +63,13 @@ def _extreme(
             value = Value(builder.call(torch.where, counts, value.data, nothing), value.axes, value.sizes, value.kinds)
         part = builder.reduce(reduction, value)
         result = part if result is None else _larger(builder, result, part, pairwise)
-    return result if result is not None else builder.number(0.0)
+    return zero_without_numbers(builder, result, arguments)
 
 
 def _larger(builder: Builder, left: Value, right: Value, pairwise: Callable[[Tensor, Tensor], Tensor]) -> Value:
     """The larger (or smaller) of two; against a number it is a clamp, whose slope at 0 is relu's."""
     if left.constant and right.constant:
-        axes, _ = builder.union_axes([left, right])
-        operands = [builder.aligned(value, axes) for value in (left, right)]
-        constant = pairwise(*operands)  # type: ignore[arg-type]
-        return builder.with_errors(Value(constant, axes, tuple(constant.shape)), [left, right])
+        return builder.elementwise(pairwise, left, right)
     for one, other in ((left, right), (right, left)):
         if one.constant and not one.axes and one.kinds is Kind.NUMBER:
             limit = float(one.tensor)
@@ -116,7 +109,7 @@ def minimum(context: Context, *arguments: Value) -> Value:
 def devsq(context: Context, *arguments: Value) -> Value:
     """Sum of squared deviations from the mean."""
     builder = context.builder
-    mean = operators.divide(builder, total(context, *arguments), _count(builder, arguments))
+    mean = operators.divide(builder, total(context, *arguments), count_of(builder, arguments))
     parts = []
     for value, counts in numbers_of(builder, arguments):
         deviation = operators.subtract(builder, value, mean)
@@ -129,7 +122,7 @@ def devsq(context: Context, *arguments: Value) -> Value:
 
 def _variance(context: Context, arguments: tuple[Value, ...], missing: float) -> Value:
     builder = context.builder
-    count_ = operators.subtract(builder, _count(builder, arguments), builder.number(missing))
+    count_ = operators.subtract(builder, count_of(builder, arguments), builder.number(missing))
     return operators.divide(builder, devsq(context, *arguments), count_)
 
 

@@ -100,8 +100,7 @@ class Package:
 
     def relationships(self, source: str) -> list[Relationship]:
         """The relationships of a part, or of the package for `""`; none if the part has no list of them."""
-        folder, _, name = source.rpartition("/")
-        part = posixpath.join(folder, "_rels", f"{name}.rels")
+        folder, part = posixpath.dirname(source), relationships_part(source)
         if part not in self:
             return []
         found = []
@@ -112,15 +111,22 @@ class Package:
                 found.append(Relationship(node.attributes.get("Id", ""), kind, target))
         return found
 
-    def rewritten(self, changes: Mapping[str, bytes]) -> bytes:
-        """The package with new contents for some parts; the others keep even their compressed bytes."""
-        new = {name.casefold(): content for name, content in changes.items()}
+    def rewritten(self, changes: Mapping[str, bytes | None]) -> bytes:
+        """The package with some parts changed, added, or (None) removed.
+
+        All others keep even their compressed bytes.
+        """
+        new = {_key(name): content for name, content in changes.items()}
+        added = [_new_member(name) for name, content in changes.items() if content and name not in self]
         out, directory, count = BytesIO(), [], 0
         try:
-            for info in self._archive.infolist():
-                offset = out.tell()
-                local_extra, raw = self._raw(info)
-                if (content := new.get(_key(info.filename))) is not None:
+            for info in [*self._archive.infolist(), *added]:
+                offset, key = out.tell(), _key(info.filename)
+                content = new.get(key)
+                if key in new and content is None:
+                    continue
+                local_extra, raw = self._raw(info) if key in self._members else (b"", b"")
+                if content is not None:
                     info, raw = _with_content(info, content)
                 local, central = _headers(info, local_extra, offset)
                 out.write(local)
@@ -179,6 +185,19 @@ class Package:
         return self._error(
             f"is damaged or incomplete ({detail})", "Get the file again, or repair it in Excel"
         )
+
+
+def relationships_part(source: str) -> str:
+    """The part that lists the relationships of a part, or of the package for `""`."""
+    folder, _, name = source.rpartition("/")
+    return posixpath.join(folder, "_rels", f"{name}.rels")
+
+
+def _new_member(name: str) -> zipfile.ZipInfo:
+    """A member that depends on nothing but its name."""
+    info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    info.compress_type, info.create_system = zipfile.ZIP_DEFLATED, 0
+    return info
 
 
 def _key(member: str) -> str:

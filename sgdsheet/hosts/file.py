@@ -1,7 +1,7 @@
 """Workbook files: an .xlsx is read as data and patched in place, never written anew.
 
 Only the values that were changed differ in the saved file; charts, pivot tables, macros and whatever else the
-package holds are copied byte for byte.
+package holds are copied byte for byte. A training log adds a sheet of its own and leaves the others alone.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from sys import float_info
 
 from sgdsheet.errors import FileError
 from sgdsheet.hosts._package import MAX_FILE, Package
+from sgdsheet.hosts._xlsx_log import add_log
 from sgdsheet.hosts._xlsx_patch import patch_sheet
 from sgdsheet.hosts._xlsx_read import Outline, read_outline, read_workbook
+from sgdsheet.logbook import Record, thin
 from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.workbook import ExcelError, Position, Value, Workbook
 
@@ -39,6 +41,7 @@ class FileHost:
         self._package: Package | None = None
         self._outline: Outline | None = None
         self._changes: dict[str, dict[Position, Value]] = {}
+        self._log: tuple[list[Record], str, tuple[str, ...]] | None = None
 
     def read(self) -> Workbook:
         """Read the file afresh; values that were written but not saved are not part of it."""
@@ -60,6 +63,14 @@ class FileHost:
         for name, cell, value in checked:
             self._changes.setdefault(name, {})[(cell.row, cell.column)] = value
 
+    def write_log(self, records: Sequence[Record], title: str, notes: Sequence[str] = ()) -> None:
+        """Add a sheet `SGD log` with a table of the records, charts and notes when the workbook is saved.
+
+        It takes the place of the sheet that an earlier run left, never of anyone else's. Of more than 2,000
+        records some are shown, spread evenly; without records no sheet is written.
+        """
+        self._log = (thin(records), title, tuple(notes)) if records else None
+
     def save(self, output: str | Path | None = None) -> None:
         """Save the workbook with the written values to `output`, or in place.
 
@@ -74,17 +85,20 @@ class FileHost:
                 f"“{self.path.name}” was changed by another program since it was read",
                 remedy="Run again, or save to another file",
             )
-        if in_place and not self._changes:
+        if in_place and not self._changes and self._log is None:
             return
         parts = {entry.name: entry.part for entry in outline.sheets}
-        patched = {}
+        patched: dict[str, bytes | None] = {}
         for name, values in self._changes.items():
             if (part := parts[name]) is not None:
                 patched[part] = patch_sheet(package.part(part), values)
+        if self._log is not None:
+            patched.update(add_log(package, outline, *self._log))
         data = package.rewritten(patched) if patched else package.data
         _replace(target, data)
         if in_place:
-            self._package, self._outline, self._changes = Package(self.path.name, data), None, {}
+            self._package, self._outline = Package(self.path.name, data), None
+            self._changes, self._log = {}, None
 
     def check_output(self, output: str | Path | None = None) -> None:
         """Raise FileError now if `save(output)` could not write there."""
@@ -92,7 +106,7 @@ class FileHost:
 
     def close(self) -> None:
         """Forget the file and all values that were not saved."""
-        self._package, self._outline, self._changes = None, None, {}
+        self._package, self._outline, self._changes, self._log = None, None, {}, None
 
     def _load(self) -> Package:
         self._package, self._outline = Package(self.path.name, self._read_bytes()), None
@@ -142,13 +156,16 @@ def _target(path: Path, source: Path) -> Path:
     """Where to write: links followed, and obstacles reported before any work is done."""
     with _file_errors(path, "written", _ELSEWHERE):
         target = path.resolve()
-        suffix = target.suffix.lower()
+        suffix, expected = target.suffix.lower(), source.suffix.lower()
+        if suffix == ".xlsx" and expected not in _SPREADSHEETS:
+            expected = suffix
         if target.is_dir():
             raise FileError(f"“{path}” is a folder", remedy="Give a file name for the output")
-        if suffix in _SPREADSHEETS and suffix != source.suffix.lower():
+        if suffix != expected:
+            what = f"as {suffix}" if suffix else "without an ending"
             raise FileError(
-                f"“{path}” cannot be saved as {suffix}: “{source.name}” is of another kind",
-                remedy=f"Give the output the ending {source.suffix}",
+                f"“{path}” cannot be saved {what}: “{source.name}” is of another kind",
+                remedy=f"Give the output the ending {expected or '.xlsx'}",
             )
         if not target.parent.is_dir():
             raise FileError(f"“{target.parent}” is not a folder", remedy="Create it, or save somewhere else")

@@ -1,0 +1,211 @@
+"""How fast a sheet trains, beside hand-written PyTorch of the same model in the same run.
+
+    python benchmarks/speed.py [--json FILE]
+
+One thread, float64, medians of many steps taken in turn: ours, theirs, ours, theirs. The hand-written models are
+what one would write for the same loss: a matrix product, `mse_loss`, no spare operations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import xlsxwriter
+from torch import Tensor, nn
+
+import sgdsheet
+
+HERE = Path(__file__).parent.parent
+SOLVED = HERE.parent / "shared" / "data" / "workbooks" / "titanic_solved.xlsx"
+OWN = HERE / "workbooks" / "titanic.xlsx"
+STEPS = 2000
+
+
+def median_step(ours: Callable[[], Tensor], mine: nn.Module, theirs: Callable[[], Tensor], weights: list[nn.Parameter]
+                ) -> tuple[float, float]:  # fmt: skip
+    """Median seconds per step (zero the gradient, loss, backward, update) of both, taken in turn."""
+    optimizers = torch.optim.SGD(mine.parameters(), lr=1e-9), torch.optim.SGD(weights, lr=1e-9)
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(STEPS):
+        for loss, optimizer, taken in zip((ours, theirs), optimizers, seconds, strict=True):
+            start = time.perf_counter()
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+            taken.append(time.perf_counter() - start)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def compared(name: str, model: sgdsheet.SheetModel, theirs: Callable[[], Tensor], weights: list[nn.Parameter]) -> dict:
+    """One row: the losses must be the same before speed means anything."""
+    assert abs(model().item() - theirs().item()) < 1e-9 * max(1.0, abs(model().item())), name
+    ours, written = median_step(model, model, theirs, weights)
+    return {"what": name, "ours_us": ours * 1e6, "hand_written_us": written * 1e6, "ratio": ours / written}
+
+
+def numbers(book: sgdsheet.workbook.Workbook, area: str, sheet: str) -> Tensor:
+    """A range of the sheet as a tensor."""
+    found = sgdsheet.references.parse_range(area, sheet)
+    values = [book.sheets[sheet].values.get((cell.row, cell.column), 0.0) for cell in found.cells()]
+    return torch.tensor(values, dtype=torch.float64).reshape(found.height, found.width).squeeze()
+
+
+def parameter(model: sgdsheet.SheetModel) -> nn.Parameter:
+    return nn.Parameter(next(iter(model.parameters())).detach().clone())
+
+
+def titanic() -> list[dict]:
+    """The models of the Titanic workbooks: Solver's, if it is there, and our own."""
+    rows = []
+    if SOLVED.exists():
+        book = sgdsheet.load(SOLVED)
+        for sheet in ("linear", "nnet", "mmult"):
+            model = sgdsheet.compile(book, sheet)
+            data, truth, weights = numbers(book, "G4:P715", sheet), numbers(book, "A4:A715", sheet), parameter(model)
+            written = {
+                "linear": lambda x=data, y=truth, w=weights: F.mse_loss(x @ w, y),
+                "nnet": lambda x=data, y=truth, w=weights: F.mse_loss(torch.relu(x @ w.T).sum(1), y),
+                "mmult": lambda x=data, y=truth, w=weights: F.mse_loss(torch.relu(x @ w).sum(1), y),
+            }[sheet]
+            rows.append(compared(f"Solver's Titanic workbook, {sheet} (712 rows)", model, written, [weights]))
+    book = sgdsheet.load(OWN)
+    model = sgdsheet.compile(book, "nnet")
+    data, truth, weights = numbers(book, "E9:J2209", "nnet"), numbers(book, "D9:D2209", "nnet"), parameter(model)
+    rows.append(
+        compared(
+            "workbooks/titanic.xlsx, nnet (2,201 rows)",
+            model,
+            lambda: F.mse_loss(torch.relu(data @ weights.T).sum(1), truth),
+            [weights],
+        )
+    )
+    return rows
+
+
+def smoothing(count: int, folder: Path) -> tuple[dict, dict]:
+    """A series to be smoothed, one variable per point: far past Solver's 200."""
+    path = folder / f"smooth{count}.xlsx"
+    generator = torch.Generator().manual_seed(0)
+    series = torch.sin(torch.linspace(0, 12, count)) + 0.3 * torch.randn(count, generator=generator)
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("smooth")
+        for row, value in enumerate(series.tolist()):
+            sheet.write_row(row, 0, [value, 0.0])
+            sheet.write_formula(row, 2, f"=(B{row + 1}-A{row + 1})^2")
+            if row + 1 < count:
+                sheet.write_formula(row, 3, f"=(B{row + 2}-B{row + 1})^2")
+        sheet.write_formula("F1", f"=SUM(C1:C{count})+10*SUM(D1:D{count - 1})")
+        book.define_name("smooth!sgd_loss", "=smooth!$F$1")
+        book.define_name("smooth!sgd_params", f"=smooth!$B$1:$B${count}")
+    start = time.perf_counter()
+    book = sgdsheet.load(path)
+    loaded = time.perf_counter()
+    model = sgdsheet.compile(book)
+    compiled = time.perf_counter()
+    truth, weights = numbers(book, f"A1:A{count}", "smooth"), parameter(model)
+
+    def written() -> Tensor:
+        return ((weights - truth) ** 2).sum() + 10 * ((weights[1:] - weights[:-1]) ** 2).sum()
+
+    row = compared(f"smoothing a series, {count:,} variables", model, written, [weights])
+    start_training = time.perf_counter()
+    session = sgdsheet.Session(model)
+    session.run()
+    fact = {
+        "what": f"smoothing with {count:,} variables, to the optimum",
+        "seconds": time.perf_counter() - start_training,
+        "load": loaded - start,
+        "compile": compiled - loaded,
+        "steps": session.steps_taken,
+        "loss": session.loss,
+    }
+    return row, fact
+
+
+def restarts() -> dict:
+    """64 starts at once against one, 1,000 steps of Adam each."""
+    book, sheet = (sgdsheet.load(SOLVED), "nnet") if SOLVED.exists() else (sgdsheet.load(OWN), "nnet")
+    seconds = {}
+    for count in (1, 64):
+        model = sgdsheet.compile(book, sheet)
+        session = sgdsheet.Session(model, optimizer="adam", lr=0.05, steps=1000, seed=0, restarts=count)
+        if count == 1:
+            session = sgdsheet.Session(model, optimizer="adam", lr=0.05, steps=1000, seed=0)
+        start = time.perf_counter()
+        session.run()
+        seconds[count] = time.perf_counter() - start
+    return {"what": "64 restarts against one run, 1,000 steps of Adam", "one": seconds[1], "sixty_four": seconds[64],
+            "ratio": seconds[64] / seconds[1]}  # fmt: skip
+
+
+def many_restarts() -> dict | None:
+    """300 starts and a polish, as `sgdsheet train --restarts 300 --seed 0` does it."""
+    if not SOLVED.exists():
+        return None
+    model = sgdsheet.compile(sgdsheet.load(SOLVED), "nnet")
+    start = time.perf_counter()
+    session = sgdsheet.Session(model, restarts=300, seed=0)
+    session.run()
+    return {"what": "300 restarts of Solver's Titanic network", "seconds": time.perf_counter() - start,
+            "loss": session.loss, "solver": session.loss_start}  # fmt: skip
+
+
+def start_up() -> list[dict]:
+    """Reading and compiling, after the imports; and the help page, as a whole process."""
+    path = SOLVED if SOLVED.exists() else OWN
+    load, compile_ = [], []
+    for _ in range(5):
+        start = time.perf_counter()
+        book = sgdsheet.load(path)
+        middle = time.perf_counter()
+        sgdsheet.compile(book, "nnet")
+        load.append(middle - start)
+        compile_.append(time.perf_counter() - middle)
+    processes = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "sgdsheet", "--help"], check=True, capture_output=True)
+        processes.append(time.perf_counter() - start)
+    return [
+        {"what": f"load {path.name}", "seconds": statistics.median(load)},
+        {"what": f"compile {path.name}, nnet", "seconds": statistics.median(compile_)},
+        {"what": "sgdsheet --help", "seconds": statistics.median(processes)},
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    steps, facts = titanic(), start_up()
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (2_000, 50_000):
+            row, fact = smoothing(count, Path(folder))
+            steps.append(row)
+            facts.append(fact)
+    facts.append(restarts())
+    facts += [fact for fact in [many_restarts()] if fact is not None]
+    print(f"{'one step, median':56} {'ours':>9} {'by hand':>9} {'ratio':>6}")
+    for row in steps:
+        print(f"{row['what']:56} {row['ours_us']:7.1f} µs {row['hand_written_us']:6.1f} µs {row['ratio']:6.2f}")
+    print()
+    for fact in facts:
+        figures = ", ".join(f"{key} {value:.4g}" for key, value in fact.items() if key != "what")
+        print(f"{fact['what']}: {figures}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"steps": steps, "facts": facts}, indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""`sgdsheet find-lr`: which learning rate suits a model."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+import sgdsheet
+from sgdsheet.cli.common import (
+    book_argument,
+    console,
+    json_option,
+    loss_option,
+    params_option,
+    print_json,
+    sheet_option,
+)
+from sgdsheet.plots import save_learning_rate_plot
+
+if TYPE_CHECKING:
+    from sgdsheet.lr_finder import LearningRates
+
+_WIDTH = 60
+_BARS = "▁▂▃▄▅▆▇█"
+_PER_DECADE = 2  # rows of the table
+
+
+@click.command("find-lr")
+@book_argument
+@sheet_option
+@loss_option
+@params_option
+@click.option("--optimizer", metavar="NAME", default="sgd", show_default=True, help="For which optimizer.")
+@click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), metavar="VALUE", help="Its momentum.")
+@click.option("--plot", metavar="FILE", help="Draw the loss over the learning rate (.png, .svg or .pdf).")
+@json_option
+def command(
+    book: str,
+    sheet: str | None,
+    loss: str | None,
+    params: str | None,
+    optimizer: str,
+    momentum: float | None,
+    plot: str | None,
+    as_json: bool,
+) -> None:
+    """Suggest a learning rate for BOOK: try larger and larger ones until the loss explodes. BOOK is only
+    read."""
+    from sgdsheet.lr_finder import find_learning_rate  # imports torch: not for the help page
+    from sgdsheet.training import threads
+
+    model = sgdsheet.compile(sgdsheet.load(book), sheet, loss=loss, params=params)
+    with threads(1):
+        found = find_learning_rate(model, optimizer, momentum=momentum)
+    if plot is not None:
+        save_learning_rate_plot(found.rates, found.losses, found.suggestion, plot)
+    if as_json:
+        print_json(as_dict(model, found, plot))
+    else:
+        _show(console(), found)
+        if plot is not None:
+            console().print(f"Wrote {escape(plot)}")
+
+
+def as_dict(model: sgdsheet.SheetModel, found: LearningRates, plot: str | None) -> dict[str, Any]:
+    """The sweep as JSON has it."""
+    return {
+        "sheet": model.problem.sheet,
+        "loss_cell": str(model.problem.loss),
+        "optimizer": found.optimizer,
+        "suggestion": found.suggestion,
+        "stable_rate": found.stable_rate,
+        "exploded_at": found.exploded_at,
+        "loss_start": found.loss_start,
+        "rates": found.rates,
+        "losses": found.losses,
+        "plot": plot,
+    }
+
+
+def _show(out: Console, found: LearningRates) -> None:
+    out.print(f"learning rate [bold]{found.suggestion:g}[/bold] for {found.optimizer}")
+    if found.stable_rate is not None:
+        out.print(f"plain gradient descent is stable below {found.stable_rate:.3g}")
+    if not found.moves:
+        out.print("[yellow]![/yellow] no step changes the loss here: “sgdsheet check” may tell why")
+        return
+    out.print()
+    _draw(out, found)
+    out.print()
+    out.print("learning rate  loss after the step")
+    for index in _table_rows(found):
+        out.print(f"{found.rates[index]:13.2g}  {found.losses[index]:.6g}")
+
+
+def _draw(out: Console, found: LearningRates) -> None:
+    """The loss over the learning rate as a line of bars, with the suggestion marked below."""
+    decades = math.log10(found.rates[-1] / found.rates[0])
+    width = min(_WIDTH, len(found.rates))
+    picked = [round(at * (len(found.rates) - 1) / (width - 1)) for at in range(width)]
+    out.print("loss  " + _bars([found.losses[index] for index in picked], found.loss_start))
+    at = round((width - 1) * math.log10(found.suggestion / found.rates[0]) / decades)
+    if 0 <= at < width:
+        out.print(" " * (6 + at) + "↑ suggestion")
+    ends = f"{found.rates[0]:.2g}", f"{found.rates[-1]:.2g}"
+    out.print("rate  " + ends[0] + " " * max(1, width - len("".join(ends))) + ends[1])
+
+
+def _bars(losses: list[float], start: float) -> str:
+    """One bar per loss; what is far above the start is cut off, and so is what is not a number."""
+    low = min(loss for loss in [*losses, start] if math.isfinite(loss))
+    high = start + (abs(start) if start == low else 0.3 * (start - low))
+    scale = (len(_BARS) - 1) / (high - low or 1.0)
+    heights = [min(high, loss) if math.isfinite(loss) else high for loss in losses]
+    return "".join(_BARS[round((height - low) * scale)] for height in heights)
+
+
+def _table_rows(found: LearningRates) -> range:
+    """A few rows per power of ten."""
+    decades = math.log10(found.rates[-1] / found.rates[0])
+    return range(0, len(found.rates), max(1, round(len(found.rates) / decades / _PER_DECADE)))

@@ -1,0 +1,134 @@
+"""What a training run came to: for people, and for `--json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+import sgdsheet
+from sgdsheet.cli.common import count, figure
+from sgdsheet.problem import Direction
+from sgdsheet.workbook import Value
+
+_VIOLATED = 1e-6
+
+
+@dataclass(slots=True)
+class Outcome:
+    """A finished run and what became of it. `stale` are formula cells that could not be recalculated."""
+
+    session: sgdsheet.Session
+    output: Path
+    interrupted: bool
+    metric_start: Value | None = None
+    metric: Value | None = None
+    stale: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    findings: list[sgdsheet.Finding] = field(default_factory=list)
+
+
+def as_dict(outcome: Outcome) -> dict[str, Any]:
+    """The outcome with the keys of the contract."""
+    session, problem = outcome.session, outcome.session.model.problem
+    spread = session.distribution
+    return {
+        "sheet": problem.sheet,
+        "loss_cell": str(problem.loss),
+        "parameters": problem.parameter_count,
+        "optimizer": session.plan.optimizer_name,
+        "learning_rate": session.plan.learning_rate,
+        "loss_start": session.loss_start,
+        "loss": session.loss,
+        "steps": session.steps_taken,
+        "epochs": session.epochs_done,
+        "seconds": session.seconds,
+        "seconds_per_step": session.seconds / session.steps_taken if session.steps_taken else None,
+        "metric": outcome.metric,
+        "valid_loss": session.valid_loss,
+        "valid_metric": session.valid_metric,
+        "constraint_violation": session.violation,
+        "restarts": None
+        if spread is None
+        else {
+            "starts": spread.starts,
+            "finite": len(spread.losses),
+            "minima": spread.minima,
+            "best": spread.quantile(0.0),
+            "quartiles": [spread.quantile(share) for share in (0.25, 0.5, 0.75)],
+        },
+        "stopped": "interrupted" if outcome.interrupted else session.stopped or None,
+        "warnings": outcome.warnings,
+        "findings": [
+            {"kind": item.kind, "severity": item.severity, "cells": list(item.cells), "message": item.message}
+            for item in outcome.findings
+        ],
+        "not_recalculated": outcome.stale,
+        "output": str(outcome.output),
+    }
+
+
+def announce(out: Console, session: sgdsheet.Session) -> None:
+    """What is about to happen."""
+    problem, plan = session.model.problem, session.plan
+    name, parameters = session.model.workbook.name, count(problem.parameter_count, "parameter")
+    sheet, loss = escape(problem.sheet), escape(str(problem.loss))
+    out.print(f"[bold]{escape(name)}[/bold], sheet [bold]{sheet}[/bold]: {parameters}, loss {loss}")
+    rate = "" if plan.solved or plan.optimizer.name == "lbfgs" else f", learning rate {plan.learning_rate:g}"
+    chosen = f" (chosen: {plan.why})" if plan.why else ""
+    out.print(f"optimizer {plan.optimizer_name}{rate}{chosen}")
+
+
+def report(out: Console, outcome: Outcome) -> None:
+    """What happened."""
+    session = outcome.session
+    problem = session.model.problem
+    rate = f", {session.steps_taken / session.seconds:,.0f} steps/s" if session.seconds > 0 else ""
+    steps = count(session.steps_taken, "step")
+    epochs = f" ({count(session.epochs_done, 'epoch')})" if session.epochs_done else ""
+    final = f"loss {figure(session.loss_start)} → [bold]{figure(session.loss)}[/bold]"
+    out.print(f"{final} in {steps}{epochs}, {session.seconds:.2f} s{rate}")
+    if problem.direction is Direction.VALUE:
+        out.print(f"wanted {problem.target:g}, missed by {abs(session.loss - problem.target):.3g}")
+    if problem.source == "Solver":
+        saved = session.model.workbook.sheets[problem.loss.sheet].values.get(problem.loss[1:])
+        if isinstance(saved, float):
+            out.print(f"Solver's saved answer {figure(saved)}, now [bold]{figure(session.loss)}[/bold]")
+    _report_details(out, outcome)
+    for finding in outcome.findings:
+        if finding.severity == "warning":
+            out.print(f"[yellow]![/yellow] {escape(finding.message)}")
+    for warning in outcome.warnings:
+        out.print(f"[yellow]{escape(warning)}[/yellow]")
+    if outcome.interrupted:
+        out.print("[yellow]Stopped by Ctrl-C; the best parameters so far were written.[/yellow]")
+    elif session.stopped:
+        out.print(f"Stopped early: {session.stopped}.")
+    if outcome.stale:
+        listed = escape(", ".join(outcome.stale[:4])) + (", …" if len(outcome.stale) > 4 else "")
+        out.print(f"[yellow]Not recalculated here: {listed}. Recalculate in the spreadsheet (Ctrl+Alt+F9).[/yellow]")
+    out.print("Wrote " + escape(", ".join([str(outcome.output), *outcome.written])))
+
+
+def _report_details(out: Console, outcome: Outcome) -> None:
+    session = outcome.session
+    spread = session.distribution
+    if spread is not None and spread.losses:
+        low, middle, high = (session.model.from_objective(spread.quantile(share)) for share in (0.0, 0.5, 0.999))
+        out.print(
+            f"{spread.starts:,} starts ended in {count(spread.minima, 'different minimum').replace('minimums', 'minima')}:"
+            f" best {low:.6g}, median {middle:.6g}, worst {high:.6g}"
+        )
+    if session.valid_loss is not None:
+        metric = f", metric {session.valid_metric:.4g}" if session.valid_metric is not None else ""
+        out.print(f"validation loss {figure(session.valid_loss)}{metric}")
+    if isinstance(outcome.metric, float) and isinstance(outcome.metric_start, float):
+        cell = escape(str(session.model.problem.metric))
+        out.print(f"metric {cell} {outcome.metric_start:.4g} → [bold]{outcome.metric:.4g}[/bold]")
+    if session.violation is not None:
+        verdict = "all constraints hold" if session.violation <= _VIOLATED else "constraints violated"
+        out.print(f"{verdict} (largest violation {session.violation:.1e})")

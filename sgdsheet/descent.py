@@ -1,0 +1,146 @@
+"""L-BFGS-B, the quasi-Newton method for bounded variables, as a generator of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult, minimize  # type: ignore[import-untyped]
+
+Floats = NDArray[np.float64]
+Evaluate = Callable[[Floats], tuple[float, Floats]]
+
+_MEMORY = 20
+"""Pairs of steps and gradient changes that stand for the curvature."""
+
+_RESTARTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Descended:
+    """Where a descent ended: the point, its value and the largest slope that the bounds leave."""
+
+    x: Floats
+    value: float
+    slope: float
+
+
+class _Stopped(BaseException):
+    """Unwinds scipy's loop when nobody wants its steps any more."""
+
+
+def descend(
+    evaluate: Evaluate, start: Floats, lower: Floats, upper: Floats, *, tolerance: float
+) -> Generator[Floats, None, Descended]:
+    """Minimise within bounds; yields the point after each step.
+
+    Ends where the largest slope is below `tolerance` (relative to the scale of `evaluate`) or where the value
+    cannot be lowered any more: when the line search fails the curvature is forgotten and the descent begins
+    anew.
+    """
+    guarded = _Guarded(evaluate)
+    x = np.clip(start, lower, upper)
+    value, slopes = guarded(x)
+    for _ in range(_RESTARTS):
+        before = value
+        result = yield from _run(guarded, x, lower, upper, tolerance)
+        x = np.clip(np.asarray(result.x, dtype=np.float64), lower, upper)
+        value, slopes = guarded(x)
+        if projected_slope(x, slopes, lower, upper) <= tolerance or not before - value > 1e-15 * abs(value):
+            break
+    return Descended(x, value, projected_slope(x, slopes, lower, upper))
+
+
+def projected_slope(x: Floats, slopes: Floats, lower: Floats, upper: Floats) -> float:
+    """The largest slope along which the bounds let a parameter move."""
+    return float(np.abs(np.clip(x - slopes, lower, upper) - x).max(initial=0.0))
+
+
+@dataclass(slots=True)
+class _Guarded:
+    """Where a function is not finite, a bowl around the last good point sends the line search back."""
+
+    evaluate: Evaluate
+    _good: tuple[Floats, float] | None = None
+
+    def __call__(self, x: Floats) -> tuple[float, Floats]:
+        value, slopes = self.evaluate(x)
+        if np.isfinite(value) and np.isfinite(slopes).all():
+            self._good = (x.copy(), value)
+            return value, slopes
+        if self._good is None:
+            return value, slopes
+        centre, lowest = self._good
+        way = x - centre
+        height = max(1.0, abs(lowest))
+        return lowest + height, way * (2 * height / max(float(way @ way), 1e-300))
+
+
+def _run(
+    evaluate: Evaluate, start: Floats, lower: Floats, upper: Floats, tolerance: float
+) -> Generator[Floats, None, Any]:
+    """scipy's loop runs in a thread of its own and hands its points over: one of the two always waits.
+
+    So every step can be shown, the curvature lives on between steps, and torch is used by the caller's
+    thread only.
+    """
+    questions: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    answers: SimpleQueue[Any] = SimpleQueue()
+
+    def ask(kind: str, x: Floats) -> Any:
+        questions.put((kind, x.copy()))
+        answer = answers.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def work() -> None:
+        options = {
+            "maxcor": _MEMORY,
+            "ftol": 0.0,
+            "gtol": tolerance,
+            "maxiter": 10**9,
+            "maxfun": 10**9,
+            "maxls": 40,
+        }
+        try:
+            questions.put(
+                (
+                    "done",
+                    minimize(
+                        lambda x: ask("value", x),
+                        start,
+                        jac=True,
+                        method="L-BFGS-B",
+                        bounds=np.column_stack([lower, upper]),
+                        callback=lambda x: ask("step", x),
+                        options=options,
+                    ),
+                )
+            )
+        except BaseException as error:
+            questions.put(("failed", error))
+
+    thread = Thread(target=work, name="sgdsheet-descent", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, item = questions.get()
+            if kind == "value":
+                answers.put(evaluate(item))
+            elif kind == "step":
+                yield item
+                answers.put(None)
+            elif kind == "failed":
+                raise item
+            else:
+                assert isinstance(item, OptimizeResult)
+                return item
+    finally:
+        answers.put(_Stopped())
+        thread.join()

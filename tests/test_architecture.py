@@ -1,0 +1,310 @@
+"""The rules that keep the package a pipeline: who may import whom, what stays small, what stays instant."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import sgdsheet
+
+# A module stands on a floor and imports from its own floor or lower ones. On each floor, first the modules
+# without torch, which are instant to import, then those that may import it. A package's row holds for its
+# modules too, unless they have a row of their own: a new function, host, example or command needs no row.
+FLOORS = (
+    ("errors", ""),
+    ("references extras optimizers schedules initialisers", ""),
+    ("workbook syntax formula logbook examples", "domains recording tensors contraction functions"),
+    ("problem names solver settings resolve blocks planning hosts.base", ""),
+    ("hosts reach", "regions lowering program rewrites"),
+    ("", "model samples data constraints"),
+    (
+        "descent plots",
+        "methods restarts batching checkpoints run_plan run drivers training flat exact constrained"
+        " curvature diagnosis lr_finder checking export lagrangian",
+    ),
+    ("service ribbon udfs cli __main__ sgdsheet", ""),
+)
+FLOOR_OF = {name: floor for floor, columns in enumerate(FLOORS) for name in " ".join(columns).split()}
+TOP = len(FLOORS) - 1
+ONLY_FROM_TOP = ("hosts", "examples")  # the stages in between never see where a workbook comes from
+
+# Which modules may import what is slow, or is not everywhere. Patterns of module names.
+GUARDED = {
+    "torch": tuple(f"{name}.*" for _, with_torch in FLOORS for name in with_torch.split()),
+    "xlwings": ("hosts.excel", "udfs", "ribbon"),
+    "uno": ("hosts.*agent",),
+    "unohelper": ("hosts.*agent",),
+    "com": ("hosts.*agent",),  # com.sun.star, which UNO puts there
+    "xlsxwriter": ("examples.*", "hosts._log_sheet"),  # where sheets are drawn; never to save a person's file
+    "openpyxl": (),  # loses what it does not know; see hosts/file.py
+}
+IMPORT_BY_NAME = ("sgdsheet", "cli", "cli.*", "functions", "examples", "extras")  # may call importlib
+IMPORT_IN_FUNCTIONS = ("cli", "cli.*")
+LONGEST = 400  # lines
+
+FOLDERS = {"sgdsheet", "workbooks", "tests", "benchmarks", ".ci"}
+FILES = {
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),
+    *("pyproject.toml", "constraints.txt", ".gitignore"),
+}
+NOT_YET = {"addin"}
+
+# Written so that they do not match themselves.
+MACHINE = re.compile(
+    r"/wor[k]/|/roo[t]/|/hom[e]/|/User[s]/|/tm[p]/|/op[t]/py|C:\\User[s]"
+    r"|pypi[.-]|pythonhoste[d]|download\.pytorc[h]|--index-ur[l]|--find-link[s]"
+)
+INSTANT = 0.3  # seconds
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "sgdsheet"
+
+
+class Import(NamedTuple):
+    """One import statement's target."""
+
+    module: str
+    line: int
+    in_function: bool
+
+
+# --- reading the code -------------------------------------------------------------------------------------
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """The project's files, relative to its root, without what .gitignore names."""
+    lines = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    ignored = [".git", *(line.rstrip("/") for line in lines)]
+
+    def kept(name: str) -> bool:
+        return not any(fnmatch(name, pattern) for pattern in ignored)
+
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = filter(kept, folders)
+        found += [(Path(folder) / name).relative_to(ROOT) for name in names if kept(name)]
+    return tuple(sorted(found))
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the package: its name without `sgdsheet.`, and its file."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__") or "sgdsheet"] = path
+    return found
+
+
+def relative(name: str) -> str | None:
+    """`sgdsheet.model` → `model`; None for what is not ours."""
+    return name.removeprefix("sgdsheet.") if name.split(".")[0] == "sgdsheet" else None
+
+
+@cache
+def imports(module: str) -> tuple[Import, ...]:
+    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
+    return tuple(dict.fromkeys(_imports(tree, in_function=False)))
+
+
+def _imports(node: ast.AST, *, in_function: bool) -> Iterator[Import]:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield Import(alias.name, node.lineno, in_function)
+    elif isinstance(node, ast.ImportFrom):
+        source = "." * node.level + (node.module or "")
+        for alias in node.names:
+            full = f"{source}.{alias.name}"  # a module, or a name in the module `source`
+            yield Import(full if relative(full) in modules() else source, node.lineno, in_function)
+    inside = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    for child in ast.iter_child_nodes(node):
+        yield from _imports(child, in_function=inside)
+
+
+def ours(module: str) -> Iterator[tuple[str, int]]:
+    """The package's modules that a module imports, with the line."""
+    for item in imports(module):
+        name = relative(item.module)
+        if name is not None:
+            yield name, item.line
+
+
+def floor(module: str) -> int | None:
+    """The row of the module, or of the nearest package around it."""
+    while module not in FLOOR_OF and "." in module:
+        module = module.rpartition(".")[0]
+    return FLOOR_OF.get(module)
+
+
+def matches(module: str, patterns: tuple[str, ...]) -> bool:
+    """`functions.*` includes the package itself."""
+    return any(fnmatch(module, pattern) or module == pattern.removesuffix(".*") for pattern in patterns)
+
+
+def report(offences: list[str]) -> None:
+    if offences:
+        pytest.fail("\n".join(offences), pytrace=False)
+
+
+# --- imports ----------------------------------------------------------------------------------------------
+
+
+def test_every_module_has_a_floor() -> None:
+    report(
+        [
+            f"sgdsheet.{module} is new: put it on its floor in FLOORS, on top of this file"
+            for module in modules()
+            if floor(module) is None
+        ]
+    )
+
+
+def test_no_import_from_a_higher_floor() -> None:
+    floors = {module: found for module in modules() if (found := floor(module)) is not None}
+    report(
+        [
+            f"sgdsheet.{module}:{line} (floor {floors[module]}) imports {name} (floor {floors[name]})"
+            for module in floors
+            for name, line in ours(module)
+            if floors.get(name, 0) > floors[module]
+        ]
+    )
+
+
+def test_no_cycles() -> None:
+    graph = {module: {name for name, _ in ours(module)} for module in modules()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("an import cycle: " + " ← ".join(error.args[1]))
+
+
+def test_hosts_and_examples_are_for_the_top_floor() -> None:
+    report(
+        [
+            f"sgdsheet.{module}:{line} imports {name}; only floor {TOP} may"
+            for module in modules()
+            for name, line in ours(module)
+            if floor(module) != TOP
+            and (package := name.partition(".")[0]) in ONLY_FROM_TOP
+            and package != module.partition(".")[0]
+        ]
+    )
+
+
+def test_imports_are_absolute_and_at_the_top() -> None:
+    offences = []
+    for module in modules():
+        for item in imports(module):
+            if item.in_function and not matches(module, IMPORT_IN_FUNCTIONS):
+                offences.append(f"sgdsheet.{module}:{item.line} imports {item.module} inside a function")
+            if item.module.startswith("."):
+                offences.append(f"sgdsheet.{module}:{item.line} imports {item.module}: write the whole name")
+            if item.module == "importlib" and not matches(module, IMPORT_BY_NAME):
+                offences.append(f"sgdsheet.{module}:{item.line} imports by name")
+    report(offences)
+
+
+@pytest.mark.parametrize("library", GUARDED)
+def test_guarded_import(library: str) -> None:
+    allowed = ", ".join(GUARDED[library]) or "no module"
+    if library == "torch":
+        allowed = "the second column of FLOORS"
+    report(
+        [
+            f"sgdsheet.{module}:{item.line} imports {item.module}; allowed only in: {allowed}"
+            for module in modules()
+            for item in imports(module)
+            if item.module.split(".")[0] == library and not matches(module, GUARDED[library])
+        ]
+    )
+
+
+# --- size and contents ------------------------------------------------------------------------------------
+
+
+def test_files_stay_short() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()}
+    report(
+        [
+            f"{path.relative_to(ROOT)} has {lines} lines; split it below {LONGEST}"
+            for path, lines in lengths.items()
+            if lines >= LONGEST
+        ]
+    )
+
+
+def test_top_level() -> None:
+    folders = {path.parts[0] for path in files() if len(path.parts) > 1}
+    assert folders - NOT_YET == FOLDERS
+    assert {path.name for path in files() if len(path.parts) == 1} == FILES
+
+
+def test_no_traces_of_a_machine() -> None:
+    offences = []
+    for path in files():
+        for name, text in _texts(ROOT / path):
+            for number, line in enumerate(text.splitlines(), 1):
+                if found := MACHINE.search(line):
+                    offences.append(f"{path}{name}:{number} holds {found[0]}")
+    report(offences)
+
+
+def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    """The file's text, or the texts inside a workbook. Nothing for other binary files."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as package:
+            for name in package.namelist():
+                yield f"!{name}", package.read(name).decode("utf-8", errors="replace")
+        return
+    try:
+        yield "", path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return
+
+
+def test_public_names_exist() -> None:
+    assert sorted(set(sgdsheet.__all__)) == sorted(sgdsheet.__all__)
+    for name in sgdsheet.__all__:
+        assert getattr(sgdsheet, name) is not None
+
+
+# --- what has to be instant -------------------------------------------------------------------------------
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True)
+
+
+def best_time(*arguments: str) -> float:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        run(*arguments)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize("arguments", [("-c", "import sgdsheet"), ("-m", "sgdsheet", "--help")], ids=" ".join)
+def test_instant(arguments: tuple[str, ...]) -> None:
+    log = run("-X", "importtime", *arguments).stderr
+    imported = {line.rpartition("|")[2].strip() for line in log.splitlines()}
+    assert "sgdsheet.errors" in imported or "sgdsheet" in imported
+    assert not imported & {"torch", "numpy", "scipy", "matplotlib"}
+    bare = best_time("-c", "pass")  # on a slow or busy machine, all things take longer
+    assert best_time(*arguments) <= max(INSTANT, 6 * bare)

@@ -1,0 +1,132 @@
+"""Every function of the registry: its examples, their gradients, its declaration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+from sheets import HOME, book, differences, lowered
+
+from sgdsheet.errors import SgdSheetError
+from sgdsheet.formula import parse, render
+from sgdsheet.functions import REGISTRY
+from sgdsheet.functions.registry import EXAMPLE_CELLS, Derivative
+from sgdsheet.model import evaluate
+from sgdsheet.references import Cell, address, parse_range
+from sgdsheet.syntax import ArrayConstant, Axis, Boolean, Call, Node, Number, Reference, Text, transform
+from sgdsheet.workbook import Formula, Workbook
+
+EXAMPLES = [(name, text, expected) for name, found in REGISTRY.items() for text, expected in found.examples.items()]
+TARGET = Cell(HOME, 1, 26)
+
+
+def workbook(formula: str) -> Workbook:
+    cells = {area.partition(":")[0]: list(column) for area, column in EXAMPLE_CELLS.items()}
+    return book({**cells, "Z1": f"={formula}"})
+
+
+def test_nothing_is_missing() -> None:
+    for name, found in REGISTRY.items():
+        assert found.help.endswith("."), name
+        assert found.examples, name
+        assert found.arguments[0] <= found.arguments[1], name
+        assert found.category, name
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), EXAMPLES, ids=[text for _, text, _ in EXAMPLES])
+def test_example(name: str, text: str, expected: float) -> None:
+    assert f"{name}(" in text
+    found = evaluate(lowered(workbook(text), [], "Z1")).values[TARGET]
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+class Opened:
+    """A workbook in which the numbers of a formula have become parameter cells, from row 10 on."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.workbook = workbook("0")
+        self.values = self.workbook.sheets[HOME].values
+        self.places: Iterator[int] = iter(range(10, 1000, 5))
+        self.params: list[str] = []
+        self.columns_of_data(text)
+        self.name = name
+        tree = transform(parse(text, 1, 26), self.found)
+        formula = Formula(render(tree, 1, 26), 1, 26, (1, 26, 1, 26))
+        self.workbook.sheets[HOME].formulas[1, 26] = formula
+
+    def found(self, node: Node) -> Node | None:
+        """Only what stands inside the call in question is opened."""
+        if isinstance(node, Call) and node.name == self.name:
+            return self.opened(Call(node.name, node.arguments))
+        return None
+
+    def columns_of_data(self, text: str) -> None:
+        """Numbers in the cells that an example reads are parameters, too."""
+        for area in EXAMPLE_CELLS:
+            summed = text.startswith(("SUMIF", "AVERAGEIF", "INDEX", "CHOOSE", "XLOOKUP")) and area == "A1:A4"
+            if summed and "A1:A4,1" not in text.replace("AVERAGEIFS(A1:A4,", ""):
+                self.params.append(area)
+
+    def opened(self, node: Node) -> Node | None:
+        if isinstance(node, Call) and (fixed := REGISTRY[node.name].fixed_arguments):
+            kept = [part if i in fixed else transform(part, self.opened) for i, part in enumerate(node.arguments)]
+            return Call(node.name, tuple(kept))
+        if isinstance(node, Call):
+            return Call(node.name, tuple(transform(part, self.opened) for part in node.arguments))
+        if isinstance(node, Number):
+            return self.cells(((node,),))
+        return self.cells(node.rows) if isinstance(node, ArrayConstant) else None
+
+    def cells(self, rows: tuple[tuple[Node, ...], ...]) -> Node:
+        """Put the items of an array constant into cells of their own."""
+        top = next(self.places)
+        for i, row in enumerate(rows):
+            for j, item in enumerate(row):
+                assert isinstance(item, (Number, Text, Boolean))
+                self.values[top + i, j + 1] = item.value
+                if isinstance(item, Number):
+                    self.params.append(address(top + i, j + 1))
+        ends = (Axis(top, False), Axis(1, False), Axis(top + len(rows) - 1, False), Axis(len(rows[0]), False))
+        return Reference(None, *ends)
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), EXAMPLES, ids=[text for _, text, _ in EXAMPLES])
+def test_example_with_parameters(name: str, text: str, expected: float) -> None:
+    """The same value, and the gradient that central differences give (0 for functions without a slope)."""
+    opened = Opened(name, text)
+    if not opened.params:
+        pytest.skip("no number in it")
+    program = lowered(opened.workbook, opened.params, "Z1")
+    assert evaluate(program).values.get(TARGET, expected) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    result = program.value_of(TARGET)
+    if result.constant:
+        assert REGISTRY[name].derivative is Derivative.ZERO
+        return
+    module = program.module(result.data)
+    tensors = [program.parameters[parse_range(text, HOME).identifier] for text in opened.params]
+    loss = module()
+    if not loss.requires_grad:
+        assert REGISTRY[name].derivative is Derivative.ZERO
+        return
+    exact = torch.autograd.grad(loss.to(torch.float64), tensors, allow_unused=True)
+    for tensor, slopes in zip(tensors, exact, strict=True):
+        tensor.requires_grad_(False)
+        assert slopes is None or bool(slopes.isfinite().all())
+    if REGISTRY[name].derivative is Derivative.ZERO:
+        assert all(slopes is None or not slopes.any() for slopes in exact)
+        return
+    for one, two in zip(exact, differences(module, tensors, step=1e-6), strict=True):
+        if not is_edge(two):
+            torch.testing.assert_close(torch.zeros_like(two) if one is None else one, two, rtol=1e-6, atol=1e-6)
+
+
+def is_edge(slopes: torch.Tensor) -> bool:
+    """At a jump (INT(2) inside, MAX(0,0)) or beyond the edge of what is defined, differences say nothing."""
+    return not bool(slopes.isfinite().all()) or bool((slopes.abs() > 1e4).any()) or math.isnan(float(slopes.sum()))
+
+
+def test_an_unknown_function_names_its_cell() -> None:
+    with pytest.raises(SgdSheetError, match=r"Sheet1!Z1: NOSUCH is not supported"):
+        lowered(workbook("NOSUCH(A1)+A2"), ["A1:A4"], "Z1")

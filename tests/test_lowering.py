@@ -1,0 +1,281 @@
+"""Windows, ranges and arrays as tensors: against numpy, against IronCalc, and gradients against differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from oracle import agree, calculated
+from sheets import HOME, Cells, book, check, compiled, value, values
+from torch import fx
+
+import sgdsheet
+from sgdsheet.errors import FormulaError
+from sgdsheet.model import SheetModel
+from sgdsheet.workbook import ExcelError
+
+RANDOM = np.random.default_rng(0)
+
+
+def numbers(rows: int, columns: int = 1) -> list[list[float]]:
+    return RANDOM.normal(size=(rows, columns)).round(3).tolist()
+
+
+def against_ironcalc(cells: Cells, params: str, *, loss: str = "Z1", **options: Any) -> SheetModel:
+    """Every lowered cell has IronCalc's value, and the gradient is that of central differences."""
+    model = check(cells, params, None, loss, **options)
+    targets = [f"'{block.range.sheet}'!{block.range.a1}" for block in model.blocks]
+    agree(model.lowered_cells().values, calculated(book(cells), *targets))
+    return model
+
+
+def operations(model: SheetModel) -> list[str]:
+    return [str(getattr(node.target, "__name__", node.target)) for node in model.program.graph.nodes]
+
+
+# --- fill-downs -------------------------------------------------------------------------------------------
+
+FILLED: list[tuple[str, Cells, str]] = [
+    ("absolute and relative", {"A1:B5": numbers(5, 2), "C1:C5": "=$A$1*B1+A1*$B1+A$2", "Z1": "=SUMSQ(C1:C5)"}, "A1:A5"),
+    ("a plane", {"A1:A4": numbers(4), "B5:E5": numbers(1, 4), "B1:E4": "=$A1*B$5+$A$1", "Z1": "=SUMSQ(B1:E4)"}, "A1:A4,B5:E5"),
+    ("matrix times vector", {"A1:D6": numbers(6, 4), "F1:I1": numbers(1, 4), "E1:E6": "=SUMPRODUCT($A1:$D1,$F$1:$I$1)",
+                             "Z1": "=SUMSQ(E1:E6)"}, "F1:I1"),
+    ("rows against rows", {"A1:D6": numbers(6, 4), "F1:I6": numbers(6, 4), "E1:E6": "=SUMPRODUCT(A1:D1,F1:I1)",
+                           "Z1": "=SUMSQ(E1:E6)"}, "F1:I6"),
+    ("two units", {"A1:C5": numbers(5, 3), "X1:Z2": numbers(2, 3), "D1:D5": "=SUMPRODUCT($A1:$C1,$X$1:$Z$1)",
+                   "E1:E5": "=SUMPRODUCT($A1:$C1,$X$2:$Z$2)", "F1": "=SUMSQ(D1:E5)"}, "X1:Z2"),
+    ("units side by side", {"A1:C5": numbers(5, 3), "X1:Y3": numbers(3, 2), "D1:E5": "=SUMPRODUCT($A1:$C1,TRANSPOSE(X$1:X$3))",
+                            "F1": "=SUMSQ(D1:E5)"}, "X1:Y3"),
+    ("stacked siblings", {"A1:D1": numbers(1, 4), "A3:D5": numbers(3, 4), "F1:F3": numbers(3), "A7:D7": "=A$1*A3*$F$1",
+                          "A8:D8": "=A$1*A4*$F$2", "A9:D9": "=A$1*A5*$F$3", "Z1": "=SUMSQ(A7:D9)"}, "A1:D1,F1:F3"),
+    ("transposed siblings", {"A1:C1": numbers(1, 3), "B3:B5": numbers(3), "D3:D5": "=B3*$A$1", "E3:E5": "=B3*$B$1",
+                             "F3:F5": "=B3*$C$1", "Z1": "=SUMPRODUCT(D3:F5,D3:F5)"}, "A1:C1,B3:B5"),
+    ("a column read along a row", {"A1:A3": numbers(3), "C1:C3": numbers(3), "D1:D3": "=$A1*$C$1", "E1:E3": "=$A1*$C$2",
+                                   "F1:F3": "=$A1*$C$3", "Z1": "=SUMSQ(D1:F3)+F1*D3"}, "A1:A3,C1:C3"),
+    ("sliding windows", {"A1:A8": numbers(8), "B1:B6": "=SUM(A1:A3)*A2", "Z1": "=SUMSQ(B1:B6)"}, "A1:A8"),
+    ("sliding averages", {"A1:H1": numbers(1, 8), "A2:F2": "=AVERAGE(A1:C1)-MAX(A1:C1)", "Z1": "=SUMSQ(A2:F2)"}, "A1:H1"),
+    ("growing windows", {"A1:A6": numbers(6), "B1:B6": "=SUM($A$1:A1)+MAX(A1:A$6)", "Z1": "=SUMSQ(B1:B6)"}, "A1:A6"),
+    ("growing to the right", {"A1:F1": numbers(1, 6), "A2:F2": "=AVERAGE($A1:A1)*PRODUCT(A1:$F1)", "Z1": "=SUMSQ(A2:F2)"}, "A1:F1"),
+    ("growing in a plane", {"A1:D4": numbers(4, 4), "F1:I4": "=SUM($A$1:A1)", "Z1": "=SUMSQ(F1:I4)"}, "A1:D4"),
+    ("growing products", {"A1:A5": numbers(5), "B1:B5": numbers(5), "C1:C5": "=SUMPRODUCT($A$1:A1,$B$1:B1)", "Z1": "=SUMSQ(C1:C5)"},
+     "A1:A5"),
+    ("growing expressions", {"A1:A5": numbers(5), "C1:C5": "=SUMPRODUCT($A$1:A1+1)", "Z1": "=SUMSQ(C1:C5)"}, "A1:A5"),
+    ("growing sizes", {"A1:A5": numbers(5), "C1:C5": "=SUM($A$1:A1)/ROWS($A$1:A1)", "Z1": "=SUMSQ(C1:C5)"}, "A1:A5"),
+    ("every copy, other offsets", {"A1:A9": numbers(9), "B2:B8": "=A1-2*A2+A3", "Z1": "=SUMSQ(B2:B8)"}, "A1:A9"),
+    ("row and column numbers", {"A1:A4": numbers(4), "C3:E6": "=ROW()*$A$1+COLUMN()*$A$2+ROW(A1)*COLUMNS($A1:B1)",
+                                "Z1": "=SUMSQ(C3:E6)+A3*A4"}, "A1:A4"),
+    ("indexed", {"A1:C4": numbers(4, 3), "E1:E3": [2, 4, 1], "F1:F3": "=INDEX($A$1:$A$4,E1)", "G1:G3": "=INDEX($A$1:$C$4,E1,2)",
+                 "H1": "=SUM(INDEX(A1:C4,0,3))+INDEX(A1:C4,4,3)+SUM(INDEX(A1:C4,2,0))", "Z1": "=SUMSQ(F1:H3)"}, "A1:C4"),
+    ("other sheets", {"Data!A1:C5": numbers(5, 3), "my sheet!A1:A3": numbers(3),
+                      "Data!D1:D5": "=SUMPRODUCT(A1:C1,TRANSPOSE('my sheet'!$A$1:$A$3))*Sheet1!$A$1", "A1": 0.5,
+                      "Z1": "=SUMSQ(Data!D1:D5)"}, "A1,'my sheet'!A1:A3"),
+    ("whole columns", {"A1:A5": numbers(5), "B1:B5": "=A1^2", "Z1": "=SUM(B:B)+SUM(A:A)*3"}, "A1:A5"),
+    ("logistic regression", {"A1:B6": numbers(6, 2), "C1:C6": [0, 1, 1, 0, 1, 0], "E1:E3": numbers(3),
+                             "D1:D6": "=1/(1+EXP(-($E$1+A1*$E$2+B1*$E$3)))",
+                             "F1:F6": "=-(C1*LN(D1)+(1-C1)*LN(1-D1))", "Z1": "=AVERAGE(F1:F6)"}, "E1:E3"),
+    ("softmax", {"A1:C4": numbers(4, 3), "E1:G4": "=EXP(A1)/SUM(EXP($A1),EXP($B1),EXP($C1))", "Z1": "=-SUM(LN(E1),LN(F2),LN(G3),LN(E4))"},
+     "A1:C4"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cells", "params"), [case[1:] for case in FILLED], ids=[case[0] for case in FILLED])
+def test_filled(cells: Cells, params: str) -> None:
+    loss = "Z1" if "Z1" in cells else "F1"
+    against_ironcalc(cells, params, loss=loss)
+
+
+# --- ranges that are put together -------------------------------------------------------------------------
+
+MIXED: list[tuple[str, Cells, str]] = [
+    ("constants beside parameters", {"A1:D3": numbers(3, 4), "Z1": "=SUMSQ(A1:D3)"}, "B1:C2"),
+    ("several areas", {"A1:D3": numbers(3, 4), "E1:E3": "=SUM(A1:D1)", "Z1": "=SUMSQ(E1:E3)"}, "A1:A2,C1:D1,B3"),
+    ("blocks below parameters", {"A1:B2": numbers(2, 2), "A3:B5": "=A1*B2+1", "Z1": "=SUMSQ(A1:B5)"}, "A1:B2"),
+    ("parameters used in part", {"A1:A9": numbers(9), "B1:B4": "=A3*2", "Z1": "=SUMSQ(B1:B2)+A1+A2+SUM(A5:A9)"}, "A1:A9"),
+    ("text and blanks between", {"A1:A6": [1.5, "x", None, True, 2.5, "7"], "B1:B6": "=A1", "Z1": "=SUM(A1:A6)*AVERAGE(A1:A6)"}, "A1,A5"),
+    ("text in a filled row", {"A1:C4": [[1, "x", 3], [4, 5, 6], ["y", None, 9], [True, 2, 1]], "D1:D4": "=SUM(A1:C1)*$F$1",
+                              "E1:E4": "=AVERAGE(A1:C1)*$F$1", "F1": 2, "Z1": "=SUMSQ(D1:E4)"}, "F1"),
+    ("single cells with text", {"A1:A4": [1, "x", None, 4], "B1:B4": "=SUM(A1)*$C$1", "C1": 2, "Z1": "=SUM(B1:B4)"}, "C1"),
+    ("every second row", {"A1:A6": [1, "x", 2, "y", 3, "z"], "C1": 2, "D1:D1": "=SUM(A1)*$C$1", "D2:D2": "=SUM(A3)*$C$1",
+                          "D3:D3": "=SUM(A5)*$C$1", "Z1": "=SUM(D1:D3)"}, "C1"),
+    ("blocks of booleans", {"A1:A4": numbers(4), "B1:B4": "=A1>0", "C1:C4": "=IF(B1,A1,-2*A1)", "D1:D4": "=AND(A1>0,B1)",
+                            "Z1": "=SUM(C1:C4)+SUMPRODUCT(B1:B4*A1:A4)+COUNTIF(D1:D4,TRUE)+SUM(A1:D4)"}, "A1:A4"),
+    ("a block seen through a hole", {"A1:A5": numbers(5), "B1:B5": "=A1*3", "C1:C5": "=SUM($B$1:$B$5)-B1", "Z1": "=PRODUCT(C1:C5)"},
+     "A1:A5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cells", "params"), [case[1:] for case in MIXED], ids=[case[0] for case in MIXED])
+def test_mixed(cells: Cells, params: str) -> None:
+    against_ironcalc(cells, params)
+
+
+# --- arrays against numpy ---------------------------------------------------------------------------------
+
+
+def array(cells: Sequence[Sequence[float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array(cells)
+
+
+def windows(image: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    return np.lib.stride_tricks.sliding_window_view(image, (size, size))
+
+
+@pytest.mark.parametrize("formula", ["{=SUM(A1:C3*$I$1:$K$3)}", "=SUMPRODUCT(A1:C3*$I$1:$K$3)", "=SUMPRODUCT(A1:C3,$I$1:$K$3)"])
+@pytest.mark.parametrize("image_trains", [True, False])
+def test_convolution(formula: str, image_trains: bool) -> None:
+    image, kernel = numbers(6, 7), numbers(3, 3)
+    cells: dict[str, Any] = {"A1:G6": image, "I1:K3": kernel, "Z1": "=SUMSQ(M1:Q4)"}
+    if formula.startswith("{"):
+        cells |= {f"{c}{r}": formula.replace("A1:C3", f"{a}{r}:{b}{r + 2}") for c, a, b in zip("MNOPQ", "ABCDE", "CDEFG", strict=True) for r in range(1, 5)}
+    else:
+        cells["M1:Q4"] = formula
+    expected = (windows(array(image), 3) * array(kernel)).sum((2, 3))
+    model = check(cells, "I1:K3,A1:G6" if image_trains else "I1:K3", float((expected**2).sum()))
+    assert len(model.blocks) == 2
+
+
+def test_convolution_over_channels_and_pooling() -> None:
+    red, green, kernel = numbers(5, 5), numbers(5, 5), numbers(3, 6)
+    cells: dict[str, Any] = {
+        "A1:E5": red, "F1:J5": green, "L1:Q3": kernel, "S1:U3": "=MAX(0,SUMPRODUCT(A1:C3,$L$1:$N$3)+SUMPRODUCT(F1:H3,$O$1:$Q$3))",
+        "S5:T6": "=MAX(S1:T2)", "Z1": "=SUMSQ(S5:T6)",
+    }  # fmt: skip
+    plane = (windows(array(red), 3) * array(kernel)[:, :3] + windows(array(green), 3) * array(kernel)[:, 3:]).sum((2, 3))
+    pooled = windows(np.maximum(plane, 0), 2).max((2, 3))
+    check(cells, "L1:Q3", float((pooled**2).sum()))
+
+
+def test_matrix_products() -> None:
+    left, right = numbers(4, 3), numbers(3, 2)
+    cells: dict[str, Any] = {"A1:C4": left, "E1:F3": right, "H1:I4": "{=MMULT(A1:C4,E1:F3)}", "Z1": "=SUMSQ(H1:I4)"}
+    expected = array(left) @ array(right)
+    model = check(cells, "A1:C4,E1:F3", float((expected**2).sum()))
+    assert "matmul" in operations(model)
+    layers = "{=MMULT(TRANSPOSE(TANH(MMULT(A1:C4,E1:F3))),TANH(MMULT(A1:C4,E1:F3)))}"
+    hidden = np.tanh(expected)
+    check({**cells, "H1:I2": layers, "H1:I4": None, "Z1": "=SUM(H1:I2)"}, "E1:F3", float((hidden.T @ hidden).sum()))
+    each = {**cells, "H1:I4": None, **{f"H{r}": f"{{=SUM(MMULT(A{r}:C{r},TRANSPOSE(A{r}:C{r})))}}" for r in range(1, 5)}}
+    check({**each, "Z1": "=SUM(H1:H4)"}, "A1:C4", float((array(left) ** 2).sum()))
+
+
+def test_matrix_product_per_row() -> None:
+    """A row of each copy times a fixed matrix, in array formulas that are filled down."""
+    left, right = numbers(3, 2), numbers(2, 3)
+    cells: dict[str, Any] = {"A1:B3": left, "D1:F2": right, "Z1": "=SUMSQ(H1:J3)"}
+    cells |= {f"H{r}:J{r}": f"{{=MMULT(A{r}:B{r},$D$1:$F$2)}}" for r in (1, 2, 3)}
+    model = check(cells, "A1:B3,D1:F2", float(((array(left) @ array(right)) ** 2).sum()))
+    assert len(model.blocks) == 2
+
+
+def test_broadcasting() -> None:
+    column, row = numbers(3), numbers(1, 4)
+    cells: dict[str, Any] = {"A1:A3": column, "C1:F1": row, "H1:K3": "{=A1:A3*C1:F1+A1:A3^2-{1,2,3,4}}", "Z1": "=SUMSQ(H1:K3)"}
+    expected = array(column) * array(row) + array(column) ** 2 - np.arange(1, 5)
+    check(cells, "A1:A3,C1:F1", float((expected**2).sum()))
+    check({**cells, "Z1": "=SUMPRODUCT(A1:A3*C1:F1)"}, "A1:A3,C1:F1", float((array(column) * array(row)).sum()))
+
+
+def test_arrays_that_do_not_fit() -> None:
+    with pytest.raises(FormulaError, match=r"Sheet1!Z1: the formula .* different sizes \(3x1 and 2x1\)"):
+        compiled({"A1:A3": numbers(3), "Z1": "=SUMPRODUCT(A1:A3*A1:A2)"}, "A1:A3")
+    with pytest.raises(FormulaError, match="MMULT"):
+        compiled({"A1:C3": numbers(3, 3), "Z1": "=SUM(MMULT(A1:C3,A1:C2))"}, "A1:C3")
+    with pytest.raises(FormulaError, match="whole range"):
+        compiled({"A1:C3": numbers(3, 3), "Z1": "=A1:C3*2"}, "A1:C3")
+    with pytest.raises(FormulaError, match="outside of its 3x1 range"):
+        compiled({"A1:A3": numbers(3), "Z1": "=INDEX(A1:A3,4)"}, "A1:A3")
+
+
+# --- conditional sums -------------------------------------------------------------------------------------
+
+DATA: Cells = {
+    "A1:A6": [1.5, -2, 3, 4, -5, 6], "B1:B6": ["male", "Female", "mule", None, "", "5"], "C1:C6": [1, 2, True, 5, "x", None],
+    "D1:D6": [10, 20, 30, 40, 50, 60],
+}  # fmt: skip
+CRITERIA = ['"male"', '"MALE"', '"m*"', '"m?le"', '"*"', '"=m*"', "5", '"5"', '">1"', '">=2"', '"<0"', '"<>2"', '"<>"', '""',
+            "TRUE", '">b"', '"x"', "B1", "C2", '">"&C1', '"~*"', "E9"]  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", CRITERIA)
+@pytest.mark.parametrize("area", ["A1:A6", "B1:B6", "C1:C6"])
+def test_criteria(area: str, wanted: str) -> None:
+    """Constant and parameter-dependent ranges, against IronCalc (which matches no number with text patterns)."""
+    cells = {**DATA, "Z1": f"=COUNTIF({area},{wanted})", "Z2": f"=SUMIF({area},{wanted},D1:D6)",
+             "Z3": f"=SUMIFS(D1:D6,{area},{wanted},A1:A6,\">0\")", "Z4": f"=AVERAGEIF({area},{wanted},D1:D6)"}  # fmt: skip
+    expected = calculated(book(cells), "Z1:Z4")
+    for params in ((), ("D1:D6",), ("A1:A6", "D1:D6")):
+        found = values(cells, "Z1:Z4", params=params)
+        for ours, theirs in zip(found, expected.values(), strict=True):
+            assert isinstance(ours, ExcelError) if theirs is None else ours == pytest.approx(theirs), (found, expected)
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [("=COUNTIF(B1:B6,\"<>male\")", 5), ("=COUNTIF(A1:A6,\"<>male\")", 6), ("=COUNTIF(C1:C6,\"<>x\")", 5),
+     ("=COUNTIF(B1:B6,\"=\")", 1), ("=COUNTIF(B1:B6,\"\")", 2), ("=SUMIF(B1:B6,\"<>m*\",D1:D6)", 170)],
+)  # fmt: skip
+def test_criteria_that_oracles_disagree_on(formula: str, expected: float) -> None:
+    """<> is met by cells of any other kind, = by blank cells only, and "" by empty text as well."""
+    for params in ((), ("A1:A6",)):
+        assert value(formula, DATA, params=params) == expected
+
+
+def test_group_by() -> None:
+    cells: dict[str, Any] = {
+        "A1:A6": numbers(6), "B1:B6": ["x", "y", "x", "z", "y", "x"], "C1:C6": [1, 2, 1, 1, 2, 2], "E1:E3": ["x", "y", "z"], "F1:F2": [1, 2],
+        "G1:G3": "=SUMIF($B$1:$B$6,E1,$A$1:$A$6)", "H1:H2": "=AVERAGEIFS($A$1:$A$6,$C$1:$C$6,F1)",
+        "I1:I6": "=COUNTIF($B$1:B1,B1)*A1+SUMIF($B$1:B1,\"x\",$A$1:A1)", "Z1": "=SUMSQ(G1:G3)+SUMSQ(H1:H2)+SUM(I1:I6)",
+    }  # fmt: skip
+    against_ironcalc(cells, "A1:A6")
+
+
+def test_sums_of_chosen_parameters() -> None:
+    cells: dict[str, Any] = {"A1:A6": numbers(6), "B1:B6": "=A1*2", "Z1": '=SUMIF(B1:B6,">0")+SUMIFS(B1:B6,A1:A6,"<0")*3+SUM(A1:A6)'}
+    data = array(cells["A1:A6"])
+    expected = 2 * data[data > 0].sum() + 6 * data[data < 0].sum() + data.sum()
+    check(cells, "A1:A6", float(expected))
+    check({"A1:A3": [1, 2, 3], "B1:B3": [1, ExcelError.NA, 0], "Z1": '=SUMIF(A1:A3,"<>2",B1:B3)*A1'}, "A1", 1)
+    check({"A1:A3": [1, 2, 3], "B1:B6": [1, 2, 3, 4, 5, 6], "Z1": '=SUMIF(A1:A3,">1.5",B2)*A1'}, "A1", 0 + 3 + 4)
+
+
+# --- the recorded program ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", [*FILLED, *MIXED], ids=[case[0] for case in [*FILLED, *MIXED]])
+def test_the_program_needs_nothing_but_torch(case: tuple[str, Cells, str]) -> None:
+    _, cells, params = case
+    model = compiled(cells, params, "Z1" if "Z1" in cells else "F1")
+    for node in model.program.graph.nodes:
+        if node.op == "call_function":
+            assert node.target.__module__ is None or node.target.__module__.partition(".")[0] in ("torch", "_operator")
+        else:
+            assert node.op in ("get_attr", "call_method", "output")
+    code = model.program.code
+    assert isinstance(model.program, fx.GraphModule)
+    assert "import" not in code
+    again = torch.compile(model.program, backend="eager", fullgraph=True)
+    assert float(again().detach()) == float(model().detach())
+
+
+def test_plain_sheets_give_plain_programs() -> None:
+    """What one would write by hand: no guards where nothing can go wrong, matrix products for sums of products."""
+    cells: dict[str, Any] = {"A1:C6": numbers(6, 3), "E1:G1": numbers(1, 3), "D1:D6": "=1/(1+EXP(-SUMPRODUCT(A1:C1,$E$1:$G$1)))", "Z1": "=AVERAGE(D1:D6)"}
+    found = operations(compiled(cells, "E1:G1"))
+    assert found.count("matmul") == 1
+    assert "isnan" not in found
+    assert "unfold" not in found
+    assert found.count("where") <= 1  # of EXP
+
+
+def test_float32() -> None:
+    cells: dict[str, Any] = {"A1:B6": numbers(6, 2), "C1:C6": '=IF(A1>0,LN(A1+$E$1^2),IFERROR(SQRT(B1),"none"))', "E1": 2, "Z1": "=SUM(C1:C6)+E1/0.3"}
+    double = compiled(cells, "E1")
+    single = sgdsheet.compile(book(cells), HOME, loss="Z1", params="E1", precision="float32")
+    result = single()
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result.double(), double(), rtol=1e-5, atol=1e-5)
+
+
