@@ -1,6 +1,7 @@
 """The form of a program that is fastest for many starts at once under `torch.vmap`.
 
-Good for exploring, not for the last digit: it calculates in float32 and takes slope 0 exactly on a ReLU's kink.
+Good for exploring, not for the last digit: it calculates in float32 and takes slope 0 exactly on a ReLU's
+kink.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from torch import fx
 def for_many_starts(module: fx.GraphModule) -> fx.GraphModule:
     """A copy of the program for exploring: float32, shared data as the second factor of each matrix product.
 
-    vmap multiplies a stack of weight matrices with shared data in one product if the data come second; the other
-    way round it repeats the data for each start.
+    vmap multiplies a stack of weight matrices with shared data in one product if the data come second; the
+    other way round it repeats the data for each start.
     """
     graph = copy.deepcopy(module.graph)
     found = fx.GraphModule(module, graph)
@@ -52,7 +53,11 @@ def _turned_product(module: fx.GraphModule, node: fx.Node) -> fx.Node | None:
         return None
     buffers = dict(module.named_buffers())
     name = str(data.target)
-    if name not in buffers or buffers[name].dim() != 2 or weights.op == "get_attr" and str(weights.target) in buffers:
+    if (
+        name not in buffers
+        or buffers[name].dim() != 2
+        or (weights.op == "get_attr" and str(weights.target) in buffers)
+    ):
         return None
     shape = weights.meta.get("shape")
     if shape is None:

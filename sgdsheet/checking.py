@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -60,6 +61,8 @@ class Report:
     compared: int = 0
     mismatches: list[Mismatch] = field(default_factory=list)
     unsupported: list[Unsupported] = field(default_factory=list)
+    fault: SgdSheetError | None = None
+    """Why there is no loss to speak of, if there is none."""
     loss_saved: float | None = None
     loss_computed: float | None = None
     gradient_max_error: float | None = None
@@ -71,7 +74,7 @@ class Report:
     @property
     def passed(self) -> bool:
         slopes = self.gradient_max_error is None or self.gradient_max_error <= GRADIENT_TOLERANCE
-        return self.loss_computed is not None and not self.mismatches and slopes
+        return self.fault is None and not self.mismatches and slopes
 
 
 def check_model(model: SheetModel, *, everything: bool = False) -> Report:
@@ -83,13 +86,16 @@ def check_model(model: SheetModel, *, everything: bool = False) -> Report:
     report.loss_saved = float(saved) if _is_number(saved) else None  # type: ignore[arg-type]
     with torch.no_grad():
         report.loss_computed = float(model())
-    compare_gradients(report, model)
+    if math.isfinite(report.loss_computed):
+        compare_gradients(report, model)
+    else:
+        report.fault = model.explain_bad_loss()
     return report
 
 
-def check_formulas(workbook: Workbook, problem: Problem) -> Report:
-    """The report for a sheet that cannot be compiled: all cells on the way to the loss that stand in the way."""
-    report = Report()
+def check_formulas(workbook: Workbook, problem: Problem, fault: SgdSheetError) -> Report:
+    """The report for a sheet that cannot be compiled: all formulas on the way to the loss that stand in the way."""
+    report = Report(fault=fault)
     plan = Planner(workbook, problem.parameters).plan([Range.of_cell(problem.loss)])
     program = build_program(workbook, problem.parameters, plan, dtype=torch.float64, strict=False)
     compare_values(report, workbook, evaluate(program))

@@ -1,7 +1,7 @@
-"""Checkpoints: a run's state as JSON. Numbers are written so that they come back bit for bit; nothing is executed.
+"""Checkpoints: a run's state as JSON. Numbers come back bit for bit, and nothing is executed.
 
-A checkpoint holds the parameters, the optimizer's memory, the random generator and how far the run had come, so a
-resumed run goes on as if it had never stopped.
+A checkpoint holds the parameters, the optimizer's memory, the random generator and how far the run had come,
+so a resumed run goes on as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -18,15 +18,21 @@ from torch import Tensor
 from sgdsheet.errors import FileError
 
 FORMAT = "sgdsheet checkpoint 1"
-_DTYPES = {str(dtype): dtype for dtype in (torch.float64, torch.float32, torch.int64, torch.uint8, torch.bool)}
+_DTYPES = {
+    str(dtype): dtype for dtype in (torch.float64, torch.float32, torch.int64, torch.uint8, torch.bool)
+}
 _NOT_ONE = "Give a file that “sgdsheet train --checkpoint” wrote"
 
 
 def encode(value: Any) -> Any:
-    """Tensors, dictionaries and sequences as plain JSON values. Floats are hexadecimal text: exact, NaN included."""
+    """Tensors, dictionaries and sequences as plain JSON. Floats are hexadecimal text: exact, NaN included."""
     if isinstance(value, Tensor):
         flat = value.detach().cpu().flatten().tolist()
-        return {"tensor": [encode(item) for item in flat], "dtype": str(value.dtype), "shape": list(value.shape)}
+        return {
+            "tensor": [encode(item) for item in flat],
+            "dtype": str(value.dtype),
+            "shape": list(value.shape),
+        }
     if isinstance(value, dict):
         return {"pairs": [[encode(key), encode(item)] for key, item in value.items()]}
     if isinstance(value, (list, tuple)):
@@ -63,7 +69,9 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
+        raise FileError(
+            f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else"
+        ) from None
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

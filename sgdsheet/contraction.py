@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import torch
 
+from sgdsheet.builder import Builder
 from sgdsheet.recording import Data
-from sgdsheet.tensors import Builder, Kind, Value
+from sgdsheet.tensors import Kind, Value
 
 
 def contract(builder: Builder, left: Value, right: Value, over: str) -> Value:
@@ -16,7 +17,11 @@ def contract(builder: Builder, left: Value, right: Value, over: str) -> Value:
     if any(errors):
         result = contract(builder, builder.cleaned(left), builder.cleaned(right), over)
         for found in errors:
-            result = result if found is None else builder.spoiled(result, builder.reduced_bits(torch.any, found, over))
+            result = (
+                result
+                if found is None
+                else builder.spoiled(result, builder.reduced_bits(torch.any, found, over))
+            )
         return result
     common = "".join(axis for axis in over if axis in left.axes and axis in right.axes)
     builder.union_axes([_only(left, common), _only(right, common)])
@@ -53,4 +58,6 @@ def _ordered(builder: Builder, value: Value, kept: list[tuple[str, int]], over: 
 
 def _only(value: Value, axes: str) -> Value:
     pairs = [(axis, size) for axis, size in zip(value.axes, value.sizes, strict=True) if axis in axes]
-    return replace(value, axes="".join(a for a, _ in pairs), sizes=tuple(s for _, s in pairs), kinds=Kind.NUMBER)
+    return replace(
+        value, axes="".join(a for a, _ in pairs), sizes=tuple(s for _, s in pairs), kinds=Kind.NUMBER
+    )

@@ -1,7 +1,7 @@
-"""What is known about the numbers of a recorded program before it runs: from below, and whether errors can occur.
+"""What is known about the numbers of a recorded program before it runs: how low, and if errors can occur.
 
-A division needs no guard where its divisor cannot be 0 (`1+EXP(-x)`), and a comparison need not look for errors
-where its operands have none. Both are read off the operations as they are recorded.
+A division needs no guard where its divisor cannot be 0 (`1+EXP(-x)`), and a comparison need not look for
+errors where its operands have none. Both are read off the operations as they are recorded.
 """
 
 from __future__ import annotations
@@ -16,14 +16,36 @@ import torch
 from torch import Tensor, fx
 
 _MAKE_ERRORS = frozenset(
-    {torch.sqrt, torch.asin, torch.acos, torch.acosh, torch.atanh, torch.lgamma, torch.log, torch.log10, torch.pow}
+    {
+        torch.sqrt,
+        torch.asin,
+        torch.acos,
+        torch.acosh,
+        torch.atanh,
+        torch.lgamma,
+        torch.log,
+        torch.log10,
+        torch.pow,
+    }
 )
 """Operations that turn some numbers into NaN all by themselves."""
 
 _NO_ERRORS = frozenset({torch.isnan, torch.isfinite})
 
 _KEEP = frozenset(
-    {"select", "narrow", "unfold", "permute", "reshape", "expand", "unsqueeze", "t", "to", "detach", operator.getitem}
+    {
+        "select",
+        "narrow",
+        "unfold",
+        "permute",
+        "reshape",
+        "expand",
+        "unsqueeze",
+        "t",
+        "to",
+        "detach",
+        operator.getitem,
+    }
     | {torch.select, torch.amax, torch.amin, torch.mean, torch.stack, torch.cat, torch.maximum, torch.relu}
 )
 """Operations whose results are not below all of their operands."""

@@ -1,13 +1,16 @@
 """What drives a run: gradient descent and its relatives, many starts at once, or the solver for constraints.
 
-Each driver is a generator of steps that leaves its best parameters in the model, also when it is closed early.
+Each driver is a generator of steps that leaves its best parameters in the model, also when it is closed
+early.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Generator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,10 +33,22 @@ def method_for(run: Run) -> Method:
     return build_method(plan.optimizer, run.parameters, plan.learning_rate, run.settings, plan.steps, seed)
 
 
+def rehearse(run: Run, state: dict[str, Any], *, step: bool) -> None:
+    """Restore a method, and take a step with copies of the parameters: a damaged state shows itself."""
+    plan = run.plan
+    doubles = [torch.nn.Parameter(parameter.detach().clone()) for parameter in run.parameters]
+    method = build_method(plan.optimizer, doubles, plan.learning_rate, run.settings, plan.steps, 0)
+    method.restore(copy.deepcopy(state))
+    float(method.learning_rate)
+    if step:
+        method.step(lambda: torch.stack([double.square().sum() for double in doubles]).sum(), _ignore)
+
+
 def descend(run: Run, method: Method, *, measure: bool) -> Steps:
     """One method, from the present parameters."""
     keep = _ignore if run.plan.batched else run.keep_best
     batches = run.batches()
+    run.last = None
     try:
         while run.steps_taken < run.plan.steps and not run.stopped:
             started = time.perf_counter()
@@ -43,7 +58,9 @@ def descend(run: Run, method: Method, *, measure: bool) -> Steps:
             objective = method.step(run.objective(run.module(batch), seen), keep, measure=measure)
             loss = float(seen[0].item())
             if not math.isfinite(objective):
-                what = f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite slope"
+                what = (
+                    f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite slope"
+                )
                 run.stopped = f"{what} at step {run.steps_taken}"
                 return
             run.limit(run.parameters)
@@ -78,7 +95,8 @@ def constrained(run: Run, steps: int) -> Steps:
 def constrained_restarts(run: Run) -> Steps:
     """With constraints, one start after the other. The first is the sheet's own values."""
     start = run.settings.start or default_start(run.parameters)
-    best, found, failure = copies(run.parameters), [], None
+    best, failure = copies(run.parameters), None
+    found: list[float] = []
     count = run.settings.restarts or 1
     try:
         for number in range(count):
@@ -106,7 +124,16 @@ def restarts(run: Run) -> Steps:
     start = run.settings.start or default_start(run.parameters)
     exploring = None if plan.batched else for_many_starts(run.module())
     dtype = torch.float64 if exploring is None else torch.float32
-    starts = BatchedStarts(run.names, run.parameters, start, run.settings.restarts, run.generator, run.limit, dtype)
+    starts = BatchedStarts(
+        run.names,
+        run.parameters,
+        start,
+        run.settings.restarts,
+        run.generator,
+        run.limit,
+        dtype,
+        keep_best=not plan.batched,
+    )
     numbers = sum(buffer.numel() for buffer in run.module().buffers())
     starts.prepare(plan.optimizer, plan.learning_rate, run.settings, plan.steps, plan.schedule, numbers)
     batches = run.batches()
@@ -136,13 +163,15 @@ def _polish(run: Run, candidates: Sequence[Sequence[Tensor]], *, polish: bool) -
     """L-BFGS from each candidate (between the bounds, if there are any); the best is kept."""
     for candidate in candidates:
         put(run.parameters, candidate)
-        if polish and run.plan.solved:
+        if polish and run.constraints is not None:
             taken = run.steps_taken
             for _ in constrained(run, run.plan.polish_steps):
                 pass
             run.steps_taken = taken
         elif polish:
-            method = build_method(run.plan.polisher, run.parameters, 1.0, run.settings, run.plan.polish_steps, 0)
+            method = build_method(
+                run.plan.polisher, run.parameters, 1.0, run.settings, run.plan.polish_steps, 0
+            )
             for _ in range(run.plan.polish_steps):
                 objective = method.step(run.objective(run.module(), []), run.keep_best)
                 if method.converged or not math.isfinite(objective):

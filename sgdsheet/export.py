@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sgdsheet.errors import one_line
 from sgdsheet.model import SheetModel
 from sgdsheet.problem import Direction
 
@@ -40,22 +41,21 @@ def export_source(model: SheetModel, file_name: str = "model.py") -> Exported:
     buffers = dict(model.program.named_buffers())
     tensors = {name: tensor.detach() for name, tensor in {**parameters, **buffers}.items()}
     inline = sum(tensor.numel() for tensor in tensors.values()) <= _INLINE
-    lines = [_header(model, file_name), "from pathlib import Path\n" if not inline else ""]
+    lines = [_header(model, file_name), *([] if inline else ["from pathlib import Path", ""])]
     lines += ["import torch", "", "", "class SheetModel(torch.nn.Module):"]
-    lines += [f'    """The value of {model.problem.loss} as a function of the parameter cells."""', ""]
+    lines += [f'    """The value of {_quotable(model.problem.loss)} as a function of the parameter cells."""', ""]
     lines += ["    def __init__(self):", "        super().__init__()"]
     if not inline:
         beside = Path(file_name).with_suffix(".pt").name
-        lines.append(f'        saved = torch.load(Path(__file__).with_name("{beside}"), weights_only=True)')
+        lines.append(f'        saved = torch.load(Path(__file__).with_name({beside!r}), weights_only=True)')
     for name, tensor in parameters.items():
         value = _literal(tensor) if inline else f'saved["{name}"]'
         lines.append(f"        self.{name} = torch.nn.Parameter({value})")
-    for name, tensor in buffers.items():
-        value = _literal(tensor) if inline else f'saved["{name}"]'
+    for name, constant in buffers.items():
+        value = _literal(constant) if inline else f'saved["{name}"]'
         lines.append(f'        self.register_buffer("{name}", {value})')
     lines += ["", *_forward(model), "", "", *_main(model)]
-    return Exported("\n".join(line for line in lines if line is not None).replace("\n\n\n\n", "\n\n\n") + "\n",
-                    {} if inline else tensors)  # fmt: skip
+    return Exported("\n".join(lines) + "\n", {} if inline else tensors)
 
 
 def save_export(model: SheetModel, output: Path) -> list[Path]:
@@ -77,12 +77,12 @@ def _header(model: SheetModel, file_name: str) -> str:
     plural = "parameter" if count == 1 else "parameters"
     summary = f"The loss is the cell {problem.loss}; its {count} {plural} are the cells {areas}."
     title = f"Sheet {problem.sheet} of {model.workbook.name}"
-    return _HEADER.format(title=_plain(title), summary=_plain(summary), file=_plain(file_name)).rstrip("\n") + "\n"
+    return _HEADER.format(title=_quotable(title), summary=_quotable(summary), file=_quotable(file_name))
 
 
-def _plain(text: str) -> str:
-    """Names from a workbook must not end the docstring or the comment that they stand in."""
-    return text.replace("\\", "\\\\").replace('"""', "'''").replace("\n", " ").replace("\r", " ")
+def _quotable(text: object) -> str:
+    """Text from a workbook as it may stand in a docstring, which it must not end."""
+    return one_line(str(text)).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _literal(tensor: Tensor) -> str:
@@ -97,7 +97,7 @@ def _forward(model: SheetModel) -> list[str]:
     code = model.program.graph.python_code("self").src
     code = re.sub(r";  [\w \t=]+ = None", "", code)
     code = code.replace("torch._C._nn.linear", "torch.nn.functional.linear")
-    comments = {block.name: f"# {block.range}  ={_plain(block.text)}" for block in model.blocks}
+    comments = {block.name: f"# {one_line(str(block.range))}  ={one_line(block.text)}" for block in model.blocks}
     lines, current = [], ""
     for line in code.strip("\n").splitlines():
         if not line.strip():

@@ -1,7 +1,7 @@
 """Formulas as text: their relative form, from text to a syntax tree (with formualizer's parser), and back.
 
-`relative_key` gives the same identity as the tree by text work alone, which is why a sheet is parsed once per form
-and not once per cell.
+`relative_key` gives the same identity as the tree by text work alone, which is why a sheet is parsed once per
+form and not once per cell.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from sgdsheet.syntax import (
 )
 from sgdsheet.workbook import ExcelError
 
-# --- the relative form, as text ------------------------------------------------------------------------------
+# --- the relative form, as text ---------------------------------------------------------------------------
 
 _KEY_TOKENS = re.compile(
     r"""
@@ -77,7 +77,7 @@ def relative_key(text: str, row: int, column: int) -> str:
     return _KEY_TOKENS.sub(replace, text)
 
 
-# --- parsing ---------------------------------------------------------------------------------------------------
+# --- parsing ----------------------------------------------------------------------------------------------
 
 _PREFIX = re.compile(r"^(?:_xlfn\.|_xlws\.|_xludf\.|_xlpm\.)+", re.IGNORECASE)
 _CELL = re.compile(r"(\$?)([A-Za-z]{1,3})(\$?)([0-9]{1,7})")
@@ -90,14 +90,16 @@ _ERRORS = {error.value: error for error in ExcelError}
 def parse(text: str, row: int, column: int) -> Node:
     """Parse a formula (without `=`) that is written for the cell at `row`, `column`.
 
-    Raises FormulaError where the text is not a formula. What parses and cannot be compiled, such as a reference
-    to another file, becomes a `NotSupported` node, because it only matters on the way to the loss.
+    Raises FormulaError where the text is not a formula. What parses and cannot be compiled, such as a
+    reference to another file, becomes a `NotSupported` node, because it only matters on the way to the loss.
     """
     try:
         tree = formualizer.parse("=" + text)
     except Exception as error:  # the parser's own exception types are not public
         raise FormulaError(
-            f"the formula “={text}” cannot be read", cell=address(row, column), remedy="Check it in the spreadsheet"
+            f"the formula “={text}” cannot be read",
+            cell=address(row, column),
+            remedy="Check it in the spreadsheet",
         ) from error
     return _Converter(row, column).convert(tree)
 
@@ -126,7 +128,9 @@ class _Converter:
             rows = tree.to_dict()["rows"]
             width = len(rows[0])
             return ArrayConstant(tuple(parts[start : start + width] for start in range(0, len(parts), width)))
-        return NotSupported(tree.to_formula(), "calls a LAMBDA directly", "Write the calculation out in cells")
+        return NotSupported(
+            tree.to_formula(), "calls a LAMBDA directly", "Write the calculation out in cells"
+        )
 
     def _literal(self, tree: formualizer.ASTNode) -> Node:
         value = tree.get_literal_value()
@@ -137,6 +141,7 @@ class _Converter:
             if value in _ERRORS and token is not None and "Error" in str(token.subtype):
                 return ErrorConstant(_ERRORS[value])
             return Text(value)
+        assert isinstance(value, (int, float)), value
         return Number(float(value))
 
     def _call(self, name: str, arguments: tuple[Node, ...]) -> Node:
@@ -148,7 +153,7 @@ class _Converter:
         return Call(plain, arguments)
 
     def _reference(self, text: str) -> Node:
-        if text.startswith("[") and "!" in text or re.match(r"'[^']*\[", text):
+        if (text.startswith("[") and "!" in text) or re.match(r"'[^']*\[", text):
             return NotSupported(
                 text, f"refers to another file ({text})", "Copy the values it needs into this workbook"
             )
@@ -219,7 +224,9 @@ def parse_structured(text: str) -> Node:
         while position < len(inner):
             match = _BRACKETED.match(inner, position)
             if match is None:
-                raise FormulaError(f"the table reference “{text}” cannot be read", remedy="Check it in the spreadsheet")
+                raise FormulaError(
+                    f"the table reference “{text}” cannot be read", remedy="Check it in the spreadsheet"
+                )
             part = match[1]
             (items if part.startswith("#") else columns).append(re.sub(r"'(.)", r"\1", part))
             position = match.end()
@@ -231,7 +238,7 @@ def parse_structured(text: str) -> Node:
     return TableReference(table or None, tuple(items), first, columns[-1] if columns else None)
 
 
-# --- back to text ----------------------------------------------------------------------------------------------
+# --- back to text -----------------------------------------------------------------------------------------
 
 _PRECEDENCE = {":": 9, " ": 8, ",": 7, "^": 5, "*": 4, "/": 4, "+": 3, "-": 3, "&": 2}
 

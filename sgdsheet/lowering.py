@@ -10,6 +10,7 @@ import torch
 from torch import fx
 
 from sgdsheet.blocks import Block, bounding_range, single_copies
+from sgdsheet.builder import Builder
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
 from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.operators import BINARY, COMPARISONS, UNARY, compare
@@ -30,15 +31,16 @@ from sgdsheet.syntax import (
     Text,
     Unary,
     children,
+    walk,
 )
-from sgdsheet.tensors import Builder, Kind, Value, simplified
+from sgdsheet.tensors import Kind, Value, simplified
 
 
 def lower_block(block: Block, regions: Regions) -> Value:
     """Lower one block and let its result stand for its cells.
 
-    Returns the result as a region (axes r and c). Raises FormulaError, with the block's first cell, for whatever
-    cannot be compiled.
+    Returns the result as a region (axes r and c). Raises FormulaError, with the block's first cell, for
+    whatever cannot be compiled.
     """
     builder = regions.builder
     builder.scope = f"{block.name}_1"
@@ -54,11 +56,17 @@ def lower_block(block: Block, regions: Regions) -> Value:
             raise UnsupportedFunction(
                 error.function, error.cause, cell=block.range.first, remedy=error.remedy
             ) from error
-        raise type(error)(f"the formula {error.cause}", cell=block.range.first, remedy=error.remedy) from error
+        raise type(error)(
+            f"the formula {error.cause}", cell=block.range.first, remedy=error.remedy
+        ) from error
     if isinstance(result.data, fx.Node) and result.data.name.startswith(f"{block.name}_"):
         result.data._rename(block.name)  # the last operation bears the block's own name
     regions.provide(block.range, result)
     return result
+
+
+_MOST_CELLS = 20_000_000
+"""How many cells ranges that grow from copy to copy may be blown up to."""
 
 
 def separated(block: Block) -> list[Block]:
@@ -67,7 +75,12 @@ def separated(block: Block) -> list[Block]:
     `SUM($A$1:A5)` filled down is lowered as one, with blanks beyond each copy's range; `ROWS($A$1:A5)` and
     `SUMPRODUCT($A$1:A5+1)` would see the blanks.
     """
-    alike = block.rows == block.columns == 1 or not any(_is_ragged(part, block) for part in _strict(block.tree))
+    if block.rows == block.columns == 1:
+        return [block]
+    ragged = [part for part in walk(block.tree) if isinstance(part, Area) and _is_ragged(part, block)]
+    cells = sum(bounding_range(area, block.rows, block.columns).size for area in ragged)
+    too_many = cells * block.rows * block.columns > _MOST_CELLS
+    alike = not ragged or not (too_many or any(_is_ragged(part, block) for part in _strict(block.tree)))
     return [block] if alike else single_copies(block)
 
 
@@ -114,7 +127,9 @@ def _as_region(builder: Builder, block: Block, value: Value) -> Value:
         found = value.size(axis)
         if axis in "hw" and found > size:
             if not block.array:
-                raise FormulaError("gives an array where one value fits", remedy="Enter it as an array formula")
+                raise FormulaError(
+                    "gives an array where one value fits", remedy="Enter it as an array formula"
+                )
             value = cut(builder, value, axis, 0, size)  # it shows as much of its array as it has cells
         elif found not in (1, size):
             raise FormulaError("gives an array of another size than its cells", remedy="Enter it again")
@@ -153,7 +168,7 @@ class BlockLowering:
         return self.regions.builder
 
     def lower(self, node: Node, *, array: bool) -> Value:
-        """Evaluate a part of the formula; outside of arrays a range stands for the cell in the same row or column."""
+        """Evaluate a part of the formula; outside of arrays a range means its cell in this row or column."""
         before, self.array = self.array, array
         try:
             return self._lower(node)
@@ -200,7 +215,9 @@ class BlockLowering:
             raise unsupported(node.name)
         least, most = found.arguments
         if not least <= len(node.arguments) <= most:
-            raise FormulaError(f"calls {node.name} with {len(node.arguments)} arguments", remedy="Mend the formula")
+            raise FormulaError(
+                f"calls {node.name} with {len(node.arguments)} arguments", remedy="Mend the formula"
+            )
         return found.evaluate(self, node)
 
     def _array_constant(self, node: ArrayConstant) -> Value:
@@ -211,7 +228,7 @@ class BlockLowering:
         data = torch.stack([item.tensor.to(self.builder.dtype) for item in items]).reshape(sizes)
         return Value(data.bool() if kinds is Kind.BOOLEAN else data, axes, sizes, kinds)
 
-    # --- references ------------------------------------------------------------------------------------------
+    # --- references ---------------------------------------------------------------------------------------
 
     def _intersected(self, area: Area) -> Area:
         """The cell of a one-column range in the formula's own row, or of a one-row range in its column."""
@@ -226,10 +243,13 @@ class BlockLowering:
                 return Area(area.sheet, row, area.left, row, area.right)
         elif wide and not tall:
             column = Affine(own.left, across=self.block.width)
-            if all(area.left.at(*copy) <= column.at(*copy) <= area.right.at(*copy) for copy in ((0, 0), last)):
+            if all(
+                area.left.at(*copy) <= column.at(*copy) <= area.right.at(*copy) for copy in ((0, 0), last)
+            ):
                 return Area(area.sheet, area.top, column, area.bottom, column)
         raise FormulaError(
-            "uses a whole range where one value fits", remedy="Refer to one cell, or enter it as an array formula"
+            "uses a whole range where one value fits",
+            remedy="Refer to one cell, or enter it as an array formula",
         )
 
     def read(self, area: Area) -> Value:
@@ -241,7 +261,10 @@ class BlockLowering:
         value = self.regions.read(source)
         copies = {"down": ("R", block.rows), "across": ("C", block.columns)}
         masks = []
-        for axis, start, end, window in (("r", area.top, area.bottom, "h"), ("c", area.left, area.right, "w")):
+        for axis, start, end, window in (
+            ("r", area.top, area.bottom, "h"),
+            ("c", area.left, area.right, "w"),
+        ):
             for direction, (copy_axis, count) in copies.items():
                 step, end_step = getattr(start, direction), getattr(end, direction)
                 if count == 1 or (step == 0 and end_step == 0):
@@ -251,12 +274,14 @@ class BlockLowering:
                 else:
                     value = self._slid(value, axis, copy_axis, count, step, end.base - start.base + 1, window)
                 break
-        value = value.renamed({"r": "h", "c": "w"})
+        value = self.builder.canonical(value.renamed({"r": "h", "c": "w"}))
         for mask in masks:
             value = self._blanked(value, mask)
         return value
 
-    def _slid(self, value: Value, axis: str, copy: str, count: int, step: int, length: int, window: str) -> Value:
+    def _slid(
+        self, value: Value, axis: str, copy: str, count: int, step: int, length: int, window: str
+    ) -> Value:
         """One window per copy along an axis; a window of one cell needs no axis of its own."""
         at = value.axes.index(axis)
         builder = self.builder
@@ -269,7 +294,9 @@ class BlockLowering:
             return value.picked(data, axes, sizes, lambda kinds: kinds[picks])
         data = builder.method("unfold", value.data, at, length, step)
         # Inside a region the window's axis keeps a name of its own until both axes are done.
-        return value.picked(data, axes + window, (*sizes, length), lambda kinds: kinds.unfold(at, length, step))
+        return value.picked(
+            data, axes + window, (*sizes, length), lambda kinds: kinds.unfold(at, length, step)
+        )
 
     def _growing(
         self, start: Affine, end: Affine, direction: str, copy_axis: str, count: int, window: str
@@ -288,12 +315,13 @@ class BlockLowering:
         copy_axis, window, inside = mask
         outside = Value(inside, copy_axis + window, tuple(inside.shape))
         axes, sizes = self.builder.union_axes([value, outside])
-        whole = self.builder.expanded(value, axes, sizes)
+        whole = self.builder.stored(self.builder.expanded(value, axes, sizes))
         seen = self.builder.expanded(outside, axes, sizes).tensor
         kinds = torch.where(seen, whole.kind_tensor(), int(Kind.BLANK)).to(torch.uint8)
-        return replace(whole, kinds=simplified(kinds), reference=True)
+        data = self.builder.call(torch.where, seen, whole.data, 0.0)
+        return replace(whole, data=data, reference=True).with_kinds(kinds)
 
-    # --- what functions ask about references -----------------------------------------------------------------
+    # --- what functions ask about references --------------------------------------------------------------
 
     def shape(self, node: Node) -> tuple[int, int] | None:
         if not isinstance(node, Area):
@@ -307,7 +335,9 @@ class BlockLowering:
             own = self.block.range
             top, left = Affine(own.top, down=self.block.height), Affine(own.left, across=self.block.width)
         else:
-            raise FormulaError("asks for the row or column of something that is no reference", remedy="Mend it")
+            raise FormulaError(
+                "asks for the row or column of something that is no reference", remedy="Mend it"
+            )
         return self._numbers(top), self._numbers(left)
 
     def _numbers(self, axis: Affine) -> Value:
@@ -319,7 +349,7 @@ class BlockLowering:
             return Value(axis.base + axis.across * torch.arange(columns, dtype=dtype), "C", (columns,))
         return self.builder.number(float(axis.base))
 
-    def pick(self, node: Node, row: int, column: int) -> Value | None:
+    def part(self, node: Node, row: int, column: int) -> Node | None:
         if not isinstance(node, Area):
             return None
         top, left, bottom, right = node.top, node.left, node.bottom, node.right
@@ -327,5 +357,4 @@ class BlockLowering:
             top = bottom = top._replace(base=top.base + row - 1)
         if column:
             left = right = left._replace(base=left.base + column - 1)
-        picked = Area(node.sheet, top, left, bottom, right)
-        return self.read(picked if self.array else self._intersected(picked))
+        return Area(node.sheet, top, left, bottom, right)

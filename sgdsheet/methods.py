@@ -1,7 +1,7 @@
 """What moves the parameters: one class per family of optimizers.
 
-A method's `step` gets a function that calculates what has to become small, and one to be told its value while the
-parameters are still where they were; it then moves them once.
+A method's `step` gets a function that calculates what has to become small, and one to be told its value while
+the parameters are still where they were; it then moves them once.
 """
 
 from __future__ import annotations
@@ -32,8 +32,12 @@ class Method(Protocol):
     """Moves parameters step by step."""
 
     converged: bool
-    learning_rate: float
     gradient_norm: float | None
+
+    @property
+    def learning_rate(self) -> float:
+        """The size of the next step."""
+        ...
 
     def step(self, loss: Loss, keep: Keep, *, measure: bool = False) -> float:
         """Move once; returns the objective before. Where that is not finite, nothing was moved.
@@ -64,7 +68,9 @@ def build_method(
     return GradientDescent(row, parameters, rate, settings, steps)
 
 
-def torch_optimizer(row: Optimizer, parameters: Sequence[Tensor], rate: float, **more: Any) -> torch.optim.Optimizer:
+def torch_optimizer(
+    row: Optimizer, parameters: Sequence[Tensor], rate: float, **more: Any
+) -> torch.optim.Optimizer:
     """The optimizer of `torch.optim` that a row names."""
     built: torch.optim.Optimizer = getattr(torch.optim, row.torch_name)(
         list(parameters), **{"lr": rate, **row.options, **more}
@@ -86,6 +92,19 @@ def gradient_options(row: Optimizer, settings: Settings) -> dict[str, Any]:
     return options
 
 
+def build_scheduler(optimizer: torch.optim.Optimizer, name: str, rate: float, steps: int) -> Any:
+    """The scheduler of torch for a run of so many steps; None where the rate stays."""
+    schedule = SCHEDULES[name]
+    if not schedule.torch_name or steps == 0:
+        return None
+    options = dict(schedule.options(steps, rate))
+    if schedule.torch_name == "OneCycleLR":  # it moves the momentum too, where there is any
+        options["cycle_momentum"] = any(
+            group.get("momentum") or "betas" in group for group in optimizer.param_groups
+        )
+    return getattr(torch.optim.lr_scheduler, schedule.torch_name)(optimizer, **options)
+
+
 class GradientDescent:
     """One gradient per step, by an optimizer of torch."""
 
@@ -99,11 +118,7 @@ class GradientDescent:
         self.keep_gradients = row.accumulates or not settings.zero_gradients
         self.gradient_norm: float | None = None
         self.steps = steps
-        schedule = SCHEDULES[settings.schedule]
-        self.scheduler: Any = None
-        if schedule.torch_name and steps > 0:
-            kind = getattr(torch.optim.lr_scheduler, schedule.torch_name)
-            self.scheduler = kind(self.optimizer, **schedule.options(steps, rate))
+        self.scheduler = build_scheduler(self.optimizer, settings.schedule, rate, steps)
 
     @property
     def learning_rate(self) -> float:
@@ -135,6 +150,12 @@ class GradientDescent:
                 self.optimizer.step()
                 self.scheduler.step()
         self.optimizer.load_state_dict(state["optimizer"])
+        for index, memory in state["optimizer"][
+            "state"
+        ].items():  # torch has made all of it float64 or float32
+            for key, value in memory.items():
+                if isinstance(value, Tensor):
+                    self.optimizer.state[self.parameters[index]][key] = value.clone()
         for parameter, gradient in zip(self.parameters, state["gradients"], strict=False):
             parameter.grad = gradient.clone() if gradient is not None else None
 
@@ -180,7 +201,7 @@ class LineSearch:
                 return self._bowl(before, first[0]).to(value)
             return value
 
-        self.optimizer.step(closure)
+        self.optimizer.step(closure)  # type: ignore[arg-type]  # LBFGS wants the loss as a tensor
         if not math.isfinite(first[0]):
             _put(self.parameters, before)
             return first[0]
@@ -191,7 +212,9 @@ class LineSearch:
 
     def _bowl(self, centre: Sequence[Tensor], lowest: float) -> Tensor:
         height = max(1.0, abs(lowest))
-        ways = [parameter.detach() - middle for parameter, middle in zip(self.parameters, centre, strict=True)]
+        ways = [
+            parameter.detach() - middle for parameter, middle in zip(self.parameters, centre, strict=True)
+        ]
         square = sum(float(way.square().sum()) for way in ways)
         for parameter, way in zip(self.parameters, ways, strict=True):
             parameter.grad = way * (2 * height / max(square, 1e-300))
@@ -205,7 +228,7 @@ class LineSearch:
         self._recent = [float(loss) for loss in state["recent"]]
 
     def _watch(self, loss: float, before: Sequence[Tensor], fresh: bool) -> None:
-        """Converged: the parameters stand still along the steepest way too, or ten steps together brought nothing."""
+        """Converged: the steepest way moves nothing either, or ten steps together brought nothing."""
         self._recent = [*self._recent[-_PATIENCE:], loss]
         still = all(torch.equal(old, new) for old, new in zip(before, self.parameters, strict=True))
         gain = self._recent[0] - loss
@@ -217,7 +240,7 @@ class LineSearch:
 
 
 class Wiggle:
-    """Tries every parameter a little up and down and keeps what helps; halves the distance when nothing does."""
+    """Tries every parameter a little up and down and keeps what helps; if nothing does, halves the distance."""
 
     gradient_norm: float | None = None
     _SMALLEST = 1e-12
@@ -298,5 +321,3 @@ def _put(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     with torch.no_grad():
         for parameter, value in zip(parameters, values, strict=True):
             parameter.copy_(value)
-
-

@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sgdsheet.blocks import Block, SheetBlocks, single_copies
+from sgdsheet.blocks import Block, single_copies
 from sgdsheet.errors import CircularReference
+from sgdsheet.grouping import SheetBlocks
 from sgdsheet.references import Range, RangeIndex, address, rectangles
 from sgdsheet.workbook import Workbook
 
@@ -31,7 +32,7 @@ class BlockIndex:
 def strongly_connected(
     roots: Iterable[Block], reads: Callable[[Block], Iterable[Block]]
 ) -> Iterator[tuple[list[Block], bool]]:
-    """Tarjan's algorithm without recursion: groups of blocks, those that are read first, and whether each is a cycle."""
+    """Tarjan's algorithm without recursion: groups, first what is read, and whether each is a cycle."""
     order: dict[int, int] = {}
     low: dict[int, int] = {}
     stack: list[Block] = []
@@ -78,19 +79,25 @@ def circular(cells: Sequence[Block]) -> CircularReference:
     ordered = sorted(cells, key=lambda block: (block.range.sheet, block.range.top, block.range.left))
     first = ordered[0]
     names = [
-        address(block.range.top, block.range.left) if block.range.sheet == first.range.sheet else str(block.range.first)
+        address(block.range.top, block.range.left)
+        if block.range.sheet == first.range.sheet
+        else str(block.range.first)
         for block in ordered
     ]
     listed = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
     cause = f"the formulas in {listed} depend on each other in a circle"
     if len(names) == 1:
         cause = "the formula depends on its own cell"
-    return CircularReference(cause, cell=first.range.first, remedy="Let it read other cells" if len(names) == 1 else "Let one of them read other cells")
+    return CircularReference(
+        cause,
+        cell=first.range.first,
+        remedy="Let it read other cells" if len(names) == 1 else "Let one of them read other cells",
+    )
 
 
 @dataclass(slots=True)
 class Plan:
-    """Blocks in order. `depends` holds those whose values depend on a parameter; the others had no saved values."""
+    """Blocks in order. `depends` are those that depend on a parameter; the others had no saved values."""
 
     blocks: list[Block]
     depends: set[int]
@@ -209,7 +216,9 @@ class Planner:
         kept, depends = [], set()
         for block in blocks:
             reads = list(block.reads())
-            if block.reads_unseen or any(self._touches_parameter(read) or live.overlapping(read) for read in reads):
+            if block.reads_unseen or any(
+                self._touches_parameter(read) or live.overlapping(read) for read in reads
+            ):
                 live.add(block)
                 depends.add(id(block))
                 kept.append(block)
@@ -270,7 +279,9 @@ def _regrouped(whole: Block, copies: list[Block]) -> list[Block]:
     places = rectangles([(copy.range.top, copy.range.left) for copy in copies], whole.height, whole.width)
     return [
         whole.trimmed(
-            Range(whole.range.sheet, top, left, top + rows * whole.height - 1, left + columns * whole.width - 1)
+            Range(
+                whole.range.sheet, top, left, top + rows * whole.height - 1, left + columns * whole.width - 1
+            )
         )
         for top, left, rows, columns in places
     ]

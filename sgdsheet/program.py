@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, fx, nn
 
 from sgdsheet.blocks import Block
+from sgdsheet.builder import Builder
 from sgdsheet.errors import FormulaError, SgdSheetError
 from sgdsheet.lowering import lower_block, separated
 from sgdsheet.planning import Plan
+from sgdsheet.recording import Data
 from sgdsheet.references import Cell, Range
 from sgdsheet.regions import Regions
-from sgdsheet.tensors import Builder, Data, Kind, Value
+from sgdsheet.tensors import Kind, Value
 from sgdsheet.workbook import Sheet, Workbook
 
 
@@ -22,8 +24,8 @@ from sgdsheet.workbook import Sheet, Workbook
 class Program:
     """The lowered blocks: their values as graph nodes or constants, and what could not be lowered.
 
-    `parameters` are tensors shaped like their range without dimensions of length 1: a cell is a scalar, a row or
-    column a vector.
+    `parameters` are tensors shaped like their range without dimensions of length 1: a cell is a scalar, a row
+    or column a vector.
     """
 
     workbook: Workbook
@@ -38,7 +40,7 @@ class Program:
         return self.regions.read(Range.of_cell(cell))
 
     def module(self, outputs: Data | Sequence[Data]) -> fx.GraphModule:
-        """A module that computes these nodes and nothing else; its parameters and buffers are this program's."""
+        """A module that computes these nodes and nothing else, with this program's parameters and buffers."""
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(self.builder.graph, copies)
@@ -51,7 +53,9 @@ class Program:
         graph.eliminate_dead_code()
         targets = {str(node.target) for node in graph.nodes if node.op == "get_attr"}
         attributes: dict[str, Tensor] = {**self.parameters, **self.builder.buffers}
-        return fx.GraphModule({name: attributes[name] for name in attributes if name in targets}, graph, "SheetModel")
+        return fx.GraphModule(
+            {name: attributes[name] for name in attributes if name in targets}, graph, "SheetModel"
+        )
 
 
 def parameter_tensor(sheet: Sheet, area: Range, dtype: torch.dtype) -> Tensor:
@@ -88,7 +92,7 @@ def build_program(
         regions.provide(area, _parameter_value(builder, name, area))
     program = Program(workbook, tensors, builder, regions)
     unknown: list[Range] = []
-    for block in (copy for block in plan.blocks for copy in separated(block)):
+    for block in (copy for whole in plan.blocks for copy in separated(whole)):
         failed = next((area for area in unknown for read in block.reads() if read.intersection(area)), None)
         try:
             if failed is not None:

@@ -1,4 +1,4 @@
-"""Which parameters the loss depends on, read off the formulas: without a slope a parameter cannot be trained."""
+"""Which parameters the loss depends on, read off the formulas: without a slope there is no training."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def check_reach(problem: Problem, plan: Plan) -> None:
                 smooth.add(found)
             elif culprit:
                 steps.setdefault(found, (block, culprit))
-    for area in problem.parameters:
-        cell = smooth.gap(area)
+    for parameters in problem.parameters:
+        cell = smooth.gap(parameters)
         if cell is not None:
             raise _unreached(problem, cell, any_way.has(cell), steps)
 
@@ -86,7 +86,10 @@ def _unreached(
             cell=cell,
             remedy="Use it in a formula, or leave it out of the parameters",
         )
-    found = next(((block, name) for area, (block, name) in steps.items() if area.intersection(Range.of_cell(cell))), None)
+    found = next(
+        ((block, name) for area, (block, name) in steps.items() if area.intersection(Range.of_cell(cell))),
+        None,
+    )
     where = f" ({found[1]} in {found[0].range.first})" if found else ""
     return ProblemError(
         f"the loss depends on this parameter only in steps{where}, so it has no slope",
@@ -118,7 +121,7 @@ def _reads(node: Node, culprit: str) -> Iterator[tuple[Area, str]]:
 
 
 def calculated_areas(node: Node, calculated: bool = True) -> Iterator[Area]:
-    """The references of a formula in which text is an error: operands of `+` and arguments of EXP, not of SUM."""
+    """The references in which text is an error: operands of `+` and arguments of EXP, not of SUM."""
     match node:
         case Area():
             if calculated:

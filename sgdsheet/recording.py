@@ -18,13 +18,16 @@ Data = Tensor | fx.Node
 TAKE_NUMBERS = frozenset({operator.add, operator.sub, operator.mul, operator.truediv, operator.pow})
 """Operations whose first operand may be a plain number; the others want a tensor there."""
 
-TAKE_TENSORS = frozenset({torch.maximum, torch.minimum, torch.atan2, torch.logical_and, torch.logical_or, torch.logical_xor})
+TAKE_TENSORS = frozenset(
+    {torch.maximum, torch.minimum, torch.atan2, torch.logical_and, torch.logical_or, torch.logical_xor}
+)
 """Operations all of whose operands must be tensors."""
 
 
 def _contains_node(arguments: Iterable[Any]) -> bool:
     return any(
-        isinstance(item, fx.Node) or (isinstance(item, (list, tuple)) and _contains_node(item)) for item in arguments
+        isinstance(item, fx.Node) or (isinstance(item, (list, tuple)) and _contains_node(item))
+        for item in arguments
     )
 
 
@@ -33,9 +36,10 @@ class Recorder:
     """Runs operations on constants and records the others in `graph`.
 
     `buffers` collects the constants that the graph needs, by name; `scope` is the name of the block being
-    lowered and becomes the name of its nodes; `reserved` are names that no buffer may take; `domains` knows what
-    the nodes' numbers can be. In a `generic` program the constants stand for others of the same shape (other
-    samples), so nothing is concluded from their contents; `suspicious` says that there are errors among them.
+    lowered and becomes the name of its nodes; `reserved` are names that no buffer may take; `domains` knows
+    what the nodes' numbers can be. In a `generic` program the constants stand for others of the same shape
+    (other samples), so nothing is concluded from their contents; `suspicious` says that there are errors
+    among them.
     """
 
     dtype: torch.dtype = torch.float64
@@ -57,7 +61,10 @@ class Recorder:
             result: Tensor = function(*arguments, **options)
             return result
         # An exported program may import nothing but torch.
-        assert function.__module__ is None or function.__module__.partition(".")[0] in ("torch", "_operator"), function
+        assert function.__module__ is None or function.__module__.partition(".")[0] in (
+            "torch",
+            "_operator",
+        ), function
         recorded = tuple(self._argument(item) for item in arguments)
         node = self.graph.create_node("call_function", function, recorded, options, name=self.scope)
         self.domains.note(node, arguments)

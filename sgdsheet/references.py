@@ -143,7 +143,7 @@ class Range(NamedTuple):
 
 
 def split_sheet(text: str) -> tuple[str | None, str]:
-    """Split `'my sheet'!A1` into sheet name (unquoted) and the rest; the sheet is None where there is none."""
+    """Split `'my sheet'!A1` into sheet name (unquoted, None where there is none) and the rest."""
     if text.startswith("'"):
         end = text.find("'!")
         if end > 0:
@@ -168,7 +168,9 @@ def parse_range(text: str, sheet: str) -> Range:
     else:
         corners = [_CELL.fullmatch(part) for part in body.split(":")]
         if not 1 <= len(corners) <= 2 or not all(corners):
-            raise FormulaError(f"“{text}” is not a range", remedy="Write it like A1, B2:C9 or 'my sheet'!B2:C9")
+            raise FormulaError(
+                f"“{text}” is not a range", remedy="Write it like A1, B2:C9 or 'my sheet'!B2:C9"
+            )
         rows = sorted(int(corner[2]) for corner in corners if corner)
         columns = sorted(column_number(corner[1]) for corner in corners if corner)
         found = Range(sheet, rows[0], columns[0], rows[-1], columns[-1])
@@ -192,7 +194,9 @@ def split_areas(text: str) -> list[str]:
     return [area.strip() for area in areas if area.strip()]
 
 
-def rectangles(positions: Iterable[tuple[int, int]], height: int = 1, width: int = 1) -> list[tuple[int, int, int, int]]:
+def rectangles(
+    positions: Iterable[tuple[int, int]], height: int = 1, width: int = 1
+) -> list[tuple[int, int, int, int]]:
     """Cover positions, each `height` x `width` cells, by rectangles: (top, left, rows, columns) in copies."""
     columns: dict[int, list[int]] = defaultdict(list)
     for row, column in positions:

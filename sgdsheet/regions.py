@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 
+from sgdsheet.builder import Builder
 from sgdsheet.references import Range, RangeIndex
-from sgdsheet.tensors import Builder, Kind, Value, simplified
+from sgdsheet.tensors import Kind, Value, simplified
 from sgdsheet.workbook import ExcelError, Sheet, Workbook
 
 # Within a region the axes are called r and c: its rows and columns.
@@ -15,7 +17,7 @@ from sgdsheet.workbook import ExcelError, Sheet, Workbook
 
 @dataclass(slots=True)
 class Regions:
-    """The cells of a workbook as tensors: `sources` are the areas that parameters and lowered blocks provide."""
+    """The cells of a workbook as tensors. `sources` are what parameters and lowered blocks provide."""
 
     workbook: Workbook
     builder: Builder
@@ -44,7 +46,8 @@ class Regions:
             _, source, value = parts[0]
             return self._slice(value, source, area)
         bands = []
-        waiting, row = sorted(parts, key=lambda item: item[0].top, reverse=True), []
+        waiting = sorted(parts, key=lambda item: item[0].top, reverse=True)
+        row: list[tuple[Range, Range, Value]] = []
         for top, bottom in _spans(area.top, area.bottom, [(part.top, part.bottom) for part, _, _ in parts]):
             row = [item for item in row if item[0].bottom >= bottom]
             while waiting and waiting[-1][0].top <= top:
@@ -53,7 +56,9 @@ class Regions:
             for left, right in _spans(area.left, area.right, [(part.left, part.right) for part, _, _ in row]):
                 piece = Range(area.sheet, top, left, bottom, right)
                 found = next((item for item in row if item[1].contains(piece)), None)
-                pieces.append(self.constant(piece) if found is None else self._slice(found[2], found[1], piece))
+                pieces.append(
+                    self.constant(piece) if found is None else self._slice(found[2], found[1], piece)
+                )
             bands.append(self._joined(pieces, "c", bottom - top + 1))
         return self._joined(bands, "r", area.width)
 
@@ -62,13 +67,16 @@ class Regions:
         if len(pieces) == 1:
             return pieces[0]
         length = sum(piece.size(along) for piece in pieces)
-        axes, sizes = ("rc", (other_size, length)) if along == "c" else ("rc", (length, other_size))
+        sizes: tuple[int, ...] = (other_size, length) if along == "c" else (length, other_size)
+        axes = "rc"
         if other_size == 1:
             axes, sizes = along, (length,)
         at = axes.index(along)
         kinds = torch.cat([self._with_axes(piece, axes).kind_tensor() for piece in pieces], dim=at)
         if all(piece.size(along) == 1 for piece in pieces):
-            data = self.builder.call(torch.stack, [self.builder.stored(piece).data for piece in pieces], dim=at)
+            data = self.builder.call(
+                torch.stack, [self.builder.stored(piece).data for piece in pieces], dim=at
+            )
         else:
             whole = [self._with_axes(self.builder.stored(piece), axes).data for piece in pieces]
             data = self.builder.call(torch.cat, whole, dim=at)
@@ -141,7 +149,9 @@ def cut(builder: Builder, value: Value, axis: str, start: int, length: int) -> V
         data, axes = builder.method("select", value.data, at, start), value.axes.replace(axis, "")
         return value.picked(data, axes, before + after, lambda kinds: kinds.select(at, start))
     data = builder.method("narrow", value.data, at, start, length)
-    return value.picked(data, value.axes, (*before, length, *after), lambda kinds: kinds.narrow(at, start, length))
+    return value.picked(
+        data, value.axes, (*before, length, *after), lambda kinds: kinds.narrow(at, start, length)
+    )
 
 
 def _region_axes(area: Range) -> tuple[str, tuple[int, ...]]:
@@ -155,4 +165,4 @@ def _spans(start: int, end: int, parts: list[tuple[int, int]]) -> list[tuple[int
     for first, last in parts:
         cuts.update((max(first, start), min(last, end) + 1))
     ordered = sorted(cuts)
-    return [(one, two - 1) for one, two in zip(ordered, ordered[1:], strict=False)]
+    return [(one, two - 1) for one, two in pairwise(ordered)]

@@ -39,7 +39,9 @@ class Resolver:
     def resolve(self, node: Node, sheet: str, row: int, column: int, depth: int = 0) -> Node:
         """`node` as the cell at `row`, `column` of `sheet` means it."""
         if depth > _DEEPEST_NAME:
-            return NotSupported("", "uses defined names that refer to each other in a circle", "Mend the names")
+            return NotSupported(
+                "", "uses defined names that refer to each other in a circle", "Mend the names"
+            )
 
         def change(part: Node) -> Node | None:
             match part:
@@ -67,7 +69,9 @@ class Resolver:
     def _reference(self, part: Reference, sheet: str) -> Node:
         found = self.workbook.sheet(part.sheet if part.sheet is not None else sheet)
         if found is None:
-            return NotSupported("", f"refers to a sheet “{part.sheet}” that is not there", "Mend the reference")
+            return NotSupported(
+                "", f"refers to a sheet “{part.sheet}” that is not there", "Mend the reference"
+            )
         last_row, last_column = self._extent(found)
         bottom, right = part.bottom, part.right
         if bottom == Axis(MAX_ROW, False):
@@ -91,12 +95,18 @@ class Resolver:
         table = self.workbook.table(part.name)
         if table is not None:
             return _area_of(table, (), 0, len(table.columns) - 1)
-        return NotSupported(part.name, f"uses the name “{part.name}” that is not defined", "Define it or mend the name")
+        return NotSupported(
+            part.name, f"uses the name “{part.name}” that is not defined", "Define it or mend the name"
+        )
 
     def _table_reference(self, part: TableReference, sheet: str, row: int, column: int) -> Node:
-        table = self.workbook.table(part.table) if part.table is not None else self._table_at(sheet, row, column)
+        table = (
+            self.workbook.table(part.table) if part.table is not None else self._table_at(sheet, row, column)
+        )
         if table is None:
-            return NotSupported("", f"refers to a table “{part.table}” that is not there", "Mend the table's name")
+            return NotSupported(
+                "", f"refers to a table “{part.table}” that is not there", "Mend the table's name"
+            )
         names = [name.casefold() for name in table.columns]
         try:
             first = names.index(part.first.casefold()) if part.first is not None else 0
@@ -124,7 +134,9 @@ class Resolver:
             if formula is not None and formula.array is not None:
                 height, width = formula.array[2] - formula.array[0], formula.array[3] - formula.array[1]
                 bottom = Axis(target.top.value + height, target.top.relative)
-                return replace(target, bottom=bottom, right=Axis(target.left.value + width, target.left.relative))
+                return replace(
+                    target, bottom=bottom, right=Axis(target.left.value + width, target.left.relative)
+                )
         return ErrorConstant(ExcelError.REF)
 
     def _call(self, part: Call, sheet: str, row: int, column: int, depth: int) -> Node:
@@ -153,7 +165,9 @@ class Resolver:
         for variable, meaning in zip(pairs[::2], pairs[1::2], strict=True):
             if not isinstance(variable, Name):
                 return NotSupported("", "calls LET with something that is not a variable", "Mend the formula")
-            meanings[variable.name.casefold()] = self.resolve(transform(meaning, put), sheet, row, column, depth)
+            meanings[variable.name.casefold()] = self.resolve(
+                transform(meaning, put), sheet, row, column, depth
+            )
         return self.resolve(transform(body, put), sheet, row, column, depth + 1)
 
 
@@ -196,7 +210,16 @@ def _combine(operator: str, left: Node, right: Node) -> Node:
     if isinstance(left, Reference) and isinstance(right, Reference) and left.sheet == right.sheet:
         if operator == ":":
             return Reference(left.sheet, left.top, left.left, right.bottom, right.right)
-        axes = [left.top, left.left, left.bottom, left.right, right.top, right.left, right.bottom, right.right]
+        axes = [
+            left.top,
+            left.left,
+            left.bottom,
+            left.right,
+            right.top,
+            right.left,
+            right.bottom,
+            right.right,
+        ]
         if not any(axis.relative for axis in axes):
             top, start = max(left.top, right.top), max(left.left, right.left)
             bottom, end = min(left.bottom, right.bottom), min(left.right, right.right)
@@ -204,7 +227,9 @@ def _combine(operator: str, left: Node, right: Node) -> Node:
             return ErrorConstant(ExcelError.NULL) if empty else Reference(left.sheet, top, start, bottom, end)
     return NotSupported(
         "",
-        "uses a range whose corners are calculated" if operator == ":" else "uses an intersection of relative ranges",
+        "uses a range whose corners are calculated"
+        if operator == ":"
+        else "uses an intersection of relative ranges",
         "Write the range with fixed corners",
         unseen=True,
     )

@@ -11,9 +11,8 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call, vmap
 
 from sgdsheet.initialisers import INITIALISERS, StartValues
-from sgdsheet.methods import gradient_options, torch_optimizer
+from sgdsheet.methods import build_scheduler, gradient_options, torch_optimizer
 from sgdsheet.optimizers import Optimizer
-from sgdsheet.schedules import SCHEDULES
 from sgdsheet.settings import Settings
 
 _NUMBERS_AT_ONCE = 30_000_000
@@ -62,14 +61,14 @@ def _draw(parameter: Tensor, start: StartValues, generator: torch.Generator) -> 
 
 
 def default_start(parameters: Sequence[Tensor]) -> tuple[StartValues, ...]:
-    """Uniform around 0: between -0.5 and 0.5, or twice as wide as the sheet's values where those are mostly larger."""
+    """Uniform between -0.5 and 0.5, or twice as wide as the sheet's values where those are mostly larger."""
     values = torch.cat([parameter.detach().abs().flatten() for parameter in parameters])
     typical = float(values.median()) if len(values) else 0.0
     return (StartValues(INITIALISERS["uniform"], 2 * typical if typical > 1 else 0.5),)
 
 
 class BatchedStarts:
-    """`count` copies of the parameters, stacked along a new first dimension. The first is the sheet's own values."""
+    """`count` copies of the parameters, stacked along a new first dimension; the first is the sheet's own."""
 
     def __init__(
         self,
@@ -80,6 +79,8 @@ class BatchedStarts:
         generator: torch.Generator,
         limits: Callable[[list[Tensor]], None] | None = None,
         dtype: torch.dtype = torch.float64,
+        *,
+        keep_best: bool = False,
     ) -> None:
         drawn = [[parameter.detach().clone() for parameter in parameters]]
         drawn += [draw_start(parameters, start, generator) for _ in range(count - 1)]
@@ -89,17 +90,15 @@ class BatchedStarts:
         self.dtypes = [parameter.dtype for parameter in parameters]
         self.limits = limits
         self._limit()
+        self.best = [stacked.detach().clone() for stacked in self.stacked]
+        self.lowest = self.stacked[0].new_full((count,), math.nan).detach() if keep_best else None
 
     def prepare(
         self, row: Optimizer, rate: float, settings: Settings, steps: int, schedule: str, numbers: int
     ) -> None:
         """Choose the optimizer; `numbers` is the size of one start's intermediate results."""
         self.optimizer = torch_optimizer(row, self.stacked, rate, **gradient_options(row, settings))
-        found = SCHEDULES[schedule]
-        self.scheduler = None
-        if found.torch_name and steps > 0:
-            kind = getattr(torch.optim.lr_scheduler, found.torch_name)
-            self.scheduler = kind(self.optimizer, **found.options(steps, rate))
+        self.scheduler = build_scheduler(self.optimizer, schedule, rate, steps)
         self.group = max(1, min(self.count, _NUMBERS_AT_ONCE // max(numbers, 1)))
 
     def step(self, module: fx.GraphModule, as_objective: Callable[[Tensor], Tensor]) -> Tensor:
@@ -111,8 +110,9 @@ class BatchedStarts:
             torch.where(torch.isfinite(losses), losses, 0.0).sum().backward()
             found.append(losses.detach())
         for stacked in self.stacked:
-            if stacked.grad is not None:  # a start that blew up stays where it is
+            if stacked.grad is not None:  # a start that blew up gets no new push
                 stacked.grad.nan_to_num_(0.0, 0.0, 0.0)
+        self._remember(torch.cat(found))
         self.optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
@@ -120,14 +120,27 @@ class BatchedStarts:
         return torch.cat(found)
 
     def losses(self, module: fx.GraphModule, as_objective: Callable[[Tensor], Tensor]) -> Tensor:
-        """The objectives of all starts."""
+        """The objectives of all starts where they are or, if they are kept, at their best."""
         with torch.no_grad():
             groups = [self._losses(module, first) for first in range(0, self.count, self.group)]
-            return as_objective(torch.cat(groups))
+            now = as_objective(torch.cat(groups))
+        self._remember(now)
+        return now if self.lowest is None else self.lowest
+
+    def _remember(self, losses: Tensor) -> None:
+        """Keep where each start was best: a later step may lead it out of what its formulas can calculate."""
+        if self.lowest is None:
+            return
+        better = (losses < self.lowest) | (self.lowest.isnan() & ~losses.isnan())
+        self.lowest = torch.where(better, losses, self.lowest)
+        with torch.no_grad():
+            for best, stacked in zip(self.best, self.stacked, strict=True):
+                best.copy_(torch.where(better.view(-1, *[1] * (stacked.dim() - 1)), stacked, best))
 
     def _losses(self, module: fx.GraphModule, first: int) -> Tensor:
         part = {
-            name: stacked[first : first + self.group] for name, stacked in zip(self.names, self.stacked, strict=True)
+            name: stacked[first : first + self.group]
+            for name, stacked in zip(self.names, self.stacked, strict=True)
         }
 
         def one(values: dict[str, Tensor]) -> Tensor:
@@ -148,9 +161,10 @@ class BatchedStarts:
 
     def values(self, index: int) -> list[Tensor]:
         """The parameters of one start."""
+        stacks = self.stacked if self.lowest is None else self.best
         return [
             stacked[index].detach().to(dtype, copy=True)
-            for stacked, dtype in zip(self.stacked, self.dtypes, strict=True)
+            for stacked, dtype in zip(stacks, self.dtypes, strict=True)
         ]
 
 

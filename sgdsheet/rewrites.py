@@ -39,7 +39,8 @@ def _sum_of_columns(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.
     if len(terms) < 2 or any(term.op != "call_method" or term.target != "select" for term in terms):
         return None
     matrix, dim = first.args[0], first.args[1]
-    assert isinstance(matrix, fx.Node) and isinstance(dim, int)
+    assert isinstance(matrix, fx.Node)
+    assert isinstance(dim, int)
     wanted = [(matrix, dim, index) for index in range(shapes[matrix][dim])]
     if sorted(str(term.args) for term in terms) != sorted(str(item) for item in wanted):
         return None

@@ -1,4 +1,4 @@
-"""A training run's state: losses, bounds, batches, and the best parameters so far. What drives it is in `drivers`."""
+"""A training run's state: losses, bounds, batches, the best parameters. What drives it is in `drivers`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from sgdsheet.settings import Settings
 class Step:
     """One update.
 
-    `loss` is the loss before it (over the batch, if there are batches; of the best start, if there are restarts).
-    `epoch` counts finished passes over the samples; at the end of each, `valid_loss` and `metric` are those of the
-    validation rows. `seconds` is the time that the step took.
+    `loss` is the loss before it (over the batch, if there are batches; of the best start, if there are
+    restarts). `epoch` counts finished passes over the samples; at the end of each, `valid_loss` and `metric`
+    are those of the validation rows. `seconds` is the time that the step took.
     """
 
     number: int
@@ -57,13 +57,13 @@ class Patience:
 
 
 class Run:
-    """What the drivers of a run share. Objectives are what has to become small, losses what the cell shows."""
+    """What the drivers of a run share. Objectives are what has to become small, losses what cells show."""
 
     def __init__(self, model: SheetModel, settings: Settings) -> None:
         self.model = model
         self.settings = settings
-        self.names = [name for name, _ in model.program.named_parameters()]
-        self.parameters: list[nn.Parameter] = list(model.program.parameters())
+        self.names = [area.identifier for area, _ in model.ranges()]
+        self.parameters: list[nn.Parameter] = [tensor for _, tensor in model.ranges()]
         self.generator = torch.Generator().manual_seed(settings.seed or 0)
         self.samples = split_samples(model, settings, self.generator)
         self.constraints = compile_constraints(model)
@@ -83,7 +83,7 @@ class Run:
         self.epoch_state = self.generator.get_state()
         self.batches_done = 0
 
-    # --- losses ----------------------------------------------------------------------------------------------
+    # --- losses -----------------------------------------------------------------------------------------
 
     def sheet_loss(self) -> float:
         """The value of the loss cell, over all rows, at the present parameters."""
@@ -112,17 +112,19 @@ class Run:
         with torch.no_grad():
             return float(self.model.as_objective(self.module()()).item())
 
-    # --- batches ---------------------------------------------------------------------------------------------
+    # --- batches ----------------------------------------------------------------------------------------
 
     def batches(self) -> Iterator[tuple[Tensor | None, bool]]:
-        """Batches for ever, each with whether it is the last of its epoch; None stands for all samples at once."""
+        """Batches for ever, each with whether it ends its epoch; None stands for all samples at once."""
         size = self.settings.batch_size
         while self.samples is None or size is None:
             yield None, True
         skipped = self.batches_done
         while True:
             self.epoch_state = self.generator.get_state()
-            batches = list(self.samples.batches(size, shuffle=self.settings.shuffle, generator=self.generator))
+            batches = list(
+                self.samples.batches(size, shuffle=self.settings.shuffle, generator=self.generator)
+            )
             for number, batch in enumerate(batches[skipped:], skipped + 1):
                 self.batches_done = number % len(batches)
                 if number == len(batches):
@@ -147,7 +149,7 @@ class Run:
                 self.stopped = f"validation got no better for {self.patience.limit} epochs"
         return self.epochs_done, self.valid_loss, self.valid_metric
 
-    # --- bounds ----------------------------------------------------------------------------------------------
+    # --- bounds -----------------------------------------------------------------------------------------
 
     def limit(self, tensors: Sequence[Tensor]) -> None:
         """Put parameters (or stacks of them) back between their bounds."""
@@ -156,7 +158,9 @@ class Run:
         bounds, at = self.constraints.bounds, 0
         with torch.no_grad():
             for own, tensor in zip(self.parameters, tensors, strict=True):
-                lower, upper = (side[at : at + own.numel()].view(own.shape) for side in (bounds.lower, bounds.upper))
+                lower, upper = (
+                    side[at : at + own.numel()].view(own.shape) for side in (bounds.lower, bounds.upper)
+                )
                 tensor.copy_(torch.minimum(torch.maximum(tensor, lower), upper))
                 at += own.numel()
 
@@ -168,7 +172,7 @@ class Run:
             violations = self.constraints.violations(self.constraints.residuals())
         return float(violations.max()) if len(violations) else 0.0
 
-    # --- the best --------------------------------------------------------------------------------------------
+    # --- the best ---------------------------------------------------------------------------------------
 
     def keep_best(self, objective: float) -> None:
         """Remember the present parameters if they are the best so far."""

@@ -64,7 +64,9 @@ def plan_run(
         why = "an exact method for bounds and constraints"
     if constraints is not None and constraints.labels and batched:
         raise SettingError(
-            "constraints need all samples at once", cell=model.problem.sheet, remedy="Leave the batch size out"
+            "constraints need all samples at once",
+            cell=model.problem.sheet,
+            remedy="Leave the batch size out",
         )
     automatic = settings.optimizer == AUTO
     rate = settings.learning_rate or optimizer.learning_rate
@@ -78,7 +80,9 @@ def plan_run(
         optimizer,
         rate,
         schedule,
-        _SOLVER_STEPS if solved and settings.steps is None and not settings.restarts else _steps(settings, samples),
+        _SOLVER_STEPS
+        if solved and settings.steps is None and not settings.restarts
+        else _steps(settings, samples),
         batched,
         OPTIMIZERS["lbfgs"],
         0 if batched else _POLISHED if automatic else 1,
@@ -89,7 +93,7 @@ def plan_run(
 
 
 def _is_solved(model: SheetModel, settings: Settings, constraints: ConstraintModel) -> bool:
-    """Whether the exact solver takes over: always for constraints, for bounds alone unless a method was named."""
+    """Whether the exact solver takes over: for constraints, and for bounds unless a method was named."""
     named = settings.optimizer not in (AUTO, "lbfgs")
     if constraints.labels and named:
         raise SettingError(
@@ -141,13 +145,40 @@ def _refuse(
         raise SettingError(
             f"restarts do not go with {optimizer.name}", cell=sheet, remedy="Leave the optimizer to auto"
         )
+    _refuse_unused(settings, optimizer, sheet)
+    if settings.restarts and settings.early_stopping is not None:
+        raise SettingError(
+            "early stopping does not go with restarts", cell=sheet, remedy="Leave one of them out"
+        )
     if settings.early_stopping is not None and (samples is None or not len(samples.validation)):
         raise SettingError(
-            "early stopping needs validation rows", cell=sheet, remedy="Name them sgd_valid, or set validation 0.2"
+            "early stopping needs validation rows",
+            cell=sheet,
+            remedy="Name them sgd_valid, or set validation 0.2",
         )
     if len(settings.start) not in (0, 1, len(parameters)):
         raise SettingError(
             f"start has {len(settings.start)} entries for {len(parameters)} parameter ranges",
             cell=sheet,
             remedy="Give one entry, or one per range",
+        )
+
+
+def _refuse_unused(settings: Settings, optimizer: Optimizer, sheet: str) -> None:
+    """A setting that the optimizer has no use for would be a promise that nobody keeps."""
+    descends = optimizer.family is Family.GRADIENT
+    remedies = {
+        "momentum": (bool(settings.momentum) and not optimizer.momentum, "choose sgd"),
+        "weight decay": (bool(settings.weight_decay) and not optimizer.weight_decay, "choose sgd or adamw"),
+        "a schedule": (settings.schedule != "constant" and not descends, "choose sgd or adam"),
+        "keeping gradients": (not settings.zero_gradients and not descends, "choose sgd"),
+    }
+    for what, (unused, choice) in remedies.items():
+        if unused:
+            raise SettingError(
+                f"{what} does not go with {optimizer.name}", cell=sheet, remedy=f"Leave it out, or {choice}"
+            )
+    if settings.restarts and (optimizer.accumulates or not settings.zero_gradients):
+        raise SettingError(
+            "keeping gradients does not go with restarts", cell=sheet, remedy="Leave one of them out"
         )

@@ -1,7 +1,7 @@
 """The syntax tree of a formula.
 
-A tree is *relative*: it holds a reference as the distance from the cell that has the formula (or as an absolute
-position where the formula says `$`), so all cells of a fill-down share one tree.
+A tree is *relative*: it holds a reference as the distance from the cell that has the formula (or as an
+absolute position where the formula says `$`), so all cells of a fill-down share one tree.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Reference(Node):
 
 
 class Affine(NamedTuple):
-    """A row or column as a function of the copy: `base + down * i + across * j` for copy (i, j) of a block."""
+    """A row or column for copy (i, j) of a block: `base + down * i + across * j`."""
 
     base: int
     down: int = 0

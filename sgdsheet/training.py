@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from sgdsheet.drivers import constrained, constrained_restarts, descend, method_for, restarts
-from sgdsheet.errors import TrainingError
+from sgdsheet.drivers import constrained, constrained_restarts, descend, method_for, rehearse, restarts
+from sgdsheet.errors import SgdSheetError, TrainingError, quoted
 from sgdsheet.methods import Method
 from sgdsheet.model import SheetModel
 from sgdsheet.restarts import Distribution, draw_start
@@ -25,16 +26,23 @@ _SMALL_MODEL = 2_000_000
 class Session:
     """Trains a model: iterate over it to take steps.
 
-    Keyword arguments are settings as in `sgd_settings` (learning_rate, also as `lr`, steps, seed, …); the sheet's
-    own settings fill the gaps. When the iteration ends, for whatever reason, the parameters are the best that
-    were seen (with batches: the last, unless early stopping asks for the best on the validation rows), and never
-    worse than those at the start. `measure_gradient` adds the gradient's length to each step.
+    Keyword arguments are settings as in `sgd_settings` (learning_rate, also as `lr`, steps, seed, …); the
+    sheet's own settings fill the gaps. When the iteration ends, for whatever reason, the parameters are the
+    best that were seen (with batches: the last, unless early stopping asks for the best on the validation
+    rows), and never worse than those at the start. `measure_gradient` adds the gradient's length to each
+    step.
 
-    Raises SettingError for settings that do not go together, DataError if the loss is not finite at the start.
+    Raises SettingError for settings that do not go together, DataError if the loss is not finite at the
+    start.
     """
 
     def __init__(
-        self, model: SheetModel, settings: Settings | None = None, *, measure_gradient: bool = False, **options: Any
+        self,
+        model: SheetModel,
+        settings: Settings | None = None,
+        *,
+        measure_gradient: bool = False,
+        **options: Any,
     ) -> None:
         if "lr" in options:
             options["learning_rate"] = options.pop("lr")
@@ -48,8 +56,9 @@ class Session:
         self.seconds = 0.0
         self._method: Method | None = None
         self._resumed: dict[str, Any] | None = None
+        self._start_drawn = False
 
-    # --- what is known ---------------------------------------------------------------------------------------
+    # --- what is known ----------------------------------------------------------------------------------
 
     @property
     def plan(self) -> RunPlan:
@@ -90,7 +99,7 @@ class Session:
         """Where the restarts ended."""
         return self._run.distribution
 
-    # --- the loop --------------------------------------------------------------------------------------------
+    # --- the loop ---------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Step]:
         with threads(self._thread_count()):
@@ -114,30 +123,43 @@ class Session:
             return constrained_restarts(run)
         if settings.restarts:
             return restarts(run)
-        if settings.start and self._resumed is None:
+        if settings.start and not self._start_drawn:
+            self._start_drawn = True
             put(run.parameters, draw_start(run.parameters, settings.start, run.generator))
         if run.plan.solved:
             return constrained(run, run.plan.steps)
         self._method = method_for(run)
-        if self._resumed is not None:
-            self._method.restore(self._resumed)
-        return descend(run, self._method, measure=self.measure_gradient)
+        if self._resumed is None:
+            return descend(run, self._method, measure=self.measure_gradient)
+        self._method.restore(self._resumed)
+        return self._watched(descend(run, self._method, measure=self.measure_gradient))
+
+    def _watched(self, steps: Generator[Step, None, None]) -> Generator[Step, None, None]:
+        """The steps of a resumed run: what torch raises there comes from a state that only looked sound."""
+        try:
+            with closing(steps):
+                yield from steps
+        except SgdSheetError:
+            raise
+        except Exception as error:
+            raise _damaged() from error
 
     def _thread_count(self) -> int:
         numbers = sum(tensor.numel() for tensor in [*self.model.program.buffers(), *self._run.parameters])
         return 1 if numbers < _SMALL_MODEL else torch.get_num_threads()
 
-    # --- checkpoints -----------------------------------------------------------------------------------------
+    # --- checkpoints ------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on later; see `restore`. To be called between steps."""
         run = self._run
+        latest = copies(run.parameters) if run.last is None else run.last
         return {
             "loss_cell": str(self.model.problem.loss),
             "optimizer": run.plan.optimizer.name,
             "steps": run.steps_taken,
             "epochs": run.epochs_done,
-            "parameters": dict(zip(run.names, copies(run.parameters), strict=True)),
+            "parameters": dict(zip(run.names, latest, strict=True)),
             "best": copies(run.best),
             "best_objective": run.best_objective,
             "patience": [run.patience.best, run.patience.waited],
@@ -151,33 +173,52 @@ class Session:
         run = self._run
         self._refuse_foreign(state)
         try:
-            put(run.parameters, [state["parameters"][name] for name in run.names])
-            put(run.best, state["best"])
-            run.best_objective = float(state["best_objective"])
-            run.patience.best, run.patience.waited = float(state["patience"][0]), int(state["patience"][1])
-            run.generator.set_state(state["generator"])
-            run.batches_done = int(state["batches"])
-            run.steps_taken, run.epochs_done = int(state["steps"]), int(state["epochs"])
-        except (KeyError, TypeError, ValueError, RuntimeError):
-            raise TrainingError("the checkpoint is damaged", remedy="Start afresh") from None
+            objective = float(state["best_objective"])
+            patience, waited = float(state["patience"][0]), int(state["patience"][1])
+            batches, steps, epochs = (max(0, int(state[key])) for key in ("batches", "steps", "epochs"))
+            if [tensor.shape for tensor in state["best"]] != [own.shape for own in run.parameters]:
+                raise ValueError("best")
+            torch.Generator().set_state(state["generator"])
+            if state["method"] is not None:
+                rehearse(run, state["method"], step=steps < run.plan.steps)
+        except Exception:  # nobody can list what torch raises for a damaged state
+            raise _damaged() from None
+        put(run.parameters, [state["parameters"][name] for name in run.names])
+        put(run.best, state["best"])
+        run.last = None
+        run.best_objective = objective
+        run.patience.best, run.patience.waited = patience, waited
+        run.generator.set_state(state["generator"])
+        run.batches_done, run.steps_taken, run.epochs_done = batches, steps, epochs
         self._resumed = state["method"]
+        self._start_drawn = True
 
     def _refuse_foreign(self, state: dict[str, Any]) -> None:
         run, parameters = self._run, state.get("parameters")
+        if self.settings.restarts:
+            raise TrainingError(
+                "restarts cannot be resumed",
+                remedy="Leave them out to go on from the checkpoint's parameters",
+            )
         own = dict(zip(run.names, (item.shape for item in run.parameters), strict=True))
-        fits = isinstance(parameters, dict) and {
-            name: getattr(value, "shape", None) for name, value in parameters.items()
-        } == own
+        fits = (
+            isinstance(parameters, dict)
+            and {name: getattr(value, "shape", None) for name, value in parameters.items()} == own
+        )
         if not fits or state.get("loss_cell") != str(self.model.problem.loss):
             raise TrainingError(
-                f"the checkpoint belongs to another model (loss {state.get('loss_cell')})",
+                f"the checkpoint belongs to another model (loss {quoted(str(state.get('loss_cell')))})",
                 remedy="Resume it on the workbook and sheet that it was made from",
             )
         if state.get("method") is not None and state.get("optimizer") != run.plan.optimizer.name:
             raise TrainingError(
-                f"the checkpoint was made with the optimizer {state.get('optimizer')}",
-                remedy=f"Resume it with --optimizer {state.get('optimizer')}",
+                f"the checkpoint was made with the optimizer {quoted(str(state.get('optimizer')))}",
+                remedy="Resume it with --optimizer and that name",
             )
+
+
+def _damaged() -> TrainingError:
+    return TrainingError("the checkpoint is damaged", remedy="Start afresh")
 
 
 @contextmanager
@@ -186,6 +227,7 @@ def threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
-        yield
+        with threadpool_limits(count, user_api="blas"):  # for SciPy's solvers
+            yield
     finally:
         torch.set_num_threads(before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,8 @@ SLOPE, INTERCEPT = 0.5, 0.25
 NAMES = {"sgd_loss": "Model!$E$4", "sgd_params": "Model!$E$1:$E$2"}
 
 Cells = Mapping[str, Any]
-"""By A1 reference: a value, a `=formula`, a pair of `=formula` and its saved value, `{=formula}` (an array formula
-over the reference), or None for nothing."""
+"""By A1 reference: a value, a `=formula`, a pair of `=formula` and its saved value, `{=formula}` (an array
+formula over the reference), `#=formula` (a dynamic array that spills over it), or None for nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def run(*arguments: object) -> Run:
     return Run(status, out.getvalue(), err.getvalue())
 
 
-def line_cells(x: list[float] = X, y: list[float] = Y, slope: float = SLOPE, intercept: float = INTERCEPT) -> Cells:
+def line_cells(
+    x: list[float] = X, y: list[float] = Y, slope: float = SLOPE, intercept: float = INTERCEPT
+) -> Cells:
     """A straight line through points: data in A and B, parameters in E1 and E2, the loss in E4."""
     predicted = [slope * one + intercept for one in x]
     errors = [(one - two) ** 2 for one, two in zip(predicted, y, strict=True)]
@@ -67,14 +69,23 @@ def line_cells(x: list[float] = X, y: list[float] = Y, slope: float = SLOPE, int
 
 
 def write_book(
-    path: Path, cells: Cells, names: Mapping[str, str], *, more: Mapping[str, Cells] | None = None
+    path: Path,
+    cells: Cells,
+    names: Mapping[str, str],
+    *,
+    more: Mapping[str, Cells] | None = None,
+    adjust: Callable[[Any, Any], object] = lambda book, sheet: None,
 ) -> Path:
-    """Write a workbook: the sheet `Model`, `more` sheets, and names that belong to the sheet they point to."""
+    """Write a workbook: the sheet `Model` and `more` sheets; names belong to `Model` if they say nothing.
+
+    `adjust` gets XlsxWriter's workbook and the first worksheet at the end.
+    """
     with xlsxwriter.Workbook(str(path)) as book:
         for name, content in {SHEET: cells, **(more or {})}.items():
             fill(book.add_worksheet(name), content)
         for name, text in names.items():
             book.define_name(name if "!" in name else f"{SHEET}!{name}", f"={text}")
+        adjust(book, book.worksheets()[0])
     return path
 
 
@@ -85,6 +96,8 @@ def fill(sheet: Any, cells: Cells) -> None:
         corners = (area.top - 1, area.left - 1, area.bottom - 1, area.right - 1)
         if isinstance(content, str) and content.startswith("{="):
             sheet.write_array_formula(*corners, content)
+        elif isinstance(content, str) and content.startswith("#="):
+            sheet.write_dynamic_array_formula(*corners, content[1:])
         elif isinstance(content, tuple):
             sheet.write_formula(*corners[:2], content[0], None, content[1])
         elif content is not None:
@@ -92,7 +105,16 @@ def fill(sheet: Any, cells: Cells) -> None:
 
 
 def line_book(
-    folder: Path, changes: Cells | None = None, names: Mapping[str, str] | None = None, name: str = "line.xlsx"
+    folder: Path,
+    changes: Cells | None = None,
+    names: Mapping[str, str] | None = None,
+    name: str = "line.xlsx",
+    **more: Any,
 ) -> Path:
     """The straight line as a file, with some cells or names changed."""
-    return write_book(folder / name, {**line_cells(), **(changes or {})}, {**NAMES, **(names or {})})
+    return write_book(folder / name, {**line_cells(), **(changes or {})}, {**NAMES, **(names or {})}, **more)
+
+
+def predictions(formula: str) -> dict[str, str]:
+    """The column of predictions with another formula, in which `#` stands for the row."""
+    return {f"C{row}": formula.replace("#", str(row)) for row in range(2, len(X) + 2)}

@@ -31,7 +31,9 @@ def calculated(workbook: Workbook, *targets: str) -> dict[Cell, Any]:
                 model.set_user_input(numbers[name], row, column, text)
             else:
                 top, left, bottom, right = formula.array
-                model.set_user_array_formula(numbers[name], top, left, right - left + 1, bottom - top + 1, text)
+                model.set_user_array_formula(
+                    numbers[name], top, left, right - left + 1, bottom - top + 1, text
+                )
     model.evaluate()
     found: dict[Cell, Any] = {}
     for target in targets:
@@ -54,8 +56,10 @@ def agree(found: dict[Cell, Any], other: dict[Cell, Any], tolerance: float = 1e-
         if expected is None:
             assert isinstance(value, ExcelError), (cell, value)
         elif isinstance(expected, (int, float)) and not isinstance(value, (str, ExcelError)):
-            assert math.isclose(value, expected, rel_tol=tolerance, abs_tol=tolerance), (cell, value, expected)
+            assert math.isclose(value, expected, rel_tol=tolerance, abs_tol=tolerance), (
+                cell,
+                value,
+                expected,
+            )
         else:
             assert value == expected or (value == 0 and expected is None), (cell, value, expected)
-
-

@@ -17,8 +17,8 @@ from sgdsheet.workbook import DefinedName, Formula, Sheet, Table, Workbook
 HOME = "Sheet1"
 
 Cells = Mapping[str, Any]
-"""What a sheet holds, by A1 reference: a value, `=formula` (filled over the range), `{=formula}` (an array formula
-over the range), or nested lists of values and formulas (each written for its own cell)."""
+"""What a sheet holds, by A1 reference: a value, `=formula` (filled over the range), `{=formula}` (an array
+formula over the range), or nested lists of values and formulas (each written for its own cell)."""
 
 
 def book(cells: Cells, *, names: Mapping[str, str] | None = None, tables: Sequence[Table] = ()) -> Workbook:
@@ -30,7 +30,11 @@ def book(cells: Cells, *, names: Mapping[str, str] | None = None, tables: Sequen
         if isinstance(content, list):
             for i, row in enumerate(content):
                 for j, item in enumerate(row if isinstance(row, list) else [row]):
-                    _put(sheet, Range(area.sheet, area.top + i, area.left + j, area.top + i, area.left + j), item)
+                    _put(
+                        sheet,
+                        Range(area.sheet, area.top + i, area.left + j, area.top + i, area.left + j),
+                        item,
+                    )
         else:
             _put(sheet, area, content)
     made.names = [DefinedName(name, text) for name, text in (names or {}).items()]
@@ -43,7 +47,9 @@ def _put(sheet: Sheet, area: Range, content: Any) -> None:
         corners = (area.top, area.left, area.bottom, area.right)
         sheet.formulas[area.top, area.left] = Formula(content[2:-1], area.top, area.left, corners)
         return
-    formula = Formula(content[1:], area.top, area.left) if isinstance(content, str) and content[:1] == "=" else None
+    formula = (
+        Formula(content[1:], area.top, area.left) if isinstance(content, str) and content[:1] == "=" else None
+    )
     for cell in area.cells():
         if formula is not None:
             sheet.formulas[cell.row, cell.column] = formula
@@ -69,8 +75,11 @@ def values(cells: Cells, *targets: str, params: Sequence[str] = (), **options: A
     workbook = book(cells, **options)
     found = evaluate(lowered(workbook, params, *targets)).values
     areas = [parse_range(text, HOME) for text in targets]
-    return [found.get(cell, workbook.sheets[cell.sheet].values.get((cell.row, cell.column)))
-            for area in areas for cell in area.cells()]
+    return [
+        found.get(cell, workbook.sheets[cell.sheet].values.get((cell.row, cell.column)))
+        for area in areas
+        for cell in area.cells()
+    ]
 
 
 def value(formula: str, cells: Cells | None = None, *, params: Sequence[str] = (), **options: Any) -> Any:
@@ -79,9 +88,16 @@ def value(formula: str, cells: Cells | None = None, *, params: Sequence[str] = (
 
 
 def differences(
-    run: Callable[[], torch.Tensor], tensors: Sequence[torch.Tensor], step: float = 1e-5
+    run: Callable[[], torch.Tensor],
+    tensors: Sequence[torch.Tensor],
+    step: float = 1e-5,
+    ends: tuple[int, int] = (1, -1),
 ) -> list[torch.Tensor]:
-    """Central differences of `run()` with respect to each number of the tensors."""
+    """Central differences of `run()` with respect to each number of the tensors.
+
+    `ends` are the points that are compared, in steps: (1, 0) gives the slope to the right, (0, -1) to the
+    left.
+    """
     found = []
     with torch.no_grad():
         for tensor in tensors:
@@ -89,12 +105,12 @@ def differences(
             for index in range(flat.numel()):
                 before = float(flat[index])
                 width = step * max(1.0, abs(before))
-                flat[index] = before + width
+                flat[index] = before + ends[0] * width
                 high = float(run().detach())
-                flat[index] = before - width
+                flat[index] = before + ends[1] * width
                 low = float(run().detach())
                 flat[index] = before
-                slopes[index] = (high - low) / (2 * width)
+                slopes[index] = (high - low) / ((ends[0] - ends[1]) * width)
             found.append(slopes.reshape(tensor.shape))
     return found
 
@@ -110,7 +126,12 @@ def check_gradients(model: SheetModel, tolerance: float = 1e-6) -> dict[Cell, fl
 
 
 def check(
-    cells: Cells, params: str, expected: float | None, loss: str = "Z1", tolerance: float = 1e-10, **options: Any
+    cells: Cells,
+    params: str,
+    expected: float | None,
+    loss: str = "Z1",
+    tolerance: float = 1e-10,
+    **options: Any,
 ) -> SheetModel:
     """Compile, compare the loss with the expected value and the gradient with central differences."""
     model = compiled(cells, params, loss, **options)

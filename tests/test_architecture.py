@@ -26,10 +26,13 @@ import sgdsheet
 FLOORS = (
     ("errors", ""),
     ("references extras optimizers schedules initialisers", ""),
-    ("workbook syntax formula logbook examples", "domains recording tensors contraction functions"),
-    ("problem names solver settings resolve blocks planning hosts.base", ""),
+    (
+        "workbook syntax formula logbook examples sources datasets",
+        "domains recording tensors builder contraction functions",
+    ),
+    ("problem names solver settings resolve blocks grouping planning hosts.base", ""),
     ("hosts reach", "regions lowering program rewrites"),
-    ("", "model samples data constraints"),
+    ("", "model cutting samples data constraints"),
     (
         "descent plots",
         "methods restarts batching checkpoints run_plan run drivers training flat exact constrained"
@@ -51,7 +54,7 @@ GUARDED = {
     "xlsxwriter": ("examples.*", "hosts._log_sheet"),  # where sheets are drawn; never to save a person's file
     "openpyxl": (),  # loses what it does not know; see hosts/file.py
 }
-IMPORT_BY_NAME = ("sgdsheet", "cli", "cli.*", "functions", "examples", "extras")  # may call importlib
+IMPORT_BY_NAME = ("sgdsheet", "cli", "cli.*", "functions", "examples", "extras", "sources")  # may call importlib
 IMPORT_IN_FUNCTIONS = ("cli", "cli.*")
 LONGEST = 400  # lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from sheets import HOME, book, check, compiled, lowered, values
 
 import sgdsheet
-from sgdsheet.blocks import Block, SheetBlocks
+from sgdsheet.blocks import Block
 from sgdsheet.errors import CircularReference, FormulaError, UnsupportedFunction
+from sgdsheet.grouping import SheetBlocks
 from sgdsheet.planning import Plan, Planner
 from sgdsheet.references import parse_range
 from sgdsheet.workbook import ExcelError, Formula
@@ -56,7 +58,7 @@ def test_different_formulas_are_different_blocks() -> None:
 
 
 def test_siblings_are_merged() -> None:
-    """Two units of a network, each filled down, are one block; absolute references move on with the column."""
+    """Two units of a network, each filled down, are one block: absolute references move with the column."""
     cells = {"D1:D9": "=SUMPRODUCT($A1:$B1,$X$1:$Y$1)", "E1:E9": "=SUMPRODUCT($A1:$B1,$X$2:$Y$2)"}
     found = blocks(cells)
     assert set(found) == {"D1:E9"}
@@ -114,7 +116,11 @@ def test_constants_are_not_calculated_where_values_are_saved() -> None:
     planner = Planner(workbook, [parse_range("A1", HOME)])
     assert areas(planner.plan([parse_range("Z1", HOME)])) == ["C1:C3", "Z1"]
     del workbook.sheets[HOME].values[2, 2]
-    assert areas(Planner(workbook, planner.parameters).plan([parse_range("Z1", HOME)])) == ["B1:B3", "C1:C3", "Z1"]
+    assert areas(Planner(workbook, planner.parameters).plan([parse_range("Z1", HOME)])) == [
+        "B1:B3",
+        "C1:C3",
+        "Z1",
+    ]
 
 
 def test_other_sheets() -> None:
@@ -149,7 +155,14 @@ def test_recursion_over_a_plane_goes_level_by_level() -> None:
 
 
 def test_merged_siblings_that_read_each_other_are_taken_apart() -> None:
-    cells = {"A1:A3": [1, 2, 3], "D1:D3": "=$A1*$X$1", "E1:E3": "=$A1*$X$2", "X1": 2, "X2": "=SUM(D1:D3)", "Z1": "=SUM(E1:E3)"}
+    cells = {
+        "A1:A3": [1, 2, 3],
+        "D1:D3": "=$A1*$X$1",
+        "E1:E3": "=$A1*$X$2",
+        "X1": 2,
+        "X2": "=SUM(D1:D3)",
+        "Z1": "=SUM(E1:E3)",
+    }
     check(cells, "A1:A3", 6 * 12)
 
 
@@ -245,13 +258,42 @@ def test_text_conditions_and_errors_in_data() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.data())
-def test_trimmed_blocks_calculate_the_same(rows: int, columns: int, down: int, across: int, data: st.DataObject) -> None:
+def test_trimmed_blocks_calculate_the_same(
+    rows: int, columns: int, down: int, across: int, data: st.DataObject
+) -> None:
     """What a block gives for a part of it is what the whole gives there."""
     area = f"C3:{'CDEF'[columns - 1]}{rows + 2}"
-    cells = {"A1:F2": [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]], "A3:B6": 2.5, area: "=SUM($A3:B3)*C$1+A1+$B$2"}
+    cells = {
+        "A1:F2": [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]],
+        "A3:B6": 2.5,
+        area: "=SUM($A3:B3)*C$1+A1+$B$2",
+    }
     whole = values(cells, area, params=["A1:F2"])
     top, left = data.draw(st.integers(3, rows + 2)), data.draw(st.integers(1, columns))
     bottom, right = min(rows + 2, top + down - 1), min(columns, left + across - 1)
     part = f"{'CDEF'[left - 1]}{top}:{'CDEF'[right - 1]}{bottom}"
-    expected = torch.tensor(whole).reshape(rows, columns)[top - 3 : bottom - 2, left - 1 : right].flatten().tolist()
+    expected = (
+        torch.tensor(whole).reshape(rows, columns)[top - 3 : bottom - 2, left - 1 : right].flatten().tolist()
+    )
     assert values(cells, part, params=["A1:F2"]) == pytest.approx(expected)
+
+
+# --- speed ------------------------------------------------------------------------------------------------
+
+
+def seconds_to_plan(cells: dict[str, Any]) -> float:
+    workbook = book(cells)
+    start = time.perf_counter()
+    plan = Planner(workbook, [parse_range("A1", HOME)]).plan([parse_range("Z1", HOME)])
+    assert plan.blocks[-1].range.a1 == "Z1"
+    return time.perf_counter() - start
+
+
+def test_large_sheets_are_planned_fast() -> None:
+    """A hundred thousand cells in ten columns, and five thousand formulas all of which differ."""
+    filled = {
+        f"{'CDEFGHIJKL'[i]}1:{'CDEFGHIJKL'[i]}10000": f"={'BCDEFGHIJK'[i]}1*$A$1+{i}" for i in range(10)
+    }
+    assert seconds_to_plan({"A1": 1, "B1:B10000": 2, **filled, "Z1": "=SUM(L1:L10000)"}) < 2
+    different = {f"B{i}": f"=$A$1*{i}+SIN({i}*$A$1)" for i in range(1, 5001)}
+    assert seconds_to_plan({"A1": 1, **different, "Z1": "=SUM(B1:B5000)"}) < 4

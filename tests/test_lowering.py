@@ -1,5 +1,7 @@
 """Windows, ranges and arrays as tensors: against numpy, against IronCalc, and gradients against differences."""
 
+# ruff: noqa: E501 - one case per line reads better
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -123,13 +125,19 @@ def windows(image: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     return np.lib.stride_tricks.sliding_window_view(image, (size, size))
 
 
-@pytest.mark.parametrize("formula", ["{=SUM(A1:C3*$I$1:$K$3)}", "=SUMPRODUCT(A1:C3*$I$1:$K$3)", "=SUMPRODUCT(A1:C3,$I$1:$K$3)"])
+@pytest.mark.parametrize(
+    "formula", ["{=SUM(A1:C3*$I$1:$K$3)}", "=SUMPRODUCT(A1:C3*$I$1:$K$3)", "=SUMPRODUCT(A1:C3,$I$1:$K$3)"]
+)
 @pytest.mark.parametrize("image_trains", [True, False])
 def test_convolution(formula: str, image_trains: bool) -> None:
     image, kernel = numbers(6, 7), numbers(3, 3)
     cells: dict[str, Any] = {"A1:G6": image, "I1:K3": kernel, "Z1": "=SUMSQ(M1:Q4)"}
     if formula.startswith("{"):
-        cells |= {f"{c}{r}": formula.replace("A1:C3", f"{a}{r}:{b}{r + 2}") for c, a, b in zip("MNOPQ", "ABCDE", "CDEFG", strict=True) for r in range(1, 5)}
+        cells |= {
+            f"{c}{r}": formula.replace("A1:C3", f"{a}{r}:{b}{r + 2}")
+            for c, a, b in zip("MNOPQ", "ABCDE", "CDEFG", strict=True)
+            for r in range(1, 5)
+        }
     else:
         cells["M1:Q4"] = formula
     expected = (windows(array(image), 3) * array(kernel)).sum((2, 3))
@@ -143,21 +151,36 @@ def test_convolution_over_channels_and_pooling() -> None:
         "A1:E5": red, "F1:J5": green, "L1:Q3": kernel, "S1:U3": "=MAX(0,SUMPRODUCT(A1:C3,$L$1:$N$3)+SUMPRODUCT(F1:H3,$O$1:$Q$3))",
         "S5:T6": "=MAX(S1:T2)", "Z1": "=SUMSQ(S5:T6)",
     }  # fmt: skip
-    plane = (windows(array(red), 3) * array(kernel)[:, :3] + windows(array(green), 3) * array(kernel)[:, 3:]).sum((2, 3))
+    plane = (
+        windows(array(red), 3) * array(kernel)[:, :3] + windows(array(green), 3) * array(kernel)[:, 3:]
+    ).sum((2, 3))
     pooled = windows(np.maximum(plane, 0), 2).max((2, 3))
     check(cells, "L1:Q3", float((pooled**2).sum()))
 
 
 def test_matrix_products() -> None:
     left, right = numbers(4, 3), numbers(3, 2)
-    cells: dict[str, Any] = {"A1:C4": left, "E1:F3": right, "H1:I4": "{=MMULT(A1:C4,E1:F3)}", "Z1": "=SUMSQ(H1:I4)"}
+    cells: dict[str, Any] = {
+        "A1:C4": left,
+        "E1:F3": right,
+        "H1:I4": "{=MMULT(A1:C4,E1:F3)}",
+        "Z1": "=SUMSQ(H1:I4)",
+    }
     expected = array(left) @ array(right)
     model = check(cells, "A1:C4,E1:F3", float((expected**2).sum()))
     assert "matmul" in operations(model)
     layers = "{=MMULT(TRANSPOSE(TANH(MMULT(A1:C4,E1:F3))),TANH(MMULT(A1:C4,E1:F3)))}"
     hidden = np.tanh(expected)
-    check({**cells, "H1:I2": layers, "H1:I4": None, "Z1": "=SUM(H1:I2)"}, "E1:F3", float((hidden.T @ hidden).sum()))
-    each = {**cells, "H1:I4": None, **{f"H{r}": f"{{=SUM(MMULT(A{r}:C{r},TRANSPOSE(A{r}:C{r})))}}" for r in range(1, 5)}}
+    check(
+        {**cells, "H1:I2": layers, "H1:I4": None, "Z1": "=SUM(H1:I2)"},
+        "E1:F3",
+        float((hidden.T @ hidden).sum()),
+    )
+    each = {
+        **cells,
+        "H1:I4": None,
+        **{f"H{r}": f"{{=SUM(MMULT(A{r}:C{r},TRANSPOSE(A{r}:C{r})))}}" for r in range(1, 5)},
+    }
     check({**each, "Z1": "=SUM(H1:H4)"}, "A1:C4", float((array(left) ** 2).sum()))
 
 
@@ -172,10 +195,17 @@ def test_matrix_product_per_row() -> None:
 
 def test_broadcasting() -> None:
     column, row = numbers(3), numbers(1, 4)
-    cells: dict[str, Any] = {"A1:A3": column, "C1:F1": row, "H1:K3": "{=A1:A3*C1:F1+A1:A3^2-{1,2,3,4}}", "Z1": "=SUMSQ(H1:K3)"}
+    cells: dict[str, Any] = {
+        "A1:A3": column,
+        "C1:F1": row,
+        "H1:K3": "{=A1:A3*C1:F1+A1:A3^2-{1,2,3,4}}",
+        "Z1": "=SUMSQ(H1:K3)",
+    }
     expected = array(column) * array(row) + array(column) ** 2 - np.arange(1, 5)
     check(cells, "A1:A3,C1:F1", float((expected**2).sum()))
-    check({**cells, "Z1": "=SUMPRODUCT(A1:A3*C1:F1)"}, "A1:A3,C1:F1", float((array(column) * array(row)).sum()))
+    check(
+        {**cells, "Z1": "=SUMPRODUCT(A1:A3*C1:F1)"}, "A1:A3,C1:F1", float((array(column) * array(row)).sum())
+    )
 
 
 def test_arrays_that_do_not_fit() -> None:
@@ -209,7 +239,10 @@ def test_criteria(area: str, wanted: str) -> None:
     for params in ((), ("D1:D6",), ("A1:A6", "D1:D6")):
         found = values(cells, "Z1:Z4", params=params)
         for ours, theirs in zip(found, expected.values(), strict=True):
-            assert isinstance(ours, ExcelError) if theirs is None else ours == pytest.approx(theirs), (found, expected)
+            assert isinstance(ours, ExcelError) if theirs is None else ours == pytest.approx(theirs), (
+                found,
+                expected,
+            )
 
 
 @pytest.mark.parametrize(
@@ -233,12 +266,18 @@ def test_group_by() -> None:
 
 
 def test_sums_of_chosen_parameters() -> None:
-    cells: dict[str, Any] = {"A1:A6": numbers(6), "B1:B6": "=A1*2", "Z1": '=SUMIF(B1:B6,">0")+SUMIFS(B1:B6,A1:A6,"<0")*3+SUM(A1:A6)'}
+    cells: dict[str, Any] = {
+        "A1:A6": numbers(6),
+        "B1:B6": "=A1*2",
+        "Z1": '=SUMIF(B1:B6,">0")+SUMIFS(B1:B6,A1:A6,"<0")*3+SUM(A1:A6)',
+    }
     data = array(cells["A1:A6"])
     expected = 2 * data[data > 0].sum() + 6 * data[data < 0].sum() + data.sum()
     check(cells, "A1:A6", float(expected))
     check({"A1:A3": [1, 2, 3], "B1:B3": [1, ExcelError.NA, 0], "Z1": '=SUMIF(A1:A3,"<>2",B1:B3)*A1'}, "A1", 1)
-    check({"A1:A3": [1, 2, 3], "B1:B6": [1, 2, 3, 4, 5, 6], "Z1": '=SUMIF(A1:A3,">1.5",B2)*A1'}, "A1", 0 + 3 + 4)
+    check(
+        {"A1:A3": [1, 2, 3], "B1:B6": [1, 2, 3, 4, 5, 6], "Z1": '=SUMIF(A1:A3,">1.5",B2)*A1'}, "A1", 0 + 3 + 4
+    )
 
 
 # --- the recorded program ---------------------------------------------------------------------------------
@@ -250,7 +289,10 @@ def test_the_program_needs_nothing_but_torch(case: tuple[str, Cells, str]) -> No
     model = compiled(cells, params, "Z1" if "Z1" in cells else "F1")
     for node in model.program.graph.nodes:
         if node.op == "call_function":
-            assert node.target.__module__ is None or node.target.__module__.partition(".")[0] in ("torch", "_operator")
+            assert node.target.__module__ is None or node.target.__module__.partition(".")[0] in (
+                "torch",
+                "_operator",
+            )
         else:
             assert node.op in ("get_attr", "call_method", "output")
     code = model.program.code
@@ -262,7 +304,12 @@ def test_the_program_needs_nothing_but_torch(case: tuple[str, Cells, str]) -> No
 
 def test_plain_sheets_give_plain_programs() -> None:
     """What one would write by hand: no guards where nothing can go wrong, matrix products for sums of products."""
-    cells: dict[str, Any] = {"A1:C6": numbers(6, 3), "E1:G1": numbers(1, 3), "D1:D6": "=1/(1+EXP(-SUMPRODUCT(A1:C1,$E$1:$G$1)))", "Z1": "=AVERAGE(D1:D6)"}
+    cells: dict[str, Any] = {
+        "A1:C6": numbers(6, 3),
+        "E1:G1": numbers(1, 3),
+        "D1:D6": "=1/(1+EXP(-SUMPRODUCT(A1:C1,$E$1:$G$1)))",
+        "Z1": "=AVERAGE(D1:D6)",
+    }
     found = operations(compiled(cells, "E1:G1"))
     assert found.count("matmul") == 1
     assert "isnan" not in found
@@ -271,7 +318,12 @@ def test_plain_sheets_give_plain_programs() -> None:
 
 
 def test_float32() -> None:
-    cells: dict[str, Any] = {"A1:B6": numbers(6, 2), "C1:C6": '=IF(A1>0,LN(A1+$E$1^2),IFERROR(SQRT(B1),"none"))', "E1": 2, "Z1": "=SUM(C1:C6)+E1/0.3"}
+    cells: dict[str, Any] = {
+        "A1:B6": numbers(6, 2),
+        "C1:C6": '=IF(A1>0,LN(A1+$E$1^2),IFERROR(SQRT(B1),"none"))',
+        "E1": 2,
+        "Z1": "=SUM(C1:C6)+E1/0.3",
+    }
     double = compiled(cells, "E1")
     single = sgdsheet.compile(book(cells), HOME, loss="Z1", params="E1", precision="float32")
     result = single()
@@ -279,3 +331,59 @@ def test_float32() -> None:
     torch.testing.assert_close(result.double(), double(), rtol=1e-5, atol=1e-5)
 
 
+# --- lookups ----------------------------------------------------------------------------------------------
+
+KEYS: dict[str, Any] = {
+    "A1:A4": ["one", "two", "three", "four"], "B1:B4": numbers(4), "C1:C4": [1, 2, 4, 8], "D1:D3": ["three", "one", "Two"],
+    "E1:E3": [2, 7.5, 8],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "=VLOOKUP(D1,$A$1:$B$4,2,FALSE)", "=INDEX($B$1:$B$4,MATCH(D1,$A$1:$A$4,0))", "=INDEX($B$1:$B$4,MATCH(E1,$C$1:$C$4))",
+        "=INDEX(B1:B2,MATCH(\"x\",A1:A2,0)+1)", "=IFERROR(VLOOKUP(\"none\",$A$1:$B$4,2,FALSE),$B$4*3)",
+        "=CHOOSE(E1/2,$B$1,$B$2,$B$3,$B$4)", "=CHOOSE(9,$B$1)",
+        "=MATCH(E1,$C$1:$C$4)*$B$1", "=INDEX(B1:B2,E1/E1)",
+    ],
+)  # fmt: skip
+def test_lookups(formula: str) -> None:
+    cells = {**KEYS, "F1:F3": formula, "Z1": "=IFERROR(SUMSQ(F1:F3),0)+SUMSQ(B1:B4)"}
+    against_ironcalc(cells, "B1:B4")
+
+
+@pytest.mark.parametrize(
+    ("formula", "places"),
+    [
+        ("=_xlfn.XLOOKUP(D1,$A$1:$A$4,$B$1:$B$4)", (2, 0, 1)),
+        ("=_xlfn.XLOOKUP(D1,$A$2:$A$4,$B$2:$B$4,$B$4)", (2, 3, 1)),
+        ('=_xlfn.SWITCH(D1,"one",$B$1,"two",$B$2,$B$3)', (2, 0, 1)),
+        ("=HLOOKUP(D1,_xlfn.XLOOKUP(1,1,$A$1:$B$4),1,FALSE)", ()),
+    ],
+)
+def test_newer_lookups(formula: str, places: tuple[int, ...]) -> None:
+    cells = {**KEYS, "F1:F3": formula, "Z1": "=SUMSQ(F1:F3)+SUMSQ(B1:B4)"}
+    if not places:
+        with pytest.raises(
+            FormulaError, match=r"Sheet1!F1: the formula looks something up in what is not a range"
+        ):
+            compiled(cells, "B1:B4")
+        return
+    assert values(cells, "F1:F3", params=["B1:B4"]) == [KEYS["B1:B4"][place][0] for place in places]
+    check(cells, "B1:B4", None)
+
+
+def test_keys_are_fixed() -> None:
+    for formula in ("=MATCH(B1,$B$1:$B$4,0)", "=VLOOKUP($B$1,$A$1:$B$4,2,0)", "=INDEX($B$1:$B$4,B1)"):
+        with pytest.raises(
+            FormulaError, match=r"Sheet1!F1: the formula looks something up by a value that depends"
+        ):
+            compiled({**KEYS, "F1:F3": formula, "Z1": "=SUM(F1:F3)+SUM(B1:B4)"}, "B1:B4")
+
+
+def test_many_growing_windows() -> None:
+    """Too many to blow up: one by one."""
+    cells: dict[str, Any] = {"A1:A6000": 0.5, "B1:B6000": "=SUM($A$1:A1)", "Z1": "=B5999+B6000"}
+    model = compiled({**cells, "Z1": "=SUM(B5990:B6000)+SUM(A1:A6000)"}, "A1:A6000")
+    assert model().item() == pytest.approx(0.5 * sum(range(5990, 6001)) + 3000)

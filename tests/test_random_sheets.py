@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -21,6 +20,8 @@ LAST = 6
 numbers = st.integers(-40, 40).map(lambda number: number / 8)
 data = st.one_of(numbers, numbers, numbers, st.sampled_from(["x", "male", "7", None, True]))
 COLUMNS = "ABCDEFG"
+REFUSED = ("calculates with text", "gives text or a number", "compares cells of different kinds")
+"""What sgdsheet may say of a random sheet: text that depends on a parameter."""
 
 
 @st.composite
@@ -29,7 +30,9 @@ def cell(draw: st.DrawFn, column: int) -> str:
     other = draw(st.integers(1, column - 1))
     row = draw(st.sampled_from([1, 1, 1, 2]))
     dollar = draw(st.sampled_from(["", "", "$"]))
-    return f"${COLUMNS[other - 1]}{dollar}{row}" if draw(st.booleans()) else f"{COLUMNS[other - 1]}{dollar}{row}"
+    return (
+        f"${COLUMNS[other - 1]}{dollar}{row}" if draw(st.booleans()) else f"{COLUMNS[other - 1]}{dollar}{row}"
+    )
 
 
 @st.composite
@@ -37,7 +40,14 @@ def area(draw: st.DrawFn, column: int) -> str:
     """A range to the left: fixed, sliding or growing."""
     other = COLUMNS[draw(st.integers(1, column - 1)) - 1]
     return draw(
-        st.sampled_from([f"{other}$1:{other}${LAST}", f"${other}$2:${other}$4", f"{other}1:{other}3", f"{other}$1:{other}1"])
+        st.sampled_from(
+            [
+                f"{other}$1:{other}${LAST}",
+                f"${other}$2:${other}$4",
+                f"{other}1:{other}3",
+                f"{other}$1:{other}1",
+            ]
+        )
     ).replace(f"{other}1:{other}3", f"$A1:{other}2")
 
 
@@ -45,7 +55,9 @@ def smooth(column: int) -> st.SearchStrategy[str]:
     leaf = st.one_of(cell(column), cell(column), st.sampled_from(["0.5", "2", "-1.25", "3"]))
 
     def bigger(part: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        binary = st.tuples(part, st.sampled_from(["+", "-", "*", "/"]), part).map(lambda found: f"({''.join(found)})")
+        binary = st.tuples(part, st.sampled_from(["+", "-", "*", "/"]), part).map(
+            lambda found: f"({''.join(found)})"
+        )
         unary = st.tuples(st.sampled_from(["TANH", "SIN", "ATAN", "ABS", "-", "N"]), part).map(
             lambda found: f"{found[0]}({found[1]})" if found[0] != "N" else f"({found[1]})^2"
         )
@@ -60,9 +72,9 @@ def smooth(column: int) -> st.SearchStrategy[str]:
         caught = st.tuples(st.sampled_from(["LN", "SQRT", "1/"]), part, instead).map(
             lambda found: f"IFERROR({found[0]}({found[1]}),{found[2]})"
         )
-        reduced = st.tuples(st.sampled_from(["SUM", "MAX", "MIN", "COUNT", "AVERAGE", "SUMSQ"]), area(column)).map(
-            lambda found: f"{found[0]}({found[1]})"
-        )
+        reduced = st.tuples(
+            st.sampled_from(["SUM", "MAX", "MIN", "COUNT", "AVERAGE", "SUMSQ"]), area(column)
+        ).map(lambda found: f"{found[0]}({found[1]})")
         products = area(column).map(lambda found: f"SUMPRODUCT({found},{found})")
         counted = st.tuples(area(column), st.sampled_from(['">0"', '"male"', "2", '"<=1"'])).map(
             lambda found: f"SUMIF({found[0]},{found[1]})"
@@ -85,7 +97,10 @@ def sheets(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(sheets(), st.sampled_from([["A1:A7"], ["A2:A4"], ["A1", "A5:A6"]]))
 def test_random_sheet(cells: dict[str, Any], params: list[str]) -> None:
@@ -94,7 +109,8 @@ def test_random_sheet(cells: dict[str, Any], params: list[str]) -> None:
     try:
         program = lowered(workbook, params, *targets)
     except FormulaError as error:
-        assert "text" in str(error) or "kinds" in str(error) or "different sizes" in str(error), error
+        if not any(cause in str(error) for cause in REFUSED):
+            raise
         return
     found = evaluate(program).values
     agree(found, calculated(workbook, *targets))
@@ -102,7 +118,7 @@ def test_random_sheet(cells: dict[str, Any], params: list[str]) -> None:
 
 
 def check_gradient(program: Any, found: dict[Any, Any]) -> None:
-    """Of the last live column: a weighted sum of its numbers, where the differences at two widths agree."""
+    """Of the last live column: a weighted sum of its numbers, where the slopes to both sides agree."""
     live = [(block, value) for block, value in program.results if isinstance(value.data, torch.fx.Node)]
     if not live:
         return
@@ -121,12 +137,12 @@ def check_gradient(program: Any, found: dict[Any, Any]) -> None:
         return
     tensors = list(program.parameters.values())
     exact = torch.autograd.grad(result, tensors, allow_unused=True)
-    wide, narrow = differences(loss, tensors, 2e-6), differences(loss, tensors, 1e-6)
-    for slope, one, two in zip(exact, wide, narrow, strict=True):
+    right, left = differences(loss, tensors, 1e-6, (1, 0)), differences(loss, tensors, 1e-6, (0, -1))
+    for slope, one, two in zip(exact, right, left, strict=True):
         slope = torch.zeros_like(one) if slope is None else slope
         assert bool(slope.isfinite().all())
-        regular = (one - two).abs() <= 1e-5 * (1 + two.abs())
-        regular &= two.abs() < 1e4  # not at a kink or a jump
-        close = (slope - two).abs() <= 1e-4 * (1 + two.abs())
-        assert bool((close | ~regular).all()), (slope, two)
-        assert math.isfinite(float(slope.sum()))
+        middle = (one + two) / 2
+        regular = (one - two).abs() <= 1e-3 * (1 + middle.abs())  # not at a kink or a jump
+        regular &= middle.abs() < 1e6
+        close = (slope - middle).abs() <= 1e-3 * (1 + middle.abs())
+        assert bool((close | ~regular).all()), (slope, middle)

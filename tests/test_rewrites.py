@@ -1,4 +1,4 @@
-"""Every rule: a sheet on which it works, with the same value and gradient, and one that looks alike and is not."""
+"""Every rule: a sheet on which it works, with the same value and gradient, and one that only looks alike."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NEAR: dict[str, list[tuple[Cells, str]]] = {
         ({"A1:B3": ROWS, "C1:C3": "=(A1-B1)^2", "Z1": "=MAX(C1:C3)"}, "A1:A3"),
     ],
     "_sum_of_columns": [
-        ({"A1:C3": [[*row, 3.0] for row in ROWS], "D1:D3": "=A1+B1", "Z1": "=SUMSQ(D1:D3)+SUM(C1:C3)"}, "A1:C3"),
+        ({"A1:C3": [[*row, 3] for row in ROWS], "D1:D3": "=A1+B1", "Z1": "=SUMSQ(D1:D3)+C1+C2+C3"}, "A1:C3"),
         ({"A1:B3": ROWS, "C1:C3": "=A1+A1", "Z1": "=SUMSQ(C1:C3)+SUM(B1:B3)"}, "A1:B3"),
         ({"A1:B3": ROWS, "C1:C3": "=A1-B1", "Z1": "=SUMSQ(C1:C3)"}, "A1:B3"),
     ],

@@ -30,12 +30,14 @@ needs_shared = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared data a
 HOME = "Model"
 
 Cells = Mapping[str, Any]
-"""By range: a value, rows of values, `=formula` with `{r}` for the row that it stands in (written into every cell
-of the range), or `{=formula}` over the range. A range on another sheet is written `Other!A1`."""
+"""By range: a value, rows of values, `=formula` with `{r}` for the row that it stands in (written into every
+cell of the range), or `{=formula}` over the range. A range on another sheet is written `Other!A1`."""
 
 
-def write(path: Path, cells: Cells, names: Mapping[str, str], tables: Mapping[str, list[str]] | None = None) -> Path:
-    """Write a workbook without saved values for its formulas; the names are HOME's, `tables` gives headers by range."""
+def write(
+    path: Path, cells: Cells, names: Mapping[str, str], tables: Mapping[str, list[str]] | None = None
+) -> Path:
+    """Write a workbook without saved values of formulas; names are HOME's, `tables` are headers by range."""
     with xlsxwriter.Workbook(str(path)) as book:
         sheets = {HOME: book.add_worksheet(HOME)}
         for reference, content in cells.items():
@@ -52,7 +54,9 @@ def write(path: Path, cells: Cells, names: Mapping[str, str], tables: Mapping[st
                 for j, item in enumerate(row):
                     place = (corner[0] + i, corner[1] + j)
                     if isinstance(item, str) and item.startswith("="):
-                        sheets[area.sheet].write_formula(*place, item.replace("{r}", str(area.top + i)), None, "")
+                        sheets[area.sheet].write_formula(
+                            *place, item.replace("{r}", str(area.top + i)), None, ""
+                        )
                     elif item is not None:
                         sheets[area.sheet].write(*place, item)
         for number, (reference, headers) in enumerate((tables or {}).items()):
@@ -110,7 +114,7 @@ def put(trained: SheetModel, numbers: Sequence[Any]) -> None:
             tensor.copy_(torch.as_tensor(new, dtype=tensor.dtype).reshape(tensor.shape))
 
 
-# --- sheets --------------------------------------------------------------------------------------------------
+# --- sheets ---------------------------------------------------------------------------------------------
 
 
 FOURTH_POWER = "=(A1^2-9)^2"
@@ -132,9 +136,9 @@ def polynomial(
     valid: Sequence[bool] = (),
     extra: Mapping[str, str] | None = None,
 ) -> SheetModel:
-    """A polynomial in x, highest power first in row 1 (from K on): data in C4 and D4, prediction in E, error in F."""
+    """A polynomial in x: coefficients in row 1 from K on, x in C, y in D, prediction in E, error in F."""
     degree, last = len(init) - 1, len(x) + 3
-    end = parse_range("K1", HOME)._replace(right=10 + len(init) + 1 - 1)
+    end = parse_range("K1", HOME)._replace(right=10 + len(init))
     row = f"$K$1:${end.a1.split(':')[-1].rstrip('1')}$1"
     powers = "{" + ",".join(str(power) for power in range(degree, -1, -1)) + "}"
     cells: dict[str, Any] = {
@@ -152,12 +156,14 @@ def polynomial(
     return model(folder, cells, names)
 
 
-def line(folder: Path, x: Sequence[float], y: Sequence[float], start: tuple[float, float], **more: Any) -> SheetModel:
+def line(
+    folder: Path, x: Sequence[float], y: Sequence[float], start: tuple[float, float], **more: Any
+) -> SheetModel:
     """y = slope x + intercept, mean squared error."""
     return polynomial(folder, x, y, start, **more)
 
 
-# --- Titanic -------------------------------------------------------------------------------------------------
+# --- Titanic --------------------------------------------------------------------------------------------
 
 
 def titanic_features() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -172,7 +178,12 @@ def titanic_features() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     for person in people:
         filled = {**person, **{key: person[key] or mode for key, mode in modes.items()}}
         rows.append(
-            [float(filled["Age"]), float(filled["SibSp"]), float(filled["Parch"]), math.log1p(float(filled["Fare"]))]
+            [
+                float(filled["Age"]),
+                float(filled["SibSp"]),
+                float(filled["Parch"]),
+                math.log1p(float(filled["Fare"])),
+            ]
             + [float(filled["Sex"] == item) for item in ("male", "female")]
             + [float(filled["Pclass"] == item) for item in "123"]
             + [float(filled["Embarked"] == item) for item in "CQS"]

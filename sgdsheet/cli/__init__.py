@@ -20,6 +20,7 @@ COMMANDS = {
     "inspect": "Show what was found: loss, parameters, blocks",
     "export": "Write the sheet as stand-alone PyTorch",
     "new": "Build an example workbook",
+    "data": "Fetch a dataset, or list them",
     "functions": "List the Excel functions, optimizers and settings",
 }
 """The commands in the order of the help page; `find-lr` is the module `find_lr`, and so on."""
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")  # “ or ✓ on a terminal that does not know them
     try:
         cli(args=arguments, prog_name="sgdsheet", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         print("sgdsheet: interrupted", file=sys.stderr)
         sys.exit(1)

@@ -57,8 +57,8 @@ def command(
     findings: list[Finding] = []
     try:
         model = sgdsheet.compile(workbook, problem=problem)
-    except FormulaError:
-        report = checking.check_formulas(workbook, problem)
+    except FormulaError as error:
+        report = checking.check_formulas(workbook, problem, error)
         if not report.unsupported:
             raise
     else:
@@ -82,11 +82,11 @@ def _diagnosed(model: sgdsheet.SheetModel) -> list[Finding]:
 
 def _complaint(report: Report) -> SgdSheetError:
     """The worst of what was found, for stderr."""
-    if report.loss_computed is None:
-        return report.unsupported[0].error
+    if report.fault is not None:
+        return report.fault
     if report.mismatches:
         worst, others = report.mismatches[0], len(report.mismatches) - 1
-        more = f" ({count(others, 'more cell')} like this)" if others else ""
+        more = f", and {count(others, 'more cell')} likewise" if others else ""
         return DataError(
             f"saved as {_value(worst.saved)} but calculated as {_value(worst.computed)}{more}",
             cell=worst.cell,
@@ -141,7 +141,9 @@ def _json(value: object) -> object:
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).upper()
-    return figure(value) if isinstance(value, float) else quoted(str(value))
+    if isinstance(value, float):
+        return figure(value)
+    return quoted(value) if isinstance(value, str) else str(value)
 
 
 def _show(out: Console, problem: Problem, report: Report, findings: Sequence[Finding]) -> None:
@@ -155,7 +157,7 @@ def _show(out: Console, problem: Problem, report: Report, findings: Sequence[Fin
     if len(report.unsupported) > _SHOWN:
         out.print(f"    and {len(report.unsupported) - _SHOWN:,} more; --json lists them all")
     _show_values(out, report)
-    if report.loss_computed is not None:
+    if report.gradient_max_error is not None:
         _show_gradient(out, report)
     for finding in findings:
         out.print(f"{_NOTE} {escape(finding.message)}")

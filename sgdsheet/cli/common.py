@@ -48,4 +48,4 @@ def count(number: int, noun: str) -> str:
 
 def figure(value: float) -> str:
     """A loss as a person reads it."""
-    return f"{value:.10g}"
+    return f"{value:.10g}" if math.isfinite(value) else "not a number"

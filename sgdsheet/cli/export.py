@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 from rich.markup import escape
@@ -32,4 +33,4 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         written = save_export(model, path)
     except OSError as error:
         raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
-    console().print(escape(f"Wrote {' and '.join(str(item) for item in written)}. Run it: python {path}"))
+    console().print(escape(f"Wrote {' and '.join(str(item) for item in written)}. Run it: python {quote(str(path))}"))

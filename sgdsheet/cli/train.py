@@ -27,10 +27,10 @@ from sgdsheet.logbook import Logbook, Record, TensorBoardWriter, Writer, file_wr
 from sgdsheet.names import name_text
 from sgdsheet.optimizers import Family
 from sgdsheet.plots import save_plot
-from sgdsheet.problem import Direction, Problem, find_problem, refuse_protected
+from sgdsheet.problem import Direction, Problem, clipped_by_solver_neg, find_problem, refuse_protected
 from sgdsheet.references import Cell
 from sgdsheet.settings import DECLARATIONS, combine
-from sgdsheet.workbook import Value, Workbook
+from sgdsheet.workbook import ExcelError, Value, Workbook
 
 _SECONDS_PER_CHECKPOINT = 30.0
 
@@ -90,6 +90,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         outcome = Outcome(session, target, interrupted)
         logbook.add(_last_record(session))
     outcome.findings = _findings(session, losses)
+    outcome.warnings += _clipped(problem, workbook)
     host.write(_results(session, outcome))
     if options["log_sheet"]:
         host.write_log(logbook.records(), _title(session), [str(item) for item in outcome.findings])
@@ -120,6 +121,18 @@ def _write_checkpoint(path: str, session: sgdsheet.Session) -> None:
     from sgdsheet.checkpoints import write_checkpoint  # imports torch: not for the help page
 
     write_checkpoint(Path(path), session.state())
+
+
+def _clipped(problem: Problem, workbook: Workbook) -> list[str]:
+    """A network's weights are negative as often as not: Solver's default would make it useless."""
+    cells = clipped_by_solver_neg(problem, workbook)
+    if not cells:
+        return []
+    listed = ", ".join(str(cell) for cell in cells[:3]) + (", …" if len(cells) > 3 else "")
+    return [
+        f"Solver's option “Make unconstrained variables non-negative” is on, and {listed} started below 0: switch it"
+        " off in Solver if these are weights"
+    ]
 
 
 def _findings(session: sgdsheet.Session, losses: list[float]) -> list[sgdsheet.Finding]:
@@ -206,15 +219,27 @@ def _title(session: sgdsheet.Session) -> str:
 
 
 def _results(session: sgdsheet.Session, outcome: Outcome) -> dict[Cell, Value]:
-    """The new parameters, and the values of all formula cells that depend on them."""
+    """The new parameters, and the values of all formula cells that depend on them.
+
+    An error is left to the spreadsheet, which alone knows whether it is #NUM! or #DIV/0!, or caught as text.
+    """
     model = session.model
     cells = model.dependent_cells()
     outcome.stale = [str(block.range) for block, _ in cells.failures]
+    unknown = {cell for block, _ in cells.failures for cell in block.range.cells()}
+    saved = {name: sheet.values for name, sheet in model.workbook.sheets.items()}
+    results: dict[Cell, Value] = {}
+    for cell, value in cells.values.items():
+        if not isinstance(value, ExcelError):
+            results[cell] = value
+        elif not isinstance(saved[cell.sheet].get(cell[1:]), ExcelError):
+            outcome.stale.append(str(cell))
+            unknown.add(cell)
     metric = model.problem.metric
     if metric is not None:
-        outcome.metric_start = model.workbook.sheets[metric.sheet].values.get(metric[1:])
-        outcome.metric = cells.values.get(metric, outcome.metric_start)
-    return {**cells.values, **model.parameter_cells()}
+        outcome.metric_start = saved[metric.sheet].get(metric[1:])
+        outcome.metric = None if metric in unknown else results.get(metric, outcome.metric_start)
+    return {**results, **model.parameter_cells()}
 
 
 def _write_extras(session: sgdsheet.Session, logbook: Logbook, outcome: Outcome, options: dict[str, Any]) -> None:

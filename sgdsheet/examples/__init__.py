@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from xlsxwriter.exceptions import XlsxFileError
+from xlsxwriter.exceptions import XlsxFileError  # type: ignore[import-untyped]
 
 from sgdsheet.errors import FileError, SettingError
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from sgdsheet.builder import Builder
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import Context, Derivative, Takes, function
-from sgdsheet.syntax import Area, Affine, Node
-from sgdsheet.tensors import Builder, Kind, Value
+from sgdsheet.syntax import Affine, Area, Node
+from sgdsheet.tensors import Kind, Value
 
 _CRITERION = re.compile(r"(<=|>=|<>|<|>|=)?(.*)", re.DOTALL)
 
@@ -38,12 +39,16 @@ def _both(builder: Builder, left: Value, right: Value) -> Value:
 
 
 def _met_one_by_one(builder: Builder, cells: Value, criterion: Value) -> Value:
-    """A criterion that differs from copy to copy of the formula: each is applied to the cells of its copies."""
+    """A criterion that differs from copy to copy of the formula: each is for the cells of its copies."""
     kinds = criterion.kind_tensor().to(builder.dtype)
-    different = torch.unique(torch.stack([criterion.tensor.to(builder.dtype), kinds], -1).reshape(-1, 2), dim=0)
+    different = torch.unique(
+        torch.stack([criterion.tensor.to(builder.dtype), kinds], -1).reshape(-1, 2), dim=0
+    )
     found = builder.boolean(False)
     for number, kind in different:
-        same = Value((criterion.tensor == number) & (kinds == kind), criterion.axes, criterion.sizes, Kind.BOOLEAN)
+        same = Value(
+            (criterion.tensor == number) & (kinds == kind), criterion.axes, criterion.sizes, Kind.BOOLEAN
+        )
         met = _met_by(builder, cells, _criterion(builder, Value(number, kinds=Kind(int(kind)), wide=True)))
         found = builder.elementwise(torch.logical_or, found, _both(builder, same, met), kind=Kind.BOOLEAN)
     return found
@@ -74,7 +79,7 @@ def _met_by(builder: Builder, cells: Value, criterion: str | float | bool | None
 
 
 def _compared(builder: Builder, cells: Value, sign: str, operand: float | bool | None) -> Value:
-    """Comparison with a number or a boolean: cells of other kinds are unlike it. Numeric text is like its number."""
+    """Comparison with a number or boolean: other kinds are unlike it; numeric text is like its number."""
     if operand is None:
         return Value(torch.zeros(cells.sizes, dtype=torch.bool), cells.axes, cells.sizes, Kind.BOOLEAN)
     kind = Kind.BOOLEAN if isinstance(operand, bool) else Kind.NUMBER
@@ -103,10 +108,12 @@ def _alike(builder: Builder, cells: Value, kind: Kind, *, equality: bool) -> Val
 
 
 def _compared_with_text(builder: Builder, cells: Value, sign: str, operand: str, *, spelled: bool) -> Value:
-    """Comparison with text: by pattern for = and <>, else in the order of the alphabet. `""` and `"="` mean blank."""
+    """Comparison with text: by pattern for = and <>, else by the alphabet. `""` and `"="` mean blank."""
     kinds = cells.kind_tensor()
     if cells.has(Kind.TEXT) and not cells.constant:
-        raise FormulaError("looks for text that depends on a parameter", remedy="Keep text out of the way to the loss")
+        raise FormulaError(
+            "looks for text that depends on a parameter", remedy="Keep text out of the way to the loss"
+        )
     if operand == "":
         empty = kinds == Kind.BLANK
         if not spelled:
@@ -137,7 +144,9 @@ def _pattern(text: str) -> re.Pattern[str]:
     """Excel's wildcards: * and ?, and ~ in front of one that means itself."""
     parts = re.findall(r"~[*?~]|[*?]|[^*?~]+|~", text)
     translated = {"*": ".*", "?": "."}
-    regular = "".join(translated.get(part) or re.escape(part[1:] if part[0] == "~" and part[1:] else part) for part in parts)
+    regular = "".join(
+        translated.get(part) or re.escape(part[1:] if part[0] == "~" and part[1:] else part) for part in parts
+    )
     return re.compile(regular, re.IGNORECASE | re.DOTALL)
 
 
@@ -184,7 +193,11 @@ def _like(area: Node, shape: Node) -> Node:
         )
 
     return Area(
-        area.sheet, area.top, area.left, end(area.top, shape.top, shape.bottom), end(area.left, shape.left, shape.right)
+        area.sheet,
+        area.top,
+        area.left,
+        end(area.top, shape.top, shape.bottom),
+        end(area.left, shape.left, shape.right),
     )
 
 
@@ -201,26 +214,50 @@ def sumif(context: Context, area: Node, wanted: Node, summed: Node | None = None
     return _sum_and_count(context, met, area if summed is None else _like(summed, area))[0]
 
 
-@function("SUMIFS", arguments=(3, 255), takes=Takes.FORMULAS, zero_arguments=range(1, 255), examples={'SUMIFS(A1:A4,B1:B4,"male",C1:C4,">0")': 50})
+@function(
+    "SUMIFS",
+    arguments=(3, 255),
+    takes=Takes.FORMULAS,
+    zero_arguments=range(1, 255),
+    examples={'SUMIFS(A1:A4,B1:B4,"male",C1:C4,">0")': 50},
+)
 def sumifs(context: Context, summed: Node, *pairs: Node) -> Value:
     """Sum of the cells for which all criteria are met."""
     return _sum_and_count(context, _all_met(context, pairs), summed)[0]
 
 
-@function("COUNTIF", arguments=(2, 2), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={'COUNTIF(B1:B4,"<>male")': 2})
+@function(
+    "COUNTIF",
+    arguments=(2, 2),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={'COUNTIF(B1:B4,"<>male")': 2},
+)
 def countif(context: Context, area: Node, wanted: Node) -> Value:
     """How many cells meet a criterion."""
     return countifs(context, area, wanted)
 
 
-@function("COUNTIFS", arguments=(2, 254), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={'COUNTIFS(B1:B4,"male",A1:A4,">=20")': 1})
+@function(
+    "COUNTIFS",
+    arguments=(2, 254),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={'COUNTIFS(B1:B4,"male",A1:A4,">=20")': 1},
+)
 def countifs(context: Context, *pairs: Node) -> Value:
     """How many cells meet all criteria."""
     builder = context.builder
     return builder.reduce(torch.sum, builder.numbers(_all_met(context, pairs)))
 
 
-@function("AVERAGEIF", arguments=(2, 3), takes=Takes.FORMULAS, zero_arguments=[1], examples={'AVERAGEIF(B1:B4,"FEMALE",A1:A4)': 25})
+@function(
+    "AVERAGEIF",
+    arguments=(2, 3),
+    takes=Takes.FORMULAS,
+    zero_arguments=[1],
+    examples={'AVERAGEIF(B1:B4,"FEMALE",A1:A4)': 25},
+)
 def averageif(context: Context, area: Node, wanted: Node, averaged: Node | None = None) -> Value:
     """Mean of the cells that meet a criterion, or of the cells beside them."""
     met = _matches(context, area, wanted)
@@ -229,7 +266,13 @@ def averageif(context: Context, area: Node, wanted: Node, averaged: Node | None 
     )
 
 
-@function("AVERAGEIFS", arguments=(3, 255), takes=Takes.FORMULAS, zero_arguments=range(1, 255), examples={"AVERAGEIFS(A1:A4,C1:C4,1,A1:A4,\"<40\")": 20})
+@function(
+    "AVERAGEIFS",
+    arguments=(3, 255),
+    takes=Takes.FORMULAS,
+    zero_arguments=range(1, 255),
+    examples={'AVERAGEIFS(A1:A4,C1:C4,1,A1:A4,"<40")': 20},
+)
 def averageifs(context: Context, averaged: Node, *pairs: Node) -> Value:
     """Mean of the cells for which all criteria are met."""
     return operators.divide(context.builder, *_sum_and_count(context, _all_met(context, pairs), averaged))

@@ -8,10 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from sgdsheet.builder import Builder
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import Context, Derivative, Takes, function
 from sgdsheet.syntax import Binary, Node, Number, Omitted
-from sgdsheet.tensors import Builder, Kind, Value
+from sgdsheet.tensors import Kind, Value
 
 
 def _branch(context: Context, node: Node | None) -> Value:
@@ -54,10 +55,10 @@ def if_(context: Context, condition: Node, chosen: Node, other: Node | None = No
     clamped = _clamp(context, condition, chosen, other)
     if clamped is not None:
         return clamped
-    return _chosen(context, condition, chosen, lambda: _branch(context, other))
+    return chosen_by(context, condition, chosen, lambda: _branch(context, other))
 
 
-def _chosen(context: Context, condition: Node, chosen: Node, otherwise: Callable[[], Value]) -> Value:
+def chosen_by(context: Context, condition: Node, chosen: Node, otherwise: Callable[[], Value]) -> Value:
     """The value of a branch; a branch that no copy of the formula takes is not even looked at."""
     builder = context.builder
     tested = context.lower(condition, array=context.array)
@@ -89,7 +90,7 @@ def ifs(context: Context, *arguments: Node) -> Value:
     if not arguments:
         return context.builder.error()
     condition, chosen, *rest = arguments
-    return _chosen(context, condition, chosen, lambda: ifs(context, *rest))
+    return chosen_by(context, condition, chosen, lambda: ifs(context, *rest))
 
 
 @function(
@@ -108,7 +109,9 @@ def iferror(context: Context, value: Node, instead: Node) -> Value:
         return tried
     other = _branch(context, instead)
     if not errors.constant and other.has(Kind.TEXT):
-        other = builder.numbers(other)  # text instead of an error, perhaps: to the loss it is an error all the same
+        other = builder.numbers(
+            other
+        )  # text instead of an error, perhaps: to the loss it is an error all the same
     return builder.where(errors, other, tried)
 
 
@@ -146,20 +149,36 @@ def _counted(builder: Builder, value: Value) -> tuple[Value, Tensor | None]:
 
 
 @function(
-    "AND", arguments=(1, 255), takes=Takes.RANGES, derivative=Derivative.ZERO, examples={"AND(1>0,2)*1": 1, "AND(TRUE,0)*1": 0}
+    "AND",
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    derivative=Derivative.ZERO,
+    examples={"AND(1>0,2)*1": 1, "AND(TRUE,0)*1": 0},
 )
 def and_(context: Context, *arguments: Value) -> Value:
     """Whether all conditions hold."""
     return _logical(context, arguments, every=True)
 
 
-@function("OR", arguments=(1, 255), takes=Takes.RANGES, derivative=Derivative.ZERO, examples={"OR(1<0,2)*1": 1, "OR(FALSE,0)*1": 0})
+@function(
+    "OR",
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    derivative=Derivative.ZERO,
+    examples={"OR(1<0,2)*1": 1, "OR(FALSE,0)*1": 0},
+)
 def or_(context: Context, *arguments: Value) -> Value:
     """Whether any condition holds."""
     return _logical(context, arguments, every=False)
 
 
-@function("XOR", arguments=(1, 255), takes=Takes.RANGES, derivative=Derivative.ZERO, examples={"XOR(TRUE,TRUE,1>0)*1": 1})
+@function(
+    "XOR",
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    derivative=Derivative.ZERO,
+    examples={"XOR(TRUE,TRUE,1>0)*1": 1},
+)
 def xor(context: Context, *arguments: Value) -> Value:
     """Whether an odd number of conditions hold."""
     builder, result = context.builder, context.builder.boolean(False)
@@ -176,7 +195,13 @@ def xor(context: Context, *arguments: Value) -> Value:
     return result
 
 
-@function("NOT", arguments=(1, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"NOT(0)*1": 1, "NOT(2>1)*1": 0})
+@function(
+    "NOT",
+    arguments=(1, 1),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"NOT(0)*1": 1, "NOT(2>1)*1": 0},
+)
 def not_(context: Context, argument: Node) -> Value:
     """The opposite of a condition."""
     builder = context.builder

@@ -9,20 +9,15 @@ from sys import float_info
 import torch
 from torch import Tensor
 
-from sgdsheet.contraction import contract
-from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import (
     Context,
     Derivative,
-    Takes,
     elementwise,
     flat,
     flat_at_zero,
     function,
     guarded,
-    numbers_of,
-    zero_without_numbers,
 )
 from sgdsheet.tensors import Value
 
@@ -46,7 +41,9 @@ _declare("TANH", torch.tanh, "Hyperbolic tangent.", {"TANH(0.7)": math.tanh(0.7)
 _declare("ASINH", torch.asinh, "Inverse hyperbolic sine.", {"ASINH(0.7)": math.asinh(0.7)})
 _declare("RADIANS", torch.deg2rad, "Radians of an angle in degrees.", {"RADIANS(180)": math.pi})
 _declare("DEGREES", torch.rad2deg, "Degrees of an angle in radians.", {"DEGREES(1)": math.degrees(1)})
-_declare("INT", torch.floor, "Next whole number downwards.", {"INT(-1.5)": -2, "INT(1.5)": 1}, Derivative.ZERO)
+_declare(
+    "INT", torch.floor, "Next whole number downwards.", {"INT(-1.5)": -2, "INT(1.5)": 1}, Derivative.ZERO
+)
 
 
 def _declare_within(
@@ -74,14 +71,26 @@ def _declare_within(
 _LARGEST = math.log(float_info.max)
 """From here on EXP is more than a number can hold."""
 
+
+@function("EXP", arguments=(1, 1), examples={"EXP(1)": math.e, "EXP(-2)": math.exp(-2)})
+def exp(context: Context, value: Value) -> Value:
+    """e to the power of a number."""
+    return context.builder.elementwise(torch.exp, guarded(context.builder, torch.le, value, _LARGEST))
+
+
 _declare_within(
-    "EXP", torch.exp, {torch.le: _LARGEST}, "e to the power of a number.", {"EXP(1)": math.e, "EXP(-2)": math.exp(-2)}
+    "SINH",
+    torch.sinh,
+    {torch.ge: -_LARGEST, torch.le: _LARGEST},
+    "Hyperbolic sine.",
+    {"SINH(0.7)": math.sinh(0.7)},
 )
 _declare_within(
-    "SINH", torch.sinh, {torch.ge: -_LARGEST, torch.le: _LARGEST}, "Hyperbolic sine.", {"SINH(0.7)": math.sinh(0.7)}
-)
-_declare_within(
-    "COSH", torch.cosh, {torch.ge: -_LARGEST, torch.le: _LARGEST}, "Hyperbolic cosine.", {"COSH(0.7)": math.cosh(0.7)}
+    "COSH",
+    torch.cosh,
+    {torch.ge: -_LARGEST, torch.le: _LARGEST},
+    "Hyperbolic cosine.",
+    {"COSH(0.7)": math.cosh(0.7)},
 )
 _declare_within(
     "ASIN",
@@ -103,18 +112,33 @@ _declare_within(
     "ACOSH", torch.acosh, {torch.gt: 1}, "Inverse hyperbolic cosine.", {"ACOSH(1.7)": math.acosh(1.7)}, flat
 )
 _declare_within(
-    "ATANH", torch.atanh, {torch.gt: -1, torch.lt: 1}, "Inverse hyperbolic tangent.", {"ATANH(0.7)": math.atanh(0.7)}
+    "ATANH",
+    torch.atanh,
+    {torch.gt: -1, torch.lt: 1},
+    "Inverse hyperbolic tangent.",
+    {"ATANH(0.7)": math.atanh(0.7)},
 )
 _declare_within(
-    "GAMMALN", torch.lgamma, {torch.gt: 0}, "Natural logarithm of the gamma function.", {"GAMMALN(4.5)": math.lgamma(4.5)}
+    "GAMMALN",
+    torch.lgamma,
+    {torch.gt: 0},
+    "Natural logarithm of the gamma function.",
+    {"GAMMALN(4.5)": math.lgamma(4.5)},
 )
 
 
-@function("SIGN", arguments=(1, 1), derivative=Derivative.ZERO, examples={"SIGN(-3)": -1, "SIGN(0)": 0, "SIGN(2)": 1})
+@function(
+    "SIGN",
+    arguments=(1, 1),
+    derivative=Derivative.ZERO,
+    examples={"SIGN(-3)": -1, "SIGN(0)": 0, "SIGN(2)": 1},
+)
 def sign(context: Context, value: Value) -> Value:
     """-1, 0 or 1."""
     builder = context.builder
-    return builder.spoiled(builder.elementwise(torch.sign, value), builder.errors_of(value))  # torch: sign(nan) is 0
+    return builder.spoiled(
+        builder.elementwise(torch.sign, value), builder.errors_of(value)
+    )  # torch: sign(nan) is 0
 
 
 @function("SQRT", arguments=(1, 1), examples={"SQRT(9)": 3, "SQRT(2)": math.sqrt(2)})
@@ -217,119 +241,9 @@ def round_up(context: Context, number: Value, digits: Value) -> Value:
     return _rounded(context, number, digits, "up")
 
 
-@function("TRUNC", arguments=(1, 2), derivative=Derivative.ZERO, examples={"TRUNC(-2.57)": -2, "TRUNC(2.57,1)": 2.5})
+@function(
+    "TRUNC", arguments=(1, 2), derivative=Derivative.ZERO, examples={"TRUNC(-2.57)": -2, "TRUNC(2.57,1)": 2.5}
+)
 def trunc(context: Context, number: Value, digits: Value | None = None) -> Value:
     """Cut off after so many digits."""
     return _rounded(context, number, digits, "down")
-
-
-def total(context: Context, *arguments: Value) -> Value:
-    """Sum of the numbers among the arguments."""
-    builder, result = context.builder, None
-    for value, counts in numbers_of(builder, arguments):
-        if counts is not None and not value.constant:
-            value = Value(builder.call(torch.where, counts, value.data, 0.0), value.axes, value.sizes, value.kinds)
-        elif counts is not None:
-            value = Value(torch.where(counts, value.tensor, 0.0), value.axes, value.sizes, value.kinds)
-        part = builder.reduce(torch.sum, value)
-        result = part if result is None else operators.add(builder, result, part)
-    return result if result is not None else builder.number(0.0)
-
-
-@function("SUM", arguments=(1, 255), takes=Takes.RANGES, examples={"SUM(1,2.5,TRUE)": 4.5, 'SUM({1,2;3,"x"})': 6})
-def sum_(context: Context, *arguments: Value) -> Value:
-    """Sum of numbers."""
-    return total(context, *arguments)
-
-
-@function("SUMSQ", arguments=(1, 255), takes=Takes.RANGES, examples={"SUMSQ(3,4)": 25})
-def sumsq(context: Context, *arguments: Value) -> Value:
-    """Sum of squares."""
-    builder = context.builder
-    squares = []
-    for value, counts in numbers_of(builder, arguments):
-        square = operators.power(builder, value, builder.number(2.0))
-        if counts is not None:
-            data = builder.call(torch.where, counts, square.data, 0.0)
-            square = Value(data, square.axes, square.sizes, square.kinds)
-        squares.append(square)
-    return total(context, *squares) if squares else builder.number(0.0)
-
-
-@function("PRODUCT", arguments=(1, 255), takes=Takes.RANGES, examples={"PRODUCT(2,3,4)": 24})
-def product(context: Context, *arguments: Value) -> Value:
-    """Product of numbers."""
-    builder, result = context.builder, None
-    for value, counts in numbers_of(builder, arguments):
-        if counts is not None:
-            value = Value(builder.call(torch.where, counts, value.data, 1.0), value.axes, value.sizes, value.kinds)
-        for axis in "wh":
-            value = builder.reduce(torch.prod, value, axis)
-        result = value if result is None else operators.multiply(builder, result, value)
-    return zero_without_numbers(builder, result, arguments)
-
-
-def _as_numbers(context: Context, value: Value) -> Value:
-    """As SUMPRODUCT sees an array: whatever is not a number is 0."""
-    builder = context.builder
-    if not isinstance(value.kinds, Tensor):
-        if value.kinds.name in ("NUMBER", "ERROR"):
-            return value
-        return Value(torch.zeros(value.sizes, dtype=builder.dtype), value.axes, value.sizes)
-    total_kinds = next(numbers_of(builder, [Value(value.data, value.axes, value.sizes, value.kinds, True)]), None)
-    if total_kinds is None:
-        return Value(torch.zeros(value.sizes, dtype=builder.dtype), value.axes, value.sizes)
-    number, counts = total_kinds
-    if counts is None:
-        return number
-    return Value(builder.call(torch.where, counts, number.data, 0.0), number.axes, number.sizes, number.kinds)
-
-
-@function(
-    "SUMPRODUCT",
-    arguments=(1, 255),
-    takes=Takes.ARRAYS,
-    skips_blanks=True,
-    examples={"SUMPRODUCT({1,2,3},{4,5,6})": 32, "SUMPRODUCT({1,2}*{3,4})": 11, 'SUMPRODUCT({1,"x"},{5,6})': 5},
-)
-def sumproduct(context: Context, *arrays: Value) -> Value:
-    """Sum of the products of matching elements."""
-    builder = context.builder
-    if len({(value.size("h"), value.size("w")) for value in arrays}) > 1:
-        shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in arrays)
-        raise FormulaError(f"multiplies arrays of different sizes ({shapes})", remedy="Make them the same size")
-    *others, last = [_as_numbers(context, value) for value in arrays]
-    if not others:
-        return builder.reduce(torch.sum, last)
-    first = others[0]
-    for value in others[1:]:
-        first = operators.multiply(builder, first, value)
-    return contract(builder, first, last, "hw")
-
-
-def _pairwise(context: Context, left: Value, right: Value, sign: int) -> Value:
-    builder = context.builder
-    first = operators.power(builder, _as_numbers(context, left), builder.number(2.0))
-    second = operators.power(builder, _as_numbers(context, right), builder.number(2.0))
-    combined = (operators.add if sign > 0 else operators.subtract)(builder, first, second)
-    return builder.reduce(torch.sum, combined)
-
-
-@function("SUMXMY2", arguments=(2, 2), takes=Takes.ARRAYS, skips_blanks=True, examples={"SUMXMY2({1,2},{4,6})": 25})
-def sumxmy2(context: Context, left: Value, right: Value) -> Value:
-    """Sum of the squared differences of matching elements."""
-    builder = context.builder
-    difference = operators.subtract(builder, _as_numbers(context, left), _as_numbers(context, right))
-    return builder.reduce(torch.sum, operators.power(builder, difference, builder.number(2.0)))
-
-
-@function("SUMX2PY2", arguments=(2, 2), takes=Takes.ARRAYS, skips_blanks=True, examples={"SUMX2PY2({1,2},{4,6})": 57})
-def sumx2py2(context: Context, left: Value, right: Value) -> Value:
-    """Sum of the squares of two arrays."""
-    return _pairwise(context, left, right, 1)
-
-
-@function("SUMX2MY2", arguments=(2, 2), takes=Takes.ARRAYS, skips_blanks=True, examples={"SUMX2MY2({1,2},{4,6})": -47})
-def sumx2my2(context: Context, left: Value, right: Value) -> Value:
-    """Sum of the differences of the squares of two arrays."""
-    return _pairwise(context, left, right, -1)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 
 import torch
 
+from sgdsheet.builder import Builder
 from sgdsheet.contraction import contract
 from sgdsheet.errors import FormulaError
-from sgdsheet.functions.registry import Context, Derivative, Takes, function
+from sgdsheet.functions.registry import Context, Derivative, Takes, fixed, function
 from sgdsheet.syntax import Node, Omitted
-from sgdsheet.tensors import Builder, Kind, Value
+from sgdsheet.tensors import Value
 
 _SWAP = {"h": "w", "w": "h"}
 
@@ -26,26 +28,45 @@ def mmult(context: Context, left: Value, right: Value) -> Value:
     builder = context.builder
     if left.size("w") != right.size("h"):
         shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in (left, right))
-        raise FormulaError(f"multiplies matrices that do not fit ({shapes})", remedy="Mend the ranges of MMULT")
+        raise FormulaError(
+            f"multiplies matrices that do not fit ({shapes})", remedy="Mend the ranges of MMULT"
+        )
     left, right = builder.numbers(left), builder.numbers(right)
     # The inner axis gets a name of its own, k, so that it is neither left's rows nor right's columns.
     product = contract(builder, left.renamed({"w": "k"}), right.renamed({"h": "k"}), "k")
     return builder.canonical(product)
 
 
-@function("TRANSPOSE", arguments=(1, 1), takes=Takes.ARRAYS, examples={"SUM(TRANSPOSE({1,2;3,4})*{1,10;100,1000})": 4231})
+@function(
+    "TRANSPOSE",
+    arguments=(1, 1),
+    takes=Takes.ARRAYS,
+    examples={"SUM(TRANSPOSE({1,2;3,4})*{1,10;100,1000})": 4231},
+)
 def transpose(context: Context, array: Value) -> Value:
     """Rows become columns."""
     return context.builder.canonical(array.renamed(_SWAP))
 
 
-@function("ROWS", arguments=(1, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"ROWS({1,2;3,4;5,6})": 3})
+@function(
+    "ROWS",
+    arguments=(1, 1),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"ROWS({1,2;3,4;5,6})": 3},
+)
 def rows(context: Context, array: Node) -> Value:
     """How many rows a range has."""
     return context.builder.number(float(_shape(context, array)[0]))
 
 
-@function("COLUMNS", arguments=(1, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"COLUMNS({1,2,3})": 3})
+@function(
+    "COLUMNS",
+    arguments=(1, 1),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"COLUMNS({1,2,3})": 3},
+)
 def columns(context: Context, array: Node) -> Value:
     """How many columns a range has."""
     return context.builder.number(float(_shape(context, array)[1]))
@@ -65,7 +86,9 @@ def row(context: Context, reference: Node | None = None) -> Value:
     return context.position(reference)[0]
 
 
-@function("COLUMN", arguments=(0, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"COLUMN(B7)": 2})
+@function(
+    "COLUMN", arguments=(0, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"COLUMN(B7)": 2}
+)
 def column(context: Context, reference: Node | None = None) -> Value:
     """Column number of a cell."""
     return context.position(reference)[1]
@@ -90,17 +113,18 @@ def index(context: Context, array: Node, row_node: Node, column_node: Node | Non
         else:
             columns_ = builder.number(1.0 if width == 1 else 0.0)
     for place, limit in ((rows_, height), (columns_, width)):
-        if bool((place.tensor > limit).any()) or bool((place.tensor < 0).any()):
+        if bool((place.tensor > limit).any() or (place.tensor < 0).any()):
             raise FormulaError(
-                f"calls INDEX with a position outside of its {height}x{width} range", remedy="Mend the position"
+                f"calls INDEX with a position outside of its {height}x{width} range",
+                remedy="Mend the position",
             )
     if rows_.tensor.dim() == 0 and columns_.tensor.dim() == 0:
-        picked = context.pick(array, int(rows_.tensor), int(columns_.tensor))
-        if picked is not None:
-            return picked
+        part = context.part(array, int(rows_.tensor), int(columns_.tensor))
+        if part is not None:
+            return context.lower(part, array=context.array)
     value = context.lower(array, array=True)
     for axis, place in (("h", rows_), ("w", columns_)):
-        value = _gather(builder, value, axis, place)
+        value = gathered(builder, value, axis, place)
     return value
 
 
@@ -108,28 +132,54 @@ def _place(context: Context, node: Node | None) -> Value:
     builder = context.builder
     if node is None or isinstance(node, Omitted):
         return builder.number(0.0)
-    place = builder.numbers(context.lower(node, array=context.array))
-    if not place.constant or place.has(Kind.ERROR):
-        raise FormulaError("calls INDEX with a position that depends on a parameter", remedy="Use a fixed position")
-    return Value(place.tensor.trunc(), place.axes, place.sizes)
+    place = builder.numbers(fixed(context, node))
+    return replace(place, data=place.tensor.trunc())
 
 
-def _gather(builder: Builder, value: Value, axis: str, place: Value) -> Value:
-    """Take one position along `axis` for each copy of the formula."""
-    if bool((place.tensor == 0).all()):
-        return value
-    if axis not in value.axes:
-        return value
+def gathered(builder: Builder, value: Value, axis: str, place: Value) -> Value:
+    """One position (from 1) along `axis` for each copy of the formula; 0 means all of them."""
+    errors = builder.errors_of(place)
+    numbers = builder.cleaned(place).tensor
+    if bool((numbers == 0).any()) and not bool((numbers == 0).all()):
+        raise FormulaError("calls INDEX with 0 here and there", remedy="Mend the position")
+    if bool((numbers == 0).all()) or axis not in value.axes:
+        return builder.spoiled(value, errors)
+    found = _taken(builder, value, axis, replace(place, data=(numbers - 1).long()))
+    return builder.spoiled(builder.canonical(found), errors)
+
+
+def _taken(builder: Builder, value: Value, axis: str, place: Value) -> Value:
     at = value.axes.index(axis)
-    if place.tensor.dim() == 0:
-        data = builder.call(torch.select, value.data, at, int(place.tensor) - 1)
-        kinds = value.kinds.select(at, int(place.tensor) - 1) if isinstance(value.kinds, torch.Tensor) else value.kinds
-        axes, sizes = value.axes.replace(axis, ""), value.sizes[:at] + value.sizes[at + 1 :]
-        return Value(data, axes, sizes, kinds, value.reference)
-    if len(place.axes) != 1 or place.axes in value.axes or isinstance(value.kinds, torch.Tensor):
-        raise FormulaError("calls INDEX in a way that is not supported", remedy="Refer to the cells directly")
-    where = (place.tensor - 1).long()
-    data = builder.call(operator.getitem, value.data, (slice(None),) * at + (where,))
-    axes = value.axes.replace(axis, place.axes)
-    sizes = value.sizes[:at] + place.sizes + value.sizes[at + 1 :]
-    return builder.canonical(Value(data, axes, sizes, value.kinds, value.reference))
+    where, before, after = place.tensor, value.sizes[:at], value.sizes[at + 1 :]
+    if not place.axes:
+        data = builder.method("select", value.data, at, int(where))
+        axes = value.axes.replace(axis, "")
+        return value.picked(data, axes, before + after, lambda kinds: kinds.select(at, int(where)))
+    if len(place.axes) == 1 and place.axes not in value.axes:
+        picks = (slice(None),) * at + (where,)
+        data = builder.call(operator.getitem, value.data, picks)
+        axes, sizes = value.axes.replace(axis, place.axes), before + place.sizes + after
+        return value.picked(data, axes, sizes, lambda kinds: kinds[picks])
+    if axis in place.axes:
+        raise FormulaError("calls INDEX with several positions", remedy="Refer to the cells directly")
+    return _taken_along(builder, value, axis, place)
+
+
+def _taken_along(builder: Builder, value: Value, axis: str, place: Value) -> Value:
+    """Where each copy has both its own range and its own position."""
+    axes, sizes = builder.union_axes([value, place])
+    at = axes.index(axis)
+    whole = builder.expanded(value, axes, sizes)
+    one = (*sizes[:at], 1, *sizes[at + 1 :])
+    where = builder.expanded(Value(place.tensor, place.axes, place.sizes), axes, sizes).tensor.narrow(
+        at, 0, 1
+    )
+    data = builder.method(
+        "select", builder.call(torch.take_along_dim, whole.data, where.expand(one), at), at, 0
+    )
+    return whole.picked(
+        data,
+        axes.replace(axis, ""),
+        (*sizes[:at], *sizes[at + 1 :]),
+        lambda kinds: torch.take_along_dim(kinds, where.expand(one), at).select(at, 0),
+    )

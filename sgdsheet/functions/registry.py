@@ -3,8 +3,8 @@
     @function("SUMSQ", arguments=(1, 255), takes=Takes.RANGES, examples={"SUMSQ(3,4)": 25})
     def sumsq(context: Context, *arguments: Value) -> Value: ...
 
-The docstring's first line is the help text. `examples` maps formulas to Excel's result; tests evaluate each of
-them, and compare the gradient with central differences where `derivative` says that there is one.
+The docstring's first line is the help text. `examples` maps formulas to Excel's result; tests evaluate each
+of them, and compare the gradient with central differences where `derivative` says that there is one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Protocol
 
 import torch
 
+from sgdsheet.builder import Builder
 from sgdsheet.errors import FormulaError
 from sgdsheet.syntax import Area, ArrayConstant, Call, Node
-from sgdsheet.tensors import Builder, Kind, Value
+from sgdsheet.tensors import Kind, Value
 
 
 class Takes(Enum):
@@ -45,7 +46,10 @@ class Derivative(Enum):
 class Context(Protocol):
     """What a function may use while a block is lowered."""
 
-    builder: Builder
+    @property
+    def builder(self) -> Builder:
+        """What records the operations."""
+        ...
 
     def lower(self, node: Node, *, array: bool) -> Value:
         """Evaluate an argument."""
@@ -64,7 +68,7 @@ class Context(Protocol):
         """Row and column numbers of a reference (of the formula's own cell for None)."""
         ...
 
-    def pick(self, node: Node, row: int, column: int) -> Value | None:
+    def part(self, node: Node, row: int, column: int) -> Node | None:
         """One row and column (from 1, 0 for all) of a reference; None if `node` is none."""
         ...
 
@@ -141,7 +145,9 @@ def fixed(context: Context, node: Node, *, array: bool | None = None) -> Value:
     """An argument that must not depend on a parameter."""
     value = context.lower(node, array=context.array if array is None else array)
     if not value.constant:
-        raise FormulaError("looks something up by a value that depends on a parameter", remedy="Use a fixed value")
+        raise FormulaError(
+            "looks something up by a value that depends on a parameter", remedy="Use a fixed value"
+        )
     return value
 
 
@@ -188,7 +194,8 @@ def elementwise(
 def guarded(builder: Builder, inside: Callable[..., torch.Tensor], value: Value, limit: float) -> Value:
     """The value with an error where `inside(value, limit)` is false.
 
-    An operation whose slope is infinite there then passes no slope on, should an IF hide the error: 0 * inf is NaN.
+    An operation whose slope is infinite there then passes no slope on, should an IF hide the error: 0 * inf
+    is NaN.
     """
     if value.constant:
         return value
@@ -248,8 +255,12 @@ def zero_without_numbers(builder: Builder, result: Value | None, arguments: Iter
     """MAX and its like of cells without any number are 0."""
     if result is None:
         return builder.number(0.0)
-    nothing = builder.elementwise(torch.eq, count_of(builder, arguments), builder.number(0.0), kind=Kind.BOOLEAN)
-    empty = builder.elementwise(torch.logical_and, nothing, _without_errors(builder, result), kind=Kind.BOOLEAN)
+    nothing = builder.elementwise(
+        torch.eq, count_of(builder, arguments), builder.number(0.0), kind=Kind.BOOLEAN
+    )
+    empty = builder.elementwise(
+        torch.logical_and, nothing, _without_errors(builder, result), kind=Kind.BOOLEAN
+    )
     return builder.where(empty, builder.number(0.0), result) if bool(empty.tensor.any()) else result
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from sgdsheet.builder import Builder
 from sgdsheet.functions import operators
-from sgdsheet.functions.mathematics import sumsq, total
 from sgdsheet.functions.registry import (
     Context,
     Derivative,
@@ -19,11 +19,15 @@ from sgdsheet.functions.registry import (
     numbers_of,
     zero_without_numbers,
 )
-from sgdsheet.tensors import Builder, Kind, Value
+from sgdsheet.functions.sums import sumsq, total
+from sgdsheet.tensors import Kind, Value
 
 
 @function(
-    "AVERAGE", arguments=(1, 255), takes=Takes.RANGES, examples={"AVERAGE(1,2,6)": 3, 'AVERAGE({1,3,"x",TRUE})': 2}
+    "AVERAGE",
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    examples={"AVERAGE(1,2,6)": 3, 'AVERAGE({1,3,"x",TRUE})': 2},
 )
 def average(context: Context, *arguments: Value) -> Value:
     """Arithmetic mean of numbers."""
@@ -33,13 +37,25 @@ def average(context: Context, *arguments: Value) -> Value:
     return operators.divide(builder, total(context, *arguments), count_of(builder, arguments))
 
 
-@function("COUNT", arguments=(1, 255), takes=Takes.RANGES, derivative=Derivative.ZERO, examples={'COUNT(1,{2,"x"})': 2})
+@function(
+    "COUNT",
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    derivative=Derivative.ZERO,
+    examples={'COUNT(1,{2,"x"})': 2},
+)
 def count(context: Context, *arguments: Value) -> Value:
     """How many numbers there are."""
     return count_of(context.builder, arguments)
 
 
-@function("COUNTA", arguments=(1, 255), takes=Takes.RANGES, derivative=Derivative.ZERO, examples={'COUNTA(1,{2,"x"})': 3})
+@function(
+    "COUNTA",
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    derivative=Derivative.ZERO,
+    examples={'COUNTA(1,{2,"x"})': 3},
+)
 def counta(context: Context, *arguments: Value) -> Value:
     """How many values there are that are not blank."""
     builder = context.builder
@@ -60,13 +76,17 @@ def _extreme(
     builder, result = context.builder, None
     for value, counts in numbers_of(builder, arguments):
         if counts is not None:
-            value = Value(builder.call(torch.where, counts, value.data, nothing), value.axes, value.sizes, value.kinds)
+            value = Value(
+                builder.call(torch.where, counts, value.data, nothing), value.axes, value.sizes, value.kinds
+            )
         part = builder.reduce(reduction, value)
         result = part if result is None else _larger(builder, result, part, pairwise)
     return zero_without_numbers(builder, result, arguments)
 
 
-def _larger(builder: Builder, left: Value, right: Value, pairwise: Callable[[Tensor, Tensor], Tensor]) -> Value:
+def _larger(
+    builder: Builder, left: Value, right: Value, pairwise: Callable[[Tensor, Tensor], Tensor]
+) -> Value:
     """The larger (or smaller) of two; against a number it is a clamp, whose slope at 0 is relu's."""
     if left.constant and right.constant:
         return builder.elementwise(pairwise, left, right)
@@ -131,7 +151,9 @@ def _declare_variance(name: str, help_text: str, missing: float, example: float)
         return _variance(context, arguments, missing)
 
     def deviation(context: Context, *arguments: Value) -> Value:
-        return context.builder.elementwise(torch.sqrt, flat_at_zero(context.builder, variance(context, *arguments)))
+        return context.builder.elementwise(
+            torch.sqrt, flat_at_zero(context.builder, variance(context, *arguments))
+        )
 
     variance.__doc__, deviation.__doc__ = f"Variance of {help_text}.", f"Standard deviation of {help_text}."
     root = name.replace("VAR", "STDEV")

@@ -1,0 +1,309 @@
+"""`sgdsheet train` on whole workbooks: what was promised is written, and nothing else in the file changes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_books import NAMES, line_book, predictions, run
+from gallery import GALLERY
+from solver_models import PORTFOLIO, ROSENBROCK, solver_names, write
+from xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS, openpyxl_book
+
+import sgdsheet
+from sgdsheet.hosts.file import load
+from sgdsheet.problem import sheets_with_problem
+from sgdsheet.references import Cell
+from sgdsheet.workbook import ExcelError, Value, Workbook
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
+SOLVED = WORKBOOKS / "titanic_solved.xlsx"
+SAVED = {"linear": 0.14422714931, "nnet": 0.14315209642, "mmult": 0.14315209641}  # what Solver reached
+CELL = re.compile(rb"<((?:\w+:)?c)(\s[^>]*?)?(/>|>(.*?)</\1>)", re.DOTALL)
+VALUE = re.compile(rb"<((?:\w+:)?)v\b[^>]*?(/>|>[^<]*</\1v>)|<((?:\w+:)?)is>.*?</\3is>", re.DOTALL)
+PLACE = re.compile(rb"""\s*r=["']\w+["']""")
+TYPE = re.compile(rb"""\st=("[^"]*"|'[^']*')""")
+
+
+@pytest.fixture
+def solved() -> Path:
+    if not SOLVED.exists():
+        pytest.skip(MISSING_WORKBOOKS)
+    return SOLVED
+
+
+# --- what Excel's Solver left -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sheet", SAVED)
+def test_solver_model_is_found(solved: Path, tmp_path: Path, sheet: str) -> None:
+    saved = load(solved)
+    found = run("inspect", solved, "--sheet", sheet, "--json").json
+    home, cell = (
+        saved.sheets[sheet],
+        Cell(sheet, *{"linear": (7, 27), "nnet": (1, 34), "mmult": (1, 27)}[sheet]),
+    )
+    assert (found["source"], found["direction"], found["loss_cell"]) == ("Solver", "minimise", str(cell))
+    assert found["loss_saved"] == home.values[cell[1:]]
+    assert found["loss"] == pytest.approx(found["loss_saved"], rel=1e-12)
+    assert found["loss_formula"].startswith("=AVERAGE(")
+    assert found["parameters"] == sum(item["count"] for item in found["parameter_ranges"])
+    assert found["parameters"] == (10 if sheet == "linear" else 20)
+    assert found["formulas"] == sum(block["cells"] for block in found["blocks"]) > 1000
+    assert len(found["blocks"]) < 12
+    assert all(block["formula"].startswith("=") for block in found["blocks"])
+    text = run("inspect", solved, "--sheet", sheet).out
+    for shown in (
+        found["loss_formula"],
+        found["loss_cell"],
+        *(item["range"] for item in found["parameter_ranges"]),
+    ):
+        assert shown in text
+    assert f"{found['formulas']:,} formula cells in {len(found['blocks'])} blocks" in text
+
+    trained = run(
+        "train", solved, "--sheet", sheet, "--json", "--steps", "20", "-o", tmp_path / "out.xlsx"
+    ).json
+    assert trained["loss_start"] == pytest.approx(found["loss_saved"], rel=1e-12)
+    assert round(trained["loss_start"], 11) == SAVED[sheet]
+    assert trained["loss"] <= trained["loss_start"]
+
+
+def test_a_model_that_was_set_up_for_solver_just_trains(tmp_path: Path) -> None:
+    """No flags at all; constraints are kept."""
+    names = solver_names(PORTFOLIO["loss"], PORTFOLIO["params"], 2, PORTFOLIO["constraints"])
+    book = write(tmp_path / "portfolio.xlsx", PORTFOLIO["cells"], names)
+    found = run("train", book, "--json").json
+    assert found["constraint_violation"] < 1e-6
+    trained = load(tmp_path / "portfolio-trained.xlsx").sheets["Model"].values
+    assert sum(float(str(trained[row, 1])) for row in range(2, 6)) == pytest.approx(1, abs=1e-6)
+    assert trained[7, 2] == pytest.approx(1, abs=1e-6)
+    assert trained[9, 2] == found["loss"]
+    text = run("train", book).out
+    assert "all constraints hold (largest violation " in text
+
+
+def test_flags_take_the_place_of_names(tmp_path: Path) -> None:
+    names = solver_names(ROSENBROCK["loss"], ROSENBROCK["params"], 2, [], neg=2)
+    book = write(tmp_path / "rosenbrock.xlsx", ROSENBROCK["cells"], names)
+    found = run("train", book, "--params", "A1", "--loss", "Model!A2", "--json").json
+    assert (found["parameters"], found["loss_cell"]) == (1, "Model!A2")
+    trained = load(tmp_path / "rosenbrock-trained.xlsx").sheets["Model"].values
+    assert trained[1, 2] == 1.0  # B1 stays
+
+
+# --- settings -----------------------------------------------------------------------------------------------
+
+
+def test_flags_overrule_the_sheet(tmp_path: Path) -> None:
+    settings = {"G1": "Optimizer", "H1": "adam", "G2": "LEARNING RATE", "H2": 0.125, "G3": "steps", "H3": 7.0}
+    book = line_book(tmp_path, settings, {"sgd_settings": "Model!$G$1:$H$3"})
+    found = run("train", book, "--json").json
+    assert (found["optimizer"], found["learning_rate"], found["steps"]) == ("adam", 0.125, 7)
+    found = run("train", book, "--steps", "3", "--optimizer", "sgd", "--lr", "0.01", "--json").json
+    assert (found["optimizer"], found["learning_rate"], found["steps"]) == ("sgd", 0.01, 3)
+
+
+def test_epochs_and_batches(tmp_path: Path) -> None:
+    book = line_book(tmp_path, names={"sgd_data": "Model!$A$2:$D$6"})
+    arguments = ("--batch-size", "2", "--epochs", "3", "--optimizer", "sgd", "--lr", "0.01", "--json")
+    found = run("train", book, *arguments, "--seed", "1").json
+    assert (found["steps"], found["epochs"]) == (9, 3)
+    assert found["loss"] < found["loss_start"]
+    assert run("train", book, *arguments, "--seed", "1").json["loss"] == found["loss"]
+    assert run("train", book, *arguments, "--seed", "2").json["loss"] != found["loss"]
+
+
+def test_restarts(tmp_path: Path) -> None:
+    book = line_book(tmp_path, predictions("=MAX(0,$E$1*A#+$E$2)"))
+    found = run(
+        "train", book, "--restarts", "8", "--steps", "100", "--seed", "3", "--device", "cpu", "--json"
+    ).json
+    assert found["restarts"]["starts"] == 8
+    assert found["loss"] <= found["restarts"]["best"] + 1e-6
+
+
+def test_metric(tmp_path: Path) -> None:
+    book = line_book(tmp_path, {"G9": ("=SQRT(E4)", 4.32)}, {"sgd_metric": "Model!$G$9"})
+    found = run("train", book, "--json").json
+    assert found["metric"] == pytest.approx(found["loss"] ** 0.5, rel=1e-12)
+    assert load(tmp_path / "line-trained.xlsx").sheets["Model"].values[9, 7] == found["metric"]
+    assert "metric Model!G9 4.32 → 0.1463" in run("train", book).out
+
+
+def test_what_cannot_be_recalculated_is_told(tmp_path: Path) -> None:
+    """A formula off the way to the loss keeps its saved value, and the user hears of it."""
+    book = line_book(tmp_path, {"G9": ("=BESSELJ(E1,1)", 0.25), "G10": ("=G9*2", 0.5)})
+    found = run("train", book, "--json").json
+    assert found["not_recalculated"] == ["Model!G9", "Model!G10"]
+    values = load(tmp_path / "line-trained.xlsx").sheets["Model"].values
+    assert (values[9, 7], values[10, 7]) == (0.25, 0.5)
+    assert (
+        "Not recalculated here: Model!G9, Model!G10. Recalculate in the spreadsheet" in run("train", book).out
+    )
+
+
+def test_errors_are_left_to_the_spreadsheet(tmp_path: Path) -> None:
+    """Which error it is, and whether the formula catches it as text, is not known here."""
+    cells = {
+        "G1": ("=1/(E1-E1)", "#DIV/0!"),
+        "G2": ("=1/(E1-E1)", 3.0),
+        "G3": ('=IFERROR(G1,"none")', "none"),
+    }
+    book = line_book(tmp_path, cells, {"sgd_metric": "Model!$G$2"})
+    found = run("train", book, "--json").json
+    assert found["not_recalculated"] == ["Model!G2", "Model!G3"]
+    assert found["metric"] is None
+    values = load(tmp_path / "line-trained.xlsx").sheets["Model"].values
+    assert [values[row, 7] for row in (1, 2, 3)] == [ExcelError.DIV0, 3.0, "none"]
+
+
+def test_no_steps_change_no_parameter(tmp_path: Path) -> None:
+    book = line_book(tmp_path)
+    before = load(book).sheets["Model"].values
+    found = run("train", book, "--steps", "0", "--in-place", "--json").json
+    assert found["loss"] == found["loss_start"]
+    assert found["seconds_per_step"] is None
+    assert load(book).sheets["Model"].values == pytest.approx(before)
+
+
+# --- what changes in the file -------------------------------------------------------------------------------
+
+
+def without_values(part: bytes) -> bytes:
+    """A sheet's XML without the values of its cells and their types."""
+
+    def bare(match: re.Match[bytes]) -> bytes:
+        tag, attributes, inside = (
+            match[1],
+            TYPE.sub(b"", match[2] or b"").rstrip(),
+            VALUE.sub(b"", match[4] or b""),
+        )
+        if PLACE.fullmatch(attributes) and not inside:
+            return b""  # a cell of an array formula, perhaps, that had no value before
+        return b"<" + tag + attributes + b">" + inside + b"</" + tag + b">"
+
+    return CELL.sub(bare, part)
+
+
+def differences(before: Path, after: Path) -> Iterator[str]:
+    """The members that differ; all else about the packages has to be the same."""
+    with zipfile.ZipFile(before) as old, zipfile.ZipFile(after) as new:
+        assert new.testzip() is None
+        assert new.namelist() == old.namelist()
+        for info in old.infolist():
+            other = new.getinfo(info.filename)
+            assert (other.date_time, other.compress_type) == (info.date_time, info.compress_type)
+            one, two = old.read(info), new.read(other)
+            if one != two:
+                assert without_values(one) == without_values(two)
+                yield info.filename
+
+
+def changed_cells(before: Workbook, after: Workbook) -> set[Cell]:
+    assert {name: sheet.formulas for name, sheet in after.sheets.items()} == {
+        name: sheet.formulas for name, sheet in before.sheets.items()
+    }
+    assert (after.names, after.tables) == (before.names, before.tables)
+    return {
+        Cell(name, *position)
+        for name, sheet in before.sheets.items()
+        for position in sheet.values.keys() | after.sheets[name].values.keys()
+        if sheet.values.get(position) != after.sheets[name].values.get(position)
+    }
+
+
+def read(book: Workbook, cell: Cell) -> Value | None:
+    return book.sheets[cell.sheet].values.get(cell[1:])
+
+
+def same(one: Value | None, two: Value | None) -> bool:
+    if isinstance(one, float) and isinstance(two, float):
+        return one == pytest.approx(two, rel=1e-9, abs=1e-12)
+    return one == two
+
+
+def train_in_place(path: Path, *sheets: str, steps: int = 10) -> dict[Cell, float]:
+    """Train the models of a workbook and compare everything in it; returns the last one's parameters."""
+    original = path.with_name(f"original-{path.name}")
+    shutil.copy(path, original)
+    done = [run("train", path, "--sheet", name, "--in-place", "--json", "--steps", steps) for name in sheets]
+    assert [(found.status, found.err) for found in done] == [(0, "")] * len(sheets)
+    before, after = load(original), load(path)
+    changed = changed_cells(before, after)
+    members = list(differences(original, path))
+    assert members
+    assert all(re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name) for name in members)
+    depending: set[Cell] = set()
+    for found in done:
+        model = sgdsheet.compile(after, found.json["sheet"])
+        expected = {**model.dependent_cells().values, **model.parameter_cells()}
+        depending |= expected.keys()
+        assert changed & model.parameter_cells().keys()
+        for cell, value in expected.items():  # also on other sheets, and off the way to the loss
+            if isinstance(value, ExcelError):
+                assert cell not in changed
+                assert str(cell) in found.json["not_recalculated"] or isinstance(
+                    read(after, cell), ExcelError
+                )
+            else:
+                assert same(read(after, cell), value), cell
+        assert read(after, model.problem.loss) == pytest.approx(found.json["loss"], rel=1e-12)
+        assert model().item() == pytest.approx(found.json["loss"], rel=1e-12)
+    assert changed <= depending
+    return model.parameter_cells()
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_gallery(tmp_path: Path, name: str) -> None:
+    path = GALLERY[name](tmp_path / f"{name}.xlsx")
+    parameters = train_in_place(path, "S1" if name == "hand" else "Model", steps=1000)
+    other = openpyxl_book(path, values=True)
+    for cell, value in parameters.items():
+        assert other[cell.sheet].cell(*cell[1:]).value == value
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples(tmp_path: Path, path: Path) -> None:
+    copy = shutil.copy(path, tmp_path)
+    train_in_place(Path(copy), *sheets_with_problem(load(path)))
+
+
+@pytest.mark.parametrize(
+    ("name", "sheets"), [("titanic_solved.xlsx", list(SAVED)), ("titanic_start.xlsx", ["linear"])]
+)
+def test_titanic(solved: Path, tmp_path: Path, name: str, sheets: list[str]) -> None:
+    train_in_place(Path(shutil.copy(solved.with_name(name), tmp_path)), *sheets)
+
+
+def test_training_again_goes_on(tmp_path: Path) -> None:
+    """Two runs in place: the second starts where the first ended."""
+    book = line_book(tmp_path)
+    arguments = ("--optimizer", "sgd", "--lr", "0.01", "--steps", "5", "--in-place", "--json")
+    first, second = run("train", book, *arguments).json, run("train", book, *arguments).json
+    assert second["loss_start"] == pytest.approx(first["loss"], rel=1e-12)
+    assert second["loss"] < first["loss"] < first["loss_start"]
+
+
+def test_log_sheet_is_an_addition(tmp_path: Path) -> None:
+    """With --log-sheet the package grows; the parts that were there stay, but for the lists of parts."""
+    book = GALLERY["xlsxwriter"](tmp_path / "book.xlsx")
+    assert run("train", book, "--log-sheet", "--steps", "5").status == 0
+    with zipfile.ZipFile(book) as old, zipfile.ZipFile(tmp_path / "book-trained.xlsx") as new:
+        assert set(old.namelist()) < set(new.namelist())
+        changed = {name for name in old.namelist() if old.read(name) != new.read(name)}
+    sheets = {name for name in changed if name.startswith("xl/worksheets/sheet")}
+    lists = {
+        "[Content_Types].xml",
+        "xl/workbook.xml",
+        "xl/_rels/workbook.xml.rels",
+        "xl/styles.xml",
+        "docProps/app.xml",
+    }
+    assert changed - sheets <= lists
+    names = {item.name: item.text for item in load(tmp_path / "book-trained.xlsx").names}
+    assert names.items() >= dict(NAMES).items()

@@ -1,0 +1,104 @@
+"""Trained workbooks in another program: LibreOffice opens them and calculates what was written."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_books import line_book, run
+from gallery import GALLERY
+from solver_models import PORTFOLIO, TRANSPORT, solver_names, write
+from xlsx_parts import WORKBOOKS
+
+from sgdsheet.hosts.file import load
+from sgdsheet.problem import sheets_with_problem
+from sgdsheet.references import Cell, address, parse_range
+from sgdsheet.workbook import ExcelError, Value, Workbook
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
+SOLVED = [path for path in (WORKBOOKS / "titanic_solved.xlsx",) if path.exists()]
+SAVED = re.compile(rb"(<f\b[^>]*?(?:/>|>[^<]*</f>))<v>[^<]*</v>")
+TOLERANCE = 1e-9
+
+
+def train(folder: Path) -> dict[Path, list[dict[str, Any]]]:
+    """Trained workbooks, each with what `train --json` said of its models."""
+    sources = [build(folder / f"{name}.xlsx") for name, build in GALLERY.items()]
+    sources += [Path(shutil.copy(path, folder)) for path in (*EXAMPLES, *SOLVED)]
+    for name, item in (("portfolio", PORTFOLIO), ("transport", TRANSPORT)):
+        names = solver_names(item["loss"], item["params"], 2, item["constraints"])
+        sources.append(write(folder / f"{name}.xlsx", item["cells"], names))
+    sources.append(line_book(folder, {"G1": "=E1*E2", "G2": "=G1+SUM(D2:D6)"}, name="grün & “blau”.xlsx"))
+    found: dict[Path, list[dict[str, Any]]] = {}
+    for path in sources:
+        sheets = sheets_with_problem(load(path))
+        for sheet in sheets if path.stem in ("titanic_solved", "quadratic") else sheets[-1:]:
+            done = run("train", path, "--sheet", sheet, "--in-place", "--json", "--steps", "30")
+            assert (done.status, done.err) == (0, ""), path.name
+            found.setdefault(path, []).append(done.json)
+    return found
+
+
+def strip(path: Path, target: Path) -> None:
+    """A copy without the saved values of formulas: LibreOffice would keep those of a file from Excel."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            data = old.read(name)
+            new.writestr(name, SAVED.sub(rb"\1", data) if name.startswith("xl/worksheets/sheet") else data)
+
+
+def recalculate(office: str, folder: Path, paths: list[Path]) -> dict[Path, Workbook]:
+    """The workbooks as LibreOffice calculates them: one process for all."""
+    bare, out = folder / "bare", folder / "out"
+    bare.mkdir()
+    copies = [bare / f"book{index}.xlsx" for index, _ in enumerate(paths)]
+    for path, copy in zip(paths, copies, strict=True):
+        strip(path, copy)
+    profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
+    command = [office, profile, "--headless", "--convert-to", "xlsx", "--outdir", str(out), *map(str, copies)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return {path: load(out / copy.name) for path, copy in zip(paths, copies, strict=True)}
+
+
+def agree(one: Value | None, two: Value | None) -> bool:
+    if isinstance(one, ExcelError) or isinstance(two, ExcelError):
+        return isinstance(one, ExcelError) and isinstance(two, ExcelError)
+    if isinstance(one, str) or isinstance(two, str):
+        return (one or "") == (two or "")
+    return abs(float(one or 0) - float(two or 0)) <= TOLERANCE * max(1.0, abs(float(one or 0)))
+
+
+def test_libreoffice_calculates_what_was_written(tmp_path: Path) -> None:
+    office = shutil.which("soffice")
+    if office is None:
+        pytest.skip("LibreOffice is not installed")
+    results = train(tmp_path)
+    recalculated = recalculate(office, tmp_path, list(results))
+    compared, wrong = 0, []
+    for path, models in results.items():
+        written, other = load(path), recalculated[path]
+        for found in models:
+            loss = parse_range(found["loss_cell"], "").first
+            assert other.sheets[loss.sheet].values[loss[1:]] == pytest.approx(found["loss"], rel=TOLERANCE), (
+                path.name
+            )
+        left = {
+            cell
+            for found in models
+            for text in found["not_recalculated"]
+            for cell in parse_range(text, "").cells()
+        }
+        for name, sheet in written.sheets.items():
+            for position in sheet.formulas.keys() | sheet.values.keys():
+                ours, theirs = sheet.values.get(position), other.sheets[name].values.get(position)
+                if Cell(name, *position) not in left:
+                    compared += 1
+                    if not agree(ours, theirs):
+                        wrong.append((path.name, name, address(*position), ours, theirs))
+    assert not wrong, wrong[:20]
+    assert compared > 5000

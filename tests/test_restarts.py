@@ -1,0 +1,269 @@
+"""Many starts at once: the same as one after the other, and never worse than the sheet."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import sgdsheet
+from sgdsheet.drivers import restarts
+from sgdsheet.errors import SettingError
+from sgdsheet.initialisers import parse_start_values
+from sgdsheet.model import SheetModel
+from sgdsheet.optimizers import OPTIMIZERS, Family
+from sgdsheet.restarts import BatchedStarts, Distribution, best_of, default_start
+from sgdsheet.schedules import SCHEDULES
+from sgdsheet.settings import Settings
+from sgdsheet.training import Session
+from tests.sheets import HOME, book, compiled
+from tests.solver_models import AT_LEAST, AT_MOST, solver_names
+from tests.training_books import model, put, values
+
+ROWS = 8
+
+
+def network(folder: Path) -> SheetModel:
+    """Two ReLU units on eight samples, with a matrix product that the batched form turns around."""
+    return model(
+        folder,
+        {
+            "A1:B2": [[0.4, -0.2], [0.1, 0.3]],
+            "A3:B3": [[0.1, -0.1]],
+            "A4": 0.2,
+            "D1:E8": [[math.sin(row), math.cos(2 * row)] for row in range(ROWS)],
+            "F1:F8": [[math.sin(row) ** 2 + 0.3 * row / ROWS] for row in range(ROWS)],
+            "G1:H8": "{=MMULT(D1:E8,A1:B2)+A3:B3}",
+            "I1:I8": "=MAX(0,G{r})-MAX(0,H{r})+$A$4",
+            "J1:J8": "=(I{r}-F{r})^2",
+            "L1": "=AVERAGE(J1:J8)",
+        },
+        {"sgd_loss": "L1", "sgd_params": "A1:B2,A3:B3,A4", "sgd_data": "D1:J8"},
+    )
+
+
+def starts_of(trained: SheetModel, count: int, start: str, seed: int) -> BatchedStarts:
+    """The starts that a run would draw, in float64."""
+    program = trained.program
+    return BatchedStarts(
+        [name for name, _ in program.named_parameters()],
+        list(program.parameters()),
+        parse_start_values(start),
+        count,
+        torch.Generator().manual_seed(seed),
+    )
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "rprop"])
+def test_the_same_as_one_by_one(tmp_path: Path, name: str, schedule: str) -> None:
+    """Four starts at once are four runs of their own, digit for digit."""
+    trained = network(tmp_path)
+    starts = starts_of(trained, 4, "uniform 0.8", 3)
+    firsts = [starts.values(index) for index in range(4)]
+    starts.prepare(OPTIMIZERS[name], 0.05, Settings(), 25, schedule, 100)
+    losses = [starts.step(trained.program, trained.as_objective).tolist() for _ in range(25)]
+    ended = starts.losses(trained.program, trained.as_objective).tolist()
+    for index, first in enumerate(firsts):
+        put(trained, first)
+        seen, last, end = [], [], math.nan
+        for step in Session(trained, optimizer=name, lr=0.05, schedule=schedule, steps=25):
+            seen.append(step.loss)
+            last, end = values(trained), float(trained().detach())
+        assert [row[index] for row in losses] == pytest.approx(seen, rel=1e-10)
+        assert torch.cat([item.flatten() for item in starts.values(index)]).tolist() == pytest.approx(
+            last, rel=1e-8
+        )
+        assert ended[index] == pytest.approx(end, rel=1e-8)
+
+
+def test_float32_exploration_is_close(tmp_path: Path) -> None:
+    """What a run really does: float32 and turned products. Its first losses are those of float64."""
+    trained = network(tmp_path)
+    exact = starts_of(trained, 6, "uniform 0.5", 1)
+    session = Session(trained, restarts=6, seed=1, start="uniform 0.5", optimizer="sgd", lr=0.05, steps=20)
+    exact.prepare(OPTIMIZERS["sgd"], 0.05, Settings(), 20, "constant", 100)
+    for step, _ in zip(restarts(session._run), range(20), strict=False):
+        losses = exact.step(trained.program, trained.as_objective)
+        assert step.loss == pytest.approx(float(losses.min()), rel=1e-4)
+
+
+def test_groups_change_nothing(tmp_path: Path) -> None:
+    """More starts than fit into memory are trained group by group."""
+    trained, found = network(tmp_path), []
+    for numbers in (100, 15_000_000, 10**9):
+        starts = starts_of(trained, 5, "normal", 2)
+        starts.prepare(OPTIMIZERS["adam"], 0.05, Settings(), 10, "constant", numbers)
+        found.append(
+            torch.cat([starts.step(trained.program, trained.as_objective) for _ in range(10)]).tolist()
+        )
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
+    assert found[0] == pytest.approx(found[2], rel=1e-12)
+
+
+def test_momentum_and_decay_apply(tmp_path: Path) -> None:
+    trained = network(tmp_path)
+    found = []
+    for options in ({}, {"momentum": 0.9}, {"weight_decay": 0.5}):
+        trained.reset_parameters()
+        session = Session(trained, restarts=3, optimizer="sgd", lr=0.01, steps=30, seed=0, **options)  # type: ignore[arg-type]
+        found.append([step.loss for step in session][-2])
+    assert len({round(loss, 6) for loss in found}) == 3
+
+
+# --- what comes out -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"optimizer": "sgd", "lr": 0.1}, {"batch_size": 3}, {"schedule": "cosine"}], ids=str
+)
+def test_the_best_is_kept(tmp_path: Path, options: dict[str, Any]) -> None:
+    trained = network(tmp_path)
+    session = Session(trained, restarts=20, seed=0, steps=150, **options)
+    steps = list(session)
+    spread = session.distribution
+    assert spread is not None
+    assert spread.starts == 20
+    assert list(spread.losses) == sorted(spread.losses)
+    assert spread.quantile(0.0) <= spread.quantile(0.5) <= spread.quantile(1.0) == spread.losses[-1]
+    assert 1 <= spread.minima <= 20
+    assert session.loss <= session.loss_start
+    assert session.loss <= spread.losses[0] * (1 + 1e-4)
+    assert session.loss == float(trained().detach())
+    assert len(steps) == session.steps_taken == 151  # the last one chooses and polishes
+
+
+def test_never_worse_than_the_sheet(tmp_path: Path) -> None:
+    """The sheet's values are one of the starts, and are compared once more in the end."""
+    trained = network(tmp_path)
+    Session(trained).run()
+    best = values(trained)
+    session = Session(trained, restarts=2, seed=0, start="normal 50", optimizer="sgd", lr=1e-9, steps=3)
+    assert session.run() <= session.loss_start
+    assert values(trained) == pytest.approx(best, abs=1e-3)
+
+
+def test_no_steps(tmp_path: Path) -> None:
+    session = Session(network(tmp_path), restarts=30, seed=0, steps=0, optimizer="sgd")
+    assert session.run() <= session.loss_start
+    assert session.distribution is not None
+
+
+def test_starts_that_blow_up() -> None:
+    """LN of a negative start is no number: those starts count as lost, the others go on."""
+    trained = compiled({"A1": 2.0, "Z1": "=10*A1-LN(A1)"}, "A1")
+    session = Session(trained, restarts=40, seed=0, start="normal", optimizer="sgd", lr=0.001, steps=100)
+    assert session.run() < session.loss_start
+    assert session.distribution is not None
+    assert session.distribution.starts == 40
+    assert 5 < len(session.distribution.losses) < 35
+    assert all(math.isfinite(step) for step in session.distribution.losses)
+    trained.reset_parameters()
+    assert Session(trained, restarts=40, seed=0).run() == pytest.approx(1 + math.log(10), abs=1e-9)
+
+
+def test_all_starts_blow_up() -> None:
+    """In float32 nothing is left; the sheet's values stay."""
+    trained = compiled({"A1": 1.5, "Z1": "=(A1*1E+200)^1.5"}, "A1")
+    session = Session(trained, restarts=5, seed=0, steps=5)
+    assert session.run() <= session.loss_start
+    assert session.distribution is not None
+    if not session.distribution.losses:
+        assert math.isnan(session.distribution.quantile(0.5))
+
+
+def test_distribution() -> None:
+    losses = torch.tensor([3.0, math.nan, 1.0, 1.0 + 1e-9, math.inf, 2.0, -math.inf])
+    chosen, spread = best_of(losses, 3)
+    assert chosen == [2, 5, 0]
+    assert spread == Distribution((1.0, 1.0 + 1e-9, 2.0, 3.0), 7) or spread.losses == (1.0, 1.0, 2.0, 3.0)
+    assert spread.minima == 3
+    empty = best_of(torch.tensor([math.nan]), 3)
+    assert empty[0] == []
+    assert math.isnan(empty[1].quantile(0.5))
+    assert empty[1].minima == 0
+
+
+@pytest.mark.parametrize(
+    ("numbers", "width"), [([0.1, -0.2, 0.3], 0.5), ([30.0, -40.0, 0.0], 60.0), ([0.0] * 3, 0.5)]
+)
+def test_default_start(numbers: list[float], width: float) -> None:
+    (start,) = default_start([torch.tensor(numbers, dtype=torch.float64)])
+    assert (start.initialiser.name, start.scale) == ("uniform", width)
+
+
+# --- bounds ---------------------------------------------------------------------------------------------
+
+
+def bounded(**names: Any) -> SheetModel:
+    """A wave whose lowest valley within -3..3 is not the next one; its bounds come from Solver."""
+    cells = {"A1": 2.5, "A2": 0.5, "Z1": "=SIN(5*A1)+0.1*A1^2+(A2-4)^2"}
+    constraints = [("A1", AT_LEAST, -3.0), ("A1", AT_MOST, 3.0), ("A2", AT_MOST, 1.5)]
+    text = solver_names("Z1", "A1:A2", 2, constraints, neg=2, **names)
+    text = {key: value.replace("Model!", f"{HOME}!") for key, value in text.items()}
+    return sgdsheet.compile(book(cells, names=text), HOME)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"optimizer": "adam", "lr": 0.1}, {"optimizer": "sgd", "lr": 0.01}], ids=str
+)
+def test_bounds_are_kept(options: dict[str, Any]) -> None:
+    trained = bounded()
+    session = Session(trained, restarts=25, seed=1, start="uniform 3", steps=200, **options)
+    session.run()
+    x, y = values(trained)
+    assert x == pytest.approx(-0.3117, abs=1e-2)
+    assert y == pytest.approx(1.5, abs=1e-12)
+    assert session.violation == 0.0
+    trained.reset_parameters()
+    assert Session(trained).run() > session.loss  # descent alone stays in its valley
+
+
+@pytest.mark.parametrize(
+    "name", [row.name for row in OPTIMIZERS.values() if row.family is not Family.LINE_SEARCH]
+)
+def test_bounds_are_kept_by_every_method(name: str) -> None:
+    trained = bounded()
+    session = Session(trained, optimizer=name, steps=100, seed=0)
+    for _ in session:
+        x, y = values(trained)
+        assert -3 <= x <= 3
+        assert y <= 1.5
+    assert session.loss < session.loss_start
+
+
+def constrained_model() -> SheetModel:
+    """The wave again, with a constraint that no bound expresses."""
+    cells = {"A1": 2.5, "A2": 0.5, "B1": "=A1+A2", "Z1": "=SIN(5*A1)+0.1*A1^2+(A2-4)^2"}
+    text = solver_names("Z1", "A1:A2", 2, [("B1", AT_MOST, 1.0)], neg=2)
+    text = {key: value.replace("Model!", f"{HOME}!") for key, value in text.items()}
+    return sgdsheet.compile(book(cells, names=text), HOME)
+
+
+# --- the same seed --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["plain", "batches", "bounded", "constrained"])
+def test_bit_for_bit(tmp_path: Path, kind: str) -> None:
+    options: dict[str, Any] = {"restarts": 5, "steps": 40}
+    if kind == "batches":
+        options["batch_size"] = 3
+    found = []
+    for seed in (4, 4, 5):
+        trained = {"bounded": bounded, "constrained": constrained_model}.get(
+            kind, lambda: network(tmp_path)
+        )()
+        session = Session(trained, seed=seed, **options)
+        found.append(([step.loss for step in session], values(trained), session.distribution))
+    assert found[0] == found[1]
+    assert found[0][0] != found[2][0]
+
+
+def test_start_entries(tmp_path: Path) -> None:
+    trained = network(tmp_path)
+    assert Session(trained, restarts=3, start="kaiming, zeros, keep", steps=3).run() > 0
+    with pytest.raises(SettingError, match="start has 2 entries for 3 parameter ranges"):
+        Session(trained, restarts=3, start="kaiming, zeros")
