@@ -19,7 +19,10 @@ from sgdsheet.syntax import Area, Binary, Call, Node, Number, transform, walk
 _SPREADS = ("VAR", "VAR.S", "VARP", "VAR.P", "STDEV", "STDEV.S", "STDEVP", "STDEV.P")
 
 _ADDITIVE = frozenset(
-    "SUM SUMSQ SUMPRODUCT SUMXMY2 SUMX2PY2 SUMX2MY2 SUMIF SUMIFS DEVSQ COUNT COUNTA COUNTIF COUNTIFS".split()
+    (
+        *("SUM", "SUMSQ", "SUMPRODUCT", "SUMXMY2", "SUMX2PY2", "SUMX2MY2", "SUMIF", "SUMIFS", "DEVSQ"),
+        *("COUNT", "COUNTA", "COUNTIF", "COUNTIFS"),
+    )
 )
 """Functions that grow with the number of samples: over a batch they are scaled up."""
 

@@ -240,7 +240,7 @@ class LineSearch:
 
 
 class Wiggle:
-    """Tries every parameter a little up and down and keeps what helps; if nothing does, halves the distance."""
+    """Tries every parameter a little up and down, keeps what helps; if nothing does, halves the distance."""
 
     gradient_norm: float | None = None
     _SMALLEST = 1e-12

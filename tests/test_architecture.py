@@ -54,7 +54,8 @@ GUARDED = {
     "xlsxwriter": ("examples.*", "hosts._log_sheet"),  # where sheets are drawn; never to save a person's file
     "openpyxl": (),  # loses what it does not know; see hosts/file.py
 }
-IMPORT_BY_NAME = ("sgdsheet", "cli", "cli.*", "functions", "examples", "extras", "sources")  # may call importlib
+# May call importlib.
+IMPORT_BY_NAME = ("sgdsheet", "cli", "cli.*", "functions", "examples", "extras", "sources")
 IMPORT_IN_FUNCTIONS = ("cli", "cli.*")
 LONGEST = 400  # lines
 

@@ -71,7 +71,7 @@ def label(options: dict[str, Any]) -> str:
     ids=lambda value: label(value) if isinstance(value, dict) else str(value),
 )
 def test_resumed_bit_for_bit(tmp_path: Path, options: dict[str, Any], at: int) -> None:
-    """Through a file, in another session of a fresh model. Of batches of 3 or 4 of 9, step 6 ends an epoch."""
+    """Through a file, in a session of a fresh model. With batches of 4 of 9 rows, step 6 ends an epoch."""
     options = {"steps": 20, "seed": 3, **options}
     whole = samples()
     session = Session(whole, **options)

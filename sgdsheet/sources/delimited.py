@@ -22,7 +22,7 @@ from sgdsheet.errors import DataError, FileError, quoted
 from sgdsheet.references import column_letters
 from sgdsheet.sources.registry import Array, Source, called, dataset_format, text_array, unreadable
 
-_ROWS_AT_ONCE = 4096
+_CELLS_AT_ONCE = 1 << 16
 _LONGEST_LINE = 64 << 20
 _SAVE = "Save it as “CSV UTF-8”"
 
@@ -140,7 +140,7 @@ def _cell_by_cell(path: Path, delimiter: str, width: int, header: bool) -> list[
         with _opened(path) as file:
             records = _records(path, csv.reader(file, delimiter=delimiter))
             next(islice(records, header, header), None)
-            while rows := list(islice(records, _ROWS_AT_ONCE)):
+            while rows := list(islice(records, 1 + _CELLS_AT_ONCE // width)):
                 for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
                     column.add(cells)
         if not any(column.again for column in columns):
