@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sgdsheet.hosts.file import load as load
     from sgdsheet.model import SheetModel as SheetModel
     from sgdsheet.model import compile as compile
-    from sgdsheet.training import Session as Session
+    from sgdsheet.training.session import Session as Session
 
 __version__ = "0.1.0"
 
@@ -37,7 +37,7 @@ _HOMES = {
     "load": "sgdsheet.hosts.file",
     "SheetModel": "sgdsheet.model",
     "compile": "sgdsheet.model",
-    "Session": "sgdsheet.training",
+    "Session": "sgdsheet.training.session",
 }
 
 __all__ = [

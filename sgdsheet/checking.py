@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sgdsheet.blocks import Block
+from sgdsheet.compiler.blocks import Block
+from sgdsheet.compiler.lowering import unsupported
+from sgdsheet.compiler.planning import Planner
+from sgdsheet.compiler.program import build_program
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.functions import REGISTRY
-from sgdsheet.lowering import unsupported
 from sgdsheet.model import CellValues, SheetModel, evaluate
-from sgdsheet.planning import Planner
 from sgdsheet.problem import Problem
-from sgdsheet.program import build_program
 from sgdsheet.references import Cell, Range
 from sgdsheet.syntax import Call, walk
 from sgdsheet.workbook import Value, Workbook
@@ -108,9 +108,7 @@ def _is_number(value: Value | None) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def compare_values(
-    report: Report, workbook: Workbook, cells: CellValues, *, on_the_way: bool = True
-) -> None:
+def compare_values(report: Report, workbook: Workbook, cells: CellValues, *, on_the_way: bool = True) -> None:
     """Enter differences from the saved values, the largest first, and what cannot be calculated."""
     for cell, computed in cells.values.items():
         report.formulas += 1

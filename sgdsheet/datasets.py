@@ -109,9 +109,7 @@ DATASETS = {
 def find(name: str) -> Dataset:
     """The dataset of a name. SettingError if there is none."""
     if name not in DATASETS:
-        raise SettingError(
-            f"there is no dataset {quoted(name)}", remedy=f"Choose one of: {', '.join(DATASETS)}"
-        )
+        raise SettingError(f"there is no dataset {quoted(name)}", remedy=f"Choose one of: {', '.join(DATASETS)}")
     return DATASETS[name]
 
 
@@ -261,6 +259,4 @@ def _unwritable(folder: Path, error: OSError) -> FileError:
 
 
 def _wrong(name: str, where: str) -> FileError:
-    return FileError(
-        f"{name} {where} has the wrong checksum: it is another file or damaged", remedy="Get it again"
-    )
+    return FileError(f"{name} {where} has the wrong checksum: it is another file or damaged", remedy="Get it again")

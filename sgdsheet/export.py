@@ -47,7 +47,7 @@ def export_source(model: SheetModel, file_name: str = "model.py") -> Exported:
     lines += ["    def __init__(self):", "        super().__init__()"]
     if not inline:
         beside = Path(file_name).with_suffix(".pt").name
-        lines.append(f'        saved = torch.load(Path(__file__).with_name({beside!r}), weights_only=True)')
+        lines.append(f"        saved = torch.load(Path(__file__).with_name({beside!r}), weights_only=True)")
     for name, tensor in parameters.items():
         value = _literal(tensor) if inline else f'saved["{name}"]'
         lines.append(f"        self.{name} = torch.nn.Parameter({value})")

@@ -128,9 +128,7 @@ class _Converter:
             rows = tree.to_dict()["rows"]
             width = len(rows[0])
             return ArrayConstant(tuple(parts[start : start + width] for start in range(0, len(parts), width)))
-        return NotSupported(
-            tree.to_formula(), "calls a LAMBDA directly", "Write the calculation out in cells"
-        )
+        return NotSupported(tree.to_formula(), "calls a LAMBDA directly", "Write the calculation out in cells")
 
     def _literal(self, tree: formualizer.ASTNode) -> Node:
         value = tree.get_literal_value()
@@ -154,9 +152,7 @@ class _Converter:
 
     def _reference(self, text: str) -> Node:
         if (text.startswith("[") and "!" in text) or re.match(r"'[^']*\[", text):
-            return NotSupported(
-                text, f"refers to another file ({text})", "Copy the values it needs into this workbook"
-            )
+            return NotSupported(text, f"refers to another file ({text})", "Copy the values it needs into this workbook")
         sheet, body = split_sheet(text)
         if "[" in body:
             return parse_structured(body)
@@ -224,9 +220,7 @@ def parse_structured(text: str) -> Node:
         while position < len(inner):
             match = _BRACKETED.match(inner, position)
             if match is None:
-                raise FormulaError(
-                    f"the table reference “{text}” cannot be read", remedy="Check it in the spreadsheet"
-                )
+                raise FormulaError(f"the table reference “{text}” cannot be read", remedy="Check it in the spreadsheet")
             part = match[1]
             (items if part.startswith("#") else columns).append(re.sub(r"'(.)", r"\1", part))
             position = match.end()

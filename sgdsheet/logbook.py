@@ -138,9 +138,7 @@ class Logbook:
     `objective` is what is to be low, so that the best record is known: pass `operator.neg` for a maximum.
     """
 
-    def __init__(
-        self, writers: Iterable[Writer] = (), *, limit: int = LIMIT, objective: Objective = float
-    ) -> None:
+    def __init__(self, writers: Iterable[Writer] = (), *, limit: int = LIMIT, objective: Objective = float) -> None:
         self.best: Record | None = None
         self.last: Record | None = None
         self._writers, self._limit, self._objective = list(writers), limit, objective

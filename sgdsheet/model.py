@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from sgdsheet.blocks import Block, bounding_range
+from sgdsheet.compiler.blocks import Block, bounding_range
+from sgdsheet.compiler.planning import Plan, Planner
+from sgdsheet.compiler.program import Program, build_program, parameter_tensor
+from sgdsheet.compiler.reach import calculated_areas, check_reach
+from sgdsheet.compiler.rewrites import simplify
+from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import DataError, ProblemError, SgdSheetError, quoted
-from sgdsheet.planning import Plan, Planner
 from sgdsheet.problem import Direction, Problem, find_problem
-from sgdsheet.program import Program, build_program, parameter_tensor
-from sgdsheet.reach import calculated_areas, check_reach
 from sgdsheet.references import Cell, Range
-from sgdsheet.rewrites import simplify
 from sgdsheet.syntax import ErrorConstant, walk
-from sgdsheet.tensors import Kind, Value
 from sgdsheet.workbook import ExcelError, Workbook
 from sgdsheet.workbook import Value as CellValue
 
@@ -163,7 +163,9 @@ class SheetModel(nn.Module):
             return DataError(f"the formula ={copy.text} refers to cells that were deleted", cell=cell, remedy="Mend it")
         for source, value in self._values_of(copy.reads()):
             if isinstance(value, ExcelError):
-                return DataError(f"the cell holds the error {value}, and {cell} needs it", cell=source, remedy="Mend it")
+                return DataError(
+                    f"the cell holds the error {value}, and {cell} needs it", cell=source, remedy="Mend it"
+                )
         calculated = (bounding_range(area, copy.rows, copy.columns) for area in calculated_areas(copy.tree))
         for source, value in self._values_of(calculated):
             if isinstance(value, str):
@@ -173,7 +175,9 @@ class SheetModel(nn.Module):
                     remedy="Put a number there",
                 )
         return DataError(
-            f"the formula ={copy.text} does not give a finite number", cell=cell, remedy="Check the values that it reads"
+            f"the formula ={copy.text} does not give a finite number",
+            cell=cell,
+            remedy="Check the values that it reads",
         )
 
     def _values_of(self, areas: Iterable[Range]) -> Iterator[tuple[Cell, CellValue | None]]:

@@ -82,9 +82,7 @@ def save_learning_rate_plot(
     rates: Sequence[float], losses: Sequence[float], suggestion: float | None, path: str | Path
 ) -> None:
     """The loss over the learning rate (logarithmic), with the suggested rate marked."""
-    points = [
-        (rate, loss) for rate, loss in zip(rates, losses, strict=True) if rate > 0 and math.isfinite(loss)
-    ]
+    points = [(rate, loss) for rate, loss in zip(rates, losses, strict=True) if rate > 0 and math.isfinite(loss)]
     with _figure(path, 3.6) as figure:
         axes = figure.subplots()
         axes.set_title("Learning rate finder")
@@ -129,9 +127,7 @@ def _mark(axes: Any, points: Sequence[tuple[float, float]], suggestion: float) -
 
 def _draw(axes: Any, records: Sequence[Record], column: Column, *, slim: bool = False) -> bool:
     """Draw what is known of a column; whether there was anything."""
-    points = [
-        (record.step, value) for record in records if (value := number(record, column.field)) is not None
-    ]
+    points = [(record.step, value) for record in records if (value := number(record, column.field)) is not None]
     if points:
         steps, values = zip(*points, strict=True)
         marker = "o" if len(points) <= _FEW else None

@@ -86,11 +86,7 @@ def find_problem(
 
 def sheets_with_problem(workbook: Workbook) -> list[str]:
     """The sheets that hold a model."""
-    return [
-        name
-        for name in workbook.sheets
-        if _has(workbook, name, "sgd_loss") or _has(workbook, name, "solver_opt")
-    ]
+    return [name for name in workbook.sheets if _has(workbook, name, "sgd_loss") or _has(workbook, name, "solver_opt")]
 
 
 def _only_sheet(workbook: Workbook) -> str:
@@ -104,9 +100,7 @@ def _only_sheet(workbook: Workbook) -> str:
             "no loss cell was found",
             remedy="Name the loss cell sgd_loss and the parameters sgd_params, or say --loss and --params",
         )
-    raise ProblemError(
-        f"there are models on several sheets ({', '.join(found)})", remedy="Choose one with --sheet"
-    )
+    raise ProblemError(f"there are models on several sheets ({', '.join(found)})", remedy="Choose one with --sheet")
 
 
 def _has(workbook: Workbook, sheet: str, name: str) -> bool:
@@ -239,20 +233,14 @@ def clipped_by_solver_neg(problem: Problem, workbook: Workbook) -> list[Cell]:
         values = workbook.sheets[area.sheet].values
         for cell in area.cells():
             value = values.get((cell.row, cell.column))
-            if (
-                isinstance(value, float)
-                and value < 0
-                and not any(b.contains(Range.of_cell(cell)) for b in bounded)
-            ):
+            if isinstance(value, float) and value < 0 and not any(b.contains(Range.of_cell(cell)) for b in bounded):
                 found.append(cell)
     return found
 
 
 def _arrays(sheet: Sheet) -> list[Range]:
     """The cells that array formulas fill."""
-    return [
-        Range(sheet.name, *formula.array) for formula in sheet.formulas.values() if formula.array is not None
-    ]
+    return [Range(sheet.name, *formula.array) for formula in sheet.formulas.values() if formula.array is not None]
 
 
 def _check_place(sheet: Sheet, area: Range) -> None:
@@ -284,9 +272,7 @@ def _check_parameter(sheet: Sheet, cell: Cell) -> None:
             "a parameter cell holds a formula", cell=cell, remedy="Put a number there, or leave the cell out"
         )
     if isinstance(value, ExcelError):
-        raise ProblemError(
-            f"a parameter cell holds the error {value}", cell=cell, remedy="Put a number there"
-        )
+        raise ProblemError(f"a parameter cell holds the error {value}", cell=cell, remedy="Put a number there")
     if isinstance(value, (str, bool)):
         shown = str(value).upper() if isinstance(value, bool) else value
         raise ProblemError(

@@ -168,9 +168,7 @@ def parse_range(text: str, sheet: str) -> Range:
     else:
         corners = [_CELL.fullmatch(part) for part in body.split(":")]
         if not 1 <= len(corners) <= 2 or not all(corners):
-            raise FormulaError(
-                f"“{text}” is not a range", remedy="Write it like A1, B2:C9 or 'my sheet'!B2:C9"
-            )
+            raise FormulaError(f"“{text}” is not a range", remedy="Write it like A1, B2:C9 or 'my sheet'!B2:C9")
         rows = sorted(int(corner[2]) for corner in corners if corner)
         columns = sorted(column_number(corner[1]) for corner in corners if corner)
         found = Range(sheet, rows[0], columns[0], rows[-1], columns[-1])

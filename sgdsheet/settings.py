@@ -136,7 +136,11 @@ DECLARATIONS: tuple[Declaration, ...] = (
     Declaration("shuffle", "--shuffle", _yes_no, "yes or no", "Mix the samples anew for each epoch"),
     Declaration("validation", "--validation", _fraction, "a share from 0 to 1", "Samples kept back to judge by"),
     Declaration(
-        "early_stopping", "--early-stopping", _patience, "no, or a number of epochs", "Stop when validation gets no better"
+        "early_stopping",
+        "--early-stopping",
+        _patience,
+        "no, or a number of epochs",
+        "Stop when validation gets no better",
     ),
     Declaration("restarts", "--restarts", _whole(1), "a whole number, 1 or more", "Random starts, trained at once"),
     Declaration(

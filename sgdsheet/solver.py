@@ -79,9 +79,7 @@ def read_solver(workbook: Workbook, sheet: str) -> dict[str, Any]:
             remedy="Name the loss cell sgd_loss and the parameters sgd_params, or say --loss and --params",
         )
     if params is None:
-        raise ProblemError(
-            f"Solver's model on sheet {sheet} has no variable cells", remedy="Set them in Solver"
-        )
+        raise ProblemError(f"Solver's model on sheet {sheet} has no variable cells", remedy="Set them in Solver")
     cell = single_cell(workbook, loss, sheet, f"Solver's objective on sheet {sheet}")
     areas = tidy_areas(areas_of(workbook, params, sheet, f"Solver's list of variable cells on sheet {sheet}"))
     direction = {1: Direction.MAXIMISE, 2: Direction.MINIMISE, 3: Direction.VALUE}.get(
@@ -116,9 +114,7 @@ def _solver_constraints(workbook: Workbook, sheet: str) -> tuple[Constraint, ...
         try:
             kind = Relation(int(relation))
         except ValueError:
-            raise ProblemError(
-                f"{what} has an unknown relation ({relation:g})", remedy="Set it again"
-            ) from None
+            raise ProblemError(f"{what} has an unknown relation ({relation:g})", remedy="Set it again") from None
         areas = areas_of(workbook, left, sheet, what)
         right = name_text(workbook, sheet, f"solver_rhs{number}")
         sides = _right_sides(workbook, right, sheet, areas, kind, what)

@@ -53,9 +53,7 @@ def run(*arguments: object) -> Run:
     return Run(status, out.getvalue(), err.getvalue())
 
 
-def line_cells(
-    x: list[float] = X, y: list[float] = Y, slope: float = SLOPE, intercept: float = INTERCEPT
-) -> Cells:
+def line_cells(x: list[float] = X, y: list[float] = Y, slope: float = SLOPE, intercept: float = INTERCEPT) -> Cells:
     """A straight line through points: data in A and B, parameters in E1 and E2, the loss in E4."""
     predicted = [slope * one + intercept for one in x]
     errors = [(one - two) ** 2 for one, two in zip(predicted, y, strict=True)]

@@ -64,9 +64,7 @@ def by_xlsxwriter(path: Path) -> Path:
         model.write_rich_string("G1", bold, "two", " styles")
         model.conditional_format("D2:D6", {"type": "data_bar"})
         model.conditional_format("C2:C6", {"type": "cell", "criteria": ">", "value": 5, "format": bold})
-        model.data_validation(
-            "E2", {"validate": "decimal", "criteria": "between", "minimum": -9, "maximum": 9}
-        )
+        model.data_validation("E2", {"validate": "decimal", "criteria": "between", "minimum": -9, "maximum": 9})
         model.insert_image("J1", "red.png", {"image_data": picture()})
         model.insert_textbox("J10", "A text box")
         model.add_sparkline("G2", {"range": f"{SHEET}!D2:D6"})
@@ -122,10 +120,7 @@ def by_openpyxl(path: Path) -> Path:
 
 def by_hand(path: Path) -> Path:
     """Shared formulas, a flagged dynamic array, cells of all types, attributes that nobody reads."""
-    rows = [
-        '<row r="1" spans="1:5"><c r="A1" t="inlineStr"><is><t>x</t></is></c>'
-        '<c r="E1" s="0"><v>0.5</v></c></row>'
-    ]
+    rows = ['<row r="1" spans="1:5"><c r="A1" t="inlineStr"><is><t>x</t></is></c><c r="E1" s="0"><v>0.5</v></c></row>']
     for row, (x, y) in enumerate([(0, 1.1), (1, 2.9), (2, 5.2)], 2):
         area = ' ref="C2:C4"' if row == 2 else ""
         text = "$E$1*A2+$E$2" if row == 2 else ""

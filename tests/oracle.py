@@ -8,7 +8,7 @@ from typing import Any
 import ironcalc
 from sheets import HOME
 
-from sgdsheet.blocks import formula_text
+from sgdsheet.compiler.blocks import formula_text
 from sgdsheet.references import Cell, parse_range
 from sgdsheet.workbook import ExcelError, Value, Workbook
 
@@ -31,9 +31,7 @@ def calculated(workbook: Workbook, *targets: str) -> dict[Cell, Any]:
                 model.set_user_input(numbers[name], row, column, text)
             else:
                 top, left, bottom, right = formula.array
-                model.set_user_array_formula(
-                    numbers[name], top, left, right - left + 1, bottom - top + 1, text
-                )
+                model.set_user_array_formula(numbers[name], top, left, right - left + 1, bottom - top + 1, text)
     model.evaluate()
     found: dict[Cell, Any] = {}
     for target in targets:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 import sgdsheet
+from sgdsheet.compiler.planning import Planner
+from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.model import SheetModel, evaluate
-from sgdsheet.planning import Planner
-from sgdsheet.program import Program, build_program
 from sgdsheet.references import Cell, Range, parse_range
 from sgdsheet.workbook import DefinedName, Formula, Sheet, Table, Workbook
 
@@ -47,9 +47,7 @@ def _put(sheet: Sheet, area: Range, content: Any) -> None:
         corners = (area.top, area.left, area.bottom, area.right)
         sheet.formulas[area.top, area.left] = Formula(content[2:-1], area.top, area.left, corners)
         return
-    formula = (
-        Formula(content[1:], area.top, area.left) if isinstance(content, str) and content[:1] == "=" else None
-    )
+    formula = Formula(content[1:], area.top, area.left) if isinstance(content, str) and content[:1] == "=" else None
     for cell in area.cells():
         if formula is not None:
             sheet.formulas[cell.row, cell.column] = formula

@@ -43,9 +43,7 @@ def _absolute(text: str) -> str:
             return text  # not a reference: as it is
         corners = area.a1.split(":")
         digits = [next(i for i, letter in enumerate(corner) if letter.isdigit()) for corner in corners]
-        parts.append(
-            f"{area.sheet}!" + ":".join(f"${c[:d]}${c[d:]}" for c, d in zip(corners, digits, strict=True))
-        )
+        parts.append(f"{area.sheet}!" + ":".join(f"${c[:d]}${c[d:]}" for c, d in zip(corners, digits, strict=True)))
     return ",".join(parts)
 
 

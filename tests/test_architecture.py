@@ -25,18 +25,22 @@ import sgdsheet
 # modules too, unless they have a row of their own: a new function, host, example or command needs no row.
 FLOORS = (
     ("errors", ""),
-    ("references extras optimizers schedules initialisers", ""),
+    ("compiler training constrained references extras optimizers schedules initialisers", ""),
     (
         "workbook syntax formula logbook examples sources datasets",
-        "domains recording tensors builder contraction functions",
+        "compiler.domains compiler.recording compiler.tensors compiler.builder compiler.contraction functions",
     ),
-    ("problem names solver settings resolve blocks grouping planning hosts.base", ""),
-    ("hosts reach", "regions lowering program rewrites"),
-    ("", "model cutting samples data constraints"),
     (
-        "descent plots",
-        "methods restarts batching checkpoints run_plan run drivers training flat exact constrained"
-        " curvature diagnosis lr_finder checking export lagrangian",
+        "problem names solver settings hosts.base compiler.resolve compiler.blocks compiler.grouping compiler.planning",
+        "",
+    ),
+    ("hosts compiler.reach", "compiler.regions compiler.lowering compiler.program compiler.rewrites"),
+    ("", "model training.cutting training.samples constrained.constraints"),
+    (
+        "plots constrained.descent",
+        "constrained.lagrangian constrained.flat constrained.exact constrained.solve"
+        " training.methods training.restarts training.batching training.checkpoints training.run_plan training.run"
+        " training.drivers training.session diagnosis.curvature diagnosis diagnosis.lr_finder checking export",
     ),
     ("service ribbon udfs cli __main__ sgdsheet", ""),
 )

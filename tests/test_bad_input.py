@@ -412,9 +412,7 @@ def test_several_models(tmp_path: Path) -> None:
         names |= {f"{sheet}!{name}": text.replace("Model", sheet) for name, text in NAMES.items()}
     more = {"One": line_cells(), "Two": line_cells()}
     path = write_book(tmp_path / "several.xlsx", {"A1": "about"}, names, more=more)
-    expect(
-        run("train", path), "", ("there are models on several sheets (One, Two)", "Choose one with --sheet")
-    )
+    expect(run("train", path), "", ("there are models on several sheets (One, Two)", "Choose one with --sheet"))
     assert run("inspect", path, "--sheet", "two", "--json").json["loss_cell"] == "Two!E4"
 
 
@@ -560,9 +558,7 @@ def test_output_in_a_protected_folder(tmp_path: Path) -> None:
         ("folder.py", ("“folder.py” cannot be written", "Write somewhere else")),
     ],
 )
-def test_output_of_export(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, words: tuple[str, ...]
-) -> None:
+def test_output_of_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, words: tuple[str, ...]) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.py").mkdir()
     path = line_book(tmp_path)

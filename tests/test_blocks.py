@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sheets import HOME, book, check, compiled, lowered, values
 
 import sgdsheet
-from sgdsheet.blocks import Block
+from sgdsheet.compiler.blocks import Block
+from sgdsheet.compiler.grouping import SheetBlocks
+from sgdsheet.compiler.planning import Plan, Planner
 from sgdsheet.errors import CircularReference, FormulaError, UnsupportedFunction
-from sgdsheet.grouping import SheetBlocks
-from sgdsheet.planning import Plan, Planner
 from sgdsheet.references import parse_range
 from sgdsheet.workbook import ExcelError, Formula
 
@@ -272,9 +272,7 @@ def test_trimmed_blocks_calculate_the_same(
     top, left = data.draw(st.integers(3, rows + 2)), data.draw(st.integers(1, columns))
     bottom, right = min(rows + 2, top + down - 1), min(columns, left + across - 1)
     part = f"{'CDEF'[left - 1]}{top}:{'CDEF'[right - 1]}{bottom}"
-    expected = (
-        torch.tensor(whole).reshape(rows, columns)[top - 3 : bottom - 2, left - 1 : right].flatten().tolist()
-    )
+    expected = torch.tensor(whole).reshape(rows, columns)[top - 3 : bottom - 2, left - 1 : right].flatten().tolist()
     assert values(cells, part, params=["A1:F2"]) == pytest.approx(expected)
 
 
@@ -291,9 +289,7 @@ def seconds_to_plan(cells: dict[str, Any]) -> float:
 
 def test_large_sheets_are_planned_fast() -> None:
     """A hundred thousand cells in ten columns, and five thousand formulas all of which differ."""
-    filled = {
-        f"{'CDEFGHIJKL'[i]}1:{'CDEFGHIJKL'[i]}10000": f"={'BCDEFGHIJK'[i]}1*$A$1+{i}" for i in range(10)
-    }
+    filled = {f"{'CDEFGHIJKL'[i]}1:{'CDEFGHIJKL'[i]}10000": f"={'BCDEFGHIJK'[i]}1*$A$1+{i}" for i in range(10)}
     assert seconds_to_plan({"A1": 1, "B1:B10000": 2, **filled, "Z1": "=SUM(L1:L10000)"}) < 2
     different = {f"B{i}": f"=$A$1*{i}+SIN({i}*$A$1)" for i in range(1, 5001)}
     assert seconds_to_plan({"A1": 1, **different, "Z1": "=SUM(B1:B5000)"}) < 4

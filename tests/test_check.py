@@ -46,9 +46,7 @@ def test_titanic_solved_by_excel(sheet: str) -> None:
     report = check(path, "--sheet", sheet)
     assert report["formulas"] == report["supported"] == report["compared"] > 1000
     assert report["mismatches"] == report["unsupported"] == []
-    assert len(report["dead_parameters"]) == (
-        0 if sheet == "linear" else 2
-    )  # a column of 0 where a unit is open
+    assert len(report["dead_parameters"]) == (0 if sheet == "linear" else 2)  # a column of 0 where a unit is open
     assert report["largest_difference"] < 1e-9
     assert report["loss_computed"] == pytest.approx(report["loss_saved"], rel=1e-12)
     assert report["gradient_max_error"] <= GRADIENT_TOLERANCE
@@ -111,9 +109,7 @@ def test_worst_of_several(tmp_path: Path) -> None:
     assert "✗ 3 of 11 cells differ from their saved values; the worst first:\n    Model!C5  saved -8" in text
 
 
-@pytest.mark.parametrize(
-    ("formula", "saved"), [("=E4*2", "many"), ("=E4>1", False), ("=E4/0", 3.0), ("=E4*2", "#N/A")]
-)
+@pytest.mark.parametrize(("formula", "saved"), [("=E4*2", "many"), ("=E4>1", False), ("=E4/0", 3.0), ("=E4*2", "#N/A")])
 def test_value_of_another_kind(tmp_path: Path, formula: str, saved: Any) -> None:
     report, line = failed(line_book(tmp_path, {"G9": (formula, saved)}), "--all")
     assert report["worst_cell"] == "Model!G9"
@@ -180,9 +176,7 @@ def test_exactly_on_a_kink(tmp_path: Path, formula: str) -> None:
 
 def test_dead_parameters(tmp_path: Path) -> None:
     """A ReLU that is shut: nothing it reads has a slope."""
-    path = without_values(
-        line_book(tmp_path, {**predictions("=MAX(0,$E$1*A#+$E$2)"), "E1": -1.0, "E2": -0.5})
-    )
+    path = without_values(line_book(tmp_path, {**predictions("=MAX(0,$E$1*A#+$E$2)"), "E1": -1.0, "E2": -0.5}))
     report = check(path)
     assert report["dead_parameters"] == ["Model!E1", "Model!E2"]
     assert report["findings"]
@@ -215,9 +209,7 @@ def test_all_unsupported_formulas_on_the_path(tmp_path: Path) -> None:
     assert report["formulas"] == 11
     assert report["supported"] == 5  # not D3, which reads C3, nor D2 in the same block
     functions = {item["function"]: item["message"] for item in report["unsupported"]}
-    assert functions["FOO"].startswith(
-        "Model!D4: FOO is not supported on the way from the parameters to the loss. "
-    )
+    assert functions["FOO"].startswith("Model!D4: FOO is not supported on the way from the parameters to the loss. ")
     assert "joins text" in functions[""]
     assert line in functions.values()
     text = run("check", path)
@@ -260,8 +252,7 @@ def test_no_finite_loss(tmp_path: Path) -> None:
     report, line = failed(without_values(write_book(tmp_path / "log.xlsx", cells, NAMES)))
     assert report["loss_computed"] is report["gradient_max_error"] is None
     assert line == (
-        "Model!C2: the formula =LN($E$1)*A2+$E$2 does not give a finite number. "
-        "Check the values that it reads"
+        "Model!C2: the formula =LN($E$1)*A2+$E$2 does not give a finite number. Check the values that it reads"
     )
 
 

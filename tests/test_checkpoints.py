@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sgdsheet
-from sgdsheet.checkpoints import FORMAT, decode, encode, read_checkpoint, write_checkpoint
 from sgdsheet.cli import main
 from sgdsheet.errors import FileError, TrainingError
 from sgdsheet.model import SheetModel
 from sgdsheet.optimizers import OPTIMIZERS, Family
 from sgdsheet.schedules import SCHEDULES
-from sgdsheet.training import Session
+from sgdsheet.training.checkpoints import FORMAT, decode, encode, read_checkpoint, write_checkpoint
+from sgdsheet.training.session import Session
 from tests.sheets import HOME, book, compiled
 from tests.training_books import FOURTH_POWER, fourth_power, values, write
 
@@ -50,11 +50,7 @@ RUNS: list[dict[str, Any]] = [
     *({"optimizer": "adam", "schedule": name} for name in SCHEDULES if name != "constant"),
     {"optimizer": "sgd", "schedule": "onecycle", "momentum": 0.8},
     {"optimizer": "sgd", "zero_gradients": "no"},
-    *(
-        {"optimizer": name, "batch_size": 4}
-        for name, row in OPTIMIZERS.items()
-        if row.family is not Family.LINE_SEARCH
-    ),
+    *({"optimizer": name, "batch_size": 4} for name, row in OPTIMIZERS.items() if row.family is not Family.LINE_SEARCH),
     {"optimizer": "adam", "batch_size": 3, "shuffle": "no"},
     {"optimizer": "sgd", "lr": 0.3, "early_stopping": 6},
     {"optimizer": "sgd", "lr": 0.3, "batch_size": 4, "early_stopping": 6, "start": "normal 0.3"},
@@ -328,9 +324,7 @@ def test_interrupted_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two halves, with a file in between, give the book that one run gives."""
-    book_path = write(
-        tmp_path / "book.xlsx", {"A1": 1, "A2": FOURTH_POWER}, {"sgd_loss": "A2", "sgd_params": "A1"}
-    )
+    book_path = write(tmp_path / "book.xlsx", {"A1": 1, "A2": FOURTH_POWER}, {"sgd_loss": "A2", "sgd_params": "A1"})
     checkpoint = str(tmp_path / "run.json")
     common = ["train", str(book_path), "--optimizer", "adam", "--lr", "0.1", "--json"]
     main([*common, "--steps", "40", "-o", str(tmp_path / "whole.xlsx")])
@@ -342,9 +336,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_command_line_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    book_path = write(
-        tmp_path / "book.xlsx", {"A1": 1, "A2": FOURTH_POWER}, {"sgd_loss": "A2", "sgd_params": "A1"}
-    )
+    book_path = write(tmp_path / "book.xlsx", {"A1": 1, "A2": FOURTH_POWER}, {"sgd_loss": "A2", "sgd_params": "A1"})
     damaged = tmp_path / "run.json"
     damaged.write_bytes(GARBAGE["cut off"])
     with pytest.raises(SystemExit) as caught:

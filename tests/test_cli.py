@@ -34,13 +34,8 @@ CONTRACT = {
     "new": "-o",
     "functions": "--json",
 }
-TRAIN_KEYS = (
-    "sheet loss_cell parameters loss_start loss steps epochs seconds seconds_per_step"
-    " metric valid_loss output"
-)
-CHECK_KEYS = (
-    "formulas supported mismatches unsupported loss_saved loss_computed gradient_max_error dead_parameters"
-)
+TRAIN_KEYS = "sheet loss_cell parameters loss_start loss steps epochs seconds seconds_per_step metric valid_loss output"
+CHECK_KEYS = "formulas supported mismatches unsupported loss_saved loss_computed gradient_max_error dead_parameters"
 
 
 @pytest.fixture
@@ -94,9 +89,7 @@ for name in {list(COMMANDS)}:
             assert not ended.code
 print({{"torch", "numpy", "scipy", "matplotlib"}} & sys.modules.keys())
 """
-    found = subprocess.run(
-        [sys.executable, "-c", pages], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    found = subprocess.run([sys.executable, "-c", pages], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "set()"
 
 
@@ -193,9 +186,7 @@ def test_plain_text_without_a_terminal(book: Path, tmp_path: Path, arguments: li
 
 def test_names_are_not_taken_for_markup(tmp_path: Path) -> None:
     """A file name, a formula and a setting with brackets come out as they are."""
-    book = line_book(
-        tmp_path, {"G1": "start", "H1": "keep"}, {"sgd_settings": "Model!$G$1:$H$1"}, "a [bold]b.xlsx"
-    )
+    book = line_book(tmp_path, {"G1": "start", "H1": "keep"}, {"sgd_settings": "Model!$G$1:$H$1"}, "a [bold]b.xlsx")
     assert f"Wrote {tmp_path / 'a [bold]b-trained.xlsx'}" in run("train", book).out
     assert "a [bold]b.xlsx, sheet Model" in run("inspect", book).out
     table = {"G2": "half", "H2": "x", "G3": 0.5, **predictions("=$E$1*A#+$E$2+SUM(halves[half])")}
@@ -223,9 +214,7 @@ def test_reader_that_goes_away(book: Path) -> None:
     """As in `sgdsheet new | head -1`: no traceback."""
     read, write = os.pipe()
     os.close(read)
-    found = subprocess.run(
-        [sys.executable, "-m", "sgdsheet", "new"], cwd=ROOT, stdout=write, stderr=subprocess.PIPE
-    )
+    found = subprocess.run([sys.executable, "-m", "sgdsheet", "new"], cwd=ROOT, stdout=write, stderr=subprocess.PIPE)
     os.close(write)
     assert (found.returncode, found.stderr) == (1, b"")
 

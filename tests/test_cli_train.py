@@ -65,9 +65,7 @@ def test_solver_model_is_found(solved: Path, tmp_path: Path, sheet: str) -> None
         assert shown in text
     assert f"{found['formulas']:,} formula cells in {len(found['blocks'])} blocks" in text
 
-    trained = run(
-        "train", solved, "--sheet", sheet, "--json", "--steps", "20", "-o", tmp_path / "out.xlsx"
-    ).json
+    trained = run("train", solved, "--sheet", sheet, "--json", "--steps", "20", "-o", tmp_path / "out.xlsx").json
     assert trained["loss_start"] == pytest.approx(found["loss_saved"], rel=1e-12)
     assert round(trained["loss_start"], 11) == SAVED[sheet]
     assert trained["loss"] <= trained["loss_start"]
@@ -120,9 +118,7 @@ def test_epochs_and_batches(tmp_path: Path) -> None:
 
 def test_restarts(tmp_path: Path) -> None:
     book = line_book(tmp_path, predictions("=MAX(0,$E$1*A#+$E$2)"))
-    found = run(
-        "train", book, "--restarts", "8", "--steps", "100", "--seed", "3", "--device", "cpu", "--json"
-    ).json
+    found = run("train", book, "--restarts", "8", "--steps", "100", "--seed", "3", "--device", "cpu", "--json").json
     assert found["restarts"]["starts"] == 8
     assert found["loss"] <= found["restarts"]["best"] + 1e-6
 
@@ -142,9 +138,7 @@ def test_what_cannot_be_recalculated_is_told(tmp_path: Path) -> None:
     assert found["not_recalculated"] == ["Model!G9", "Model!G10"]
     values = load(tmp_path / "line-trained.xlsx").sheets["Model"].values
     assert (values[9, 7], values[10, 7]) == (0.25, 0.5)
-    assert (
-        "Not recalculated here: Model!G9, Model!G10. Recalculate in the spreadsheet" in run("train", book).out
-    )
+    assert "Not recalculated here: Model!G9, Model!G10. Recalculate in the spreadsheet" in run("train", book).out
 
 
 def test_errors_are_left_to_the_spreadsheet(tmp_path: Path) -> None:
@@ -247,9 +241,7 @@ def train_in_place(path: Path, *sheets: str, steps: int = 10) -> dict[Cell, floa
         for cell, value in expected.items():  # also on other sheets, and off the way to the loss
             if isinstance(value, ExcelError):
                 assert cell not in changed
-                assert str(cell) in found.json["not_recalculated"] or isinstance(
-                    read(after, cell), ExcelError
-                )
+                assert str(cell) in found.json["not_recalculated"] or isinstance(read(after, cell), ExcelError)
             else:
                 assert same(read(after, cell), value), cell
         assert read(after, model.problem.loss) == pytest.approx(found.json["loss"], rel=1e-12)
@@ -273,9 +265,7 @@ def test_examples(tmp_path: Path, path: Path) -> None:
     train_in_place(Path(copy), *sheets_with_problem(load(path)))
 
 
-@pytest.mark.parametrize(
-    ("name", "sheets"), [("titanic_solved.xlsx", list(SAVED)), ("titanic_start.xlsx", ["linear"])]
-)
+@pytest.mark.parametrize(("name", "sheets"), [("titanic_solved.xlsx", list(SAVED)), ("titanic_start.xlsx", ["linear"])])
 def test_titanic(solved: Path, tmp_path: Path, name: str, sheets: list[str]) -> None:
     train_in_place(Path(shutil.copy(solved.with_name(name), tmp_path)), *sheets)
 

@@ -14,9 +14,9 @@ from hock_schittkowski import CASES, Case
 from scipy.optimize import least_squares, linprog
 from solver_models import AT_LEAST, AT_MOST, EQUAL, MAX, MIN, VALUE
 
-from sgdsheet import constrained
-from sgdsheet.constrained import OPTIMAL, OUT_OF_STEPS, Progress, solve
-from sgdsheet.constraints import compile_constraints
+from sgdsheet.constrained import solve as constrained
+from sgdsheet.constrained.constraints import compile_constraints
+from sgdsheet.constrained.solve import OPTIMAL, OUT_OF_STEPS, Progress, solve
 from sgdsheet.errors import DataError, ProblemError, TrainingError
 from sgdsheet.model import SheetModel
 from sgdsheet.problem import clipped_by_solver_neg, find_problem
@@ -183,9 +183,7 @@ def test_many_bounded_parameters(count: int, tmp_path: Path) -> None:
     x = np.array(parameters(model))
     steps = np.diff(x)
     slopes = 2 * (x - wanted) + 6 * (np.append(0, steps) - np.append(steps, 0))
-    assert (
-        np.abs(np.clip(x - slopes, -1, 1) - x).max() <= 1e-6
-    )  # the problem is convex: this proves the optimum
+    assert np.abs(np.clip(x - slopes, -1, 1) - x).max() <= 1e-6  # the problem is convex: this proves the optimum
     assert last.outcome == OPTIMAL
     assert last.loss == pytest.approx(((x - wanted) ** 2).sum() + 3 * (steps**2).sum(), rel=1e-12)
 
@@ -206,9 +204,7 @@ def test_many_parameters_and_a_constraint(tmp_path: Path) -> None:
 def test_large_linear_programme(tmp_path: Path) -> None:
     plants, shops = 40, 60
     costs = np.random.default_rng(1).integers(1, 30, (plants, shops)).astype(float)
-    ends = "".join(f"{a}{b}," for a in ("", "A", "B") for b in "ABCDEFGHIJKLMNOPQRSTUVWXYZ").split(",")[
-        :shops
-    ]
+    ends = "".join(f"{a}{b}," for a in ("", "A", "B") for b in "ABCDEFGHIJKLMNOPQRSTUVWXYZ").split(",")[:shops]
     cells: dict[str, Any] = {
         "A1": costs.tolist(),
         "A101": np.zeros((plants, shops)).tolist(),
@@ -237,9 +233,7 @@ def test_bounds_in_the_order_of_the_parameters(tmp_path: Path) -> None:
     ]
     workbook = models.workbook(tmp_path, cells, "A4", "D1:D2,A1,B2", constraints=constraints, neg=2)
     model = SheetModel(workbook, find_problem(workbook))
-    with pytest.raises(
-        ProblemError, match=r"B2: the lower bound 6 \(.*2\) is above the upper bound 3 \(.*1\)"
-    ):
+    with pytest.raises(ProblemError, match=r"B2: the lower bound 6 \(.*2\) is above the upper bound 3 \(.*1\)"):
         compile_constraints(model)
     workbook.sheets[models.SHEET].values[1, 9] = -6.0
     constraints_model = compile_constraints(model)
@@ -266,9 +260,7 @@ def test_residuals_are_in_the_units_of_the_sheet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("neg", "expected"), [(None, [3, 0]), (1, [3, 0]), (2, [3, -2]), (7, [3, -2])])
-def test_variables_are_not_negative_by_default(
-    neg: int | None, expected: list[float], tmp_path: Path
-) -> None:
+def test_variables_are_not_negative_by_default(neg: int | None, expected: list[float], tmp_path: Path) -> None:
     more = {} if neg is None else {"neg": neg}
     model = models.model(tmp_path, **quadratic([("A1", AT_MOST, 50)], **more))
     solved(model)
@@ -309,9 +301,7 @@ def test_parameters_may_limit_each_other(tmp_path: Path) -> None:
 def test_a_parameter_that_only_a_constraint_reads(tmp_path: Path) -> None:
     cells = {"A1": [[1, 1, 0]], "A2": "=C1*1", "A3": "=A1*(4-A1)-C1", "A4": "=10-A1*B1-C1"}
     constraints = [("A3:A4", AT_LEAST, 0), ("B1", AT_LEAST, 1)]
-    assert solved(models.model(tmp_path, cells, "A2", "A1:C1", MAX, constraints)).loss == pytest.approx(
-        4, abs=CLOSE
-    )
+    assert solved(models.model(tmp_path, cells, "A2", "A1:C1", MAX, constraints)).loss == pytest.approx(4, abs=CLOSE)
 
 
 def test_several_areas_on_both_sides(tmp_path: Path) -> None:

@@ -66,9 +66,7 @@ def small(monkeypatch: pytest.MonkeyPatch, cache: Path) -> str:
 
 
 def declare(monkeypatch: pytest.MonkeyPatch, files: tuple[datasets.File, ...], *mirrors: str) -> None:
-    monkeypatch.setattr(
-        datasets, "DATASETS", {"small": datasets.Dataset("small", "two files", mirrors, files)}
-    )
+    monkeypatch.setattr(datasets, "DATASETS", {"small": datasets.Dataset("small", "two files", mirrors, files)})
 
 
 def mirrored(monkeypatch: pytest.MonkeyPatch, *mirrors: str) -> None:
@@ -208,10 +206,7 @@ def test_from(small: str, cache: Path, tmp_path: Path) -> None:
 def test_from_takes_the_content_in_any_wrapping(small: str, cache: Path, tmp_path: Path) -> None:
     """The head of a .gz holds a time and a name; the file may also be unpacked."""
     content = gzip.decompress(PACKED)
-    assert (
-        run("data", small, "--from", fill(tmp_path / "a", packed=gzip.compress(content, 1, mtime=2))).status
-        == 0
-    )
+    assert run("data", small, "--from", fill(tmp_path / "a", packed=gzip.compress(content, 1, mtime=2))).status == 0
     unpacked = fill(tmp_path / "b")
     (unpacked / "more.gz").unlink()
     (unpacked / "more").write_bytes(content)

@@ -14,7 +14,8 @@ from sheets import HOME, compiled
 
 import sgdsheet
 from sgdsheet.cli import main
-from sgdsheet.curvature import (
+from sgdsheet.diagnosis import Finding, diagnose, explain_rise
+from sgdsheet.diagnosis.curvature import (
     Hessian,
     largest_eigenvalue,
     lowest_eigenvalue,
@@ -22,7 +23,6 @@ from sgdsheet.curvature import (
     stable_rate,
     stable_rate_ahead,
 )
-from sgdsheet.diagnosis import Finding, diagnose, explain_rise
 from sgdsheet.diagnosis.findings import rounded_down, short
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell

@@ -70,9 +70,7 @@ def saved(built: Path) -> dict[str, Workbook]:
 
 
 @pytest.fixture(scope="module")
-def recalculated(
-    formulas: dict[str, Workbook], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Workbook]:
+def recalculated(formulas: dict[str, Workbook], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Workbook]:
     """Every example as LibreOffice computes it, from copies without saved values."""
     office = shutil.which("soffice")
     if office is None:
@@ -131,9 +129,7 @@ def test_names_belong_to_their_sheet(name: str, formulas: dict[str, Workbook]) -
         assert {"sgd_loss", "sgd_params", "sgd_settings"} <= set(book[sheet].defined_names)
         ((loss,),) = named(book, sheet, "sgd_loss")
         assert str(loss).startswith("=")
-        assert all(
-            isinstance(value, int | float) for row in named(book, sheet, "sgd_params") for value in row
-        )
+        assert all(isinstance(value, int | float) for row in named(book, sheet, "sgd_params") for value in row)
         assert {row[0] for row in named(book, sheet, "sgd_settings")} <= SETTINGS
 
 
@@ -159,9 +155,7 @@ def test_saved_values_are_what_a_sheet_computes(
         )
         cells = [cell for row in rows for cell in zip(*row, strict=False)]
         computed = [(old, new) for text, old, new in cells if isinstance(text, str) and text.startswith("=")]
-        assert len(computed) == sum(
-            str(value).startswith("=") for row in formulas[name][sheet].values for value in row
-        )
+        assert len(computed) == sum(str(value).startswith("=") for row in formulas[name][sheet].values for value in row)
         assert all(isinstance(old, int | float) and isinstance(new, int | float) for old, new in computed)
         assert max(abs(old - new) for old, new in computed) < 1e-9
 
@@ -172,7 +166,7 @@ def test_titanic_is_the_published_table(saved: dict[str, Workbook]) -> None:
         people = Counter(tuple(row[:4]) for row in rows)
         assert people.total() == 2201
         assert sum(count for (*_, fate), count in people.items() if fate == 1) == 711
-        found = {traits: (people[*traits, 1], people[*traits, 0]) for traits in PUBLISHED}
+        found = {traits: (people[(*traits, 1)], people[(*traits, 0)]) for traits in PUBLISHED}
         assert found == PUBLISHED
 
 

@@ -117,9 +117,7 @@ def test_same_loss_and_gradient(tmp_path: Path) -> None:
     def export(name: str, book: Workbook, sheet: str | None = None) -> None:
         models[name] = sgdsheet.compile(book, sheet)
         written = save_export(models[name], tmp_path / f"{name}.py")
-        assert [path.suffix for path in written] == (
-            [".py", ".pt"] if name.startswith("titanic") else [".py"]
-        )
+        assert [path.suffix for path in written] == ([".py", ".pt"] if name.startswith("titanic") else [".py"])
         check_source(tmp_path / f"{name}.py")
 
     for path in [*EXAMPLES, *([SOLVED] if SOLVED.exists() else [])]:
@@ -149,9 +147,7 @@ def test_run_as_its_message_says(tmp_path: Path) -> None:
         f"Wrote {tmp_path / 'my model.py'} and {tmp_path / 'my model.pt'}. "
         f"Run it: python '{tmp_path / 'my model.py'}'\n"
     )
-    found = subprocess.run(
-        [sys.executable, "-I", tmp_path / "my model.py"], capture_output=True, text=True, check=True
-    )
+    found = subprocess.run([sys.executable, "-I", tmp_path / "my model.py"], capture_output=True, text=True, check=True)
     assert found.stderr == ""
     expect(found.stdout, sgdsheet.compile(sgdsheet.load(SOLVED), "nnet"))
 
@@ -201,9 +197,7 @@ def hostile_book(path: Path, sheet: str, text: str) -> Path:
 
 def test_hostile_names_and_texts(tmp_path: Path) -> None:
     paths = []
-    for index, (sheet, text) in enumerate(
-        [(sheet, "x") for sheet in SHEETS] + [("S", text) for text in TEXTS]
-    ):
+    for index, (sheet, text) in enumerate([(sheet, "x") for sheet in SHEETS] + [("S", text) for text in TEXTS]):
         book = hostile_book(tmp_path / "hostile.xlsx", sheet, text)
         paths.append(tmp_path / f"hostile{index}.py")
         found = run("export", book, "-o", paths[-1])

@@ -171,9 +171,7 @@ def test_single_byte_encoding(tmp_path: Path) -> None:
     assert found == text.replace("<v>é<", "<v>&#1046;<")
 
 
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), -float("inf"), 10**400, "x" * 32_768, "\ud800"]
-)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400, "x" * 32_768, "\ud800"])
 def test_impossible_value(tmp_path: Path, value: Value) -> None:
     path = book_file(tmp_path, sheet())
     host, before = FileHost(path), path.read_bytes()
@@ -327,9 +325,7 @@ def test_libreoffice_opens_the_patched_file(tmp_path: Path) -> None:
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-10, 10).map(float)
-texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
-    ["_x000D_", " a ", "]]>", "\x00\ufffe"]
-)
+texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(["_x000D_", " a ", "]]>", "\x00\ufffe"])
 cell_values = st.one_of(numbers, texts, st.booleans(), st.sampled_from([ExcelError.NA, ExcelError.DIV0]))
 positions = st.tuples(st.integers(1, 8), st.integers(1, 8))
 FORMS = (
@@ -358,9 +354,7 @@ def test_round_trip(tmp_path: Path, cells: Any, empty_rows: Any, changes: Any, p
         rows += f'<{prefix}row r="{row}">{inner}</{prefix}row>' if inner else f'<{prefix}row r="{row}"/>'
     name = prefix.rstrip(":")
     declaration = f'xmlns:{name}="{MAIN}"' if name else f'xmlns="{MAIN}"'
-    text = (
-        f"<{prefix}worksheet {declaration}><{prefix}sheetData>{rows}</{prefix}sheetData></{prefix}worksheet>"
-    )
+    text = f"<{prefix}worksheet {declaration}><{prefix}sheetData>{rows}</{prefix}sheetData></{prefix}worksheet>"
     path = tmp_path / "book.xlsx"
     path.write_bytes(zipped(parts(text)))
     host = FileHost(path)
@@ -370,9 +364,7 @@ def test_round_trip(tmp_path: Path, cells: Any, empty_rows: Any, changes: Any, p
     new = FileHost(path).read().sheets["S1"]
     expected = {**old.values, **changes}
     assert new.values == expected
-    assert {key: type(value) for key, value in new.values.items()} == {
-        k: type(v) for k, v in expected.items()
-    }
+    assert {key: type(value) for key, value in new.values.items()} == {k: type(v) for k, v in expected.items()}
     assert new.formulas == old.formulas
 
 

@@ -13,8 +13,8 @@ from sheets import compiled
 
 import sgdsheet
 from sgdsheet.cli import main
+from sgdsheet.diagnosis.lr_finder import find_learning_rate
 from sgdsheet.errors import SettingError
-from sgdsheet.lr_finder import find_learning_rate
 from sgdsheet.model import SheetModel
 from sgdsheet.optimizers import OPTIMIZERS, Family
 

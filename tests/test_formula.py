@@ -185,9 +185,7 @@ def test_same_key_means_same_tree(one: Node, two: Node, down: int, across: int) 
     text = render(one, *HOME)
     key = relative_key(text, *HOME)
     try:
-        parsed = parse(
-            moved := render(one, HOME[0] - down, HOME[1] - across), HOME[0] - down, HOME[1] - across
-        )
+        parsed = parse(moved := render(one, HOME[0] - down, HOME[1] - across), HOME[0] - down, HOME[1] - across)
     except FormulaError:
         parsed = None  # a reference has left the grid
     if parsed == one and "#REF" not in moved:
@@ -244,9 +242,7 @@ def test_rectangles_cover_every_cell_once(cells: set[tuple[int, int]]) -> None:
     assert sorted(covered) == sorted(cells)
 
 
-@given(
-    st.sets(st.tuples(st.integers(1, 8), st.integers(1, 8)), min_size=1), st.tuples(*[st.integers(1, 8)] * 4)
-)
+@given(st.sets(st.tuples(st.integers(1, 8), st.integers(1, 8)), min_size=1), st.tuples(*[st.integers(1, 8)] * 4))
 def test_range_index(cells: set[tuple[int, int]], wanted: tuple[int, int, int, int]) -> None:
     found: RangeIndex[int] = RangeIndex()
     areas = [Range("s", t, c, t + h - 1, c + w - 1) for t, c, h, w in rectangles(cells)]

@@ -18,9 +18,7 @@ from sgdsheet.references import Cell, address, parse_range
 from sgdsheet.syntax import ArrayConstant, Axis, Boolean, Call, Node, Number, Reference, Text, transform
 from sgdsheet.workbook import Formula, Workbook
 
-EXAMPLES = [
-    (name, text, expected) for name, found in REGISTRY.items() for text, expected in found.examples.items()
-]
+EXAMPLES = [(name, text, expected) for name, found in REGISTRY.items() for text, expected in found.examples.items()]
 KEYED = {"MATCH", "VLOOKUP", "HLOOKUP"}
 """They look for keys in A1:A4, which therefore must not be parameters."""
 TARGET = Cell(HOME, 1, 26)
@@ -69,9 +67,7 @@ class Opened:
 
     def opened(self, node: Node) -> Node | None:
         if isinstance(node, Call) and (fixed := REGISTRY[node.name].fixed_arguments):
-            kept = [
-                part if i in fixed else transform(part, self.opened) for i, part in enumerate(node.arguments)
-            ]
+            kept = [part if i in fixed else transform(part, self.opened) for i, part in enumerate(node.arguments)]
             return Call(node.name, tuple(kept))
         if isinstance(node, Call):
             return Call(node.name, tuple(transform(part, self.opened) for part in node.arguments))
@@ -120,18 +116,12 @@ def test_example_with_parameters(name: str, text: str, expected: float) -> None:
         return
     for one, two in zip(exact, differences(module, tensors, step=1e-6), strict=True):
         if not is_edge(two):
-            torch.testing.assert_close(
-                torch.zeros_like(two) if one is None else one, two, rtol=1e-6, atol=1e-6
-            )
+            torch.testing.assert_close(torch.zeros_like(two) if one is None else one, two, rtol=1e-6, atol=1e-6)
 
 
 def is_edge(slopes: torch.Tensor) -> bool:
     """At a jump (INT(2) inside, MAX(0,0)) or beyond the edge of what is defined, differences say nothing."""
-    return (
-        not bool(slopes.isfinite().all())
-        or bool((slopes.abs() > 1e4).any())
-        or math.isnan(float(slopes.sum()))
-    )
+    return not bool(slopes.isfinite().all()) or bool((slopes.abs() > 1e4).any()) or math.isnan(float(slopes.sum()))
 
 
 def test_an_unknown_function_names_its_cell() -> None:

@@ -268,9 +268,7 @@ def test_what_was_added_to_our_sheet_goes_with_it(tmp_path: Path) -> None:
         (drawing, "image", "../media/image1.png"),
         (drawing, "image", "../media/image2.png"),
     ):
-        line = (
-            f'<Relationship Id="x{target}" Type="{RELATIONSHIPS}/{kind}" Target="{target}"/></Relationships>'
-        )
+        line = f'<Relationship Id="x{target}" Type="{RELATIONSHIPS}/{kind}" Target="{target}"/></Relationships>'
         content[name] = content[name].replace(b"</Relationships>", line.encode())
     types = (
         f'<Default Extension="png" ContentType="image/png"/>'
@@ -317,9 +315,7 @@ def test_kinds_of_packages(tmp_path: Path, kind: str) -> None:
         content = {name.replace("xl/", ""): text for name, text in content.items()}
         for name in ("[Content_Types].xml", "_rels/.rels"):
             content[name] = str(content[name]).replace("xl/", "")
-        content["_rels/workbook.xml.rels"] = str(content["_rels/workbook.xml.rels"]).replace(
-            'Target="', 'Target="/'
-        )
+        content["_rels/workbook.xml.rels"] = str(content["_rels/workbook.xml.rels"]).replace('Target="', 'Target="/')
     if kind == "bare":  # every part has its own content type
         types = re.sub("<Default[^>]*>", "", str(content["[Content_Types].xml"]))
         content["[Content_Types].xml"] = types

@@ -234,9 +234,7 @@ def test_plot_of_anything(tmp_path: Path, items: list[Record]) -> None:
         ([1e-3, 1e-2, 1e-1], [0.0, 0.0, 9.0], 1e-2),
     ],
 )
-def test_learning_rate_plot(
-    tmp_path: Path, rates: list[float], losses: list[float], suggestion: float | None
-) -> None:
+def test_learning_rate_plot(tmp_path: Path, rates: list[float], losses: list[float], suggestion: float | None) -> None:
     pytest.importorskip("matplotlib")
     save_learning_rate_plot(rates, losses, suggestion, tmp_path / "finder.svg")
     text = (tmp_path / "finder.svg").read_text()

@@ -151,9 +151,9 @@ def test_convolution_over_channels_and_pooling() -> None:
         "A1:E5": red, "F1:J5": green, "L1:Q3": kernel, "S1:U3": "=MAX(0,SUMPRODUCT(A1:C3,$L$1:$N$3)+SUMPRODUCT(F1:H3,$O$1:$Q$3))",
         "S5:T6": "=MAX(S1:T2)", "Z1": "=SUMSQ(S5:T6)",
     }  # fmt: skip
-    plane = (
-        windows(array(red), 3) * array(kernel)[:, :3] + windows(array(green), 3) * array(kernel)[:, 3:]
-    ).sum((2, 3))
+    plane = (windows(array(red), 3) * array(kernel)[:, :3] + windows(array(green), 3) * array(kernel)[:, 3:]).sum(
+        (2, 3)
+    )
     pooled = windows(np.maximum(plane, 0), 2).max((2, 3))
     check(cells, "L1:Q3", float((pooled**2).sum()))
 
@@ -203,9 +203,7 @@ def test_broadcasting() -> None:
     }
     expected = array(column) * array(row) + array(column) ** 2 - np.arange(1, 5)
     check(cells, "A1:A3,C1:F1", float((expected**2).sum()))
-    check(
-        {**cells, "Z1": "=SUMPRODUCT(A1:A3*C1:F1)"}, "A1:A3,C1:F1", float((array(column) * array(row)).sum())
-    )
+    check({**cells, "Z1": "=SUMPRODUCT(A1:A3*C1:F1)"}, "A1:A3,C1:F1", float((array(column) * array(row)).sum()))
 
 
 def test_arrays_that_do_not_fit() -> None:
@@ -275,9 +273,7 @@ def test_sums_of_chosen_parameters() -> None:
     expected = 2 * data[data > 0].sum() + 6 * data[data < 0].sum() + data.sum()
     check(cells, "A1:A6", float(expected))
     check({"A1:A3": [1, 2, 3], "B1:B3": [1, ExcelError.NA, 0], "Z1": '=SUMIF(A1:A3,"<>2",B1:B3)*A1'}, "A1", 1)
-    check(
-        {"A1:A3": [1, 2, 3], "B1:B6": [1, 2, 3, 4, 5, 6], "Z1": '=SUMIF(A1:A3,">1.5",B2)*A1'}, "A1", 0 + 3 + 4
-    )
+    check({"A1:A3": [1, 2, 3], "B1:B6": [1, 2, 3, 4, 5, 6], "Z1": '=SUMIF(A1:A3,">1.5",B2)*A1'}, "A1", 0 + 3 + 4)
 
 
 # --- the recorded program ---------------------------------------------------------------------------------
@@ -365,9 +361,7 @@ def test_lookups(formula: str) -> None:
 def test_newer_lookups(formula: str, places: tuple[int, ...]) -> None:
     cells = {**KEYS, "F1:F3": formula, "Z1": "=SUMSQ(F1:F3)+SUMSQ(B1:B4)"}
     if not places:
-        with pytest.raises(
-            FormulaError, match=r"Sheet1!F1: the formula looks something up in what is not a range"
-        ):
+        with pytest.raises(FormulaError, match=r"Sheet1!F1: the formula looks something up in what is not a range"):
             compiled(cells, "B1:B4")
         return
     assert values(cells, "F1:F3", params=["B1:B4"]) == [KEYS["B1:B4"][place][0] for place in places]
@@ -376,9 +370,7 @@ def test_newer_lookups(formula: str, places: tuple[int, ...]) -> None:
 
 def test_keys_are_fixed() -> None:
     for formula in ("=MATCH(B1,$B$1:$B$4,0)", "=VLOOKUP($B$1,$A$1:$B$4,2,0)", "=INDEX($B$1:$B$4,B1)"):
-        with pytest.raises(
-            FormulaError, match=r"Sheet1!F1: the formula looks something up by a value that depends"
-        ):
+        with pytest.raises(FormulaError, match=r"Sheet1!F1: the formula looks something up by a value that depends"):
             compiled({**KEYS, "F1:F3": formula, "Z1": "=SUM(F1:F3)+SUM(B1:B4)"}, "B1:B4")
 
 

@@ -30,9 +30,7 @@ def cell(draw: st.DrawFn, column: int) -> str:
     other = draw(st.integers(1, column - 1))
     row = draw(st.sampled_from([1, 1, 1, 2]))
     dollar = draw(st.sampled_from(["", "", "$"]))
-    return (
-        f"${COLUMNS[other - 1]}{dollar}{row}" if draw(st.booleans()) else f"{COLUMNS[other - 1]}{dollar}{row}"
-    )
+    return f"${COLUMNS[other - 1]}{dollar}{row}" if draw(st.booleans()) else f"{COLUMNS[other - 1]}{dollar}{row}"
 
 
 @st.composite
@@ -55,9 +53,7 @@ def smooth(column: int) -> st.SearchStrategy[str]:
     leaf = st.one_of(cell(column), cell(column), st.sampled_from(["0.5", "2", "-1.25", "3"]))
 
     def bigger(part: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        binary = st.tuples(part, st.sampled_from(["+", "-", "*", "/"]), part).map(
-            lambda found: f"({''.join(found)})"
-        )
+        binary = st.tuples(part, st.sampled_from(["+", "-", "*", "/"]), part).map(lambda found: f"({''.join(found)})")
         unary = st.tuples(st.sampled_from(["TANH", "SIN", "ATAN", "ABS", "-", "N"]), part).map(
             lambda found: f"{found[0]}({found[1]})" if found[0] != "N" else f"({found[1]})^2"
         )
@@ -72,9 +68,9 @@ def smooth(column: int) -> st.SearchStrategy[str]:
         caught = st.tuples(st.sampled_from(["LN", "SQRT", "1/"]), part, instead).map(
             lambda found: f"IFERROR({found[0]}({found[1]}),{found[2]})"
         )
-        reduced = st.tuples(
-            st.sampled_from(["SUM", "MAX", "MIN", "COUNT", "AVERAGE", "SUMSQ"]), area(column)
-        ).map(lambda found: f"{found[0]}({found[1]})")
+        reduced = st.tuples(st.sampled_from(["SUM", "MAX", "MIN", "COUNT", "AVERAGE", "SUMSQ"]), area(column)).map(
+            lambda found: f"{found[0]}({found[1]})"
+        )
         products = area(column).map(lambda found: f"SUMPRODUCT({found},{found})")
         counted = st.tuples(area(column), st.sampled_from(['">0"', '"male"', "2", '"<=1"'])).map(
             lambda found: f"SUMIF({found[0]},{found[1]})"

@@ -84,14 +84,9 @@ def test_libreoffice_calculates_what_was_written(tmp_path: Path) -> None:
         written, other = load(path), recalculated[path]
         for found in models:
             loss = parse_range(found["loss_cell"], "").first
-            assert other.sheets[loss.sheet].values[loss[1:]] == pytest.approx(found["loss"], rel=TOLERANCE), (
-                path.name
-            )
+            assert other.sheets[loss.sheet].values[loss[1:]] == pytest.approx(found["loss"], rel=TOLERANCE), path.name
         left = {
-            cell
-            for found in models
-            for text in found["not_recalculated"]
-            for cell in parse_range(text, "").cells()
+            cell for found in models for text in found["not_recalculated"] for cell in parse_range(text, "").cells()
         }
         for name, sheet in written.sheets.items():
             for position in sheet.formulas.keys() | sheet.values.keys():

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 import sgdsheet
-from sgdsheet.drivers import restarts
 from sgdsheet.errors import SettingError
 from sgdsheet.initialisers import parse_start_values
 from sgdsheet.model import SheetModel
 from sgdsheet.optimizers import OPTIMIZERS, Family
-from sgdsheet.restarts import BatchedStarts, Distribution, best_of, default_start
 from sgdsheet.schedules import SCHEDULES
 from sgdsheet.settings import Settings
-from sgdsheet.training import Session
+from sgdsheet.training.drivers import restarts
+from sgdsheet.training.restarts import BatchedStarts, Distribution, best_of, default_start
+from sgdsheet.training.session import Session
 from tests.sheets import HOME, book, compiled
 from tests.solver_models import AT_LEAST, AT_MOST, solver_names
 from tests.training_books import model, put, values
@@ -74,9 +74,7 @@ def test_the_same_as_one_by_one(tmp_path: Path, name: str, schedule: str) -> Non
             seen.append(step.loss)
             last, end = values(trained), float(trained().detach())
         assert [row[index] for row in losses] == pytest.approx(seen, rel=1e-10)
-        assert torch.cat([item.flatten() for item in starts.values(index)]).tolist() == pytest.approx(
-            last, rel=1e-8
-        )
+        assert torch.cat([item.flatten() for item in starts.values(index)]).tolist() == pytest.approx(last, rel=1e-8)
         assert ended[index] == pytest.approx(end, rel=1e-8)
 
 
@@ -97,9 +95,7 @@ def test_groups_change_nothing(tmp_path: Path) -> None:
     for numbers in (100, 15_000_000, 10**9):
         starts = starts_of(trained, 5, "normal", 2)
         starts.prepare(OPTIMIZERS["adam"], 0.05, Settings(), 10, "constant", numbers)
-        found.append(
-            torch.cat([starts.step(trained.program, trained.as_objective) for _ in range(10)]).tolist()
-        )
+        found.append(torch.cat([starts.step(trained.program, trained.as_objective) for _ in range(10)]).tolist())
     assert found[0] == pytest.approx(found[1], rel=1e-12)
     assert found[0] == pytest.approx(found[2], rel=1e-12)
 
@@ -187,9 +183,7 @@ def test_distribution() -> None:
     assert empty[1].minima == 0
 
 
-@pytest.mark.parametrize(
-    ("numbers", "width"), [([0.1, -0.2, 0.3], 0.5), ([30.0, -40.0, 0.0], 60.0), ([0.0] * 3, 0.5)]
-)
+@pytest.mark.parametrize(("numbers", "width"), [([0.1, -0.2, 0.3], 0.5), ([30.0, -40.0, 0.0], 60.0), ([0.0] * 3, 0.5)])
 def test_default_start(numbers: list[float], width: float) -> None:
     (start,) = default_start([torch.tensor(numbers, dtype=torch.float64)])
     assert (start.initialiser.name, start.scale) == ("uniform", width)
@@ -207,9 +201,7 @@ def bounded(**names: Any) -> SheetModel:
     return sgdsheet.compile(book(cells, names=text), HOME)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"optimizer": "adam", "lr": 0.1}, {"optimizer": "sgd", "lr": 0.01}], ids=str
-)
+@pytest.mark.parametrize("options", [{}, {"optimizer": "adam", "lr": 0.1}, {"optimizer": "sgd", "lr": 0.01}], ids=str)
 def test_bounds_are_kept(options: dict[str, Any]) -> None:
     trained = bounded()
     session = Session(trained, restarts=25, seed=1, start="uniform 3", steps=200, **options)
@@ -222,9 +214,7 @@ def test_bounds_are_kept(options: dict[str, Any]) -> None:
     assert Session(trained).run() > session.loss  # descent alone stays in its valley
 
 
-@pytest.mark.parametrize(
-    "name", [row.name for row in OPTIMIZERS.values() if row.family is not Family.LINE_SEARCH]
-)
+@pytest.mark.parametrize("name", [row.name for row in OPTIMIZERS.values() if row.family is not Family.LINE_SEARCH])
 def test_bounds_are_kept_by_every_method(name: str) -> None:
     trained = bounded()
     session = Session(trained, optimizer=name, steps=100, seed=0)
@@ -253,9 +243,7 @@ def test_bit_for_bit(tmp_path: Path, kind: str) -> None:
         options["batch_size"] = 3
     found = []
     for seed in (4, 4, 5):
-        trained = {"bounded": bounded, "constrained": constrained_model}.get(
-            kind, lambda: network(tmp_path)
-        )()
+        trained = {"bounded": bounded, "constrained": constrained_model}.get(kind, lambda: network(tmp_path))()
         session = Session(trained, seed=seed, **options)
         found.append(([step.loss for step in session], values(trained), session.distribution))
     assert found[0] == found[1]

@@ -9,8 +9,8 @@ import torch
 from sheets import Cells, book, lowered
 from torch import fx
 
-from sgdsheet import rewrites
-from sgdsheet.rewrites import RULES, Rule, simplify
+from sgdsheet.compiler import rewrites
+from sgdsheet.compiler.rewrites import RULES, Rule, simplify
 
 ROWS = [[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sgdsheet.errors import DataError, FormulaError, ProblemError, SettingError, SgdSheetError
 from sgdsheet.model import SheetModel
-from sgdsheet.training import Session
+from sgdsheet.training.session import Session
 from tests.sheets import check_gradients
 from tests.training_books import model, polynomial, put, values
 
@@ -138,8 +138,7 @@ def test_each_epoch_has_another_order(tmp_path: Path) -> None:
     assert not torch.allclose(first, second)
     assert not torch.allclose(second, third)
     kept = [
-        step.loss
-        for step in Session(sheet(tmp_path), optimizer="sgd", lr=1e-12, batch_size=5, epochs=2, shuffle=False)
+        step.loss for step in Session(sheet(tmp_path), optimizer="sgd", lr=1e-12, batch_size=5, epochs=2, shuffle=False)
     ]
     assert kept[:5] == pytest.approx(kept[5:])
 
@@ -205,8 +204,7 @@ def test_data_on_another_sheet_row_by_row(tmp_path: Path) -> None:
             "A1:A3": [[value] for value in START],
             f"Data!C6:E{LAST + 4}": data().tolist(),
             f"F2:F{LAST}": [
-                [f"=($A$1*Data!C{row + 4}+$A$2*Data!D{row + 4}+$A$3-Data!E{row + 4})^2"]
-                for row in range(2, LAST + 1)
+                [f"=($A$1*Data!C{row + 4}+$A$2*Data!D{row + 4}+$A$3-Data!E{row + 4})^2"] for row in range(2, LAST + 1)
             ],
             "Z1": "=AVERAGE(F2:F24)",
         },
@@ -250,9 +248,7 @@ def test_a_penalty_is_not_scaled(tmp_path: Path) -> None:
     trained = sheet(tmp_path, "=SUM(F2:F24)+3*SUMSQ(A1:A3)")
     penalty = 3 * sum(value**2 for value in START)
     (step, *_) = Session(trained, optimizer="sgd", lr=1e-15, batch_size=5, epochs=1, shuffle="no")
-    expected = (
-        errors_by_hand(torch.tensor(START, dtype=torch.float64), torch.arange(5)).sum() * COUNT / 5 + penalty
-    )
+    expected = errors_by_hand(torch.tensor(START, dtype=torch.float64), torch.arange(5)).sum() * COUNT / 5 + penalty
     assert step.loss == pytest.approx(float(expected), rel=1e-9)
 
 
@@ -378,9 +374,7 @@ def test_random_validation_rows(tmp_path: Path) -> None:
     assert chosen[0] == chosen[1] != chosen[2]
 
 
-def refused(
-    folder: Path, kind: type[SgdSheetError], message: str, names: dict[str, str], **options: Any
-) -> None:
+def refused(folder: Path, kind: type[SgdSheetError], message: str, names: dict[str, str], **options: Any) -> None:
     more = options.pop("cells", {})
     trained = model(folder, {**cells(), **more}, {**NAMES, **names})
     with pytest.raises(kind, match=message) as caught:
@@ -441,9 +435,7 @@ def test_no_samples_named(tmp_path: Path) -> None:
 def test_early_stopping_in_batches(tmp_path: Path) -> None:
     """Best of the epochs by the validation rows, though nothing else picks the best of batches."""
     marks = [index % 3 == 0 for index in range(COUNT)]
-    trained = model(
-        tmp_path, {**cells(), "H2:H24": [[mark] for mark in marks]}, {**NAMES, "sgd_valid": "H2:H24"}
-    )
+    trained = model(tmp_path, {**cells(), "H2:H24": [[mark] for mark in marks]}, {**NAMES, "sgd_valid": "H2:H24"})
     session = Session(
         trained, optimizer="sgd", lr=0.05, momentum=0.9, batch_size=4, epochs=200, early_stopping=5, seed=1
     )

@@ -17,7 +17,7 @@ import torch
 import sgdsheet
 from sgdsheet.cli import main
 from sgdsheet.model import SheetModel
-from sgdsheet.training import Session
+from sgdsheet.training.session import Session
 from tests.training_books import (
     FOURTH_POWER,
     GOLDEN,
@@ -102,9 +102,7 @@ def test_the_notebooks_quadratic(tmp_path: Path, key: str, options: dict[str, An
     trained = polynomial(tmp_path, known["x"], known["y"], known["init"], error="=ABS(E{r}-D{r})")
     found = losses(trained, lr=known["lr"], steps=len(trace), **options)
     assert found == pytest.approx(trace, abs=1e-9)
-    expected = (
-        [2.4219, 2.4010, 2.3802, 2.3594] if key == "zeroed_f64" else [2.42, 2.40, 2.36, 2.30, 2.21, 2.11]
-    )
+    expected = [2.4219, 2.4010, 2.3802, 2.3594] if key == "zeroed_f64" else [2.42, 2.40, 2.36, 2.30, 2.21, 2.11]
     assert found[: len(expected)] == pytest.approx(expected, abs=0.005)
 
 

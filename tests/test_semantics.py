@@ -363,14 +363,10 @@ def test_array_formulas() -> None:
     check({**cells, "Z1": "{=SUM(A1:A3*B1:B3)}"}, "A1:A3", 32)
     check({**cells, "C1:C3": "{=A1:A3*B1:B3}", "Z1": "=SUM(C1:C3)"}, "A1:A3", 32)
     check({**cells, "C1:C2": "{=A1:A3*B1:B3}", "Z1": "=SUM(C1#)"}, "A1:A2", 14)
-    check(
-        {**cells, "C1:E1": "{=TRANSPOSE(A1:A3)}", "Z1": "=SUMPRODUCT(C1#,_xlfn.ANCHORARRAY(C1))"}, "A1:A3", 14
-    )
+    check({**cells, "C1:E1": "{=TRANSPOSE(A1:A3)}", "Z1": "=SUMPRODUCT(C1#,_xlfn.ANCHORARRAY(C1))"}, "A1:A3", 14)
     check({**cells, "C1:C3": "{=A1*2}", "Z1": "=SUM(C1:C3)"}, "A1", 6)
     check({**cells, "C1:D3": "{=A1:A3*{1,10}}", "Z1": "=SUM(C1:D3)"}, "A1:A3", 66)
-    check(
-        {**cells, "C1:C3": "{=IF(A1:A3>1.5,LN(A1:A3),B1:B3)}", "Z1": "=SUM(C1:C3)"}, "A1:A3", 4 + math.log(6)
-    )
+    check({**cells, "C1:C3": "{=IF(A1:A3>1.5,LN(A1:A3),B1:B3)}", "Z1": "=SUM(C1:C3)"}, "A1:A3", 4 + math.log(6))
     check({**cells, "Z1": "{=SUM(IF(B1:B3>4,A1:A3))}"}, "A1:A3", 5)
     check({**cells, "Z1": "{=MAX(ABS(A1:A3-B1:B3)*A1:A3)}"}, "A1:A3", 9)
     check({**cells, "Z1": "{=AVERAGE(IF(B1:B3>4,A1:A3,FALSE))}"}, "A1:A3", 2.5)

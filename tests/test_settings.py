@@ -17,7 +17,7 @@ from sgdsheet.problem import Setting
 from sgdsheet.references import Cell
 from sgdsheet.schedules import SCHEDULES
 from sgdsheet.settings import DECLARATIONS, Settings, combine
-from sgdsheet.training import Session
+from sgdsheet.training.session import Session
 from tests.training_books import FOURTH_POWER, HOME, model, write
 
 GOOD: dict[str, list[tuple[Any, Any]]] = {
@@ -127,9 +127,7 @@ def test_unknown_settings() -> None:
     with pytest.raises(SettingError) as caught:
         combine([row("learning speed", 0.1)], {})
     message = str(caught.value)
-    assert message.startswith(
-        "Net!G4: “learning speed” is not a setting. Settings are optimizer, learning rate, "
-    )
+    assert message.startswith("Net!G4: “learning speed” is not a setting. Settings are optimizer, learning rate, ")
     for item in DECLARATIONS:
         assert item.label in message
     with pytest.raises(SettingError, match="“speed” is not a setting"):
@@ -245,9 +243,7 @@ def test_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str], item: Any) ->
         "E2:E11": "=($A$1*C{r}+$A$2-D{r})^2",
         "B1": "=AVERAGE(E2:E11)",
     }
-    book = write(
-        tmp_path / "book.xlsx", cells, {"sgd_loss": "B1", "sgd_params": "A1:A2", "sgd_data": "C2:E11"}
-    )
+    book = write(tmp_path / "book.xlsx", cells, {"sgd_loss": "B1", "sgd_params": "A1:A2", "sgd_data": "C2:E11"})
     flags = [item.flag, FLAGS[item.key]]
     if item.key not in ("steps", "epochs"):
         flags += ["--steps", "6"]

@@ -18,7 +18,7 @@ from sgdsheet.initialisers import INITIALISERS
 from sgdsheet.model import SheetModel
 from sgdsheet.optimizers import OPTIMIZERS, Family
 from sgdsheet.schedules import SCHEDULES
-from sgdsheet.training import Session
+from sgdsheet.training.session import Session
 from tests.sheets import HOME, book, compiled
 from tests.training_books import fourth_power, losses, polynomial, put, values, write
 
@@ -71,9 +71,7 @@ def test_every_optimizer_gets_there(curve: SheetModel, name: str) -> None:
     """With a learning rate for this sheet; rmsprop ends within the noise of its steps."""
     rate = REACHES.get(name, None if name in ("lbfgs", "wiggle") else 0.05)
     options = {"lr": rate} if rate else {}
-    assert Session(curve, optimizer=name, steps=1500, **options).run() == pytest.approx(
-        least_squares(), rel=2e-3
-    )
+    assert Session(curve, optimizer=name, steps=1500, **options).run() == pytest.approx(least_squares(), rel=2e-3)
 
 
 @pytest.mark.parametrize("momentum", [None, 0.0, 0.7])

@@ -19,7 +19,7 @@ import sgdsheet
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.model import SheetModel
 from sgdsheet.references import parse_range
-from sgdsheet.training import Session
+from sgdsheet.training.session import Session
 from sgdsheet.workbook import Workbook
 
 ROOT = Path(__file__).parent.parent
@@ -34,9 +34,7 @@ Cells = Mapping[str, Any]
 cell of the range), or `{=formula}` over the range. A range on another sheet is written `Other!A1`."""
 
 
-def write(
-    path: Path, cells: Cells, names: Mapping[str, str], tables: Mapping[str, list[str]] | None = None
-) -> Path:
+def write(path: Path, cells: Cells, names: Mapping[str, str], tables: Mapping[str, list[str]] | None = None) -> Path:
     """Write a workbook without saved values of formulas; names are HOME's, `tables` are headers by range."""
     with xlsxwriter.Workbook(str(path)) as book:
         sheets = {HOME: book.add_worksheet(HOME)}
@@ -54,9 +52,7 @@ def write(
                 for j, item in enumerate(row):
                     place = (corner[0] + i, corner[1] + j)
                     if isinstance(item, str) and item.startswith("="):
-                        sheets[area.sheet].write_formula(
-                            *place, item.replace("{r}", str(area.top + i)), None, ""
-                        )
+                        sheets[area.sheet].write_formula(*place, item.replace("{r}", str(area.top + i)), None, "")
                     elif item is not None:
                         sheets[area.sheet].write(*place, item)
         for number, (reference, headers) in enumerate((tables or {}).items()):
@@ -156,9 +152,7 @@ def polynomial(
     return model(folder, cells, names)
 
 
-def line(
-    folder: Path, x: Sequence[float], y: Sequence[float], start: tuple[float, float], **more: Any
-) -> SheetModel:
+def line(folder: Path, x: Sequence[float], y: Sequence[float], start: tuple[float, float], **more: Any) -> SheetModel:
     """y = slope x + intercept, mean squared error."""
     return polynomial(folder, x, y, start, **more)
 

@@ -74,7 +74,7 @@ def command(
 
 def _diagnosed(model: sgdsheet.SheetModel) -> list[Finding]:
     from sgdsheet.diagnosis import diagnose  # imports torch: not for the help page
-    from sgdsheet.training import threads
+    from sgdsheet.training.session import threads
 
     with threads(1):
         return diagnose(model)

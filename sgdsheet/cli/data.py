@@ -23,9 +23,7 @@ def command(name: str | None, origin: str | None, as_json: bool) -> None:
         _list(as_json)
         return
     if name not in datasets.DATASETS:
-        raise click.BadParameter(
-            f"there is no dataset “{name}”; choose one of {', '.join(datasets.DATASETS)}"
-        )
+        raise click.BadParameter(f"there is no dataset “{name}”; choose one of {', '.join(datasets.DATASETS)}")
     dataset = datasets.find(name)
     out = console()
     if origin is not None:

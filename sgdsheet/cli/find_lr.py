@@ -22,7 +22,7 @@ from sgdsheet.cli.common import (
 from sgdsheet.plots import save_learning_rate_plot
 
 if TYPE_CHECKING:
-    from sgdsheet.lr_finder import LearningRates
+    from sgdsheet.diagnosis.lr_finder import LearningRates
 
 _WIDTH = 60
 _BARS = "▁▂▃▄▅▆▇█"
@@ -50,8 +50,8 @@ def command(
 ) -> None:
     """Suggest a learning rate for BOOK: try larger and larger ones until the loss explodes. BOOK is only
     read."""
-    from sgdsheet.lr_finder import find_learning_rate  # imports torch: not for the help page
-    from sgdsheet.training import threads
+    from sgdsheet.diagnosis.lr_finder import find_learning_rate  # imports torch: not for the help page
+    from sgdsheet.training.session import threads
 
     model = sgdsheet.compile(sgdsheet.load(book), sheet, loss=loss, params=params)
     with threads(1):

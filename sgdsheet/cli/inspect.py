@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 
 import sgdsheet
-from sgdsheet.blocks import formula_text
 from sgdsheet.cli.common import (
     book_argument,
     console,
@@ -22,6 +21,7 @@ from sgdsheet.cli.common import (
     print_json,
     sheet_option,
 )
+from sgdsheet.compiler.blocks import formula_text
 from sgdsheet.errors import one_line
 from sgdsheet.problem import Direction, Problem
 from sgdsheet.workbook import Workbook

@@ -58,8 +58,8 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
             "starts": spread.starts,
             "finite": len(spread.losses),
             "minima": spread.minima,
-            "best": spread.quantile(0.0),
-            "quartiles": [spread.quantile(share) for share in (0.25, 0.5, 0.75)],
+            "best": session.model.from_objective(spread.quantile(0.0)),
+            "quartiles": [session.model.from_objective(spread.quantile(share)) for share in (0.25, 0.5, 0.75)],
         },
         "stopped": "interrupted" if outcome.interrupted else session.stopped or None,
         "warnings": outcome.warnings,
@@ -119,10 +119,8 @@ def _report_details(out: Console, outcome: Outcome) -> None:
     spread = session.distribution
     if spread is not None and spread.losses:
         low, middle, high = (session.model.from_objective(spread.quantile(share)) for share in (0.0, 0.5, 0.999))
-        out.print(
-            f"{spread.starts:,} starts ended in {count(spread.minima, 'different minimum').replace('minimums', 'minima')}:"
-            f" best {low:.6g}, median {middle:.6g}, worst {high:.6g}"
-        )
+        ends = "one minimum" if spread.minima == 1 else f"{spread.minima:,} different minima"
+        out.print(f"{spread.starts:,} starts ended in {ends}: best {low:.6g}, median {middle:.6g}, worst {high:.6g}")
     if session.valid_loss is not None:
         metric = f", metric {session.valid_metric:.4g}" if session.valid_metric is not None else ""
         out.print(f"validation loss {figure(session.valid_loss)}{metric}")

@@ -78,7 +78,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     watched = any(options[name] for name in ("log", "log_sheet", "plot", "tensorboard"))
     session = sgdsheet.Session(model, settings, measure_gradient=watched)
     if options["resume"]:
-        from sgdsheet.checkpoints import read_checkpoint  # imports torch: not for the help page
+        from sgdsheet.training.checkpoints import read_checkpoint  # imports torch: not for the help page
 
         session.restore(read_checkpoint(Path(options["resume"])))
     out = console()
@@ -105,7 +105,11 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
 def _target(book: Path, options: dict[str, Any]) -> Path:
     if options["in_place"]:
         return book
-    return Path(options["output"]) if options["output"] is not None else book.with_name(f"{book.stem}-trained{book.suffix}")
+    return (
+        Path(options["output"])
+        if options["output"] is not None
+        else book.with_name(f"{book.stem}-trained{book.suffix}")
+    )
 
 
 def _refuse_source(workbook: Workbook, problem: Problem) -> None:
@@ -118,7 +122,7 @@ def _refuse_source(workbook: Workbook, problem: Problem) -> None:
 
 
 def _write_checkpoint(path: str, session: sgdsheet.Session) -> None:
-    from sgdsheet.checkpoints import write_checkpoint  # imports torch: not for the help page
+    from sgdsheet.training.checkpoints import write_checkpoint  # imports torch: not for the help page
 
     write_checkpoint(Path(path), session.state())
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sgdsheet.curvature import MOST_EXACT, numbers_read, spectrum
+from sgdsheet.diagnosis.curvature import MOST_EXACT, numbers_read, spectrum
 from sgdsheet.diagnosis.findings import WARNING, Finding
 from sgdsheet.diagnosis.rise import explain_rise
 from sgdsheet.diagnosis.scales import scales_of_columns, scales_of_curvature

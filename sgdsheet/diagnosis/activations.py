@@ -16,9 +16,7 @@ FLAT = 1e-3
 """A slope of TANH or sigmoid below this passes next to nothing on."""
 
 COMPARISONS = frozenset({torch.lt, torch.le, torch.gt, torch.ge})
-_LINEAR = frozenset(
-    {torch.mean, torch.sum, operator.add, operator.sub, operator.neg, "select", "reshape", "expand"}
-)
+_LINEAR = frozenset({torch.mean, torch.sum, operator.add, operator.sub, operator.neg, "select", "reshape", "expand"})
 _SCALING = frozenset({operator.mul, operator.truediv})
 _LOG_STEPS = 6
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from sgdsheet.curvature import MOST_EXACT, kept_parameters, numbers_read, stable_rate_ahead
+from sgdsheet.diagnosis.curvature import MOST_EXACT, kept_parameters, numbers_read, stable_rate_ahead
 from sgdsheet.diagnosis.findings import WARNING, Finding, rounded_down, short
 from sgdsheet.diagnosis.units import MOST_NUMBERS
 from sgdsheet.model import SheetModel

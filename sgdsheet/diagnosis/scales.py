@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sgdsheet.curvature import Spectrum
+from sgdsheet.diagnosis.curvature import Spectrum
 from sgdsheet.diagnosis.findings import NOTE, WARNING, Finding, listed, ranges_of, short, texts
 from sgdsheet.diagnosis.weights import Feature, features, largest_number
 from sgdsheet.model import SheetModel
@@ -63,9 +63,7 @@ def _flattest(curvature: Spectrum) -> list[Cell]:
     """The parameters that make up the flattest direction."""
     direction = int(np.searchsorted(curvature.eigenvalues, curvature.smallest))
     weights = np.abs(curvature.vectors[:, direction])
-    return [
-        cell for cell, weight in zip(curvature.cells, weights, strict=True) if weight > 0.3 * weights.max()
-    ]
+    return [cell for cell, weight in zip(curvature.cells, weights, strict=True) if weight > 0.3 * weights.max()]
 
 
 def _is_scale(model: SheetModel, curvature: Spectrum, known: dict[Cell, Feature]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sgdsheet.curvature import Spectrum, Vector, lowest_eigenvalue
+from sgdsheet.diagnosis.curvature import Spectrum, Vector, lowest_eigenvalue
 from sgdsheet.diagnosis.findings import WARNING, Finding, ranges_of, short
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell

@@ -6,8 +6,8 @@ from collections.abc import Container, Iterator, Sequence
 
 import torch
 
-from sgdsheet.curvature import Spectrum
 from sgdsheet.diagnosis.activations import COMPARISONS
+from sgdsheet.diagnosis.curvature import Spectrum
 from sgdsheet.diagnosis.findings import NOTE, WARNING, Finding, listed, ranges_of, texts
 from sgdsheet.diagnosis.slopes import Slopes
 from sgdsheet.diagnosis.units import Layer, block_of

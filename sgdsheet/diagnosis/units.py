@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from sgdsheet.blocks import Block
-from sgdsheet.curvature import numbers_read
+from sgdsheet.compiler.blocks import Block
 from sgdsheet.diagnosis.activations import Activation, find_activations
+from sgdsheet.diagnosis.curvature import numbers_read
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell, Range
 

@@ -60,11 +60,7 @@ def _dead(slopes: Slopes, layer: Layer, units: list[Unit], explained: dict[Cell,
     multiplying = _multipliers(slopes, layer) - feeding
     explained.update(dict.fromkeys(multiplying, "multiplies") | dict.fromkeys(feeding, "feeds"))
     its, weights = "its" if one else "their", listed(ranges_of(feeding))
-    never = (
-        f"{its} weights {weights} never change"
-        if feeding
-        else f"the weights behind {its} formula never change"
-    )
+    never = f"{its} weights {weights} never change" if feeding else f"the weights behind {its} formula never change"
     if multiplying:
         never += f", nor {'does' if len(multiplying) == 1 else 'do'} {listed(ranges_of(multiplying))}"
     message = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sgdsheet.blocks import Block
+from sgdsheet.compiler.blocks import Block
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell, Range
 from sgdsheet.syntax import Area, Binary, Call, Node, Unary, walk

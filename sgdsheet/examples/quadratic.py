@@ -51,9 +51,7 @@ def build(path: Path) -> None:
 
 
 def _raw(book: Book) -> None:
-    sentence = (
-        "Train this sheet: a, b and c change step by step, and the curve moves closer to the measured speeds."
-    )
+    sentence = "Train this sheet: a, b and c change step by step, and the curve moves closer to the measured speeds."
     widths = {"A:D": 16, "E": 3, "F:J": 13, "K": 3, "L:N": 15}
     page = Page(book, "raw", title="The roller coaster", sentence=sentence, widths=widths)
     start, times = (-0.75, -0.75, 1.35), [float(second) for second in range(len(SPEEDS))]
@@ -68,9 +66,7 @@ def _raw(book: Book) -> None:
 
 
 def _centred(book: Book) -> None:
-    sentence = (
-        "Train this sheet and compare with “raw”: only the input of the model is different, and now it fits."
-    )
+    sentence = "Train this sheet and compare with “raw”: only the input of the model is different, and now it fits."
     widths = {"A:E": 16, "F": 3, "G:K": 13, "L": 3, "M:O": 15}
     page = Page(book, "centred", title="The roller coaster, centred", sentence=sentence, widths=widths)
     times = [float(second) for second in range(len(SPEEDS))]

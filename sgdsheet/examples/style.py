@@ -94,9 +94,7 @@ class Book:
 class Page:
     """One sheet of a book: title, sentence and legend on top, and helpers that put cells below."""
 
-    def __init__(
-        self, book: Book, name: str, *, title: str, sentence: str, widths: Mapping[str, float]
-    ) -> None:
+    def __init__(self, book: Book, name: str, *, title: str, sentence: str, widths: Mapping[str, float]) -> None:
         self.book, self.name = book, name
         self.sheet = book.workbook.add_worksheet(name)
         self.sheet.hide_gridlines(2)
@@ -116,9 +114,7 @@ class Page:
         self.sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
         self.sheet.set_footer("&L&9&A&R&9page &P of &N")
 
-    def cell(
-        self, address: str, content: Content, role: Role, number: str = "General", **look: object
-    ) -> None:
+    def cell(self, address: str, content: Content, role: Role, number: str = "General", **look: object) -> None:
         """One cell in the colours of its role."""
         row, column = xl_cell_to_rowcol(address)
         self._write(row, column, content, self._cell_format(role, number, **look))
@@ -146,9 +142,7 @@ class Page:
 
     def label(self, address: str, text: str, **look: object) -> None:
         """Small grey words."""
-        self.sheet.write_string(
-            address, text, self.book.format(**({"font_color": MUTED, "font_size": 10} | look))
-        )
+        self.sheet.write_string(address, text, self.book.format(**({"font_color": MUTED, "font_size": 10} | look)))
 
     def notes(self, area: str, heading: str, text: str) -> None:
         """A heading and a paragraph that fill an area of merged cells."""

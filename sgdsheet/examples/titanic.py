@@ -92,9 +92,7 @@ def build(path: Path) -> None:
 
 
 def _linear(book: Book, persons: list[Person]) -> None:
-    sentence = (
-        "Train this sheet: the weights change step by step, and the predictions move closer to the truth."
-    )
+    sentence = "Train this sheet: the weights change step by step, and the predictions move closer to the truth."
     widths = {"A:D": 11, "E:J": 8.5, "K:M": 11, "N": 3, "O:S": 13}
     page = Page(book, "linear", title="Who survived the Titanic?", sentence=sentence, widths=widths)
     rows = _people(page, persons, LINEAR_START)
@@ -117,9 +115,7 @@ def _nnet(book: Book, persons: list[Person]) -> None:
     page.column("K8", "unit 1", PREDICTION, fill_down(f"=MAX(0,{SUM_1})", rows, units[0]), "0.000")
     page.column("L8", "sum 2", PREDICTION, fill_down(f"={SUM_2}", rows, sums[1]), "0.000")
     page.column("M8", "unit 2", PREDICTION, fill_down("=IF(L{0}<0,0,L{0})", rows, units[1]), "0.000")
-    page.column(
-        "N8", "prediction", PREDICTION, fill_down("=K{0}+M{0}", rows, predictions), "0.000", bold=True
-    )
+    page.column("N8", "prediction", PREDICTION, fill_down("=K{0}+M{0}", rows, predictions), "0.000", bold=True)
     page.fade_zeros(f"K{rows[0]}:M{rows[-1]}")
     _scores(page, persons, predictions, rows, "NOP")
     _panel(page, persons, predictions, rows, "N", "RSTUV")
@@ -160,9 +156,7 @@ def _people(page: Page, persons: list[Person], weights: tuple[tuple[float, ...],
     return rows
 
 
-def _scores(
-    page: Page, persons: list[Person], predictions: list[float], rows: range, columns: Sequence[str]
-) -> None:
+def _scores(page: Page, persons: list[Person], predictions: list[float], rows: range, columns: Sequence[str]) -> None:
     """Write squared errors and hits, and above them their means: loss and accuracy."""
     prediction, error, hit = columns
     header = rows[0] - 1

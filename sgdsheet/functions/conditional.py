@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from sgdsheet.builder import Builder
+from sgdsheet.compiler.builder import Builder
+from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import Context, Derivative, Takes, function
 from sgdsheet.syntax import Affine, Area, Node
-from sgdsheet.tensors import Kind, Value
 
 _CRITERION = re.compile(r"(<=|>=|<>|<|>|=)?(.*)", re.DOTALL)
 
@@ -41,14 +41,10 @@ def _both(builder: Builder, left: Value, right: Value) -> Value:
 def _met_one_by_one(builder: Builder, cells: Value, criterion: Value) -> Value:
     """A criterion that differs from copy to copy of the formula: each is for the cells of its copies."""
     kinds = criterion.kind_tensor().to(builder.dtype)
-    different = torch.unique(
-        torch.stack([criterion.tensor.to(builder.dtype), kinds], -1).reshape(-1, 2), dim=0
-    )
+    different = torch.unique(torch.stack([criterion.tensor.to(builder.dtype), kinds], -1).reshape(-1, 2), dim=0)
     found = builder.boolean(False)
     for number, kind in different:
-        same = Value(
-            (criterion.tensor == number) & (kinds == kind), criterion.axes, criterion.sizes, Kind.BOOLEAN
-        )
+        same = Value((criterion.tensor == number) & (kinds == kind), criterion.axes, criterion.sizes, Kind.BOOLEAN)
         met = _met_by(builder, cells, _criterion(builder, Value(number, kinds=Kind(int(kind)), wide=True)))
         found = builder.elementwise(torch.logical_or, found, _both(builder, same, met), kind=Kind.BOOLEAN)
     return found
@@ -111,9 +107,7 @@ def _compared_with_text(builder: Builder, cells: Value, sign: str, operand: str,
     """Comparison with text: by pattern for = and <>, else by the alphabet. `""` and `"="` mean blank."""
     kinds = cells.kind_tensor()
     if cells.has(Kind.TEXT) and not cells.constant:
-        raise FormulaError(
-            "looks for text that depends on a parameter", remedy="Keep text out of the way to the loss"
-        )
+        raise FormulaError("looks for text that depends on a parameter", remedy="Keep text out of the way to the loss")
     if operand == "":
         empty = kinds == Kind.BLANK
         if not spelled:

@@ -6,11 +6,11 @@ import math
 
 import torch
 
+from sgdsheet.compiler.tensors import Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.mathematics import exp
 from sgdsheet.functions.registry import Context, function
-from sgdsheet.tensors import Value
 
 _PHI_1 = 0.5 * math.erfc(-1 / math.sqrt(2))
 
@@ -37,9 +37,7 @@ def norm_s_dist(context: Context, z: Value, cumulative: Value) -> Value:
     if _is_cumulative(context, cumulative):
         scaled = operators.multiply(builder, z, builder.number(-math.sqrt(0.5)))
         return operators.multiply(builder, builder.elementwise(torch.erfc, scaled), builder.number(0.5))
-    square = operators.multiply(
-        builder, operators.power(builder, z, builder.number(2.0)), builder.number(-0.5)
-    )
+    square = operators.multiply(builder, operators.power(builder, z, builder.number(2.0)), builder.number(-0.5))
     return operators.multiply(builder, exp(context, square), builder.number(1 / math.sqrt(2 * math.pi)))
 
 

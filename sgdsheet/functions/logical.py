@@ -8,11 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sgdsheet.builder import Builder
+from sgdsheet.compiler.builder import Builder
+from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import Context, Derivative, Takes, function
 from sgdsheet.syntax import Binary, Node, Number, Omitted
-from sgdsheet.tensors import Kind, Value
 
 
 def _branch(context: Context, node: Node | None) -> Value:
@@ -109,9 +109,7 @@ def iferror(context: Context, value: Node, instead: Node) -> Value:
         return tried
     other = _branch(context, instead)
     if not errors.constant and other.has(Kind.TEXT):
-        other = builder.numbers(
-            other
-        )  # text instead of an error, perhaps: to the loss it is an error all the same
+        other = builder.numbers(other)  # text instead of an error, perhaps: to the loss it is an error all the same
     return builder.where(errors, other, tried)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from sgdsheet.builder import Builder
+from sgdsheet.compiler.builder import Builder
+from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.logical import chosen_by
 from sgdsheet.functions.matrices import gathered
 from sgdsheet.functions.registry import Context, Derivative, Takes, fixed, function
 from sgdsheet.syntax import Binary, Node, Number
-from sgdsheet.tensors import Kind, Value
 
 
 @function(
@@ -59,9 +59,7 @@ def _position(context: Context, key: Value, cells: Value, mode: int) -> Value:
     """Where the key stands in a row or column, from 1. Mode 0: exactly; 1 or -1: last at most or least."""
     builder = context.builder
     if not cells.constant or not key.constant:
-        raise FormulaError(
-            "looks something up by a value that depends on a parameter", remedy="Use fixed values"
-        )
+        raise FormulaError("looks something up by a value that depends on a parameter", remedy="Use fixed values")
     along = "h" if "h" in cells.axes else "w"
     if key.is_array or ("h" in cells.axes and "w" in cells.axes):
         raise FormulaError("looks something up in more than one row or column", remedy="Look in one")
@@ -134,9 +132,7 @@ def _part(context: Context, table: Node, row: int, column: int) -> Value:
 def _number(context: Context, node: Node) -> int:
     value = context.builder.numbers(fixed(context, node))
     if value.axes or value.has(Kind.ERROR):
-        raise FormulaError(
-            "has a column number that differs from cell to cell", remedy="Write a fixed number"
-        )
+        raise FormulaError("has a column number that differs from cell to cell", remedy="Write a fixed number")
     return int(value.tensor)
 
 

@@ -9,6 +9,7 @@ from sys import float_info
 import torch
 from torch import Tensor
 
+from sgdsheet.compiler.tensors import Value
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import (
     Context,
@@ -19,7 +20,6 @@ from sgdsheet.functions.registry import (
     function,
     guarded,
 )
-from sgdsheet.tensors import Value
 
 
 def _declare(
@@ -41,9 +41,7 @@ _declare("TANH", torch.tanh, "Hyperbolic tangent.", {"TANH(0.7)": math.tanh(0.7)
 _declare("ASINH", torch.asinh, "Inverse hyperbolic sine.", {"ASINH(0.7)": math.asinh(0.7)})
 _declare("RADIANS", torch.deg2rad, "Radians of an angle in degrees.", {"RADIANS(180)": math.pi})
 _declare("DEGREES", torch.rad2deg, "Degrees of an angle in radians.", {"DEGREES(1)": math.degrees(1)})
-_declare(
-    "INT", torch.floor, "Next whole number downwards.", {"INT(-1.5)": -2, "INT(1.5)": 1}, Derivative.ZERO
-)
+_declare("INT", torch.floor, "Next whole number downwards.", {"INT(-1.5)": -2, "INT(1.5)": 1}, Derivative.ZERO)
 
 
 def _declare_within(
@@ -136,9 +134,7 @@ _declare_within(
 def sign(context: Context, value: Value) -> Value:
     """-1, 0 or 1."""
     builder = context.builder
-    return builder.spoiled(
-        builder.elementwise(torch.sign, value), builder.errors_of(value)
-    )  # torch: sign(nan) is 0
+    return builder.spoiled(builder.elementwise(torch.sign, value), builder.errors_of(value))  # torch: sign(nan) is 0
 
 
 @function("SQRT", arguments=(1, 1), examples={"SQRT(9)": 3, "SQRT(2)": math.sqrt(2)})
@@ -241,9 +237,7 @@ def round_up(context: Context, number: Value, digits: Value) -> Value:
     return _rounded(context, number, digits, "up")
 
 
-@function(
-    "TRUNC", arguments=(1, 2), derivative=Derivative.ZERO, examples={"TRUNC(-2.57)": -2, "TRUNC(2.57,1)": 2.5}
-)
+@function("TRUNC", arguments=(1, 2), derivative=Derivative.ZERO, examples={"TRUNC(-2.57)": -2, "TRUNC(2.57,1)": 2.5})
 def trunc(context: Context, number: Value, digits: Value | None = None) -> Value:
     """Cut off after so many digits."""
     return _rounded(context, number, digits, "down")

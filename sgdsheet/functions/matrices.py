@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import torch
 
-from sgdsheet.builder import Builder
-from sgdsheet.contraction import contract
+from sgdsheet.compiler.builder import Builder
+from sgdsheet.compiler.contraction import contract
+from sgdsheet.compiler.tensors import Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import Context, Derivative, Takes, fixed, function
 from sgdsheet.syntax import Node, Omitted
-from sgdsheet.tensors import Value
 
 _SWAP = {"h": "w", "w": "h"}
 
@@ -28,9 +28,7 @@ def mmult(context: Context, left: Value, right: Value) -> Value:
     builder = context.builder
     if left.size("w") != right.size("h"):
         shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in (left, right))
-        raise FormulaError(
-            f"multiplies matrices that do not fit ({shapes})", remedy="Mend the ranges of MMULT"
-        )
+        raise FormulaError(f"multiplies matrices that do not fit ({shapes})", remedy="Mend the ranges of MMULT")
     left, right = builder.numbers(left), builder.numbers(right)
     # The inner axis gets a name of its own, k, so that it is neither left's rows nor right's columns.
     product = contract(builder, left.renamed({"w": "k"}), right.renamed({"h": "k"}), "k")
@@ -86,9 +84,7 @@ def row(context: Context, reference: Node | None = None) -> Value:
     return context.position(reference)[0]
 
 
-@function(
-    "COLUMN", arguments=(0, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"COLUMN(B7)": 2}
-)
+@function("COLUMN", arguments=(0, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"COLUMN(B7)": 2})
 def column(context: Context, reference: Node | None = None) -> Value:
     """Column number of a cell."""
     return context.position(reference)[1]
@@ -171,12 +167,8 @@ def _taken_along(builder: Builder, value: Value, axis: str, place: Value) -> Val
     at = axes.index(axis)
     whole = builder.expanded(value, axes, sizes)
     one = (*sizes[:at], 1, *sizes[at + 1 :])
-    where = builder.expanded(Value(place.tensor, place.axes, place.sizes), axes, sizes).tensor.narrow(
-        at, 0, 1
-    )
-    data = builder.method(
-        "select", builder.call(torch.take_along_dim, whole.data, where.expand(one), at), at, 0
-    )
+    where = builder.expanded(Value(place.tensor, place.axes, place.sizes), axes, sizes).tensor.narrow(at, 0, 1)
+    data = builder.method("select", builder.call(torch.take_along_dim, whole.data, where.expand(one), at), at, 0)
     return whole.picked(
         data,
         axes.replace(axis, ""),

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sgdsheet.builder import Builder
+from sgdsheet.compiler.builder import Builder
+from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import flat_at_zero, guarded
-from sgdsheet.tensors import Kind, Value
 
 
 def add(builder: Builder, left: Value, right: Value) -> Value:
@@ -39,11 +39,7 @@ def divide(builder: Builder, left: Value, right: Value) -> Value:
 def _nonzero(builder: Builder, divisor: Value) -> Value:
     """A constant with an error in the place of 0."""
     zero = divisor.tensor == 0
-    return (
-        builder.spoiled(divisor, Value(zero, divisor.axes, divisor.sizes, Kind.BOOLEAN))
-        if zero.any()
-        else divisor
-    )
+    return builder.spoiled(divisor, Value(zero, divisor.axes, divisor.sizes, Kind.BOOLEAN)) if zero.any() else divisor
 
 
 def power(builder: Builder, left: Value, right: Value) -> Value:
@@ -70,25 +66,17 @@ def power(builder: Builder, left: Value, right: Value) -> Value:
 
 def _flat_where_undefined(builder: Builder, left: Value, right: Value) -> Value:
     """The base of a power with slope 0 where a power has none: at 0 and below, but for whole exponents."""
-    whole_exponents = right.constant and bool(
-        ((right.tensor == right.tensor.trunc()) & (right.tensor > 0)).all()
-    )
+    whole_exponents = right.constant and bool(((right.tensor == right.tensor.trunc()) & (right.tensor > 0)).all())
     if left.constant or whole_exponents or builder.domains.at_least(left.data) > 0:
         return left
     positive = builder.elementwise(torch.gt, left, builder.number(0.0), kind=Kind.BOOLEAN)
-    whole = Value(
-        builder.call(torch.eq, right.data, builder.call(torch.trunc, right.data)), right.axes, right.sizes
-    )
+    whole = Value(builder.call(torch.eq, right.data, builder.call(torch.trunc, right.data)), right.axes, right.sizes)
     # Whole exponents are fine for negative numbers, and those above 0 for 0 as well.
     not_zero = builder.elementwise(torch.ne, left, builder.number(0.0), kind=Kind.BOOLEAN)
     above = Value(builder.call(torch.gt, right.data, 0), right.axes, right.sizes)
-    defined = builder.elementwise(
-        torch.logical_and, whole, builder.elementwise(torch.logical_or, not_zero, above)
-    )
+    defined = builder.elementwise(torch.logical_and, whole, builder.elementwise(torch.logical_or, not_zero, above))
     kept = builder.elementwise(torch.logical_or, positive, defined, kind=Kind.BOOLEAN)
-    return builder.where(
-        kept, left, Value(builder.method("detach", left.data), left.axes, left.sizes, left.kinds)
-    )
+    return builder.where(kept, left, Value(builder.method("detach", left.data), left.axes, left.sizes, left.kinds))
 
 
 def _flat_exponent(builder: Builder, left: Value, right: Value) -> Value:
@@ -123,14 +111,11 @@ def percent(builder: Builder, operand: Value) -> Value:
 def concatenate(builder: Builder, left: Value, right: Value) -> Value:
     """`&` of constants."""
     if not (left.constant and right.constant):
-        raise FormulaError(
-            "joins text that depends on a parameter", remedy="Keep text out of the way to the loss"
-        )
+        raise FormulaError("joins text that depends on a parameter", remedy="Keep text out of the way to the loss")
     axes, sizes = builder.union_axes([left, right])
     first, second = builder.expanded(left, axes, sizes), builder.expanded(right, axes, sizes)
     texts = [
-        builder.text_code(one + two)
-        for one, two in zip(_texts(builder, first), _texts(builder, second), strict=True)
+        builder.text_code(one + two) for one, two in zip(_texts(builder, first), _texts(builder, second), strict=True)
     ]
     return Value(torch.tensor(texts, dtype=builder.dtype).reshape(sizes), axes, sizes, Kind.TEXT)
 
@@ -177,9 +162,7 @@ def compare(builder: Builder, sign: str, left: Value, right: Value) -> Value:
     elif ranks[0] == 1:
         result = _compare_texts(builder, sign, left, right)
     else:
-        result = builder.elementwise(
-            operation, builder.numbers(left), builder.numbers(right), kind=Kind.BOOLEAN
-        )
+        result = builder.elementwise(operation, builder.numbers(left), builder.numbers(right), kind=Kind.BOOLEAN)
     for value in (left, right):
         result = builder.spoiled(result, builder.errors_of(value))
     return result
@@ -207,18 +190,14 @@ def _rank(value: Value, other: Value) -> int | None:
 def _compare_constants(builder: Builder, sign: str, left: Value, right: Value) -> Value:
     axes, sizes = builder.union_axes([left, right])
     first, second = builder.expanded(left, axes, sizes), builder.expanded(right, axes, sizes)
-    order = {
-        text: rank for rank, text in enumerate(sorted({text.casefold() for text in [*builder.texts, ""]}))
-    }
+    order = {text: rank for rank, text in enumerate(sorted({text.casefold() for text in [*builder.texts, ""]}))}
     places = [order[text.casefold()] for text in builder.texts]
     ranks, numbers = [], []
     for value, other in ((first, second), (second, first)):
         kinds, others = value.kind_tensor(), other.kind_tensor()
         blank = kinds == Kind.BLANK
         rank = torch.where(kinds == Kind.TEXT, 1, torch.where(kinds == Kind.BOOLEAN, 2, 0))
-        rank = torch.where(
-            blank & (others == Kind.TEXT), 1, torch.where(blank & (others == Kind.BOOLEAN), 2, rank)
-        )
+        rank = torch.where(blank & (others == Kind.TEXT), 1, torch.where(blank & (others == Kind.BOOLEAN), 2, rank))
         data = value.tensor.to(builder.dtype).clone()
         is_text = kinds == Kind.TEXT
         data[is_text] = torch.tensor([places[int(code)] for code in data[is_text]], dtype=builder.dtype)

@@ -16,10 +16,10 @@ from typing import Protocol
 
 import torch
 
-from sgdsheet.builder import Builder
+from sgdsheet.compiler.builder import Builder
+from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.syntax import Area, ArrayConstant, Call, Node
-from sgdsheet.tensors import Kind, Value
 
 
 class Takes(Enum):
@@ -145,9 +145,7 @@ def fixed(context: Context, node: Node, *, array: bool | None = None) -> Value:
     """An argument that must not depend on a parameter."""
     value = context.lower(node, array=context.array if array is None else array)
     if not value.constant:
-        raise FormulaError(
-            "looks something up by a value that depends on a parameter", remedy="Use a fixed value"
-        )
+        raise FormulaError("looks something up by a value that depends on a parameter", remedy="Use a fixed value")
     return value
 
 
@@ -255,12 +253,8 @@ def zero_without_numbers(builder: Builder, result: Value | None, arguments: Iter
     """MAX and its like of cells without any number are 0."""
     if result is None:
         return builder.number(0.0)
-    nothing = builder.elementwise(
-        torch.eq, count_of(builder, arguments), builder.number(0.0), kind=Kind.BOOLEAN
-    )
-    empty = builder.elementwise(
-        torch.logical_and, nothing, _without_errors(builder, result), kind=Kind.BOOLEAN
-    )
+    nothing = builder.elementwise(torch.eq, count_of(builder, arguments), builder.number(0.0), kind=Kind.BOOLEAN)
+    empty = builder.elementwise(torch.logical_and, nothing, _without_errors(builder, result), kind=Kind.BOOLEAN)
     return builder.where(empty, builder.number(0.0), result) if bool(empty.tensor.any()) else result
 
 

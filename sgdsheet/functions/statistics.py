@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sgdsheet.builder import Builder
+from sgdsheet.compiler.builder import Builder
+from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import (
     Context,
@@ -20,7 +21,6 @@ from sgdsheet.functions.registry import (
     zero_without_numbers,
 )
 from sgdsheet.functions.sums import sumsq, total
-from sgdsheet.tensors import Kind, Value
 
 
 @function(
@@ -76,17 +76,13 @@ def _extreme(
     builder, result = context.builder, None
     for value, counts in numbers_of(builder, arguments):
         if counts is not None:
-            value = Value(
-                builder.call(torch.where, counts, value.data, nothing), value.axes, value.sizes, value.kinds
-            )
+            value = Value(builder.call(torch.where, counts, value.data, nothing), value.axes, value.sizes, value.kinds)
         part = builder.reduce(reduction, value)
         result = part if result is None else _larger(builder, result, part, pairwise)
     return zero_without_numbers(builder, result, arguments)
 
 
-def _larger(
-    builder: Builder, left: Value, right: Value, pairwise: Callable[[Tensor, Tensor], Tensor]
-) -> Value:
+def _larger(builder: Builder, left: Value, right: Value, pairwise: Callable[[Tensor, Tensor], Tensor]) -> Value:
     """The larger (or smaller) of two; against a number it is a clamp, whose slope at 0 is relu's."""
     if left.constant and right.constant:
         return builder.elementwise(pairwise, left, right)
@@ -151,9 +147,7 @@ def _declare_variance(name: str, help_text: str, missing: float, example: float)
         return _variance(context, arguments, missing)
 
     def deviation(context: Context, *arguments: Value) -> Value:
-        return context.builder.elementwise(
-            torch.sqrt, flat_at_zero(context.builder, variance(context, *arguments))
-        )
+        return context.builder.elementwise(torch.sqrt, flat_at_zero(context.builder, variance(context, *arguments)))
 
     variance.__doc__, deviation.__doc__ = f"Variance of {help_text}.", f"Standard deviation of {help_text}."
     root = name.replace("VAR", "STDEV")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sgdsheet.contraction import contract
+from sgdsheet.compiler.contraction import contract
+from sgdsheet.compiler.tensors import Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import Context, Takes, function, numbers_of, zero_without_numbers
-from sgdsheet.tensors import Value
 
 
 def total(context: Context, *arguments: Value) -> Value:
@@ -17,9 +17,7 @@ def total(context: Context, *arguments: Value) -> Value:
     builder, result = context.builder, None
     for value, counts in numbers_of(builder, arguments):
         if counts is not None and not value.constant:
-            value = Value(
-                builder.call(torch.where, counts, value.data, 0.0), value.axes, value.sizes, value.kinds
-            )
+            value = Value(builder.call(torch.where, counts, value.data, 0.0), value.axes, value.sizes, value.kinds)
         elif counts is not None:
             value = Value(torch.where(counts, value.tensor, 0.0), value.axes, value.sizes, value.kinds)
         part = builder.reduce(torch.sum, value)
@@ -27,9 +25,7 @@ def total(context: Context, *arguments: Value) -> Value:
     return result if result is not None else builder.number(0.0)
 
 
-@function(
-    "SUM", arguments=(1, 255), takes=Takes.RANGES, examples={"SUM(1,2.5,TRUE)": 4.5, 'SUM({1,2;3,"x"})': 6}
-)
+@function("SUM", arguments=(1, 255), takes=Takes.RANGES, examples={"SUM(1,2.5,TRUE)": 4.5, 'SUM({1,2;3,"x"})': 6})
 def sum_(context: Context, *arguments: Value) -> Value:
     """Sum of numbers."""
     return total(context, *arguments)
@@ -55,9 +51,7 @@ def product(context: Context, *arguments: Value) -> Value:
     builder, result = context.builder, None
     for value, counts in numbers_of(builder, arguments):
         if counts is not None:
-            value = Value(
-                builder.call(torch.where, counts, value.data, 1.0), value.axes, value.sizes, value.kinds
-            )
+            value = Value(builder.call(torch.where, counts, value.data, 1.0), value.axes, value.sizes, value.kinds)
         for axis in "wh":
             value = builder.reduce(torch.prod, value, axis)
         result = value if result is None else operators.multiply(builder, result, value)
@@ -71,9 +65,7 @@ def _as_numbers(context: Context, value: Value) -> Value:
         if value.kinds.name in ("NUMBER", "ERROR"):
             return value
         return Value(torch.zeros(value.sizes, dtype=builder.dtype), value.axes, value.sizes)
-    total_kinds = next(
-        numbers_of(builder, [Value(value.data, value.axes, value.sizes, value.kinds, True)]), None
-    )
+    total_kinds = next(numbers_of(builder, [Value(value.data, value.axes, value.sizes, value.kinds, True)]), None)
     if total_kinds is None:
         return Value(torch.zeros(value.sizes, dtype=builder.dtype), value.axes, value.sizes)
     number, counts = total_kinds
@@ -98,9 +90,7 @@ def sumproduct(context: Context, *arrays: Value) -> Value:
     builder = context.builder
     if len({(value.size("h"), value.size("w")) for value in arrays}) > 1:
         shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in arrays)
-        raise FormulaError(
-            f"multiplies arrays of different sizes ({shapes})", remedy="Make them the same size"
-        )
+        raise FormulaError(f"multiplies arrays of different sizes ({shapes})", remedy="Make them the same size")
     *others, last = [_as_numbers(context, value) for value in arrays]
     if not others:
         return builder.reduce(torch.sum, last)
@@ -118,9 +108,7 @@ def _pairwise(context: Context, left: Value, right: Value, sign: int) -> Value:
     return builder.reduce(torch.sum, combined)
 
 
-@function(
-    "SUMXMY2", arguments=(2, 2), takes=Takes.ARRAYS, skips_blanks=True, examples={"SUMXMY2({1,2},{4,6})": 25}
-)
+@function("SUMXMY2", arguments=(2, 2), takes=Takes.ARRAYS, skips_blanks=True, examples={"SUMXMY2({1,2},{4,6})": 25})
 def sumxmy2(context: Context, left: Value, right: Value) -> Value:
     """Sum of the squared differences of matching elements."""
     builder = context.builder

@@ -92,9 +92,7 @@ class Package:
         except _ZIP_ERRORS as error:
             raise self._damaged(f"{name}: {error}") from None
         if size > limit:
-            raise self._error(
-                f"has a suspiciously large part ({name})", "Don't use it unless you trust its source"
-            )
+            raise self._error(f"has a suspiciously large part ({name})", "Don't use it unless you trust its source")
         self._sizes[info.filename] = size
         return Part(self.name, info.filename.replace("\\", "/"), b"".join(chunks))
 
@@ -182,9 +180,7 @@ class Package:
         return FileError(f"“{self.name}” {cause}", remedy=remedy)
 
     def _damaged(self, detail: str) -> FileError:
-        return self._error(
-            f"is damaged or incomplete ({detail})", "Get the file again, or repair it in Excel"
-        )
+        return self._error(f"is damaged or incomplete ({detail})", "Get the file again, or repair it in Excel")
 
 
 def relationships_part(source: str) -> str:

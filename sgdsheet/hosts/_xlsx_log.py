@@ -29,9 +29,7 @@ _SHARED = re.compile(rb' t="s"><v>([0-9]+)</v>')
 _FORMULA = re.compile(rb"<([^\s:/>]+:)?f[\s/>]")
 _RELATIONSHIPS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _STRICT = "http://purl.oclc.org/ooxml/officeDocument/relationships"
-_TRANSITIONAL = re.compile(
-    rb"http://schemas\.openxmlformats\.org/(officeDocument|(?:spreadsheet|drawing)ml)/2006/"
-)
+_TRANSITIONAL = re.compile(rb"http://schemas\.openxmlformats\.org/(officeDocument|(?:spreadsheet|drawing)ml)/2006/")
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _TYPES = {
     "worksheets": f"{_OFFICE}.spreadsheetml.worksheet+xml",
@@ -48,7 +46,9 @@ Changes = dict[str, bytes | None]
 """New contents of parts; None removes one."""
 
 
-def add_log(package: Package, outline: Outline, records: Sequence[Record], title: str, notes: Sequence[str] = ()) -> Changes:
+def add_log(
+    package: Package, outline: Outline, records: Sequence[Record], title: str, notes: Sequence[str] = ()
+) -> Changes:
     """What to change in the package so that it shows these records in an `SGD log` sheet."""
     ours = _our_sheet(outline)
     name = ours.name if ours else _free_name(outline)
@@ -158,13 +158,9 @@ def _transplanted(
         if items := donor.relationships(old):
             folder = posixpath.dirname(new)
             targets = {item.id: posixpath.relpath(places[item.target], folder) for item in items}
-            parts[relationships_part(new)] = _relationships(
-                (item.id, item.kind, targets[item.id]) for item in items
-            )
+            parts[relationships_part(new)] = _relationships((item.id, item.kind, targets[item.id]) for item in items)
     if strict:
-        return {
-            name: _TRANSITIONAL.sub(rb"http://purl.oclc.org/ooxml/\1/", data) for name, data in parts.items()
-        }
+        return {name: _TRANSITIONAL.sub(rb"http://purl.oclc.org/ooxml/\1/", data) for name, data in parts.items()}
     return parts
 
 

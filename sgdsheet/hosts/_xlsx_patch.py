@@ -29,9 +29,7 @@ _QUALIFIED = re.compile(rb"<([^\s/>]+)")
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
 
 # The newer error values have no spelling of their own in a file: Excel saves them as #VALUE! with metadata.
-_SAVED_ERRORS = frozenset(
-    ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA")
-)
+_SAVED_ERRORS = frozenset(("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA"))
 
 Edit = tuple[int, int, bytes]
 """Replace the bytes from start to end."""
@@ -202,8 +200,7 @@ class _Patcher:
     def _new_rows(self, rows: Iterable[tuple[int, list[tuple[int, Value]]]], near: _Span) -> bytes:
         tag = _prefix(self._data, near) + b"row"
         return b"".join(
-            b'<%s r="%d">%s</%s>' % (tag, row, self._new_cells(row, cells[::-1], near), tag)
-            for row, cells in rows
+            b'<%s r="%d">%s</%s>' % (tag, row, self._new_cells(row, cells[::-1], near), tag) for row, cells in rows
         )
 
     def _new_cells(self, row: int, cells: Iterable[tuple[int, Value]], near: _Span) -> bytes:
@@ -212,9 +209,7 @@ class _Patcher:
             kind = _kind(value, self._spilled(row, column))
             mark = b"" if kind == "n" else b' t="%s"' % kind.encode()
             content = _content(value, kind, prefix)
-            new.append(
-                b'<%sc r="%s"%s>%s</%sc>' % (prefix, address(row, column).encode(), mark, content, prefix)
-            )
+            new.append(b'<%sc r="%s"%s>%s</%sc>' % (prefix, address(row, column).encode(), mark, content, prefix))
         return b"".join(new)
 
 

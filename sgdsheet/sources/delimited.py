@@ -81,9 +81,7 @@ def _records(path: Path, reader: Iterator[list[str]]) -> Iterator[list[str]]:
         width = width or len(record)
         if len(record) != width:
             line = reader.line_num  # type: ignore[attr-defined]
-            cause = (
-                f"line {line:,} of {called(path)} has {len(record):,} cells where the others have {width:,}"
-            )
+            cause = f"line {line:,} of {called(path)} has {len(record):,} cells where the others have {width:,}"
             raise FileError(cause, remedy="Correct that line; text with a delimiter in it needs quotes")
         yield record
 

@@ -125,9 +125,7 @@ def _read(path: Path, axes: int) -> Array:
             got = _fill(unpacked, content.data)
             _check_length(path, got + len(unpacked.read(1)), expected)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise unreadable(
-            path, f"its compression is damaged ({str(error).lower().rstrip('.')})", _AGAIN
-        ) from None
+        raise unreadable(path, f"its compression is damaged ({str(error).lower().rstrip('.')})", _AGAIN) from None
     return content.reshape(header.shape)
 
 

@@ -102,14 +102,10 @@ def _source(path: Path, part: str, package: zipfile.ZipFile) -> Source:
     if part not in parts:
         chosen = []
     unpacked = [member for member, _ in chosen if member.info.compress_type != zipfile.ZIP_STORED]
-    check_unpacked(
-        path, sum(item.size for item in unpacked), sum(item.info.compress_size for item in unpacked)
-    )
+    check_unpacked(path, sum(item.size for item in unpacked), sum(item.info.compress_size for item in unpacked))
     fields = {name: _array(path, package, member) for member, name in chosen}
     if len(fields) < len(chosen):
-        raise DataError(
-            f"{called(path)} has two arrays for one field of “{part}”", remedy="Rename one of them"
-        )
+        raise DataError(f"{called(path)} has two arrays for one field of “{part}”", remedy="Rename one of them")
     return Source(path.name, part, fields, existing=parts)
 
 
@@ -164,9 +160,7 @@ def _array(path: Path, package: zipfile.ZipFile, member: _Member) -> Array:
             file.read(member.header)
             content = bytearray(file.read(member.size))
             file.read(1)  # the checksum is compared at the end
-        values = np.frombuffer(content, member.dtype).reshape(
-            member.shape, order="F" if member.columns_first else "C"
-        )
+        values = np.frombuffer(content, member.dtype).reshape(member.shape, order="F" if member.columns_first else "C")
     if member.dtype.kind == "U":
         return _text(path, member, values)
     return values if member.dtype.isnative else values.astype(member.dtype.newbyteorder("="))

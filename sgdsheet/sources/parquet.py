@@ -103,9 +103,7 @@ def _numbers(path: Path, arrow: Any, name: str, column: Any) -> Array:
         column = column.cast(arrow.float64())
     elif not (arrow.types.is_integer(kind) or arrow.types.is_floating(kind)):
         cause = f"the column {quoted(name)} of {called(path)} has the type {quoted(str(kind))[1:-1]}"
-        raise DataError(
-            cause + ", which is neither number nor text", remedy="Save it as numbers or leave it out"
-        )
+        raise DataError(cause + ", which is neither number nor text", remedy="Save it as numbers or leave it out")
     values: Array = column.to_numpy()
     return values if values.flags.writeable else values.copy()  # a read-only array cannot become a tensor
 

@@ -91,14 +91,10 @@ def open_source(path: Path, part: str = "train") -> Source:
     except OSError as error:
         raise unreadable(path, error.strerror or str(error)) from None
     except MemoryError:
-        raise unreadable(
-            path, "it does not fit into memory", "Use a smaller file, or an uncompressed .npz"
-        ) from None
+        raise unreadable(path, "it does not fit into memory", "Use a smaller file, or an uncompressed .npz") from None
     if part not in found.existing:
         there = " and ".join(f"“{item}”" for item in found.existing)
-        raise DataError(
-            f"{called(path)} has no part “{part}”, only {there}", remedy="Name a part that it has"
-        )
+        raise DataError(f"{called(path)} has no part “{part}”, only {there}", remedy="Name a part that it has")
     _check(found)
     return found
 
@@ -109,13 +105,9 @@ def _format_of(path: Path) -> Format:
     if found and (not by_ending or path.is_file()):
         return found[0]
     if path.is_dir():
-        raise FileError(
-            f"the folder {called(path)} holds no MNIST IDX files", remedy="Name the file that has the data"
-        )
+        raise FileError(f"the folder {called(path)} holds no MNIST IDX files", remedy="Name the file that has the data")
     if not path.exists():
-        raise FileError(
-            f"{called(path)} does not exist", remedy="Check the name of the source and its folder"
-        )
+        raise FileError(f"{called(path)} does not exist", remedy="Check the name of the source and its folder")
     endings = ", ".join(ending for item in FORMATS.values() for ending in item.endings)
     raise FileError(
         f"{called(path)} is in no format that can be read",

@@ -1,0 +1,1 @@
+"""From formulas to one `torch.fx` program: resolve, blocks, planning, lowering, program, rewrites."""

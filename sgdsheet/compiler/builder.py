@@ -1,0 +1,298 @@
+"""What may happen to values: coercion as Excel does it, errors that spread, operations cell by cell and sums.
+
+An error is NaN in the data. It must not leak through the gradient of what an IF hides: a slope of 0 times NaN
+is NaN. Therefore whatever makes an error cuts the gradient there, and so does `elementwise` for the other
+operands.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sgdsheet.compiler.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorder
+from sgdsheet.compiler.tensors import Kind, Value, simplified
+from sgdsheet.errors import FormulaError
+
+_SHARE = frozenset({torch.amax, torch.amin, torch.prod})
+"""Reductions in which the slope of one element depends on the others."""
+
+_ADD = frozenset({operator.add, operator.sub, operator.neg})
+"""Operations whose slopes do not depend on their operands."""
+
+AXES = "RChwk"
+"""The axes in their order; k is what a matrix product sums over."""
+
+
+@dataclass(slots=True)
+class Builder(Recorder):
+    """Records what happens to `Value`s. `texts` are the texts that occur, by their index."""
+
+    texts: list[str] = field(default_factory=list)
+    _codes: dict[str, int] = field(default_factory=dict)
+
+    # --- constants ----------------------------------------------------------------------------------------
+
+    def number(self, value: float) -> Value:
+        return Value(torch.tensor(value, dtype=self.dtype))
+
+    def boolean(self, value: bool) -> Value:
+        return Value(torch.tensor(value), kinds=Kind.BOOLEAN)
+
+    def text(self, value: str) -> Value:
+        return Value(torch.tensor(self.text_code(value), dtype=self.dtype), kinds=Kind.TEXT)
+
+    def error(self) -> Value:
+        return Value(torch.tensor(torch.nan, dtype=self.dtype), kinds=Kind.ERROR)
+
+    def text_code(self, text: str) -> int:
+        """The index that stands for a text; Excel compares without regard to case."""
+        folded = text.casefold()
+        if folded not in self._codes:
+            self._codes[folded] = len(self.texts)
+            self.texts.append(text)
+        return self._codes[folded]
+
+    # --- axes ---------------------------------------------------------------------------------------------
+
+    def union_axes(self, values: Sequence[Value]) -> tuple[str, tuple[int, ...]]:
+        """The axes that an elementwise operation on these values has; raises where arrays do not fit."""
+        axes = "".join(axis for axis in AXES if any(axis in value.axes for value in values))
+        sizes = []
+        for axis in axes:
+            lengths = {value.size(axis) for value in values if axis in value.axes}
+            if len(lengths) > 1:
+                shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in values)
+                raise FormulaError(f"combines arrays of different sizes ({shapes})", remedy="Make them the same size")
+            sizes.append(lengths.pop())
+        return axes, tuple(sizes)
+
+    def aligned(self, value: Value, axes: str) -> Data:
+        """The data with its dimensions in the order of `axes`, ready to broadcast."""
+        data, order = value.data, "".join(axis for axis in axes if axis in value.axes)
+        if order != value.axes:
+            data = self.method("permute", data, *[value.axes.index(axis) for axis in order])
+        for position in range(len(axes) - 1, -1, -1):
+            axis = axes[position]
+            if axis not in value.axes and any(earlier in value.axes for earlier in axes[:position]):
+                dimension = sum(1 for later in axes[position:] if later in value.axes)
+                inserted = sum(1 for later in axes[position + 1 :] if later not in value.axes)
+                data = self.method("unsqueeze", data, -1 - dimension - inserted)
+        return data
+
+    def expanded(self, value: Value, axes: str, sizes: tuple[int, ...]) -> Value:
+        """The value repeated so that it has exactly these axes."""
+        if value.axes == axes and value.sizes == sizes:
+            return value
+        data = self.method("expand", self.aligned(value, axes), sizes)
+        kinds = value.kinds
+        if isinstance(kinds, Tensor):
+            carrier = Value(kinds, value.axes, value.sizes)
+            aligned = self.aligned(carrier, axes)
+            assert isinstance(aligned, Tensor)
+            kinds = aligned.expand(sizes).contiguous()
+        return replace(value, data=data, axes=axes, sizes=sizes, kinds=kinds)
+
+    # --- coercion -----------------------------------------------------------------------------------------
+
+    def stored(self, value: Value) -> Value:
+        """The value with its booleans stored as numbers."""
+        if not value.is_bits:
+            return value
+        return replace(value, data=self.method("to", value.data, self.dtype), wide=True)
+
+    def numbers(self, value: Value) -> Value:
+        """As arithmetic sees it: blank is 0, TRUE is 1, numeric text its number, other text an error."""
+        if value.has(Kind.TEXT):
+            return self._parsed_text(value)
+        if isinstance(value.kinds, Tensor):
+            kinds = torch.where(value.kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
+            return value.with_kinds(kinds)
+        if value.kinds in (Kind.NUMBER, Kind.ERROR):
+            return value
+        return self.stored(value).with_kinds(Kind.NUMBER)
+
+    def _parsed_text(self, value: Value) -> Value:
+        if not isinstance(value.data, Tensor):
+            raise FormulaError("calculates with text", remedy="Use numbers in the cells that it reads")
+        kinds = value.kind_tensor()
+        is_text = kinds == Kind.TEXT
+        data = value.data.clone()
+        codes = data[is_text]
+        data[is_text] = torch.tensor([_text_number(self.texts[int(code)]) for code in codes], dtype=self.dtype)
+        bad = (is_text & data.isnan()) | (kinds == Kind.ERROR)
+        return replace(value, data=data).with_kinds(torch.where(bad, int(Kind.ERROR), 0).to(torch.uint8))
+
+    def conditions(self, value: Value) -> Value:
+        """As IF and AND see it: a number is true unless it is 0. `errors_of` the value tells its errors."""
+        if value.is_bits:
+            return value
+        number = self.numbers(value)
+        return Value(self.call(torch.ne, number.data, 0), value.axes, value.sizes, Kind.BOOLEAN)
+
+    # --- errors -------------------------------------------------------------------------------------------
+
+    def errors_of(self, value: Value) -> Value | None:
+        """Where the value is an error (text that is no number apart); None if it cannot be one."""
+        if not value.constant and self.domains.may_be_error(value.data):
+            return Value(self.call(torch.isnan, value.data), value.axes, value.sizes, Kind.BOOLEAN)
+        if value.has(Kind.ERROR):
+            return Value(value.kind_tensor() == Kind.ERROR, value.axes, value.sizes, Kind.BOOLEAN)
+        return None
+
+    def spoiled(self, result: Value, errors: Value | None) -> Value:
+        """The result with an error wherever `errors` says so."""
+        if errors is None:
+            return result
+        axes, sizes = self.union_axes([result, errors])
+        result = self.expanded(self.stored(result), axes, sizes)
+        data = self.call(torch.where, self.aligned(errors, axes), torch.nan, result.data)
+        if not errors.constant:
+            return replace(result, data=data)
+        if not self.domains.may_be_error(result.data):
+            self.domains.forgive(data)  # the kinds tell where these errors are
+        kinds = torch.where(self.expanded(errors, axes, sizes).tensor, int(Kind.ERROR), result.kind_tensor())
+        return replace(result, data=data).with_kinds(kinds.to(torch.uint8))
+
+    def with_errors(self, result: Value, values: Sequence[Value]) -> Value:
+        """The result with an error wherever one of the values is known to have one."""
+        for value in values:
+            if value.has(Kind.ERROR):
+                known = Value(value.kind_tensor() == Kind.ERROR, value.axes, value.sizes, Kind.BOOLEAN)
+                result = self.spoiled(result, known)
+        return result
+
+    def checked(self, result: Value) -> Value:
+        """A calculated constant with an error wherever it is not a finite number."""
+        if not result.constant or result.kinds is not Kind.NUMBER:
+            return result
+        bad = ~result.tensor.isfinite()
+        return self.spoiled(result, Value(bad, result.axes, result.sizes, Kind.BOOLEAN)) if bool(bad.any()) else result
+
+    # --- operations ---------------------------------------------------------------------------------------
+
+    def elementwise(self, function: Callable[..., Any], *values: Value, kind: Kind = Kind.NUMBER) -> Value:
+        """Apply a torch function cell by cell; an error in any operand is an error in the result."""
+        axes, sizes = self.union_axes(values)
+        settled = [self._settled(function, value, values) for value in values]
+        operands: list[Any] = [self.aligned(value, axes) for value in settled]
+        if not all(value.constant for value in values):
+            if function not in TAKE_TENSORS:
+                operands = [operands[0], *map(self._scalar, operands[1:])]
+            if function in TAKE_NUMBERS:
+                operands[0] = self._scalar(operands[0])
+        result = Value(self.call(function, *operands), axes, sizes, kind)
+        return self.with_errors(self.checked(result), values)
+
+    def _settled(self, function: Callable[..., Any], value: Value, values: Sequence[Value]) -> Value:
+        """An operand without known errors, and without a slope where another operand has an error.
+
+        The slope of a product is the other factor: were it NaN, it would leak out of an IF that hides the
+        product.
+        """
+        if value.constant:
+            return self.cleaned(value)
+        if function in _ADD:
+            return value
+        for other in values:
+            errors = None if other is value or other.constant else self.errors_of(other)
+            if errors is not None:
+                value = self.where(errors, replace(value, data=self.method("detach", value.data)), value)
+        return value
+
+    def cleaned(self, value: Value) -> Value:
+        """The value with the number 1 in the place of its errors."""
+        errors = self.errors_of(value)
+        if errors is None:
+            return value
+        data = self.call(torch.where, errors.data, 1.0, value.data)
+        self.domains.forgive(data)
+        kinds = torch.where(value.kind_tensor() == Kind.ERROR, int(Kind.NUMBER), value.kind_tensor())
+        return replace(value, data=data).with_kinds(kinds.to(torch.uint8))
+
+    def _scalar(self, data: Data) -> Data | float:
+        """A single constant, written into the program as a number."""
+        if isinstance(data, Tensor) and data.dim() == 0:
+            return bool(data) if data.dtype == torch.bool else float(data)
+        return data
+
+    def where(self, condition: Value, chosen: Value, other: Value) -> Value:
+        """IF, cell by cell. The condition must be boolean."""
+        values = (condition, chosen, other)
+        axes, sizes = self.union_axes(values)
+        kinds = self._chosen_kinds(condition, chosen, other, axes, sizes)
+        if not (chosen.is_bits and other.is_bits):
+            chosen, other = self.stored(chosen), self.stored(other)
+        data = self.call(torch.where, *[self.aligned(value, axes) for value in (condition, chosen, other)])
+        if chosen.has(Kind.ERROR) or other.has(Kind.ERROR):
+            self.domains.suspect(data)
+        return Value(data, axes, sizes, kinds, wide=kinds is Kind.BOOLEAN and not chosen.is_bits)
+
+    def _chosen_kinds(
+        self, condition: Value, chosen: Value, other: Value, axes: str, sizes: tuple[int, ...]
+    ) -> Kind | Tensor:
+        if isinstance(chosen.kinds, Kind) and other.only(chosen.kinds):
+            return chosen.kinds
+        first = self.expanded(Value(chosen.kind_tensor(), chosen.axes, chosen.sizes), axes, sizes).tensor
+        second = self.expanded(Value(other.kind_tensor(), other.axes, other.sizes), axes, sizes).tensor
+        if isinstance(condition.data, Tensor):
+            taken = self.expanded(replace(condition, kinds=Kind.NUMBER), axes, sizes).tensor
+            return simplified(torch.where(taken, first, second))
+        if bool((first == second).all()):
+            return simplified(first.contiguous())
+        if chosen.has(Kind.TEXT) or other.has(Kind.TEXT):
+            raise FormulaError(
+                "gives text or a number depending on a parameter", remedy="Let both branches give numbers"
+            )
+        return Kind.NUMBER
+
+    def reduce(self, function: Callable[..., Any], value: Value, axes: str = "hw") -> Value:
+        """Apply a torch reduction such as torch.sum over some axes."""
+        over = [value.axes.index(axis) for axis in axes if axis in value.axes]
+        if not over:
+            return value
+        if function in _SHARE and not value.constant and (errors := self.errors_of(value)) is not None:
+            clean = self.reduce(function, self.cleaned(value), axes)
+            return self.spoiled(clean, self.reduced_bits(torch.any, errors, axes))
+        kept = [(axis, size) for axis, size in zip(value.axes, value.sizes, strict=True) if axis not in axes]
+        if kept:
+            data = self.call(function, value.data, dim=tuple(over) if len(over) > 1 else over[0])
+        else:
+            data = self.call(function, value.data)
+        reduced = Value(data, "".join(axis for axis, _ in kept), tuple(size for _, size in kept))
+        if value.has(Kind.ERROR):
+            bad = (value.kind_tensor() == Kind.ERROR).amax(dim=tuple(over))
+            reduced = reduced.with_kinds(torch.where(bad, int(Kind.ERROR), 0).to(torch.uint8))
+        return reduced
+
+    def reduced_bits(self, function: Callable[..., Any], value: Value, axes: str = "wh") -> Value:
+        """torch.any or torch.all over the array of each copy."""
+        for axis in axes:
+            value = replace(self.reduce(function, value, axis), kinds=Kind.BOOLEAN)
+        return value
+
+    def canonical(self, value: Value) -> Value:
+        """The value with its axes in the order R, C, h, w."""
+        axes = "".join(axis for axis in AXES if axis in value.axes)
+        if axes == value.axes:
+            return value
+        order = [value.axes.index(axis) for axis in axes]
+        kinds = value.kinds.permute(order) if isinstance(value.kinds, Tensor) else value.kinds
+        sizes = tuple(value.sizes[index] for index in order)
+        return replace(value, data=self.method("permute", value.data, *order), axes=axes, sizes=sizes, kinds=kinds)
+
+
+def _text_number(text: str) -> float:
+    """The number that arithmetic reads from text, NaN if there is none."""
+    text = text.strip()
+    try:
+        if text.endswith("%"):
+            return float(text[:-1]) / 100
+        return float(text) if text[:1] in "+-.0123456789" and text else float("nan")
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,346 @@
+"""From a block's formula to torch operations."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import fx
+
+from sgdsheet.compiler.blocks import Block, bounding_range, single_copies
+from sgdsheet.compiler.builder import Builder
+from sgdsheet.compiler.regions import Regions, cut
+from sgdsheet.compiler.tensors import Kind, Value, simplified
+from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
+from sgdsheet.functions import REGISTRY
+from sgdsheet.functions.operators import BINARY, COMPARISONS, UNARY, compare
+from sgdsheet.references import Cell
+from sgdsheet.syntax import (
+    Affine,
+    Area,
+    ArrayConstant,
+    Binary,
+    Boolean,
+    Call,
+    ErrorConstant,
+    Node,
+    NotSupported,
+    Number,
+    Omitted,
+    Text,
+    Unary,
+    children,
+    walk,
+)
+
+
+def lower_block(block: Block, regions: Regions) -> Value:
+    """Lower one block and let its result stand for its cells.
+
+    Returns the result as a region (axes r and c). Raises FormulaError, with the block's first cell, for
+    whatever cannot be compiled.
+    """
+    builder = regions.builder
+    builder.scope = f"{block.name}_1"
+    try:
+        if block.error is not None:
+            raise block.error
+        value = BlockLowering(block, regions).lower(block.tree, array=block.array)
+        result = _as_region(builder, block, _filled(value))
+    except SgdSheetError as error:
+        if error.cell is not None:
+            raise
+        if isinstance(error, UnsupportedFunction):
+            raise UnsupportedFunction(
+                error.function, error.cause, cell=block.range.first, remedy=error.remedy
+            ) from error
+        raise type(error)(f"the formula {error.cause}", cell=block.range.first, remedy=error.remedy) from error
+    if isinstance(result.data, fx.Node) and result.data.name.startswith(f"{block.name}_"):
+        result.data._rename(block.name)  # the last operation bears the block's own name
+    regions.provide(block.range, result)
+    return result
+
+
+_MOST_CELLS = 20_000_000
+"""How many cells ranges that grow from copy to copy may be blown up to."""
+
+
+def separated(block: Block) -> list[Block]:
+    """The block, or its copies one by one where they work on arrays of different sizes.
+
+    `SUM($A$1:A5)` filled down is lowered as one, with blanks beyond each copy's range; `ROWS($A$1:A5)` and
+    `SUMPRODUCT($A$1:A5+1)` would see the blanks.
+    """
+    if block.rows == block.columns == 1:
+        return [block]
+    ragged = [part for part in walk(block.tree) if isinstance(part, Area) and _is_ragged(part, block)]
+    cells = sum(bounding_range(area, block.rows, block.columns).size for area in ragged)
+    too_many = cells * block.rows * block.columns > _MOST_CELLS
+    alike = not ragged or not (too_many or any(_is_ragged(part, block) for part in _strict(block.tree)))
+    return [block] if alike else single_copies(block)
+
+
+def _strict(node: Node) -> Iterator[Area]:
+    """The references of a formula that must not be lengthened by blanks."""
+    if isinstance(node, Area):
+        yield node
+    skips = isinstance(node, Call) and node.name in REGISTRY and REGISTRY[node.name].skips_blanks
+    for part in children(node):
+        if not (skips and isinstance(part, Area)):
+            yield from _strict(part)
+
+
+def _is_ragged(area: Area, block: Block) -> bool:
+    """Whether the range has another size for each copy of the formula."""
+    last = block.rows - 1, block.columns - 1
+    return any(
+        end.at(*last) - start.at(*last) != end.base - start.base
+        for start, end in ((area.top, area.bottom), (area.left, area.right))
+    )
+
+
+def unsupported(function: str, cell: Cell | None = None, on_the_way: bool = True) -> UnsupportedFunction:
+    """The error for a function that is not in the registry."""
+    where = " on the way from the parameters to the loss" if on_the_way else ""
+    remedy = "Rewrite it with functions that “sgdsheet functions” lists"
+    if not on_the_way:
+        remedy = "The cell keeps its saved value until a spreadsheet recalculates it"
+    return UnsupportedFunction(function, f"{function} is not supported{where}", cell=cell, remedy=remedy)
+
+
+def _filled(value: Value) -> Value:
+    """A formula never leaves its cell blank: what it reads from a blank cell is 0."""
+    if not value.has(Kind.BLANK):
+        return value
+    kinds = value.kind_tensor()
+    return value.with_kinds(torch.where(kinds == Kind.BLANK, int(Kind.NUMBER), kinds).to(torch.uint8))
+
+
+def _as_region(builder: Builder, block: Block, value: Value) -> Value:
+    """Put the copies' results side by side: axes R and h become r, C and w become c."""
+    axes, sizes = [], []
+    for axis, size in (("R", block.rows), ("C", block.columns), ("h", block.height), ("w", block.width)):
+        found = value.size(axis)
+        if axis in "hw" and found > size:
+            if not block.array:
+                raise FormulaError("gives an array where one value fits", remedy="Enter it as an array formula")
+            value = cut(builder, value, axis, 0, size)  # it shows as much of its array as it has cells
+        elif found not in (1, size):
+            raise FormulaError("gives an array of another size than its cells", remedy="Enter it again")
+        if size > 1:
+            axes.append(axis)
+            sizes.append(size)
+    value = builder.expanded(builder.canonical(value), "".join(axes), tuple(sizes))
+    if {"R", "h"} <= set(axes) or {"C", "w"} <= set(axes):
+        return _interleaved(builder, block, value)
+    return value.renamed({"R": "r", "h": "r", "C": "c", "w": "c"})
+
+
+def _interleaved(builder: Builder, block: Block, value: Value) -> Value:
+    order = [axis for axis in "RhCw" if axis in value.axes]
+    places = [value.axes.index(axis) for axis in order]
+    sizes = (block.rows * block.height, block.columns * block.width)
+    axes = "".join(axis for axis, size in zip("rc", sizes, strict=True) if size > 1)
+    shape = tuple(size for size in sizes if size > 1)
+    data = value.data
+    if places != sorted(places):
+        data = builder.method("permute", data, *places)
+    data = builder.method("reshape", data, shape)
+    return value.picked(data, axes, shape, lambda kinds: kinds.permute(places).reshape(shape))
+
+
+@dataclass(slots=True)
+class BlockLowering:
+    """Lowers the formula of one block; the `Context` that functions see."""
+
+    block: Block
+    regions: Regions
+    array: bool = False
+
+    @property
+    def builder(self) -> Builder:
+        return self.regions.builder
+
+    def lower(self, node: Node, *, array: bool) -> Value:
+        """Evaluate a part of the formula; outside of arrays a range means its cell in this row or column."""
+        before, self.array = self.array, array
+        try:
+            return self._lower(node)
+        finally:
+            self.array = before
+
+    def _lower(self, node: Node) -> Value:
+        builder = self.builder
+        match node:
+            case Number():
+                return builder.number(node.value)
+            case Text():
+                return builder.text(node.value)
+            case Boolean():
+                return builder.boolean(node.value)
+            case ErrorConstant():
+                return builder.error()
+            case Omitted():
+                return Value(torch.zeros((), dtype=builder.dtype), kinds=Kind.BLANK)
+            case ArrayConstant():
+                return self._array_constant(node)
+            case Area():
+                return self.read(node if self.array else self._intersected(node))
+            case Unary(operator="@"):
+                return self.lower(node.operand, array=False)
+            case Unary(operator="+"):
+                return self._lower(node.operand)
+            case Unary():
+                return UNARY[node.operator](builder, self._lower(node.operand))
+            case Binary() if node.operator in COMPARISONS:
+                return compare(builder, node.operator, self._lower(node.left), self._lower(node.right))
+            case Binary() if node.operator in BINARY:
+                return BINARY[node.operator](builder, self._lower(node.left), self._lower(node.right))
+            case Call():
+                return self._call(node)
+            case NotSupported():
+                raise FormulaError(node.cause, remedy=node.remedy)
+            case _:
+                raise FormulaError(f"uses {type(node).__name__}, which is not supported", remedy="Rewrite it")
+
+    def _call(self, node: Call) -> Value:
+        found = REGISTRY.get(node.name)
+        if found is None:
+            raise unsupported(node.name)
+        least, most = found.arguments
+        if not least <= len(node.arguments) <= most:
+            raise FormulaError(f"calls {node.name} with {len(node.arguments)} arguments", remedy="Mend the formula")
+        return found.evaluate(self, node)
+
+    def _array_constant(self, node: ArrayConstant) -> Value:
+        items = [self._lower(item) for row in node.rows for item in row]
+        pairs = [(axis, size) for axis, size in (("h", len(node.rows)), ("w", len(node.rows[0]))) if size > 1]
+        axes, sizes = "".join(axis for axis, _ in pairs), tuple(size for _, size in pairs)
+        kinds = simplified(torch.stack([item.kind_tensor() for item in items]).reshape(sizes))
+        data = torch.stack([item.tensor.to(self.builder.dtype) for item in items]).reshape(sizes)
+        return Value(data.bool() if kinds is Kind.BOOLEAN else data, axes, sizes, kinds)
+
+    # --- references ---------------------------------------------------------------------------------------
+
+    def _intersected(self, area: Area) -> Area:
+        """The cell of a one-column range in the formula's own row, or of a one-row range in its column."""
+        tall, wide = area.top != area.bottom, area.left != area.right
+        if not tall and not wide:
+            return area
+        own = self.block.range
+        last = self.block.rows - 1, self.block.columns - 1
+        if tall and not wide:
+            row = Affine(own.top, down=self.block.height)
+            if all(area.top.at(*copy) <= row.at(*copy) <= area.bottom.at(*copy) for copy in ((0, 0), last)):
+                return Area(area.sheet, row, area.left, row, area.right)
+        elif wide and not tall:
+            column = Affine(own.left, across=self.block.width)
+            if all(area.left.at(*copy) <= column.at(*copy) <= area.right.at(*copy) for copy in ((0, 0), last)):
+                return Area(area.sheet, area.top, column, area.bottom, column)
+        raise FormulaError(
+            "uses a whole range where one value fits",
+            remedy="Refer to one cell, or enter it as an array formula",
+        )
+
+    def read(self, area: Area) -> Value:
+        """The cells that each copy of the formula reads."""
+        block = self.block
+        if min(area.top.at(0, 0), area.left.at(0, 0)) < 1:
+            raise FormulaError("refers to cells above or left of the sheet", remedy="Mend the reference")
+        source = bounding_range(area, block.rows, block.columns)
+        value = self.regions.read(source)
+        copies = {"down": ("R", block.rows), "across": ("C", block.columns)}
+        masks = []
+        for axis, start, end, window in (
+            ("r", area.top, area.bottom, "h"),
+            ("c", area.left, area.right, "w"),
+        ):
+            for direction, (copy_axis, count) in copies.items():
+                step, end_step = getattr(start, direction), getattr(end, direction)
+                if count == 1 or (step == 0 and end_step == 0):
+                    continue
+                if step != end_step:
+                    masks.append(self._growing(start, end, direction, copy_axis, count, window))
+                else:
+                    value = self._slid(value, axis, copy_axis, count, step, end.base - start.base + 1, window)
+                break
+        value = self.builder.canonical(value.renamed({"r": "h", "c": "w"}))
+        for mask in masks:
+            value = self._blanked(value, mask)
+        return value
+
+    def _slid(self, value: Value, axis: str, copy: str, count: int, step: int, length: int, window: str) -> Value:
+        """One window per copy along an axis; a window of one cell needs no axis of its own."""
+        at = value.axes.index(axis)
+        builder = self.builder
+        axes, sizes = value.axes.replace(axis, copy), (*value.sizes[:at], count, *value.sizes[at + 1 :])
+        if length == 1:
+            if step == 1:
+                return value.renamed({axis: copy})
+            picks = (slice(None),) * at + (slice(None, None, step),)
+            data = builder.call(operator.getitem, value.data, picks)
+            return value.picked(data, axes, sizes, lambda kinds: kinds[picks])
+        data = builder.method("unfold", value.data, at, length, step)
+        # Inside a region the window's axis keeps a name of its own until both axes are done.
+        return value.picked(data, axes + window, (*sizes, length), lambda kinds: kinds.unfold(at, length, step))
+
+    def _growing(
+        self, start: Affine, end: Affine, direction: str, copy_axis: str, count: int, window: str
+    ) -> tuple[str, str, torch.Tensor]:
+        """For `SUM($A$1:A5)` filled down: which cells of the largest window each copy sees."""
+        index = torch.arange(count)
+        first = start.base + getattr(start, direction) * index
+        last = end.base + getattr(end, direction) * index
+        low, high = int(torch.minimum(first, last).min()), int(torch.maximum(first, last).max())
+        position = torch.arange(low, high + 1)
+        smaller, larger = torch.minimum(first, last), torch.maximum(first, last)
+        inside = (position >= smaller[:, None]) & (position <= larger[:, None])
+        return copy_axis, window, inside
+
+    def _blanked(self, value: Value, mask: tuple[str, str, torch.Tensor]) -> Value:
+        copy_axis, window, inside = mask
+        outside = Value(inside, copy_axis + window, tuple(inside.shape))
+        axes, sizes = self.builder.union_axes([value, outside])
+        whole = self.builder.stored(self.builder.expanded(value, axes, sizes))
+        seen = self.builder.expanded(outside, axes, sizes).tensor
+        kinds = torch.where(seen, whole.kind_tensor(), int(Kind.BLANK)).to(torch.uint8)
+        data = self.builder.call(torch.where, seen, whole.data, 0.0)
+        return replace(whole, data=data, reference=True).with_kinds(kinds)
+
+    # --- what functions ask about references --------------------------------------------------------------
+
+    def shape(self, node: Node) -> tuple[int, int] | None:
+        if not isinstance(node, Area):
+            return None
+        return node.bottom.base - node.top.base + 1, node.right.base - node.left.base + 1
+
+    def position(self, node: Node | None) -> tuple[Value, Value]:
+        if isinstance(node, Area):
+            top, left = node.top, node.left
+        elif node is None:
+            own = self.block.range
+            top, left = Affine(own.top, down=self.block.height), Affine(own.left, across=self.block.width)
+        else:
+            raise FormulaError("asks for the row or column of something that is no reference", remedy="Mend it")
+        return self._numbers(top), self._numbers(left)
+
+    def _numbers(self, axis: Affine) -> Value:
+        rows, columns = self.block.rows, self.block.columns
+        dtype = self.builder.dtype
+        if axis.down and rows > 1:
+            return Value(axis.base + axis.down * torch.arange(rows, dtype=dtype), "R", (rows,))
+        if axis.across and columns > 1:
+            return Value(axis.base + axis.across * torch.arange(columns, dtype=dtype), "C", (columns,))
+        return self.builder.number(float(axis.base))
+
+    def part(self, node: Node, row: int, column: int) -> Node | None:
+        if not isinstance(node, Area):
+            return None
+        top, left, bottom, right = node.top, node.left, node.bottom, node.right
+        if row:
+            top = bottom = top._replace(base=top.base + row - 1)
+        if column:
+            left = right = left._replace(base=left.base + column - 1)
+        return Area(node.sheet, top, left, bottom, right)

@@ -1,0 +1,110 @@
+"""Blocks lowered, in order, into one `torch.fx` graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, fx, nn
+
+from sgdsheet.compiler.blocks import Block
+from sgdsheet.compiler.builder import Builder
+from sgdsheet.compiler.lowering import lower_block, separated
+from sgdsheet.compiler.planning import Plan
+from sgdsheet.compiler.recording import Data
+from sgdsheet.compiler.regions import Regions
+from sgdsheet.compiler.tensors import Kind, Value
+from sgdsheet.errors import FormulaError, SgdSheetError
+from sgdsheet.references import Cell, Range
+from sgdsheet.workbook import Sheet, Workbook
+
+
+@dataclass(slots=True)
+class Program:
+    """The lowered blocks: their values as graph nodes or constants, and what could not be lowered.
+
+    `parameters` are tensors shaped like their range without dimensions of length 1: a cell is a scalar, a row
+    or column a vector.
+    """
+
+    workbook: Workbook
+    parameters: dict[str, Tensor]
+    builder: Builder
+    regions: Regions
+    results: list[tuple[Block, Value]] = field(default_factory=list)
+    failures: list[tuple[Block, SgdSheetError]] = field(default_factory=list)
+
+    def value_of(self, cell: Cell) -> Value:
+        """The value of one cell."""
+        return self.regions.read(Range.of_cell(cell))
+
+    def module(self, outputs: Data | Sequence[Data]) -> fx.GraphModule:
+        """A module that computes these nodes and nothing else, with this program's parameters and buffers."""
+        graph = fx.Graph()
+        copies: dict[fx.Node, fx.Node] = {}
+        graph.graph_copy(self.builder.graph, copies)
+
+        def translated(item: Data) -> Data:
+            return copies[item] if isinstance(item, fx.Node) else item
+
+        single = isinstance(outputs, (fx.Node, Tensor))
+        graph.output(translated(outputs) if single else tuple(translated(item) for item in outputs))  # type: ignore[arg-type, union-attr]
+        graph.eliminate_dead_code()
+        targets = {str(node.target) for node in graph.nodes if node.op == "get_attr"}
+        attributes: dict[str, Tensor] = {**self.parameters, **self.builder.buffers}
+        return fx.GraphModule({name: attributes[name] for name in attributes if name in targets}, graph, "SheetModel")
+
+
+def parameter_tensor(sheet: Sheet, area: Range, dtype: torch.dtype) -> Tensor:
+    """The saved numbers of a parameter range; blank cells are 0."""
+    numbers = [sheet.values.get((cell.row, cell.column), 0.0) for cell in area.cells()]
+    shape = [size for size in (area.height, area.width) if size > 1]
+    return torch.tensor([float(number) for number in numbers], dtype=dtype).reshape(shape)  # type: ignore[arg-type]
+
+
+def build_program(
+    workbook: Workbook,
+    parameters: Sequence[Range],
+    plan: Plan,
+    *,
+    dtype: torch.dtype,
+    strict: bool = True,
+    shared: dict[str, Tensor] | None = None,
+    generic: bool = False,
+    suspicious: bool = False,
+) -> Program:
+    """Lower the plan's blocks. With `strict` the first block that cannot be lowered raises; else it is noted.
+
+    `shared` are parameters that exist already; in a `generic` program constants may be exchanged for others,
+    with errors among them if it is `suspicious`.
+    """
+    builder = Builder(dtype=dtype, generic=generic, suspicious=suspicious)
+    regions = Regions(workbook, builder)
+    tensors: dict[str, Tensor] = dict(shared or {})
+    for area in parameters:
+        name = area.identifier
+        if name not in tensors:
+            tensors[name] = nn.Parameter(parameter_tensor(workbook.sheets[area.sheet], area, dtype))
+        builder.reserved.add(name)
+        regions.provide(area, _parameter_value(builder, name, area))
+    program = Program(workbook, tensors, builder, regions)
+    unknown: list[Range] = []
+    for block in (copy for whole in plan.blocks for copy in separated(whole)):
+        failed = next((area for area in unknown for read in block.reads() if read.intersection(area)), None)
+        try:
+            if failed is not None:
+                raise FormulaError(f"reads {failed}, which cannot be calculated here", cell=block.range.first)
+            program.results.append((block, lower_block(block, regions)))
+        except SgdSheetError as error:
+            if strict:
+                raise
+            unknown.append(block.range)
+            program.failures.append((block, error))
+    return program
+
+
+def _parameter_value(builder: Builder, name: str, area: Range) -> Value:
+    pairs = [(axis, size) for axis, size in (("r", area.height), ("c", area.width)) if size > 1]
+    node = builder.graph.get_attr(name)
+    return Value(node, "".join(axis for axis, _ in pairs), tuple(size for _, size in pairs), Kind.NUMBER)

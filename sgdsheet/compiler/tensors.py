@@ -1,0 +1,111 @@
+"""Spreadsheet values as tensors with named axes, and the builder that records what happens to them.
+
+The cells of a block are evaluated together. A `Value` stands for all of them and has up to four axes:
+
+    R, C   the rows and columns of the block: one position per copy of the formula
+    h, w   the rows and columns of the Excel array that each copy works on
+
+An axis of length 1 is left out, so a filled-down column is a vector `R`, a parameter cell a scalar, and
+`SUMPRODUCT($A2:$J2, $L$1:$U$1)` filled down a matrix `Rw` times a vector `w`: what one would write by hand.
+
+A Value whose data is a tensor is a *constant*: operations on constants run at once. As soon as a parameter
+takes part, the data is a node of a `torch.fx` graph and the operation is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+from sgdsheet.compiler.recording import Data
+
+
+class Kind(IntEnum):
+    """What a cell holds. Known when compiling: parameters only ever change numbers."""
+
+    NUMBER = 0
+    BOOLEAN = 1
+    TEXT = 2
+    BLANK = 3
+    ERROR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """All copies of one (sub-)expression of a block.
+
+    `axes` names the dimensions of `data` in order, `sizes` their lengths. `kinds` is one Kind for everything
+    or a tensor of kinds as large as the data. Booleans are stored as torch.bool; everything else is a number:
+    0 for blank, NaN for errors, for text its index in the builder's `texts`. Booleans among other kinds are
+    numbers too, and so are those that can turn out to be an error (`wide`).
+    `reference` tells cells from calculated values: SUM and its like ignore text in the former.
+    """
+
+    data: Data
+    axes: str = ""
+    sizes: tuple[int, ...] = ()
+    kinds: Kind | Tensor = Kind.NUMBER
+    reference: bool = False
+    wide: bool = False
+
+    @property
+    def constant(self) -> bool:
+        return isinstance(self.data, Tensor)
+
+    @property
+    def tensor(self) -> Tensor:
+        """The data of a constant."""
+        assert isinstance(self.data, Tensor)
+        return self.data
+
+    @property
+    def is_bits(self) -> bool:
+        """Whether the data are of the type torch.bool."""
+        return self.kinds is Kind.BOOLEAN and not self.wide
+
+    def size(self, axis: str) -> int:
+        return self.sizes[self.axes.index(axis)] if axis in self.axes else 1
+
+    @property
+    def is_array(self) -> bool:
+        return "h" in self.axes or "w" in self.axes
+
+    def only(self, *kinds: Kind) -> bool:
+        """Whether all cells are of one of these kinds."""
+        return isinstance(self.kinds, Kind) and self.kinds in kinds
+
+    def has(self, *kinds: Kind) -> bool:
+        """Whether any cell is of one of these kinds."""
+        if isinstance(self.kinds, Tensor):
+            return bool(torch.isin(self.kinds, torch.tensor(kinds, dtype=torch.uint8)).any())
+        return self.kinds in kinds
+
+    def kind_tensor(self) -> Tensor:
+        """The kinds, one per cell."""
+        if isinstance(self.kinds, Tensor):
+            return self.kinds
+        return torch.full(self.sizes, int(self.kinds), dtype=torch.uint8)
+
+    def renamed(self, mapping: dict[str, str]) -> Value:
+        """The same data with other names for its axes."""
+        return replace(self, axes="".join(mapping.get(axis, axis) for axis in self.axes))
+
+    def with_kinds(self, kinds: Kind | Tensor) -> Value:
+        """The same numbers as other kinds; where all cells agree one Kind is enough."""
+        found = simplified(kinds) if isinstance(kinds, Tensor) else kinds
+        return replace(self, kinds=found, wide=found is Kind.BOOLEAN)
+
+    def picked(self, data: Data, axes: str, sizes: tuple[int, ...], pick: Callable[[Tensor], Tensor]) -> Value:
+        """A part of the cells: `data`, and of the kinds what `pick` leaves of them."""
+        part = replace(self, data=data, axes=axes, sizes=sizes)
+        return part.with_kinds(pick(self.kinds)) if isinstance(self.kinds, Tensor) else part
+
+
+def simplified(kinds: Tensor) -> Kind | Tensor:
+    """One Kind where all cells agree."""
+    first = int(kinds.flatten()[0]) if kinds.numel() else 0
+    return Kind(first) if bool((kinds == first).all()) else kinds

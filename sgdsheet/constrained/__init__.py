@@ -1,0 +1,1 @@
+"""Training under bounds and constraints: what Excel's Solver does."""

@@ -1,0 +1,1 @@
+"""The training loop: sessions, methods, samples, restarts, checkpoints."""

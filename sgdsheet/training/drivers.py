@@ -1,0 +1,177 @@
+"""What drives a run: gradient descent and its relatives, many starts at once, or the solver for constraints.
+
+Each driver is a generator of steps that leaves its best parameters in the model, also when it is closed
+early.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sgdsheet.constrained.solve import OPTIMAL, solve
+from sgdsheet.errors import TrainingError
+from sgdsheet.training.batching import for_many_starts
+from sgdsheet.training.methods import Method, build_method
+from sgdsheet.training.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
+from sgdsheet.training.run import Run, Step, copies, put
+
+Steps = Generator[Step, None, None]
+
+_STEPS_PER_START = 2000
+
+
+def method_for(run: Run) -> Method:
+    """The method that the run's plan names."""
+    plan, seed = run.plan, run.settings.seed or 0
+    return build_method(plan.optimizer, run.parameters, plan.learning_rate, run.settings, plan.steps, seed)
+
+
+def rehearse(run: Run, state: dict[str, Any], *, step: bool) -> None:
+    """Restore a method, and take a step with copies of the parameters: a damaged state shows itself."""
+    plan = run.plan
+    doubles = [torch.nn.Parameter(parameter.detach().clone()) for parameter in run.parameters]
+    method = build_method(plan.optimizer, doubles, plan.learning_rate, run.settings, plan.steps, 0)
+    method.restore(copy.deepcopy(state))
+    float(method.learning_rate)
+    if step:
+        method.step(lambda: torch.stack([double.square().sum() for double in doubles]).sum(), _ignore)
+
+
+def descend(run: Run, method: Method, *, measure: bool) -> Steps:
+    """One method, from the present parameters."""
+    keep = _ignore if run.plan.batched else run.keep_best
+    batches = run.batches()
+    run.last = None
+    try:
+        while run.steps_taken < run.plan.steps and not run.stopped:
+            started = time.perf_counter()
+            batch, ends_epoch = next(batches)
+            rate = method.learning_rate
+            seen: list[Tensor] = []
+            objective = method.step(run.objective(run.module(batch), seen), keep, measure=measure)
+            loss = float(seen[0].item())
+            if not math.isfinite(objective):
+                what = f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite slope"
+                run.stopped = f"{what} at step {run.steps_taken}"
+                return
+            run.limit(run.parameters)
+            run.steps_taken += 1
+            epoch, valid_loss, metric = run.end_epoch() if ends_epoch else (None, None, None)
+            if method.converged:
+                run.stopped = "converged"
+            seconds = time.perf_counter() - started
+            yield Step(run.steps_taken, loss, rate, seconds, epoch, valid_loss, metric, method.gradient_norm)
+    finally:
+        run.last = copies(run.parameters)  # a checkpoint goes on from here, not from the best
+        run.choose()
+
+
+def _ignore(objective: float) -> None:
+    """With batches, one batch's loss says little about the parameters."""
+
+
+def constrained(run: Run, steps: int) -> Steps:
+    """The exact solver for bounds and constraints, from the present parameters."""
+    assert run.constraints is not None
+    started = time.perf_counter()
+    for progress in solve(run.model, run.constraints, max_steps=steps):
+        run.steps_taken += 1
+        run.violation = progress.violation
+        if progress.outcome:
+            run.stopped = "converged" if progress.outcome == OPTIMAL else progress.outcome
+        yield Step(run.steps_taken, progress.loss, 1.0, time.perf_counter() - started)
+        started = time.perf_counter()
+
+
+def constrained_restarts(run: Run) -> Steps:
+    """With constraints, one start after the other. The first is the sheet's own values."""
+    start = run.settings.start or default_start(run.parameters)
+    best, failure = copies(run.parameters), None
+    found: list[float] = []
+    count = run.settings.restarts or 1
+    try:
+        for number in range(count):
+            put(run.parameters, draw_start(run.start, start, run.generator) if number else run.start)
+            try:
+                yield from constrained(run, _STEPS_PER_START)
+            except TrainingError as error:
+                failure = failure or error
+                continue
+            objective = run.training_objective()
+            if not found or objective < min(found):
+                best = copies(run.parameters)
+            found.append(objective)
+    finally:
+        put(run.parameters, best)
+        run.distribution = Distribution(tuple(sorted(found)), count)
+    if not found and failure is not None:
+        raise failure
+
+
+def restarts(run: Run) -> Steps:
+    """All starts at once, then a polish of the best ones."""
+    plan = run.plan
+    assert run.settings.restarts is not None
+    start = run.settings.start or default_start(run.parameters)
+    exploring = None if plan.batched else for_many_starts(run.module())
+    dtype = torch.float64 if exploring is None else torch.float32
+    starts = BatchedStarts(
+        run.names,
+        run.parameters,
+        start,
+        run.settings.restarts,
+        run.generator,
+        run.limit,
+        dtype,
+        keep_best=not plan.batched,
+    )
+    numbers = sum(buffer.numel() for buffer in run.module().buffers())
+    starts.prepare(plan.optimizer, plan.learning_rate, run.settings, plan.steps, plan.schedule, numbers)
+    batches = run.batches()
+    done = False
+    try:
+        while run.steps_taken < plan.steps:
+            started = time.perf_counter()
+            batch, ends_epoch = next(batches)
+            losses = starts.step(exploring or run.module(batch), run.model.as_objective)
+            run.steps_taken += 1
+            run.epochs_done += int(ends_epoch and run.samples is not None)
+            best = run.model.from_objective(float(losses.nan_to_num(math.inf).min()))
+            yield Step(run.steps_taken, best, starts.learning_rate, time.perf_counter() - started)
+        done = True
+    finally:
+        # Interrupted or not, the best start is taken; only a complete run is polished.
+        started = time.perf_counter()
+        objectives = starts.losses(exploring or run.module(), run.model.as_objective)
+        chosen, run.distribution = best_of(objectives, max(1, plan.polished))
+        _polish(run, [starts.values(index) for index in chosen], polish=done and plan.polished > 0)
+        run.choose()
+    run.steps_taken += 1
+    yield Step(run.steps_taken, run.sheet_loss(), starts.learning_rate, time.perf_counter() - started)
+
+
+def _polish(run: Run, candidates: Sequence[Sequence[Tensor]], *, polish: bool) -> None:
+    """L-BFGS from each candidate (between the bounds, if there are any); the best is kept."""
+    for candidate in candidates:
+        put(run.parameters, candidate)
+        if polish and run.constraints is not None:
+            taken = run.steps_taken
+            for _ in constrained(run, run.plan.polish_steps):
+                pass
+            run.steps_taken = taken
+        elif polish:
+            method = build_method(run.plan.polisher, run.parameters, 1.0, run.settings, run.plan.polish_steps, 0)
+            for _ in range(run.plan.polish_steps):
+                objective = method.step(run.objective(run.module(), []), run.keep_best)
+                if method.converged or not math.isfinite(objective):
+                    break
+        objective = run.training_objective()
+        if math.isfinite(objective):
+            run.keep_best(objective)

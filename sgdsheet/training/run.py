@@ -1,0 +1,214 @@
+"""A training run's state: losses, bounds, batches, the best parameters. What drives it is in `drivers`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from sgdsheet.constrained.constraints import compile_constraints
+from sgdsheet.errors import TrainingError
+from sgdsheet.model import SheetModel
+from sgdsheet.settings import Settings
+from sgdsheet.training.restarts import Distribution
+from sgdsheet.training.run_plan import RunPlan, plan_run
+from sgdsheet.training.samples import split_samples
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One update.
+
+    `loss` is the loss before it (over the batch, if there are batches; of the best start, if there are
+    restarts). `epoch` counts finished passes over the samples; at the end of each, `valid_loss` and `metric`
+    are those of the validation rows. `seconds` is the time that the step took.
+    """
+
+    number: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    epoch: int | None = None
+    valid_loss: float | None = None
+    metric: float | None = None
+    gradient_norm: float | None = None
+
+
+@dataclass(slots=True)
+class Patience:
+    """Counts epochs without progress on the validation rows."""
+
+    limit: int | None
+    best: float = math.inf
+    waited: int = 0
+
+    def improved(self, objective: float) -> bool:
+        better = objective < self.best
+        self.best = min(self.best, objective)
+        self.waited = 0 if better else self.waited + 1
+        return better
+
+    @property
+    def exhausted(self) -> bool:
+        return self.limit is not None and self.waited >= self.limit
+
+
+class Run:
+    """What the drivers of a run share. Objectives are what has to become small, losses what cells show."""
+
+    def __init__(self, model: SheetModel, settings: Settings) -> None:
+        self.model = model
+        self.settings = settings
+        self.names = [area.identifier for area, _ in model.ranges()]
+        self.parameters: list[nn.Parameter] = [tensor for _, tensor in model.ranges()]
+        self.generator = torch.Generator().manual_seed(settings.seed or 0)
+        self.samples = split_samples(model, settings, self.generator)
+        self.constraints = compile_constraints(model)
+        self.plan: RunPlan = plan_run(model, settings, self.samples, self.parameters, self.constraints)
+        self.steps_taken = 0
+        self.epochs_done = 0
+        self.stopped = ""
+        self.violation: float | None = None
+        self.valid_loss: float | None = None
+        self.valid_metric: float | None = None
+        self.distribution: Distribution | None = None
+        self.patience = Patience(settings.early_stopping)
+        self.start = copies(self.parameters)
+        self.best = copies(self.parameters)
+        self.best_objective = math.inf
+        self.last: list[Tensor] | None = None
+        self.epoch_state = self.generator.get_state()
+        self.batches_done = 0
+
+    # --- losses -----------------------------------------------------------------------------------------
+
+    def sheet_loss(self) -> float:
+        """The value of the loss cell, over all rows, at the present parameters."""
+        with torch.no_grad():
+            return float(self.model().item())
+
+    def module(self, batch: Tensor | None = None) -> fx.GraphModule:
+        """The program for a batch, or for all training rows."""
+        if self.samples is None:
+            return self.model.program
+        return self.samples.loss.over(self.samples.training if batch is None else batch)
+
+    def objective(self, module: fx.GraphModule, seen: list[Tensor]) -> Callable[[], Tensor]:
+        """A function for the objective; the loss itself goes to `seen` at its first call."""
+
+        def calculate() -> Tensor:
+            value: Tensor = module()
+            if not seen:
+                seen.append(value)
+            return self.model.as_objective(value)
+
+        return calculate
+
+    def training_objective(self) -> float:
+        """The objective over all training rows."""
+        with torch.no_grad():
+            return float(self.model.as_objective(self.module()()).item())
+
+    # --- batches ----------------------------------------------------------------------------------------
+
+    def batches(self) -> Iterator[tuple[Tensor | None, bool]]:
+        """Batches for ever, each with whether it ends its epoch; None stands for all samples at once."""
+        size = self.settings.batch_size
+        while self.samples is None or size is None:
+            yield None, True
+        skipped = self.batches_done
+        while True:
+            self.epoch_state = self.generator.get_state()
+            batches = list(self.samples.batches(size, shuffle=self.settings.shuffle, generator=self.generator))
+            for number, batch in enumerate(batches[skipped:], skipped + 1):
+                self.batches_done = number % len(batches)
+                if number == len(batches):
+                    self.epoch_state = self.generator.get_state()
+                yield batch, number == len(batches)
+            skipped = 0
+
+    def end_epoch(self) -> tuple[int | None, float | None, float | None]:
+        """Count the epoch and look at the validation rows: epoch, loss and metric."""
+        if self.samples is None:
+            return None, None, None
+        self.epochs_done += 1
+        if not len(self.samples.validation):
+            return self.epochs_done, None, None
+        self.valid_loss, self.valid_metric = self.samples.validate()
+        if self.patience.limit is not None:
+            objective = float(self.model.as_objective(torch.tensor(self.valid_loss, dtype=torch.float64)))
+            if self.patience.improved(objective):
+                self.best_objective = objective
+                put(self.best, self.parameters)
+            elif self.patience.exhausted:
+                self.stopped = f"validation got no better for {self.patience.limit} epochs"
+        return self.epochs_done, self.valid_loss, self.valid_metric
+
+    # --- bounds -----------------------------------------------------------------------------------------
+
+    def limit(self, tensors: Sequence[Tensor]) -> None:
+        """Put parameters (or stacks of them) back between their bounds."""
+        if self.constraints is None or not self.constraints.bounds.count:
+            return
+        bounds, at = self.constraints.bounds, 0
+        with torch.no_grad():
+            for own, tensor in zip(self.parameters, tensors, strict=True):
+                lower, upper = (side[at : at + own.numel()].view(own.shape) for side in (bounds.lower, bounds.upper))
+                tensor.copy_(torch.minimum(torch.maximum(tensor, lower), upper))
+                at += own.numel()
+
+    def largest_violation(self) -> float | None:
+        """By how much the constraint that is violated most is violated, in the sheet's units."""
+        if self.constraints is None:
+            return None
+        with torch.no_grad():
+            violations = self.constraints.violations(self.constraints.residuals())
+        return float(violations.max()) if len(violations) else 0.0
+
+    # --- the best ---------------------------------------------------------------------------------------
+
+    def keep_best(self, objective: float) -> None:
+        """Remember the present parameters if they are the best so far."""
+        if objective < self.best_objective and self.settings.early_stopping is None:
+            self.best_objective = objective
+            put(self.best, self.parameters)
+
+    def choose(self) -> None:
+        """The best parameters, or the last if there are batches, or the first if nothing was any better."""
+        compared = self.settings.early_stopping is not None or self.settings.restarts is not None
+        if compared or not self.plan.batched:
+            last = self.training_objective()
+            if math.isfinite(last):
+                self.keep_best(last)
+            if math.isfinite(self.best_objective):
+                put(self.parameters, self.best)
+        chosen, end = copies(self.parameters), self.training_objective()
+        put(self.parameters, self.start)
+        self.limit(self.parameters)
+        if math.isfinite(end) and end <= self.training_objective():
+            put(self.parameters, chosen)
+
+    def final_loss(self) -> float:
+        """The loss cell at the parameters that were chosen; the validation and constraints too."""
+        loss = self.sheet_loss()
+        if not math.isfinite(loss):
+            put(self.parameters, self.start)
+            raise TrainingError("no parameters gave a finite loss", remedy="Start from other values")
+        self.violation = self.largest_violation()
+        if self.samples is not None and len(self.samples.validation):
+            self.valid_loss, self.valid_metric = self.samples.validate()
+        return loss
+
+
+def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Values that later changes do not touch."""
+    return [tensor.detach().clone() for tensor in tensors]
+
+
+def put(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Overwrite tensors, parameters among them."""
+    with torch.no_grad():
+        torch._foreach_copy_(list(targets), list(values))

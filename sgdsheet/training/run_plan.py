@@ -1,0 +1,178 @@
+"""What a run will do: `auto` made concrete, defaults filled in, settings that do not go together refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sgdsheet.constrained.constraints import ConstraintModel
+from sgdsheet.errors import SettingError
+from sgdsheet.model import SheetModel
+from sgdsheet.optimizers import AUTO, OPTIMIZERS, Family, Optimizer
+from sgdsheet.settings import Settings
+from sgdsheet.training.restarts import default_start
+from sgdsheet.training.samples import Samples
+
+_STEPS = 1000
+_EPOCHS = 20
+_RESTART_STEPS = 1000
+_RESTART_RATE = 0.1
+_POLISHED = 5
+_POLISH_STEPS = 300
+_SOLVER_STEPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """The choices for a run; `why` says in words how an optimizer was picked.
+
+    With `solved`, bounds and constraints are met by the exact solver and not by the optimizer.
+    """
+
+    optimizer: Optimizer
+    learning_rate: float
+    schedule: str
+    steps: int
+    batched: bool
+    polisher: Optimizer
+    polished: int
+    polish_steps: int
+    why: str
+    solved: bool = False
+
+    @property
+    def optimizer_name(self) -> str:
+        """What people call it."""
+        return "constrained L-BFGS-B" if self.solved else self.optimizer.name
+
+
+def plan_run(
+    model: SheetModel,
+    settings: Settings,
+    samples: Samples | None,
+    parameters: Sequence[Tensor],
+    constraints: ConstraintModel | None,
+) -> RunPlan:
+    """Make the choices. Raises SettingError, naming the sheet, where settings exclude each other."""
+    batched = settings.batch_size is not None
+    optimizer, why = _optimizer(settings)
+    _refuse(model, settings, samples, parameters, optimizer)
+    solved = constraints is not None and not batched and _is_solved(model, settings, constraints)
+    if solved:
+        why = "an exact method for bounds and constraints"
+    if constraints is not None and constraints.labels and batched:
+        raise SettingError(
+            "constraints need all samples at once",
+            cell=model.problem.sheet,
+            remedy="Leave the batch size out",
+        )
+    automatic = settings.optimizer == AUTO
+    rate = settings.learning_rate or optimizer.learning_rate
+    schedule = settings.schedule
+    if settings.restarts and automatic:
+        schedule = "cosine" if settings.schedule == "constant" else settings.schedule
+        if settings.learning_rate is None:
+            start = settings.start or default_start(parameters)
+            rate = _RESTART_RATE * max(item.initialiser.width((), item.scale) or 0.5 for item in start)
+    return RunPlan(
+        optimizer,
+        rate,
+        schedule,
+        _SOLVER_STEPS if solved and settings.steps is None and not settings.restarts else _steps(settings, samples),
+        batched,
+        OPTIMIZERS["lbfgs"],
+        0 if batched else _POLISHED if automatic else 1,
+        _POLISH_STEPS,
+        why,
+        solved,
+    )
+
+
+def _is_solved(model: SheetModel, settings: Settings, constraints: ConstraintModel) -> bool:
+    """Whether the exact solver takes over: for constraints, and for bounds unless a method was named."""
+    named = settings.optimizer not in (AUTO, "lbfgs")
+    if constraints.labels and named:
+        raise SettingError(
+            f"{settings.optimizer} cannot keep constraints",
+            cell=model.problem.sheet,
+            remedy="Leave the optimizer to auto",
+        )
+    return bool(constraints.labels) or (constraints.bounds.count > 0 and not named)
+
+
+def _optimizer(settings: Settings) -> tuple[Optimizer, str]:
+    if settings.optimizer != AUTO:
+        return OPTIMIZERS[settings.optimizer], ""
+    if settings.restarts and settings.batch_size is not None:
+        return OPTIMIZERS["adam"], f"{settings.restarts} starts at once, in batches"
+    if settings.restarts:
+        return OPTIMIZERS["adam"], f"{settings.restarts} starts at once, then L-BFGS from the best"
+    if settings.batch_size is not None:
+        return OPTIMIZERS["adam"], "for mini-batches"
+    return OPTIMIZERS["lbfgs"], "for all samples at once"
+
+
+def _steps(settings: Settings, samples: Samples | None) -> int:
+    per_epoch = 1
+    if samples is not None and settings.batch_size is not None:
+        per_epoch = -(-len(samples.training) // settings.batch_size)
+    if settings.steps is not None:
+        return settings.steps
+    if settings.epochs is not None:
+        return settings.epochs * per_epoch
+    if settings.restarts:
+        return _RESTART_STEPS
+    return _EPOCHS * per_epoch if settings.batch_size is not None else _STEPS
+
+
+def _refuse(
+    model: SheetModel,
+    settings: Settings,
+    samples: Samples | None,
+    parameters: Sequence[Tensor],
+    optimizer: Optimizer,
+) -> None:
+    sheet = model.problem.sheet
+    if settings.batch_size is not None and optimizer.family is Family.LINE_SEARCH:
+        raise SettingError(
+            "L-BFGS needs all samples at once", cell=sheet, remedy="Leave the batch size out, or choose adam"
+        )
+    if settings.restarts and optimizer.family is not Family.GRADIENT:
+        raise SettingError(
+            f"restarts do not go with {optimizer.name}", cell=sheet, remedy="Leave the optimizer to auto"
+        )
+    _refuse_unused(settings, optimizer, sheet)
+    if settings.restarts and settings.early_stopping is not None:
+        raise SettingError("early stopping does not go with restarts", cell=sheet, remedy="Leave one of them out")
+    if settings.early_stopping is not None and (samples is None or not len(samples.validation)):
+        raise SettingError(
+            "early stopping needs validation rows",
+            cell=sheet,
+            remedy="Name them sgd_valid, or set validation 0.2",
+        )
+    if len(settings.start) not in (0, 1, len(parameters)):
+        raise SettingError(
+            f"start has {len(settings.start)} entries for {len(parameters)} parameter ranges",
+            cell=sheet,
+            remedy="Give one entry, or one per range",
+        )
+
+
+def _refuse_unused(settings: Settings, optimizer: Optimizer, sheet: str) -> None:
+    """A setting that the optimizer has no use for would be a promise that nobody keeps."""
+    descends = optimizer.family is Family.GRADIENT
+    remedies = {
+        "momentum": (bool(settings.momentum) and not optimizer.momentum, "choose sgd"),
+        "weight decay": (bool(settings.weight_decay) and not optimizer.weight_decay, "choose sgd or adamw"),
+        "a schedule": (settings.schedule != "constant" and not descends, "choose sgd or adam"),
+        "keeping gradients": (not settings.zero_gradients and not descends, "choose sgd"),
+    }
+    for what, (unused, choice) in remedies.items():
+        if unused:
+            raise SettingError(
+                f"{what} does not go with {optimizer.name}", cell=sheet, remedy=f"Leave it out, or {choice}"
+            )
+    if settings.restarts and (optimizer.accumulates or not settings.zero_gradients):
+        raise SettingError("keeping gradients does not go with restarts", cell=sheet, remedy="Leave one of them out")

@@ -1,0 +1,233 @@
+"""Training as a generator of steps. It never sees a host."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from sgdsheet.errors import SgdSheetError, TrainingError, quoted
+from sgdsheet.model import SheetModel
+from sgdsheet.settings import Settings, combine
+from sgdsheet.training.drivers import constrained, constrained_restarts, descend, method_for, rehearse, restarts
+from sgdsheet.training.methods import Method
+from sgdsheet.training.restarts import Distribution, draw_start
+from sgdsheet.training.run import Run, Step, copies, put
+from sgdsheet.training.run_plan import RunPlan
+
+_SMALL_MODEL = 2_000_000
+"""Numbers read per step below which one thread is fastest."""
+
+
+class Session:
+    """Trains a model: iterate over it to take steps.
+
+    Keyword arguments are settings as in `sgd_settings` (learning_rate, also as `lr`, steps, seed, …); the
+    sheet's own settings fill the gaps. When the iteration ends, for whatever reason, the parameters are the
+    best that were seen (with batches: the last, unless early stopping asks for the best on the validation
+    rows), and never worse than those at the start. `measure_gradient` adds the gradient's length to each
+    step.
+
+    Raises SettingError for settings that do not go together, DataError if the loss is not finite at the
+    start.
+    """
+
+    def __init__(
+        self,
+        model: SheetModel,
+        settings: Settings | None = None,
+        *,
+        measure_gradient: bool = False,
+        **options: Any,
+    ) -> None:
+        if "lr" in options:
+            options["learning_rate"] = options.pop("lr")
+        self.model = model
+        self.settings = settings if settings is not None else combine(model.problem.settings, options)
+        self.measure_gradient = measure_gradient
+        self._run = Run(model, self.settings)
+        self.loss_start = self.loss = self._run.sheet_loss()
+        if not math.isfinite(self.loss_start):
+            raise model.explain_bad_loss()
+        self.seconds = 0.0
+        self._method: Method | None = None
+        self._resumed: dict[str, Any] | None = None
+        self._start_drawn = False
+
+    # --- what is known ----------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> RunPlan:
+        """The choices that were made for the run."""
+        return self._run.plan
+
+    @property
+    def steps_taken(self) -> int:
+        return self._run.steps_taken
+
+    @property
+    def epochs_done(self) -> int | None:
+        """Finished passes over the samples; None where the sheet names none."""
+        return self._run.epochs_done if self._run.samples is not None else None
+
+    @property
+    def stopped(self) -> str:
+        """Why the run ended before its last step; empty if it did not."""
+        return self._run.stopped
+
+    @property
+    def valid_loss(self) -> float | None:
+        """The loss over the validation rows."""
+        return self._run.valid_loss
+
+    @property
+    def valid_metric(self) -> float | None:
+        """The metric over the validation rows."""
+        return self._run.valid_metric
+
+    @property
+    def violation(self) -> float | None:
+        """By how much the worst constraint is violated, in the sheet's units; None without constraints."""
+        return self._run.violation
+
+    @property
+    def distribution(self) -> Distribution | None:
+        """Where the restarts ended."""
+        return self._run.distribution
+
+    # --- the loop ---------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Step]:
+        with threads(self._thread_count()):
+            try:
+                with closing(self._driver()) as steps:  # closed before the final loss is calculated
+                    for step in steps:
+                        self.seconds += step.seconds
+                        yield step
+            finally:
+                self.loss = self._run.final_loss()
+
+    def run(self) -> float:
+        """Take all steps; returns the final value of the loss cell."""
+        for _ in self:
+            pass
+        return self.loss
+
+    def _driver(self) -> Generator[Step, None, None]:
+        run, settings = self._run, self.settings
+        if settings.restarts and run.constraints is not None and run.constraints.labels:
+            return constrained_restarts(run)
+        if settings.restarts:
+            return restarts(run)
+        if settings.start and not self._start_drawn:
+            self._start_drawn = True
+            put(run.parameters, draw_start(run.parameters, settings.start, run.generator))
+        if run.plan.solved:
+            return constrained(run, run.plan.steps)
+        self._method = method_for(run)
+        if self._resumed is None:
+            return descend(run, self._method, measure=self.measure_gradient)
+        self._method.restore(self._resumed)
+        return self._watched(descend(run, self._method, measure=self.measure_gradient))
+
+    def _watched(self, steps: Generator[Step, None, None]) -> Generator[Step, None, None]:
+        """The steps of a resumed run: what torch raises there comes from a state that only looked sound."""
+        try:
+            with closing(steps):
+                yield from steps
+        except SgdSheetError:
+            raise
+        except Exception as error:
+            raise _damaged() from error
+
+    def _thread_count(self) -> int:
+        numbers = sum(tensor.numel() for tensor in [*self.model.program.buffers(), *self._run.parameters])
+        return 1 if numbers < _SMALL_MODEL else torch.get_num_threads()
+
+    # --- checkpoints ------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on later; see `restore`. To be called between steps."""
+        run = self._run
+        latest = copies(run.parameters) if run.last is None else run.last
+        return {
+            "loss_cell": str(self.model.problem.loss),
+            "optimizer": run.plan.optimizer.name,
+            "steps": run.steps_taken,
+            "epochs": run.epochs_done,
+            "parameters": dict(zip(run.names, latest, strict=True)),
+            "best": copies(run.best),
+            "best_objective": run.best_objective,
+            "patience": [run.patience.best, run.patience.waited],
+            "generator": run.epoch_state,
+            "batches": run.batches_done,
+            "method": self._method.state() if self._method is not None else None,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where another session of the same model stood. Raises TrainingError if it does not fit."""
+        run = self._run
+        self._refuse_foreign(state)
+        try:
+            objective = float(state["best_objective"])
+            patience, waited = float(state["patience"][0]), int(state["patience"][1])
+            batches, steps, epochs = (max(0, int(state[key])) for key in ("batches", "steps", "epochs"))
+            if [tensor.shape for tensor in state["best"]] != [own.shape for own in run.parameters]:
+                raise ValueError("best")
+            torch.Generator().set_state(state["generator"])
+            if state["method"] is not None:
+                rehearse(run, state["method"], step=steps < run.plan.steps)
+        except Exception:  # nobody can list what torch raises for a damaged state
+            raise _damaged() from None
+        put(run.parameters, [state["parameters"][name] for name in run.names])
+        put(run.best, state["best"])
+        run.last = None
+        run.best_objective = objective
+        run.patience.best, run.patience.waited = patience, waited
+        run.generator.set_state(state["generator"])
+        run.batches_done, run.steps_taken, run.epochs_done = batches, steps, epochs
+        self._resumed = state["method"]
+        self._start_drawn = True
+
+    def _refuse_foreign(self, state: dict[str, Any]) -> None:
+        run, parameters = self._run, state.get("parameters")
+        if self.settings.restarts:
+            raise TrainingError(
+                "restarts cannot be resumed",
+                remedy="Leave them out to go on from the checkpoint's parameters",
+            )
+        own = dict(zip(run.names, (item.shape for item in run.parameters), strict=True))
+        fits = (
+            isinstance(parameters, dict)
+            and {name: getattr(value, "shape", None) for name, value in parameters.items()} == own
+        )
+        if not fits or state.get("loss_cell") != str(self.model.problem.loss):
+            raise TrainingError(
+                f"the checkpoint belongs to another model (loss {quoted(str(state.get('loss_cell')))})",
+                remedy="Resume it on the workbook and sheet that it was made from",
+            )
+        if state.get("method") is not None and state.get("optimizer") != run.plan.optimizer.name:
+            raise TrainingError(
+                f"the checkpoint was made with the optimizer {quoted(str(state.get('optimizer')))}",
+                remedy="Resume it with --optimizer and that name",
+            )
+
+
+def _damaged() -> TrainingError:
+    return TrainingError("the checkpoint is damaged", remedy="Start afresh")
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Use so many threads meanwhile: two on a small model can be 100 times slower than one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with threadpool_limits(count, user_api="blas"):  # for SciPy's solvers
+            yield
+    finally:
+        torch.set_num_threads(before)
