@@ -151,6 +151,11 @@ class SheetModel(nn.Module):
     def explain_bad_loss(self) -> DataError:
         """Why the loss is not a finite number: the first cell that is not, and what it reads."""
         bad = {cell for cell, value in self.lowered_cells().values.items() if isinstance(value, ExcelError)}
+        # A constant with a saved error is blamed as what a formula reads; only then for itself.
+        saved = self.workbook.sheets
+        known = {cell for cell in bad if isinstance(saved[cell.sheet].values.get(cell[1:]), ExcelError)}
+        fixed = {cell for block in self.plan.blocks if not self.plan.is_live(block) for cell in block.range.cells()}
+        bad -= known & fixed
         for block in self.plan.blocks:
             for cell in block.range.cells():
                 if cell in bad:

@@ -103,13 +103,18 @@ class Table:
 
 @dataclass(slots=True)
 class Workbook:
-    """All that a host read. Sheets by name in tab order; names and tables looked up without regard to case."""
+    """All that a host read. Sheets by name in tab order; names and tables looked up without regard to case.
+
+    A `stale` workbook asks to be recalculated when it is opened: its saved results may be out of date, or
+    placeholders that a program wrote which cannot calculate.
+    """
 
     name: str
     sheets: dict[str, Sheet] = field(default_factory=dict)
     names: list[DefinedName] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
     active: str | None = None
+    stale: bool = False
 
     def sheet(self, name: str) -> Sheet | None:
         """Sheet by name, without regard to case."""

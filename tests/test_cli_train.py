@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 from cli_books import NAMES, line_book, predictions, run
 from gallery import GALLERY
 from solver_models import PORTFOLIO, ROSENBROCK, solver_names, write
@@ -297,3 +298,20 @@ def test_log_sheet_is_an_addition(tmp_path: Path) -> None:
     assert changed - sheets <= lists
     names = {item.name: item.text for item in load(tmp_path / "book-trained.xlsx").names}
     assert names.items() >= dict(NAMES).items()
+
+
+def test_placeholders_are_not_trusted(tmp_path: Path) -> None:
+    """XlsxWriter saves 0 for every formula and asks for a recalculation; so the zeros are no constants."""
+    path = tmp_path / "zeros.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        page = book.add_worksheet("Model")
+        page.write("A1", 3.0)
+        page.write_formula("A2", "=A1*2")  # constant, and saved as 0
+        page.write_formula("A3", "=BESSELJ(A1,0)", None, 7.0)  # constant, and cannot be calculated here
+        page.write("B1", 1.0)
+        page.write_formula("C1", "=(A2*B1-A3)^2")
+        book.define_name("Model!sgd_loss", "=Model!$C$1")
+        book.define_name("Model!sgd_params", "=Model!$B$1")
+    model = sgdsheet.compile(sgdsheet.load(path))
+    assert model().item() == pytest.approx((6 * 1 - 7) ** 2)
+    assert sgdsheet.Session(model).run() == pytest.approx(0, abs=1e-12)

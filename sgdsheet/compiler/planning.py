@@ -178,6 +178,9 @@ class Planner:
         return any(read.intersection(area) for area in self.parameters)
 
     def _lacks_values(self, area: Range) -> bool:
+        """Whether the saved results of some formula cells are missing, or not to be trusted."""
+        if self.workbook.stale:
+            return True
         values = self.workbook.sheets[area.sheet].values
         return any((cell.row, cell.column) not in values for cell in area.cells())
 

@@ -76,6 +76,7 @@ def build_program(
 ) -> Program:
     """Lower the plan's blocks. With `strict` the first block that cannot be lowered raises; else it is noted.
 
+    A constant block that cannot be lowered keeps its saved values, if it has any.
     `shared` are parameters that exist already; in a `generic` program constants may be exchanged for others,
     with errors among them if it is `suspicious`.
     """
@@ -90,18 +91,25 @@ def build_program(
         regions.provide(area, _parameter_value(builder, name, area))
     program = Program(workbook, tensors, builder, regions)
     unknown: list[Range] = []
-    for block in (copy for whole in plan.blocks for copy in separated(whole)):
+    for block, live in ((copy, plan.is_live(whole)) for whole in plan.blocks for copy in separated(whole)):
         failed = next((area for area in unknown for read in block.reads() if read.intersection(area)), None)
         try:
             if failed is not None:
                 raise FormulaError(f"reads {failed}, which cannot be calculated here", cell=block.range.first)
             program.results.append((block, lower_block(block, regions)))
         except SgdSheetError as error:
+            if strict and not live and _has_values(workbook, block.range):
+                continue
             if strict:
                 raise
             unknown.append(block.range)
             program.failures.append((block, error))
     return program
+
+
+def _has_values(workbook: Workbook, area: Range) -> bool:
+    values = workbook.sheets[area.sheet].values
+    return all((cell.row, cell.column) in values for cell in area.cells())
 
 
 def _parameter_value(builder: Builder, name: str, area: Range) -> Value:

@@ -69,7 +69,8 @@ def read_workbook(package: Package) -> Workbook:
         dynamic=_dynamic_cells(package, outline.related("sheetMetadata")),
         date1904=any(truth(node.attributes.get("date1904")) for node in properties),
     )
-    workbook = Workbook(package.name, names=_defined_names(outline), active=_active(outline))
+    stale = any(truth(node.attributes.get("fullCalcOnLoad")) for node in outline.root.all("calcPr"))
+    workbook = Workbook(package.name, names=_defined_names(outline), active=_active(outline), stale=stale)
     for entry in outline.sheets:
         if entry.part is not None:
             workbook.sheets[entry.name] = read_sheet(entry.name, package.part(entry.part), context)
