@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -18,8 +19,7 @@ from sgdsheet.training.run_plan import RunPlan, plan_run
 from sgdsheet.training.samples import split_samples
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One update.
 
     `loss` is the loss before it (over the batch, if there are batches; of the best start, if there are
@@ -78,6 +78,7 @@ class Run:
         self.patience = Patience(settings.early_stopping)
         self.start = copies(self.parameters)
         self.best = copies(self.parameters)
+        self._present = [parameter.detach() for parameter in self.parameters]
         self.best_objective = math.inf
         self.last: list[Tensor] | None = None
         self.epoch_state = self.generator.get_state()
@@ -99,8 +100,10 @@ class Run:
     def objective(self, module: fx.GraphModule, seen: list[Tensor]) -> Callable[[], Tensor]:
         """A function for the objective; the loss itself goes to `seen` at its first call."""
 
+        forward = module.forward  # the module's own __call__ only looks for hooks, which takes a few microseconds
+
         def calculate() -> Tensor:
-            value: Tensor = module()
+            value: Tensor = forward()
             if not seen:
                 seen.append(value)
             return self.model.as_objective(value)
@@ -174,7 +177,8 @@ class Run:
         """Remember the present parameters if they are the best so far."""
         if objective < self.best_objective and self.settings.early_stopping is None:
             self.best_objective = objective
-            put(self.best, self.parameters)
+            for best, present in zip(self.best, self._present, strict=True):
+                best.copy_(present)
 
     def choose(self) -> None:
         """The best parameters, or the last if there are batches, or the first if nothing was any better."""
