@@ -5,9 +5,19 @@
     model = sgdsheet.compile(book, sheet="nnet")        # a torch.nn.Module; model() is the loss
     for step in sgdsheet.Session(model, optimizer="adam", lr=0.01, steps=500): ...
 
-The stages, in the order in which a workbook passes through them: hosts (read), references, formula, workbook,
-problem, resolve, blocks, planning, tensors, functions, regions, lowering, program, rewrites, model, training,
-hosts (write). Importing this package does not import torch; the first use of `compile` or `Session` does.
+The stages, in the order in which a workbook passes through them:
+
+    hosts          read a workbook from where it lives, and write values back at the end
+    workbook       the workbook as plain data; references, syntax and formula: its cells and formulas
+    problem        what to minimise by changing which cells; names, solver, settings
+    compiler       formulas as blocks, blocks as torch operations, all of them as one torch.fx program
+    functions      what Excel's functions mean in torch, one declaration each
+    model          the program as a torch.nn.Module
+    training       methods, samples, restarts, checkpoints; constrained: what Solver does
+    diagnosis      why it does not learn; checking, export, logbook, plots
+    cli            what a person calls
+
+Importing this package does not import torch; the first use of `compile` or `Session` does.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from sgdsheet.compiler.builder import Builder
 from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
-from sgdsheet.functions.registry import Context, Derivative, Takes, function
+from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, function
 from sgdsheet.syntax import Affine, Area, Node
 
 _CRITERION = re.compile(r"(<=|>=|<>|<|>|=)?(.*)", re.DOTALL)
@@ -197,6 +197,7 @@ def _like(area: Node, shape: Node) -> Node:
 
 @function(
     "SUMIF",
+    over_samples=OverSamples.SUM,
     arguments=(2, 3),
     takes=Takes.FORMULAS,
     zero_arguments=[1],
@@ -210,6 +211,7 @@ def sumif(context: Context, area: Node, wanted: Node, summed: Node | None = None
 
 @function(
     "SUMIFS",
+    over_samples=OverSamples.SUM,
     arguments=(3, 255),
     takes=Takes.FORMULAS,
     zero_arguments=range(1, 255),
@@ -222,6 +224,7 @@ def sumifs(context: Context, summed: Node, *pairs: Node) -> Value:
 
 @function(
     "COUNTIF",
+    over_samples=OverSamples.SUM,
     arguments=(2, 2),
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
@@ -234,6 +237,7 @@ def countif(context: Context, area: Node, wanted: Node) -> Value:
 
 @function(
     "COUNTIFS",
+    over_samples=OverSamples.SUM,
     arguments=(2, 254),
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
@@ -247,6 +251,7 @@ def countifs(context: Context, *pairs: Node) -> Value:
 
 @function(
     "AVERAGEIF",
+    over_samples=OverSamples.MEAN,
     arguments=(2, 3),
     takes=Takes.FORMULAS,
     zero_arguments=[1],
@@ -262,6 +267,7 @@ def averageif(context: Context, area: Node, wanted: Node, averaged: Node | None 
 
 @function(
     "AVERAGEIFS",
+    over_samples=OverSamples.MEAN,
     arguments=(3, 255),
     takes=Takes.FORMULAS,
     zero_arguments=range(1, 255),

@@ -11,7 +11,7 @@ from torch import Tensor
 from sgdsheet.compiler.builder import Builder
 from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
-from sgdsheet.functions.registry import Context, Derivative, Takes, function
+from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, function
 from sgdsheet.syntax import Binary, Node, Number, Omitted
 
 
@@ -44,6 +44,7 @@ def _clamp(context: Context, condition: Node, chosen: Node, other: Node | None) 
 
 @function(
     "IF",
+    over_samples=OverSamples.ELEMENTWISE,
     arguments=(2, 3),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
@@ -77,6 +78,7 @@ def _over(builder: Builder, test: Value, branch: Value) -> Value:
 
 @function(
     "IFS",
+    over_samples=OverSamples.ELEMENTWISE,
     arguments=(2, 254),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
@@ -95,6 +97,7 @@ def ifs(context: Context, *arguments: Node) -> Value:
 
 @function(
     "IFERROR",
+    over_samples=OverSamples.ELEMENTWISE,
     arguments=(2, 2),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
@@ -148,6 +151,7 @@ def _counted(builder: Builder, value: Value) -> tuple[Value, Tensor | None]:
 
 @function(
     "AND",
+    over_samples=OverSamples.EXTREME,
     arguments=(1, 255),
     takes=Takes.RANGES,
     derivative=Derivative.ZERO,
@@ -160,6 +164,7 @@ def and_(context: Context, *arguments: Value) -> Value:
 
 @function(
     "OR",
+    over_samples=OverSamples.EXTREME,
     arguments=(1, 255),
     takes=Takes.RANGES,
     derivative=Derivative.ZERO,

@@ -10,12 +10,13 @@ from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.logical import chosen_by
 from sgdsheet.functions.matrices import gathered
-from sgdsheet.functions.registry import Context, Derivative, Takes, fixed, function
+from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, fixed, function
 from sgdsheet.syntax import Binary, Node, Number
 
 
 @function(
     "CHOOSE",
+    over_samples=OverSamples.ELEMENTWISE,
     arguments=(2, 254),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
@@ -39,6 +40,7 @@ def choose(context: Context, index: Node, *choices: Node) -> Value:
 
 @function(
     "SWITCH",
+    over_samples=OverSamples.ELEMENTWISE,
     arguments=(3, 254),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,

@@ -11,7 +11,7 @@ from sgdsheet.compiler.builder import Builder
 from sgdsheet.compiler.contraction import contract
 from sgdsheet.compiler.tensors import Value
 from sgdsheet.errors import FormulaError
-from sgdsheet.functions.registry import Context, Derivative, Takes, fixed, function
+from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, fixed, function
 from sgdsheet.syntax import Node, Omitted
 
 _SWAP = {"h": "w", "w": "h"}
@@ -48,6 +48,7 @@ def transpose(context: Context, array: Value) -> Value:
 
 @function(
     "ROWS",
+    over_samples=OverSamples.SIZE,
     arguments=(1, 1),
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
@@ -60,6 +61,7 @@ def rows(context: Context, array: Node) -> Value:
 
 @function(
     "COLUMNS",
+    over_samples=OverSamples.SIZE,
     arguments=(1, 1),
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,

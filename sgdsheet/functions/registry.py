@@ -43,6 +43,17 @@ class Derivative(Enum):
     ZERO = "zero"
 
 
+class OverSamples(Enum):
+    """What becomes of a function of all samples where only the samples of a batch are evaluated."""
+
+    UNKNOWN = "such a formula cannot be trained in batches"
+    ELEMENTWISE = "each sample has its own value"
+    SUM = "the sum over the batch, scaled up"
+    MEAN = "the mean over the batch"
+    EXTREME = "that of the batch; other values beside the samples are welcome"
+    SIZE = "that of all samples"
+
+
 class Context(Protocol):
     """What a function may use while a block is lowered."""
 
@@ -93,6 +104,8 @@ class Function:
     """Whether it picks a whole range where one is wanted: `SUM(INDEX(A1:C9,0,2))`."""
     skips_blanks: bool
     """Whether blank cells at the end of a range that is an argument make no difference."""
+    over_samples: OverSamples
+    """What it does to samples of which only a batch is there."""
 
 
 REGISTRY: dict[str, Function] = {}
@@ -116,6 +129,7 @@ def function(
     fixed_arguments: Iterable[int] = (),
     gives_range: bool = False,
     skips_blanks: bool | None = None,
+    over_samples: OverSamples | None = None,
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
     """Declare an Excel function. `arguments` are the smallest and the largest number of them."""
 
@@ -135,6 +149,7 @@ def function(
             fixed_arguments=frozenset(fixed_arguments),
             gives_range=gives_range,
             skips_blanks=takes is Takes.RANGES if skips_blanks is None else skips_blanks,
+            over_samples=over_samples or (OverSamples.ELEMENTWISE if takes is Takes.SCALARS else OverSamples.UNKNOWN),
         )
         return implementation
 

@@ -13,6 +13,7 @@ from sgdsheet.functions import operators
 from sgdsheet.functions.registry import (
     Context,
     Derivative,
+    OverSamples,
     Takes,
     count_of,
     flat_at_zero,
@@ -25,6 +26,7 @@ from sgdsheet.functions.sums import sumsq, total
 
 @function(
     "AVERAGE",
+    over_samples=OverSamples.MEAN,
     arguments=(1, 255),
     takes=Takes.RANGES,
     examples={"AVERAGE(1,2,6)": 3, 'AVERAGE({1,3,"x",TRUE})': 2},
@@ -39,6 +41,7 @@ def average(context: Context, *arguments: Value) -> Value:
 
 @function(
     "COUNT",
+    over_samples=OverSamples.SUM,
     arguments=(1, 255),
     takes=Takes.RANGES,
     derivative=Derivative.ZERO,
@@ -51,6 +54,7 @@ def count(context: Context, *arguments: Value) -> Value:
 
 @function(
     "COUNTA",
+    over_samples=OverSamples.SUM,
     arguments=(1, 255),
     takes=Takes.RANGES,
     derivative=Derivative.ZERO,
@@ -99,6 +103,7 @@ def _larger(builder: Builder, left: Value, right: Value, pairwise: Callable[[Ten
 
 @function(
     "MAX",
+    over_samples=OverSamples.EXTREME,
     arguments=(1, 255),
     takes=Takes.RANGES,
     derivative=Derivative.KINKED,
@@ -111,6 +116,7 @@ def maximum(context: Context, *arguments: Value) -> Value:
 
 @function(
     "MIN",
+    over_samples=OverSamples.EXTREME,
     arguments=(1, 255),
     takes=Takes.RANGES,
     derivative=Derivative.KINKED,
@@ -121,7 +127,9 @@ def minimum(context: Context, *arguments: Value) -> Value:
     return _extreme(context, arguments, torch.amin, torch.minimum, torch.inf)
 
 
-@function("DEVSQ", arguments=(1, 255), takes=Takes.RANGES, examples={"DEVSQ({1,2,6})": 14})
+@function(
+    "DEVSQ", over_samples=OverSamples.SUM, arguments=(1, 255), takes=Takes.RANGES, examples={"DEVSQ({1,2,6})": 14}
+)
 def devsq(context: Context, *arguments: Value) -> Value:
     """Sum of squared deviations from the mean."""
     builder = context.builder
@@ -152,8 +160,16 @@ def _declare_variance(name: str, help_text: str, missing: float, example: float)
     variance.__doc__, deviation.__doc__ = f"Variance of {help_text}.", f"Standard deviation of {help_text}."
     root = name.replace("VAR", "STDEV")
     takes = Takes.RANGES
-    function(name, arguments=(1, 255), takes=takes, examples={f"{name}({{1,2,6}})": example})(variance)
-    function(root, arguments=(1, 255), takes=takes, examples={f"{root}({{1,2,6}})": example**0.5})(deviation)
+    function(
+        name, arguments=(1, 255), takes=takes, over_samples=OverSamples.MEAN, examples={f"{name}({{1,2,6}})": example}
+    )(variance)
+    function(
+        root,
+        arguments=(1, 255),
+        takes=takes,
+        over_samples=OverSamples.MEAN,
+        examples={f"{root}({{1,2,6}})": example**0.5},
+    )(deviation)
 
 
 _declare_variance("VAR.S", "a sample", 1.0, 7.0)

@@ -9,7 +9,7 @@ from sgdsheet.compiler.contraction import contract
 from sgdsheet.compiler.tensors import Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
-from sgdsheet.functions.registry import Context, Takes, function, numbers_of, zero_without_numbers
+from sgdsheet.functions.registry import Context, OverSamples, Takes, function, numbers_of, zero_without_numbers
 
 
 def total(context: Context, *arguments: Value) -> Value:
@@ -25,13 +25,19 @@ def total(context: Context, *arguments: Value) -> Value:
     return result if result is not None else builder.number(0.0)
 
 
-@function("SUM", arguments=(1, 255), takes=Takes.RANGES, examples={"SUM(1,2.5,TRUE)": 4.5, 'SUM({1,2;3,"x"})': 6})
+@function(
+    "SUM",
+    over_samples=OverSamples.SUM,
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    examples={"SUM(1,2.5,TRUE)": 4.5, 'SUM({1,2;3,"x"})': 6},
+)
 def sum_(context: Context, *arguments: Value) -> Value:
     """Sum of numbers."""
     return total(context, *arguments)
 
 
-@function("SUMSQ", arguments=(1, 255), takes=Takes.RANGES, examples={"SUMSQ(3,4)": 25})
+@function("SUMSQ", over_samples=OverSamples.SUM, arguments=(1, 255), takes=Takes.RANGES, examples={"SUMSQ(3,4)": 25})
 def sumsq(context: Context, *arguments: Value) -> Value:
     """Sum of squares."""
     builder = context.builder
@@ -76,6 +82,7 @@ def _as_numbers(context: Context, value: Value) -> Value:
 
 @function(
     "SUMPRODUCT",
+    over_samples=OverSamples.SUM,
     arguments=(1, 255),
     takes=Takes.ARRAYS,
     skips_blanks=True,
@@ -108,7 +115,14 @@ def _pairwise(context: Context, left: Value, right: Value, sign: int) -> Value:
     return builder.reduce(torch.sum, combined)
 
 
-@function("SUMXMY2", arguments=(2, 2), takes=Takes.ARRAYS, skips_blanks=True, examples={"SUMXMY2({1,2},{4,6})": 25})
+@function(
+    "SUMXMY2",
+    over_samples=OverSamples.SUM,
+    arguments=(2, 2),
+    takes=Takes.ARRAYS,
+    skips_blanks=True,
+    examples={"SUMXMY2({1,2},{4,6})": 25},
+)
 def sumxmy2(context: Context, left: Value, right: Value) -> Value:
     """Sum of the squared differences of matching elements."""
     builder = context.builder
@@ -118,6 +132,7 @@ def sumxmy2(context: Context, left: Value, right: Value) -> Value:
 
 @function(
     "SUMX2PY2",
+    over_samples=OverSamples.SUM,
     arguments=(2, 2),
     takes=Takes.ARRAYS,
     skips_blanks=True,
@@ -130,6 +145,7 @@ def sumx2py2(context: Context, left: Value, right: Value) -> Value:
 
 @function(
     "SUMX2MY2",
+    over_samples=OverSamples.SUM,
     arguments=(2, 2),
     takes=Takes.ARRAYS,
     skips_blanks=True,

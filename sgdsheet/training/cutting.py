@@ -12,34 +12,23 @@ from dataclasses import dataclass, replace
 
 from sgdsheet.compiler.blocks import Block, bounding_range
 from sgdsheet.errors import FormulaError
-from sgdsheet.functions.registry import REGISTRY, Takes
+from sgdsheet.functions import REGISTRY
+from sgdsheet.functions.registry import OverSamples, Takes
 from sgdsheet.references import Range
 from sgdsheet.syntax import Area, Binary, Call, Node, Number, transform, walk
 
-_SPREADS = ("VAR", "VAR.S", "VARP", "VAR.P", "STDEV", "STDEV.S", "STDEVP", "STDEV.P")
+_POOLS = (OverSamples.SUM, OverSamples.MEAN, OverSamples.EXTREME)
 
-_ADDITIVE = frozenset(
-    (
-        *("SUM", "SUMSQ", "SUMPRODUCT", "SUMXMY2", "SUMX2PY2", "SUMX2MY2", "SUMIF", "SUMIFS", "DEVSQ"),
-        *("COUNT", "COUNTA", "COUNTIF", "COUNTIFS"),
-    )
-)
-"""Functions that grow with the number of samples: over a batch they are scaled up."""
 
-_MEANS = frozenset(["AVERAGE", "AVERAGEIF", "AVERAGEIFS", "MAX", "MIN", "AND", "OR", *_SPREADS])
-"""Functions that do not."""
+def _over_samples(node: Node) -> OverSamples:
+    """What a function call does to the samples."""
+    function = REGISTRY.get(node.name) if isinstance(node, Call) else None
+    return function.over_samples if function is not None else OverSamples.UNKNOWN
 
-_SIZES = frozenset(["ROWS", "COLUMNS"])
-"""Functions that tell how many samples there are: all of them, whatever the batch."""
 
-_EXTREMES = frozenset(["MAX", "MIN", "AND", "OR"])
-"""Functions in which a further value beside the samples is welcome."""
-
-_OF_ALL_ARGUMENTS = frozenset(["SUM", "SUMSQ", "DEVSQ", "COUNT", "COUNTA", "AVERAGE", *_SPREADS])
-"""Functions that put all their arguments into one heap."""
-
-_BRANCHES = frozenset(["IF", "IFS", "IFERROR", "IFNA", "SWITCH", "CHOOSE"])
-"""Functions that work element by element, though they choose what to evaluate."""
+def _heaps_arguments(call: Call) -> bool:
+    """Whether a function puts all its arguments into one heap, as SUM does and SUMIF does not."""
+    return REGISTRY[call.name].takes is Takes.RANGES and _over_samples(call) is not OverSamples.EXTREME
 
 
 def cut_blocks(blocks: Sequence[Block], parameters: Sequence[Range], rows: Range, size: int) -> Iterator[Block]:
@@ -196,7 +185,8 @@ class _Cutter:
         """A sum or an average over the samples, over the batch; None for everything else."""
         if not isinstance(part, Call):
             return None
-        if part.name in _SIZES:
+        over = _over_samples(part)
+        if over is OverSamples.SIZE:
             return part
         if not self._is_live(part):
             return None
@@ -206,13 +196,13 @@ class _Cutter:
             return None
         if part.name == "MMULT":
             return self._product(*part.arguments)
-        if part.name not in _ADDITIVE | _MEANS:
+        if over not in _POOLS:
             return None
-        compared = per_sample if part.name in _OF_ALL_ARGUMENTS else per_sample[:1]
-        if part.name not in _EXTREMES and not all(compared):
+        compared = per_sample if _heaps_arguments(part) else per_sample[:1]
+        if over is not OverSamples.EXTREME and not all(compared):
             raise self._tied("mixes samples and other values in one sum")
         cut = Call(part.name, tuple(self._array(item) for item in part.arguments))
-        return cut if part.name in _MEANS else Binary("*", cut, self._scale)
+        return Binary("*", cut, self._scale) if over is OverSamples.SUM else cut
 
     @property
     def _scale(self) -> Number:
@@ -238,13 +228,11 @@ class _Cutter:
             summed = self._summed(part)
             if summed is not None:
                 return summed
-            if part.name in _ADDITIVE | _MEANS and not self._is_live(part):
+            if _over_samples(part) in _POOLS and not self._is_live(part):
                 return part  # over data alone: of all samples
             if part.name == "MMULT":
                 return Call("MMULT", (self._array(part.arguments[0]), part.arguments[1]))
-            function = REGISTRY.get(part.name)
-            elementwise = part.name in _BRANCHES or (function is not None and function.takes is Takes.SCALARS)
-            if not elementwise and self._per_sample(part):
+            if _over_samples(part) is not OverSamples.ELEMENTWISE and self._per_sample(part):
                 raise self._tied(f"uses {part.name} on the samples")
             return None
 
