@@ -199,7 +199,8 @@ def _file_errors(path: Path, what: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise FileError(f"“{path}” does not exist", remedy="Check the file name") from None
+        cause = f"“{path}” does not exist" if what == "read" else f"“{path}” cannot be {what} there"
+        raise FileError(cause, remedy="Check the file name" if what == "read" else remedy) from None
     except PermissionError:
         access = "Close it in other programs, or check its permissions"
         raise FileError(f"“{path}” cannot be {what}: access is denied", remedy=access) from None
