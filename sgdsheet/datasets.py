@@ -5,12 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
-import os
-import shutil
-import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
@@ -19,6 +17,7 @@ import platformdirs
 import pooch  # type: ignore[import-untyped]
 import requests
 
+from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError, SettingError, quoted
 
 _CHUNK = 1 << 20
@@ -175,11 +174,20 @@ def _only(folder: Path, file: File, name: str) -> None:
 
 def _is(path: Path, file: File) -> bool:
     try:
-        with path.open("rb") as plain:
-            digest = _sha256(plain)
-        if digest in file.digests or not file.content:
-            return digest in file.digests
-        with gzip.open(path) as unpacked:
+        with path.open("rb") as stream:
+            return _holds(stream, file)
+    except OSError:
+        return False
+
+
+def _holds(stream: BinaryIO, file: File) -> bool:
+    """Whether this is the file, or a .gz with its content."""
+    digest = _sha256(stream)
+    if digest in file.digests or not file.content:
+        return digest in file.digests
+    stream.seek(0)
+    try:
+        with gzip.open(stream) as unpacked:
             return _sha256(cast(BinaryIO, unpacked)) == file.content
     except (OSError, EOFError, zlib.error):
         return False
@@ -197,15 +205,14 @@ def _sha256(file: BinaryIO) -> str:
 
 
 def _place(origin: Path, folder: Path, file: File) -> None:
-    """Copy a file into the cache, and compare the copy before it gets its name."""
+    """Copy a file into the cache: what is written is what was compared, whatever becomes of the origin."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            copy = Path(scratch) / origin.name
-            shutil.copyfile(origin, copy)
-            if not _is(copy, file):
-                raise _wrong(origin.name, f"in {quoted(str(origin.parent))}")
-            os.replace(copy, folder / origin.name)
+        with origin.open("rb") as stream:
+            data = stream.read(_LARGEST + 1)
+        if not _holds(BytesIO(data), file):
+            raise _wrong(origin.name, f"in {quoted(str(origin.parent))}")
+        write_atomically(folder / origin.name, data)
         _only(folder, file, origin.name)
     except OSError as error:
         raise _unwritable(folder, error) from None

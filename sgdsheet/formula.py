@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import formualizer
 
-from sgdsheet.errors import FormulaError
+from sgdsheet.errors import FormulaError, quoted
 from sgdsheet.references import (
     MAX_COLUMN,
     MAX_ROW,
@@ -96,8 +96,9 @@ def parse(text: str, row: int, column: int) -> Node:
     try:
         tree = formualizer.parse("=" + text)
     except Exception as error:  # the parser's own exception types are not public
+        reason = ": it is nested too deep, or has more than 256 terms" if "height limit" in str(error) else ""
         raise FormulaError(
-            f"the formula “={text}” cannot be read",
+            f"the formula {quoted('=' + text)} cannot be read{reason}",
             cell=address(row, column),
             remedy="Check it in the spreadsheet",
         ) from error

@@ -17,9 +17,9 @@ from sgdsheet.compiler.program import Program, build_program, parameter_tensor
 from sgdsheet.compiler.reach import calculated_areas, check_reach
 from sgdsheet.compiler.rewrites import simplify
 from sgdsheet.compiler.tensors import Kind, Value
-from sgdsheet.errors import DataError, ProblemError, SgdSheetError, quoted
+from sgdsheet.errors import DataError, ProblemError, SettingError, SgdSheetError, quoted
 from sgdsheet.problem import Direction, Problem, find_problem
-from sgdsheet.references import Cell, Range
+from sgdsheet.references import Cell, Range, identifiers
 from sgdsheet.syntax import ErrorConstant, walk
 from sgdsheet.workbook import ExcelError, Workbook
 from sgdsheet.workbook import Value as CellValue
@@ -108,10 +108,15 @@ class SheetModel(nn.Module):
 
     def ranges(self) -> Iterator[tuple[Range, nn.Parameter]]:
         """The parameter ranges with their tensors."""
-        for area in self.problem.parameters:
-            tensor = self._lowered.parameters[area.identifier]
+        for area, name in zip(self.problem.parameters, self.parameter_names, strict=True):
+            tensor = self._lowered.parameters[name]
             assert isinstance(tensor, nn.Parameter)
             yield area, tensor
+
+    @property
+    def parameter_names(self) -> list[str]:
+        """The names of the parameter ranges in the program, in their order."""
+        return identifiers(self.problem.parameters)
 
     def parameter_cells(self) -> dict[Cell, float]:
         """The parameters' present values by cell."""
@@ -239,5 +244,8 @@ def compile(
     `precision` is float64, which Excel calculates in, or float32.
     Raises a subclass of SgdSheetError, with cell, cause and remedy, if the sheet cannot be trained.
     """
-    dtype = {"float64": torch.float64, "float32": torch.float32}[precision]
+    dtypes = {"float64": torch.float64, "float32": torch.float32}
+    if precision not in dtypes:
+        raise SettingError(f"{quoted(precision)} is not possible for precision", remedy=f"Allowed: {', '.join(dtypes)}")
+    dtype = dtypes[precision]
     return SheetModel(workbook, problem or find_problem(workbook, sheet, loss, params), dtype=dtype)

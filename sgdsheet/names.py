@@ -10,6 +10,7 @@ from sgdsheet.workbook import Workbook
 
 _MOST_AREAS = 32
 _DEEPEST_NAME = 20
+_MOST_PARAMETERS = 10_000_000
 
 
 def name_text(workbook: Workbook, sheet: str, name: str) -> str | None:
@@ -83,6 +84,13 @@ def single_cell(workbook: Workbook, text: str, sheet: str, what: str) -> Cell:
 
 def tidy_areas(areas: Sequence[Range]) -> tuple[Range, ...]:
     """Areas without overlap, and not very many: overlapping or numerous ones are put together anew."""
+    count = sum(area.size for area in areas)
+    if count > _MOST_PARAMETERS:
+        raise ProblemError(
+            f"the parameters are {count:,} cells, more than can be trained",
+            cell=areas[0],
+            remedy="Point them to the cells that are filled",
+        )
     overlap = any(one.intersection(two) for index, one in enumerate(areas) for two in areas[:index])
     if not overlap and len(areas) <= _MOST_AREAS:
         return tuple(areas)

@@ -108,7 +108,9 @@ def _has(workbook: Workbook, sheet: str, name: str) -> bool:
 
 
 def _from_options(workbook: Workbook, sheet: str | None, loss: str | None, params: str | None) -> Problem:
-    home = sheet or workbook.active or next(iter(workbook.sheets))
+    home = sheet or workbook.active or next(iter(workbook.sheets), None)
+    if home is None:
+        raise ProblemError("the workbook has no worksheet", remedy="Use a workbook with one")
     if loss is None:
         text = name_text(workbook, home, "sgd_loss") or name_text(workbook, home, "solver_opt")
         if text is None:
@@ -191,11 +193,12 @@ def check_problem(workbook: Workbook, problem: Problem) -> None:
             cell=loss,
             remedy="Point the loss to the cell that calculates it",
         )
+    arrays = {area.sheet: _arrays(workbook.sheets[area.sheet]) for area in problem.parameters}
     for area in problem.parameters:
         sheet = workbook.sheets[area.sheet]
         for cell in area.cells():
             _check_parameter(sheet, cell)
-        _check_place(sheet, area)
+        _check_place(sheet, area, arrays[area.sheet])
 
 
 def refuse_protected(workbook: Workbook, problem: Problem) -> None:
@@ -243,9 +246,9 @@ def _arrays(sheet: Sheet) -> list[Range]:
     return [Range(sheet.name, *formula.array) for formula in sheet.formulas.values() if formula.array is not None]
 
 
-def _check_place(sheet: Sheet, area: Range) -> None:
+def _check_place(sheet: Sheet, area: Range, arrays: Sequence[Range]) -> None:
     """Refuse cells that nobody can type a number into: filled by an array formula, or hidden in a merged cell."""
-    for array in _arrays(sheet):
+    for array in arrays:
         shared = array.intersection(area)
         if shared is not None:
             raise ProblemError(

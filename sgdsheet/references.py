@@ -6,9 +6,10 @@ Rows and columns count from 1, as on the sheet.
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from sgdsheet.errors import FormulaError
@@ -96,10 +97,12 @@ class Range(NamedTuple):
 
     @property
     def identifier(self) -> str:
-        """The range as a Python identifier: `nnet_AC4_AC715`."""
+        """The range as a Python identifier, in the form that Python gives to it (NFKC): `nnet_AC4_AC715`."""
         corners = self.a1.replace(":", "_")
-        sheet = re.sub(r"\W+", "_", self.sheet).strip("_") or "sheet"
-        return f"_{sheet}_{corners}" if sheet[0].isdigit() else f"{sheet}_{corners}"
+        letters = unicodedata.normalize("NFKC", self.sheet)
+        known = "".join(letter if f"_{letter}".isidentifier() else " " for letter in letters)
+        sheet = re.sub(" +", "_", known).strip("_") or "sheet"
+        return f"{sheet}_{corners}" if sheet.isidentifier() else f"_{sheet}_{corners}"
 
     def __str__(self) -> str:
         return f"{quote_sheet(self.sheet)}!{self.a1}"
@@ -140,6 +143,18 @@ class Range(NamedTuple):
     @classmethod
     def of_cell(cls, cell: Cell) -> Range:
         return cls(cell.sheet, cell.row, cell.column, cell.row, cell.column)
+
+
+def identifiers(areas: Sequence[Range]) -> list[str]:
+    """Each range's `identifier`, with a number behind it where another has the same: 'my sheet' and my_sheet."""
+    found: list[str] = []
+    for area in areas:
+        name, number = area.identifier, 1
+        while name in found:
+            number += 1
+            name = f"{area.identifier}_{number}"
+        found.append(name)
+    return found
 
 
 def split_sheet(text: str) -> tuple[str | None, str]:

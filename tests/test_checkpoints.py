@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -186,6 +188,16 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
         with pytest.raises(FileError, match="cannot be written"):
             write_checkpoint(path, {})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_writing_follows_no_link_that_was_laid(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f".run.json.{os.getpid()}.tmp").symlink_to(victim)
+    write_checkpoint(tmp_path / "run.json", {"a": 1})
+    assert victim.read_text() == "precious"
+    assert read_checkpoint(tmp_path / "run.json") == {"a": 1}
 
 
 def state_of(**options: Any) -> dict[str, Any]:

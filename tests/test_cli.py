@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,12 +14,14 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
-from cli_books import Run, line_book, predictions, run
+import xlsxwriter
+from cli_books import Run, fill, line_book, line_cells, predictions, run
 from click import Command, Context, Option
 
 import sgdsheet
 from sgdsheet import examples
 from sgdsheet.cli import COMMANDS, cli, main
+from sgdsheet.cli.common import console, shown
 from sgdsheet.hosts.file import load
 from sgdsheet.optimizers import OPTIMIZERS
 from sgdsheet.settings import DECLARATIONS
@@ -196,6 +199,39 @@ def test_names_are_not_taken_for_markup(tmp_path: Path) -> None:
 
     found = run("inspect", line_book(tmp_path, table, adjust=add_table))
     assert "SUM(halves[half])" in found.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file names")
+def test_a_terminal_obeys_nothing_in_a_workbook(tmp_path: Path) -> None:
+    """ESC and its one-character form U+009B start commands, U+202E turns the text round."""
+    sheet, harm = "M\x9b2J\x7f\u202e", re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+    path = tmp_path / "a\x1b]0;b\x07.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        cells = line_cells()
+        fill(book.add_worksheet(sheet), {**cells, "E4": (cells["E4"][0] + '+IF("\x9b31m"="",1,0)', cells["E4"][1])})
+        for name, area in (("sgd_loss", "$E$4"), ("sgd_params", "$E$1:$E$2")):
+            book.define_name(f"'{sheet}'!{name}", f"='{sheet}'!{area}")
+    for arguments in (
+        ["inspect", path],
+        ["check", path],
+        ["find-lr", path],
+        ["train", path, "--steps", "2"],
+        ["export", path, "-o", tmp_path / "c\x1b[2J.py"],
+        ["inspect", path, "--sheet", "\x9bNope"],
+    ):
+        found = run(*arguments)
+        assert found.out + found.err
+        assert not harm.search(found.out + found.err), arguments
+        assert (found.status == 0) == ("--sheet" not in arguments)
+    for name in ("inspect", "check", "find-lr"):
+        found = run(name, path, "--json")
+        assert not harm.search(found.out)
+        assert found.json["sheet"] == sheet
+
+
+def test_shown() -> None:
+    assert shown("a  \x1b[31mb\n[bold]") == "a   [31mb \\[bold]"
+    assert console().render_str(shown("[bold] :smile:")).plain == "[bold] :smile:"
 
 
 def test_other_encodings(tmp_path: Path) -> None:

@@ -215,6 +215,15 @@ def test_from_takes_the_content_in_any_wrapping(small: str, cache: Path, tmp_pat
     assert run("data", "--json").json["datasets"][0]["path"] == str(cache / small)
 
 
+def test_from_compares_what_it_writes(small: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The origin may change after it was looked at."""
+    folder = fill(tmp_path / "here", table=b"other")
+    monkeypatch.setattr(datasets, "_intact", lambda folder, file: folder / file.name)
+    assert "table.csv in " in (message := refused(small, "--from", folder))
+    assert "wrong checksum" in message
+    assert list((cache / small).iterdir()) == []
+
+
 def test_from_itself(small: str, cache: Path, tmp_path: Path) -> None:
     run("data", small, "--from", fill(tmp_path / "here"))
     assert run("data", small, "--from", cache / small).status == 0

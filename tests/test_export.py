@@ -29,6 +29,7 @@ SOLVED = WORKBOOKS / "titanic_solved.xlsx"
 SHEETS = [
     *("class", "import", "None", "self", "torch", "model", "forward", "__init__", "training"),
     *("2020 data", "1", "größe", "日本", "Модель", "x{y}z", "%s", "Model-1", "  wide  ", "a#b", "e\u0301"),
+    *("m²", "①", "ﬁt", "ª", "℘", "·x", "\u0301a", "½", "K", "x\u037a", "ℌ②", "٣", "²", "class²"),
     *('"""', 'x"', "$(echo)", "a,b", "\u2028", "\N{GRINNING FACE}"),
 ]
 TEXTS = [

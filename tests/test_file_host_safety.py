@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import struct
+import time
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -16,6 +17,8 @@ from xlsx_parts import MAIN, book_file, member, parts, relationships, sheet, zip
 
 from sgdsheet.errors import FileError
 from sgdsheet.hosts import _package
+from sgdsheet.hosts._package import Package
+from sgdsheet.hosts._xlsx_read import read_outline
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.references import Cell
 
@@ -206,6 +209,20 @@ def test_two_sheets_must_differ(tmp_path: Path) -> None:
         path.write_bytes(zipped(content))
         with pytest.raises(FileError, match=words):
             FileHost(path).read()
+
+
+@pytest.mark.parametrize("kind", ["worksheet", "chartsheet"])
+def test_many_sheets_take_no_longer_each(tmp_path: Path, kind: str) -> None:
+    count = 20_000
+    content = parts()
+    tabs = "".join(f'<sheet name="S{i}" sheetId="{i}" r:id="rId{i}"/>' for i in range(1, count + 1))
+    content["xl/workbook.xml"] = str(content["xl/workbook.xml"]).replace("<sheets>", f"<sheets>{tabs}")
+    links = [(kind, f"worksheets/sheet{i}.xml") for i in range(1, count + 1)]
+    content["xl/_rels/workbook.xml.rels"] = relationships(*links)
+    package = Package("book.xlsx", zipped(content))
+    start = time.process_time()
+    assert len(read_outline(package).sheets) == count
+    assert time.process_time() - start < 5  # comparing all pairs took half a minute
 
 
 def test_missing_file(tmp_path: Path) -> None:

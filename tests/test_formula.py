@@ -220,6 +220,8 @@ def test_ranges() -> None:
     assert parse_range("=2:5", "x") == Range("x", 2, 1, 5, MAX_COLUMN)
     assert str(Range("my sheet", 1, 1, 2, 2)) == "'my sheet'!A1:B2"
     assert Range("2 x", 1, 1, 1, 1).identifier.isidentifier()
+    for sheet, name in (("m²", "m2_A1"), ("①", "_1_A1"), ("ﬁt", "fit_A1"), ("a - b", "a_b_A1"), ("class", "class_A1")):
+        assert Range(sheet, 1, 1, 1, 1).identifier == name
     assert split_areas("='a,b'!A1:A2, B1") == ["'a,b'!A1:A2", "B1"]
     for wrong in ("", "A", "A0", "A1:B2:C3", "XFE1", "A1048577", "1", "hello world"):
         with pytest.raises(FormulaError):

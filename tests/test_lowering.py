@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -276,6 +277,46 @@ def test_sums_of_chosen_parameters() -> None:
     check({"A1:A3": [1, 2, 3], "B1:B6": [1, 2, 3, 4, 5, 6], "Z1": '=SUMIF(A1:A3,">1.5",B2)*A1'}, "A1", 0 + 3 + 4)
 
 
+def test_criteria_that_differ_from_copy_to_copy() -> None:
+    """Criteria of all sorts in one column come to what each comes to by itself."""
+    wanted = ["male", '="=MALE"', "<>male", "m*", "<>m*", "m?le", "*", "~*", ">b", "<=m", "", '="="', "<>", 5, ">1", "<>2", True, "FALSE", "zz",
+              None, ExcelError.NA]  # fmt: skip
+    for area in ("A1:A6", "B1:B6", "C1:C6"):
+        fixed = area.replace("A", "$A$").replace("B", "$B$").replace("C", "$C$")
+        cells = {**DATA, f"K1:K{len(wanted)}": wanted, f"L1:L{len(wanted)}": f"=SUMIF({fixed},K1,$D$1:$D$6)"}
+        for params in ((), ("A1:A6", "D1:D6")):
+            together = values(cells, f"L1:L{len(wanted)}", params=params)
+            alone = [value(f"=SUMIF({area},K{row},D1:D6)", cells, params=params) for row in range(1, len(wanted) + 1)]
+            assert together == alone, area
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "met"),
+    [("*a*a*a*c", "aaaac", 1), ("*a*a*a*c", "aac", 0), ("a*", "a", 1), ("a*a", "a", 0), ("a**b", "AB", 1), ("*", "", 1), ("*ab*ba*", "aba", 0),
+     ("*ab?ba*", "XabXBAx", 1), ("?", "", 0), ("a~*b", "a*b", 1), ("a~*b", "axb", 0), ("~~a*", "~abc", 1), ("a~b", "a~b", 1), ("a.c*", "abc", 0),
+     ("*\n*", "a\nb", 1), ("*a?c", "abcaxc", 1)],
+)  # fmt: skip
+def test_wildcards(pattern: str, text: str, met: float) -> None:
+    assert value("=COUNTIF(A1:A2,B1)", {"A1": text, "B1": pattern}) == met
+
+
+def test_wildcards_do_not_try_all_ways() -> None:
+    began = time.perf_counter()
+    assert value("=COUNTIF(A1,B1)", {"A1": "a" * 2000, "B1": "*a" * 100 + "*c"}) == 0
+    assert time.perf_counter() - began < 2
+
+
+def test_many_criteria_on_many_cells() -> None:
+    """Time grows with rows times cells, not with rows times rows times cells."""
+    count = 1000
+    cells = {f"A1:A{count}": [f"team {i}" for i in range(count)], f"B1:B{count}": [float(i) for i in range(count)],
+             f"C1:C{count}": f"=SUMIF($A$1:$A${count},A1,$B$1:$B${count})", "Z1": f"=SUMSQ(C1:C{count})"}  # fmt: skip
+    began = time.perf_counter()
+    model = compiled(cells, f"B1:B{count}")
+    assert time.perf_counter() - began < 1
+    assert float(model().detach()) == sum(i * i for i in range(count))
+
+
 # --- the recorded program ---------------------------------------------------------------------------------
 
 
@@ -366,6 +407,34 @@ def test_newer_lookups(formula: str, places: tuple[int, ...]) -> None:
         return
     assert values(cells, "F1:F3", params=["B1:B4"]) == [KEYS["B1:B4"][place][0] for place in places]
     check(cells, "B1:B4", None)
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ("=VLOOKUP(D1,$A$1:$B$4,3,FALSE)", "takes column 3 of a table with 2 columns"),
+        ("=VLOOKUP(D1,$A$1:$B$4,0,FALSE)", "takes column 0 of a table with 2 columns"),
+        ("=VLOOKUP(D1,$A$1:$B$4,-0.5,FALSE)", "takes column -1 of a table with 2 columns"),
+        ("=VLOOKUP(D1,$A$1:$A$4,2,FALSE)", "takes column 2 of a table with 1 column"),
+        ("=HLOOKUP(1,$C$1:$D$4,5)", "takes row 5 of a table with 4 rows"),
+        ("=HLOOKUP(1,$C$1:$D$4,0)", "takes row 0 of a table with 4 rows"),
+        ("=_xlfn.XLOOKUP(D1,$A$1:$A$4,$B$1:$B$3)", r"looks something up in ranges that do not fit \(4x1 and 3x1\)"),
+        ("=INDEX($B$1:$B$4,-1)", "calls INDEX with a position outside of its 4x1 range"),
+        ("=INDEX($B$1:$B$4,E1)", "calls INDEX with a position outside of its 4x1 range"),
+    ],
+)
+def test_lookups_outside_of_the_table(formula: str, message: str) -> None:
+    with pytest.raises(FormulaError, match=rf"Sheet1!F1: the formula {message}\. [A-Z]"):
+        compiled({**KEYS, "F1:F3": formula, "Z1": "=SUMSQ(F1:F3)+SUMSQ(B1:B4)"}, "B1:B4")
+
+
+@pytest.mark.parametrize("position", ['"x"', "1/0", "$A$1", "D1"])
+def test_a_position_that_is_no_number_is_an_error(position: str) -> None:
+    for formula in (f"=INDEX($B$1:$B$4,{position})", f"=INDEX($B$1:$C$4,2,{position})"):
+        cells = {**KEYS, "F1:F3": formula, "G1": f"=IFERROR({formula[1:]},7)", "Z1": "=SUMSQ(B1:B4)"}
+        *found, instead = values(cells, "F1:F3", "G1", params=["B1:B4"])
+        assert all(isinstance(item, ExcelError) for item in found)
+        assert instead == 7
 
 
 def test_keys_are_fixed() -> None:

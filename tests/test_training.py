@@ -434,12 +434,22 @@ def test_unknown_option(curve: SheetModel) -> None:
 
 
 def test_threads_are_put_back(curve: SheetModel) -> None:
-    before = torch.get_num_threads()
+    """One thread within a step; between steps the caller has its own."""
+    before, within = torch.get_num_threads(), []
+    forward = curve.program.forward
+
+    def watched() -> torch.Tensor:
+        within.append(torch.get_num_threads())
+        return forward()
+
+    curve.program.forward = watched
     torch.set_num_threads(2)
     try:
-        for _ in Session(curve, steps=2):
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
+        session = Session(curve, optimizer="sgd", steps=2)
+        within.clear()
+        for _ in session:
+            assert torch.get_num_threads() == 2
+        assert within[:2] == [1, 1]
     finally:
         torch.set_num_threads(before)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 import sgdsheet
 from sgdsheet.cli.common import (
@@ -21,6 +20,7 @@ from sgdsheet.cli.common import (
     params_option,
     print_json,
     sheet_option,
+    shown,
 )
 from sgdsheet.errors import DataError, FormulaError, SgdSheetError, one_line, quoted
 from sgdsheet.problem import Problem, find_problem
@@ -149,18 +149,18 @@ def _value(value: object) -> str:
 def _show(out: Console, problem: Problem, report: Report, findings: Sequence[Finding]) -> None:
     saved = "no saved value" if report.loss_saved is None else f"saved {figure(report.loss_saved)}"
     computed = "cannot be calculated" if report.loss_computed is None else f"computed {figure(report.loss_computed)}"
-    out.print(f"[bold]{escape(str(problem.loss))}[/bold]  {computed}, {saved}")
+    out.print(f"[bold]{shown(problem.loss)}[/bold]  {computed}, {saved}")
     for item in report.unsupported[:_SHOWN]:
         cells = "" if item.area.size == 1 else f" (and {count(item.area.size - 1, 'cell')} like it)"
         mark = _BAD if report.loss_computed is None else _NOTE
-        out.print(f"{mark} {escape(one_line(str(item.error)))}{cells}")
+        out.print(f"{mark} {shown(one_line(str(item.error)))}{cells}")
     if len(report.unsupported) > _SHOWN:
         out.print(f"    and {len(report.unsupported) - _SHOWN:,} more; --json lists them all")
     _show_values(out, report)
     if report.gradient_max_error is not None:
         _show_gradient(out, report)
     for finding in findings:
-        out.print(f"{_NOTE} {escape(finding.message)}")
+        out.print(f"{_NOTE} {shown(finding.message)}")
 
 
 def _show_values(out: Console, report: Report) -> None:
@@ -171,7 +171,7 @@ def _show_values(out: Console, report: Report) -> None:
         out.print(f"{_BAD} {many} {differ}; the worst first:")
         for item in report.mismatches[:_SHOWN]:
             values = f"saved {_value(item.saved)}, computed {_value(item.computed)}"
-            out.print(f"    {escape(f'{item.cell}  {values}')}")
+            out.print(f"    {shown(f'{item.cell}  {values}')}")
     elif report.compared:
         equal = "equals its saved value" if report.compared == 1 else "equal their saved values"
         out.print(f"{_GOOD} {cells} {equal} (largest difference {report.largest_difference:.1e})")
@@ -183,7 +183,7 @@ def _show_gradient(out: Console, report: Report) -> None:
     from sgdsheet.checking import GRADIENT_TOLERANCE
 
     error = report.gradient_max_error or 0.0
-    where = escape(f", the worst at {report.gradient_worst_cell}") if report.gradient_worst_cell else ""
+    where = shown(f", the worst at {report.gradient_worst_cell}") if report.gradient_worst_cell else ""
     if error <= GRADIENT_TOLERANCE:
         checked, agree = count(report.gradient_checked, "slope"), "agrees" if report.gradient_checked == 1 else "agree"
         out.print(f"{_GOOD} {checked} {agree} with central differences to {error:.1e}{where}")

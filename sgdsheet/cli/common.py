@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,13 +23,31 @@ params_option = click.option("--params", metavar="REF", help="The parameter cell
 
 def console() -> Console:
     """A console for people: colours on a terminal, plain text into files and pipes."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+
+
+def shown(text: object) -> str:
+    """Text that is not ours as it may stand in rich's markup: no tags, and nothing that a terminal obeys.
+
+    Spaces stay as they are, so that names and paths can be copied; for a formula's line breaks see `one_line`.
+    """
+    return escape(_harmless(str(text), lambda letter: " "))
+
+
+def _harmless(text: str, instead: Callable[[str], str]) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else instead(c) for c in text)
 
 
 def print_json(content: dict[str, Any]) -> None:
     """One JSON object on stdout. Numbers that JSON does not have become null."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    print(json.dumps(_plain(content), ensure_ascii=not unicode, indent=2, default=str))
+    text = json.dumps(_plain(content), ensure_ascii=not unicode, indent=2, default=str)
+    # Unless all is ASCII, json leaves DEL, U+009B and their like as they are, which a terminal obeys.
+    print("\n".join(_harmless(line, _json_escape) for line in text.split("\n")))
+
+
+def _json_escape(letter: str) -> str:
+    return json.dumps(letter)[1:-1]
 
 
 def _plain(value: Any) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from sgdsheet import datasets
-from sgdsheet.cli.common import console, json_option, print_json
+from sgdsheet.cli.common import console, json_option, print_json, shown
+from sgdsheet.errors import quoted
 
 
 @click.command("data")
@@ -23,18 +23,18 @@ def command(name: str | None, origin: str | None, as_json: bool) -> None:
         _list(as_json)
         return
     if name not in datasets.DATASETS:
-        raise click.BadParameter(f"there is no dataset “{name}”; choose one of {', '.join(datasets.DATASETS)}")
+        raise click.BadParameter(f"there is no dataset {quoted(name)}; choose one of {', '.join(datasets.DATASETS)}")
     dataset = datasets.find(name)
     out = console()
     if origin is not None:
         path = datasets.copy_from(dataset, Path(origin).expanduser())
     else:
-        path = datasets.fetch(dataset, lambda line: None if as_json else out.print(escape(line)))
+        path = datasets.fetch(dataset, lambda line: None if as_json else out.print(shown(line)))
     if as_json:
         print_json({"name": name, "path": str(path), "description": dataset.description})
         return
-    out.print(escape(f"{name} is in {path}"))
-    out.print(escape(f"Train on it: sgdsheet train BOOK --source {_quoted(path)}"))
+    out.print(shown(f"{name} is in {path}"))
+    out.print(shown(f"Train on it: sgdsheet train BOOK --source {_quoted(path)}"))
 
 
 def _list(as_json: bool) -> None:
@@ -48,8 +48,8 @@ def _list(as_json: bool) -> None:
         return
     out = console()
     for dataset, path in rows:
-        out.print(f"[bold]{dataset.name}[/bold]  {escape(dataset.description)}")
-        out.print(escape(f"  in {path}" if path else f"  not fetched yet: sgdsheet data {dataset.name}"))
+        out.print(f"[bold]{shown(dataset.name)}[/bold]  {shown(dataset.description)}")
+        out.print(shown(f"  in {path}" if path else f"  not fetched yet: sgdsheet data {dataset.name}"))
 
 
 def _quoted(path: Path) -> str:

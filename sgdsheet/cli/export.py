@@ -6,10 +6,9 @@ from pathlib import Path
 from shlex import quote
 
 import click
-from rich.markup import escape
 
 import sgdsheet
-from sgdsheet.cli.common import book_argument, console, loss_option, params_option, sheet_option
+from sgdsheet.cli.common import book_argument, console, loss_option, params_option, sheet_option, shown
 from sgdsheet.errors import FileError
 
 
@@ -33,4 +32,4 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         written = save_export(model, path)
     except OSError as error:
         raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
-    console().print(escape(f"Wrote {' and '.join(str(item) for item in written)}. Run it: python {quote(str(path))}"))
+    console().print(shown(f"Wrote {' and '.join(str(item) for item in written)}. Run it: python {quote(str(path))}"))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 import sgdsheet
 from sgdsheet.cli.common import (
@@ -18,6 +17,7 @@ from sgdsheet.cli.common import (
     params_option,
     print_json,
     sheet_option,
+    shown,
 )
 from sgdsheet.plots import save_learning_rate_plot
 
@@ -63,7 +63,7 @@ def command(
     else:
         _show(console(), found)
         if plot is not None:
-            console().print(f"Wrote {escape(plot)}")
+            console().print(f"Wrote {shown(plot)}")
 
 
 def as_dict(model: sgdsheet.SheetModel, found: LearningRates, plot: str | None) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def as_dict(model: sgdsheet.SheetModel, found: LearningRates, plot: str | None) 
 
 
 def _show(out: Console, found: LearningRates) -> None:
-    out.print(f"learning rate [bold]{found.suggestion:g}[/bold] for {found.optimizer}")
+    out.print(f"learning rate [bold]{found.suggestion:g}[/bold] for {shown(found.optimizer)}")
     if found.stable_rate is not None:
         out.print(f"plain gradient descent is stable below {found.stable_rate:.3g}")
     if not found.moves:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from sgdsheet.cli.common import console, json_option, print_json
+from sgdsheet.cli.common import console, json_option, print_json, shown
 from sgdsheet.optimizers import OPTIMIZERS
 from sgdsheet.settings import DECLARATIONS
 
@@ -30,7 +30,7 @@ def command(as_json: bool) -> None:
         for number, _ in enumerate(columns):
             table.add_column(style="bold" if number == 0 else None, no_wrap=number == 0)
         for item in content[key]:
-            table.add_row(*(str(item[column]) for column in columns))
+            table.add_row(*(shown(item[column]) for column in columns))
         out.print(table)
         out.print()
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 import sgdsheet
@@ -20,6 +19,7 @@ from sgdsheet.cli.common import (
     params_option,
     print_json,
     sheet_option,
+    shown,
 )
 from sgdsheet.compiler.blocks import formula_text
 from sgdsheet.errors import one_line
@@ -83,26 +83,28 @@ _WISH = {
 
 
 def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
-    book, sheet = escape(content["book"]), escape(content["sheet"])
-    out.print(f"[bold]{book}[/bold], sheet [bold]{sheet}[/bold] (found by {content['source']})")
+    book, sheet = shown(content["book"]), shown(content["sheet"])
+    out.print(f"[bold]{book}[/bold], sheet [bold]{sheet}[/bold] (found by {shown(content['source'])})")
     out.print()
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("loss", f"[bold]{escape(content['loss_cell'])}[/bold]  {escape(content['loss_formula'] or '')}")
+    facts.add_row(
+        "loss", f"[bold]{shown(content['loss_cell'])}[/bold]  {shown(one_line(content['loss_formula'] or ''))}"
+    )
     value = f"{figure(content['loss'])}, {_WISH[problem.direction]}"
     facts.add_row("", value + (f": {problem.target:g}" if problem.direction is Direction.VALUE else ""))
     for number, item in enumerate(content["parameter_ranges"]):
-        facts.add_row("parameters" if number == 0 else "", f"[bold]{escape(item['range'])}[/bold]  {item['count']:,}")
+        facts.add_row("parameters" if number == 0 else "", f"[bold]{shown(item['range'])}[/bold]  {item['count']:,}")
     for number, text in enumerate(content["constraints"]):
-        facts.add_row("constraints" if number == 0 else "", escape(text))
+        facts.add_row("constraints" if number == 0 else "", shown(text))
     if content["non_negative"]:
         facts.add_row("", "all parameters at least 0 (Solver's setting)")
     if content["data"]:
-        facts.add_row("samples", f"{escape(content['data'])}  {count(content['samples'], 'row')}")
+        facts.add_row("samples", f"{shown(content['data'])}  {count(content['samples'], 'row')}")
     if content["metric_cell"]:
-        facts.add_row("metric", escape(content["metric_cell"]))
+        facts.add_row("metric", shown(content["metric_cell"]))
     if content["settings"]:
         listed = ", ".join(f"{name} {_value(value)}" for name, value in content["settings"].items())
-        facts.add_row("settings", escape(listed))
+        facts.add_row("settings", shown(listed))
     out.print(facts)
     out.print()
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
@@ -110,7 +112,7 @@ def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
     table.add_column("cells", justify="right")
     table.add_column("formula of the first cell", overflow="fold")
     for block in content["blocks"]:
-        table.add_row(escape(block["range"]), f"{block['cells']:,}", escape(one_line(block["formula"])))
+        table.add_row(shown(block["range"]), f"{block['cells']:,}", shown(one_line(block["formula"])))
     out.print(table)
     out.print()
     blocks, cells = count(len(content["blocks"]), "block"), count(content["formulas"], "formula cell")

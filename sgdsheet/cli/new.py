@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from sgdsheet import examples
-from sgdsheet.cli.common import console
-from sgdsheet.errors import FileError
+from sgdsheet.cli.common import console, shown
+from sgdsheet.errors import FileError, quoted
 
 
 @click.command("new")
@@ -21,17 +20,17 @@ def command(name: str | None, output: str | None, force: bool) -> None:
     out = console()
     if name is None:
         for known, description in examples.names().items():
-            out.print(f"[bold]{known}[/bold]  {description}")
+            out.print(f"[bold]{shown(known)}[/bold]  {shown(description)}")
         return
     if name not in examples.names():
-        raise click.BadParameter(f"there is no example “{name}”; choose one of {', '.join(examples.names())}")
+        raise click.BadParameter(f"there is no example {quoted(name)}; choose one of {', '.join(examples.names())}")
     path = Path(output if output is not None else f"{name}.xlsx")
     try:
         _check(path, force)
         examples.build(name, path)
     except OSError as error:
         raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
-    out.print(escape(f"Wrote {path}. Look inside: sgdsheet inspect {path}"))
+    out.print(shown(f"Wrote {path}. Look inside: sgdsheet inspect {path}"))
 
 
 def _check(path: Path, force: bool) -> None:

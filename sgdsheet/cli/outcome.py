@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 import sgdsheet
-from sgdsheet.cli.common import count, figure
+from sgdsheet.cli.common import count, figure, shown
 from sgdsheet.problem import Direction
 from sgdsheet.workbook import Value
-
-_VIOLATED = 1e-6
 
 
 @dataclass(slots=True)
@@ -52,6 +49,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "valid_loss": session.valid_loss,
         "valid_metric": session.valid_metric,
         "constraint_violation": session.violation,
+        "constraints_hold": session.constraints_hold if session.violation is not None else None,
         "restarts": None
         if spread is None
         else {
@@ -76,11 +74,11 @@ def announce(out: Console, session: sgdsheet.Session) -> None:
     """What is about to happen."""
     problem, plan = session.model.problem, session.plan
     name, parameters = session.model.workbook.name, count(problem.parameter_count, "parameter")
-    sheet, loss = escape(problem.sheet), escape(str(problem.loss))
-    out.print(f"[bold]{escape(name)}[/bold], sheet [bold]{sheet}[/bold]: {parameters}, loss {loss}")
+    sheet, loss = shown(problem.sheet), shown(problem.loss)
+    out.print(f"[bold]{shown(name)}[/bold], sheet [bold]{sheet}[/bold]: {parameters}, loss {loss}")
     rate = "" if plan.solved or plan.optimizer.name == "lbfgs" else f", learning rate {plan.learning_rate:g}"
-    chosen = f" (chosen: {plan.why})" if plan.why else ""
-    out.print(f"optimizer {plan.optimizer_name}{rate}{chosen}")
+    chosen = f" (chosen: {shown(plan.why)})" if plan.why else ""
+    out.print(f"optimizer {shown(plan.optimizer_name)}{rate}{chosen}")
 
 
 def report(out: Console, outcome: Outcome) -> None:
@@ -101,17 +99,17 @@ def report(out: Console, outcome: Outcome) -> None:
     _report_details(out, outcome)
     for finding in outcome.findings:
         if finding.severity == "warning":
-            out.print(f"[yellow]![/yellow] {escape(finding.message)}")
+            out.print(f"[yellow]![/yellow] {shown(finding.message)}")
     for warning in outcome.warnings:
-        out.print(f"[yellow]{escape(warning)}[/yellow]")
+        out.print(f"[yellow]{shown(warning)}[/yellow]")
     if outcome.interrupted:
         out.print("[yellow]Stopped by Ctrl-C; the best parameters so far were written.[/yellow]")
     elif session.stopped:
-        out.print(f"Stopped early: {session.stopped}.")
+        out.print(f"Stopped early: {shown(session.stopped)}.")
     if outcome.stale:
-        listed = escape(", ".join(outcome.stale[:4])) + (", …" if len(outcome.stale) > 4 else "")
+        listed = shown(", ".join(outcome.stale[:4])) + (", …" if len(outcome.stale) > 4 else "")
         out.print(f"[yellow]Not recalculated here: {listed}. Recalculate in the spreadsheet (Ctrl+Alt+F9).[/yellow]")
-    out.print("Wrote " + escape(", ".join([str(outcome.output), *outcome.written])))
+    out.print("Wrote " + shown(", ".join([str(outcome.output), *outcome.written])))
 
 
 def _report_details(out: Console, outcome: Outcome) -> None:
@@ -125,8 +123,8 @@ def _report_details(out: Console, outcome: Outcome) -> None:
         metric = f", metric {session.valid_metric:.4g}" if session.valid_metric is not None else ""
         out.print(f"validation loss {figure(session.valid_loss)}{metric}")
     if isinstance(outcome.metric, float) and isinstance(outcome.metric_start, float):
-        cell = escape(str(session.model.problem.metric))
+        cell = shown(session.model.problem.metric)
         out.print(f"metric {cell} {outcome.metric_start:.4g} → [bold]{outcome.metric:.4g}[/bold]")
     if session.violation is not None:
-        verdict = "all constraints hold" if session.violation <= _VIOLATED else "constraints violated"
+        verdict = "all constraints hold" if session.constraints_hold else "constraints violated"
         out.print(f"{verdict} (largest violation {session.violation:.1e})")

@@ -7,6 +7,7 @@ operands.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sgdsheet.compiler.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorder
-from sgdsheet.compiler.tensors import Kind, Value, simplified
+from sgdsheet.compiler.tensors import MOST_CELLS, Kind, Value, simplified
 from sgdsheet.errors import FormulaError
 
 _SHARE = frozenset({torch.amax, torch.amin, torch.prod})
@@ -70,6 +71,10 @@ class Builder(Recorder):
                 shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in values)
                 raise FormulaError(f"combines arrays of different sizes ({shapes})", remedy="Make them the same size")
             sizes.append(lengths.pop())
+        if math.prod(sizes) > MOST_CELLS:
+            raise FormulaError(
+                f"works on {math.prod(sizes):,} numbers at once, more than can be handled", remedy="Use smaller ranges"
+            )
         return axes, tuple(sizes)
 
     def aligned(self, value: Value, axes: str) -> Data:

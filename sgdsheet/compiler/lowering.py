@@ -12,7 +12,7 @@ from torch import fx
 from sgdsheet.compiler.blocks import Block, bounding_range, single_copies
 from sgdsheet.compiler.builder import Builder
 from sgdsheet.compiler.regions import Regions, cut
-from sgdsheet.compiler.tensors import Kind, Value, simplified
+from sgdsheet.compiler.tensors import MOST_CELLS, Kind, Value, simplified
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
 from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.operators import BINARY, COMPARISONS, UNARY, compare
@@ -63,10 +63,6 @@ def lower_block(block: Block, regions: Regions) -> Value:
     return result
 
 
-_MOST_CELLS = 20_000_000
-"""How many cells ranges that grow from copy to copy may be blown up to."""
-
-
 def separated(block: Block) -> list[Block]:
     """The block, or its copies one by one where they work on arrays of different sizes.
 
@@ -77,7 +73,7 @@ def separated(block: Block) -> list[Block]:
         return [block]
     ragged = [part for part in walk(block.tree) if isinstance(part, Area) and _is_ragged(part, block)]
     cells = sum(bounding_range(area, block.rows, block.columns).size for area in ragged)
-    too_many = cells * block.rows * block.columns > _MOST_CELLS
+    too_many = cells * block.rows * block.columns > MOST_CELLS
     alike = not ragged or not (too_many or any(_is_ragged(part, block) for part in _strict(block.tree)))
     return [block] if alike else single_copies(block)
 
@@ -120,6 +116,8 @@ def _filled(value: Value) -> Value:
 
 def _as_region(builder: Builder, block: Block, value: Value) -> Value:
     """Put the copies' results side by side: axes R and h become r, C and w become c."""
+    if block.range.size > MOST_CELLS:
+        raise FormulaError(f"fills {block.range.size:,} cells, more than can be handled", remedy="Make it smaller")
     axes, sizes = [], []
     for axis, size in (("R", block.rows), ("C", block.columns), ("h", block.height), ("w", block.width)):
         found = value.size(axis)

@@ -16,7 +16,7 @@ from sgdsheet.compiler.recording import Data
 from sgdsheet.compiler.regions import Regions
 from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError, SgdSheetError
-from sgdsheet.references import Cell, Range
+from sgdsheet.references import Cell, Range, identifiers
 from sgdsheet.workbook import Sheet, Workbook
 
 
@@ -83,8 +83,7 @@ def build_program(
     builder = Builder(dtype=dtype, generic=generic, suspicious=suspicious)
     regions = Regions(workbook, builder)
     tensors: dict[str, Tensor] = dict(shared or {})
-    for area in parameters:
-        name = area.identifier
+    for area, name in zip(parameters, identifiers(parameters), strict=True):
         if name not in tensors:
             tensors[name] = nn.Parameter(parameter_tensor(workbook.sheets[area.sheet], area, dtype))
         builder.reserved.add(name)

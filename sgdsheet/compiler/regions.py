@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
 
 from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.tensors import Kind, Value, simplified
+from sgdsheet.compiler.tensors import MOST_CELLS, Kind, Value, simplified
+from sgdsheet.errors import FormulaError
 from sgdsheet.references import Range, RangeIndex
-from sgdsheet.workbook import ExcelError, Sheet, Workbook
+from sgdsheet.workbook import ExcelError, Position, Sheet, Workbook
+from sgdsheet.workbook import Value as CellValue
 
 # Within a region the axes are called r and c: its rows and columns.
 
@@ -30,7 +33,15 @@ class Regions:
         self.sources.add(area, value)
 
     def read(self, area: Range) -> Value:
-        """The cells of `area` as a Value with the axes r and c (without those of length 1)."""
+        """The cells of `area` as a Value with the axes r and c (without those of length 1).
+
+        Raises FormulaError for more cells than fit into memory.
+        """
+        if area.size > MOST_CELLS:
+            raise FormulaError(
+                f"reads {area.size:,} cells ({area}), more than can be handled",
+                remedy="Refer to the cells that are filled",
+            )
         found = self.sources.overlapping(area)
         sources = [source for source, _ in found]
         known = self._cache.get(area)
@@ -104,37 +115,49 @@ class Regions:
 
     def _read_constant(self, area: Range) -> Value:
         sheet = self.workbook.sheets.get(area.sheet) or Sheet(area.sheet)
-        values = sheet.values
-        numbers: list[float] = []
-        kinds: list[int] = []
-        for row in range(area.top, area.bottom + 1):
-            for column in range(area.left, area.right + 1):
-                value = values.get((row, column))
-                if type(value) is float:
-                    numbers.append(value)
-                    kinds.append(0)
-                elif value is None:
-                    numbers.append(0.0)
-                    kinds.append(Kind.BLANK)
-                elif isinstance(value, bool):
-                    numbers.append(float(value))
-                    kinds.append(Kind.BOOLEAN)
-                elif isinstance(value, str):
-                    numbers.append(self.builder.text_code(value))
-                    kinds.append(Kind.TEXT)
-                elif isinstance(value, ExcelError):
-                    numbers.append(torch.nan)
-                    kinds.append(Kind.ERROR)
-                else:
-                    numbers.append(float(value))
-                    kinds.append(0)
+        tensor = torch.zeros(area.height, area.width, dtype=self.builder.dtype)
+        kinds = torch.full((area.height, area.width), int(Kind.BLANK), dtype=torch.uint8)
+        places, numbers, found = [], [], []
+        for (row, column), value in _filled(sheet, area):
+            number, code = self._stored(value)
+            places.append((row - area.top) * area.width + column - area.left)
+            numbers.append(number)
+            found.append(code)
+        where = torch.tensor(places, dtype=torch.long)
+        tensor.view(-1)[where] = torch.tensor(numbers, dtype=self.builder.dtype)
+        kinds.view(-1)[where] = torch.tensor(found, dtype=torch.uint8)
         axes, sizes = _region_axes(area)
-        kind = simplified(torch.tensor(kinds, dtype=torch.uint8).reshape(sizes))
-        tensor = torch.tensor(numbers, dtype=self.builder.dtype).reshape(sizes)
+        kind = simplified(kinds.reshape(sizes))
+        tensor = tensor.reshape(sizes)
         if kind is Kind.BOOLEAN:
             tensor = tensor.bool()
         self.builder.name_constant(tensor, area.identifier)
         return Value(tensor, axes, sizes, kind)
+
+    def _stored(self, value: CellValue) -> tuple[float, int]:
+        """A cell's value as a number, and its kind."""
+        if isinstance(value, bool):
+            return float(value), Kind.BOOLEAN
+        if isinstance(value, str):
+            return self.builder.text_code(value), Kind.TEXT
+        if isinstance(value, ExcelError):
+            return torch.nan, Kind.ERROR
+        return float(value), Kind.NUMBER
+
+
+def _filled(sheet: Sheet, area: Range) -> Iterator[tuple[Position, CellValue]]:
+    """The cells of the area that hold something: by looking at each, or at all that the sheet holds."""
+    values = sheet.values
+    if area.size <= len(values):
+        for row in range(area.top, area.bottom + 1):
+            for column in range(area.left, area.right + 1):
+                value = values.get((row, column))
+                if value is not None:
+                    yield (row, column), value
+        return
+    for (row, column), value in values.items():
+        if area.top <= row <= area.bottom and area.left <= column <= area.right:
+            yield (row, column), value
 
 
 def cut(builder: Builder, value: Value, axis: str, start: int, length: int) -> Value:

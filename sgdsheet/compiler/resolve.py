@@ -6,6 +6,7 @@ sheet remain of everything that points at cells; what cannot be resolved becomes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sgdsheet.errors import FormulaError
@@ -19,6 +20,7 @@ from sgdsheet.syntax import (
     Name,
     Node,
     NotSupported,
+    Omitted,
     Reference,
     TableReference,
     Unary,
@@ -26,7 +28,8 @@ from sgdsheet.syntax import (
 )
 from sgdsheet.workbook import ExcelError, Position, Sheet, Table, Workbook
 
-_DEEPEST_NAME = 20
+_MOST_NODES = 20_000
+"""Parts of a formula with all its names written out: names of names grow without limit."""
 
 
 @dataclass(slots=True)
@@ -35,30 +38,42 @@ class Resolver:
 
     workbook: Workbook
     _extents: dict[str, Position] = field(default_factory=dict)
+    _open: list[tuple[str, str]] = field(default_factory=list)
+    _nodes: int = 0
 
-    def resolve(self, node: Node, sheet: str, row: int, column: int, depth: int = 0) -> Node:
-        """`node` as the cell at `row`, `column` of `sheet` means it."""
-        if depth > _DEEPEST_NAME:
-            return NotSupported("", "uses defined names that refer to each other in a circle", "Mend the names")
+    def resolve(self, node: Node, sheet: str, row: int, column: int) -> Node:
+        """`node` as the cell at `row`, `column` of `sheet` means it.
 
+        Raises FormulaError where it grows too large once its names are written out.
+        """
+        self._nodes = 0
+        self._open.clear()
+        return self._resolve(node, sheet, row, column)
+
+    def _resolve(self, node: Node, sheet: str, row: int, column: int) -> Node:
         def change(part: Node) -> Node | None:
+            self._nodes += 1
+            if self._nodes > _MOST_NODES:
+                raise FormulaError(
+                    "the formula grows too large once its names are written out", remedy="Put parts of it into cells"
+                )
             match part:
                 case Reference():
                     return self._reference(part, sheet)
                 case Name():
-                    return self._name(part, sheet, row, column, depth)
+                    return self._name(part, sheet, row, column)
                 case TableReference():
                     return self._table_reference(part, sheet, row, column)
                 case Unary(operator="#"):
-                    return self._spill(self.resolve(part.operand, sheet, row, column, depth), row, column)
+                    return self._spill(self._resolve(part.operand, sheet, row, column), row, column)
                 case Binary(operator=":" | " "):
-                    left = self.resolve(part.left, sheet, row, column, depth)
-                    right = self.resolve(part.right, sheet, row, column, depth)
+                    left = self._resolve(part.left, sheet, row, column)
+                    right = self._resolve(part.right, sheet, row, column)
                     return _combine(part.operator, left, right)
                 case Call(name="LET"):
-                    return self._let(part, sheet, row, column, depth)
+                    return self._let(part, sheet, row, column)
                 case Call():
-                    return self._call(part, sheet, row, column, depth)
+                    return self._call(part, sheet, row, column)
                 case _:
                     return None
 
@@ -81,13 +96,22 @@ class Resolver:
             self._extents[sheet.name] = sheet.extent
         return self._extents[sheet.name]
 
-    def _name(self, part: Name, sheet: str, row: int, column: int, depth: int) -> Node:
+    def _name(self, part: Name, sheet: str, row: int, column: int) -> Node:
         scope = self.workbook.sheet(part.sheet) if part.sheet is not None else None
         found = self.workbook.defined_name(part.name, scope.name if scope else sheet)
         if found is not None:
+            key = (found.name.casefold(), found.sheet or "")
+            if key in self._open:
+                return NotSupported(
+                    part.name, "uses defined names that refer to each other in a circle", "Mend them", True
+                )
             meaning = parse(found.text, 1, 1)  # relative parts of a name are distances from A1
             around = transform(meaning, lambda part: _wrapped(part, row, column))
-            return self.resolve(around, found.sheet or sheet, row, column, depth + 1)
+            self._open.append(key)
+            try:
+                return self._resolve(around, found.sheet or sheet, row, column)
+            finally:
+                self._open.pop()
         table = self.workbook.table(part.name)
         if table is not None:
             return _area_of(table, (), 0, len(table.columns) - 1)
@@ -127,7 +151,7 @@ class Resolver:
                 return replace(target, bottom=bottom, right=Axis(target.left.value + width, target.left.relative))
         return ErrorConstant(ExcelError.REF)
 
-    def _call(self, part: Call, sheet: str, row: int, column: int, depth: int) -> Node:
+    def _call(self, part: Call, sheet: str, row: int, column: int) -> Node:
         """Resolve the arguments; a union of areas becomes one argument per area."""
         arguments: list[Node] = []
         for argument in part.arguments:
@@ -137,24 +161,40 @@ class Resolver:
                 if isinstance(item, Binary) and item.operator == ",":
                     pending += [item.right, item.left]
                 else:
-                    arguments.append(self.resolve(item, sheet, row, column, depth))
+                    arguments.append(self._resolve(item, sheet, row, column))
         return Call(part.name, tuple(arguments))
 
-    def _let(self, part: Call, sheet: str, row: int, column: int, depth: int) -> Node:
+    def _let(self, part: Call, sheet: str, row: int, column: int) -> Node:
         """`LET(x, 1, x+1)` by putting the meaning in the place of the variable."""
-        *pairs, body = part.arguments
+        *pairs, body = part.arguments or (Omitted(),)
         if len(pairs) % 2 or not pairs:
-            return NotSupported("", "calls LET with the wrong number of arguments", "Mend the formula")
+            return NotSupported("", "calls LET with the wrong number of arguments", "Mend the formula", True)
         meanings: dict[str, Node] = {}
-
-        def put(node: Node) -> Node | None:
-            return meanings.get(node.name.casefold()) if isinstance(node, Name) else None
-
         for variable, meaning in zip(pairs[::2], pairs[1::2], strict=True):
             if not isinstance(variable, Name):
-                return NotSupported("", "calls LET with something that is not a variable", "Mend the formula")
-            meanings[variable.name.casefold()] = self.resolve(transform(meaning, put), sheet, row, column, depth)
-        return self.resolve(transform(body, put), sheet, row, column, depth + 1)
+                return NotSupported("", "calls LET with something that is not a variable", "Mend the formula", True)
+            found = self._resolve(_substituted(meaning, meanings), sheet, row, column)
+            meanings[variable.name.casefold()] = found
+        return self._resolve(_substituted(body, meanings), sheet, row, column)
+
+
+def _substituted(node: Node, meanings: Mapping[str, Node]) -> Node:
+    """The formula with the meanings of LET's variables in their place; an inner LET may use a name anew."""
+
+    def change(part: Node) -> Node | None:
+        if isinstance(part, Name) and part.sheet is None:
+            return meanings.get(part.name.casefold())
+        if not (isinstance(part, Call) and part.name == "LET" and len(part.arguments) % 2):
+            return None
+        *pairs, body = part.arguments
+        known, changed = dict(meanings), []
+        for variable, meaning in zip(pairs[::2], pairs[1::2], strict=True):
+            changed += [variable, _substituted(meaning, known)]
+            if isinstance(variable, Name):
+                known.pop(variable.name.casefold(), None)
+        return Call("LET", (*changed, _substituted(body, known)))
+
+    return transform(node, change)
 
 
 def _wrapped(part: Node, row: int, column: int) -> Node | None:

@@ -1,4 +1,4 @@
-"""Spreadsheet values as tensors with named axes, and the builder that records what happens to them.
+"""Spreadsheet values as tensors with named axes.
 
 The cells of a block are evaluated together. A `Value` stands for all of them and has up to four axes:
 
@@ -22,6 +22,9 @@ import torch
 from torch import Tensor
 
 from sgdsheet.compiler.recording import Data
+
+MOST_CELLS = 20_000_000
+"""Numbers in one tensor, beyond which a formula is refused rather than run out of memory."""
 
 
 class Kind(IntEnum):

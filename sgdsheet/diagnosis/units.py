@@ -179,9 +179,10 @@ class Dependence:
         }
         # Small and positive: nothing saturates, and no ReLU is off.
         weights = {name: made_up(p.detach(), 1e-3).requires_grad_() for name, p in program.named_parameters()}
-        areas = [area for area, _ in model.ranges() if area.identifier in weights]
-        self._weights = [weights[area.identifier] for area in areas]
-        self._cells = [cell for area in areas for cell in area.cells()]
+        named = zip(model.parameter_names, (area for area, _ in model.ranges()), strict=True)
+        areas = {name: area for name, area in named if name in weights}
+        self._weights = [weights[name] for name in areas]
+        self._cells = [cell for area in areas.values() for cell in area.cells()]
         interpreter = Interpreter(program, nodes, {**data, **weights})
         interpreter.run()
         self._values = interpreter.kept

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import Enum, auto
 
 import torch
 
@@ -24,68 +26,144 @@ def _matches(context: Context, area: Node, wanted: Node) -> Value:
     criterion = context.lower(wanted, array=context.array)
     if criterion.is_array:
         raise FormulaError("has several criteria where one fits", remedy="Give one criterion")
-    if criterion.constant and not criterion.axes:
-        return _met_by(builder, cells, _criterion(builder, criterion))
     if criterion.only(Kind.NUMBER, Kind.BLANK):
-        equal = builder.elementwise(torch.eq, _as_numbers(builder, cells), criterion, kind=Kind.BOOLEAN)
-        return _both(builder, equal, _alike(builder, cells, Kind.NUMBER, equality=True))
+        return _compared(builder, cells, "=", criterion, Kind.NUMBER)
     if not criterion.constant:
         raise FormulaError("has a criterion that depends on a parameter", remedy="Use a fixed criterion")
-    return _met_one_by_one(builder, cells, criterion)
+    return _met(builder, cells, criterion)
 
 
 def _both(builder: Builder, left: Value, right: Value) -> Value:
     return builder.elementwise(torch.logical_and, left, right, kind=Kind.BOOLEAN)
 
 
-def _met_one_by_one(builder: Builder, cells: Value, criterion: Value) -> Value:
-    """A criterion that differs from copy to copy of the formula: each is for the cells of its copies."""
-    kinds = criterion.kind_tensor().to(builder.dtype)
-    different = torch.unique(torch.stack([criterion.tensor.to(builder.dtype), kinds], -1).reshape(-1, 2), dim=0)
-    found = builder.boolean(False)
-    for number, kind in different:
-        same = Value((criterion.tensor == number) & (kinds == kind), criterion.axes, criterion.sizes, Kind.BOOLEAN)
-        met = _met_by(builder, cells, _criterion(builder, Value(number, kinds=Kind(int(kind)), wide=True)))
-        found = builder.elementwise(torch.logical_or, found, _both(builder, same, met), kind=Kind.BOOLEAN)
+def _either(builder: Builder, left: Value, right: Value) -> Value:
+    return builder.elementwise(torch.logical_or, left, right, kind=Kind.BOOLEAN)
+
+
+class _How(Enum):
+    """What cells are compared with."""
+
+    NUMBER = auto()
+    BOOLEAN = auto()
+    TEXT = auto()
+    PATTERN = auto()
+    NOTHING = auto()
+    """Blank cells or empty text: `""`."""
+    BLANK = auto()
+    """Blank cells only: `"="`."""
+
+
+def _met(builder: Builder, cells: Value, criterion: Value) -> Value:
+    """The cells that meet a fixed criterion, which may differ from copy to copy of the formula.
+
+    All criteria of one sort are met or not at once: the copies of `SUMIF(A:A,D2,B:B)` differ in a number only.
+    """
+    pairs = torch.stack([criterion.tensor.to(builder.dtype), criterion.kind_tensor().to(builder.dtype)], -1)
+    different, inverse = torch.unique(pairs.reshape(-1, 2), dim=0, return_inverse=True)
+    sorts: dict[tuple[str, _How], dict[int, float | str]] = {}
+    for index, (number, kind) in enumerate(different.tolist()):
+        if kind != Kind.ERROR:  # no cell meets an error
+            sign, how, operand = _parsed(builder, number, Kind(int(kind)))
+            sorts.setdefault((sign, how), {})[index] = operand
+    found = Value(torch.zeros(cells.sizes, dtype=torch.bool), cells.axes, cells.sizes, Kind.BOOLEAN)
+    for (sign, how), operands in sorts.items():
+        numbers = torch.zeros(len(different), dtype=builder.dtype)
+        members = list(operands)
+        numbers[members] = _numbers(builder, sign, how, list(operands.values()))
+        spread = Value(numbers[inverse].reshape(criterion.sizes), criterion.axes, criterion.sizes)
+        met = _met_sort(builder, cells, sign, how, spread, list(operands.values()))
+        if len(members) == len(different):
+            return met
+        chosen = torch.zeros(len(different), dtype=torch.bool)
+        chosen[members] = True
+        theirs = Value(chosen[inverse].reshape(criterion.sizes), criterion.axes, criterion.sizes, Kind.BOOLEAN)
+        found = _either(builder, found, _both(builder, theirs, met))
     return found
 
 
-def _criterion(builder: Builder, criterion: Value) -> str | float | bool | None:
-    """A single criterion as Python has it; a blank one means 0, and an error is None: no cell meets it."""
-    if criterion.kinds is Kind.TEXT:
-        return builder.texts[int(criterion.tensor)]
-    if criterion.kinds is Kind.ERROR:
-        return None
-    return bool(criterion.tensor) if criterion.kinds is Kind.BOOLEAN else float(criterion.tensor)
-
-
-def _met_by(builder: Builder, cells: Value, criterion: str | float | bool | None) -> Value:
-    """The cells that meet one criterion."""
-    if not isinstance(criterion, str):
-        return _compared(builder, cells, "=", criterion)
-    match = _CRITERION.fullmatch(criterion)
+def _parsed(builder: Builder, number: float, kind: Kind) -> tuple[str, _How, float | str]:
+    """The sign of a criterion, what it compares with, and the operand itself; a blank criterion means 0."""
+    if kind is not Kind.TEXT:
+        return "=", _How.BOOLEAN if kind is Kind.BOOLEAN else _How.NUMBER, number
+    match = _CRITERION.fullmatch(builder.texts[int(number)])
     assert match is not None
     sign, operand = match[1] or "=", match[2]
-    number = builder.numbers(builder.text(operand))
-    if not number.has(Kind.ERROR):
-        return _compared(builder, cells, sign, float(number.tensor))
+    parsed = builder.numbers(builder.text(operand))
+    if not parsed.has(Kind.ERROR):
+        return sign, _How.NUMBER, float(parsed.tensor)
     if operand.casefold() in ("true", "false"):
-        return _compared(builder, cells, sign, operand.casefold() == "true")
-    return _compared_with_text(builder, cells, sign, operand, spelled=bool(match[1]))
+        return sign, _How.BOOLEAN, float(operand.casefold() == "true")
+    if operand == "":
+        return sign, _How.BLANK if match[1] else _How.NOTHING, operand
+    return sign, _How.PATTERN if sign in ("=", "<>") and set("*?~") & set(operand) else _How.TEXT, operand
 
 
-def _compared(builder: Builder, cells: Value, sign: str, operand: float | bool | None) -> Value:
-    """Comparison with a number or boolean: other kinds are unlike it; numeric text is like its number."""
-    if operand is None:
-        return Value(torch.zeros(cells.sizes, dtype=torch.bool), cells.axes, cells.sizes, Kind.BOOLEAN)
-    kind = Kind.BOOLEAN if isinstance(operand, bool) else Kind.NUMBER
-    compared = operators.COMPARE[sign]
+def _numbers(builder: Builder, sign: str, how: _How, operands: Sequence[float | str]) -> torch.Tensor:
+    """The operands of criteria of one sort as numbers: for patterns their positions."""
+    if how is _How.TEXT:
+        codes = torch.tensor([builder.text_code(str(operand)) for operand in operands])
+        return _comparable(builder, sign)[codes]
+    if how in (_How.NUMBER, _How.BOOLEAN):
+        return torch.tensor([float(operand) for operand in operands], dtype=builder.dtype)
+    return torch.arange(len(operands), dtype=builder.dtype)
+
+
+def _comparable(builder: Builder, sign: str) -> torch.Tensor:
+    """A number for each text: for = and <> its code does, else it is its place in the alphabet."""
+    count = len(builder.texts)
+    places = torch.arange(count, dtype=builder.dtype)
+    if sign in ("=", "<>"):
+        return places
+    order = sorted(range(count), key=lambda code: builder.texts[code].casefold())
+    return torch.empty_like(places).index_copy(0, torch.tensor(order), places)
+
+
+def _met_sort(
+    builder: Builder, cells: Value, sign: str, how: _How, numbers: Value, operands: Sequence[float | str]
+) -> Value:
+    """The cells that meet criteria of one sort. `numbers` has the operand of each copy, see `_numbers`."""
+    if how in (_How.NUMBER, _How.BOOLEAN):
+        return _compared(builder, cells, sign, numbers, Kind[how.name])
+    if cells.has(Kind.TEXT) and not cells.constant:
+        raise FormulaError("looks for text that depends on a parameter", remedy="Keep text out of the way to the loss")
+    if how in (_How.NOTHING, _How.BLANK):
+        return _compared_with_nothing(builder, cells, sign, text_too=how is _How.NOTHING)
+    is_text = Value(cells.kind_tensor() == Kind.TEXT, cells.axes, cells.sizes, Kind.BOOLEAN)
+    if not bool(is_text.tensor.any()):
+        met = Value(torch.zeros_like(is_text.tensor), cells.axes, cells.sizes, Kind.BOOLEAN)
+    elif how is _How.TEXT:
+        places = Value(_comparable(builder, sign)[_codes(cells)], cells.axes, cells.sizes)
+        compared = operators.COMPARE["=" if sign == "<>" else sign]
+        met = _both(builder, builder.elementwise(compared, places, numbers, kind=Kind.BOOLEAN), is_text)
+    else:
+        patterns = [_pattern(str(operand)) for operand in operands]
+        met = _both(builder, _matching(builder, cells, numbers, patterns), is_text)
+    return replace(met, data=~met.tensor) if sign == "<>" else met
+
+
+def _codes(cells: Value) -> torch.Tensor:
+    """The codes of the cells' texts; 0 where there is no text."""
+    return torch.where(cells.kind_tensor() == Kind.TEXT, cells.tensor, 0).long()
+
+
+def _matching(builder: Builder, cells: Value, numbers: Value, patterns: Sequence[re.Pattern[str]]) -> Value:
+    """Which texts match a pattern; `numbers` has the position of each copy's pattern."""
+    codes, places = torch.unique(_codes(cells), return_inverse=True)
+    texts = [builder.texts[code] for code in codes.tolist()]
+    table = torch.tensor([[pattern.fullmatch(text) is not None for text in texts] for pattern in patterns])
+    rows = Value(numbers.tensor.long(), numbers.axes, numbers.sizes)
+    columns = Value(places, cells.axes, cells.sizes)
+    return builder.elementwise(lambda row, column: table[row, column], rows, columns, kind=Kind.BOOLEAN)
+
+
+def _compared(builder: Builder, cells: Value, sign: str, operand: Value, kind: Kind) -> Value:
+    """Comparison with numbers or booleans: other kinds are unlike them; numeric text is like its number."""
     numbers, alike = _as_numbers(builder, cells), _alike(builder, cells, kind, equality=sign in ("=", "<>"))
-    result = builder.elementwise(compared, numbers, builder.number(float(operand)), kind=Kind.BOOLEAN)
-    if sign == "<>":
-        unlike = Value(~alike.tensor, cells.axes, cells.sizes, Kind.BOOLEAN)
-        return builder.elementwise(torch.logical_or, result, unlike, kind=Kind.BOOLEAN)
-    return _both(builder, result, alike)
+    result = builder.elementwise(operators.COMPARE[sign], numbers, operand, kind=Kind.BOOLEAN)
+    return (
+        _either(builder, result, replace(alike, data=~alike.tensor)) if sign == "<>" else _both(builder, result, alike)
+    )
 
 
 def _as_numbers(builder: Builder, cells: Value) -> Value:
@@ -103,45 +181,31 @@ def _alike(builder: Builder, cells: Value, kind: Kind, *, equality: bool) -> Val
     return Value(found, cells.axes, cells.sizes, Kind.BOOLEAN)
 
 
-def _compared_with_text(builder: Builder, cells: Value, sign: str, operand: str, *, spelled: bool) -> Value:
-    """Comparison with text: by pattern for = and <>, else by the alphabet. `""` and `"="` mean blank."""
+def _compared_with_nothing(builder: Builder, cells: Value, sign: str, *, text_too: bool) -> Value:
+    """Blank cells, and with `text_too` those with the text "" as well."""
     kinds = cells.kind_tensor()
-    if cells.has(Kind.TEXT) and not cells.constant:
-        raise FormulaError("looks for text that depends on a parameter", remedy="Keep text out of the way to the loss")
-    if operand == "":
-        empty = kinds == Kind.BLANK
-        if not spelled:
-            empty = empty | _where_text(builder, cells, lambda text: text == "")
-        found = ~empty if sign == "<>" else empty
-    elif sign in ("=", "<>"):
-        pattern = _pattern(operand)
-        found = _where_text(builder, cells, lambda text: pattern.fullmatch(text) is not None)
-        found = ~found if sign == "<>" else found
-    else:
-        folded = operand.casefold()
-        compared = {"<": str.__lt__, "<=": str.__le__, ">": str.__gt__, ">=": str.__ge__}[sign]
-        found = _where_text(builder, cells, lambda text: compared(text.casefold(), folded))
-    return Value(found, cells.axes, cells.sizes, Kind.BOOLEAN)
-
-
-def _where_text(builder: Builder, cells: Value, test: Callable[[str], bool]) -> torch.Tensor:
-    """Which cells are text that passes a test."""
-    is_text = cells.kind_tensor() == Kind.TEXT
-    if not cells.constant or not bool(is_text.any()):
-        return torch.zeros(cells.sizes, dtype=torch.bool)
-    passing = torch.tensor([test(text) for text in builder.texts])
-    codes = torch.where(is_text, cells.tensor.to(builder.dtype), 0.0).long()
-    return is_text & passing[codes]
+    found = kinds == Kind.BLANK
+    if text_too and cells.has(Kind.TEXT):
+        found = found | ((kinds == Kind.TEXT) & (_codes(cells) == builder.text_code("")))
+    return Value(~found if sign == "<>" else found, cells.axes, cells.sizes, Kind.BOOLEAN)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """Excel's wildcards: * and ?, and ~ in front of one that means itself."""
-    parts = re.findall(r"~[*?~]|[*?]|[^*?~]+|~", text)
-    translated = {"*": ".*", "?": "."}
-    regular = "".join(
-        translated.get(part) or re.escape(part[1:] if part[0] == "~" and part[1:] else part) for part in parts
-    )
-    return re.compile(regular, re.IGNORECASE | re.DOTALL)
+    """Excel's wildcards: * and ?, and ~ in front of one that means itself.
+
+    The text between two * is looked for once, where it comes first (a lookahead is never tried again), so the
+    time is that of a search, however many * there are.
+    """
+    runs = [""]
+    for part in re.findall(r"~[*?~]|[*?]|[^*?~]+|~", text):
+        if part == "*":
+            runs.append("")
+        else:
+            runs[-1] += "." if part == "?" else re.escape(part[1:] if part[0] == "~" and part[1:] else part)
+    first, *rest = runs
+    between = [f"(?=(?P<run{i}>.*?{run}))(?P=run{i})" for i, run in enumerate(rest[:-1]) if run]
+    last = [f".*{run}" for run in rest[-1:]]
+    return re.compile("".join([first, *between, *last]), re.IGNORECASE | re.DOTALL)
 
 
 def _range(context: Context, node: Node) -> Value:

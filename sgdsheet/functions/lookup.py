@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from sgdsheet.compiler.builder import Builder
@@ -124,18 +126,25 @@ def match(context: Context, key: Node, area: Node, mode: Node | None = None) -> 
     return _position(context, fixed(context, key), fixed(context, area, array=True), _mode(context, mode, 1))
 
 
-def _part(context: Context, table: Node, row: int, column: int) -> Value:
-    found = context.part(table, row, column)
-    if found is None:
+def _part(context: Context, table: Node, *, row: int | None = None, column: int | None = None) -> Value:
+    """One row or column of a table, from 1."""
+    shape, found = context.shape(table), context.part(table, row or 0, column or 0)
+    if shape is None or found is None:
         raise FormulaError("looks something up in what is not a range", remedy="Refer to cells")
+    for name, number, limit in (("row", row, shape[0]), ("column", column, shape[1])):
+        if number is not None and not 1 <= number <= limit:
+            raise FormulaError(
+                f"takes {name} {number} of a table with {limit} {name}{'s' * (limit > 1)}",
+                remedy=f"Give the number of a {name} inside of the table",
+            )
     return context.lower(found, array=True)
 
 
 def _number(context: Context, node: Node) -> int:
     value = context.builder.numbers(fixed(context, node))
-    if value.axes or value.has(Kind.ERROR):
+    if value.axes or not bool(value.tensor.isfinite()):
         raise FormulaError("has a column number that differs from cell to cell", remedy="Write a fixed number")
-    return int(value.tensor)
+    return math.floor(float(value.tensor))
 
 
 @function(
@@ -147,10 +156,10 @@ def _number(context: Context, node: Node) -> int:
 )
 def vlookup(context: Context, key: Node, table: Node, column: Node, about: Node | None = None) -> Value:
     """What stands in a column of the row whose first cell is the key."""
-    keys = _part(context, table, 0, 1)
+    keys = _part(context, table, column=1)
     mode = 1 if about is None else abs(_mode(context, about, 1))
     place = _position(context, fixed(context, key), keys, mode)
-    return gathered(context.builder, _part(context, table, 0, _number(context, column)), "h", place)
+    return gathered(context.builder, _part(context, table, column=_number(context, column)), "h", place)
 
 
 @function(
@@ -162,10 +171,10 @@ def vlookup(context: Context, key: Node, table: Node, column: Node, about: Node 
 )
 def hlookup(context: Context, key: Node, table: Node, row: Node, about: Node | None = None) -> Value:
     """What stands in a row of the column whose first cell is the key."""
-    keys = _part(context, table, 1, 0)
+    keys = _part(context, table, row=1)
     mode = 1 if about is None else abs(_mode(context, about, 1))
     place = _position(context, fixed(context, key), keys, mode)
-    return gathered(context.builder, _part(context, table, _number(context, row), 0), "w", place)
+    return gathered(context.builder, _part(context, table, row=_number(context, row)), "w", place)
 
 
 @function(
@@ -189,7 +198,11 @@ def xlookup(
     if _mode(context, mode, 0) != 0:
         raise FormulaError("calls XLOOKUP with another match mode than 0", remedy="Look for the exact key")
     place = _position(context, fixed(context, key), keys, 0)
-    found = gathered(builder, context.lower(results, array=True), "h" if "h" in keys.axes else "w", place)
+    along, beside = "h" if "h" in keys.axes else "w", context.lower(results, array=True)
+    if keys.is_array and keys.size(along) != beside.size(along):
+        shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in (keys, beside))
+        raise FormulaError(f"looks something up in ranges that do not fit ({shapes})", remedy="Mend the ranges")
+    found = gathered(builder, beside, along, place)
     errors = builder.errors_of(place)
     if errors is None or missing is None:
         return found

@@ -9,7 +9,7 @@ import torch
 
 from sgdsheet.compiler.builder import Builder
 from sgdsheet.compiler.contraction import contract
-from sgdsheet.compiler.tensors import Value
+from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, fixed, function
 from sgdsheet.syntax import Node, Omitted
@@ -111,12 +111,13 @@ def index(context: Context, array: Node, row_node: Node, column_node: Node | Non
         else:
             columns_ = builder.number(1.0 if width == 1 else 0.0)
     for place, limit in ((rows_, height), (columns_, width)):
-        if bool((place.tensor > limit).any() or (place.tensor < 0).any()):
+        number = builder.cleaned(place).tensor  # where the position is an error, so is the result
+        if not bool(((number >= 0) & (number <= limit)).all()):
             raise FormulaError(
                 f"calls INDEX with a position outside of its {height}x{width} range",
                 remedy="Mend the position",
             )
-    if rows_.tensor.dim() == 0 and columns_.tensor.dim() == 0:
+    if rows_.only(Kind.NUMBER) and columns_.only(Kind.NUMBER) and not (rows_.axes or columns_.axes):
         part = context.part(array, int(rows_.tensor), int(columns_.tensor))
         if part is not None:
             return context.lower(part, array=context.array)

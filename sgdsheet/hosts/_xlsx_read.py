@@ -46,15 +46,20 @@ def read_outline(package: Package) -> Outline:
     relationships = package.relationships(part.name)
     by_id = {item.id: item for item in relationships}
     sheets: list[SheetEntry] = []
+    names: set[str] = set()
+    taken: set[str] = set()
     for node in root.all("sheets", "sheet"):
         name, relationship = node.attributes.get("name", ""), by_id.get(node.attributes.get("id", ""))
         if relationship is None or not name:
             raise part.error(f"has a sheet without a part or a name ({name!r})")
-        if any(name.casefold() == other.name.casefold() for other in sheets):
+        if name.casefold() in names:
             raise part.error(f"has two sheets of the name {name!r}")
         target = relationship.target if relationship.kind == "worksheet" else None
-        if target is not None and any(target == other.part for other in sheets):
-            raise part.error(f"has two sheets for one part ({target})")
+        names.add(name.casefold())
+        if target is not None:
+            if target in taken:
+                raise part.error(f"has two sheets for one part ({target})")
+            taken.add(target)
         sheets.append(SheetEntry(name, target))
     return Outline(part, root, relationships, sheets)
 

@@ -7,13 +7,13 @@ package holds are copied byte for byte. A training log adds a sheet of its own a
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from sys import float_info
 
+from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError
 from sgdsheet.hosts._package import MAX_FILE, Package
 from sgdsheet.hosts._xlsx_log import add_log
@@ -95,7 +95,8 @@ class FileHost:
         if self._log is not None:
             patched.update(add_log(package, outline, *self._log))
         data = package.rewritten(patched) if patched else package.data
-        _replace(target, data)
+        with _file_errors(target, "written", _ELSEWHERE):
+            write_atomically(target, data)
         if in_place:
             self._package, self._outline = Package(self.path.name, data), None
             self._changes, self._log = {}, None
@@ -174,23 +175,6 @@ def _target(path: Path, source: Path) -> Path:
         if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
             raise FileError(f"“{path}” cannot be written: it is protected", remedy="Save somewhere else")
     return target
-
-
-def _replace(target: Path, data: bytes) -> None:
-    """Write the file under another name beside it, then put it in place in one step."""
-    temporary = target.with_name(f".sgdsheet-{secrets.token_hex(8)}.tmp")
-    with _file_errors(target, "written", _ELSEWHERE):
-        try:
-            with temporary.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            if target.exists():
-                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-            temporary.replace(target)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 @contextmanager

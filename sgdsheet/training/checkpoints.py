@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError
 
 FORMAT = "sgdsheet checkpoint 1"
@@ -61,13 +61,12 @@ def decode(value: Any) -> Any:
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write the state, complete or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    content = json.dumps({"format": FORMAT, "state": encode(state)})
     try:
-        temporary.write_text(json.dumps({"format": FORMAT, "state": encode(state)}), encoding="utf-8")
-        temporary.replace(path)
+        write_atomically(path, content.encode("utf-8"))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
+        reason = error.strerror or error
+        raise FileError(f"“{path}” cannot be written: {reason}", remedy="Write somewhere else") from None
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

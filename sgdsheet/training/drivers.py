@@ -18,9 +18,9 @@ from torch import Tensor
 from sgdsheet.constrained.solve import OPTIMAL, solve
 from sgdsheet.errors import TrainingError
 from sgdsheet.training.batching import for_many_starts
-from sgdsheet.training.methods import Method, build_method
+from sgdsheet.training.methods import Method, build_method, put
 from sgdsheet.training.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
-from sgdsheet.training.run import Run, Step, copies, put
+from sgdsheet.training.run import Run, Step, copies
 
 Steps = Generator[Step, None, None]
 

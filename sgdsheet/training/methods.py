@@ -197,10 +197,10 @@ class LineSearch:
 
         self.optimizer.step(closure)  # type: ignore[arg-type]  # LBFGS wants the loss as a tensor
         if not math.isfinite(first[0]):
-            _put(self.parameters, before)
+            put(self.parameters, before)
             return first[0]
         if not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters):
-            _put(self.parameters, before)
+            put(self.parameters, before)
         self._watch(first[0], before, fresh)
         return first[0]
 
@@ -297,7 +297,7 @@ class Annealing:
             rise = loss().item() - start
             chance = torch.rand((), generator=self.generator).item()
             if not (rise <= 0 or chance < math.exp(-rise / self.temperature)):  # also where the loss is NaN
-                _put(self.parameters, before)
+                put(self.parameters, before)
             self.temperature *= self.cooling
         return start
 
@@ -309,7 +309,8 @@ class Annealing:
         self.generator.set_state(state["generator"])
 
 
-def _put(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+def put(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Overwrite tensors, parameters among them."""
     with torch.no_grad():
-        for parameter, value in zip(parameters, values, strict=True):
-            parameter.copy_(value)
+        for target, value in zip(targets, values, strict=True):
+            target.copy_(value)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
-from sgdsheet.constrained.constraints import compile_constraints
+from sgdsheet.constrained.constraints import HOLDS, compile_constraints
 from sgdsheet.errors import TrainingError
 from sgdsheet.model import SheetModel
 from sgdsheet.settings import Settings
+from sgdsheet.training.methods import put
 from sgdsheet.training.restarts import Distribution
 from sgdsheet.training.run_plan import RunPlan, plan_run
 from sgdsheet.training.samples import split_samples
@@ -62,7 +63,7 @@ class Run:
     def __init__(self, model: SheetModel, settings: Settings) -> None:
         self.model = model
         self.settings = settings
-        self.names = [area.identifier for area, _ in model.ranges()]
+        self.names = model.parameter_names
         self.parameters: list[nn.Parameter] = [tensor for _, tensor in model.ranges()]
         self.generator = torch.Generator().manual_seed(settings.seed or 0)
         self.samples = split_samples(model, settings, self.generator)
@@ -72,6 +73,7 @@ class Run:
         self.epochs_done = 0
         self.stopped = ""
         self.violation: float | None = None
+        self.constraints_hold = True
         self.valid_loss: float | None = None
         self.valid_metric: float | None = None
         self.distribution: Distribution | None = None
@@ -164,11 +166,15 @@ class Run:
                 at += own.numel()
 
     def largest_violation(self) -> float | None:
-        """By how much the constraint that is violated most is violated, in the sheet's units."""
+        """By how much the constraint that is violated most is violated, in the sheet's units.
+
+        Whether that is too much depends on the size of its numbers: see `constraints_hold`.
+        """
         if self.constraints is None:
             return None
         with torch.no_grad():
             violations = self.constraints.violations(self.constraints.residuals())
+        self.constraints_hold = bool((violations <= HOLDS * self.constraints.magnitudes).all())
         return float(violations.max()) if len(violations) else 0.0
 
     # --- the best ---------------------------------------------------------------------------------------
@@ -210,9 +216,3 @@ class Run:
 def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Values that later changes do not touch."""
     return [tensor.detach().clone() for tensor in tensors]
-
-
-def put(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-    """Overwrite tensors, parameters among them."""
-    with torch.no_grad():
-        torch._foreach_copy_(list(targets), list(values))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from sgdsheet.errors import SgdSheetError, TrainingError, quoted
+from sgdsheet.errors import SettingError, SgdSheetError, TrainingError, quoted
 from sgdsheet.model import SheetModel
 from sgdsheet.settings import Settings, combine
 from sgdsheet.training.drivers import constrained, constrained_restarts, descend, method_for, rehearse, restarts
-from sgdsheet.training.methods import Method
+from sgdsheet.training.methods import Method, put
 from sgdsheet.training.restarts import Distribution, draw_start
-from sgdsheet.training.run import Run, Step, copies, put
+from sgdsheet.training.run import Run, Step, copies
 from sgdsheet.training.run_plan import RunPlan
 
 _SMALL_MODEL = 2_000_000
@@ -44,6 +44,8 @@ class Session:
         measure_gradient: bool = False,
         **options: Any,
     ) -> None:
+        if "lr" in options and "learning_rate" in options:
+            raise SettingError("lr and learning_rate are the same", remedy="Give one of them")
         if "lr" in options:
             options["learning_rate"] = options.pop("lr")
         self.model = model
@@ -95,6 +97,11 @@ class Session:
         return self._run.violation
 
     @property
+    def constraints_hold(self) -> bool:
+        """Whether no constraint is violated by more than a millionth, relative to its numbers."""
+        return self._run.constraints_hold
+
+    @property
     def distribution(self) -> Distribution | None:
         """Where the restarts ended."""
         return self._run.distribution
@@ -102,14 +109,16 @@ class Session:
     # --- the loop ---------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Step]:
-        with threads(self._thread_count()):
-            try:
-                with closing(self._driver()) as steps:  # closed before the final loss is calculated
-                    for step in steps:
-                        self.seconds += step.seconds
-                        yield step
-            finally:
-                self.loss = self._run.final_loss()
+        count = self._thread_count()
+        blas = threadpool_limits(count, user_api="blas") if self.plan.solved else nullcontext()  # for SciPy
+        try:
+            # The driver is closed before the final loss is calculated.
+            with blas, closing(self._driver()) as steps:
+                while (step := _next_step(steps, count)) is not None:
+                    self.seconds += step.seconds
+                    yield step
+        finally:
+            self.loss = self._run.final_loss()
 
     def run(self) -> float:
         """Take all steps; returns the final value of the loss cell."""
@@ -219,6 +228,16 @@ class Session:
 
 def _damaged() -> TrainingError:
     return TrainingError("the checkpoint is damaged", remedy="Start afresh")
+
+
+def _next_step(steps: Iterator[Step], count: int) -> Step | None:
+    """Take a step with so many threads: the caller's own work between steps is none of our business."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        return next(steps, None)
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
