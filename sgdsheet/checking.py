@@ -110,11 +110,14 @@ def _is_number(value: Value | None) -> bool:
 
 def compare_values(report: Report, workbook: Workbook, cells: CellValues, *, on_the_way: bool = True) -> None:
     """Enter differences from the saved values, the largest first, and what cannot be calculated."""
+    placeholders = workbook.stale and all(
+        workbook.sheets[cell.sheet].values.get((cell.row, cell.column)) in (None, 0.0, "") for cell in cells.values
+    )
     for cell, computed in cells.values.items():
         report.formulas += 1
         report.supported += 1
         saved = workbook.sheets[cell.sheet].values.get((cell.row, cell.column))
-        if saved is None:
+        if saved is None or placeholders:  # nobody has ever calculated the workbook
             continue
         report.compared += 1
         found = Mismatch(cell, saved, computed)

@@ -93,6 +93,21 @@ class SheetModel(nn.Module):
             return (loss - self.problem.target) ** 2
         return loss
 
+    def from_loss(self, loss: float) -> float:
+        """The objective of a value of the loss cell."""
+        return float(self.as_objective(torch.tensor(loss, dtype=torch.float64)))
+
+    def value_of(self, cell: Cell) -> CellValue | None:
+        """What a cell comes to at the present parameters; None if it is empty or cannot be calculated here."""
+        plan = self.planner.plan([Range.of_cell(cell)])
+        program = build_program(
+            self.workbook, self.problem.parameters, plan, dtype=self.dtype, strict=False, shared=self.shared_parameters
+        )
+        found = evaluate(program).values.get(cell)
+        if found is None and not program.failures:
+            return self.workbook.sheets[cell.sheet].values.get(cell[1:])
+        return None if isinstance(found, ExcelError) else found
+
     def from_objective(self, objective: float) -> float:
         """The loss that an objective stands for (of the two that lie as far from a target, the upper one)."""
         if self.problem.direction is Direction.MAXIMISE:

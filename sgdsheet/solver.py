@@ -130,7 +130,7 @@ def _right_sides(
         return [0.0] * len(areas)
     text = "" if text is None else text.strip().removeprefix("=").strip()
     try:
-        number = float(text)
+        number = float(text[:-1]) / 100 if text.endswith("%") else float(text)
         if isfinite(number):
             return [number] * len(areas)
     except ValueError:

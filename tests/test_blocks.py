@@ -293,3 +293,9 @@ def test_large_sheets_are_planned_fast() -> None:
     assert seconds_to_plan({"A1": 1, "B1:B10000": 2, **filled, "Z1": "=SUM(L1:L10000)"}) < 2
     different = {f"B{i}": f"=$A$1*{i}+SIN({i}*$A$1)" for i in range(1, 5001)}
     assert seconds_to_plan({"A1": 1, **different, "Z1": "=SUM(B1:B5000)"}) < 4
+
+
+def test_the_text_is_that_of_the_first_cell() -> None:
+    """Also where a block was cut down: only the last rows are needed."""
+    made = compiled({"A1": 2, "B1:B9": "=$A$1*ROW()+C1", "Z1": "=SUM(B7:B9)"}, "A1")
+    assert [(block.range.a1, block.text) for block in made.blocks] == [("B7:B9", "$A$1*ROW()+C7"), ("Z1", "SUM(B7:B9)")]

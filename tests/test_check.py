@@ -224,7 +224,7 @@ def test_unsupported_column(tmp_path: Path) -> None:
     report, _ = failed(path)
     ((cell, area),) = [(item["cell"], item["range"]) for item in report["unsupported"]]
     assert (cell, area) == ("Model!C2", "Model!C2:C6")
-    assert "lists (and 4 cells like it)" in run("check", path).out
+    assert "in its own cell (and 4 cells like it)" in run("check", path).out
 
 
 def test_unsupported_off_the_path(tmp_path: Path) -> None:

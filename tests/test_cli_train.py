@@ -129,7 +129,7 @@ def test_metric(tmp_path: Path) -> None:
     found = run("train", book, "--json").json
     assert found["metric"] == pytest.approx(found["loss"] ** 0.5, rel=1e-12)
     assert load(tmp_path / "line-trained.xlsx").sheets["Model"].values[9, 7] == found["metric"]
-    assert "metric Model!G9 4.32 → 0.1463" in run("train", book).out
+    assert "metric Model!G9 4.321 → 0.1463" in run("train", book).out
 
 
 def test_what_cannot_be_recalculated_is_told(tmp_path: Path) -> None:

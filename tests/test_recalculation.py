@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 from cli_books import line_book, run
 from gallery import GALLERY
 from solver_models import PORTFOLIO, TRANSPORT, solver_names, write
 from xlsx_parts import WORKBOOKS
 
+import sgdsheet
 from sgdsheet.hosts.file import load
 from sgdsheet.problem import sheets_with_problem
 from sgdsheet.references import Cell, address, parse_range
@@ -97,3 +99,26 @@ def test_libreoffice_calculates_what_was_written(tmp_path: Path) -> None:
                         wrong.append((path.name, name, address(*position), ours, theirs))
     assert not wrong, wrong[:20]
     assert compared > 5000
+
+
+def test_what_reads_a_recursion_is_recalculated(tmp_path: Path) -> None:
+    """Exponential smoothing: column B reads the row above, C and the loss read B. All is saved anew."""
+    path, count = tmp_path / "smoothing.xlsx", 8
+    with xlsxwriter.Workbook(path) as book:
+        page = book.add_worksheet("S")
+        page.write("B1", 0.2)
+        for row in range(4, 4 + count):
+            page.write(row - 1, 0, row % 3)
+            smoothed = f"=A{row}" if row == 4 else f"=$B$1*A{row - 1}+(1-$B$1)*B{row - 1}"
+            page.write_formula(f"B{row}", smoothed, None, 0.5)
+            page.write_formula(f"C{row}", f"=A{row}-B{row}", None, 0.5)
+        page.write_formula("D1", f"=SUMSQ(C5:C{3 + count})", None, 0.5)
+        book.define_name("S!sgd_loss", "=S!$D$1")
+        book.define_name("S!sgd_params", "=S!$B$1")
+    for stale in (True, False):
+        workbook = sgdsheet.load(path)
+        workbook.stale = stale  # with saved values that are trusted, the readers must not become constants
+        model = sgdsheet.compile(workbook)
+        cells = model.dependent_cells().values
+        assert cells[model.problem.loss] == pytest.approx(model().item(), abs=1e-12)
+        assert {address(cell.row, cell.column) for cell in cells} >= {"D1", *(f"C{row}" for row in range(5, 4 + count))}

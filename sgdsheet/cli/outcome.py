@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,8 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def announce(out: Console, session: sgdsheet.Session) -> None:
-    """What is about to happen."""
+def announce(out: Console, session: sgdsheet.Session, sheets: Sequence[str] = ()) -> None:
+    """What is about to happen; `sheets` are those that have a model, if nobody chose."""
     problem, plan = session.model.problem, session.plan
     name, parameters = session.model.workbook.name, count(problem.parameter_count, "parameter")
     sheet, loss = shown(problem.sheet), shown(problem.loss)
@@ -79,6 +80,9 @@ def announce(out: Console, session: sgdsheet.Session) -> None:
     rate = "" if plan.solved or plan.optimizer.name == "lbfgs" else f", learning rate {plan.learning_rate:g}"
     chosen = f" (chosen: {shown(plan.why)})" if plan.why else ""
     out.print(f"optimizer {shown(plan.optimizer_name)}{rate}{chosen}")
+    others = [shown(name) for name in sheets if name != problem.sheet]
+    if others:
+        out.print(f"there are models on other sheets too: {', '.join(others)} (choose with --sheet)")
 
 
 def report(out: Console, outcome: Outcome) -> None:
@@ -90,11 +94,13 @@ def report(out: Console, outcome: Outcome) -> None:
     epochs = f" ({count(session.epochs_done, 'epoch')})" if session.epochs_done else ""
     final = f"loss {figure(session.loss_start)} → [bold]{figure(session.loss)}[/bold]"
     out.print(f"{final} in {steps}{epochs}, {session.seconds:.2f} s{rate}")
+    if session.loss == session.loss_start and session.steps_taken and not session.plan.solved:
+        out.print("[yellow]No step made it better: the parameters are as they were.[/yellow]")
     if problem.direction is Direction.VALUE:
         out.print(f"wanted {problem.target:g}, missed by {abs(session.loss - problem.target):.3g}")
     if problem.source == "Solver":
         saved = session.model.workbook.sheets[problem.loss.sheet].values.get(problem.loss[1:])
-        if isinstance(saved, float):
+        if isinstance(saved, float) and not session.model.workbook.stale:
             out.print(f"Solver's saved answer {figure(saved)}, now [bold]{figure(session.loss)}[/bold]")
     _report_details(out, outcome)
     for finding in outcome.findings:
@@ -115,7 +121,7 @@ def report(out: Console, outcome: Outcome) -> None:
 def _report_details(out: Console, outcome: Outcome) -> None:
     session = outcome.session
     spread = session.distribution
-    if spread is not None and spread.losses:
+    if spread is not None and spread.losses and spread.starts > 1:
         low, middle, high = (session.model.from_objective(spread.quantile(share)) for share in (0.0, 0.5, 0.999))
         ends = "one minimum" if spread.minima == 1 else f"{spread.minima:,} different minima"
         out.print(f"{spread.starts:,} starts ended in {ends}: best {low:.6g}, median {middle:.6g}, worst {high:.6g}")
@@ -125,6 +131,6 @@ def _report_details(out: Console, outcome: Outcome) -> None:
     if isinstance(outcome.metric, float) and isinstance(outcome.metric_start, float):
         cell = shown(session.model.problem.metric)
         out.print(f"metric {cell} {outcome.metric_start:.4g} → [bold]{outcome.metric:.4g}[/bold]")
-    if session.violation is not None:
+    if session.violation is not None and session.model.problem.constraints:
         verdict = "all constraints hold" if session.constraints_hold else "constraints violated"
         out.print(f"{verdict} (largest violation {session.violation:.1e})")

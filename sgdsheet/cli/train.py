@@ -27,7 +27,14 @@ from sgdsheet.logbook import Logbook, Record, TensorBoardWriter, Writer, file_wr
 from sgdsheet.names import name_text
 from sgdsheet.optimizers import Family
 from sgdsheet.plots import save_plot
-from sgdsheet.problem import Direction, Problem, clipped_by_solver_neg, find_problem, refuse_protected
+from sgdsheet.problem import (
+    Direction,
+    Problem,
+    clipped_by_solver_neg,
+    find_problem,
+    refuse_protected,
+    sheets_with_problem,
+)
 from sgdsheet.references import Cell
 from sgdsheet.settings import DECLARATIONS, combine
 from sgdsheet.workbook import ExcelError, Value, Workbook
@@ -83,11 +90,12 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         session.restore(read_checkpoint(Path(options["resume"])))
     out = console()
     if not as_json:
-        announce(out, session)
+        announce(out, session, [] if sheet or loss else sheets_with_problem(workbook))
     with Logbook(_writers(options), objective=_objective(session)) as logbook:
         losses: list[float] = []
+        metric_start = model.value_of(problem.metric) if problem.metric is not None else None
         interrupted = _run(session, logbook, losses, options["checkpoint"], quiet=as_json)
-        outcome = Outcome(session, target, interrupted)
+        outcome = Outcome(session, target, interrupted, metric_start)
         logbook.add(_last_record(session))
     outcome.findings = _findings(session, losses)
     outcome.warnings += _clipped(problem, workbook)
@@ -143,7 +151,9 @@ def _findings(session: sgdsheet.Session, losses: list[float]) -> list[sgdsheet.F
     """Whether the learning rate was too high, and what else stands in the way of training."""
     plan, model = session.plan, session.model
     found = sgdsheet.diagnose(model)
-    if not plan.batched and not plan.solved and plan.optimizer.family is Family.GRADIENT and not session.distribution:
+    alone = not plan.batched and not plan.solved and not session.distribution
+    climbed = bool(losses) and not model.from_loss(losses[-1]) < model.from_loss(session.loss_start)
+    if alone and plan.optimizer.family is Family.GRADIENT and climbed:
         rise = sgdsheet.explain_rise(losses, plan.learning_rate, model, optimizer=plan.optimizer.name)
         if rise is not None:  # which explains the large gradient as well
             found = [rise, *(item for item in found if item.kind != "exploding gradient")]
@@ -241,8 +251,7 @@ def _results(session: sgdsheet.Session, outcome: Outcome) -> dict[Cell, Value]:
             unknown.add(cell)
     metric = model.problem.metric
     if metric is not None:
-        outcome.metric_start = saved[metric.sheet].get(metric[1:])
-        outcome.metric = None if metric in unknown else results.get(metric, outcome.metric_start)
+        outcome.metric = None if metric in unknown else results.get(metric, saved[metric.sheet].get(metric[1:]))
     return {**results, **model.parameter_cells()}
 
 

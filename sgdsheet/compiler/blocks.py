@@ -36,9 +36,14 @@ class Block:
     width: int
     tree: Node
     array: bool
-    text: str
+    formula: Formula
     parts: tuple[Block, ...] = ()
     error: FormulaError | None = None
+
+    @property
+    def text(self) -> str:
+        """The formula as the block's first cell shows it, without `=`."""
+        return formula_text(self.formula, self.range.top, self.range.left)
 
     @property
     def name(self) -> str:

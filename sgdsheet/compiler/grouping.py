@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from sgdsheet.compiler.blocks import Block, formula_text
+from sgdsheet.compiler.blocks import Block
 from sgdsheet.compiler.resolve import Resolver
 from sgdsheet.errors import FormulaError
 from sgdsheet.formula import parse, relative_key
@@ -113,12 +113,13 @@ class SheetBlocks:
     ) -> Block:
         top, left, rows, columns = place
         bottom, right = top + rows * form.height - 1, left + columns * form.width - 1
-        text = formula_text(sheet.formulas[top, left], top, left)
         area = Range(sheet.name, top, left, bottom, right)
         located = instantiate(tree, top, left, form.height, form.width)
         if error is not None:
             error = type(error)(error.cause, cell=area.first, remedy=error.remedy)
-        return Block(area, rows, columns, form.height, form.width, located, form.array, text, (), error)
+        return Block(
+            area, rows, columns, form.height, form.width, located, form.array, sheet.formulas[top, left], (), error
+        )
 
 
 # --- siblings ---

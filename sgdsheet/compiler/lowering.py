@@ -100,7 +100,7 @@ def _is_ragged(area: Area, block: Block) -> bool:
 def unsupported(function: str, cell: Cell | None = None, on_the_way: bool = True) -> UnsupportedFunction:
     """The error for a function that is not in the registry."""
     where = " on the way from the parameters to the loss" if on_the_way else ""
-    remedy = "Rewrite it with functions that “sgdsheet functions” lists"
+    remedy = "Rewrite it with functions that “sgdsheet functions” lists; what is constant may stand in its own cell"
     if not on_the_way:
         remedy = "The cell keeps its saved value until a spreadsheet recalculates it"
     return UnsupportedFunction(function, f"{function} is not supported{where}", cell=cell, remedy=remedy)

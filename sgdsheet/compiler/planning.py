@@ -167,10 +167,11 @@ class Planner:
                 or any(self._touches_parameter(read) for read in block.reads())
                 for block in group
             )
+            whole = group
             if is_cycle and (live or any(self._lacks_values(block.range) for block in group)):
                 group = split_cycle(group)
             if live:
-                depends.update(id(block) for block in group)
+                depends.update(id(block) for block in [*whole, *group])  # readers know the blocks before the split
             ordered += group
         return ordered, depends
 

@@ -12,6 +12,7 @@ from sgdsheet.diagnosis.findings import WARNING, Finding, rounded_down, short
 from sgdsheet.diagnosis.units import MOST_NUMBERS
 from sgdsheet.model import SheetModel
 
+_PLAIN = ("sgd", "momentum", "nesterov", "asgd", "accumulate")  # what blows up where plain gradient descent does
 _CLIMB = 4.0  # times the lowest loss before it
 _ABOVE_START = 1.5  # times the first loss
 
@@ -29,7 +30,7 @@ def explain_rise(
     if climb is None:
         return None
     message = f"The learning rate {short(learning_rate)} is too high: {_told(losses, *climb)}."
-    stable = _stable(model, objectives[0]) if optimizer == "sgd" else math.inf
+    stable = _stable(model, objectives[0]) if optimizer in _PLAIN else math.inf
     if stable < learning_rate:
         message += f" Plain gradient descent is stable here below {short(stable)};"
         message += f" try {rounded_down(stable / 2):g}."

@@ -106,12 +106,16 @@ def _optimizer(settings: Settings) -> tuple[Optimizer, str]:
     if settings.optimizer != AUTO:
         return OPTIMIZERS[settings.optimizer], ""
     if settings.restarts and settings.batch_size is not None:
-        return OPTIMIZERS["adam"], f"{settings.restarts} starts at once, in batches"
+        return OPTIMIZERS["adam"], f"{_starts(settings)}, in batches"
     if settings.restarts:
-        return OPTIMIZERS["adam"], f"{settings.restarts} starts at once, then L-BFGS from the best"
+        return OPTIMIZERS["adam"], f"{_starts(settings)}, then L-BFGS from the best"
     if settings.batch_size is not None:
         return OPTIMIZERS["adam"], "for mini-batches"
     return OPTIMIZERS["lbfgs"], "for all samples at once"
+
+
+def _starts(settings: Settings) -> str:
+    return "one start" if settings.restarts == 1 else f"{settings.restarts} starts at once"
 
 
 def _steps(settings: Settings, samples: Samples | None) -> int:
