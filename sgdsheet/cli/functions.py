@@ -26,9 +26,13 @@ def command(as_json: bool) -> None:
         ("Optimizers", "optimizers", ("name", "help")),
         ("Settings", "settings", ("name", "flag", "allowed")),
     ):
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False)
-        for number, _ in enumerate(columns):
-            table.add_column(style="bold" if number == 0 else None, no_wrap=number == 0)
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim")
+        for number, column in enumerate(columns):
+            table.add_column(
+                "what it does" if column == "help" else column,
+                style="bold" if number == 0 else None,
+                no_wrap=number == 0,
+            )
         for item in content[key]:
             table.add_row(*(shown(item[column]) for column in columns))
         out.print(table)
