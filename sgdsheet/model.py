@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ from sgdsheet.references import Cell, Range, identifiers
 from sgdsheet.syntax import ErrorConstant, walk
 from sgdsheet.workbook import ExcelError, Workbook
 from sgdsheet.workbook import Value as CellValue
+
+Losses = TypeVar("Losses", float, Tensor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,6 @@ class SheetModel(nn.Module):
         self._check_loss(loss)
         module = self._lowered.module(loss.data)
         self.program: fx.GraphModule = simplify(module)
-        self._loss_is_boolean = loss.kinds is Kind.BOOLEAN
 
     def _check_loss(self, loss: Value) -> None:
         cell = self.problem.loss
@@ -83,19 +85,20 @@ class SheetModel(nn.Module):
 
     def objective(self) -> Tensor:
         """What has to become small: the loss, its negative, or its squared distance from the target."""
-        return self.as_objective(self.program())
+        return self.as_objective(self.forward())
 
-    def as_objective(self, loss: Tensor) -> Tensor:
-        """Turn values of the loss cell (of any shape) into what has to become small."""
+    def as_objective(self, loss: Losses) -> Losses:
+        """Turn values of the loss cell (a number, or a tensor of any shape) into what has to become small."""
         if self.problem.direction is Direction.MAXIMISE:
             return -loss
         if self.problem.direction is Direction.VALUE:
-            return (loss - self.problem.target) ** 2
+            distance = loss - self.problem.target
+            return distance * distance  # which overflows to infinity, where ** raises for plain numbers
         return loss
 
-    def from_loss(self, loss: float) -> float:
-        """The objective of a value of the loss cell."""
-        return float(self.as_objective(torch.tensor(loss, dtype=torch.float64)))
+    def numbers_read(self) -> int:
+        """How many numbers one evaluation reads: what it costs, roughly."""
+        return sum(tensor.numel() for tensor in [*self.program.buffers(), *self.parameters()])
 
     def value_of(self, cell: Cell) -> CellValue | None:
         """What a cell comes to at the present parameters; None if it is empty or cannot be calculated here."""

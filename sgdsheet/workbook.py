@@ -123,6 +123,11 @@ class Workbook:
         folded = name.casefold()
         return next((sheet for key, sheet in self.sheets.items() if key.casefold() == folded), None)
 
+    def has_values(self, area: Range) -> bool:
+        """Whether all cells of an area (of a sheet that is there) have a saved value."""
+        values = self.sheets[area.sheet].values
+        return all((cell.row, cell.column) in values for cell in area.cells())
+
     def defined_name(self, name: str, sheet: str) -> DefinedName | None:
         """The name as a formula on `sheet` sees it: the sheet's own before the workbook's."""
         folded = name.casefold()

@@ -11,15 +11,12 @@ from rich.console import Console
 
 import sgdsheet
 from sgdsheet.cli.common import (
-    book_argument,
     console,
     count,
     figure,
     json_option,
-    loss_option,
-    params_option,
+    model_arguments,
     print_json,
-    sheet_option,
     shown,
 )
 from sgdsheet.errors import DataError, FormulaError, SgdSheetError, one_line, quoted
@@ -34,10 +31,7 @@ _GOOD, _BAD, _NOTE = "[green]✓[/green]", "[red]✗[/red]", "[yellow]![/yellow]
 
 
 @click.command("check")
-@book_argument
-@sheet_option
-@loss_option
-@params_option
+@model_arguments
 @click.option(
     "--all",
     "everything",

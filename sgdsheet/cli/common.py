@@ -14,11 +14,18 @@ from rich.markup import escape
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-book_argument = click.argument("book", type=click.Path())
-sheet_option = click.option("--sheet", "-s", metavar="NAME", help="The sheet, if several have a model.")
+_book_argument = click.argument("book", type=click.Path())
+_sheet_option = click.option("--sheet", "-s", metavar="NAME", help="The sheet, if several have a model.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-loss_option = click.option("--loss", metavar="REF", help="The loss cell, if the sheet does not name one.")
-params_option = click.option("--params", metavar="REF", help="The parameter cells, such as B2:B9 or B2:B9,D4.")
+_loss_option = click.option("--loss", metavar="REF", help="The loss cell, if the sheet does not name one.")
+_params_option = click.option("--params", metavar="REF", help="The parameter cells, such as B2:B9 or B2:B9,D4.")
+
+
+def model_arguments(command: F) -> F:
+    """The workbook, and the options that say which model of it: `book`, `sheet`, `loss`, `params`."""
+    for decorate in (_params_option, _loss_option, _sheet_option, _book_argument):
+        command = decorate(command)
+    return command
 
 
 def console() -> Console:

@@ -8,15 +8,12 @@ from shlex import quote
 import click
 
 import sgdsheet
-from sgdsheet.cli.common import book_argument, console, loss_option, params_option, sheet_option, shown
+from sgdsheet.cli.common import console, model_arguments, shown
 from sgdsheet.errors import FileError
 
 
 @click.command("export")
-@book_argument
-@sheet_option
-@loss_option
-@params_option
+@model_arguments
 @click.option("-o", "--output", metavar="FILE", default="model.py", show_default=True, help="Where to write.")
 def command(book: str, sheet: str | None, loss: str | None, params: str | None, output: str) -> None:
     """Write the model of BOOK as readable PyTorch that imports torch only."""

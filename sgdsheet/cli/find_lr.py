@@ -10,13 +10,10 @@ from rich.console import Console
 
 import sgdsheet
 from sgdsheet.cli.common import (
-    book_argument,
     console,
     json_option,
-    loss_option,
-    params_option,
+    model_arguments,
     print_json,
-    sheet_option,
     shown,
 )
 from sgdsheet.plots import save_learning_rate_plot
@@ -30,10 +27,7 @@ _PER_DECADE = 2  # rows of the table
 
 
 @click.command("find-lr")
-@book_argument
-@sheet_option
-@loss_option
-@params_option
+@model_arguments
 @click.option("--optimizer", metavar="NAME", default="sgd", show_default=True, help="For which optimizer.")
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), metavar="VALUE", help="Its momentum.")
 @click.option("--plot", metavar="FILE", help="Draw the loss over the learning rate (.png, .svg or .pdf).")

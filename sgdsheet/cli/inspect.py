@@ -10,15 +10,12 @@ from rich.table import Table
 
 import sgdsheet
 from sgdsheet.cli.common import (
-    book_argument,
     console,
     count,
     figure,
     json_option,
-    loss_option,
-    params_option,
+    model_arguments,
     print_json,
-    sheet_option,
     shown,
 )
 from sgdsheet.compiler.blocks import formula_text
@@ -28,10 +25,7 @@ from sgdsheet.workbook import Workbook
 
 
 @click.command("inspect")
-@book_argument
-@sheet_option
-@loss_option
-@params_option
+@model_arguments
 @json_option
 def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool) -> None:
     """Show what was found in BOOK: the loss, the parameters, and the blocks between them."""

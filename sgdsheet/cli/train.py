@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import time
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,10 @@ import click
 import sgdsheet
 from sgdsheet.cli.common import (
     F,
-    book_argument,
     console,
     json_option,
-    loss_option,
-    params_option,
+    model_arguments,
     print_json,
-    sheet_option,
 )
 from sgdsheet.cli.outcome import Outcome, announce, as_dict, report
 from sgdsheet.cli.progress import progress_bar
@@ -28,7 +24,6 @@ from sgdsheet.names import name_text
 from sgdsheet.optimizers import Family
 from sgdsheet.plots import save_plot
 from sgdsheet.problem import (
-    Direction,
     Problem,
     clipped_by_solver_neg,
     find_problem,
@@ -51,10 +46,7 @@ def settings_options(command: F) -> F:
 
 
 @click.command("train")
-@book_argument
-@sheet_option
-@loss_option
-@params_option
+@model_arguments
 @settings_options
 @click.option("--source", metavar="FILE", help="Train on the data in a file (not supported yet).")
 @click.option("-o", "--output", metavar="OUT", help="Where to write; BOOK-trained.xlsx unless given.")
@@ -91,7 +83,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     out = console()
     if not as_json:
         announce(out, session, [] if sheet or loss else sheets_with_problem(workbook))
-    with Logbook(_writers(options), objective=_objective(session)) as logbook:
+    with Logbook(_writers(options), objective=model.as_objective) as logbook:
         losses: list[float] = []
         metric_start = model.value_of(problem.metric) if problem.metric is not None else None
         interrupted = _run(session, logbook, losses, options["checkpoint"], quiet=as_json)
@@ -152,7 +144,7 @@ def _findings(session: sgdsheet.Session, losses: list[float]) -> list[sgdsheet.F
     plan, model = session.plan, session.model
     found = sgdsheet.diagnose(model)
     alone = not plan.batched and not plan.solved and not session.distribution
-    climbed = bool(losses) and not model.from_loss(losses[-1]) < model.from_loss(session.loss_start)
+    climbed = bool(losses) and not model.as_objective(losses[-1]) < model.as_objective(session.loss_start)
     if alone and plan.optimizer.family is Family.GRADIENT and climbed:
         rise = sgdsheet.explain_rise(losses, plan.learning_rate, model, optimizer=plan.optimizer.name)
         if rise is not None:  # which explains the large gradient as well
@@ -206,16 +198,6 @@ def _last_record(session: sgdsheet.Session) -> Record:
         None,
         session.seconds,
     )
-
-
-def _objective(session: sgdsheet.Session) -> Any:
-    """What is best in the log."""
-    problem = session.model.problem
-    if problem.direction is Direction.MAXIMISE:
-        return operator.neg
-    if problem.direction is Direction.VALUE:
-        return lambda loss: abs(loss - problem.target)
-    return float
 
 
 def _writers(options: dict[str, Any]) -> list[Writer]:

@@ -25,7 +25,7 @@ from sgdsheet.syntax import (
     children,
     transform,
 )
-from sgdsheet.workbook import Formula, Position, Sheet, Workbook
+from sgdsheet.workbook import Position, Sheet, Workbook
 
 
 class _Form(NamedTuple):
@@ -100,13 +100,12 @@ class SheetBlocks:
             except FormulaError as caught:
                 tree, error = Node(), caught
             for top, left, rows, columns in rectangles(positions, form.height, form.width):
-                yield self._block(sheet, form, formula, tree, error, (top, left, rows, columns))
+                yield self._block(sheet, form, tree, error, (top, left, rows, columns))
 
     def _block(
         self,
         sheet: Sheet,
         form: _Form,
-        formula: Formula,
         tree: Node,
         error: FormulaError | None,
         place: tuple[int, int, int, int],

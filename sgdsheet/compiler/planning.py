@@ -180,10 +180,7 @@ class Planner:
 
     def _lacks_values(self, area: Range) -> bool:
         """Whether the saved results of some formula cells are missing, or not to be trusted."""
-        if self.workbook.stale:
-            return True
-        values = self.workbook.sheets[area.sheet].values
-        return any((cell.row, cell.column) not in values for cell in area.cells())
+        return self.workbook.stale or not self.workbook.has_values(area)
 
     def _demanded(self, ordered: list[Block], depends: set[int], targets: Sequence[Range]) -> Plan:
         """Cut each block down to what is needed of it, and leave out what is constant."""

@@ -97,18 +97,13 @@ def build_program(
                 raise FormulaError(f"reads {failed}, which cannot be calculated here", cell=block.range.first)
             program.results.append((block, lower_block(block, regions)))
         except SgdSheetError as error:
-            if strict and not live and _has_values(workbook, block.range):
+            if strict and not live and workbook.has_values(block.range):
                 continue
             if strict:
                 raise
             unknown.append(block.range)
             program.failures.append((block, error))
     return program
-
-
-def _has_values(workbook: Workbook, area: Range) -> bool:
-    values = workbook.sheets[area.sheet].values
-    return all((cell.row, cell.column) in values for cell in area.cells())
 
 
 def _parameter_value(builder: Builder, name: str, area: Range) -> Value:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sgdsheet.diagnosis.curvature import MOST_EXACT, numbers_read, spectrum
+from sgdsheet.diagnosis.curvature import MOST_EXACT, spectrum
 from sgdsheet.diagnosis.findings import WARNING, Finding
 from sgdsheet.diagnosis.rise import explain_rise
 from sgdsheet.diagnosis.scales import scales_of_columns, scales_of_curvature
@@ -34,7 +34,7 @@ def diagnose(model: SheetModel, *, history: Sequence[float] | None = None) -> li
     explained: dict[Cell, str] = {}
     layers = find_layers(model)
     findings = [found for layer in layers for found in about_layer(slopes, layer, explained)]
-    cheap = bool(np.isfinite(slopes.gradient).all()) and numbers_read(model) <= MOST_NUMBERS
+    cheap = bool(np.isfinite(slopes.gradient).all()) and model.numbers_read() <= MOST_NUMBERS
     curvature = spectrum(model) if cheap and len(slopes.cells) <= MOST_EXACT else None
     findings += explosions(slopes, curvature)
     findings += steps(slopes) or zero_slopes(slopes, curvature, explained, layers)

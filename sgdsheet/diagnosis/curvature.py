@@ -242,8 +242,3 @@ def kept_parameters(model: SheetModel) -> Iterator[None]:
             for tensor, (values, slope) in zip(tensors, before, strict=True):
                 tensor.copy_(values)
                 tensor.grad = slope
-
-
-def numbers_read(model: SheetModel) -> int:
-    """How many numbers one evaluation reads: what it costs, roughly."""
-    return sum(tensor.numel() for tensor in [*model.program.buffers(), *model.parameters()])

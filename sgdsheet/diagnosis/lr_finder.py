@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sgdsheet.diagnosis.curvature import MOST_EXACT, kept_parameters, numbers_read, stable_rate_ahead
+from sgdsheet.diagnosis.curvature import MOST_EXACT, kept_parameters, stable_rate_ahead
 from sgdsheet.diagnosis.findings import rounded_down
 from sgdsheet.diagnosis.units import MOST_NUMBERS
 from sgdsheet.errors import SettingError, TrainingError
@@ -115,7 +115,7 @@ def _maker(model: SheetModel, row: Optimizer, momentum: float | None) -> Make:
 
 def _stable(model: SheetModel) -> float | None:
     """The largest stable rate of plain gradient descent from here to the minimum, where that is cheap."""
-    if model.problem.parameter_count > MOST_EXACT or numbers_read(model) > MOST_NUMBERS:
+    if model.problem.parameter_count > MOST_EXACT or model.numbers_read() > MOST_NUMBERS:
         return None
     found = stable_rate_ahead(model)
     return found if 0 < found < math.inf else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from sgdsheet.diagnosis.curvature import MOST_EXACT, kept_parameters, numbers_read, stable_rate_ahead
+from sgdsheet.diagnosis.curvature import MOST_EXACT, kept_parameters, stable_rate_ahead
 from sgdsheet.diagnosis.findings import WARNING, Finding, rounded_down, short
 from sgdsheet.diagnosis.units import MOST_NUMBERS
 from sgdsheet.model import SheetModel
@@ -74,7 +74,7 @@ def _last_ascent(objectives: Sequence[float], top: int) -> int:
 
 def _stable(model: SheetModel, first: float) -> float:
     """The largest stable rate on the way down from where training started, or from here if that is lower."""
-    if model.problem.parameter_count > MOST_EXACT or numbers_read(model) > MOST_NUMBERS:
+    if model.problem.parameter_count > MOST_EXACT or model.numbers_read() > MOST_NUMBERS:
         return math.inf
     with kept_parameters(model):
         with torch.no_grad():

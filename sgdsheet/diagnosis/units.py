@@ -16,7 +16,6 @@ from torch import Tensor, fx
 
 from sgdsheet.compiler.blocks import Block
 from sgdsheet.diagnosis.activations import Activation, find_activations
-from sgdsheet.diagnosis.curvature import numbers_read
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell, Range
 
@@ -58,7 +57,7 @@ def find_layers(model: SheetModel) -> list[Layer]:
     interpreter = Interpreter(model.program, nodes)
     with torch.no_grad():
         interpreter.run()
-    dependence = Dependence(model, nodes) if numbers_read(model) <= MOST_NUMBERS else None
+    dependence = Dependence(model, nodes) if model.numbers_read() <= MOST_NUMBERS else None
     return [layer for found in activations if (layer := _layer(model, found, interpreter.kept, dependence))]
 
 

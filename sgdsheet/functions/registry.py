@@ -250,6 +250,14 @@ def numbers_of(builder: Builder, values: Iterable[Value]) -> Iterator[tuple[Valu
             yield value, None
 
 
+def masked(builder: Builder, value: Value, counts: torch.Tensor | None, otherwise: float) -> Value:
+    """The value with `otherwise` in the cells that do not count; a mask of None counts all."""
+    if counts is None:
+        return value
+    data = builder.call(torch.where, counts, value.data, otherwise)
+    return Value(data, value.axes, value.sizes, value.kinds)
+
+
 def count_of(builder: Builder, arguments: Iterable[Value]) -> Value:
     """How many numbers there are, for each copy of the formula. Always a constant."""
     result = builder.number(0.0)
@@ -269,9 +277,9 @@ def zero_without_numbers(builder: Builder, result: Value | None, arguments: Iter
     if result is None:
         return builder.number(0.0)
     nothing = builder.elementwise(torch.eq, count_of(builder, arguments), builder.number(0.0), kind=Kind.BOOLEAN)
-    empty = builder.elementwise(torch.logical_and, nothing, _without_errors(builder, result), kind=Kind.BOOLEAN)
+    empty = builder.elementwise(torch.logical_and, nothing, _without_errors(result), kind=Kind.BOOLEAN)
     return builder.where(empty, builder.number(0.0), result) if bool(empty.tensor.any()) else result
 
 
-def _without_errors(builder: Builder, value: Value) -> Value:
+def _without_errors(value: Value) -> Value:
     return Value(value.kind_tensor() != Kind.ERROR, value.axes, value.sizes, Kind.BOOLEAN)

@@ -18,6 +18,7 @@ from sgdsheet.functions.registry import (
     count_of,
     flat_at_zero,
     function,
+    masked,
     numbers_of,
     zero_without_numbers,
 )
@@ -79,9 +80,7 @@ def _extreme(
 ) -> Value:
     builder, result = context.builder, None
     for value, counts in numbers_of(builder, arguments):
-        if counts is not None:
-            value = Value(builder.call(torch.where, counts, value.data, nothing), value.axes, value.sizes, value.kinds)
-        part = builder.reduce(reduction, value)
+        part = builder.reduce(reduction, masked(builder, value, counts, nothing))
         result = part if result is None else _larger(builder, result, part, pairwise)
     return zero_without_numbers(builder, result, arguments)
 
@@ -137,10 +136,7 @@ def devsq(context: Context, *arguments: Value) -> Value:
     parts = []
     for value, counts in numbers_of(builder, arguments):
         deviation = operators.subtract(builder, value, mean)
-        if counts is not None:
-            data = builder.call(torch.where, counts, deviation.data, 0.0)
-            deviation = Value(data, deviation.axes, deviation.sizes, deviation.kinds)
-        parts.append(deviation)
+        parts.append(masked(builder, deviation, counts, 0.0))
     return sumsq(context, *parts)
 
 

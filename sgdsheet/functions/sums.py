@@ -9,18 +9,14 @@ from sgdsheet.compiler.contraction import contract
 from sgdsheet.compiler.tensors import Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
-from sgdsheet.functions.registry import Context, OverSamples, Takes, function, numbers_of, zero_without_numbers
+from sgdsheet.functions.registry import Context, OverSamples, Takes, function, masked, numbers_of, zero_without_numbers
 
 
 def total(context: Context, *arguments: Value) -> Value:
     """Sum of the numbers among the arguments."""
     builder, result = context.builder, None
     for value, counts in numbers_of(builder, arguments):
-        if counts is not None and not value.constant:
-            value = Value(builder.call(torch.where, counts, value.data, 0.0), value.axes, value.sizes, value.kinds)
-        elif counts is not None:
-            value = Value(torch.where(counts, value.tensor, 0.0), value.axes, value.sizes, value.kinds)
-        part = builder.reduce(torch.sum, value)
+        part = builder.reduce(torch.sum, masked(builder, value, counts, 0.0))
         result = part if result is None else operators.add(builder, result, part)
     return result if result is not None else builder.number(0.0)
 
@@ -44,10 +40,7 @@ def sumsq(context: Context, *arguments: Value) -> Value:
     squares = []
     for value, counts in numbers_of(builder, arguments):
         square = operators.power(builder, value, builder.number(2.0))
-        if counts is not None:
-            data = builder.call(torch.where, counts, square.data, 0.0)
-            square = Value(data, square.axes, square.sizes, square.kinds)
-        squares.append(square)
+        squares.append(masked(builder, square, counts, 0.0))
     return total(context, *squares) if squares else builder.number(0.0)
 
 
@@ -56,8 +49,7 @@ def product(context: Context, *arguments: Value) -> Value:
     """Product of numbers."""
     builder, result = context.builder, None
     for value, counts in numbers_of(builder, arguments):
-        if counts is not None:
-            value = Value(builder.call(torch.where, counts, value.data, 1.0), value.axes, value.sizes, value.kinds)
+        value = masked(builder, value, counts, 1.0)
         for axis in "wh":
             value = builder.reduce(torch.prod, value, axis)
         result = value if result is None else operators.multiply(builder, result, value)
@@ -71,13 +63,10 @@ def _as_numbers(context: Context, value: Value) -> Value:
         if value.kinds.name in ("NUMBER", "ERROR"):
             return value
         return Value(torch.zeros(value.sizes, dtype=builder.dtype), value.axes, value.sizes)
-    total_kinds = next(numbers_of(builder, [Value(value.data, value.axes, value.sizes, value.kinds, True)]), None)
-    if total_kinds is None:
+    known = next(numbers_of(builder, [Value(value.data, value.axes, value.sizes, value.kinds, True)]), None)
+    if known is None:
         return Value(torch.zeros(value.sizes, dtype=builder.dtype), value.axes, value.sizes)
-    number, counts = total_kinds
-    if counts is None:
-        return number
-    return Value(builder.call(torch.where, counts, number.data, 0.0), number.axes, number.sizes, number.kinds)
+    return masked(builder, *known, 0.0)
 
 
 @function(

@@ -144,7 +144,7 @@ class Run:
             return self.epochs_done, None, None
         self.valid_loss, self.valid_metric = self.samples.validate()
         if self.patience.limit is not None:
-            objective = float(self.model.as_objective(torch.tensor(self.valid_loss, dtype=torch.float64)))
+            objective = self.model.as_objective(self.valid_loss)
             if self.patience.improved(objective):
                 self.best_objective = objective
                 put(self.best, self.parameters)

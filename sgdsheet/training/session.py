@@ -154,8 +154,7 @@ class Session:
             raise _damaged() from error
 
     def _thread_count(self) -> int:
-        numbers = sum(tensor.numel() for tensor in [*self.model.program.buffers(), *self._run.parameters])
-        return 1 if numbers < _SMALL_MODEL else torch.get_num_threads()
+        return 1 if self.model.numbers_read() < _SMALL_MODEL else torch.get_num_threads()
 
     # --- checkpoints ------------------------------------------------------------------------------------
 
