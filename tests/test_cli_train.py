@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import openpyxl
 import pytest
 import xlsxwriter
 from cli_books import NAMES, line_book, predictions, run
@@ -315,3 +316,24 @@ def test_placeholders_are_not_trusted(tmp_path: Path) -> None:
     model = sgdsheet.compile(sgdsheet.load(path))
     assert model().item() == pytest.approx((6 * 1 - 7) ** 2)
     assert sgdsheet.Session(model).run() == pytest.approx(0, abs=1e-12)
+
+
+def test_workbook_that_openpyxl_cannot_load(tmp_path: Path) -> None:
+    """A font family beyond 14 occurs in real files; openpyxl gives up on it. Nothing of ours looks at it."""
+    good, path = line_book(tmp_path), tmp_path / "odd.xlsx"
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(path, "w") as target:
+        for member in source.infolist():
+            data = source.read(member)
+            if member.filename == "xl/styles.xml":
+                data, changed = re.subn(rb'<family val="\d+"/>', b'<family val="34"/>', data)
+                assert changed
+            target.writestr(member, data)
+    with pytest.raises(ValueError, match="could not read stylesheet"):
+        openpyxl.load_workbook(path)
+    with zipfile.ZipFile(path) as before:
+        kept = {name: before.read(name) for name in before.namelist() if "worksheets" not in name}
+    found = run("train", path, "--in-place", "--json").json
+    assert found["loss"] < found["loss_start"]
+    with zipfile.ZipFile(path) as after:
+        assert {name: after.read(name) for name in after.namelist() if "worksheets" not in name} == kept
+    assert sgdsheet.compile(load(path))().item() == pytest.approx(found["loss"], abs=1e-12)
