@@ -8,7 +8,10 @@
     ├── ProblemError              loss, parameters or constraints are missing or unusable
     ├── DataError                 a value in the sheet cannot be used
     ├── SettingError              an option or a setting is unknown or impossible
-    └── TrainingError             training cannot go on
+    ├── TrainingError             training cannot go on
+    └── HostError                 a spreadsheet program refuses
+        ├── BookClosedError       … because the workbook, its sheet or the program is gone
+        └── HostBusyError         … because a person is editing a cell or has a dialog open
 
 A message is one line: the cell, the cause, the remedy. Excel's own errors (#N/A and friends) are values,
 see `sgdsheet.workbook.ExcelError`; they are never raised.
@@ -78,3 +81,15 @@ class SettingError(SgdSheetError):
 
 class TrainingError(SgdSheetError):
     """Training cannot go on."""
+
+
+class HostError(SgdSheetError):
+    """A spreadsheet program refuses what was asked of it."""
+
+
+class BookClosedError(HostError):
+    """The workbook, its sheet or the whole program is gone."""
+
+
+class HostBusyError(HostError):
+    """The program keeps refusing while a person edits a cell or has a dialog open."""

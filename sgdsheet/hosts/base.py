@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from sgdsheet.references import Cell
+from sgdsheet.references import Cell, Range
 from sgdsheet.workbook import Value, Workbook
 
 
@@ -17,9 +18,94 @@ class Host(Protocol):
         ...
 
     def write(self, values: Mapping[Cell, Value]) -> None:
-        """Put values into cells, in bulk. A formula stays: it is its saved result that changes."""
+        """Put values into cells, in bulk: one call per rectangle, not per cell.
+
+        A formula stays a formula. In a file it is its saved result that changes; a spreadsheet program
+        calculates results itself, so there only cells without a formula can be written (else HostError).
+        """
         ...
 
     def close(self) -> None:
-        """Let go of the workbook."""
+        """Let go of the workbook. A book that a person has open stays open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LineChart:
+    """A line chart of columns of an own sheet: `x` and `ys` are numbers of columns, from 0."""
+
+    title: str
+    x: int
+    ys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSheet:
+    """A sheet that belongs to sgdsheet, such as `SGD log`: what stands in it and how it is shown.
+
+    `rows` start at A1; None leaves a cell empty. `bold` are row numbers (from 1) in bold type; `heat` are areas
+    coloured from low (blue) over zero (white) to high (red); a chart stands to the right of the last column and covers
+    as many rows as there are, also those that `append` adds.
+    """
+
+    name: str
+    rows: Sequence[Sequence[Value | None]]
+    bold: tuple[int, ...] = ()
+    heat: tuple[Range, ...] = ()
+    chart: LineChart | None = None
+
+
+class LiveHost(Host, Protocol):
+    """A workbook that is open in a spreadsheet program, which recalculates and redraws by itself.
+
+    All methods raise BookClosedError when the workbook, its window or the program is gone, HostBusyError when
+    the program keeps refusing (a person is editing a cell or has a dialog open), and HostError for whatever
+    else goes wrong. A host is used from one thread at a time.
+    """
+
+    @property
+    def key(self) -> str:
+        """What tells the workbook from all others on this machine, such as its full path."""
+        ...
+
+    def read_values(self, areas: Sequence[Range]) -> dict[Cell, Value]:
+        """The values of some cells, recalculated; empty cells are left out. One call per area."""
+        ...
+
+    def read_formulas(self, areas: Sequence[Range]) -> dict[Cell, str]:
+        """The formulas of some cells as the program writes them (for noticing a change); others are left out."""
+        ...
+
+    def status(self, text: str) -> None:
+        """Show a line in the status bar; the empty text gives the status bar back."""
+        ...
+
+    def message(self, text: str) -> None:
+        """Show a message in the workbook's own window. Does not wait for an answer."""
+        ...
+
+    def selection(self) -> tuple[Range, ...]:
+        """The cells that the person has selected."""
+        ...
+
+    def define_name(self, name: str, areas: Sequence[Range]) -> None:
+        """Give a sheet-scoped name (on the sheet of the first area) to areas, instead of what it meant before."""
+        ...
+
+    def put_sheet(self, sheet: OwnSheet) -> None:
+        """Make a sheet behind all others, or make it anew if sgdsheet made one of that name.
+
+        Raises HostError, and changes nothing, if a person's own sheet bears the name. The active sheet stays active.
+        """
+        ...
+
+    def append(self, name: str, first_row: int, rows: Sequence[Sequence[Value | None]]) -> None:
+        """Put more rows into an own sheet, from `first_row` (from 1) on; its chart grows with them."""
+        ...
+
+    def quiet(self, on: bool) -> None:
+        """While on: events are off, every write is part of one undo entry or none, so that writing is fast.
+
+        Turning it off restores whatever the person had. `close` turns it off, too.
+        """
         ...
