@@ -80,6 +80,12 @@ def relative_key(text: str, row: int, column: int) -> str:
 # --- parsing ----------------------------------------------------------------------------------------------
 
 _PREFIX = re.compile(r"^(?:_xlfn\.|_xlws\.|_xludf\.|_xlpm\.)+", re.IGNORECASE)
+_OWN_FUNCTION = re.compile(
+    r"(?:.*!)?"  # [1]! or 'C:\\…\\sgdsheet.xlam'!, where Excel writes the add-in in front of its function
+    r"(?:SGD[._]|(?:ORG|COM)\.(?:\w+\.)*FUNCTIONS\.SGD_?)"  # how LibreOffice writes the functions of an extension
+    r"([A-Z0-9]+)",
+    re.IGNORECASE | re.DOTALL,
+)
 _CELL = re.compile(r"(\$?)([A-Za-z]{1,3})(\$?)([0-9]{1,7})")
 _COLUMN = re.compile(r"(\$?)([A-Za-z]{1,3})")
 _ROW = re.compile(r"(\$?)([0-9]{1,7})")
@@ -103,6 +109,16 @@ def parse(text: str, row: int, column: int) -> Node:
             remedy="Check it in the spreadsheet",
         ) from error
     return _Converter(row, column).convert(tree)
+
+
+def function_name(text: str) -> str:
+    """A function's name as the registry has it, for all ways in which programs write it.
+
+    Our own functions come as `SGD_RELU`, `SGD.RELU`, `[1]!SGD_RELU` or `ORG.SGDSHEET.FUNCTIONS.SGDRELU`.
+    """
+    plain = _PREFIX.sub("", text).upper()
+    own = _OWN_FUNCTION.fullmatch(plain)
+    return f"SGD_{own[1]}" if own else plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +160,7 @@ class _Converter:
         return Number(float(value))
 
     def _call(self, name: str, arguments: tuple[Node, ...]) -> Node:
-        plain = _PREFIX.sub("", name).upper()
+        plain = function_name(name)
         if plain == "SINGLE" and len(arguments) == 1:
             return Unary("@", arguments[0])
         if plain == "ANCHORARRAY" and len(arguments) == 1:

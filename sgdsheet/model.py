@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -49,7 +49,7 @@ class SheetModel(nn.Module):
         self.workbook = workbook
         self.problem = problem
         self.dtype = dtype
-        self.planner = Planner(workbook, problem.parameters)
+        self.planner = Planner(workbook, problem.parameters)  # inputs are constants here: the cells as they stand
         self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
         read = [Range.of_cell(problem.loss), *problem.constrained]
         check_reach(problem, self.planner.plan(read) if problem.constrained else self.plan)
@@ -102,10 +102,7 @@ class SheetModel(nn.Module):
 
     def value_of(self, cell: Cell) -> CellValue | None:
         """What a cell comes to at the present parameters; None if it is empty or cannot be calculated here."""
-        plan = self.planner.plan([Range.of_cell(cell)])
-        program = build_program(
-            self.workbook, self.problem.parameters, plan, dtype=self.dtype, strict=False, shared=self.shared_parameters
-        )
+        program = self._exact(self.planner.plan([Range.of_cell(cell)]))
         found = evaluate(program).values.get(cell)
         if found is None and not program.failures:
             return self.workbook.sheets[cell.sheet].values.get(cell[1:])
@@ -165,11 +162,14 @@ class SheetModel(nn.Module):
 
     def dependent_cells(self, *, everything: bool = False) -> CellValues:
         """The values of all formula cells of the workbook that depend on a parameter (or of all formula cells)."""
-        plan = self.planner.plan_everything() if everything else self.planner.plan_dependents()
-        program = build_program(
-            self.workbook, self.problem.parameters, plan, dtype=self.dtype, strict=False, shared=self.shared_parameters
+        return evaluate(self._exact(self.planner.plan_everything() if everything else self.planner.plan_dependents()))
+
+    def _exact(self, plan: Plan) -> Program:
+        """A program in float64, as a spreadsheet calculates, whatever the model is trained in."""
+        shared = {name: value.detach().to("cpu", torch.float64) for name, value in self.shared_parameters.items()}
+        return build_program(
+            self.workbook, self.problem.parameters, plan, dtype=torch.float64, strict=False, shared=shared
         )
-        return evaluate(program)
 
     def explain_bad_loss(self) -> DataError:
         """Why the loss is not a finite number: the first cell that is not, and what it reads."""
@@ -215,12 +215,12 @@ class SheetModel(nn.Module):
                 yield cell, values.get((cell.row, cell.column))
 
 
-def evaluate(program: Program) -> CellValues:
-    """Run a program once and read off the values of all its cells."""
+def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
+    """Run a program once and read off the values of all its cells. `arguments` are its inputs, in their order."""
     live = [value.data for _, value in program.results if isinstance(value.data, fx.Node)]
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        computed = iter(program.module(live)() if live else ())
+        computed = iter(program.module(live)(*arguments) if live else ())
     values: dict[Cell, CellValue] = {}
     for block, value in program.results:
         data = next(computed) if isinstance(value.data, fx.Node) else value.data
@@ -254,16 +254,18 @@ def compile(
     loss: str | None = None,
     params: str | None = None,
     problem: Problem | None = None,
-    precision: str = "float64",
+    precision: str | None = None,
 ) -> SheetModel:
     """Compile the model of a sheet.
 
     The problem is taken from the sheet's names (see `find_problem`), or `loss` and `params` are A1 references.
-    `precision` is float64, which Excel calculates in, or float32.
+    `precision` is float64, which Excel calculates in, or float32; left out, it is float32 only for a model that is
+    trained on data from a file.
     Raises a subclass of SgdSheetError, with cell, cause and remedy, if the sheet cannot be trained.
     """
+    problem = problem or find_problem(workbook, sheet, loss, params)
     dtypes = {"float64": torch.float64, "float32": torch.float32}
+    precision = precision or ("float32" if problem.origin else "float64")
     if precision not in dtypes:
         raise SettingError(f"{quoted(precision)} is not possible for precision", remedy=f"Allowed: {', '.join(dtypes)}")
-    dtype = dtypes[precision]
-    return SheetModel(workbook, problem or find_problem(workbook, sheet, loss, params), dtype=dtype)
+    return SheetModel(workbook, problem, dtype=dtypes[precision])

@@ -17,6 +17,8 @@ from sgdsheet.solver import Constraint, Relation, read_solver, refuse_constraint
 from sgdsheet.solver import Direction as Direction
 from sgdsheet.workbook import ExcelError, Sheet, Value, Workbook
 
+_INPUT = "sgd_input_"
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -28,8 +30,16 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """Cells that show a field of the source: `sgd_input_<field>`."""
+
+    field: str
+    area: Range
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """One model of a workbook."""
+    """One model of a workbook. `origin` is the name or the path of the data that it is trained on, if not the sheet's."""
 
     sheet: str
     loss: Cell
@@ -44,6 +54,10 @@ class Problem:
     valid: Range | None = None
     metric: Cell | None = None
     settings: tuple[Setting, ...] = field(default=())
+    origin: str | None = None
+    origin_cell: Cell | None = None
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Range, ...] = ()
 
     @property
     def parameter_count(self) -> int:
@@ -160,7 +174,45 @@ def _extras(workbook: Workbook, sheet: str) -> dict[str, Any]:
         extras["settings"] = _settings(
             workbook, areas_of(workbook, text, sheet, f"the name sgd_settings on sheet {sheet}")
         )
-    return extras
+    text = name_text(workbook, sheet, "sgd_output")
+    if text is not None:
+        extras["outputs"] = areas_of(workbook, text, sheet, f"the name sgd_output on sheet {sheet}")
+    extras["inputs"] = _inputs(workbook, sheet)
+    return {**extras, **_origin(workbook, sheet)}
+
+
+def _origin(workbook: Workbook, sheet: str) -> dict[str, Any]:
+    """`sgd_source`: a cell with the name of the data, or the name itself as text."""
+    text = name_text(workbook, sheet, "sgd_source")
+    if text is None:
+        return {}
+    if text.startswith('"') and text.endswith('"') and len(text) > 2:
+        return {"origin": text[1:-1].replace('""', '"')}
+    cell = single_cell(workbook, text, sheet, f"the name sgd_source on sheet {sheet}")
+    value = workbook.sheets[cell.sheet].values.get(cell[1:])
+    if value is None or value == "":
+        return {}
+    if not isinstance(value, str):
+        raise ProblemError(
+            "the cell that sgd_source points to holds no text",
+            cell=cell,
+            remedy="Write the name of a file or of a dataset there, or clear it to train on the sheet's own data",
+        )
+    return {"origin": value, "origin_cell": cell}
+
+
+def _inputs(workbook: Workbook, sheet: str) -> tuple[Input, ...]:
+    """The `sgd_input_<field>` names that this sheet sees."""
+    found = []
+    for name in dict.fromkeys(item.name.casefold() for item in workbook.names):
+        text = name_text(workbook, sheet, name) if name.startswith(_INPUT) else None
+        if text is None:
+            continue
+        areas = areas_of(workbook, text, sheet, f"the name {name} on sheet {sheet}")
+        if len(areas) > 1:
+            raise ProblemError(f"the name {name} has several areas", cell=areas[1], remedy="Point it to one range")
+        found.append(Input(name.removeprefix(_INPUT), areas[0]))
+    return tuple(sorted(found, key=lambda item: item.field))
 
 
 def _settings(workbook: Workbook, areas: Sequence[Range]) -> tuple[Setting, ...]:
@@ -183,7 +235,12 @@ def _settings(workbook: Workbook, areas: Sequence[Range]) -> tuple[Setting, ...]
 
 def check_problem(workbook: Workbook, problem: Problem) -> None:
     """Refuse a loss that is no formula and parameters that are no numbers, before anything is compiled."""
-    loss = problem.loss
+    check_loss(workbook, problem.loss)
+    check_parameters(workbook, problem.parameters)
+
+
+def check_loss(workbook: Workbook, loss: Cell) -> None:
+    """Refuse a loss that is no formula."""
     home = workbook.sheets[loss.sheet]
     if (loss.row, loss.column) not in home.formulas and not any(
         array.contains(Range.of_cell(loss)) for array in _arrays(home)
@@ -193,8 +250,12 @@ def check_problem(workbook: Workbook, problem: Problem) -> None:
             cell=loss,
             remedy="Point the loss to the cell that calculates it",
         )
-    arrays = {area.sheet: _arrays(workbook.sheets[area.sheet]) for area in problem.parameters}
-    for area in problem.parameters:
+
+
+def check_parameters(workbook: Workbook, parameters: Sequence[Range]) -> None:
+    """Refuse parameters that are no numbers, or that nobody can type a number into."""
+    arrays = {area.sheet: _arrays(workbook.sheets[area.sheet]) for area in parameters}
+    for area in parameters:
         sheet = workbook.sheets[area.sheet]
         for cell in area.cells():
             _check_parameter(sheet, cell)

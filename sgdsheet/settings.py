@@ -33,8 +33,9 @@ class Settings:
     start: tuple[StartValues, ...] = ()
     seed: int | None = None
     zero_gradients: bool = True
-    device: str = "cpu"
-    precision: str = "float64"
+    device: str = "auto"
+    precision: str | None = None
+    compile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,11 @@ DECLARATIONS: tuple[Declaration, ...] = (
     ),
     Declaration("seed", "--seed", _whole(0, 2**63 - 1), "a whole number, 0 or more", "Same seed, same result"),
     Declaration("zero_gradients", "--zero-gradients", _yes_no, "yes or no", "Forget the last step's gradient"),
-    Declaration("device", "--device", _one_of("auto", "cpu"), "auto or cpu (no GPU so far)", "Where to calculate"),
+    Declaration(
+        "device", "--device", _one_of("auto", "cpu", "cuda"), "auto, cpu or cuda (a GPU)", "Where to calculate"
+    ),
     Declaration("precision", "--precision", _one_of("float64", "float32"), "float64 or float32", "Digits of a number"),
+    Declaration("compile", "--compile", _yes_no, "yes or no", "Let torch.compile translate the program first"),
 )
 
 assert {item.key for item in DECLARATIONS} == {field.name for field in fields(Settings)}

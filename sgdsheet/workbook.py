@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from sgdsheet.references import Range
 
@@ -106,7 +107,8 @@ class Workbook:
     """All that a host read. Sheets by name in tab order; names and tables looked up without regard to case.
 
     A `stale` workbook asks to be recalculated when it is opened: its saved results may be out of date, or
-    placeholders that a program wrote which cannot calculate.
+    placeholders that a program wrote which cannot calculate. `folder` is where it lies: names of data files are
+    relative to it.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Workbook:
     tables: dict[str, Table] = field(default_factory=dict)
     active: str | None = None
     stale: bool = False
+    folder: Path | None = None
 
     def sheet(self, name: str) -> Sheet | None:
         """Sheet by name, without regard to case."""

@@ -35,14 +35,17 @@ FLOORS = (
         "",
     ),
     ("hosts compiler.reach", "compiler.regions compiler.lowering compiler.program compiler.rewrites"),
-    ("", "model training.cutting training.samples constrained.constraints"),
+    ("bound.locate bound.binding", "model training.cutting training.samples constrained.constraints bound"),
     (
         "plots constrained.descent",
         "constrained.lagrangian constrained.flat constrained.exact constrained.solve"
         " training.methods training.restarts training.batching training.checkpoints training.run_plan training.run"
         " training.drivers training.session diagnosis.curvature diagnosis diagnosis.lr_finder checking export",
     ),
-    ("service ribbon udfs cli __main__ sgdsheet", ""),
+    (
+        "service ribbon udfs extension addin cli __main__ sgdsheet",
+        "live udf_calls udf_declarations udf_gradient udf_predict",
+    ),
 )
 FLOOR_OF = {name: floor for floor, columns in enumerate(FLOORS) for name in " ".join(columns).split()}
 TOP = len(FLOORS) - 1
@@ -51,10 +54,10 @@ ONLY_FROM_TOP = ("hosts", "examples")  # the stages in between never see where a
 # Which modules may import what is slow, or is not everywhere. Patterns of module names.
 GUARDED = {
     "torch": tuple(f"{name}.*" for _, with_torch in FLOORS for name in with_torch.split()),
-    "xlwings": ("hosts.excel", "udfs", "ribbon"),
-    "uno": ("hosts.*agent",),
-    "unohelper": ("hosts.*agent",),
-    "com": ("hosts.*agent",),  # com.sun.star, which UNO puts there
+    "xlwings": ("hosts.excel", "hosts._excel_*", "udfs", "ribbon"),
+    "uno": ("hosts.*agent", "extension.office.component"),
+    "unohelper": ("hosts.*agent", "extension.office.component"),
+    "com": ("hosts.*agent", "extension.office.component"),  # com.sun.star, which UNO puts there
     "xlsxwriter": ("examples.*", "hosts._log_sheet"),  # where sheets are drawn; never to save a person's file
     "openpyxl": (),  # loses what it does not know; see hosts/file.py
 }

@@ -336,8 +336,8 @@ CASES = {
     "bound dataset": Case(
         "",
         (
-            "the name sgd_source on sheet Model asks for data from a file, which is not supported yet",
-            "Put the data into the sheet and delete the name",
+            "“mnist.npz” does not exist",
+            "Check the name of the source",
         ),
         names={"sgd_source": '"mnist.npz"'},
         only_train=True,
@@ -584,10 +584,6 @@ def test_output_of_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outpu
         (["--seed", "x"], ("“x” is not possible for --seed", "Allowed: a whole number, 0 or more")),
         (["--restarts", "0"], ("“0” is not possible for --restarts", "Allowed: a whole number, 1 or more")),
         (["--device", "tpu"], ("“tpu” is not possible for --device", "Allowed: ", "cpu")),
-        (
-            ["--source", "x.csv"],
-            ("--source: data from a file are not supported yet", "Put the data into the"),
-        ),
     ],
 )
 def test_impossible_value(tmp_path: Path, arguments: list[str], words: tuple[str, ...]) -> None:

@@ -118,7 +118,7 @@ def test_same_loss_and_gradient(tmp_path: Path) -> None:
     def export(name: str, book: Workbook, sheet: str | None = None) -> None:
         models[name] = sgdsheet.compile(book, sheet)
         written = save_export(models[name], tmp_path / f"{name}.py")
-        assert [path.suffix for path in written] == ([".py", ".pt"] if name.startswith("titanic") else [".py"])
+        assert [path.suffix for path in written] == ([".py", ".pt"] if name.startswith(("titanic", "mnist")) else [".py"])
         check_source(tmp_path / f"{name}.py")
 
     for path in [*EXAMPLES, *([SOLVED] if SOLVED.exists() else [])]:

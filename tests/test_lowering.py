@@ -438,9 +438,24 @@ def test_a_position_that_is_no_number_is_an_error(position: str) -> None:
 
 
 def test_keys_are_fixed() -> None:
-    for formula in ("=MATCH(B1,$B$1:$B$4,0)", "=VLOOKUP($B$1,$A$1:$B$4,2,0)", "=INDEX($B$1:$B$4,B1)"):
+    for formula in ("=MATCH(B1,$B$1:$B$4,0)", "=VLOOKUP($B$1,$A$1:$B$4,2,0)"):
         with pytest.raises(FormulaError, match=r"Sheet1!F1: the formula looks something up by a value that depends"):
             compiled({**KEYS, "F1:F3": formula, "Z1": "=SUM(F1:F3)+SUM(B1:B4)"}, "B1:B4")
+
+
+def test_a_position_that_a_parameter_decides() -> None:
+    """INDEX picks as IF does: the slope is that of the cell that was picked."""
+    cells = {"A1": 10, "A2": 20, "A3": 30, "D1": 2, "B1": "=INDEX(A1:A3,D1)", "Z1": "=B1^2+D1"}
+    model = compiled(cells, "A1:A3,D1")
+    assert model().item() == 402
+    assert list(model.gradients().values()) == [0, 40, 0, 1]
+    beyond = {**cells, "D1": 4, "Z1": "=IFERROR(B1,7)+SUM(A1:A3)+D1"}
+    assert compiled(beyond, "A1:A3,D1")().item() == 71
+
+
+def test_the_whole_of_a_column() -> None:
+    cells = {"A1": 1, "B1": 2, "A2": 3, "B2": 4, "Z1": "=SUM(INDEX(A1:B2,0,2))"}
+    assert values(cells, "Z1", params=["A1"]) == [6]
 
 
 def test_many_growing_windows() -> None:

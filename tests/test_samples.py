@@ -260,7 +260,7 @@ def test_batches_give_the_whole(tmp_path: Path) -> None:
     assert session._run.samples is not None
     losses, slopes = [], []
     for rows in torch.randperm(22).split(11):
-        loss = session._run.samples.loss.over(rows)()
+        loss = session._run.samples.loss(rows)()
         losses.append(loss)
         slopes.append(torch.autograd.grad(loss, list(trained.parameters()))[0])
     whole = trained()

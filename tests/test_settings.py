@@ -35,8 +35,8 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
         12)], "restarts": [(1, 1), ("300", 300)], "start": [ *((name, f"{name}") for name in INITIALISERS),
         ("Uniform 0.1", "uniform 0.1"), ("kaiming, zeros", "kaiming, zeros"), (" normal   2 ", "normal 2"), ],
         "seed": [(0, 0), (42.0, 42), ("7", 7), (2**53, 2**53)], "zero_gradients": [("yes", True), ("no",
-        False), ("off", False), (1, True)], "device": [("cpu", "cpu"), ("CPU", "cpu"), ("auto", "auto")],
-        "precision": [("float64", "float64"), ("Float-32", "float32")], }  # fmt: skip
+        False), ("off", False), (1, True)], "device": [("cpu", "cpu"), ("CPU", "cpu"), ("auto", "auto"), ("CUDA", "cuda")],
+        "precision": [("float64", "float64"), ("Float-32", "float32")], "compile": [("no", False), ("Yes", True)], }  # fmt: skip
 
 NO_NUMBER = ["many", "1,5", "nan", "inf", "-inf", True, "0x10", "1e999"]
 
@@ -58,6 +58,7 @@ BAD: dict[str, list[Any]] = {
     "zero_gradients": ["perhaps", 2, 0.5],
     "device": ["cuda:x", "tpu", 1],
     "precision": ["float16", 64, "double"],
+    "compile": ["fast", 2],
 }
 
 
@@ -193,6 +194,8 @@ def test_settings_in_the_sheet(tmp_path: Path) -> None:
         schedule="cosine",
         steps=12,
         seed=5,
+        device="cpu",
+        precision="float64",
     )
     session.run()
     assert session.steps_taken == 12
@@ -231,7 +234,7 @@ FLAGS = {
     "optimizer": "sgd", "learning_rate": "0.02", "momentum": "0.5", "weight_decay": "0.1", "schedule":
     "cosine", "steps": "6", "epochs": "6", "batch_size": "4", "shuffle": "no", "validation": "20%",
     "early_stopping": "3", "restarts": "3", "start": "normal 0.1", "seed": "3", "zero_gradients": "no",
-    "device": "cpu", "precision": "float32", }  # fmt: skip
+    "device": "cpu", "precision": "float32", "compile": "no", }  # fmt: skip
 
 
 @pytest.mark.parametrize("item", DECLARATIONS, ids=lambda item: item.key)

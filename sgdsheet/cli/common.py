@@ -6,11 +6,16 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.markup import escape
+
+from sgdsheet.datasets import DATASETS
+from sgdsheet.problem import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,6 +31,15 @@ def model_arguments(command: F) -> F:
     for decorate in (_params_option, _loss_option, _sheet_option, _book_argument):
         command = decorate(command)
     return command
+
+
+def with_source(problem: Problem, source: str | None) -> Problem:
+    """The problem with the data that --source names, relative to where the command runs."""
+    if source is None:
+        return problem
+    if source.casefold() not in DATASETS:
+        source = str(Path(source).expanduser().absolute())
+    return replace(problem, origin=source, origin_cell=None)
 
 
 def console() -> Console:

@@ -49,6 +49,10 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "metric": outcome.metric,
         "valid_loss": session.valid_loss,
         "valid_metric": session.valid_metric,
+        "test_loss": session.test_loss,
+        "test_metric": session.test_metric,
+        "source": session.source,
+        "samples": session.sample_count,
         "constraint_violation": session.violation,
         "constraints_hold": session.constraints_hold if session.violation is not None else None,
         "restarts": None
@@ -80,6 +84,9 @@ def announce(out: Console, session: sgdsheet.Session, sheets: Sequence[str] = ()
     rate = "" if plan.solved or plan.optimizer.name == "lbfgs" else f", learning rate {plan.learning_rate:g}"
     chosen = f" (chosen: {shown(plan.why)})" if plan.why else ""
     out.print(f"optimizer {shown(plan.optimizer_name)}{rate}{chosen}")
+    if session.source is not None:
+        size = f", {plan.batch_size:,} per step" if plan.batch_size is not None else ""
+        out.print(f"data {shown(session.source)}: {count(session.sample_count or 0, 'sample')} for training{size}")
     others = [shown(name) for name in sheets if name != problem.sheet]
     if others:
         out.print(f"there are models on other sheets too: {', '.join(others)} (choose with --sheet)")
@@ -128,8 +135,12 @@ def _report_details(out: Console, outcome: Outcome) -> None:
     if session.valid_loss is not None:
         metric = f", metric {session.valid_metric:.4g}" if session.valid_metric is not None else ""
         out.print(f"validation loss {figure(session.valid_loss)}{metric}")
+    if session.test_loss is not None:
+        metric = f", metric [bold]{session.test_metric:.4g}[/bold]" if session.test_metric is not None else ""
+        out.print(f"test loss {figure(session.test_loss)}{metric}")
     if isinstance(outcome.metric, float) and isinstance(outcome.metric_start, float):
-        cell = shown(session.model.problem.metric)
+        where = " of the preview" if session.source is not None else ""
+        cell = shown(session.model.problem.metric) + where
         out.print(f"metric {cell} {outcome.metric_start:.4g} → [bold]{outcome.metric:.4g}[/bold]")
     if session.violation is not None and session.model.problem.constraints:
         verdict = "all constraints hold" if session.constraints_hold else "constraints violated"

@@ -15,12 +15,12 @@ from sgdsheet.cli.common import (
     json_option,
     model_arguments,
     print_json,
+    with_source,
 )
 from sgdsheet.cli.outcome import Outcome, announce, as_dict, report
 from sgdsheet.cli.progress import progress_bar
-from sgdsheet.errors import FileError, ProblemError, SettingError
+from sgdsheet.errors import FileError
 from sgdsheet.logbook import Logbook, Record, TensorBoardWriter, Writer, file_writer
-from sgdsheet.names import name_text
 from sgdsheet.optimizers import Family
 from sgdsheet.plots import save_plot
 from sgdsheet.problem import (
@@ -48,7 +48,9 @@ def settings_options(command: F) -> F:
 @click.command("train")
 @model_arguments
 @settings_options
-@click.option("--source", metavar="FILE", help="Train on the data in a file (not supported yet).")
+@click.option(
+    "--source", metavar="FILE", help="Train on data from a file: .npz, .csv, .parquet, MNIST IDX, or a dataset's name."
+)
 @click.option("-o", "--output", metavar="OUT", help="Where to write; BOOK-trained.xlsx unless given.")
 @click.option("--in-place", is_flag=True, help="Write into BOOK itself.")
 @click.option("--log", metavar="FILE", help="Write every step to a .csv or .jsonl file.")
@@ -63,14 +65,12 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     chosen = {item.key: options[item.key] for item in DECLARATIONS}
     if options["output"] is not None and options["in_place"]:
         raise click.UsageError("--output and --in-place exclude each other")
-    if options["source"] is not None:
-        raise SettingError("--source: data from a file are not supported yet", remedy="Put the data into the sheet")
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     host, target = sgdsheet.FileHost(book), _target(Path(book), options)
     workbook = host.read()
     host.check_output(target)
     problem = find_problem(workbook, sheet, loss, params)
-    _refuse_source(workbook, problem)
+    problem = with_source(problem, options["source"])
     refuse_protected(workbook, problem)
     settings = combine(problem.settings, chosen)
     model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
@@ -112,15 +112,6 @@ def _target(book: Path, options: dict[str, Any]) -> Path:
     )
 
 
-def _refuse_source(workbook: Workbook, problem: Problem) -> None:
-    """A model whose data lie in a file must not be trained on the few rows that the sheet shows."""
-    if name_text(workbook, problem.sheet, "sgd_source") is not None:
-        raise ProblemError(
-            f"the name sgd_source on sheet {problem.sheet} asks for data from a file, which is not supported yet",
-            remedy="Put the data into the sheet and delete the name",
-        )
-
-
 def _write_checkpoint(path: str, session: sgdsheet.Session) -> None:
     from sgdsheet.training.checkpoints import write_checkpoint  # imports torch: not for the help page
 
@@ -142,6 +133,8 @@ def _clipped(problem: Problem, workbook: Workbook) -> list[str]:
 def _findings(session: sgdsheet.Session, losses: list[float]) -> list[sgdsheet.Finding]:
     """Whether the learning rate was too high, and what else stands in the way of training."""
     plan, model = session.plan, session.model
+    if session.source is not None:
+        return []  # what a few rows of a preview show says nothing about the data
     found = sgdsheet.diagnose(model)
     alone = not plan.batched and not plan.solved and not session.distribution
     climbed = bool(losses) and not model.as_objective(losses[-1]) < model.as_objective(session.loss_start)

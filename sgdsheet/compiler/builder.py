@@ -26,8 +26,8 @@ _SHARE = frozenset({torch.amax, torch.amin, torch.prod})
 _ADD = frozenset({operator.add, operator.sub, operator.neg})
 """Operations whose slopes do not depend on their operands."""
 
-AXES = "RChwk"
-"""The axes in their order; k is what a matrix product sums over."""
+AXES = "RChwkl"
+"""The axes in their order; k is what a matrix product sums over, k and l what a convolution does."""
 
 
 @dataclass(slots=True)

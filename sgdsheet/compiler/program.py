@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, fx, nn
@@ -68,6 +69,7 @@ def build_program(
     parameters: Sequence[Range],
     plan: Plan,
     *,
+    inputs: Mapping[str, Range] = MappingProxyType({}),
     dtype: torch.dtype,
     strict: bool = True,
     shared: dict[str, Tensor] | None = None,
@@ -76,7 +78,8 @@ def build_program(
 ) -> Program:
     """Lower the plan's blocks. With `strict` the first block that cannot be lowered raises; else it is noted.
 
-    A constant block that cannot be lowered keeps its saved values, if it has any.
+    A constant block that cannot be lowered keeps its saved values, if it has any. `inputs` are cells whose
+    numbers are arguments of the module, by name and in this order.
     `shared` are parameters that exist already; in a `generic` program constants may be exchanged for others,
     with errors among them if it is `suspicious`.
     """
@@ -87,7 +90,10 @@ def build_program(
         if name not in tensors:
             tensors[name] = nn.Parameter(parameter_tensor(workbook.sheets[area.sheet], area, dtype))
         builder.reserved.add(name)
-        regions.provide(area, _parameter_value(builder, name, area))
+        regions.provide(area, _value_of_cells(builder.graph.get_attr(name), area))
+    for name, area in inputs.items():
+        builder.reserved.add(name)
+        regions.provide(area, _value_of_cells(builder.graph.placeholder(name), area))
     program = Program(workbook, tensors, builder, regions)
     unknown: list[Range] = []
     for block, live in ((copy, plan.is_live(whole)) for whole in plan.blocks for copy in separated(whole)):
@@ -106,7 +112,6 @@ def build_program(
     return program
 
 
-def _parameter_value(builder: Builder, name: str, area: Range) -> Value:
+def _value_of_cells(node: fx.Node, area: Range) -> Value:
     pairs = [(axis, size) for axis, size in (("r", area.height), ("c", area.width)) if size > 1]
-    node = builder.graph.get_attr(name)
     return Value(node, "".join(axis for axis, _ in pairs), tuple(size for _, size in pairs), Kind.NUMBER)

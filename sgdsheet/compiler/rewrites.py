@@ -6,7 +6,7 @@ Each rule is one function that looks at one node and may replace it.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -84,10 +84,12 @@ def _terms(node: fx.Node) -> list[fx.Node]:
 RULES: tuple[Rule, ...] = (_mean_squared_error, _sum_of_columns, _stacked_products)
 
 
-def simplify(module: fx.GraphModule, rules: tuple[Rule, ...] = RULES) -> fx.GraphModule:
-    """Apply the rules, each node once, and drop what is no longer needed."""
+def simplify(
+    module: fx.GraphModule, rules: tuple[Rule, ...] = RULES, *, examples: Sequence[torch.Tensor] = ()
+) -> fx.GraphModule:
+    """Apply the rules, each node once, and drop what is no longer needed. `examples` are arguments of the module."""
     shapes = _Shapes(module)
-    shapes.run()
+    shapes.run(*examples)
     graph = module.graph
     for node in list(graph.nodes):
         for rule in rules:

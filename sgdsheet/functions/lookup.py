@@ -11,7 +11,7 @@ from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.logical import chosen_by
-from sgdsheet.functions.matrices import gathered
+from sgdsheet.functions.picking import gathered
 from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, fixed, function
 from sgdsheet.syntax import Binary, Node, Number
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import replace
 
 import torch
 
-from sgdsheet.compiler.builder import Builder
 from sgdsheet.compiler.contraction import contract
 from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
-from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, fixed, function
+from sgdsheet.functions.picking import gathered, picked_at
+from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, function
 from sgdsheet.syntax import Node, Omitted
 
 _SWAP = {"h": "w", "w": "h"}
@@ -19,6 +18,7 @@ _SWAP = {"h": "w", "w": "h"}
 
 @function(
     "MMULT",
+    over_samples=OverSamples.FIRST,
     arguments=(2, 2),
     takes=Takes.ARRAYS,
     examples={"SUM(MMULT({1,2;3,4},{5;6}))": 56, "MMULT({1,2},{3;4})": 11},
@@ -96,15 +96,18 @@ def column(context: Context, reference: Node | None = None) -> Value:
     "INDEX",
     arguments=(2, 3),
     takes=Takes.FORMULAS,
-    fixed_arguments=[1, 2],
+    derivative=Derivative.KINKED,
+    zero_arguments=[1, 2],
     gives_range=True,
-    examples={"INDEX({1,2;3,4},2,1)": 3, "INDEX({5,6,7},2)": 6, "SUM(INDEX({1,2;3,4},0,2))": 6},
+    examples={"INDEX({1,2;3,4},2,1)": 3, "INDEX({5,6,7},2)": 6},
 )
 def index(context: Context, array: Node, row_node: Node, column_node: Node | None = None) -> Value:
     """The element at a row and column of a range; row or column 0 means all of it."""
-    builder = context.builder
     height, width = _shape(context, array)
     rows_, columns_ = _place(context, row_node), _place(context, column_node)
+    if not (rows_.constant and columns_.constant):
+        return _at_run_time(context, array, rows_, columns_ if column_node is not None else None)
+    builder = context.builder
     if column_node is None:
         if height == 1:
             rows_, columns_ = builder.number(1.0), rows_
@@ -127,54 +130,30 @@ def index(context: Context, array: Node, row_node: Node, column_node: Node | Non
     return value
 
 
+def _at_run_time(context: Context, array: Node, row_place: Value, column_place: Value | None) -> Value:
+    """INDEX where data or parameters decide the position."""
+    builder = context.builder
+    value = context.lower(array, array=True)
+    if column_place is None:
+        single = value.size("h") == 1
+        if not single and value.size("w") > 1:
+            raise FormulaError(
+                "calls INDEX for a whole row that data or parameters decide", remedy="Give the column, too"
+            )
+        pairs = [("w" if single else "h", row_place)]
+    else:
+        pairs = [("h", row_place), ("w", column_place)]
+    for axis, place in pairs:
+        pick = gathered if place.constant else picked_at
+        value = pick(builder, value, axis, place)
+    return value
+
+
 def _place(context: Context, node: Node | None) -> Value:
     builder = context.builder
     if node is None or isinstance(node, Omitted):
         return builder.number(0.0)
-    place = builder.numbers(fixed(context, node))
+    place = builder.numbers(context.lower(node, array=context.array))
+    if not place.constant:
+        return replace(place, data=builder.call(torch.trunc, place.data))
     return replace(place, data=place.tensor.trunc())
-
-
-def gathered(builder: Builder, value: Value, axis: str, place: Value) -> Value:
-    """One position (from 1) along `axis` for each copy of the formula; 0 means all of them."""
-    errors = builder.errors_of(place)
-    numbers = builder.cleaned(place).tensor
-    if bool((numbers == 0).any()) and not bool((numbers == 0).all()):
-        raise FormulaError("calls INDEX with 0 here and there", remedy="Mend the position")
-    if bool((numbers == 0).all()) or axis not in value.axes:
-        return builder.spoiled(value, errors)
-    found = _taken(builder, value, axis, replace(place, data=(numbers - 1).long()))
-    return builder.spoiled(builder.canonical(found), errors)
-
-
-def _taken(builder: Builder, value: Value, axis: str, place: Value) -> Value:
-    at = value.axes.index(axis)
-    where, before, after = place.tensor, value.sizes[:at], value.sizes[at + 1 :]
-    if not place.axes:
-        data = builder.method("select", value.data, at, int(where))
-        axes = value.axes.replace(axis, "")
-        return value.picked(data, axes, before + after, lambda kinds: kinds.select(at, int(where)))
-    if len(place.axes) == 1 and place.axes not in value.axes:
-        picks = (slice(None),) * at + (where,)
-        data = builder.call(operator.getitem, value.data, picks)
-        axes, sizes = value.axes.replace(axis, place.axes), before + place.sizes + after
-        return value.picked(data, axes, sizes, lambda kinds: kinds[picks])
-    if axis in place.axes:
-        raise FormulaError("calls INDEX with several positions", remedy="Refer to the cells directly")
-    return _taken_along(builder, value, axis, place)
-
-
-def _taken_along(builder: Builder, value: Value, axis: str, place: Value) -> Value:
-    """Where each copy has both its own range and its own position."""
-    axes, sizes = builder.union_axes([value, place])
-    at = axes.index(axis)
-    whole = builder.expanded(value, axes, sizes)
-    one = (*sizes[:at], 1, *sizes[at + 1 :])
-    where = builder.expanded(Value(place.tensor, place.axes, place.sizes), axes, sizes).tensor.narrow(at, 0, 1)
-    data = builder.method("select", builder.call(torch.take_along_dim, whole.data, where.expand(one), at), at, 0)
-    return whole.picked(
-        data,
-        axes.replace(axis, ""),
-        (*sizes[:at], *sizes[at + 1 :]),
-        lambda kinds: torch.take_along_dim(kinds, where.expand(one), at).select(at, 0),
-    )

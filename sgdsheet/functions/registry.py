@@ -5,6 +5,9 @@
 
 The docstring's first line is the help text. `examples` maps formulas to Excel's result; tests evaluate each
 of them, and compare the gradient with central differences where `derivative` says that there is one.
+
+A function of our own, which Excel does not have, is an `own_function`: it says its arguments by name, because the
+add-ins offer it to people (see `sgdsheet.udf_declarations`).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -41,6 +44,7 @@ class Derivative(Enum):
     SMOOTH = "exact"
     KINKED = "exact, of the branch taken"
     ZERO = "zero"
+    NONE = "none: it may not stand between parameters and loss"
 
 
 class OverSamples(Enum):
@@ -48,8 +52,11 @@ class OverSamples(Enum):
 
     UNKNOWN = "such a formula cannot be trained in batches"
     ELEMENTWISE = "each sample has its own value"
+    ROWS = "each sample has its own value, if it is a row of several cells"
+    FIRST = "each sample has its own value; only the first argument is of the samples"
     SUM = "the sum over the batch, scaled up"
     MEAN = "the mean over the batch"
+    MEAN_OF_ROWS = "the mean over the batch, if each sample is a row of several cells"
     EXTREME = "that of the batch; other values beside the samples are welcome"
     SIZE = "that of all samples"
 
@@ -84,6 +91,27 @@ class Context(Protocol):
         ...
 
 
+class ArgumentKind(Enum):
+    """What a person gives to a function of our own."""
+
+    ARRAY = "array"
+    """Cells or an array, taken whole."""
+    SCALAR = "scalar"
+    """One value."""
+    REFERENCE = "reference"
+    """Cells of the workbook: which they are matters, not only what they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of a function of our own, as a function wizard shows it."""
+
+    name: str
+    help: str
+    kind: ArgumentKind = ArgumentKind.ARRAY
+    optional: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """One Excel function."""
@@ -106,6 +134,8 @@ class Function:
     """Whether blank cells at the end of a range that is an argument make no difference."""
     over_samples: OverSamples
     """What it does to samples of which only a batch is there."""
+    described: tuple[Argument, ...] = ()
+    """The arguments by name; only of functions of our own."""
 
 
 REGISTRY: dict[str, Function] = {}
@@ -130,6 +160,7 @@ def function(
     gives_range: bool = False,
     skips_blanks: bool | None = None,
     over_samples: OverSamples | None = None,
+    described: Sequence[Argument] = (),
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
     """Declare an Excel function. `arguments` are the smallest and the largest number of them."""
 
@@ -150,10 +181,20 @@ def function(
             gives_range=gives_range,
             skips_blanks=takes is Takes.RANGES if skips_blanks is None else skips_blanks,
             over_samples=over_samples or (OverSamples.ELEMENTWISE if takes is Takes.SCALARS else OverSamples.UNKNOWN),
+            described=tuple(described),
         )
         return implementation
 
     return declare
+
+
+def own_function(
+    name: str, described: Sequence[Argument], **options: Any
+) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+    """Declare a function that Excel does not have. It takes arrays whole, as the add-ins give them to it."""
+    required = sum(not argument.optional for argument in described)
+    options.setdefault("takes", Takes.ARRAYS)
+    return function(name, arguments=(required, len(described)), described=described, **options)
 
 
 def fixed(context: Context, node: Node, *, array: bool | None = None) -> Value:

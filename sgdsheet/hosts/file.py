@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from sys import float_info
 
@@ -46,7 +47,7 @@ class FileHost:
     def read(self) -> Workbook:
         """Read the file afresh; values that were written but not saved are not part of it."""
         self._load()
-        return read_workbook(self._loaded()[0])
+        return replace(read_workbook(self._loaded()[0]), folder=self.path.absolute().parent)
 
     def write(self, values: Mapping[Cell, Value]) -> None:
         """Collect new values for cells; the file changes only when it is saved."""

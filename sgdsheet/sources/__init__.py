@@ -14,8 +14,9 @@ import pkgutil
 
 from sgdsheet.sources.finite import check_finite
 from sgdsheet.sources.registry import FORMATS, PARTS, Format, Source, open_source
+from sgdsheet.sources.selection import Selection, parse_selection
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["FORMATS", "PARTS", "Format", "Source", "check_finite", "open_source"]
+__all__ = ["FORMATS", "PARTS", "Format", "Selection", "Source", "check_finite", "open_source", "parse_selection"]

@@ -7,7 +7,7 @@ it is refused, with its cell, for a silent other loss would be worse.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sgdsheet.compiler.blocks import Block, bounding_range
@@ -15,9 +15,18 @@ from sgdsheet.errors import FormulaError
 from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.registry import OverSamples, Takes
 from sgdsheet.references import Range
-from sgdsheet.syntax import Area, Binary, Call, Node, Number, transform, walk
+from sgdsheet.syntax import Area, Binary, Call, Node, Number, Unary, transform, walk
 
-_POOLS = (OverSamples.SUM, OverSamples.MEAN, OverSamples.EXTREME)
+Home = Callable[[str], str]
+"""From the name of a sheet to the name of the sheet where its samples lie."""
+
+_POOLS = (OverSamples.SUM, OverSamples.MEAN, OverSamples.MEAN_OF_ROWS, OverSamples.EXTREME)
+_BY_ROWS = (OverSamples.ROWS, OverSamples.MEAN_OF_ROWS)
+"""These take a single column as one vector, that is, all samples together."""
+
+
+def _as_it_is(sheet: str) -> str:
+    return sheet
 
 
 def _over_samples(node: Node) -> OverSamples:
@@ -31,14 +40,37 @@ def _heaps_arguments(call: Call) -> bool:
     return REGISTRY[call.name].takes is Takes.RANGES and _over_samples(call) is not OverSamples.EXTREME
 
 
-def cut_blocks(blocks: Sequence[Block], parameters: Sequence[Range], rows: Range, size: int) -> Iterator[Block]:
-    """The blocks for `size` of the samples. Raises FormulaError, with its cell, if a formula ties them."""
-    along = _along_samples(blocks, rows)
+def _is_wide(node: Node) -> bool:
+    """Whether a formula surely gives several columns."""
+    match node:
+        case Area():
+            return node.left != node.right
+        case Binary():
+            return _is_wide(node.left) or _is_wide(node.right)
+        case Unary():
+            return _is_wide(node.operand)
+        case Call() if _over_samples(node) is OverSamples.FIRST:
+            return _is_wide(node.arguments[1])
+        case Call() if _over_samples(node) in (OverSamples.ELEMENTWISE, OverSamples.ROWS):
+            return any(_is_wide(item) for item in node.arguments)
+        case _:
+            return False
+
+
+def cut_blocks(
+    blocks: Sequence[Block], parameters: Sequence[Range], rows: Range, size: int, home: Home = _as_it_is
+) -> Iterator[Block]:
+    """The blocks for `size` of the samples. Raises FormulaError, with its cell, if a formula ties them.
+
+    `home` names the sheet on which the samples of a sheet lie from now on: there may be more of them than there
+    is room on their own.
+    """
+    along = along_samples(blocks, rows)
     for block in blocks:
-        yield _Cutter(block, along, blocks, parameters, rows, size).cut(along.get(id(block)))
+        yield _Cutter(block, along, blocks, parameters, rows, size, home).cut(along.get(id(block)))
 
 
-def _along_samples(blocks: Sequence[Block], rows: Range) -> dict[int, int]:
+def along_samples(blocks: Sequence[Block], rows: Range) -> dict[int, int]:
     """The blocks that have one row per sample, and the row of their first sample."""
     along: dict[int, int] = {}
     for block in blocks:
@@ -70,6 +102,7 @@ class _Cutter:
     parameters: Sequence[Range]
     rows: Range
     size: int
+    home: Home
 
     def cut(self, start: int | None) -> Block:
         block = self.block
@@ -77,13 +110,14 @@ class _Cutter:
             self._refuse_parts()
             return replace(block, tree=self._pooled(block.tree))
         own = block.range._replace(bottom=start + self.size - 1)
+        moved = own._replace(sheet=self.home(own.sheet))
         if block.height == self.rows.height and block.rows == 1:
-            return replace(block, range=own, height=self.size, tree=self._array(block.tree))
+            return replace(block, range=moved, height=self.size, tree=self._array(block.tree))
         for part in walk(block.tree):
             if isinstance(part, Area):
                 self._refuse_ties(part)
         trimmed = block.trimmed(own)
-        return replace(trimmed, tree=self._pooled(trimmed.tree))
+        return replace(trimmed, range=moved, tree=transform(self._pooled(trimmed.tree), self._own_row))
 
     # --- what cannot be cut -----------------------------------------------------------------------------
 
@@ -196,6 +230,10 @@ class _Cutter:
             return None
         if part.name == "MMULT":
             return self._product(*part.arguments)
+        if over is OverSamples.FIRST and any(per_sample[1:]):
+            raise self._tied("multiplies the samples with each other")
+        if over in _BY_ROWS and per_sample[0] and not _is_wide(part.arguments[0]):
+            raise self._tied(f"uses {part.name} on a column of samples")
         if over not in _POOLS:
             return None
         compared = per_sample if _heaps_arguments(part) else per_sample[:1]
@@ -230,17 +268,24 @@ class _Cutter:
                 return summed
             if _over_samples(part) in _POOLS and not self._is_live(part):
                 return part  # over data alone: of all samples
-            if part.name == "MMULT":
-                return Call("MMULT", (self._array(part.arguments[0]), part.arguments[1]))
-            if _over_samples(part) is not OverSamples.ELEMENTWISE and self._per_sample(part):
+            if _over_samples(part) is OverSamples.FIRST:
+                return Call(part.name, (self._array(part.arguments[0]), *part.arguments[1:]))
+            if _over_samples(part) not in (OverSamples.ELEMENTWISE, OverSamples.ROWS) and self._per_sample(part):
                 raise self._tied(f"uses {part.name} on the samples")
             return None
 
         return transform(node, change)
 
+    def _own_row(self, node: Node) -> Node | None:
+        """What a sample reads of its own row lies where its samples lie."""
+        if isinstance(node, Area) and node.top == node.bottom and node.top.down == 1:
+            return replace(node, sheet=self.home(node.sheet))
+        return None
+
     def _shortened(self, area: Area) -> Area:
         if self._spans(area):
-            return replace(area, bottom=area.bottom._replace(base=area.top.base + self.size - 1))
+            bottom = area.bottom._replace(base=area.top.base + self.size - 1)
+            return replace(area, sheet=self.home(area.sheet), bottom=bottom)
         if not area.top.down and area.bottom.base - area.top.base + 1 == self.rows.height:
             raise self._tied("reads rows that are not those of the samples")
         return area

@@ -55,11 +55,12 @@ def descend(run: Run, method: Method, *, measure: bool) -> Steps:
             batch, ends_epoch = next(batches)
             rate = method.learning_rate
             seen: list[Tensor] = []
-            objective = method.step(run.objective(run.module(batch), seen), keep, measure=measure)
+            objective = method.step(run.objective(run.loss(batch), seen), keep, measure=measure)
             loss = float(seen[0].item())
             if not math.isfinite(objective):
                 what = f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite slope"
                 run.stopped = f"{what} at step {run.steps_taken}"
+                run.diverged = True
                 return
             run.limit(run.parameters)
             run.steps_taken += 1
@@ -154,7 +155,7 @@ def restarts(run: Run) -> Steps:
         _polish(run, [starts.values(index) for index in chosen], polish=done and plan.polished > 0)
         run.choose()
     run.steps_taken += 1
-    yield Step(run.steps_taken, run.sheet_loss(), starts.learning_rate, time.perf_counter() - started)
+    yield Step(run.steps_taken, run.whole_loss(), starts.learning_rate, time.perf_counter() - started)
 
 
 def _polish(run: Run, candidates: Sequence[Sequence[Tensor]], *, polish: bool) -> None:
@@ -169,7 +170,7 @@ def _polish(run: Run, candidates: Sequence[Sequence[Tensor]], *, polish: bool) -
         elif polish:
             method = build_method(run.plan.polisher, run.parameters, 1.0, run.settings, run.plan.polish_steps, 0)
             for _ in range(run.plan.polish_steps):
-                objective = method.step(run.objective(run.module(), []), run.keep_best)
+                objective = method.step(run.objective(run.loss(), []), run.keep_best)
                 if method.converged or not math.isfinite(objective):
                     break
         objective = run.training_objective()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
+from sgdsheet.bound.samples import bind_samples
 from sgdsheet.constrained.constraints import HOLDS, compile_constraints
 from sgdsheet.errors import TrainingError
 from sgdsheet.model import SheetModel
@@ -17,7 +18,7 @@ from sgdsheet.settings import Settings
 from sgdsheet.training.methods import put
 from sgdsheet.training.restarts import Distribution
 from sgdsheet.training.run_plan import RunPlan, plan_run
-from sgdsheet.training.samples import split_samples
+from sgdsheet.training.samples import Samples, SheetSamples, batches, split_samples
 
 
 class Step(NamedTuple):
@@ -66,7 +67,8 @@ class Run:
         self.names = model.parameter_names
         self.parameters: list[nn.Parameter] = [tensor for _, tensor in model.ranges()]
         self.generator = torch.Generator().manual_seed(settings.seed or 0)
-        self.samples = split_samples(model, settings, self.generator)
+        self.bound = bind_samples(model, settings, self.generator)
+        self.samples: Samples | None = self.bound or split_samples(model, settings, self.generator)
         self.constraints = compile_constraints(model)
         self.plan: RunPlan = plan_run(model, settings, self.samples, self.parameters, self.constraints)
         self.steps_taken = 0
@@ -76,6 +78,10 @@ class Run:
         self.constraints_hold = True
         self.valid_loss: float | None = None
         self.valid_metric: float | None = None
+        self.test_loss: float | None = None
+        self.test_metric: float | None = None
+        self.diverged = False
+        self._forward: Callable[[], Tensor] | None = None
         self.distribution: Distribution | None = None
         self.patience = Patience(settings.early_stopping)
         self.start = copies(self.parameters)
@@ -88,24 +94,35 @@ class Run:
 
     # --- losses -----------------------------------------------------------------------------------------
 
-    def sheet_loss(self) -> float:
-        """The value of the loss cell, over all rows, at the present parameters."""
+    def whole_loss(self) -> float:
+        """The loss cell at the present parameters: over all rows, or over the training samples of a source."""
+        if self.bound is not None:
+            return self.bound.training_loss()
         with torch.no_grad():
             return float(self.model().item())
 
     def module(self, batch: Tensor | None = None) -> fx.GraphModule:
-        """The program for a batch, or for all training rows."""
+        """The program for a batch, or for all training rows, of a model whose data are in the sheet."""
         if self.samples is None:
             return self.model.program
-        return self.samples.loss.over(self.samples.training if batch is None else batch)
+        assert isinstance(self.samples, SheetSamples)
+        return self.samples.module(batch)
 
-    def objective(self, module: fx.GraphModule, seen: list[Tensor]) -> Callable[[], Tensor]:
+    def loss(self, batch: Tensor | None = None) -> Callable[[], Tensor]:
+        """A function that calculates the loss over a batch, or over all training rows."""
+        if self.samples is not None and batch is not None:
+            return self.samples.loss(batch)
+        if self._forward is None or self.samples is not None:
+            module = self.module()
+            # The module's own __call__ only looks for hooks.
+            self._forward = torch.compile(module.forward) if self.settings.compile else module.forward
+        return self._forward
+
+    def objective(self, loss: Callable[[], Tensor], seen: list[Tensor]) -> Callable[[], Tensor]:
         """A function for the objective; the loss itself goes to `seen` at its first call."""
 
-        forward = module.forward  # the module's own __call__ only looks for hooks, which takes a few microseconds
-
         def calculate() -> Tensor:
-            value: Tensor = forward()
+            value = loss()
             if not seen:
                 seen.append(value)
             return self.model.as_objective(value)
@@ -114,25 +131,27 @@ class Run:
 
     def training_objective(self) -> float:
         """The objective over all training rows."""
+        if self.samples is not None:
+            return self.model.as_objective(self.samples.training_loss())
         with torch.no_grad():
-            return float(self.model.as_objective(self.module()()).item())
+            return float(self.model.as_objective(self.model.program()).item())
 
     # --- batches ----------------------------------------------------------------------------------------
 
     def batches(self) -> Iterator[tuple[Tensor | None, bool]]:
         """Batches for ever, each with whether it ends its epoch; None stands for all samples at once."""
-        size = self.settings.batch_size
+        size = self.plan.batch_size
         while self.samples is None or size is None:
             yield None, True
         skipped = self.batches_done
         while True:
             self.epoch_state = self.generator.get_state()
-            batches = list(self.samples.batches(size, shuffle=self.settings.shuffle, generator=self.generator))
-            for number, batch in enumerate(batches[skipped:], skipped + 1):
-                self.batches_done = number % len(batches)
-                if number == len(batches):
+            epoch = batches(self.samples, size, shuffle=self.settings.shuffle, generator=self.generator)
+            for number, batch in enumerate(epoch[skipped:], skipped + 1):
+                self.batches_done = number % len(epoch)
+                if number == len(epoch):
                     self.epoch_state = self.generator.get_state()
-                yield batch, number == len(batches)
+                yield batch, number == len(epoch)
             skipped = 0
 
     def end_epoch(self) -> tuple[int | None, float | None, float | None]:
@@ -187,7 +206,14 @@ class Run:
                 best.copy_(present)
 
     def choose(self) -> None:
-        """The best parameters, or the last if there are batches, or the first if nothing was any better."""
+        """The best parameters, or the last if there are batches, or the first if nothing was any better.
+
+        To judge by a whole source would take as long as training on it: there, the last ones only have to be finite.
+        """
+        if self.bound is not None and self.settings.early_stopping is None:
+            if not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters) or self.diverged:
+                put(self.parameters, self.start)
+            return
         compared = self.settings.early_stopping is not None or self.settings.restarts is not None
         if compared or not self.plan.batched:
             last = self.training_objective()
@@ -203,13 +229,15 @@ class Run:
 
     def final_loss(self) -> float:
         """The loss cell at the parameters that were chosen; the validation and constraints too."""
-        loss = self.sheet_loss()
+        loss = self.whole_loss()
         if not math.isfinite(loss):
             put(self.parameters, self.start)
             raise TrainingError("no parameters gave a finite loss", remedy="Start from other values")
         self.violation = self.largest_violation()
         if self.samples is not None and len(self.samples.validation):
             self.valid_loss, self.valid_metric = self.samples.validate()
+        if self.bound is not None:
+            self.test_loss, self.test_metric = self.bound.test()
         return loss
 
 

@@ -16,6 +16,7 @@ from sgdsheet.training.restarts import default_start
 from sgdsheet.training.samples import Samples
 
 _STEPS = 1000
+_BOUND_BATCH = 256
 _EPOCHS = 20
 _RESTART_STEPS = 1000
 _RESTART_RATE = 0.1
@@ -35,12 +36,17 @@ class RunPlan:
     learning_rate: float
     schedule: str
     steps: int
-    batched: bool
+    batch_size: int | None
     polisher: Optimizer
     polished: int
     polish_steps: int
     why: str
     solved: bool = False
+
+    @property
+    def batched(self) -> bool:
+        """Whether a step sees some of the samples only."""
+        return self.batch_size is not None
 
     @property
     def optimizer_name(self) -> str:
@@ -56,8 +62,11 @@ def plan_run(
     constraints: ConstraintModel | None,
 ) -> RunPlan:
     """Make the choices. Raises SettingError, naming the sheet, where settings exclude each other."""
-    batched = settings.batch_size is not None
-    optimizer, why = _optimizer(settings)
+    size = settings.batch_size
+    if size is None and model.problem.origin is not None:
+        size = _BOUND_BATCH
+    batched = size is not None
+    optimizer, why = _optimizer(settings, batched)
     _refuse(model, settings, samples, parameters, optimizer)
     solved = constraints is not None and not batched and _is_solved(model, settings, constraints)
     if solved:
@@ -76,12 +85,15 @@ def plan_run(
         if settings.learning_rate is None:
             start = settings.start or default_start(parameters)
             rate = _RESTART_RATE * max(item.initialiser.width((), item.scale) or 0.5 for item in start)
+    steps = _steps(settings, size, samples)
+    if solved and settings.steps is None and not settings.restarts:
+        steps = _SOLVER_STEPS
     return RunPlan(
         optimizer,
         rate,
         schedule,
-        _SOLVER_STEPS if solved and settings.steps is None and not settings.restarts else _steps(settings, samples),
-        batched,
+        steps,
+        size,
         OPTIMIZERS["lbfgs"],
         0 if batched else _POLISHED if automatic else 1,
         _POLISH_STEPS,
@@ -102,14 +114,14 @@ def _is_solved(model: SheetModel, settings: Settings, constraints: ConstraintMod
     return bool(constraints.labels) or (constraints.bounds.count > 0 and not named)
 
 
-def _optimizer(settings: Settings) -> tuple[Optimizer, str]:
+def _optimizer(settings: Settings, batched: bool) -> tuple[Optimizer, str]:
     if settings.optimizer != AUTO:
         return OPTIMIZERS[settings.optimizer], ""
-    if settings.restarts and settings.batch_size is not None:
+    if settings.restarts and batched:
         return OPTIMIZERS["adam"], f"{_starts(settings)}, in batches"
     if settings.restarts:
         return OPTIMIZERS["adam"], f"{_starts(settings)}, then L-BFGS from the best"
-    if settings.batch_size is not None:
+    if batched:
         return OPTIMIZERS["adam"], "for mini-batches"
     return OPTIMIZERS["lbfgs"], "for all samples at once"
 
@@ -118,17 +130,17 @@ def _starts(settings: Settings) -> str:
     return "one start" if settings.restarts == 1 else f"{settings.restarts} starts at once"
 
 
-def _steps(settings: Settings, samples: Samples | None) -> int:
+def _steps(settings: Settings, size: int | None, samples: Samples | None) -> int:
     per_epoch = 1
-    if samples is not None and settings.batch_size is not None:
-        per_epoch = -(-len(samples.training) // settings.batch_size)
+    if samples is not None and size is not None:
+        per_epoch = -(-len(samples.training) // size)
     if settings.steps is not None:
         return settings.steps
     if settings.epochs is not None:
         return settings.epochs * per_epoch
     if settings.restarts:
         return _RESTART_STEPS
-    return _EPOCHS * per_epoch if settings.batch_size is not None else _STEPS
+    return _EPOCHS * per_epoch if size is not None else _STEPS
 
 
 def _refuse(
@@ -139,9 +151,15 @@ def _refuse(
     optimizer: Optimizer,
 ) -> None:
     sheet = model.problem.sheet
+    if model.problem.origin is not None:
+        _refuse_bound(settings, optimizer, sheet)
     if settings.batch_size is not None and optimizer.family is Family.LINE_SEARCH:
         raise SettingError(
             "L-BFGS needs all samples at once", cell=sheet, remedy="Leave the batch size out, or choose adam"
+        )
+    if settings.compile and (settings.restarts or (samples is not None and model.problem.origin is None)):
+        raise SettingError(
+            "compile goes with neither restarts nor batches of rows in the sheet", cell=sheet, remedy="Leave it out"
         )
     if settings.restarts and optimizer.family is not Family.GRADIENT:
         raise SettingError(
@@ -161,6 +179,16 @@ def _refuse(
             f"start has {len(settings.start)} entries for {len(parameters)} parameter ranges",
             cell=sheet,
             remedy="Give one entry, or one per range",
+        )
+
+
+def _refuse_bound(settings: Settings, optimizer: Optimizer, sheet: str) -> None:
+    """What needs all samples at once, or many copies of a batch, does not go with data that are too large for it."""
+    if settings.restarts:
+        raise SettingError("restarts do not go with data from a file", cell=sheet, remedy="Leave them out")
+    if optimizer.family is not Family.GRADIENT:
+        raise SettingError(
+            f"{optimizer.name} does not go with data from a file", cell=sheet, remedy="Choose adam or sgd"
         )
 
 

@@ -6,8 +6,9 @@ batch size; a batch is then a matter of putting the right rows into its constant
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, fx
@@ -20,7 +21,7 @@ from sgdsheet.model import SheetModel, evaluate
 from sgdsheet.references import Cell, Range
 from sgdsheet.settings import Settings
 from sgdsheet.training.cutting import cut_blocks
-from sgdsheet.workbook import Sheet, Workbook
+from sgdsheet.workbook import Value, Workbook
 
 
 @dataclass(slots=True)
@@ -107,28 +108,60 @@ class PooledCell:
         return program.module(program.value_of(self.cell).data)
 
 
-@dataclass(slots=True)
-class Samples:
-    """The samples of a model: the loss and the metric over any of them, and which are for training."""
+class Samples(Protocol):
+    """The samples of a model, in the sheet or in a file: the loss over any of them, and which are for training."""
 
-    loss: PooledCell
+    training: Tensor
+    validation: Tensor
+
+    def loss(self, indices: Tensor) -> Callable[[], Tensor]:
+        """A function that calculates the loss over these samples."""
+        ...
+
+    def training_loss(self) -> float:
+        """The loss over all training samples."""
+        ...
+
+    def validate(self) -> tuple[float, float | None]:
+        """Loss and metric over the validation samples."""
+        ...
+
+
+def batches(samples: Samples, size: int, *, shuffle: bool, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """One epoch of batches; the last one may be smaller."""
+    order = samples.training
+    if shuffle:
+        order = order[torch.randperm(len(order), generator=generator).to(order.device)]
+    found: tuple[Tensor, ...] = order.split(size)
+    return found
+
+
+@dataclass(slots=True)
+class SheetSamples:
+    """The rows of `sgd_data`."""
+
+    pooled: PooledCell
     metric: PooledCell | None
     training: Tensor
     validation: Tensor
 
-    def validate(self) -> tuple[float, float | None]:
-        """Loss and metric over the validation rows."""
+    def module(self, indices: Tensor | None = None) -> fx.GraphModule:
+        """The program for these samples, or for all that are for training."""
+        return self.pooled.over(self.training if indices is None else indices)
+
+    def loss(self, indices: Tensor) -> Callable[[], Tensor]:
+        forward: Callable[[], Tensor] = self.module(indices).forward  # its own __call__ only looks for hooks
+        return forward
+
+    def training_loss(self) -> float:
         with torch.no_grad():
-            loss = self.loss.over(self.validation)().item()
+            return float(self.module()().item())
+
+    def validate(self) -> tuple[float, float | None]:
+        with torch.no_grad():
+            loss = self.pooled.over(self.validation)().item()
             metric = self.metric.over(self.validation)().item() if self.metric is not None else None
         return loss, metric
-
-    def batches(self, size: int, *, shuffle: bool, generator: torch.Generator) -> Iterator[Tensor]:
-        """One epoch of batches; the last one may be smaller."""
-        order = self.training
-        if shuffle:
-            order = order[torch.randperm(len(order), generator=generator)]
-        yield from order.split(size)
 
 
 def with_constants(model: SheetModel, plan: Plan) -> Workbook:
@@ -137,19 +170,24 @@ def with_constants(model: SheetModel, plan: Plan) -> Workbook:
     if not constant:
         return model.workbook
     program = build_program(model.workbook, model.problem.parameters, Plan(constant, set()), dtype=model.dtype)
-    sheets = dict(model.workbook.sheets)
-    for cell, value in evaluate(program).values.items():
-        if sheets[cell.sheet] is model.workbook.sheets[cell.sheet]:
-            known = sheets[cell.sheet]
-            sheets[cell.sheet] = Sheet(known.name, dict(known.values), known.formulas, known.merged, known.protected)
-        sheets[cell.sheet].values[cell.row, cell.column] = value
-    return replace(model.workbook, sheets=sheets)
+    return overlaid(model.workbook, evaluate(program).values)
+
+
+def overlaid(workbook: Workbook, values: Mapping[Cell, Value]) -> Workbook:
+    """The workbook with other values in some cells; the one that is given stays as it is."""
+    sheets = dict(workbook.sheets)
+    for cell, value in values.items():
+        known = sheets[cell.sheet]
+        if known is workbook.sheets[cell.sheet]:
+            known = sheets[cell.sheet] = replace(known, values=dict(known.values))
+        known.values[cell.row, cell.column] = value
+    return replace(workbook, sheets=sheets)
 
 
 # --- which samples --------------------------------------------------------------------------------------
 
 
-def split_samples(model: SheetModel, settings: Settings, generator: torch.Generator) -> Samples | None:
+def split_samples(model: SheetModel, settings: Settings, generator: torch.Generator) -> SheetSamples | None:
     """The samples of a model, if the settings or the sheet ask for batches, epochs or validation; else None.
 
     `sgd_valid` marks the validation rows, else a random share of all is kept back. Raises ProblemError,
@@ -168,16 +206,22 @@ def split_samples(model: SheetModel, settings: Settings, generator: torch.Genera
     if not wanted:
         return None
     count = problem.data.height
-    marked = torch.zeros(count, dtype=torch.bool)
+    marked = kept_back(count, settings, generator)
     if problem.valid is not None:
         marked = _marks(model, problem.valid, problem.data)
-    elif settings.validation:
-        marked[torch.randperm(count, generator=generator)[: max(1, round(count * settings.validation))]] = True
     if bool(marked.all()):
         raise ProblemError("all samples are validation rows", cell=problem.valid, remedy="Keep some for training")
     loss = PooledCell(model, problem.loss, problem.data)
     metric = PooledCell(model, problem.metric, problem.data) if problem.metric is not None else None
-    return Samples(loss, metric, torch.nonzero(~marked).flatten(), torch.nonzero(marked).flatten())
+    return SheetSamples(loss, metric, torch.nonzero(~marked).flatten(), torch.nonzero(marked).flatten())
+
+
+def kept_back(count: int, settings: Settings, generator: torch.Generator) -> Tensor:
+    """Which of so many samples are for validation: a random share, if the settings ask for one."""
+    marked = torch.zeros(count, dtype=torch.bool)
+    if settings.validation:
+        marked[torch.randperm(count, generator=generator)[: max(1, round(count * settings.validation))]] = True
+    return marked
 
 
 def _marks(model: SheetModel, valid: Range, data: Range) -> Tensor:

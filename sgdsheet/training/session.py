@@ -52,7 +52,7 @@ class Session:
         self.settings = settings if settings is not None else combine(model.problem.settings, options)
         self.measure_gradient = measure_gradient
         self._run = Run(model, self.settings)
-        self.loss_start = self.loss = self._run.sheet_loss()
+        self.loss_start = self.loss = self._run.whole_loss()
         if not math.isfinite(self.loss_start):
             raise model.explain_bad_loss()
         self.seconds = 0.0
@@ -90,6 +90,26 @@ class Session:
     def valid_metric(self) -> float | None:
         """The metric over the validation rows."""
         return self._run.valid_metric
+
+    @property
+    def source(self) -> str | None:
+        """The file or dataset that the model is trained on; None if its data are in the sheet."""
+        return self._run.bound.data.name if self._run.bound is not None else None
+
+    @property
+    def sample_count(self) -> int | None:
+        """How many samples are for training; None where the sheet names none."""
+        return len(self._run.samples.training) if self._run.samples is not None else None
+
+    @property
+    def test_loss(self) -> float | None:
+        """The loss over the test part of a source, after the run."""
+        return self._run.test_loss
+
+    @property
+    def test_metric(self) -> float | None:
+        """The metric over the test part of a source, after the run."""
+        return self._run.test_metric
 
     @property
     def violation(self) -> float | None:

@@ -1,0 +1,95 @@
+"""The form *one example*: the sheet shows one sample of a source, and the loss of that sample.
+
+The loss over a batch is the mean over its samples: the program of the shown sample is batched by `torch.vmap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, fx
+
+from sgdsheet.bound.binding import Binding
+from sgdsheet.bound.form import Translate, as_it_is
+from sgdsheet.compiler.planning import Planner
+from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.compiler.rewrites import simplify
+from sgdsheet.model import SheetModel
+from sgdsheet.references import Cell, Range
+from sgdsheet.training.samples import with_constants
+
+
+class ExampleForm:
+    """A sheet that shows a single sample."""
+
+    def __init__(self, model: SheetModel, bindings: Sequence[Binding]) -> None:
+        self.model = model
+        self.bindings = bindings
+        self.translate: Translate = as_it_is
+        self.areas = [binding.area for binding in bindings]
+        self.planner = Planner(model.workbook, [*model.problem.parameters, *self.areas])
+
+    def pooled(self, cells: Sequence[Cell]) -> PooledExamples:
+        return PooledExamples(self.batched([Range.of_cell(cell) for cell in cells]), single=len(cells) == 1)
+
+    def each(self, areas: Sequence[Range]) -> EachExample:
+        return EachExample(self.batched(areas))
+
+    def batched(self, areas: Sequence[Range]) -> Callable[..., Tensor]:
+        """Cells as a function of a batch: [samples, ...] for each binding to [samples, cells]."""
+        program = self._program(areas)
+        builder = program.builder
+        parts = []
+        for area in areas:
+            value = builder.stored(program.regions.read(area))
+            parts.append(builder.method("reshape", value.data, (area.size,)))
+        data = parts[0] if len(parts) == 1 else builder.call(torch.cat, parts)
+        if isinstance(data, Tensor):
+            data = builder.attribute(data)
+        return self.translate(torch.vmap(self._finished(program, data).forward))
+
+    def _program(self, areas: Sequence[Range]) -> Program:
+        plan = self.planner.plan(areas)
+        return build_program(
+            with_constants(self.model, plan),
+            self.model.problem.parameters,
+            plan,
+            inputs={binding.name: binding.area for binding in self.bindings},
+            dtype=self.model.dtype,
+            shared=self.model.shared_parameters,
+        )
+
+    def _finished(self, program: Program, output: fx.Node) -> fx.GraphModule:
+        device = next(iter(self.model.shared_parameters.values())).device
+        examples = [
+            torch.zeros([size for size in (area.height, area.width) if size > 1], dtype=self.model.dtype, device=device)
+            for area in self.areas
+        ]
+        return simplify(program.module(output).to(device), examples=examples)
+
+
+@dataclass
+class PooledExamples:
+    """The mean of cells over a batch."""
+
+    batched: Callable[..., Tensor]
+    single: bool
+    additive: bool = field(default=True, init=False)
+
+    def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
+        if self.single:
+            return lambda: self.batched(*batch).mean()
+        return lambda: self.batched(*batch).mean(dim=0)
+
+
+@dataclass
+class EachExample:
+    """Cells of every sample."""
+
+    batched: Callable[..., Tensor]
+
+    def over(self, batch: Sequence[Tensor]) -> Tensor:
+        with torch.no_grad():
+            return self.batched(*batch)

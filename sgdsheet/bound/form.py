@@ -1,0 +1,77 @@
+"""What both forms of a bound dataset are for training: cells as a function of a batch of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sgdsheet.bound.data import BoundData
+from sgdsheet.references import Cell, Range
+
+_AT_ONCE = 4 << 20
+"""Numbers of a source that are evaluated at a time."""
+
+
+Translate = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
+"""Makes a function faster: `torch.compile`, or nothing at all."""
+
+
+def as_it_is(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return function
+
+
+class Pooled(Protocol):
+    """Cells that sum up or average over the samples."""
+
+    additive: bool
+    """Whether the mean over parts of the samples is that over all of them (an average is, its root is not)."""
+
+    def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
+        """A function that calculates the cells for a batch: a scalar, or for several cells a vector."""
+        ...
+
+
+class Each(Protocol):
+    """Cells that every sample has its own of."""
+
+    def over(self, batch: Sequence[Tensor]) -> Tensor:
+        """Their values for a batch: [samples, cells]."""
+        ...
+
+
+class Form(Protocol):
+    """How a sheet shows samples. Both methods raise FormulaError, with its cell, for what cannot be batched."""
+
+    translate: Translate
+
+    def pooled(self, cells: Sequence[Cell]) -> Pooled:
+        """Cells over all samples, such as the loss."""
+        ...
+
+    def each(self, areas: Sequence[Range]) -> Each:
+        """Cells of one sample, such as a prediction."""
+        ...
+
+
+def evaluate(pooled: Pooled, data: BoundData) -> list[float]:
+    """The cells over all samples of a part of the source."""
+    total: Tensor | None = None
+    with torch.no_grad():
+        for start, stop in spans(data, whole=not pooled.additive):
+            values = pooled.over(data.slice(start, stop))().double() * ((stop - start) / data.count)
+            total = values if total is None else total + values
+    assert total is not None
+    found: list[float] = total.reshape(-1).tolist()
+    return found
+
+
+def spans(data: BoundData, *, whole: bool = False) -> list[tuple[int, int]]:
+    """All samples in a few portions of nearly the same size."""
+    per_sample = sum(tensor[0].numel() for tensor in data.tensors)
+    portions = 1 if whole else -(-data.count * per_sample // _AT_ONCE)
+    edges = [data.count * index // portions for index in range(portions + 1)]
+    return list(pairwise(edges))

@@ -1,0 +1,228 @@
+"""The form *rows*: the sheet shows the first samples of a source, one per row.
+
+The formulas are cut to the size of a batch (see `training.cutting`). As a batch may have more rows than there is
+room below the preview, the samples get a sheet of their own in the compiled program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, fx
+
+from sgdsheet.bound.binding import Binding, unbound_column
+from sgdsheet.bound.form import Translate, as_it_is
+from sgdsheet.bound.pooling import is_additive, tells_samples_apart
+from sgdsheet.compiler.blocks import Block
+from sgdsheet.compiler.planning import Plan, Planner
+from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.compiler.rewrites import simplify
+from sgdsheet.errors import FormulaError, ProblemError
+from sgdsheet.model import SheetModel, evaluate
+from sgdsheet.references import Cell, Range
+from sgdsheet.training.cutting import along_samples, cut_blocks
+from sgdsheet.training.samples import overlaid, with_constants
+from sgdsheet.workbook import Workbook
+
+_SAMPLES = "\0"
+"""At the end of a sheet's name: where its samples lie in the compiled program."""
+
+
+def _home(sheet: str) -> str:
+    return sheet if sheet.endswith(_SAMPLES) else sheet + _SAMPLES
+
+
+class RowForm:
+    """A sheet with one sample per row. `whole` gives the arguments for all training samples at once."""
+
+    def __init__(
+        self,
+        model: SheetModel,
+        data: Range,
+        bindings: Sequence[Binding],
+        source_name: str,
+        whole: Callable[[], list[Tensor]],
+    ) -> None:
+        self.model = model
+        self.data = data
+        self.bindings = bindings
+        self.source_name = source_name
+        self.whole = whole
+        self.translate: Translate = as_it_is
+        self.areas = [binding.area for binding in bindings]
+        self.planner = Planner(model.workbook, [*model.problem.parameters, *self.areas])
+
+    def pooled(self, cells: Sequence[Cell]) -> PooledRows:
+        return PooledRows(self, tuple(cells))
+
+    def each(self, areas: Sequence[Range]) -> EachRow:
+        return EachRow(self, tuple(areas))
+
+    # --- programs ---------------------------------------------------------------------------------------
+
+    def plan(self, targets: Sequence[Range]) -> tuple[Workbook, list[Block]]:
+        """The blocks that a batch needs, and the workbook with all that is the same for every batch."""
+        plan = self.planner.plan(targets)
+        workbook = with_constants(self.model, plan)
+        blocks = [block for block in plan.blocks if plan.is_live(block)]
+        return self._with_statistics(workbook, blocks)
+
+    def build(self, workbook: Workbook, blocks: Sequence[Block], size: int) -> Program:
+        """The program for so many samples; its arguments are the bindings' columns."""
+        parameters = self.model.problem.parameters
+        cut = list(cut_blocks(blocks, parameters, self.data, size, _home))
+        self._check(cut)
+        return build_program(
+            workbook,
+            parameters,
+            Plan(cut, {id(block) for block in cut}),
+            inputs={binding.name: self.samples_of(binding.area, size) for binding in self.bindings},
+            dtype=self.model.dtype,
+            shared=self.model.shared_parameters,
+            generic=True,
+        )
+
+    def samples_of(self, area: Range, size: int) -> Range:
+        """Where the columns of an area of the preview lie for a batch."""
+        return area._replace(sheet=_home(area.sheet), bottom=area.top + size - 1)
+
+    def finished(self, program: Program, output: fx.Node, size: int) -> fx.GraphModule:
+        """The program as a module of a batch's columns."""
+        model = self.model
+        device = next(iter(model.shared_parameters.values())).device
+        examples = [
+            torch.zeros([size, area.width] if area.width > 1 else [size], dtype=model.dtype, device=device)
+            for area in self.areas
+        ]
+        return simplify(program.module(output).to(device), examples=examples)
+
+    # --- what samples have in common --------------------------------------------------------------------
+
+    def _with_statistics(self, workbook: Workbook, blocks: list[Block]) -> tuple[Workbook, list[Block]]:
+        """Cells that sum up the data alone, such as the mean of a column: calculated over the whole source, once."""
+        along = along_samples(blocks, self.data)
+        trained: list[Range] = list(self.model.problem.parameters)
+        fixed: list[Block] = []
+        for block in blocks:
+            if block.reads_unseen or any(own.intersection(read) for read in block.reads() for own in trained):
+                trained.append(block.range)
+            else:
+                fixed.append(block)
+        statistics = [block for block in fixed if id(block) not in along]
+        if not statistics:
+            return workbook, blocks
+        batch = self.whole()
+        program = self.build(workbook, fixed, len(batch[0]))
+        found = evaluate(program, batch).values
+        wanted = {cell for block in statistics for cell in block.range.cells()}
+        known = overlaid(workbook, {cell: value for cell, value in found.items() if cell in wanted})
+        return known, [block for block in blocks if block not in statistics]
+
+    def _check(self, blocks: Sequence[Block]) -> None:
+        """Every cell of a sample that is read must be filled, and none may be one of the preview."""
+        filled = [self.samples_of(area, 1) for area in self.areas]
+        filled += [block.range for block in blocks if block.range.sheet.endswith(_SAMPLES)]
+        for block in blocks:
+            for read in block.reads():
+                if any(read.intersection(area) for area in self.areas):
+                    raise FormulaError(
+                        "the formula reads the data of several samples, of which a batch has others",
+                        cell=replace(block, range=_shown(block.range)).range.first,
+                        remedy="Let it read its own row; what sums up a column of data goes into a cell of its own",
+                    )
+                if read.sheet.endswith(_SAMPLES):
+                    self._check_filled(read, filled)
+
+    def _check_filled(self, read: Range, filled: Sequence[Range]) -> None:
+        first = read._replace(bottom=read.top)
+        for column in range(read.left, read.right + 1):
+            cell = first._replace(left=column, right=column)
+            if not any(area.contains(cell) for area in filled):
+                shown = _shown(read)
+                raise unbound_column(self.data._replace(sheet=shown.sheet), column, self.source_name)
+
+
+def _shown(area: Range) -> Range:
+    return area._replace(sheet=area.sheet.removesuffix(_SAMPLES))
+
+
+@dataclass
+class PooledRows:
+    """Cells that sum up the samples. A program is compiled once per size of a batch."""
+
+    form: RowForm
+    cells: tuple[Cell, ...]
+    additive: bool = field(init=False)
+    _programs: dict[int, Callable[..., Tensor]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._workbook, self._blocks = self.form.plan([Range.of_cell(cell) for cell in self.cells])
+        samples = [*self.form.areas, *self._along()]
+        for cell in self.cells:
+            if tells_samples_apart(cell, samples):
+                raise ProblemError(
+                    "the cell belongs to a single sample", cell=cell, remedy="Name a cell that averages over the rows"
+                )
+        self.additive = all(is_additive(cell, self._blocks, samples) for cell in self.cells)
+
+    def _along(self) -> Iterator[Range]:
+        along = along_samples(self._blocks, self.form.data)
+        return (block.range for block in self._blocks if id(block) in along)
+
+    def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
+        if len(batch[0]) == 1:  # a single row would lose its dimension; twice the same row means the same
+            batch = [column.repeat_interleave(2, dim=0) for column in batch]
+        size = len(batch[0])
+        program = self._programs.get(size)
+        if program is None:  # the module's own __call__ only looks for hooks
+            program = self._programs[size] = self.form.translate(self._compiled(size).forward)
+        return lambda: program(*batch)
+
+    def _compiled(self, size: int) -> fx.GraphModule:
+        program = self.form.build(self._workbook, self._blocks, size)
+        values = [program.builder.stored(program.value_of(cell)) for cell in self.cells]
+        data = values[0].data if len(values) == 1 else program.builder.call(torch.stack, [item.data for item in values])
+        if isinstance(data, Tensor):
+            data = program.builder.attribute(data)
+        return self.form.finished(program, data, size)
+
+
+@dataclass
+class EachRow:
+    """Cells that every sample has its own of, named by where the preview shows them."""
+
+    form: RowForm
+    areas: tuple[Range, ...]
+    _modules: dict[int, fx.GraphModule] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows = self.form.data
+        for area in self.areas:
+            if (area.top, area.bottom) != (rows.top, rows.bottom):
+                raise ProblemError(
+                    "the cells have other rows than the samples", cell=area, remedy=f"Name columns beside {rows.a1}"
+                )
+        self._workbook, self._blocks = self.form.plan(self.areas)
+
+    def over(self, batch: Sequence[Tensor]) -> Tensor:
+        single = len(batch[0]) == 1
+        batch = [column.repeat_interleave(2, dim=0) for column in batch] if single else batch
+        size = len(batch[0])
+        if size not in self._modules:
+            self._modules[size] = self._compiled(size)
+        with torch.no_grad():
+            found: Tensor = self._modules[size](*batch)
+        return found[:1] if single else found
+
+    def _compiled(self, size: int) -> fx.GraphModule:
+        program = self.form.build(self._workbook, self._blocks, size)
+        builder, columns = program.builder, []
+        for area in self.areas:
+            value = builder.stored(program.regions.read(self.form.samples_of(area, size)))
+            columns.append(builder.method("reshape", value.data, (size, area.width)))
+        data = builder.call(torch.cat, columns, dim=1)
+        if isinstance(data, Tensor):
+            data = builder.attribute(data)
+        return self.form.finished(program, data, size)

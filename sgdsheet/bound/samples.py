@@ -1,0 +1,164 @@
+"""A bound dataset as training sees it: batches of its training part, the loss over each part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgdsheet.bound.binding import Binding, bind
+from sgdsheet.bound.data import BoundData, load
+from sgdsheet.bound.example import ExampleForm
+from sgdsheet.bound.form import Form, Pooled, Translate, as_it_is, evaluate
+from sgdsheet.bound.locate import locate
+from sgdsheet.bound.parallel import Share
+from sgdsheet.bound.rows import RowForm
+from sgdsheet.errors import DataError, FileError, ProblemError, SettingError
+from sgdsheet.model import SheetModel
+from sgdsheet.problem import Problem
+from sgdsheet.settings import Settings
+from sgdsheet.sources import Source, open_source, parse_selection
+from sgdsheet.training.samples import kept_back
+
+
+@dataclass
+class BoundSamples:
+    """The samples of a source. `parts` are train and, if they are there, valid and test.
+
+    `validation` are indices into the valid part, or into the training part if the source has no other.
+    """
+
+    form: Form
+    parts: dict[str, BoundData]
+    training: Tensor
+    validation: Tensor
+    judged: Pooled
+    """Loss and metric together."""
+    pooled: Pooled
+    share: Share | None
+
+    @property
+    def data(self) -> BoundData:
+        return self.parts["train"]
+
+    def loss(self, indices: Tensor) -> Callable[[], Tensor]:
+        if self.share is not None:
+            return self.share.of(self._loss, indices)
+        return self._loss(indices)
+
+    def _loss(self, indices: Tensor) -> Callable[[], Tensor]:
+        return self.pooled.over(self.data.batch(indices))
+
+    def training_loss(self) -> float:
+        """The loss over all training samples."""
+        return self._over(self.data, self.training)[0]
+
+    def validate(self) -> tuple[float, float | None]:
+        """Loss and metric over the validation samples."""
+        loss, metric = self._over(self.parts.get("valid", self.data), self.validation)
+        return loss, metric
+
+    def test(self) -> tuple[float | None, float | None]:
+        """Loss and metric over the test part, if there is one."""
+        if "test" not in self.parts:
+            return None, None
+        return self._over(self.parts["test"], None)
+
+    def _over(self, data: BoundData, indices: Tensor | None) -> tuple[float, float | None]:
+        if indices is not None and len(indices) < data.count:
+            data = data.chosen(indices)
+        loss, *rest = evaluate(self.judged, data)
+        return loss, rest[0] if rest else None
+
+
+def bind_samples(model: SheetModel, settings: Settings, generator: torch.Generator) -> BoundSamples | None:
+    """The source of a model; None if its data are in the sheet. The model moves to the device."""
+    problem = model.problem
+    if problem.origin is None:
+        return None
+    device = device_of(settings)
+    model.to(device)
+    sources = open_parts(model)
+    source = sources["train"]
+    bindings = bind(model.workbook, problem, source)
+    by_rows = problem.data is not None
+    parts = {
+        name: load(item, bindings, by_rows=by_rows, dtype=model.dtype, device=device) for name, item in sources.items()
+    }
+    marked = torch.zeros(source.count, dtype=torch.bool)
+    if "valid" not in parts:
+        marked = kept_back(source.count, settings, generator)
+    training = torch.nonzero(~marked).flatten()
+    validation = torch.arange(parts["valid"].count) if "valid" in parts else torch.nonzero(marked).flatten()
+    if not len(training):
+        raise SettingError("no samples are left for training", cell=problem.sheet, remedy="Keep back a smaller share")
+    form = form_of(model, bindings, source.name, lambda: parts["train"].batch(training))
+    form.translate = translator(settings)
+    cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
+    return BoundSamples(
+        form,
+        parts,
+        training.to(parts["train"].tensors[0].device),
+        validation,
+        form.pooled(cells),
+        form.pooled(cells[:1]),
+        Share.join(device, [tensor for _, tensor in model.ranges()]),
+    )
+
+
+def open_parts(model: SheetModel, origin: str | None = None) -> dict[str, Source]:
+    """The parts of a model's source; the errors name the cell that names it."""
+    problem = model.problem
+    name = origin or problem.origin
+    assert name is not None
+    name, wanted = parse_selection(name)
+    path = locate(name, model.workbook.folder, problem.origin_cell)
+    try:
+        source = open_source(path)
+        parts = {part: source if part == "train" else open_source(path, part) for part in source.parts()}
+    except (FileError, DataError) as error:
+        raise type(error)(error.cause, cell=problem.origin_cell, remedy=error.remedy) from None
+    return {part: wanted.of(item) for part, item in parts.items()} if wanted is not None else parts
+
+
+def form_of(
+    model: SheetModel, bindings: Sequence[Binding], source_name: str, whole: Callable[[], list[Tensor]]
+) -> Form:
+    """The form in which the sheet shows samples."""
+    problem = model.problem
+    _refuse_unfit(problem)
+    if problem.data is None:
+        return ExampleForm(model, bindings)
+    return RowForm(model, problem.data, bindings, source_name, whole)
+
+
+def _refuse_unfit(problem: Problem) -> None:
+    if problem.valid is not None:
+        raise ProblemError(
+            "sgd_valid marks rows of the sheet, and the data come from a file",
+            cell=problem.valid,
+            remedy="Delete the name, and use the setting validation or a file with a valid part",
+        )
+    if problem.data is not None and problem.data.height < 2:
+        raise DataError(
+            "the preview of the data is one row high", cell=problem.data, remedy="Show two samples at least"
+        )
+    if problem.constraints:
+        raise ProblemError(
+            "constraints do not go with data from a file", cell=problem.sheet, remedy="Delete them in Solver"
+        )
+
+
+def translator(settings: Settings) -> Translate:
+    """What makes a program of the formulas ready to run: nothing, or `torch.compile`."""
+    return torch.compile if settings.compile else as_it_is
+
+
+def device_of(settings: Settings) -> torch.device:
+    """The device that the settings name; `auto` is a GPU if there is one."""
+    there = torch.cuda.is_available()
+    if settings.device == "cuda" and not there:
+        raise SettingError("there is no GPU that torch can use", remedy="Say --device cpu, or install torch with CUDA")
+    return torch.device("cuda" if there and settings.device in ("auto", "cuda") else "cpu")

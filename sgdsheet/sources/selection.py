@@ -1,0 +1,64 @@
+"""A source of which only some samples are wanted: `mnist where label is 3 or 7`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sgdsheet.errors import DataError, quoted
+from sgdsheet.sources.registry import Array, Source
+
+_WORDS = re.compile(r"(?P<name>.+?)\s+where\s+(?P<field>\S.*?)\s+is\s+(?P<values>\S.*)", re.I | re.S)
+_OR = re.compile(r"\s*,\s*(?:or\s+)?|\s+or\s+", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The samples whose field has one of some values; they keep their order."""
+
+    field: str
+    values: tuple[str, ...]
+
+    def of(self, source: Source) -> Source:
+        """A part with the wanted samples only. DataError if there is no such field, or no such sample."""
+        name = next((name for name in source.fields if name.casefold() == self.field.casefold()), None)
+        if name is None or source.fields[name].ndim != 1:
+            single = [name for name, values in source.fields.items() if values.ndim == 1]
+            raise DataError(
+                f"{quoted(source.name)} has no field {quoted(self.field)} with one value per sample",
+                remedy=f"Choose samples by one of: {', '.join(single[:12])}",
+            )
+        wanted = np.flatnonzero(_among(source.fields[name], self.values))
+        if not len(wanted):
+            choice = " or ".join(self.values)
+            raise DataError(
+                f"in {quoted(source.name)} no sample's {quoted(name)} is {choice} (part “{source.part}”)",
+                remedy="Ask for values that are there",
+            )
+        return replace(source, fields={key: values[wanted] for key, values in source.fields.items()}, first_row=None)
+
+
+def parse_selection(origin: str) -> tuple[str, Selection | None]:
+    """The name of a source, and which of its samples are wanted if it says so."""
+    match = _WORDS.fullmatch(origin.strip())
+    if match is None:
+        return origin, None
+    values = tuple(value for value in _OR.split(match["values"].strip()) if value)
+    return match["name"], Selection(match["field"].strip("\"'“”"), tuple(value.strip("\"'“”") for value in values))
+
+
+def _among(column: Array, values: Sequence[str]) -> Array:
+    if column.dtype == object:
+        folded = {value.casefold() for value in values}
+        return np.array([str(item).casefold() in folded for item in column])
+    return np.isin(column, [number for number in map(_number, values) if number is not None])
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
