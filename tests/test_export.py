@@ -116,9 +116,11 @@ def test_same_loss_and_gradient(tmp_path: Path) -> None:
     models: dict[str, SheetModel] = {}
 
     def export(name: str, book: Workbook, sheet: str | None = None) -> None:
-        models[name] = sgdsheet.compile(book, sheet)
+        models[name] = sgdsheet.compile(book, sheet, precision="float64")
         written = save_export(models[name], tmp_path / f"{name}.py")
-        assert [path.suffix for path in written] == ([".py", ".pt"] if name.startswith(("titanic", "mnist")) else [".py"])
+        assert [path.suffix for path in written] == (
+            [".py", ".pt"] if name.startswith(("titanic", "mnist")) else [".py"]
+        )
         check_source(tmp_path / f"{name}.py")
 
     for path in [*EXAMPLES, *([SOLVED] if SOLVED.exists() else [])]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from sgdsheet.bound.data import BoundData
 from sgdsheet.references import Cell, Range
 
-_AT_ONCE = 4 << 20
+_AT_ONCE = 1 << 20
 """Numbers of a source that are evaluated at a time."""
 
 

@@ -50,7 +50,7 @@ def command(
     problem = find_problem(workbook, sheet, loss, params)
     findings: list[Finding] = []
     try:
-        model = sgdsheet.compile(workbook, problem=problem)
+        model = sgdsheet.compile(workbook, problem=problem, precision="float64")
     except FormulaError as error:
         report = checking.check_formulas(workbook, problem, error)
         if not report.unsupported:

@@ -24,7 +24,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         raise FileError(f"“{path.parent}” is not a folder", remedy="Create it, or write somewhere else")
     from sgdsheet.export import save_export  # imports torch: not for the help page
 
-    model = sgdsheet.compile(sgdsheet.load(book), sheet, loss=loss, params=params)
+    model = sgdsheet.compile(sgdsheet.load(book), sheet, loss=loss, params=params, precision="float64")
     try:
         written = save_export(model, path)
     except OSError as error:

@@ -47,7 +47,7 @@ def command(
     from sgdsheet.diagnosis.lr_finder import find_learning_rate  # imports torch: not for the help page
     from sgdsheet.training.session import threads
 
-    model = sgdsheet.compile(sgdsheet.load(book), sheet, loss=loss, params=params)
+    model = sgdsheet.compile(sgdsheet.load(book), sheet, loss=loss, params=params, precision="float64")
     with threads(1):
         found = find_learning_rate(model, optimizer, momentum=momentum)
     if plot is not None:

@@ -30,7 +30,7 @@ from sgdsheet.workbook import Workbook
 def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool) -> None:
     """Show what was found in BOOK: the loss, the parameters, and the blocks between them."""
     workbook = sgdsheet.load(book)
-    model = sgdsheet.compile(workbook, sheet, loss=loss, params=params)
+    model = sgdsheet.compile(workbook, sheet, loss=loss, params=params, precision="float64")
     content = describe(workbook, model)
     if as_json:
         print_json(content)

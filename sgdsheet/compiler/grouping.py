@@ -139,7 +139,7 @@ def _merge(blocks: list[Block], *, across: bool) -> list[Block]:
     kept = []
     for block in blocks:
         single = block.columns == 1 if across else block.rows == 1
-        if single and not block.array and block.error is None and not block.parts:
+        if single and not block.array and block.error is None:
             own = block.range
             line = (own.sheet, own.top, own.bottom) if across else (own.sheet, own.left, own.right)
             lines[line].append(block)

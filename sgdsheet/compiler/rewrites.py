@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import fx
+
+from sgdsheet.compiler.packing import Packer
+from sgdsheet.compiler.windows import expand_correlations, find_correlations, largest_of_windows
 
 Rule = Callable[[fx.Graph, fx.Node, dict[fx.Node, torch.Size]], fx.Node | None]
 
@@ -70,6 +74,51 @@ def _stacked_products(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torc
     return None
 
 
+def _log_sum_exp(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> fx.Node | None:
+    """log(sum(exp(x))) without overflow on the way; where a spreadsheet's EXP overflows, it stays an error."""
+    if node.target is not torch.log:
+        return None
+    total = _guarded(node.args[0], torch.gt)
+    if total is None or total.target is not torch.sum or not isinstance(total.args[0], fx.Node):
+        return None
+    powers = total.args[0]
+    if powers.target is not torch.exp:
+        return None
+    exponents = _guarded(powers.args[0], torch.le)
+    if exponents is None:
+        return None
+    every = tuple(range(len(shapes[exponents])))
+    dim: Any = total.kwargs.get("dim", every)
+    result = graph.call_function(torch.logsumexp, (exponents, dim))
+    limit = _limit(powers.args[0])
+    if limit is None:
+        return result
+    largest = graph.call_function(torch.amax, (exponents, dim))
+    fits = graph.call_function(torch.le, (largest, limit))
+    return graph.call_function(torch.where, (fits, result, torch.nan))
+
+
+def _guarded(item: object, comparison: Callable[..., object]) -> fx.Node | None:
+    """x of where(comparison(x, limit), x, nan), or x itself."""
+    if not isinstance(item, fx.Node):
+        return None
+    if item.target is not torch.where:
+        return item
+    condition, chosen, other = item.args
+    guard = isinstance(condition, fx.Node) and condition.target is comparison and condition.args[0] is chosen
+    is_nan = isinstance(other, float) and other != other
+    return chosen if guard and is_nan and isinstance(chosen, fx.Node) else None
+
+
+def _limit(item: object) -> Any:
+    """The limit of a guard."""
+    if not isinstance(item, fx.Node) or item.target is not torch.where:
+        return None
+    condition = item.args[0]
+    assert isinstance(condition, fx.Node)
+    return condition.args[1]
+
+
 def _terms(node: fx.Node) -> list[fx.Node]:
     """The terms of a sum that is not needed in parts."""
     if node.target is not operator.add or not all(isinstance(item, fx.Node) for item in node.args):
@@ -81,7 +130,13 @@ def _terms(node: fx.Node) -> list[fx.Node]:
     return found
 
 
-RULES: tuple[Rule, ...] = (_mean_squared_error, _sum_of_columns, _stacked_products)
+RULES: tuple[Rule, ...] = (
+    _mean_squared_error,
+    _sum_of_columns,
+    _stacked_products,
+    _log_sum_exp,
+    largest_of_windows,
+)
 
 
 def simplify(
@@ -91,6 +146,10 @@ def simplify(
     shapes = _Shapes(module)
     shapes.run(*examples)
     graph = module.graph
+    if rules is RULES and find_correlations(graph, shapes.found):
+        Packer(graph, shapes.found).pack_all()
+        graph.eliminate_dead_code()
+        expand_correlations(graph, shapes.found)
     for node in list(graph.nodes):
         for rule in rules:
             with graph.inserting_before(node):

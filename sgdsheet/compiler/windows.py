@@ -1,0 +1,118 @@
+"""Sliding windows: what a sheet writes as SUMPRODUCT or MAX over a window is a convolution or a pooling.
+
+    tensordot(x.unfold(0, 5, 1).unfold(1, 5, 1), kernel)    a correlation of the cells x with a kernel
+    amax(x.unfold(0, 2, 2).unfold(1, 2, 2), dim=(2, 3))     the largest of each 2 x 2 window
+
+Between recognising a correlation and writing it as `conv2d`, it is one node with the target `correlate`: sums of
+several become one with several channels, and several over the same cells one with several results (see `packing`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx
+
+Shapes = dict[fx.Node, torch.Size]
+
+
+def correlate(cells: Tensor, kernels: Tensor, stride: tuple[int, int]) -> Tensor:
+    """Windows of `cells` times a kernel, summed.
+
+    cells [rows, columns] and kernels [h, w]; or with channels [channel, ...] in both; kernels may have one more
+    axis in front, for as many results.
+    """
+    raise NotImplementedError("stands in a graph only until `expand_correlations`")
+
+
+class _Windows(NamedTuple):
+    cells: fx.Node
+    dims: tuple[int, int]
+    sizes: tuple[int, int]
+    strides: tuple[int, int]
+
+
+def _windows(node: object) -> _Windows | None:
+    """The two unfolds of neighbouring dimensions that make two-dimensional windows."""
+    if not isinstance(node, fx.Node) or node.op != "call_method" or node.target != "unfold":
+        return None
+    inner = node.args[0]
+    if not isinstance(inner, fx.Node) or inner.op != "call_method" or inner.target != "unfold":
+        return None
+    _, second, width, across = node.args
+    cells, first, height, down = inner.args
+    numbers = (first, second, height, width, down, across)
+    if not isinstance(cells, fx.Node) or not all(isinstance(number, int) for number in numbers) or second != first + 1:  # type: ignore[operator]
+        return None
+    return _Windows(cells, (first, second), (height, width), (down, across))  # type: ignore[arg-type]
+
+
+def find_correlations(graph: fx.Graph, shapes: Shapes) -> bool:
+    """Write products of windows with a kernel as `correlate`. Tells whether there are any."""
+    found = False
+    for node in list(graph.nodes):
+        if node.target is not torch.functional.tensordot or len(node.args) != 2:
+            continue
+        windows = _windows(node.args[0])
+        kernel = node.args[1]
+        if windows is None or windows.dims != (0, 1) or not isinstance(kernel, fx.Node):
+            continue
+        if node.kwargs.get("dims") != ([2, 3], [0, 1]) or len(shapes[kernel]) != 2 or len(shapes[windows.cells]) != 2:
+            continue
+        with graph.inserting_before(node):
+            new = graph.call_function(correlate, (windows.cells, kernel, windows.strides))
+        shapes[new] = shapes[node]
+        replace(graph, node, new)
+        found = True
+    return found
+
+
+def expand_correlations(graph: fx.Graph, shapes: Shapes) -> None:
+    """Write `correlate` as torch's conv2d."""
+    for node in list(graph.nodes):
+        if node.target is not correlate:
+            continue
+        cells, kernels, stride = node.args
+        assert isinstance(cells, fx.Node)
+        assert isinstance(kernels, fx.Node)
+        channels, several = len(shapes[cells]) == 3, len(shapes[node]) == 3
+        with graph.inserting_before(node):
+            image = graph.call_method("unsqueeze", (cells, 0))
+            weights = kernels
+            if not channels:
+                image = graph.call_method("unsqueeze", (image, 0))
+                weights = graph.call_method("unsqueeze", (weights, 1 if several else 0))
+            if not several:
+                weights = graph.call_method("unsqueeze", (weights, 0))
+            options = {} if stride == (1, 1) else {"stride": stride}
+            result = graph.call_method("squeeze", (graph.call_function(F.conv2d, (image, weights), options), 0))
+            if not several:
+                result = graph.call_method("squeeze", (result, 0))
+        shapes[result] = shapes[node]
+        replace(graph, node, result)
+
+
+def largest_of_windows(graph: fx.Graph, node: fx.Node, shapes: Shapes) -> fx.Node | None:
+    """The largest of each window is a max-pooling."""
+    if node.target is not torch.amax:
+        return None
+    windows = _windows(node.args[0])
+    if windows is None:
+        return None
+    rank = len(shapes[windows.cells])
+    dims = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
+    if rank not in (2, 3) or windows.dims != (rank - 2, rank - 1) or dims != (rank, rank + 1):
+        return None
+    cells = windows.cells if rank == 3 else graph.call_method("unsqueeze", (windows.cells, 0))
+    pooled = graph.call_function(F.max_pool2d, (cells, windows.sizes, windows.strides))
+    return pooled if rank == 3 else graph.call_method("squeeze", (pooled, 0))
+
+
+def replace(graph: fx.Graph, node: fx.Node, new: fx.Node) -> None:
+    """Put a node in another's place, under its name."""
+    name = node.name
+    node.replace_all_uses_with(new)
+    graph.erase_node(node)
+    new._rename(name)
