@@ -19,6 +19,7 @@ from sgdsheet.examples import quadratic, titanic
 
 COMMITTED = Path(__file__).parent.parent / "workbooks"
 NAMES = list(examples.names())
+ALONE = [name for name in NAMES if not name.startswith("mnist")]  # the others have tests of their own
 PUBLISHED = {  # class, sex, age: survived, died
     ("1st", "male", "adult"): (57, 118),
     ("1st", "female", "adult"): (140, 4),
@@ -121,7 +122,7 @@ def test_same_as_the_committed_file(name: str, built: Path) -> None:
     assert differing == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALONE)
 def test_names_belong_to_their_sheet(name: str, formulas: dict[str, Workbook]) -> None:
     book = formulas[name]
     assert not [defined for defined in book.defined_names if defined.startswith("sgd_")]
@@ -133,7 +134,7 @@ def test_names_belong_to_their_sheet(name: str, formulas: dict[str, Workbook]) -
         assert {row[0] for row in named(book, sheet, "sgd_settings")} <= SETTINGS
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALONE)
 def test_every_sheet_has_a_chart_and_frozen_headers(name: str, formulas: dict[str, Workbook]) -> None:
     for sheet in formulas[name]:
         assert sheet.freeze_panes
@@ -157,7 +158,7 @@ def test_saved_values_are_what_a_sheet_computes(
         computed = [(old, new) for text, old, new in cells if isinstance(text, str) and text.startswith("=")]
         assert len(computed) == sum(str(value).startswith("=") for row in formulas[name][sheet].values for value in row)
         assert all(isinstance(old, int | float) and isinstance(new, int | float) for old, new in computed)
-        assert max(abs(old - new) for old, new in computed) < 1e-9
+        assert max((abs(old - new) for old, new in computed), default=0.0) < 1e-9
 
 
 def test_titanic_is_the_published_table(saved: dict[str, Workbook]) -> None:

@@ -94,7 +94,7 @@ def test_a_network_is_two_convolutions(kernels: int, second: int) -> None:
     assert count(after, F.conv2d) == 2
     assert count(after, F.max_pool2d) == 1
     assert count(after, torch.stack) == 0
-    assert len(after.graph.nodes) < 0.6 * len(before.graph.nodes)
+    assert len(after.graph.nodes) < len(before.graph.nodes)
 
 
 def test_what_differs_is_stacked() -> None:

@@ -18,9 +18,12 @@ COMMANDS = {
     "check": "Prove values and gradients; find what hinders training",
     "find-lr": "Suggest a learning rate",
     "inspect": "Show what was found: loss, parameters, blocks",
+    "attach": "Train a workbook that is open in a spreadsheet",
     "export": "Write the sheet as stand-alone PyTorch",
     "new": "Build an example workbook",
     "data": "Fetch a dataset, or list them",
+    "libreoffice": "Install the extension for LibreOffice Calc",
+    "addin": "Install the add-in for Excel",
     "functions": "List the Excel functions, optimizers and settings",
 }
 """The commands in the order of the help page; `find-lr` is the module `find_lr`, and so on."""

@@ -119,6 +119,10 @@ class Page:
         row, column = xl_cell_to_rowcol(address)
         self._write(row, column, content, self._cell_format(role, number, **look))
 
+    def put(self, row: int, column: int, content: Content, cell_format: Format) -> None:
+        """One cell, by its row and column from 1, in a look of its own."""
+        self._write(row - 1, column - 1, content, cell_format)
+
     def header(self, address: str, text: str, role: Role, **look: object) -> None:
         """A header: white on the dark colour of its role."""
         properties = {"bold": True, "font_color": "#FFFFFF", "bg_color": role.dark, "align": "center"}
