@@ -35,7 +35,7 @@ FLOORS = (
         "",
     ),
     (
-        "hosts compiler.reach",
+        "hosts compiler.reach tables",
         "compiler.regions compiler.lowering compiler.program compiler.windows compiler.packing compiler.rewrites",
     ),
     ("bound.locate bound.binding", "model training.cutting training.samples constrained.constraints bound"),

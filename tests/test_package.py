@@ -43,7 +43,12 @@ def third_party(folder: str) -> set[str]:
 def declared(*, test: bool) -> set[str]:
     """The distributions in pyproject.toml, with or without those of the extra “test”."""
     lines = [line for line in requires("sgdsheet") or () if test or not re.search(r"extra == .test\b", line)]
-    return {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
+    return {normalised(re.split(r"[^\w.-]", line)[0]) for line in lines}
+
+
+def normalised(name: str) -> str:
+    """The name of a distribution, of which the index sees no difference between - and _."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_version() -> None:
@@ -71,7 +76,7 @@ def test_imports_are_declared(folder: str, test: bool) -> None:
     missing = [
         name
         for name in third_party(folder)
-        if not declared(test=test) & {owner.lower() for owner in owners.get(name, [name])}
+        if not declared(test=test) & {normalised(owner) for owner in owners.get(name, [name])}
     ]
     assert not missing, f"add to pyproject.toml: {', '.join(sorted(missing))}"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -112,19 +114,40 @@ def bind_samples(model: SheetModel, settings: Settings, generator: torch.Generat
     )
 
 
-def open_parts(model: SheetModel, origin: str | None = None) -> dict[str, Source]:
-    """The parts of a model's source; the errors name the cell that names it."""
+def open_parts(model: SheetModel) -> dict[str, Source]:
+    """The parts of a model's source."""
+    with _located(model) as (path, choose):
+        train = open_source(path)
+        return {part: choose(train if part == "train" else open_source(path, part)) for part in train.parts()}
+
+
+def open_part(model: SheetModel, part: str | None) -> Source:
+    """One part of a model's source: the named one, or test if there is one, or train."""
+    with _located(model) as (path, choose):
+        if part is not None:
+            return choose(open_source(path, part))
+        train = open_source(path)
+        return choose(open_source(path, "test") if "test" in train.parts() else train)
+
+
+@contextmanager
+def _located(model: SheetModel) -> Iterator[tuple[Path, Callable[[Source], Source]]]:
+    """Where a model's data lie, and what chooses the wanted samples of a part; errors name the cell that names them."""
     problem = model.problem
-    name = origin or problem.origin
-    assert name is not None
-    name, wanted = parse_selection(name)
+    if problem.origin is None:
+        raise ProblemError(
+            "the sheet names no data", cell=problem.sheet, remedy="Say --source FILE, or name a cell sgd_source"
+        )
+    name, selection = parse_selection(problem.origin)
     path = locate(name, model.workbook.folder, problem.origin_cell)
     try:
-        source = open_source(path)
-        parts = {part: source if part == "train" else open_source(path, part) for part in source.parts()}
+        yield path, selection.of if selection is not None else _all
     except (FileError, DataError) as error:
-        raise type(error)(error.cause, cell=problem.origin_cell, remedy=error.remedy) from None
-    return {part: wanted.of(item) for part, item in parts.items()} if wanted is not None else parts
+        raise type(error)(error.cause, cell=error.cell or problem.origin_cell, remedy=error.remedy) from None
+
+
+def _all(source: Source) -> Source:
+    return source
 
 
 def form_of(

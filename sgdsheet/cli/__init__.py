@@ -15,6 +15,7 @@ from sgdsheet.errors import SettingError, SgdSheetError, one_line
 
 COMMANDS = {
     "train": "Train the parameters of a workbook",
+    "predict": "Evaluate a trained sheet on every sample of a file",
     "check": "Prove values and gradients; find what hinders training",
     "find-lr": "Suggest a learning rate",
     "inspect": "Show what was found: loss, parameters, blocks",

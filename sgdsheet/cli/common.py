@@ -14,8 +14,8 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from sgdsheet.datasets import DATASETS
 from sgdsheet.problem import Problem
+from sgdsheet.sources.selection import parse_selection
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,12 +34,15 @@ def model_arguments(command: F) -> F:
 
 
 def with_source(problem: Problem, source: str | None) -> Problem:
-    """The problem with the data that --source names, relative to where the command runs."""
+    """The problem with the data that --source names: a path from where the command runs, or a dataset's name."""
     if source is None:
         return problem
-    if source.casefold() not in DATASETS:
-        source = str(Path(source).expanduser().absolute())
-    return replace(problem, origin=source, origin_cell=None)
+    name, selection = parse_selection(source)
+    path = Path(name).expanduser()
+    place = str(path.absolute()) if path.exists() or path.suffix or len(path.parts) > 1 else name
+    # Which samples the sheet wants is part of the model: it holds for data from elsewhere, too.
+    chosen = source if selection is not None else problem.origin or ""
+    return replace(problem, origin=place + chosen.removeprefix(parse_selection(chosen)[0]), origin_cell=None)
 
 
 def console() -> Console:

@@ -1,0 +1,94 @@
+Attribute VB_Name = "SgdRibbon"
+Option Explicit
+
+' What the ribbon calls. The buttons' tags name actions; see sgdsheet/ribbon.py for what they do.
+
+Private Ribbon As IRibbonUI
+Private State As String ' "training", "paused", "idle", or "" as long as nobody has told
+
+Public Sub SgdOnLoad(loaded As IRibbonUI)
+    Set Ribbon = loaded
+End Sub
+
+Public Sub SgdRefresh()
+    If Not Ribbon Is Nothing Then Ribbon.Invalidate
+End Sub
+
+' The background trainer tells the add-in what it is doing.
+Public Sub SgdState(ByVal NewState As String)
+    State = NewState
+    SgdRefresh
+End Sub
+
+Public Sub SgdAction(control As IRibbonControl)
+    Dim Action As String
+    Action = control.Tag
+    Select Case Action
+        Case "highlight"
+            SgdHighlight
+        Case "about"
+            MsgBox SGD_ABOUT, vbInformation, "About sgdsheet"
+        Case Else
+            If Action = "stop" Then State = ""
+            RunPython Action
+    End Select
+    SgdRefresh
+End Sub
+
+Public Sub SgdEnabled(control As IRibbonControl, ByRef enabled)
+    Dim Model As Boolean
+    enabled = True
+    If InStr(1, "|" & SGD_ALWAYS & "|", "|" & control.Tag & "|", vbBinaryCompare) > 0 Then Exit Sub
+    enabled = False
+    If ActiveWorkbook Is Nothing Then Exit Sub
+    If Not TypeOf ActiveSheet Is Worksheet Then Exit Sub
+    Select Case control.Tag
+        Case "set_loss", "set_params", "set_data"
+            enabled = State <> "training"
+        Case Else
+            SgdHasModel ActiveSheet, Model
+            If Not Model Then Exit Sub
+            Select Case control.Tag
+                Case "stop"
+                    enabled = State <> "idle"
+                Case "highlight", "log"
+                    enabled = True
+                Case Else
+                    enabled = State <> "training"
+            End Select
+    End Select
+End Sub
+
+Public Sub SgdSettingText(control As IRibbonControl, ByRef text)
+    Dim Shown As String
+    ShowSetting control.Tag, Shown
+    text = Shown
+End Sub
+
+Public Sub SgdSettingChanged(control As IRibbonControl, text As String)
+    SgdWriteSetting control.Tag, text
+    SgdRefresh
+End Sub
+
+Public Sub SgdOptimizerID(control As IRibbonControl, ByRef itemID)
+    Dim Name As String
+    ShowSetting "optimizer", Name
+    Name = LCase$(Replace(Replace(Name, "-", ""), " ", ""))
+    If InStr(1, "|" & SGD_OPTIMIZERS & "|", "|" & Name & "|", vbBinaryCompare) = 0 Then Name = "auto"
+    itemID = "optimizer_" & Name
+End Sub
+
+Public Sub SgdOptimizerChosen(control As IRibbonControl, selectedId As String, selectedIndex As Integer)
+    Dim Names() As String
+    Names = Split(SGD_OPTIMIZERS, "|")
+    If selectedIndex < 0 Or selectedIndex > UBound(Names) Then Exit Sub
+    SgdWriteSetting "optimizer", Names(selectedIndex)
+    SgdRefresh
+End Sub
+
+Private Sub ShowSetting(ByVal Key As String, ByRef Shown As String)
+    Shown = ""
+    If ActiveWorkbook Is Nothing Then Exit Sub
+    If Not TypeOf ActiveSheet Is Worksheet Then Exit Sub
+    SgdReadSetting ActiveSheet, Key, Shown
+End Sub

@@ -1,0 +1,103 @@
+"""What a model says about every sample of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sgdsheet.bound.binding import bind
+from sgdsheet.bound.data import BoundData, load
+from sgdsheet.bound.form import Each, evaluate, spans
+from sgdsheet.bound.samples import device_of, form_of, open_part
+from sgdsheet.errors import ProblemError
+from sgdsheet.model import SheetModel
+from sgdsheet.references import Range, address
+from sgdsheet.settings import Settings
+
+
+@dataclass
+class Predictions:
+    """One part of a source seen through a model: loss and metric over it, and the cells of each sample.
+
+    `columns` names the numbers of a row: the sample's number (from 1), the fields that are one number each, and the
+    cells.
+    """
+
+    columns: list[str]
+    loss: float
+    metric: float | None
+    part: str
+    data: BoundData
+    _each: Each
+    _shown: list[int]
+
+    @property
+    def count(self) -> int:
+        return self.data.count
+
+    def rows(self) -> Iterator[NDArray[np.float64]]:
+        """The rows, some thousand at a time."""
+        for start, stop in spans(self.data):
+            batch = self.data.slice(start, stop)
+            numbers = torch.arange(start + 1, stop + 1, dtype=torch.float64).unsqueeze(1)
+            fields = [batch[index].double().cpu().reshape(stop - start, 1) for index in self._shown]
+            yield torch.cat([numbers, *fields, self._each.over(batch).double().cpu()], dim=1).numpy()
+
+
+def predict(
+    model: SheetModel, settings: Settings, *, part: str | None = None, areas: Sequence[Range] = ()
+) -> Predictions:
+    """Evaluate a model on one part of its source (unless named: test if it is there, else train).
+
+    `areas` are the cells wanted of each sample; in the form rows, columns beside the preview. Raises ProblemError
+    if neither they nor `sgd_output` are given.
+    """
+    problem = model.problem
+    wanted = tuple(areas) or problem.outputs
+    if not wanted:
+        raise ProblemError(
+            "nothing says which cells are the predictions",
+            cell=problem.sheet,
+            remedy="Name them sgd_output, or say --cells",
+        )
+    device = device_of(settings)
+    model.to(device)
+    source = open_part(model, part)
+    bindings = bind(model.workbook, problem, source)
+    by_rows = problem.data is not None
+    data = load(source, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
+    form = form_of(model, bindings, source.name, lambda: data.slice(0, data.count))
+    cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
+    loss, *metric = evaluate(form.pooled(cells), data)
+    shown = [index for index, tensor in enumerate(data.tensors) if tensor.dim() == 1]
+    names = ["sample", *(bindings[index].label for index in shown), *_names(model, wanted)]
+    each = form.each(wanted)
+    return Predictions(_unique(names), loss, metric[0] if metric else None, source.part, data, each, shown)
+
+
+def _names(model: SheetModel, areas: Sequence[Range]) -> Iterator[str]:
+    """The header above a column of the preview, else the cell."""
+    for area in areas:
+        values = model.workbook.sheets[area.sheet].values
+        if model.problem.data is None:
+            yield from (address(cell.row, cell.column) for cell in area.cells())
+            continue
+        for column in range(area.left, area.right + 1):
+            header = values.get((area.top - 1, column))
+            text = f"{header:g}" if isinstance(header, float) else str(header or "")
+            yield " ".join(text.split()) or address(area.top, column)
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        number, unique = 1, name
+        while unique in found:
+            number += 1
+            unique = f"{name} {number}"
+        found.append(unique)
+    return found

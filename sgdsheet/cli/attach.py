@@ -1,0 +1,140 @@
+"""`sgdsheet attach`: train a workbook that is open in a spreadsheet, from a terminal."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sgdsheet.cli.common import console, json_option, print_json, shown
+from sgdsheet.cli.progress import progress_bar
+from sgdsheet.cli.train import settings_options
+from sgdsheet.errors import BookClosedError, HostError, ProblemError, SgdSheetError, TrainingError
+from sgdsheet.hosts.live import LIVE_HOSTS, connect, open_books
+from sgdsheet.live.client import call
+from sgdsheet.live.trainer import Trainer
+from sgdsheet.settings import DECLARATIONS, combine
+
+_TICK = 0.1
+_LONG = 3600.0
+_ENDING = 60.0
+_KINDS = {kind.__name__: kind for kind in (BookClosedError, HostError, ProblemError)}
+
+
+@click.command("attach")
+@click.argument("book", required=False)
+@click.option("--sheet", "-s", metavar="NAME", help="The sheet; the active one unless given.")
+@click.option("--host", type=click.Choice(LIVE_HOSTS), help="The program; whichever has the workbook open.")
+@click.option("--where", default="", metavar="NAME", help="Which instance: LibreOffice's pipe, Excel's process.")
+@click.option("--log-sheet", is_flag=True, help="Add a sheet “SGD log” with a chart that grows.")
+@settings_options
+@json_option
+def command(
+    book: str | None, sheet: str | None, host: str | None, where: str, log_sheet: bool, as_json: bool, **options: Any
+) -> None:
+    """Train the workbook BOOK where it is open, in Excel or LibreOffice, which stays usable meanwhile.
+
+    Without BOOK, the only workbook that is open. Ctrl-C stops and leaves the best parameters in the sheet.
+    """
+    # In this process and not in the background trainer: who closes the terminal wants the training to end.
+    chosen = {item.key: options[item.key] for item in DECLARATIONS if options[item.key] is not None}
+    combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
+    name, key = _find(book, host, where)
+    _refuse_if_training(name, key)
+    trainer = Trainer(connect)
+    request = {"host": name, "book": key, "where": where, "sheet": sheet}
+    if not as_json:
+        console().print(f"[bold]{shown(Path(key).name)}[/bold] in {shown(name)}; Ctrl-C stops")
+    try:
+        outcome = _train(trainer, request, {**chosen, "log": log_sheet}, quiet=as_json)
+    finally:
+        trainer.close()
+    if as_json:
+        print_json({"book": key, "host": name, **outcome})
+    else:
+        console().print(shown(str(outcome["message"])))
+
+
+def _find(book: str | None, host: str | None, where: str) -> tuple[str, str]:
+    """The program and the key of the workbook that is meant. Raises HostError."""
+    found = [(name, key) for name in ([host] if host else LIVE_HOSTS) for key in _books(name, where, quiet=not host)]
+    listed = ", ".join(key for _, key in found)
+    if book is None:
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise HostError("no workbook is open", remedy="Open one in Excel or LibreOffice, then try again")
+        raise HostError(f"several workbooks are open: {listed}", remedy="Say which: sgdsheet attach BOOK")
+    path = str(Path(book).expanduser().absolute())
+    exact = [item for item in found if item[1] in (book, path)]
+    same = exact or [item for item in found if Path(item[1]).name.casefold() == Path(book).name.casefold()]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise HostError(f"several open workbooks are called “{Path(book).name}”", remedy="Give the full path")
+    remedy = f"Open there are {listed}" if found else "Open it in Excel or LibreOffice, then try again"
+    raise HostError(f"“{book}” is not open in a spreadsheet", remedy=remedy)
+
+
+def _books(name: str, where: str, *, quiet: bool) -> list[str]:
+    """The open workbooks of a program; none if it was not asked for and cannot be reached."""
+    try:
+        return open_books(name, where)
+    except HostError:
+        if quiet:
+            return []
+        raise
+
+
+def _refuse_if_training(host: str, key: str) -> None:
+    """Two trainers would overwrite each other's parameters."""
+    status = call({"command": "status", "host": host, "book": key}, start=False, timeout=2.0)
+    if status.get("ok") and status.get("state") != "idle":
+        raise TrainingError("this workbook is being trained from its own toolbar", remedy="Stop it there first")
+
+
+def _train(trainer: Trainer, request: dict[str, Any], options: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """Train to the end, or to Ctrl-C."""
+    interrupted = False
+    try:
+        _checked(trainer.handle({**request, "command": "train", "options": options, "wait": _LONG}))
+        _watch(trainer, request, quiet=quiet)
+    except KeyboardInterrupt:
+        interrupted = True
+        _checked(trainer.handle({**request, "command": "stop", "wait": _ENDING}))
+    status = _checked(trainer.handle({**request, "command": "status"}))
+    if status.get("failed"):
+        raise _KINDS.get(status["failed"], TrainingError)(status["message"])
+    return {
+        "message": status["message"],
+        "loss": status["loss"],
+        "steps": status["step"],
+        "stopped": "interrupted" if interrupted else None,
+    }
+
+
+def _watch(trainer: Trainer, request: dict[str, Any], *, quiet: bool) -> None:
+    status = trainer.handle({**request, "command": "status"})
+    with progress_bar(status.get("steps") or 0, _number(status["loss"]), quiet=quiet) as show:
+        while status["state"] != "idle":
+            show(status["step"], _number(status["loss"]))
+            time.sleep(_TICK)
+            status = trainer.handle({**request, "command": "status"})
+
+
+def _number(loss: float | None) -> float:
+    return loss if loss is not None else math.nan
+
+
+def _checked(reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply, or what is wrong as an exception."""
+    if not reply["ok"]:
+        raise _error(reply)
+    return reply
+
+
+def _error(reply: dict[str, Any]) -> SgdSheetError:
+    return _KINDS.get(reply.get("kind", ""), TrainingError)(reply["error"])

@@ -1,0 +1,81 @@
+"""`sgdsheet libreoffice`: the extension for LibreOffice Calc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sgdsheet.cli.common import console, json_option, print_json, shown
+from sgdsheet.errors import FileError
+from sgdsheet.extension import install as installing
+from sgdsheet.extension.package import FILE_NAME, write
+
+if TYPE_CHECKING:
+    from sgdsheet.extension.functions import CalcFunction
+
+_office = click.option("--office", metavar="DIR", help="LibreOffice's program folder, if it is not found.")
+_profile = click.option("--profile", metavar="DIR", help="Another profile of LibreOffice's than the usual one.")
+
+
+@click.group("libreoffice")
+def command() -> None:
+    """The extension for LibreOffice Calc: a toolbar and a menu “SGD”, and the SGD_ functions."""
+
+
+@command.command()
+@_office
+@_profile
+def install(office: str | None, profile: str | None) -> None:
+    """Build the extension and install it. It will use this very Python."""
+    found = installing.install(_functions(), office, profile)
+    out = console()
+    out.print(shown(f"Installed sgdsheet {found.version} with {found.office}"))
+    out.print(shown(f"The office starts {found.python}, as {found.settings} says"))
+    out.print("Restart LibreOffice: Calc then has a menu and a toolbar “SGD”, and the functions SGD_RELU and so on.")
+
+
+@command.command()
+@_office
+@_profile
+def uninstall(office: str | None, profile: str | None) -> None:
+    """Remove the extension and what `install` wrote."""
+    removed = installing.uninstall(office, profile)
+    console().print("Removed the extension. Restart LibreOffice." if removed else "There was nothing to remove.")
+
+
+@command.command()
+@_office
+@_profile
+@json_option
+def status(office: str | None, profile: str | None, as_json: bool) -> None:
+    """Say what is installed, and which Python the office starts."""
+    found = installing.status(office, profile)
+    if as_json:
+        print_json(found._asdict())
+        return
+    out = console()
+    out.print(shown(f"extension  {found.version or 'not installed: run sgdsheet libreoffice install'}"))
+    out.print(shown(f"LibreOffice's tool  {found.office}"))
+    out.print(shown(f"Python  {found.python}"))
+
+
+@command.command()
+@click.option("--output", "-o", metavar="FILE", default=FILE_NAME, show_default=True, help="Where to write it.")
+def build(output: str) -> None:
+    """Build the .oxt file only, for LibreOffice's Extension Manager."""
+    path = Path(output).expanduser()
+    try:
+        write(path, _functions())
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror}") from None
+    console().print(shown(f"Wrote {path}"))
+
+
+def _functions() -> list[CalcFunction]:
+    from sgdsheet.extension.functions import calc_functions
+    from sgdsheet.udf_declarations import declarations  # imports torch: not for the help page
+
+    declared: list[dict[str, Any]] = declarations()
+    return calc_functions(declared)

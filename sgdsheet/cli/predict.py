@@ -1,0 +1,60 @@
+"""`sgdsheet predict`: what a trained sheet says about every sample of a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+import sgdsheet
+from sgdsheet.cli.common import console, count, figure, json_option, model_arguments, print_json, shown, with_source
+from sgdsheet.names import areas_of
+from sgdsheet.problem import find_problem
+from sgdsheet.settings import combine
+from sgdsheet.tables import table_writer
+
+
+@click.command("predict")
+@model_arguments
+@click.option("--source", metavar="FILE", help="The data; those that the sheet names unless given.")
+@click.option("--part", type=click.Choice(["train", "valid", "test"]), help="Which part; test, if there is one.")
+@click.option("--cells", metavar="REF", help="The cells to write; those named sgd_output unless given.")
+@click.option("--device", metavar="VALUE", help="Where to calculate (auto, cpu or cuda).")
+@click.option("-o", "--output", metavar="OUT", help="A .csv or .parquet file; predictions.csv unless given.")
+@json_option
+def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, **options: Any) -> None:
+    """Evaluate BOOK on all samples of its source, and write each sample's predictions into a file."""
+    from sgdsheet.bound.predictions import predict  # imports torch: not for the help page
+
+    output = Path(options["output"] or "predictions.csv")
+    workbook = sgdsheet.load(book)
+    problem = with_source(find_problem(workbook, sheet, loss, params), options["source"])
+    areas = areas_of(workbook, options["cells"], problem.sheet, "--cells") if options["cells"] else ()
+    settings = combine(problem.settings, {"device": options["device"]})
+    settings = replace(settings, batch_size=None)
+    model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
+    found = predict(model, settings, part=options["part"], areas=areas)
+    with table_writer(output, found.columns) as write:
+        for rows in found.rows():
+            write(rows)
+    if as_json:
+        print_json(
+            {
+                "sheet": problem.sheet,
+                "source": found.data.name,
+                "part": found.part,
+                "samples": found.count,
+                "loss": found.loss,
+                "metric": found.metric,
+                "columns": found.columns,
+                "output": str(output),
+            }
+        )
+        return
+    out = console()
+    metric = f", metric [bold]{found.metric:.4g}[/bold]" if found.metric is not None else ""
+    out.print(f"{shown(found.data.name)}, {found.part}: {count(found.count, 'sample')}")
+    out.print(f"loss {figure(found.loss)}{metric}")
+    out.print(f"Wrote {shown(output)}: {shown(', '.join(found.columns[:8]))}{', …' if len(found.columns) > 8 else ''}")

@@ -1,0 +1,233 @@
+"""Cells of an open spreadsheet, through UNO: reading and writing them in bulk. Part of `libreoffice_agent.py`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from com.sun.star.beans.PropertyState import AMBIGUOUS_VALUE as AMBIGUOUS  # type: ignore[import-not-found]
+from com.sun.star.lang import Locale  # type: ignore[import-not-found]
+
+CONTENT, FORMULAS = 1 | 2 | 4 | 16, 16  # com.sun.star.sheet.CellFlags
+ERRORS = 4  # com.sun.star.sheet.FormulaResult
+LOGICAL = 1024  # com.sun.star.util.NumberFormat
+CONSTANTS = {"=TRUE()", "=FALSE()"}  # what LibreOffice makes of a typed TRUE in an Excel file
+
+
+class Refused(Exception):
+    """A request that cannot be met: `reason` is known to `libreoffice.py`, `details` go into its message."""
+
+    def __init__(self, reason: str, **details: Any) -> None:
+        super().__init__(reason)
+        self.reply = {"ok": False, "reason": reason, **details}
+
+
+def rectangle(sheet: Any, area: list[int]) -> Any:
+    """Cells by their corners (top, left, bottom, right), from 1."""
+    top, left, bottom, right = area
+    return sheet.getCellRangeByPosition(left - 1, top - 1, right - 1, bottom - 1)
+
+
+def corners(address: Any) -> list[int]:
+    """The opposite of `rectangle`."""
+    return [address.StartRow + 1, address.StartColumn + 1, address.EndRow + 1, address.EndColumn + 1]
+
+
+def a1(row: int, column: int) -> str:
+    letters = ""
+    while column > 0:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(65 + rest) + letters
+    return f"{letters}{row}"
+
+
+def quoted(sheet: str) -> str:
+    return "$'" + sheet.replace("'", "''") + "'"
+
+
+def content_areas(sheet: Any) -> list[list[int]]:
+    """Where anything stands: one area around it all, or many if that one would be mostly empty."""
+    areas = [corners(address) for address in sheet.queryContentCells(CONTENT).RangeAddresses]
+    if not areas:
+        return []
+    around = [fold(area[corner] for area in areas) for corner, fold in enumerate((min, min, max, max))]
+
+    def size(area: list[int]) -> int:
+        return (area[2] - area[0] + 1) * (area[3] - area[1] + 1)
+
+    return [around] if size(around) <= 4 * sum(map(size, areas)) + 10_000 else areas
+
+
+def merged_areas(sheet: Any) -> list[list[int]]:
+    """Merged cells. Cells of one format are merged or not together, so only one of each is asked."""
+    found = []
+    formats = sheet.UniqueCellFormatRanges
+    for number in range(formats.Count):
+        areas = [corners(address) for address in formats.getByIndex(number).RangeAddresses]
+        top, left, _, _ = areas[0]
+        if not rectangle(sheet, [top, left, top, left]).IsMerged:
+            continue
+        for top, left, bottom, right in areas:
+            for row in range(top, bottom + 1):
+                for column in range(left, right + 1):
+                    cursor = sheet.createCursorByRange(rectangle(sheet, [row, column, row, column]))
+                    cursor.collapseToMergedArea()
+                    found.append(corners(cursor.RangeAddress))
+    return sorted(found)
+
+
+def read_cells(cells: Any, values: Any, words: tuple[str, str] | None, formulas: bool) -> dict[str, Any]:
+    """Values as LibreOffice gives them, and what is needed to tell booleans, errors and empty texts from these."""
+    found: dict[str, Any] = {"area": corners(cells.RangeAddress), "values": values}
+    sheet = cells.Spreadsheet
+    if formulas:
+        areas = [corners(address) for address in cells.queryContentCells(FORMULAS).RangeAddresses]
+        found["formula_areas"] = areas
+        texts = cells.getFormulaArray() if areas else ()
+        found["formulas"] = [[text if text[:1] in ("=", "{") else None for text in row] for row in texts]
+        found["arrays"] = array_areas(sheet, areas, found["area"], texts)
+    if words is not None:
+        search = cells.createSearchDescriptor()
+        search.SearchRegularExpression, search.SearchType = True, 1
+        search.SearchString = f"^({'|'.join(map(re.escape, words))})$"
+        booleans = cells.findAll(search)
+        found["booleans"] = [corners(address) for address in booleans.RangeAddresses] if booleans is not None else []
+    if any(value is None for row in values for value in row):
+        found["errors"] = [
+            [row, column, sheet.getCellByPosition(column - 1, row - 1).getError()]
+            for address in cells.queryFormulaCells(ERRORS).RangeAddresses
+            for top, left, bottom, right in [corners(address)]
+            for row in range(top, bottom + 1)
+            for column in range(left, right + 1)
+        ]
+    return found
+
+
+def array_areas(sheet: Any, areas: list[list[int]], around: list[int], texts: Any) -> list[list[int]]:
+    """The areas of array formulas, each once."""
+    found: list[list[int]] = []
+    covered: set[tuple[int, int]] = set()
+    for top, left, bottom, right in areas:
+        for row in range(top, bottom + 1):
+            for column in range(left, right + 1):
+                if (row, column) in covered or texts[row - around[0]][column - around[1]][:1] != "{":
+                    continue
+                cursor = sheet.createCursorByRange(rectangle(sheet, [row, column, row, column]))
+                cursor.collapseToCurrentArray()
+                found.append(corners(cursor.RangeAddress))
+                first_row, first, last_row, last = found[-1]
+                covered |= {(i, j) for i in range(first_row, last_row + 1) for j in range(first, last + 1)}
+    return found
+
+
+# --- writing ----------------------------------------------------------------------------------------------
+
+
+def refuse(sheet: Any, cells: Any, area: list[int]) -> None:
+    """Raise Refused if cells must not be written to: protected, merged, or a formula stands there.
+
+    Every refresh while training asks this, so the usual case takes few calls.
+    """
+    name, (top, left, bottom, right) = sheet.Name, area
+    if sheet.isProtected():
+        raise Refused("protected", cell=[name, top, left])
+    if any(text[:1] in ("=", "{") for line in cells.getFormulaArray() for text in line):  # or a text that looks so
+        _refuse_formulas(sheet, cells, name)
+    cursor = sheet.createCursorByRange(cells)
+    cursor.collapseToMergedArea()
+    if corners(cursor.RangeAddress) == area and not cells.IsMerged:
+        return
+    for merged in merged_areas(sheet):
+        for row in range(max(top, merged[0]), min(bottom, merged[2]) + 1):
+            for column in range(max(left, merged[1]), min(right, merged[3]) + 1):
+                if [row, column] != merged[:2]:
+                    raise Refused("merged", cell=[name, row, column])
+
+
+def _refuse_formulas(sheet: Any, cells: Any, name: str) -> None:
+    for address in cells.queryContentCells(FORMULAS).RangeAddresses:
+        area = corners(address)
+        for row, line in enumerate(rectangle(sheet, area).getFormulaArray(), area[0]):
+            for column, text in enumerate(line, area[1]):
+                if text not in CONSTANTS:
+                    raise Refused("array" if text[:1] == "{" else "formula", cell=[name, row, column])
+
+
+def put_at(document: Any, sheet: Any, top: int, rows: list[list[Any]], undo: bool) -> None:
+    """Put rows into a sheet, from the first column on."""
+    if rows and rows[0]:
+        put(document, rectangle(sheet, [top, 1, top + len(rows) - 1, len(rows[0])]), rows, undo)
+
+
+def put(document: Any, cells: Any, rows: list[list[Any]], undo: bool) -> None:
+    """Put numbers, texts, booleans and None (which empties a cell) into cells, as if they were typed."""
+    for part in _booleans(document, cells):  # else 0.5 would be shown as TRUE
+        with Unrecorded(document, undo):
+            part.NumberFormat = 0
+    with Unrecorded(document, undo):
+        # LibreOffice itself crashes when it is given a boolean.
+        cells.setDataArray(tuple(tuple(map(_plain, row)) for row in rows))
+    for row, line in enumerate(rows):
+        for column, value in enumerate(line):
+            if isinstance(value, bool):
+                logical = document.NumberFormats.getStandardFormat(LOGICAL, Locale())
+                with Unrecorded(document, undo):
+                    cells.getCellByPosition(column, row).NumberFormat = logical
+
+
+def _plain(value: Any) -> Any:
+    return "" if value is None else value if isinstance(value, str) else float(value)
+
+
+def _booleans(document: Any, cells: Any) -> list[Any]:
+    """The parts that show numbers as TRUE and FALSE. Formats are slow to ask for, so only where a 0 or a 1 stands."""
+    if not any(value in (0.0, 1.0) for line in cells.getDataArray() for value in line):
+        return []
+    parts = [cells]
+    if cells.getPropertyState("NumberFormat") == AMBIGUOUS:
+        formats = cells.UniqueCellFormatRanges
+        parts = [formats.getByIndex(number) for number in range(formats.Count)]
+    kinds = document.NumberFormats
+    return [part for part in parts if part.NumberFormat and kinds.getByKey(part.NumberFormat).Type & LOGICAL]
+
+
+# Not @contextmanager: that stores a traceback in exceptions, and UNO's exceptions cannot take one.
+class OneUndo:
+    """All that is done meanwhile can be undone at once by the person."""
+
+    def __init__(self, document: Any) -> None:
+        self._manager = document.UndoManager
+
+    def __enter__(self) -> None:
+        self._manager.enterUndoContext("sgdsheet")
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.leaveUndoContext()
+
+
+class Unrecorded:
+    """A single action that cannot be undone, unless `undo` is true: LibreOffice unlocks after the first by itself."""
+
+    def __init__(self, document: Any, undo: bool) -> None:
+        self._manager = None if undo else document.UndoManager
+
+    def __enter__(self) -> None:
+        if self._manager is not None:
+            self._manager.lock()
+
+    def __exit__(self, *_: object) -> None:
+        if self._manager is not None:
+            self._manager.unlock()
+
+
+def recalculate(document: Any) -> None:
+    """Bring the formulas up to date, if the person has switched that off."""
+    if not document.isAutomaticCalculationEnabled():
+        document.calculate()
+
+
+def boolean_words(formatter: Any, document: Any) -> tuple[str, str]:
+    """TRUE and FALSE in the person's language."""
+    formatter.attachNumberFormatsSupplier(document)
+    logical = document.NumberFormats.getStandardFormat(LOGICAL, Locale())
+    return formatter.convertNumberToString(logical, 1.0), formatter.convertNumberToString(logical, 0.0)

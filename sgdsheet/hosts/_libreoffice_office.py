@@ -1,0 +1,272 @@
+"""LibreOffice's programs: where they are, an office of our own, and the agent as a process of its own.
+
+Run on Linux; the places on Windows and macOS are those of LibreOffice's documentation and were never tried.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+from sgdsheet.errors import BookClosedError, HostBusyError, HostError
+
+TIMEOUT = 60.0
+"""Seconds that LibreOffice may take for one answer."""
+
+_START = 60.0  # seconds that an office may take to start
+_INVITED = "sgdsheet"
+_INVITE = 5.0  # seconds that an office may take to hand options on to another
+_FOLDER, _PIPE = Path(os.sep, "tmp"), "OSL_PIPE_"  # where LibreOffice puts its pipes, and what it calls them
+_SINGLE = "SingleOfficeIPC"  # the pipe by which a second start reaches the first
+_INSTALL = "Install LibreOffice Calc (on Debian and Ubuntu: apt-get install libreoffice-calc python3-uno)"
+
+# The agent runs under a Python that may be too old for the rest of sgdsheet, so its package is an empty one there.
+_BOOT = """
+import sys, types
+for name, folder in (("sgdsheet", sys.argv[1]), ("sgdsheet.hosts", sys.argv[2])):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [folder]
+from sgdsheet.hosts.libreoffice_agent import main
+main(*sys.argv[3:])
+"""
+
+
+def soffice() -> Path:
+    """LibreOffice's program. The environment variable SGDSHEET_SOFFICE says so where it is in an unusual place."""
+    places: list[str | Path | None] = [os.environ.get("SGDSHEET_SOFFICE"), shutil.which("soffice")]
+    if sys.platform == "darwin":
+        places.append(Path(os.sep, "Applications", "LibreOffice.app", "Contents", "MacOS", "soffice"))
+    if sys.platform == "win32":
+        roots = [os.environ.get(name) for name in ("ProgramFiles", "ProgramFiles(x86)")]
+        places += [Path(root, "LibreOffice", "program", "soffice.exe") for root in roots if root]
+    places.append(shutil.which("libreoffice"))
+    for place in places:
+        if place is not None and Path(place).is_file():
+            return Path(place).resolve()
+    raise HostError("LibreOffice was not found", remedy=_INSTALL)
+
+
+@cache
+def office_python() -> Path:
+    """A Python that has LibreOffice's `uno`: the bundled one, else the system's."""
+    folder = soffice().parent
+    bundled = [
+        folder / "python.exe",
+        folder / "python",
+        folder.parent / "Resources" / "python",
+    ]
+    for place in bundled:
+        if place.is_file():
+            return place
+    for place in (Path(os.sep, "usr", "bin", "python3"), *map(Path, filter(None, [shutil.which("python3")]))):
+        if place.is_file() and subprocess.run([place, "-E", "-c", "import uno"], capture_output=True).returncode == 0:
+            return place
+    raise HostError("no Python with LibreOffice's “uno” was found", remedy=_INSTALL)
+
+
+class AgentProcess:
+    """The agent in a process of its own, connected to the office that listens on a pipe."""
+
+    def __init__(self, pipe: str, patience: float = 0.0, timeout: float = TIMEOUT) -> None:
+        self.timeout = timeout
+        folder = Path(__file__).parent
+        command = [office_python(), "-E", "-B", "-c", _BOOT, folder.parent, folder, pipe, str(patience)]
+        self._process = subprocess.Popen(
+            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests: IO[bytes] = self._process.stdin
+        self._replies: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._number = 0
+        threading.Thread(target=self._receive, args=(self._process.stdout,), daemon=True).start()
+        try:
+            ready = self._next(patience + TIMEOUT)
+        except HostError:
+            self.close()
+            raise
+        if not ready["ok"]:
+            self.close()
+            raise HostError(f"no LibreOffice listens on the pipe “{pipe}”", remedy="Start LibreOffice")
+
+    def ask(self, request: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
+        """The agent's reply. Raises BookClosedError if it is gone, HostBusyError if it does not come."""
+        self._number += 1
+        line = json.dumps({"id": self._number, **request}, allow_nan=False)
+        try:
+            self._requests.write(line.encode() + b"\n")
+            self._requests.flush()
+        except (OSError, ValueError):  # the latter: the agent was closed
+            raise BookClosedError("LibreOffice is gone", remedy="Start it again") from None
+        while True:
+            reply = self._next(self.timeout if timeout is None else timeout)
+            if reply.get("id") == self._number:  # others are late answers to what was given up
+                return reply
+
+    def close(self) -> None:
+        """End the process; the office stays."""
+        with suppress(OSError):  # a request that was not sent
+            self._requests.close()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _receive(self, replies: IO[bytes]) -> None:
+        with replies:
+            for line in replies:
+                self._replies.put(json.loads(line))
+        self._replies.put(None)
+
+    def _next(self, timeout: float) -> dict[str, Any]:
+        try:
+            reply = self._replies.get(timeout=timeout)
+        except queue.Empty:
+            raise HostBusyError(
+                f"LibreOffice has not answered for {timeout:g} seconds", remedy="Close its dialogs, then try again"
+            ) from None
+        if reply is None:
+            self._replies.put(None)
+            raise BookClosedError("LibreOffice is gone", remedy="Start it again")
+        return reply
+
+
+class Office:
+    """An office of our own, with its own profile, without windows unless `visible`. Use it in a `with` statement."""
+
+    def __init__(self, *, visible: bool = False, environment: dict[str, str] | None = None) -> None:
+        program = soffice()
+        self.pipe = f"sgdsheet-{uuid.uuid4().hex[:12]}"
+        self.profile = Path(tempfile.mkdtemp(prefix="sgdsheet-office-"))
+        options = [
+            *([] if visible else ["--headless"]),
+            *("--norestore", "--nologo", "--nodefault", "--nofirststartwizard"),
+            f"-env:UserInstallation={self.profile.as_uri()}",
+            f"--accept=pipe,name={self.pipe};urp;",
+        ]
+        self.process = subprocess.Popen(
+            [str(program), *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # soffice is a script: its children are ended with it
+            env=environment,
+        )
+        try:
+            self.agent = AgentProcess(self.pipe, patience=_START)
+        except HostError:
+            self.kill()
+            raise
+
+    def open(self, path: str | Path, *, hidden: bool = False) -> str:
+        """Open a file; its key. Raises HostError for a file that is locked or no spreadsheet."""
+        remove_stale_lock(Path(path))
+        reply = self.agent.ask({"do": "open", "path": str(Path(path).resolve()), "hidden": hidden})
+        if not reply["ok"]:
+            name = Path(path).name
+            if reply["reason"] == "locked":
+                remedy = f"Close it in the other program; if none has it, delete “.~lock.{name}#” beside it"
+                raise HostError(f"LibreOffice cannot open “{name}”: another program seems to have it", remedy=remedy)
+            raise HostError(f"LibreOffice cannot open “{name}”", remedy="Check that it is a spreadsheet")
+        return str(reply["result"])
+
+    def stop(self) -> None:
+        """Close all documents, unsaved, and end the office, for sure."""
+        with suppress(HostError, subprocess.TimeoutExpired):
+            self.agent.ask({"do": "quit"}, timeout=5)
+            self.process.wait(timeout=5)
+        self.agent.close()
+        self.kill()
+
+    def kill(self) -> None:
+        """End the office at once, as a crash would."""
+        _kill(self.process)
+        shutil.rmtree(self.profile, ignore_errors=True)
+        if sys.platform != "win32":
+            (_FOLDER / f"{_PIPE}{os.getuid()}_{self.pipe}").unlink(missing_ok=True)
+
+    def __enter__(self) -> Office:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def remove_stale_lock(path: Path) -> None:
+    """Remove the lock file that an office of ours left behind: its profile is gone, so the office is, too."""
+    lock = path.with_name(f".~lock.{path.name}#")
+    try:
+        profile = lock.read_text(encoding="utf-8").rstrip(";\n").rpartition(",")[2]
+    except OSError:
+        return
+    folder = Path(profile.removeprefix("file://").rstrip("/"))
+    if "sgdsheet-office-" in folder.name and not folder.exists():
+        lock.unlink(missing_ok=True)
+
+
+def listening() -> list[str]:
+    """The pipes on which offices of this user listen."""
+    if sys.platform == "win32":
+        found = [name.removeprefix(_PIPE) for name in os.listdir("\\\\.\\pipe\\") if name.startswith(_PIPE)]
+    else:
+        start = f"{_PIPE}{os.getuid()}_"
+        found = [place.name.removeprefix(start) for place in _FOLDER.glob(f"{start}*") if _answers(place)]
+    return sorted(name for name in found if not name.startswith(_SINGLE))
+
+
+def invite() -> str | None:
+    """Have the office that a person has started listen on a pipe of ours; None if none runs, or it already does.
+
+    A second start with the same profile hands its options on to the office that runs, and ends.
+    """
+    if _INVITED in listening():
+        return None
+    if sys.platform != "win32":
+        places = _FOLDER.glob(f"{_PIPE}{os.getuid()}_{_SINGLE}*")
+        if not any(map(_answers, places)):
+            return None
+    options = [f"--accept=pipe,name={_INVITED};urp;", "--nologo", "--norestore", "--nodefault", "--headless"]
+    start = subprocess.Popen(
+        [str(soffice()), *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        start.wait(timeout=_INVITE)
+    except subprocess.TimeoutExpired:  # none was running with that profile: this one is new, and empty
+        _kill(start)
+        return None
+    return _INVITED
+
+
+def _answers(place: Path) -> bool:
+    """Whether a program listens on a pipe; a killed one leaves its pipe behind."""
+    if sys.platform == "win32":
+        return True
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(place)) == 0
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,127 @@
+"""Sheets of our own in an open spreadsheet, with heat maps and charts. Part of `libreoffice_agent.py`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import uno  # type: ignore[import-not-found]
+from com.sun.star.awt import Rectangle  # type: ignore[import-not-found]
+from com.sun.star.beans import PropertyValue  # type: ignore[import-not-found]
+from com.sun.star.drawing.FillStyle import NONE as NO_FILL  # type: ignore[import-not-found]
+from com.sun.star.drawing.LineStyle import NONE as NO_LINE  # type: ignore[import-not-found]
+from com.sun.star.table import CellAddress  # type: ignore[import-not-found]
+
+from sgdsheet.hosts._libreoffice_cells_agent import Refused, a1, quoted, rectangle
+
+OURS = "sgdsheet"
+EVERYTHING = 1023  # com.sun.star.sheet.CellFlags
+NO_SYMBOL = -3  # com.sun.star.chart.ChartSymbolType
+# 1/100 mm
+CHART_SIZE = (16_000, 9_000)
+NUMBER_WIDTH = 2_600
+LINE_WIDTH = 60
+GREY = 0xD1D5DB
+COLOURS = (0x2563EB, 0xEA580C, 0x059669, 0x9333EA)
+
+# A sheet with colour scales, which no call can make: it is loaded as a document, and its sheet imported.
+SCALES = """<?xml version="1.0" encoding="UTF-8"?>
+<office:document xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
+ xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"
+ xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
+ office:version="1.3" office:mimetype="application/vnd.oasis.opendocument.spreadsheet"><office:body>
+<office:spreadsheet><table:table table:name="S"><table:table-column/><table:table-row><table:table-cell/>
+</table:table-row><calcext:conditional-formats>%s</calcext:conditional-formats></table:table></office:spreadsheet>
+</office:body></office:document>"""
+SCALE = """<calcext:conditional-format calcext:target-range-address="%s"><calcext:color-scale>
+<calcext:color-scale-entry calcext:value="0" calcext:type="minimum" calcext:color="#5a8ac6"/>
+<calcext:color-scale-entry calcext:value="0" calcext:type="number" calcext:color="#ffffff"/>
+<calcext:color-scale-entry calcext:value="0" calcext:type="maximum" calcext:color="#f8696b"/>
+</calcext:color-scale></calcext:conditional-format>"""
+
+
+def own_sheet(
+    document: Any, desktop: Any, service: Callable[[str], Any], name: str, mark: str, heat: list[list[int]]
+) -> Any:
+    """An empty sheet of ours. One that is there is emptied, not removed: formulas may refer to it."""
+    sheets = document.Sheets
+    if sheets.hasByName(name):
+        sheet = sheets.getByName(name)
+        if not sheet.NamedRanges.hasByName(mark):
+            raise Refused("own sheet", sheet=name)
+        if not heat and not sheet.ConditionalFormats.Length:
+            sheet.clearContents(EVERYTHING)
+            for chart in sheet.Charts.ElementNames:
+                sheet.Charts.removeByName(chart)
+            return sheet
+        sheets.removeByName(name)
+    if heat:
+        sheet = _with_scales(desktop, service, sheets, heat)
+        sheet.Name = name
+    else:
+        sheets.insertNewByName(name, sheets.Count)
+        sheet = sheets.getByName(name)
+    sheet.NamedRanges.addNewByName(mark, f"{quoted(name)}.$A$1", CellAddress(), 0)
+    return sheet
+
+
+def _with_scales(desktop: Any, service: Callable[[str], Any], sheets: Any, heat: list[list[int]]) -> Any:
+    """A new last sheet, with areas coloured from low over zero to high."""
+    scales = [SCALE % f"S.{a1(top, left)}:S.{a1(bottom, right)}" for top, left, bottom, right in heat]
+    stream = service("com.sun.star.io.SequenceInputStream")
+    stream.initialize((uno.ByteSequence((SCALES % "".join(scales)).encode()),))
+    loading = properties(InputStream=stream, Hidden=True, FilterName="OpenDocument Spreadsheet Flat XML")
+    source = desktop.loadComponentFromURL("private:stream", "_blank", 0, loading)
+    try:
+        number = sheets.importSheet(source, "S", sheets.Count)
+    finally:
+        source.close(True)
+    return sheets.getByIndex(number)
+
+
+def fit_columns(sheet: Any, rows: list[list[Any]]) -> None:
+    """Make columns as wide as their texts; numbers show as many digits as there is room for."""
+    for number, column in enumerate(zip(*rows)):  # noqa: B905 (not in Python 3.8)
+        found = sheet.Columns.getByIndex(number)
+        found.OptimalWidth = True
+        if any(isinstance(value, float) and not value.is_integer() for value in column):
+            found.Width = NUMBER_WIDTH
+
+
+def add_chart(sheet: Any, chart: dict[str, Any], header: int, rows: list[list[Any]]) -> None:
+    """A line chart to the right of all columns, of the rows from the header (0: there is none) to the last."""
+    first, width = max(header, 1), max(map(len, rows), default=1)
+    last = max(len(rows), first)
+    areas = [rectangle(sheet, [first, item + 1, last, item + 1]) for item in (chart["x"], *chart["ys"])]
+    corner = sheet.getCellByPosition(width + 1, first - 1).Position
+    place = Rectangle(corner.X, corner.Y, *CHART_SIZE)
+    sheet.Charts.addNewByName(OURS, place, tuple(area.RangeAddress for area in areas), header > 0, True)
+    drawn = sheet.Charts.getByName(OURS).EmbeddedObject
+    diagram = drawn.createInstance("com.sun.star.chart.XYDiagram")
+    drawn.setDiagram(diagram)
+    diagram.Lines, diagram.SymbolType = True, NO_SYMBOL
+    drawn.HasMainTitle, drawn.Title.String, drawn.Title.CharHeight = True, chart["title"], 12
+    drawn.HasLegend = len(chart["ys"]) > 1
+    for part in (drawn.Legend, diagram.Wall):
+        part.FillStyle, part.LineStyle = NO_FILL, NO_LINE
+    diagram.YMainGrid.LineColor = diagram.XAxis.LineColor = diagram.YAxis.LineColor = GREY
+    if header and rows[first - 1][chart["x"]]:
+        diagram.HasXAxisTitle, diagram.XAxisTitle.String = True, str(rows[first - 1][chart["x"]])
+    kind = drawn.getFirstDiagram().CoordinateSystems[0].ChartTypes[0]
+    for colour, line in zip(itertools.cycle(COLOURS), kind.DataSeries):
+        line.Color, line.LineWidth = colour, LINE_WIDTH
+
+
+def extend_chart(sheet: Any, last: int) -> None:
+    """Let the chart of an own sheet reach to a row."""
+    if sheet.Charts.hasByName(OURS):
+        chart = sheet.Charts.getByName(OURS)
+        areas = chart.getRanges()
+        for area in areas:
+            area.EndRow = last - 1
+        chart.setRanges(areas)
+
+
+def properties(**values: Any) -> tuple[Any, ...]:
+    return tuple(PropertyValue(name, 0, value, 0) for name, value in values.items())

@@ -1,0 +1,256 @@
+"""The commands on one open workbook. All of it happens in the workbook's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from sgdsheet.errors import HostError, ProblemError, SettingError, SgdSheetError, TrainingError
+from sgdsheet.hosts.base import LiveHost
+from sgdsheet.live import inspecting, naming, stepping
+from sgdsheet.live.background import BackgroundRun
+from sgdsheet.live.board import IDLE, Board
+from sgdsheet.live.desk import Options, Reply
+from sgdsheet.live.live_run import LiveRun
+from sgdsheet.live.log_view import LogView
+from sgdsheet.live.prepared import Prepared, prepare
+from sgdsheet.live.snapshots import Contents, History
+from sgdsheet.live.stepper import Stepper
+from sgdsheet.references import Cell
+from sgdsheet.workbook import Value
+
+_KEPT = 4
+"""Compiled models of one workbook that are kept."""
+
+
+class LiveBook:
+    """Connects to the workbook when it has to, and knows what was done to it."""
+
+    def __init__(
+        self,
+        connect: Callable[[], LiveHost],
+        book: str,
+        board: Board,
+        wake: Callable[[], None],
+        host: LiveHost | None = None,
+    ) -> None:
+        self._connect, self._wake = connect, wake
+        self.board = board
+        self.history = History.open(book)
+        self.logging = False
+        self.stepper: Stepper | None = None
+        self._host = host
+        self._known: list[Prepared] = []
+        self._run: LiveRun | None = None
+        board.can_undo = self.history.can_undo
+
+    # --- for the worker -----------------------------------------------------------------------------------
+
+    def do(self, command: str, sheet: str | None, options: Options) -> Reply:
+        """Do a command; the reply's own fields. Raises SgdSheetError."""
+        actions: dict[str, Callable[[str | None, dict[str, Any]], Reply]] = {
+            "train": self._train,
+            "step": self._step,
+            "stop": self._stop,
+            "pause": self._pause,
+            "undo": self._undo,
+            "reset": self._reset,
+            "log": self._log,
+            "check": lambda sheet, options: inspecting.check(self, sheet),
+            "find-lr": lambda sheet, options: inspecting.find_rate(self, sheet, options),
+            "gradients": lambda sheet, options: inspecting.show_gradients(self, sheet, options),
+            "randomize": lambda sheet, options: stepping.randomize(self, sheet, options),
+            "set-loss": lambda sheet, options: naming.set_name(self, "loss", sheet, options),
+            "set-params": lambda sheet, options: naming.set_name(self, "params", sheet, options),
+            "set-data": lambda sheet, options: naming.set_name(self, "data", sheet, options),
+        }
+        reply = actions[command](sheet, options)
+        self.board.can_undo = self.history.can_undo
+        if "message" in reply:
+            self.board.message = reply["message"]
+        return {"ok": True, **reply}
+
+    def due(self) -> float | None:
+        """Seconds until the next `tick`; None if there is nothing to wait for."""
+        return self._run.due() if self._run is not None else None
+
+    def tick(self) -> None:
+        """Keep a run going."""
+        if self._run is not None:
+            self._run.tick()
+            if self._run.over:
+                self._ended()
+
+    def tell(self, text: str) -> None:
+        """Show an error in the workbook, when whoever gave the command has left."""
+        if self._host is not None:
+            self._host.message(text)
+
+    def release(self) -> None:
+        """Let go of the workbook until it is needed again."""
+        if self._run is None and self._host is not None:
+            host, self._host = self._host, None
+            host.close()
+
+    def close(self) -> None:
+        """End a run, leaving the best parameters, and let go of the workbook."""
+        self.finish()
+        self.release()
+
+    # --- for the commands ---------------------------------------------------------------------------------
+
+    @property
+    def host(self) -> LiveHost:
+        """The workbook; connects to it if that has not been done."""
+        if self._host is None:
+            self._host = self._connect()
+        return self._host
+
+    @property
+    def run(self) -> LiveRun | None:
+        """The run that is going on, or is paused."""
+        return self._run
+
+    def finish(self) -> None:
+        """End the run, if there is one; the best parameters are in the sheet then."""
+        if self._run is not None:
+            self._run.finish_now()
+            self._ended()
+
+    def refuse_while_training(self, what: str) -> None:
+        if self._run is not None:
+            raise TrainingError(f"{what} is not possible during training", remedy="Stop the training first")
+
+    def prepare(self, sheet: str | None, options: Options) -> Prepared:
+        """Read the workbook and find the model of a sheet; compiled models are used again."""
+        prepared = prepare(self.host.read(), sheet, options, self._known)
+        self._known = [prepared, *(item for item in self._known if not item.shares_model(prepared))][:_KEPT]
+        return prepared
+
+    def write(self, label: str, prepared: Prepared, values: dict[Cell, Value]) -> None:
+        """Write to cells as one level of undo. Raises SgdSheetError before anything is changed."""
+        self.note(label, prepared, values)
+        self.host.write(values)
+        self.history.wrote(values)
+        prepared.update(values)
+
+    def note(self, label: str, prepared: Prepared, cells: dict[Cell, Any]) -> None:
+        """Remember what cells hold before a command writes to them."""
+        self.history.begin(label, prepared.before(cells))
+
+    # --- commands -----------------------------------------------------------------------------------------
+
+    def _train(self, sheet: str | None, options: Options) -> Reply:
+        if self._run is not None:
+            if not self._run.run.paused:
+                raise TrainingError("this workbook is being trained already", remedy="Stop it first")
+            self._run.pause(False)
+            return {"message": "training goes on"}
+        options = dict(options)
+        wants_log = bool(options.pop("log", self.logging))
+        prepared = self.prepare(sheet, options)
+        self.stepper = None
+        values = prepared.start_values()
+        self.note("train", prepared, values)
+        run = BackgroundRun(prepared, values, self._wake)
+        title = f"Training of {prepared.problem.loss}"
+        log = LogView(title) if wants_log else None
+        self._run = LiveRun(self.host, run, options, self.board, self.history, log)
+        try:
+            self._run.begin()
+        except SgdSheetError:
+            self._run = None
+            self.board.state, self.board.halt = IDLE, None
+            raise
+        return {"message": f"training {prepared.problem.sheet}"}
+
+    def _stop(self, sheet: str | None, options: Options) -> Reply:
+        if self._run is None:
+            return {"message": self.board.message or "nothing is being trained"}
+        self.finish()
+        return {"message": self.board.message, "step": self.board.step, "loss": self.board.loss}
+
+    def _pause(self, sheet: str | None, options: Options) -> Reply:
+        if self._run is None:
+            raise TrainingError("nothing is being trained", remedy="Press Train")
+        on = options.get("on", not self._run.run.paused)
+        self._run.pause(bool(on))
+        return {"message": f"paused at step {self.board.step:,}" if on else "training goes on"}
+
+    def _step(self, sheet: str | None, options: Options) -> Reply:
+        self.refuse_while_training("a single step")
+        return stepping.step(self, sheet, options)
+
+    def _undo(self, sheet: str | None, options: Options) -> Reply:
+        self.finish()
+        if not self.history.levels:
+            raise HostError("there is nothing to undo", remedy="Only what sgdsheet wrote can be undone here")
+        level = self.history.levels[-1]
+        self._restore(level.before)
+        self.history.pop()
+        self.history.wrote(_filled(level.before))
+        return self._told(f"undone: {level.label}")
+
+    def _reset(self, sheet: str | None, options: Options) -> Reply:
+        self.finish()
+        if not self.history.original:
+            raise HostError("nothing was changed yet", remedy="Reset goes back to before the first training")
+        prepared = self._readable(sheet)
+        wanted = dict(self.history.original)
+        if prepared is not None:
+            own = prepared.start_values()
+            wanted = {cell: value for cell, value in wanted.items() if cell in own}
+            if not wanted:
+                raise HostError(f"sheet {prepared.problem.sheet} was not changed yet", remedy="Choose another sheet")
+            self.note("reset", prepared, wanted)
+        self._restore(wanted)
+        self.history.wrote(_filled(wanted))
+        return self._told("the parameters are as they were before the first training")
+
+    def _log(self, sheet: str | None, options: Options) -> Reply:
+        self.logging = bool(options.get("on", not self.logging))
+        if self._run is not None and self.logging and self._run.log is None:
+            self._run.log = LogView(f"Training of {self._run.prepared.problem.loss}")
+        elif self._run is not None and not self.logging:
+            self._run.log = None
+        return self._told("the sheet “SGD log” is written " + ("while training" if self.logging else "no more"))
+
+    # --- helpers --------------------------------------------------------------------------------------------
+
+    def _readable(self, sheet: str | None) -> Prepared | None:
+        """The model, or None where there is none any more: what was written can be taken back all the same."""
+        try:
+            return self.prepare(sheet, {})
+        except (ProblemError, SettingError):
+            return None
+
+    def _restore(self, before: Contents) -> None:
+        self.stepper = None
+        self.host.write(_filled(before))
+
+    def _told(self, text: str) -> Reply:
+        if self._run is None:
+            self.host.status(text)
+        return {"message": text}
+
+    def _ended(self) -> None:
+        assert self._run is not None
+        closed = self._run.error is not None
+        self._run = None
+        if closed:
+            self.release()
+
+
+def warm_up() -> None:
+    """Have torch load what it loads at the first use of an optimizer."""
+    tensor = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([tensor], lr=1.0)
+    tensor.sum().backward()
+    optimizer.step()
+
+
+def _filled(before: Contents) -> dict[Cell, Value]:
+    """Values that can be written: an empty cell becomes the empty text, which programs show as empty."""
+    return {cell: "" if value is None else value for cell, value in before.items()}

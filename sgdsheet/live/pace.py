@@ -1,0 +1,82 @@
+"""How often the sheet is refreshed: a dozen times a second, or less where that would slow the training down."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter
+
+FASTEST = 1 / 12
+"""Seconds between two refreshes."""
+
+_SLOWEST = 2.0
+_SHARE = 0.25
+"""Of the training's speed, the most that refreshing may cost."""
+
+_SMOOTHING = 0.7
+_REMEMBERED = 7
+"""Refreshes whose usual length counts; a single long one, which read more than others, does not."""
+
+
+class Pace:
+    """Compares the speed of training during refreshes with that in between."""
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self._clock = clock
+        self._next = clock()
+        self._rate_inside: float | None = None
+        self._rate_outside: float | None = None
+        self._recent: deque[float] = deque(maxlen=_REMEMBERED)
+        self._began: tuple[float, int] | None = None
+        self._ended: tuple[float, int] | None = None
+
+    @property
+    def due(self) -> float:
+        """Seconds until the next refresh."""
+        return max(0.0, self._next - self._clock())
+
+    def begin(self, step: int) -> None:
+        """A refresh starts; the training is at this step."""
+        now = self._clock()
+        if self._ended is not None:
+            self._rate_outside = _blend(self._rate_outside, _rate(self._ended, (now, step)))
+        self._began = (now, step)
+
+    def end(self, step: int) -> None:
+        """The refresh is done."""
+        now = self._clock()
+        if self._began is None:  # it was restarted meanwhile
+            return
+        began = self._began[0]
+        self._rate_inside = _blend(self._rate_inside, _rate(self._began, (now, step)))
+        self._recent.append(now - began)
+        self._ended = (now, step)
+        self._next = max(began + self.interval, now)
+
+    def restart(self) -> None:
+        """Forget where the training stood: it has paused or was changed."""
+        self._began = self._ended = None
+        self._next = self._clock()
+
+    @property
+    def interval(self) -> float:
+        """Seconds from the start of a refresh to that of the next."""
+        inside, outside = self._rate_inside, self._rate_outside
+        if not inside or not outside or inside >= outside:
+            lost = 0.0 if inside and outside else 0.5
+        else:
+            lost = 1 - inside / outside
+        busy = median(self._recent) if self._recent else 0.0
+        return min(_SLOWEST, max(FASTEST, busy * lost / _SHARE))
+
+
+def _rate(start: tuple[float, int], end: tuple[float, int]) -> float | None:
+    seconds, steps = end[0] - start[0], end[1] - start[1]
+    return steps / seconds if seconds > 1e-3 and steps >= 0 else None
+
+
+def _blend(old: float | None, new: float | None) -> float | None:
+    if old is None or new is None:
+        return old if new is None else new
+    return _SMOOTHING * old + (1 - _SMOOTHING) * new

@@ -1,0 +1,141 @@
+"""A sheet's model as it was read from an open workbook, and whether the workbook still says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from sgdsheet.live.sheets import OWN_SHEETS
+from sgdsheet.model import SheetModel, compile
+from sgdsheet.problem import Problem, find_problem, refuse_protected, refuse_unsupported
+from sgdsheet.references import Cell, Range
+from sgdsheet.settings import Settings, combine
+from sgdsheet.workbook import DefinedName, Sheet, Value, Workbook
+
+Numbers = dict[Cell, float]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A problem that may be trained, with its settings; compiled when it is first needed."""
+
+    workbook: Workbook
+    problem: Problem
+    settings: Settings
+    _models: dict[str | None, SheetModel] = field(default_factory=dict)
+
+    def model(self) -> SheetModel:
+        """The compiled model, the parameters being whatever they were last."""
+        precision = self.settings.precision
+        if precision not in self._models:
+            self._models[precision] = compile(self.workbook, problem=self.problem, precision=precision)
+        return self._models[precision]
+
+    def shares_model(self, other: Prepared) -> bool:
+        """Whether the other reading means the same model, so that nothing has to be compiled anew."""
+        return self._models is other._models
+
+    def start_values(self) -> Numbers:
+        """The parameters as the workbook has them; empty cells count as 0."""
+        return numbers(self.problem, self.workbook)
+
+    def update(self, values: Mapping[Cell, Value]) -> None:
+        """Take note of what was written."""
+        for cell, value in values.items():
+            self.workbook.sheets[cell.sheet].values[cell.row, cell.column] = value
+
+    def before(self, cells: Iterable[Cell]) -> dict[Cell, Value | None]:
+        """What cells hold, for undoing."""
+        return {cell: self.workbook.sheets[cell.sheet].values.get(cell[1:]) for cell in cells}
+
+    def setting_cell(self, name: str) -> Cell | None:
+        """Where the sheet has a setting, if it does."""
+        wanted = name.casefold().replace("_", "").replace(" ", "")
+        for row in self.problem.settings:
+            if row.name.casefold().replace("_", "").replace(" ", "") == wanted:
+                return row.cell
+        return None
+
+
+def prepare(
+    workbook: Workbook, sheet: str | None, options: Mapping[str, Any], known: Iterable[Prepared] = ()
+) -> Prepared:
+    """Find and check the model of a sheet. What is `known` of the same model saves compiling it again.
+
+    Raises SgdSheetError, before anything is changed, if the sheet cannot be trained.
+    """
+    problem = find_problem(workbook, sheet)
+    refuse_protected(workbook, problem)
+    refuse_unsupported(problem)
+    settings = combine(problem.settings, options)
+    fresh = Prepared(workbook, problem, settings)
+    for other in known:
+        if same_model(other, fresh):
+            fresh._models = other._models
+    return fresh
+
+
+def same_model(one: Prepared, two: Prepared) -> bool:
+    """Whether two readings of a workbook mean the same model, the parameters' values aside.
+
+    Values of formulas don't count: they follow from the rest, or come from RAND and the like.
+    """
+    if replace(one.problem, settings=()) != replace(two.problem, settings=()):
+        return False
+    free = {cell for area in one.problem.parameters for cell in area.cells()}
+    free |= {row.cell for row in (*one.problem.settings, *two.problem.settings)}
+    first, second = one.workbook, two.workbook
+    names = [name for name in first.sheets if name not in OWN_SHEETS]
+    return (
+        names == [name for name in second.sheets if name not in OWN_SHEETS]
+        and names_of(first) == names_of(second)
+        and first.tables == second.tables
+        and all(_same_sheet(first.sheets[name], second.sheets[name], free) for name in names)
+    )
+
+
+def names_of(workbook: Workbook) -> list[DefinedName]:
+    """The defined names, without those that mark our own sheets."""
+    return [item for item in workbook.names if item.sheet not in OWN_SHEETS]
+
+
+def _same_sheet(one: Sheet, two: Sheet, free: set[Cell]) -> bool:
+    if one.formulas != two.formulas or one.merged != two.merged:
+        return False
+    if one.values == two.values:
+        return True
+    arrays = [Range(one.name, *item.array) for item in one.formulas.values() if item.array is not None]
+    for position in one.values.keys() | two.values.keys():
+        if position in one.formulas or one.values.get(position) == two.values.get(position):
+            continue
+        cell = Cell(one.name, *position)
+        if cell not in free and not any(area.contains(Range.of_cell(cell)) for area in arrays):
+            return False
+    return True
+
+
+def numbers(problem: Problem, workbook: Workbook) -> Numbers:
+    """The values of a problem's parameters; empty cells count as 0."""
+    found: Numbers = {}
+    for area in problem.parameters:
+        values = workbook.sheets[area.sheet].values
+        for cell in area.cells():
+            value = values.get(cell[1:])
+            found[cell] = value if isinstance(value, float) else 0.0
+    return found
+
+
+def put_numbers(model: SheetModel, values: Mapping[Cell, float]) -> None:
+    """Give the model's parameters these values."""
+    with torch.no_grad():
+        for area, tensor in model.ranges():
+            new = [values[cell] for cell in area.cells()]
+            tensor.copy_(torch.tensor(new, dtype=torch.float64).to(tensor.dtype).reshape(tensor.shape))
+
+
+def latest_numbers(model: SheetModel) -> list[float]:
+    """The parameters one after the other, in the order of the areas and their cells."""
+    return [number for _, tensor in model.ranges() for number in tensor.detach().flatten().tolist()]

@@ -1,0 +1,96 @@
+"""Single steps by hand, and new start values."""
+
+from __future__ import annotations
+
+import secrets
+from time import monotonic
+
+import torch
+
+from sgdsheet.errors import SettingError, TrainingError
+from sgdsheet.live import words
+from sgdsheet.live.desk import Desk, Options, Reply
+from sgdsheet.live.prepared import Numbers, Prepared, latest_numbers, put_numbers
+from sgdsheet.live.stepper import start_stepper
+from sgdsheet.references import Cell
+from sgdsheet.training.methods import put
+from sgdsheet.training.restarts import default_start, draw_start
+from sgdsheet.training.run import Step
+from sgdsheet.training.session import threads
+from sgdsheet.workbook import Value
+
+_MOST = 10_000
+
+
+def step(book: Desk, sheet: str | None, options: Options) -> Reply:
+    """Take a step, or as many as the option `steps` says."""
+    options = dict(options)
+    count = _whole(options.pop("steps", 1))
+    stepper = book.stepper
+    if stepper is not None and stepper.fits_still(book.host, sheet, options):
+        prepared = stepper.prepared
+    else:
+        prepared = book.prepare(sheet, options)
+        if stepper is None or not stepper.fits(prepared):
+            stepper = start_stepper(prepared)
+    book.stepper = None  # until all has gone well
+    last: Step | None = None
+    for _ in range(count):
+        taken = next(stepper.steps, None)
+        if taken is None:
+            break
+        last = taken
+    ended = last is None or bool(stepper.session.stopped)
+    if ended:
+        stepper.steps.close()  # type: ignore[attr-defined]
+    if last is None:
+        raise TrainingError(
+            f"there is no step to take: {stepper.session.stopped or 'the settings allow none'}",
+            remedy="Change the parameters or the settings",
+        )
+    with torch.no_grad():
+        loss = float(prepared.model()().item())
+    values: dict[Cell, Value] = dict(_numbers(prepared))
+    book.write("step", prepared, values)
+    stepper.left, stepper.prepared, stepper.loss, stepper.when = _numbers(prepared), prepared, loss, monotonic()
+    book.stepper = None if ended else stepper
+    text = words.progress(last.number, loss, None)
+    book.board.step, book.board.loss = last.number, loss
+    book.host.status(text)
+    return {"message": text, "step": last.number, "loss": loss}
+
+
+def _numbers(prepared: Prepared) -> Numbers:
+    cells = (cell for area in prepared.problem.parameters for cell in area.cells())
+    return dict(zip(cells, latest_numbers(prepared.model()), strict=True))
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
+        raise SettingError(f"the number of steps has to be between 1 and {_MOST:,}", remedy="Use Train for more")
+    return value
+
+
+def randomize(book: Desk, sheet: str | None, options: Options) -> Reply:
+    """Draw new start values, as the setting `start` says, else small uniform ones."""
+    book.refuse_while_training("drawing start values")
+    prepared = book.prepare(sheet, options)
+    settings, model = prepared.settings, prepared.model()
+    seed = settings.seed if settings.seed is not None else secrets.randbits(31)
+    put_numbers(model, prepared.start_values())
+    parameters = [tensor for _, tensor in model.ranges()]
+    start = settings.start or default_start(parameters)
+    if len(start) not in (1, len(parameters)):
+        raise SettingError(
+            f"start has {len(start)} entries for {len(parameters)} parameter ranges",
+            cell=prepared.problem.sheet,
+            remedy="Give one entry, or one per range",
+        )
+    with threads(1):
+        put(parameters, draw_start(parameters, start, torch.Generator().manual_seed(seed)))
+        loss = float(model().item())
+    book.write("randomize", prepared, dict(_numbers(prepared)))
+    book.board.loss = loss
+    text = f"start values: {', '.join(str(item) for item in start)}; loss {words.figure(loss)}"
+    book.host.status(text)
+    return {"message": text, "loss": loss}

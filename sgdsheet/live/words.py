@@ -1,0 +1,71 @@
+"""What is said about a run, in the status bar and in messages."""
+
+from __future__ import annotations
+
+import math
+
+from sgdsheet.checking import GRADIENT_TOLERANCE, Report
+
+
+def figure(value: float | None) -> str:
+    """A loss as the status bar shows it."""
+    return f"{value:.4g}" if value is not None and math.isfinite(value) else "not a number"
+
+
+def progress(step: int, loss: float | None, rate: float | None) -> str:
+    """`step 340, loss 0.1312, 912 steps/s`."""
+    return f"step {step:,}, loss {figure(loss)}" + (f", {speed(rate)}" if rate else "")
+
+
+def speed(rate: float) -> str:
+    return f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.2g} steps/s"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 step`, `20 steps`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def finished(start: float, loss: float, steps: int, seconds: float, stopped: str) -> str:
+    """How a run went."""
+    rate = f" ({speed(steps / seconds)})" if seconds > 0.05 and steps else ""
+    why = f"; stopped early: {stopped}" if stopped else ""
+    better = "" if loss != start or not steps else "; no step made it better: the parameters are as they were"
+    return f"loss {figure(start)} → {figure(loss)} in {count(steps, 'step')}, {seconds:.1f} s{rate}{why}{better}"
+
+
+def differs(office: object, ours: float) -> str:
+    """Why the spreadsheet's loss is to be doubted, or ours."""
+    shown = figure(office) if isinstance(office, float) else str(office)
+    return f"the spreadsheet calculates {shown} where sgdsheet has {ours:.10g}: press Check to see which cells differ"
+
+
+def checked(report: Report) -> str:
+    """What a check found, in words."""
+    lines = []
+    if report.fault is not None:
+        lines.append(str(report.fault))
+    if report.mismatches:
+        worst = report.mismatches[0]
+        lines.append(
+            f"{len(report.mismatches):,} of {count(report.compared, 'cell')} differ from what the spreadsheet"
+            f" calculates, the worst is {worst.cell}: {worst.saved} there, {worst.computed} here"
+        )
+    elif report.compared:
+        equal = "equals what" if report.compared == 1 else "equal what"
+        lines.append(
+            f"{count(report.compared, 'cell')} {equal} the spreadsheet calculates (largest difference"
+            f" {report.largest_difference:.1e})"
+        )
+    for item in report.unsupported[:5]:
+        lines.append(str(item.error))
+    if report.gradient_max_error is not None:
+        good = report.gradient_max_error <= GRADIENT_TOLERANCE
+        verdict = "agree with" if good else "differ from"
+        slopes = count(report.gradient_checked, "slope")
+        lines.append(f"{slopes} {verdict} central differences (to {report.gradient_max_error:.1e})")
+    if report.dead_parameters:
+        cells = ", ".join(str(cell) for cell in report.dead_parameters[:3])
+        more = ", …" if len(report.dead_parameters) > 3 else ""
+        lines.append(f"{count(len(report.dead_parameters), 'parameter')} without any slope: {cells}{more}")
+    return "\n".join(lines)

@@ -1,0 +1,123 @@
+"""A straight line through points as an open workbook, in the in-memory twin of a spreadsheet program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sgdsheet.hosts.memory import MemoryHost
+from sgdsheet.live.trainer import Trainer
+from sgdsheet.references import Cell, Range
+from sgdsheet.workbook import DefinedName, Formula, Sheet, Workbook
+
+SHEET = "Model"
+X = [0.0, 1.0, 2.0, 3.0, 4.0]
+Y = [1.1, 2.9, 5.2, 6.8, 9.1]
+PARAMETERS = (Cell(SHEET, 1, 5), Cell(SHEET, 2, 5))
+LOSS = Cell(SHEET, 4, 5)
+START = (0.5, 0.25)
+BEST = (1.99, 1.04)
+"""What least squares give for these points."""
+
+SETTINGS = {"optimizer": "sgd", "learning rate": 0.05, "steps": 1_000_000.0}
+
+
+def calculate(workbook: Workbook) -> None:
+    """What the formulas of `line_workbook` come to: the loss is the mean or the sum of squares, as its text says."""
+    for sheet in workbook.sheets.values():
+        if (4, 5) not in sheet.formulas:
+            continue
+        values = sheet.values
+        slope, intercept = (_number(values.get((row, 5), 0.0)) for row in (1, 2))
+        errors = []
+        for row in range(2, len(X) + 2):
+            line = slope * _number(values[row, 1]) + intercept
+            errors.append((line - _number(values[row, 2])) ** 2)
+            values[row, 3], values[row, 4] = line, errors[-1]
+        total = sum(errors)
+        values[4, 5] = total / len(X) if sheet.formulas[4, 5].text.startswith("AVERAGE") else total
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, float) else float("nan")
+
+
+def line_workbook(settings: dict[str, Any] | None = None) -> Workbook:
+    """Data in A and B, parameters in E1 and E2, the loss in E4, settings in G and H."""
+    sheet = Sheet(SHEET, {(1, 1): "x", (1, 2): "y", (1, 5): START[0], (2, 5): START[1]})
+    for row, (x, y) in enumerate(zip(X, Y, strict=True), 2):
+        sheet.values |= {(row, 1): x, (row, 2): y}
+        sheet.formulas[row, 3] = Formula(f"$E$1*A{row}+$E$2", row, 3)
+        sheet.formulas[row, 4] = Formula(f"(C{row}-B{row})^2", row, 4)
+    sheet.formulas[4, 5] = Formula("AVERAGE(D2:D6)", 4, 5)
+    chosen = {**SETTINGS, **(settings or {})}
+    for row, (name, value) in enumerate(chosen.items(), 1):
+        sheet.values |= {(row, 7): name, (row, 8): value}
+    names = [
+        DefinedName("sgd_loss", f"{SHEET}!$E$4", SHEET),
+        DefinedName("sgd_params", f"{SHEET}!$E$1:$E$2", SHEET),
+        DefinedName("sgd_settings", f"{SHEET}!$G$1:$H${len(chosen)}", SHEET),
+    ]
+    workbook = Workbook("line.xlsx", {SHEET: sheet, "Other": Sheet("Other", {(1, 1): "untouched"})}, names)
+    calculate(workbook)
+    return workbook
+
+
+def line_host(settings: dict[str, Any] | None = None, key: str = "line.xlsx") -> MemoryHost:
+    return MemoryHost(line_workbook(settings), calculate, key)
+
+
+class Desk:
+    """A trainer with some workbooks in memory, as a person uses it."""
+
+    def __init__(self, *hosts: MemoryHost) -> None:
+        self.hosts = {host.key: host for host in hosts}
+        self.connections = 0
+        self.trainer = Trainer(self._connect)
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.trainer.close()
+
+    def _connect(self, host: str, book: str, where: str) -> MemoryHost:
+        self.connections += 1
+        return self.hosts[book]
+
+    def ask(self, command: str, book: str = "line.xlsx", /, *, wait: float = 20.0, **options: Any) -> dict[str, Any]:
+        """Give a command and wait for what comes of it."""
+        request = {"command": command, "host": "memory", "book": book, "options": options, "wait": wait}
+        return self.trainer.handle(request)
+
+    def done(self, command: str, book: str = "line.xlsx", /, **options: Any) -> dict[str, Any]:
+        """The same for a command that has to succeed."""
+        reply = self.ask(command, book, **options)
+        assert reply["ok"], reply
+        return reply
+
+    def until_idle(self, book: str = "line.xlsx", seconds: float = 20.0) -> dict[str, Any]:
+        """Wait for the end of a run; returns the last status."""
+        until(lambda: self.ask("status", book)["state"] == "idle", seconds)
+        return self.ask("status", book)
+
+    def until_step(self, number: int, book: str = "line.xlsx", seconds: float = 20.0) -> None:
+        until(lambda: self.ask("status", book)["step"] >= number, seconds)
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for something to come true; fail if it does not."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.005)
+
+
+def parameters(host: MemoryHost, sheet: str = SHEET) -> tuple[Any, Any]:
+    values = host.workbook.sheets[sheet].values
+    return values.get((1, 5)), values.get((2, 5))
+
+
+def area(a1_top: int, left: int, bottom: int, right: int, sheet: str = SHEET) -> Range:
+    return Range(sheet, a1_top, left, bottom, right)

@@ -1,0 +1,90 @@
+"""LibreOffice for tests: an office with its own profile and pipe, which is stopped for sure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sgdsheet.errors import HostError
+from sgdsheet.hosts._libreoffice_office import AgentProcess, Office, office_python
+from sgdsheet.hosts.libreoffice import LibreOfficeHost
+from sgdsheet.references import Range
+
+
+def available() -> bool:
+    """Whether LibreOffice and a Python that reaches it are installed."""
+    try:
+        office_python()
+    except HostError:
+        return False
+    return True
+
+
+_CONNECT = """
+import sys, uno
+local = uno.getComponentContext()
+resolver = local.ServiceManager.createInstanceWithContext("com.sun.star.bridge.UnoUrlResolver", local)
+office = resolver.resolve(f"uno:pipe,name={sys.argv[1]};urp;StarOffice.ComponentContext")
+desktop = office.ServiceManager.createInstanceWithContext("com.sun.star.frame.Desktop", office)
+document = next((item for item in desktop.Components if item.URL == sys.argv[2]), None)
+"""
+
+
+def look(office: Office, path: Path, script: str) -> Any:
+    """Run a script under LibreOffice's Python, past our own agent; what it prints, as JSON.
+
+    The script has `desktop` and, for the file at `path`, `document`.
+    """
+    ending = "\nimport os; sys.stdout.flush(); os._exit(0)"  # UNO may crash at Python's own end
+    command = [office_python(), "-c", _CONNECT + script + ending, office.pipe, path.as_uri()]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 0, f"{done.returncode}: {done.stderr}"
+    return json.loads(done.stdout) if done.stdout else None
+
+
+@dataclass
+class OfficeBook:
+    """A book that is open in LibreOffice."""
+
+    host: LibreOfficeHost
+    office: Office
+
+    def select(self, areas: Sequence[Range]) -> None:
+        self.ask("select", areas=areas)
+
+    def shut(self) -> None:
+        self.ask("close")
+
+    def status_bar(self) -> str | None:
+        return None
+
+    def chart_rows(self, sheet: str) -> tuple[int, int]:
+        areas = self.ask("chart_areas", name=sheet)
+        assert len({(area[0], area[2]) for area in areas}) == 1, areas
+        return areas[0][0], areas[0][2]
+
+    def ask(self, do: str, **arguments: object) -> list[list[int]]:
+        """Ask the office's own agent, not the host's."""
+        reply = self.office.agent.ask({"do": do, "book": self.host.key, **arguments})
+        assert reply["ok"], reply
+        return list(reply["result"] or ())
+
+
+class LibreOffice:
+    """The program, running without windows."""
+
+    def __init__(self) -> None:
+        self.office = Office()
+
+    def open(self, path: Path) -> OfficeBook:
+        key = self.office.open(path)
+        return OfficeBook(LibreOfficeHost(AgentProcess(self.office.pipe), key), self.office)
+
+    def stop(self) -> None:
+        self.office.stop()
+        assert self.office.process.poll() is not None
+        assert not self.office.profile.exists()

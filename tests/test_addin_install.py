@@ -1,0 +1,136 @@
+"""Installing into made-up home folders of Windows and of a Mac. Real ones are for the checklist in addin/."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sgdsheet.addin.install import install, read_interpreter, status, uninstall
+from sgdsheet.addin.places import Places, places
+from sgdsheet.errors import FileError, HostError
+
+PYTHONS = {"win32": r"C:\Program Files\Pythön 3\python.exe", "darwin": "/Applications/My \\ Pythön/bin/python3"}
+
+
+@pytest.fixture(params=["win32", "darwin"])
+def pretended(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Places, str]:
+    """A made-up home where Excel has been started once, and a Python of that system."""
+    home = tmp_path / "home"
+    found = places(request.param, home, {"APPDATA": str(home / "AppData" / "Roaming")})
+    found.excel.mkdir(parents=True)
+    return found, PYTHONS[request.param]
+
+
+def tree(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def test_install_and_uninstall_leave_nothing(pretended: tuple[Places, str], tmp_path: Path) -> None:
+    found, python = pretended
+    done = install(found, b"add-in", python)
+    assert tree(tmp_path) == set(found.files)
+    assert [str(path) in line for path, line in zip(found.files, done, strict=True)] == [True, True]
+    assert found.addin.read_bytes() == b"add-in"
+    assert read_interpreter(found) == python
+    assert len(uninstall(found)) == 2
+    assert tree(tmp_path) == set()
+    assert not (found.interpreter.parent.name == "sgdsheet" and found.interpreter.parent.exists())
+    assert uninstall(found) == []
+
+
+def test_where_excel_looks() -> None:
+    home = Path("me")
+    windows = places("win32", home, {"APPDATA": "roaming"})
+    assert windows.addin.as_posix() == "roaming/Microsoft/Excel/XLSTART/sgdsheet.xlam"
+    assert windows.interpreter.as_posix() == "roaming/sgdsheet/sgdsheet.conf"  # FindInterpreter in SgdBridge.bas
+    assert places("win32", home, {}).addin.as_posix().startswith("me/AppData/Roaming/Microsoft")
+    mac = places("darwin", home, {})
+    assert mac.addin.as_posix() == (
+        "me/Library/Group Containers/UBF8T346G9.Office/User Content.localized/Startup.localized/Excel/sgdsheet.xlam"
+    )
+    assert mac.interpreter.as_posix() == "me/Library/Application Scripts/com.microsoft.Excel/sgdsheet.applescript"
+
+
+def test_status(pretended: tuple[Places, str], tmp_path: Path) -> None:
+    found, _ = pretended
+    assert not status(found, lambda: b"new").installed
+    install(found, b"new", sys.executable)
+    good = status(found, lambda: b"new")
+    assert (good.installed, good.current, good.interpreter_exists, good.advice) == (True, True, True, "")
+    assert not status(found, lambda: b"newer").current
+    install(found, b"new", str(tmp_path / "gone"))
+    gone = status(found, lambda: b"new")
+    assert not gone.interpreter_exists
+    assert gone.advice == "Run: sgdsheet addin install"
+
+
+def test_install_replaces(pretended: tuple[Places, str]) -> None:
+    found, python = pretended
+    install(found, b"old", python)
+    assert all(line.startswith("Replaced") for line in install(found, b"new", python))
+    assert found.addin.read_bytes() == b"new"
+
+
+def test_without_excel_nothing_is_written(pretended: tuple[Places, str], tmp_path: Path) -> None:
+    found, python = pretended
+    found.excel.rmdir()
+    with pytest.raises(HostError, match="never been started"):
+        install(found, b"add-in", python)
+    assert tree(tmp_path) == set()
+
+
+@pytest.mark.parametrize("python", ["", 'C:\\a" & calc "\\python.exe', "C:\\%TEMP%\\python.exe", "C:\\a\npython"])
+def test_paths_that_a_command_would_misread_are_refused(
+    pretended: tuple[Places, str], tmp_path: Path, python: str
+) -> None:
+    with pytest.raises(HostError, match="cannot start the Python"):
+        install(pretended[0], b"add-in", python)
+    assert tree(tmp_path) == set()
+
+
+def test_failing_half_way_leaves_nothing(pretended: tuple[Places, str], tmp_path: Path) -> None:
+    found, python = pretended
+    found.interpreter.parent.parent.mkdir(parents=True, exist_ok=True)
+    found.interpreter.parent.write_text("a file where the folder should be")
+    with pytest.raises(FileError, match="Quit Excel"):
+        install(found, b"add-in", python)
+    assert tree(tmp_path) == {found.interpreter.parent}
+
+
+def test_the_script_of_a_mac_holds_the_interpreter_as_text(tmp_path: Path) -> None:
+    found = places("darwin", tmp_path, {})
+    found.excel.mkdir(parents=True)
+    install(found, b"", PYTHONS["darwin"])
+    text = found.interpreter.read_text(encoding="utf-8")
+    assert text.count("property interpreter") == 1
+    assert '"/Applications/My \\\\ Pythön/bin/python3"' in text
+    for line in text.splitlines():
+        if "do shell script" in line:
+            assert "quoted form of interpreter" in line
+            assert "quoted form of theCode" in line
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="there may be an Excel")
+@pytest.mark.parametrize("command", ["install", "uninstall", "status"])
+def test_on_linux_it_says_what_to_do(command: str) -> None:
+    arguments = [sys.executable, "-m", "sgdsheet", "addin", command]
+    done = subprocess.run(arguments, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "no Excel" in done.stderr
+    assert "sgdsheet libreoffice install" in done.stderr
+
+
+def test_build_command(tmp_path: Path) -> None:
+    path = tmp_path / "my.xlam"
+    subprocess.run([sys.executable, "-m", "sgdsheet", "addin", "build", "-o", str(path)], check=True)
+    assert path.read_bytes().startswith(b"PK")
+    bad = subprocess.run(
+        [sys.executable, "-m", "sgdsheet", "addin", "build", "-o", str(tmp_path / "my.xlsx")],
+        capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert bad.returncode == 1
+    assert "Let it end with .xlam" in bad.stderr

@@ -1,0 +1,312 @@
+"""The add-in's VBA, run by LibreOffice: its callbacks, its checks, what they do to cells.
+
+LibreOffice has no ribbon control to give to a callback and no Python to start: there, `IRibbonControl` is a record
+with a tag, and the two procedures that leave VBA write into a cell instead. LibreOffice says nothing when a macro
+fails, so every test looks at what must have come out. Its VBA makes names of a sheet, and cannot read their cells:
+here, names are of the workbook.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import string
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from addin_parts import modules
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from sgdsheet.addin.package import xlam
+from sgdsheet.addin.project import Module, vba_project
+from sgdsheet.ribbon import ACTIONS, from_digits
+
+SOFFICE = shutil.which("soffice")
+PYTHON = Path("/usr/bin/python3")
+SIDE = Path(__file__).parent / "addin_office_side.py"
+
+pytestmark = pytest.mark.skipif(SOFFICE is None or not PYTHON.exists(), reason="needs LibreOffice and its Python")
+
+SHEET = "sgdsheet"  # the name of the add-in's own sheet
+
+PROBE = """Attribute VB_Name = "Probe"
+Option VBASupport 1
+Public Type Control
+    Tag As String
+    ID As String
+End Type
+Public Sub Press(ByVal Tag As String)
+    Dim Pressed As Control
+    Pressed.Tag = Tag
+    SgdAction Pressed
+End Sub
+Public Function EnabledOf(ByVal Tag As String) As String
+    Dim Asked As Control
+    Dim Result As Variant
+    Asked.Tag = Tag
+    SgdEnabled Asked, Result
+    EnabledOf = CStr(Result)
+End Function
+Public Function TextOf(ByVal Tag As String) As String
+    Dim Asked As Control
+    Dim Result As Variant
+    Asked.Tag = Tag
+    SgdSettingText Asked, Result
+    TextOf = CStr(Result)
+End Function
+Public Sub Type_(ByVal Tag As String, ByVal Text As String)
+    Dim Changed As Control
+    Changed.Tag = Tag
+    SgdSettingChanged Changed, Text
+End Sub
+Public Function Optimizer() As String
+    Dim Asked As Control
+    Dim Result As Variant
+    SgdOptimizerID Asked, Result
+    Optimizer = CStr(Result)
+End Function
+Public Sub Choose(ByVal Index As Integer)
+    Dim Changed As Control
+    SgdOptimizerChosen Changed, "whatever", Index
+End Sub
+Public Sub NameIt(ByVal Name As String, ByVal Address As String)
+    ActiveSheet.Parent.Names.Add Name:=Name, RefersTo:="='sgdsheet'!" & Address
+End Sub
+Public Function NamesOfSheet() As String
+    Dim Item As Object
+    For Each Item In ActiveSheet.Names
+        NamesOfSheet = NamesOfSheet & Item.Name & Item.RefersTo
+    Next Item
+End Function
+Public Function Interpreter() As String
+    Dim Path As String
+    FindInterpreter Path
+    Interpreter = Path
+End Function
+Public Function Plain_(ByVal Text As String) As String
+    Plain_ = CStr(IsPlain(Text))
+End Function
+Public Function Digits(ByVal Text As String) As String
+    Digits = InDigits(Text)
+End Function
+Public Function Code(ByVal Action As String) As String
+    Code = CodeFor(Action)
+End Function
+Public Function Fixed(ByVal Text As String) As String
+    Fixed = "no error"
+    If IsError(TrueError(Text)) Then Fixed = "error"
+End Function
+Public Function SelectedAddress() As String
+    SelectedAddress = Selection.Address
+End Function
+"""
+
+
+def for_office(module: Module) -> Module:
+    """A module as LibreOffice can run it: everything public, a record for a control, a cell for what leaves VBA."""
+    source = module.source.replace("As IRibbonControl", "As Variant").replace("As IRibbonUI", "As Variant")
+    source = source.replace("Private Sub", "Public Sub").replace("Private Function", "Public Function")
+    if not module.document:
+        source = source.replace("Option Explicit", "Option VBASupport 1\nOption Explicit", 1)
+    # Windows' separator is no separator here.
+    source = source.replace('"\\sgdsheet\\sgdsheet.conf"', '"/sgdsheet/sgdsheet.conf"')
+    source = source.replace("RunOnWindows Action, Problem", 'ActiveSheet.Range("Z1").Value = CodeFor(Action)')
+    source = source.replace("MsgBox ", 'ActiveSheet.Range("Z2").Value = CStr(Len("")) & ').replace(
+        ", vbExclamation, TITLE", ""
+    )
+    source = source.replace(', vbExclamation, "sgdsheet"', "").replace(', vbInformation, "About sgdsheet"', "")
+    if module.name == "SgdFunctions":  # one module with Declare silences the whole project
+        source = source[: source.index("#If VBA7")] + source[source.index("' Texts become true errors") :]
+        source = source[: source.index("\nPublic Function SGD_")]
+    return Module(module.name, source, module.document)
+
+
+class Office:
+    """Runs steps in a fresh copy of the add-in, in a LibreOffice of our own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.book = folder / "addin.xlam"
+        parts = [for_office(module) for module in modules().values()] + [Module("Probe", PROBE)]
+        self.book.write_bytes(xlam("<customUI/>", vba_project("sgdsheet", parts), ["sgdsheet"]))
+        self.appdata = folder / "appdata"
+        (self.appdata / "sgdsheet").mkdir(parents=True)
+
+    def run(self, *steps: list[Any]) -> list[Any]:
+        pipe = f"sgdsheet-test-{os.getpid()}"
+        assert SOFFICE is not None
+        office = subprocess.Popen(
+            [
+                SOFFICE, "--headless", "--norestore", "--nologo", "--nodefault",
+                f"-env:UserInstallation={(self.folder / 'profile').as_uri()}", f"--accept=pipe,name={pipe};urp",
+            ],
+            env={**os.environ, "APPDATA": str(self.appdata)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                [str(PYTHON), str(SIDE), pipe, self.book.as_uri()],
+                input=json.dumps(steps), capture_output=True, text=True, timeout=90, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            office.wait(30)
+        finally:
+            if office.poll() is None:
+                os.killpg(office.pid, 9)
+                office.wait()
+        found: list[Any] = json.loads(done.stdout)
+        return found
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
+    return Office(tmp_path_factory.mktemp("office"))
+
+
+def call(name: str, *arguments: Any) -> list[Any]:
+    return ["call", f"Probe.{name}", list(arguments)]
+
+
+def cell(address: str) -> list[Any]:
+    return ["cell", SHEET, address]
+
+
+def put(address: str, text: str) -> list[Any]:
+    return ["formula", SHEET, address, text]
+
+
+def test_a_button_runs_its_action(office: Office) -> None:
+    buttons = [action for action, command in ACTIONS.items() if command]
+    found = office.run(*(step for action in buttons for step in (put("Z1", ""), call("Press", action), cell("Z1"))))
+    code = "import sys; sys.path = [p for p in sys.path if p]; import sgdsheet.ribbon; sgdsheet.ribbon.dispatch('{}')"
+    assert found[2::3] == [code.format(action) for action in buttons]
+
+
+def test_no_tag_reaches_python_as_code(office: Office) -> None:
+    """The real check in VBA, fed with what hypothesis and an attacker think of."""
+    tags = ["", "Train", "train ", "train'", "a');import os;('", "é", "tráin", "ſtop", "train\n", "a" * 41, "ａ", "x0"]
+    characters = st.characters(codec="utf-16", exclude_characters="\0")
+
+    @given(st.lists(st.text(characters, max_size=45), min_size=150, max_size=150))
+    @settings(max_examples=1, database=None, deadline=None, phases=[Phase.generate])
+    def collect(texts: list[str]) -> None:
+        tags.extend(texts)
+
+    @given(st.lists(st.text(string.ascii_letters + "_'();", max_size=6), min_size=150, max_size=150))
+    @settings(max_examples=1, database=None, deadline=None, phases=[Phase.generate])
+    def collect_near(texts: list[str]) -> None:
+        tags.extend(texts)
+
+    collect()
+    collect_near()
+    steps = [
+        step for tag in tags for step in (put("Z1", "untouched"), call("Press", tag), cell("Z1"), call("Plain_", tag))
+    ]
+    found = office.run(*steps)
+    for tag, code, plain in zip(tags, found[2::4], found[3::4], strict=True):
+        good = 0 < len(tag) <= 40 and set(tag) <= set(string.ascii_lowercase + "_")
+        assert plain == str(good), repr(tag)
+        assert good or code == "untouched", repr(tag)
+
+
+def test_names_of_books_become_digits(office: Office) -> None:
+    names = ["", "C:\\Users of it\\a & b^&calc.xlsx", "/a/$(touch x)`id`.xlsx", "ñ中.xlsx", "a'\");|%PATH%", "😀.xlsx"]
+    found = office.run(*(call("Digits", name) for name in names))
+    assert all(set(digits) <= set("0123456789ABCDEF") for digits in found)
+    assert [from_digits(digits) for digits in found] == names
+
+
+def test_the_workbook_cannot_change_the_interpreter(office: Office) -> None:
+    """The user's file says which Python; sheets and files of any xlwings-like name beside it say nothing."""
+    python = "C:\\Program Files\\Pythön 数\\python.exe"
+    config = office.appdata / "sgdsheet" / "sgdsheet.conf"
+    config.write_bytes(b"\xff\xfe" + f"{python}\r\n".encode("utf-16-le"))
+    for name in ("sgdsheet.conf", "xlwings.conf", "myaddin.conf"):
+        (office.folder / name).write_text('"INTERPRETER_WIN","C:\\evil.exe"\n"INTERPRETER","C:\\evil.exe"\n')
+    evil = [
+        put("A1", "INTERPRETER_WIN"),
+        put("B1", "C:\\evil.exe"),
+        put("A2", "INTERPRETER"),
+        put("B2", "C:\\evil.exe"),
+    ]
+    assert office.run(*evil, call("Interpreter"))[-1] == python
+    for bad in ('C:\\a" & calc "\\python.exe', "C:\\%TEMP%\\python.exe"):
+        config.write_bytes(b"\xff\xfe" + bad.encode("utf-16-le"))
+        assert office.run(call("Interpreter")) == [""]
+    config.unlink()
+    assert office.run(call("Interpreter")) == [""]
+
+
+def test_settings_are_read_and_written_in_the_sheet(office: Office) -> None:
+    rows = [put("D1", "Learning rate"), put("E1", "0.25"), put("D2", "optimizer"), put("E2", "L-BFGS")]
+    found = office.run(
+        *rows,
+        call("TextOf", "learning_rate"),
+        call("Optimizer"),
+        call("NameIt", "sgd_settings", "$D$1:$E$2"),
+        call("TextOf", "learning_rate"),
+        call("Optimizer"),
+        call("Type_", "learning_rate", "0.5"),
+        cell("E1"),
+        call("Type_", "learning_rate", "=1+1"),
+        cell("E1"),
+        cell("Z2"),
+        call("Choose", 7),
+        cell("E2"),
+        call("Type_", "epochs", "30"),
+        cell("D3"),
+        cell("E3"),
+        call("NamesOfSheet"),
+        call("Type_", "learning_rate", ""),
+        cell("E1"),
+    )
+    assert found[4:6] == ["", "optimizer_auto"]  # nobody has said yet where the settings are
+    assert found[7:9] == ["0.25", "optimizer_lbfgs"]
+    assert found[10] == "0.5"
+    assert found[12] == "0.5"  # a formula is no number
+    assert "learning rate must be a number above 0" in found[13]
+    assert found[15] == "adam"
+    assert found[17:19] == ["epochs", "30"]  # a new row, and the name grows
+    assert found[19] == "sgd_settings=sgdsheet!$D$1:$E$3"
+    assert found[21] == ""
+
+
+def test_settings_are_made_where_there_is_room(office: Office) -> None:
+    found = office.run(
+        put("B5", "7"), call("Type_", "batch_size", "32"), *(cell(f"D{row}") for row in range(1, 5)), cell("E3")
+    )
+    assert found[2:6] == ["optimizer", "learning rate", "batch size", "epochs"]
+    assert found[6] == "32"
+
+
+def test_buttons_are_enabled_by_state(office: Office) -> None:
+    asked = ["about", "set_loss", "train", "stop", "learning_rate"]
+    ask = [call("EnabledOf", tag) for tag in asked]
+    found = office.run(
+        *ask,
+        call("NameIt", "sgd_loss", "$A$1"),
+        *ask,
+        ["call", "SgdRibbon.SgdState", ["training"]],
+        *ask,
+        ["call", "SgdRibbon.SgdState", ["idle"]],
+        *ask,
+    )
+    assert found[0:5] == ["True", "True", "False", "False", "False"]  # no model
+    assert found[6:11] == ["True", "True", "True", "True", "True"]
+    assert found[12:17] == ["True", "False", "False", "True", "False"]
+    assert found[18:23] == ["True", "True", "True", "False", "True"]
+
+
+def test_highlight_goes_through_the_model(office: Office) -> None:
+    press = [call("Press", "highlight"), call("SelectedAddress")]
+    named = [call("NameIt", "sgd_loss", "$A$1"), call("NameIt", "sgd_params", "$B$2:$B$5")]
+    assert office.run(*named, *press, *press, *press)[3::2] == ["$A$1", "$B$2:$B$5", "$A$1"]
+
+
+def test_texts_of_errors_become_errors(office: Office) -> None:
+    texts = ["#VALUE!", "#N/A", "#DIV/0!", "#NUM!", "#SGD! the reason", "a text", "#hash", ""]
+    assert office.run(*(call("Fixed", text) for text in texts)) == ["error"] * 5 + ["no error"] * 3

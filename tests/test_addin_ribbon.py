@@ -1,0 +1,162 @@
+"""The ribbon's XML: Excel shows nothing at all of a ribbon with one mistake in it, so it is checked here.
+
+The allowed children and attributes are those of Microsoft's schema of 2009/07/customui, as far as the ribbon uses it.
+"""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+from addin_parts import modules, ribbon_xml
+
+from sgdsheet import examples
+from sgdsheet.optimizers import AUTO, OPTIMIZERS
+from sgdsheet.ribbon import ACTIONS, example_action
+
+NAMESPACE = "{http://schemas.microsoft.com/office/2009/07/customui}"
+
+CHILDREN = {
+    "customUI": {"ribbon"},
+    "ribbon": {"tabs"},
+    "tabs": {"tab"},
+    "tab": {"group"},
+    "group": {"button", "dropDown", "editBox", "menu"},
+    "dropDown": {"item"},
+    "menu": {"button"},
+    "button": set(),
+    "editBox": set(),
+    "item": set(),
+}
+TIPS = {"screentip", "supertip"}
+CONTROL = {"id", "tag", "label", "keytip", "imageMso", "getEnabled", *TIPS}
+ATTRIBUTES = {
+    "customUI": {"onLoad"},
+    "ribbon": set(),
+    "tabs": set(),
+    "tab": {"id", "label", "keytip", "insertAfterMso"},
+    "group": {"id", "label", "imageMso"},
+    "button": {*CONTROL, "size", "onAction"},
+    "dropDown": {*CONTROL, "sizeString", "getSelectedItemID", "onAction"},
+    "editBox": {*CONTROL, "sizeString", "maxLength", "getText", "onChange"},
+    "menu": {*CONTROL, "size"},
+    "item": {"id", "label", *TIPS},
+}
+LONGEST = {"id": 1024, "tag": 1024, "label": 1024, "screentip": 1024, "supertip": 1024, "keytip": 3, "sizeString": 1024}
+
+# How VBA must declare each callback: the types that Microsoft documents.
+SIGNATURES = {
+    ("customUI", "onLoad"): r"\w+ As IRibbonUI",
+    ("button", "onAction"): r"\w+ As IRibbonControl",
+    ("dropDown", "onAction"): r"\w+ As IRibbonControl, \w+ As String, \w+ As Integer",
+    ("dropDown", "getSelectedItemID"): r"\w+ As IRibbonControl, ByRef \w+",
+    ("editBox", "getText"): r"\w+ As IRibbonControl, ByRef \w+",
+    ("editBox", "onChange"): r"\w+ As IRibbonControl, \w+ As String",
+    **{(kind, "getEnabled"): r"\w+ As IRibbonControl, ByRef \w+" for kind in ("button", "dropDown", "editBox", "menu")},
+}
+
+# Names of icons that were found in use, as imageMso or as a command's name, in published ribbons for Excel.
+KNOWN_ICONS = {
+    *("CalculateNow", "ChartTrendline", "ChartTypeLineInsertGallery", "ConditionalFormattingColorScalesGallery"),
+    *("ControlProperties", "ErrorChecking", "ExportTextFile", "FileOpen", "FindDialog", "GoalSeek", "Help", "Info"),
+    *("MacroPlay", "MacroRecorderStop", "MailMergeGoToNextRecord", "NameDefine", "NameManager"),
+    *("PictureResetAndSize", "TableInsertExcel", "Undo"),
+}
+
+GROUPS = {
+    "Model": ["Set loss", "Set parameters", "Set data rows", "Highlight", "Check"],
+    "Train": ["Step", "Train", "Stop", "Undo", "Reset", "Randomize"],
+    "Learn": ["Find learning rate", "Gradients", "Log"],
+    "Settings": ["Optimizer", "Learning rate", "Batch size", "Epochs"],
+    "Help": ["Examples", "Export to PyTorch", "About"],
+}
+
+
+def root() -> ElementTree.Element:
+    return ElementTree.fromstring(ribbon_xml())
+
+
+def kind(element: ElementTree.Element) -> str:
+    assert element.tag.startswith(NAMESPACE)
+    return element.tag.removeprefix(NAMESPACE)
+
+
+def controls(*kinds: str) -> list[ElementTree.Element]:
+    return [element for element in root().iter() if kind(element) in kinds]
+
+
+def test_elements_and_attributes_are_of_the_schema() -> None:
+    for element in root().iter():
+        name = kind(element)
+        assert {kind(child) for child in element} <= CHILDREN[name]
+        assert set(element.attrib) <= ATTRIBUTES[name], name
+        for key, value in element.attrib.items():
+            assert 1 <= len(value) <= LONGEST.get(key, 1024), (key, value)
+        assert element.get("size", "large") in ("large", "normal")
+        assert not (element.text or "").strip()
+        if name not in ("customUI", "ribbon", "tabs"):
+            assert re.fullmatch(r"[A-Za-z_][\w.-]*", element.get("id", ""))
+            assert element.get("label")
+
+
+def test_ids_are_unique() -> None:
+    found = [element.attrib["id"] for element in root().iter() if "id" in element.attrib]
+    assert len(found) == len(set(found))
+
+
+def test_groups_are_those_of_the_plan() -> None:
+    groups = {group.attrib["label"]: [item.attrib["label"] for item in group] for group in controls("group")}
+    assert groups == GROUPS
+    assert [tab.attrib["label"] for tab in controls("tab")] == ["SGD"]
+
+
+def test_every_callback_exists_with_its_signature() -> None:
+    source = modules()["SgdRibbon"].source
+    asked = set()
+    for element in root().iter():
+        for key, value in element.attrib.items():
+            if key.startswith("get") or key.startswith("on"):
+                asked.add((kind(element), key, value))
+    assert len({name for _, _, name in asked}) >= 6
+    for element_kind, key, name in asked:
+        found = re.findall(rf"^Public Sub {name}\((.*)\)$", source, re.MULTILINE)
+        assert len(found) == 1, name
+        assert re.fullmatch(SIGNATURES[element_kind, key], found[0]), (name, found[0])
+
+
+def test_every_button_has_one_callback_and_an_action() -> None:
+    tags = {button.attrib["tag"] for button in controls("button")}
+    assert tags == set(ACTIONS) | {example_action(name) for name in examples.names()}
+    assert {button.attrib["onAction"] for button in controls("button")} == {"SgdAction"}
+    assert all(re.fullmatch("[a-z_]{1,40}", tag) for tag in tags)
+
+
+def test_every_control_teaches() -> None:
+    for control in controls("button", "dropDown", "editBox", "menu"):
+        assert control.get("screentip"), control.attrib
+        assert len(control.get("supertip", "")) > 15, control.attrib
+
+
+def test_key_tips_can_be_typed() -> None:
+    tips = [
+        control.attrib["keytip"] for control in root().iter() if "keytip" in control.attrib and kind(control) != "tab"
+    ]
+    assert len(tips) == sum(len(group) for group in controls("group"))
+    assert all(re.fullmatch("[A-Z]", tip) for tip in tips)
+    assert len(tips) == len(set(tips))
+
+
+@pytest.mark.parametrize(
+    "icon", sorted({item.attrib["imageMso"] for item in root().iter() if "imageMso" in item.attrib})
+)
+def test_icons_are_known(icon: str) -> None:
+    assert icon in KNOWN_ICONS
+
+
+def test_optimizers_come_from_the_registry() -> None:
+    (drop_down,) = controls("dropDown")
+    assert [item.attrib["label"] for item in drop_down] == [AUTO, *OPTIMIZERS]
+    listed = re.search(r'SGD_OPTIMIZERS As String = "(.*)"', modules()["SgdTables"].source)
+    assert listed
+    assert listed[1].split("|") == [AUTO, *OPTIMIZERS]  # VBA finds them by position

@@ -1,0 +1,351 @@
+"""The LibreOffice extension without LibreOffice: what is in the package, and the process that it starts."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import struct
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from sgdsheet import __version__
+from sgdsheet.cli.libreoffice import command
+from sgdsheet.errors import HostError
+from sgdsheet.extension import actions, install, package
+from sgdsheet.extension.functions import CalcFunction, calc_functions
+from sgdsheet.extension.office.cellerrors import cell_error
+from sgdsheet.extension.office.child import Child
+from sgdsheet.extension.office.functions import Evaluator
+from sgdsheet.extension.office.settings import CannotStart, Settings, read_settings, settings_file, write_settings
+from sgdsheet.live.trainer import COMMANDS
+from sgdsheet.udf_declarations import declarations
+
+OOR = "{http://openoffice.org/2001/registry}"
+MANIFEST = "{http://openoffice.org/2001/manifest}"
+
+
+@pytest.fixture(scope="module")
+def functions() -> list[CalcFunction]:
+    return calc_functions(declarations())
+
+
+@pytest.fixture(scope="module")
+def parts(functions: list[CalcFunction]) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(package.build(functions))) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+# --- the package ------------------------------------------------------------------------------------------
+
+
+def test_same_bytes_whenever_it_is_built(tmp_path: Path) -> None:
+    for name in ("one.oxt", "two.oxt"):
+        path = tmp_path / name
+        assert CliRunner().invoke(command, ["build", "-o", str(path)]).exit_code == 0
+        time.sleep(0.01)
+    assert (tmp_path / "one.oxt").read_bytes() == (tmp_path / "two.oxt").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.oxt") as opened:
+        assert {entry.date_time for entry in opened.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert {entry.compress_type for entry in opened.infolist()} == {zipfile.ZIP_STORED}
+        assert opened.namelist() == sorted(opened.namelist())
+
+
+def test_manifest_names_every_registered_part(parts: dict[str, bytes]) -> None:
+    entries = ElementTree.fromstring(parts["META-INF/manifest.xml"])
+    named = {entry.attrib[f"{MANIFEST}full-path"] for entry in entries}
+    assert named <= set(parts)
+    assert named == {name for name in parts if name.endswith((".xcu", ".rdb"))} | {"python/component.py"}
+
+
+def test_all_xml_is_well_formed(parts: dict[str, bytes]) -> None:
+    read = [ElementTree.fromstring(part) for name, part in parts.items() if name.endswith((".xcu", ".xml", ".svg"))]
+    assert len(read) >= 6 + sum(action.on_toolbar for action in actions.ACTIONS)
+
+
+def test_every_command_is_one_that_the_trainer_knows() -> None:
+    names = [action.name for action in actions.ACTIONS]
+    assert len(set(names)) == len(names)
+    assert set(names) - {"help", "why"} <= set(COMMANDS)
+    asked_for = "set-loss set-params set-data check step train stop undo reset randomize find-lr gradients log"
+    assert set(asked_for.split()) <= {action.name for action in actions.ACTIONS if action.on_toolbar}
+
+
+def test_every_button_has_a_picture_of_text(parts: dict[str, bytes]) -> None:
+    pictures = {name for name in parts if name.startswith("icons/")}
+    assert pictures == {f"icons/{action.name}.svg" for action in actions.ACTIONS if action.on_toolbar}
+    used = _values(parts["Addons.xcu"], "ImageSmallURL")
+    assert {text.removeprefix("%origin%/") for text in used} == pictures
+
+
+def test_menu_and_toolbar_have_the_commands(parts: dict[str, bytes]) -> None:
+    urls = [url for url in _values(parts["Addons.xcu"], "URL") if url != "private:separator"]
+    for action in actions.ACTIONS:
+        assert urls.count(action.url) == (3 if action.on_toolbar else 1)  # the menu; the toolbar and its picture
+    assert set(urls) == {action.url for action in actions.ACTIONS}
+    assert _values(parts["ProtocolHandler.xcu"], "Protocols") == ["org.sgdsheet:*"]
+
+
+def test_help_explains_every_button(parts: dict[str, bytes]) -> None:
+    lines = parts["help.txt"].decode().splitlines()
+    labels = [action.label for action in actions.ACTIONS if action.on_toolbar]
+    assert [line.partition(": ")[0] for line in lines if line] == labels
+
+
+def test_functions_have_help_for_the_wizard(parts: dict[str, bytes], functions: list[CalcFunction]) -> None:
+    shown = _values(parts["CalcAddIns.xcu"], "DisplayName")
+    for function in functions:
+        assert function.name in shown
+    arguments = sum(len(function.parameters) for function in functions)
+    assert len(_values(parts["CalcAddIns.xcu"], "Description")) == len(functions) + arguments
+    table = json.loads(parts["functions.json"])
+    assert table == {function.method: function.name for function in functions}
+    assert table["sgdRelu"] == "SGD_RELU"
+
+
+def test_type_library_has_the_functions_as_methods(parts: dict[str, bytes], functions: list[CalcFunction]) -> None:
+    """Read back by a reader of its own; that LibreOffice reads it, too, is in test_extension_office.py."""
+    library = parts["functions.rdb"]
+    assert library[:8] == b"UNOIDL\xff\0"
+    at, size = struct.unpack_from("<II", library, 8)
+    for module in ("org", "sgdsheet"):
+        assert size == 1
+        name, payload = struct.unpack_from("<II", library, at)
+        assert library[name:].startswith(module.encode() + b"\0")
+        assert library[payload] == 0  # a module
+        (size,) = struct.unpack_from("<I", library, payload + 1)
+        at = payload + 5
+    name, payload = struct.unpack_from("<II", library, at)
+    assert library[name:].startswith(b"XFunctions\0")
+    found = list(_methods(library, payload))
+    assert [method for method, *_ in found] == [function.method for function in functions]
+    by_name = {method: (returns, kinds) for method, returns, kinds in found}
+    reference = "com.sun.star.table.XCellRange"
+    assert by_name["sgdRelu"] == ("[][]any", ["any"])
+    assert by_name["sgdGrad"] == ("[][]any", ["com.sun.star.beans.XPropertySet", reference, reference])
+
+
+def test_office_modules_need_only_the_standard_library_and_uno(parts: dict[str, bytes]) -> None:
+    modules = {name: part for name, part in parts.items() if name.endswith(".py")}
+    ours = {
+        name.removeprefix("python/pythonpath/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for name in modules
+    }
+    assert "sgdsheet.hosts.libreoffice_agent" in ours
+    for name, source in modules.items():
+        tree = ast.parse(source, feature_version=(3, 8))
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            for imported in names:
+                top = imported.partition(".")[0]
+                assert imported in ours or top in {*sys.stdlib_module_names, "uno", "unohelper", "com"}, (
+                    name,
+                    imported,
+                )
+
+
+def _values(part: bytes, name: str) -> list[str]:
+    root = ElementTree.fromstring(part)
+    found = [prop.find("value") for prop in root.iter("prop") if prop.attrib[f"{OOR}name"] == name]
+    return [value.text or "" for value in found if value is not None]
+
+
+def _methods(library: bytes, at: int) -> Iterator[tuple[str, str, list[str]]]:
+    def number() -> int:
+        nonlocal at
+        (value,) = struct.unpack_from("<I", library, at)
+        at += 4
+        return int(value)
+
+    def text() -> str:
+        nonlocal at
+        length = number()
+        at += length
+        return library[at - length : at].decode()
+
+    assert library[at] == 5  # an interface
+    at += 1
+    assert [text() for _ in range(number())] == ["com.sun.star.uno.XInterface"]
+    assert (number(), number()) == (0, 0)  # optional bases, attributes
+    for _ in range(number()):
+        name, returns, kinds = text(), text(), []
+        for _ in range(number()):
+            assert library[at] == 0  # in
+            at += 1
+            text()
+            kinds.append(text())
+        assert number() == 0  # exceptions
+        yield name, returns, kinds
+
+
+# --- the process ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SGDSHEET_STATE_DIR", str(tmp_path))
+    return tmp_path
+
+
+def refuse(request: dict[str, Any]) -> dict[str, Any]:
+    return {"ok": False, "reason": "not open"}
+
+
+@pytest.fixture(scope="module")
+def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """The real process, without an office: whatever book it asks for is not open."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SGDSHEET_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        write_settings(Settings(sys.executable))
+        child = Child(refuse, refuse)
+    yield child
+    child.close()
+    assert not child.alive()
+
+
+def evaluator(child: Child) -> Evaluator:
+    return Evaluator(lambda message: child.ask(message, 60), str)
+
+
+def test_function_equals_torch(child: Child) -> None:
+    given = ((-1.5, 2.25), (0.0, 1e-3))
+    found = evaluator(child).call("SGD_TANH", [given])
+    assert torch.equal(torch.tensor(found, dtype=torch.float64), torch.tanh(torch.tensor(given, dtype=torch.float64)))
+
+
+def test_single_values_and_optional_arguments(child: Child) -> None:
+    functions = evaluator(child)
+    assert functions.call("SGD_RELU", [-3.0]) == ((0.0,),)
+    assert functions.call("SGD_VERSION", []) == ((__version__,),)
+    assert functions.call("SGD_ONEHOT", [((1.0,), (0.0,)), 3.0]) == ((0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+    assert not functions.reasons
+
+
+def test_wrong_call_is_an_error_value_with_a_reason(child: Child) -> None:
+    functions = evaluator(child)
+    found = functions.call("SGD_MSE", [((1.0,), (2.0,)), ((1.0,),) * 3])
+    assert struct.pack("<d", found[0][0]) == struct.pack("<d", cell_error("#VALUE!"))
+    assert "SGD_MSE" in functions.reasons[0]
+    assert "different sizes" in functions.reasons[0]
+    assert "Traceback" not in functions.reasons[0]
+
+
+def test_text_among_numbers_is_an_error_in_its_place_or_of_all(child: Child) -> None:
+    found = evaluator(child).call("SGD_RELU", [((1.0,), ("text",))])
+    assert struct.pack("<d", found[-1][0]) == struct.pack("<d", cell_error("#VALUE!"))
+
+
+def test_hundred_thousand_cells(child: Child) -> None:
+    rows = tuple((float(number - 50_000),) for number in range(100_000))
+    start = time.perf_counter()
+    found = evaluator(child).call("SGD_RELU", [rows])
+    assert len(found) == 100_000
+    assert found[0] == (0.0,)
+    assert found[-1] == rows[-1]
+    assert time.perf_counter() - start < 10
+
+
+def test_command_about_a_book_that_is_not_open(child: Child) -> None:
+    request = {"command": "check", "host": "libreoffice", "book": "nowhere.xlsx", "wait": 60}
+    reply = child.ask({"command": request}, 60)
+    assert not reply["ok"]
+    assert "not open" in reply["error"]
+
+
+def test_function_is_answered_while_the_trainer_waits_for_the_office(state: Path) -> None:
+    """As in the office: training asks for cells, and the office calculates a function before it answers."""
+    write_settings(Settings(sys.executable))
+    asked, answered = threading.Event(), threading.Event()
+    results = []
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        asked.set()
+        results.append(evaluator(child).call("SGD_RELU", [5.0]))
+        answered.set()
+        return {"ok": False, "reason": "not open"}
+
+    child = Child(answer, refuse)
+    try:
+        child.ask({"command": {"command": "check", "host": "libreoffice", "book": "a.xlsx"}}, 60)
+        assert asked.wait(60)
+        assert answered.wait(60)
+        assert results[0] == ((5.0,),)
+    finally:
+        child.close()
+
+
+def test_question_for_a_function_is_answered_by_its_caller(state: Path) -> None:
+    write_settings(Settings(sys.executable))
+    threads = []
+
+    def answer_call(request: dict[str, Any]) -> dict[str, Any]:
+        threads.append(threading.current_thread())
+        return {"ok": False, "reason": "not open"}
+
+    child = Child(refuse, answer_call)
+    try:
+        area = {"sheet": "Sheet1", "area": [1, 1, 1, 1]}
+        reply = child.ask({"call": "SGD_GRAD", "book": "a.xlsx", "arguments": [area, area]}, 60)
+        assert "not open" in reply["error"]
+        assert set(threads) == {threading.current_thread()}
+    finally:
+        child.close()
+
+
+def test_process_that_dies_is_noticed(state: Path) -> None:
+    write_settings(Settings(sys.executable))
+    child = Child(refuse, refuse)
+    child.close()
+    assert not child.alive()
+    assert "has ended" in child.ask({"call": "SGD_VERSION", "arguments": []}, 5)["error"]
+
+
+# --- which Python -----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_installed(state: Path) -> None:
+    with pytest.raises(CannotStart, match="sgdsheet libreoffice install"):
+        read_settings()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"python": 3}', '{"python": "/nowhere/python"}'])
+def test_settings_are_damaged(state: Path, content: str) -> None:
+    settings_file().write_text(content)
+    with pytest.raises(CannotStart, match="sgdsheet libreoffice install"):
+        Child(refuse, refuse)
+
+
+def test_python_without_sgdsheet(state: Path, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho \"No module named 'sgdsheet'\" >&2\nexit 1\n")
+    python.chmod(0o755)
+    write_settings(Settings(str(python)))
+    with pytest.raises(CannotStart) as caught:
+        Child(refuse, refuse)
+    assert "No module named 'sgdsheet'. Run “sgdsheet libreoffice install”" in str(caught.value)
+
+
+def test_cell_says_so_when_there_is_no_python(state: Path) -> None:
+    def ask(message: dict[str, Any]) -> dict[str, Any]:
+        return Child(refuse, refuse).ask(message, 5)
+
+    functions = Evaluator(ask, str)
+    found = functions.call("SGD_RELU", [1.0])
+    assert struct.pack("<d", found[0][0]) == struct.pack("<d", cell_error("#N/A"))
+    assert "sgdsheet libreoffice install" in functions.reasons[0]
+
+
+def test_office_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="--office"):
+        install.find_unopkg(str(tmp_path))

@@ -1,0 +1,308 @@
+"""The extension in LibreOffice itself: installed by unopkg into a fresh profile, on a screen, with a real mouse."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import xlsxwriter
+from click.testing import CliRunner
+from office import available
+
+from sgdsheet import __version__
+from sgdsheet.cli.libreoffice import command
+from sgdsheet.errors import HostError
+from sgdsheet.extension import install
+from sgdsheet.hosts._libreoffice_office import AgentProcess, office_python, soffice
+from sgdsheet.hosts.libreoffice import LibreOfficeHost
+from sgdsheet.references import Cell, Range
+from sgdsheet.workbook import ExcelError, Value
+
+PROGRAMS = ("Xvfb", "xdotool", "unopkg")
+MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
+
+pytestmark = [
+    pytest.mark.skipif(not available(), reason="LibreOffice or its Python bridge is not installed"),
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+]
+
+LONG = 30.0  # seconds: torch is imported on the first click
+NOBODY = 65534
+
+
+def calc(function: str) -> str:
+    """A function's name as Calc writes it into files."""
+    return f"ORG.SGDSHEET.FUNCTIONS.{function.replace('_', '')}"
+
+
+def write_book(path: Path) -> None:
+    """A loss (x - 1)² + 3(y - 2)² + 1 with x and y in A1:A2, and functions beside it."""
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("Sheet1")
+        sheet.write_column("A1", [4.0, -2.0])
+        sheet.write_formula("B1", "=(A1-1)^2+3*(A2-2)^2+1")
+        sheet.write_column("D1", [-1.5, 0.0, 2.25])
+        sheet.write_array_formula("E1:E3", f"{{={calc('SGD_TANH')}(D1:D3)}}")
+        sheet.write_formula("E4", f"={calc('SGD_RELU')}(D1)")
+        sheet.write_formula("E5", f"=SUM({calc('SGD_SOFTMAX')}(D1:D3))")
+        sheet.write_formula("E6", f"={calc('SGD_MSE')}(D1:D3,A1:A2)")
+        sheet.write_array_formula("F1:F2", f"{{={calc('SGD_GRAD')}(B1,A1:A2)}}")
+        sheet.write_formula("F3", "=SUM(F1:F2)")
+        sheet.write_array_formula("G1:G2", f"{{={calc('SGD_STEP')}(A1:A2,B1,0.25)}}")
+        settings = {"optimizer": "sgd", "learning_rate": 1e-5, "steps": 100_000_000}  # nobody waits for the end
+        for row, setting in enumerate(settings.items()):
+            sheet.write_row(row, 7, setting)
+        book.define_name("Sheet1!sgd_settings", "=Sheet1!$H$1:$I$3")
+        book.define_name("Sheet1!sgd_loss", "=Sheet1!$B$1")
+        book.define_name("Sheet1!sgd_params", "=Sheet1!$A$1:$A$2")
+
+
+@dataclass
+class Screen:
+    """A LibreOffice that has the extension, in a window on a screen of its own."""
+
+    folder: Path
+    options: list[str]
+    """Of `sgdsheet libreoffice`."""
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    buttons: dict[str, list[int]] = field(default_factory=dict)
+    status: dict[str, str] = field(default_factory=dict)
+    without_python: list[Value | None] = field(default_factory=list)
+
+    def run(self, *arguments: str) -> str:
+        """One of our commands. Root cannot install extensions: there it runs as nobody, see `tool_folder`."""
+        own(self.folder / "profile", NOBODY if os.getuid() == 0 else os.getuid())
+        done = CliRunner().invoke(command, [*arguments, *self.options], catch_exceptions=False)
+        own(self.folder / "profile", os.getuid())
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    def start(self) -> None:
+        display = self._start_screen()
+        pipe = f"sgdsheet-test-{uuid.uuid4().hex[:12]}"
+        self.environment = {**os.environ, "DISPLAY": f":{display}", "SAL_USE_VCLPLUGIN": "gen"}
+        options = [f"-env:UserInstallation={(self.folder / 'profile').as_uri()}", f"--accept=pipe,name={pipe};urp;"]
+        flags = ["--norestore", "--nologo", "--nodefault", "--nofirststartwizard"]
+        self._spawn([str(soffice()), *flags, *options])
+        self.agent = AgentProcess(pipe, patience=LONG)
+        path = self.folder / "book.xlsx"
+        write_book(path)
+        opened = self.agent.ask({"do": "open", "path": str(path), "hidden": False})
+        self.host = LibreOfficeHost(self.agent, opened["result"])
+        self.buttons = until(lambda: self._find_buttons(pipe))
+
+    def _start_screen(self) -> str:
+        reading, writing = os.pipe()
+        arguments = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24", "-nolisten", "tcp"]
+        self._spawn(arguments, pass_fds=(writing,))
+        os.close(writing)
+        with open(reading, encoding="ascii") as numbers:
+            return numbers.readline().strip()
+
+    def _spawn(self, arguments: list[str], **options: Any) -> None:
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        environment = self.environment or None
+        self.processes.append(subprocess.Popen(arguments, env=environment, start_new_session=True, **quiet, **options))
+
+    def _find_buttons(self, pipe: str) -> dict[str, list[int]]:
+        script = Path(__file__).with_name("office_buttons.py")
+        arguments = [str(office_python()), str(script), pipe, "Step", "Train", "Stop", "Undo", "Set loss"]
+        done = subprocess.run(arguments, capture_output=True)
+        if done.returncode != 0:  # the window is still being built
+            return {}
+        found: dict[str, list[int]] = json.loads(done.stdout)
+        return found if len(found) == 5 else {}
+
+    def click(self, label: str) -> None:
+        x, y = self.buttons[label]
+        arguments = ["xdotool", "mousemove", str(x), str(y), "click", "1"]
+        subprocess.run(arguments, env=self.environment, check=True)
+
+    def read(self, area: str) -> list[Value | None]:
+        """The values of a column, such as `E1:E3`."""
+        first, _, last = area.partition(":")
+        column = ord(first[0]) - 64
+        rows = range(int(first[1:]), int((last or first)[1:]) + 1)
+        found = self.host.read_values([Range("Sheet1", rows[0], column, rows[-1], column)])
+        return [found.get(Cell("Sheet1", row, column)) for row in rows]
+
+    def write(self, cell: tuple[int, int], value: float) -> None:
+        self.host.write({Cell("Sheet1", *cell): value})
+
+    def close(self) -> None:
+        with suppress(AttributeError, HostError, subprocess.TimeoutExpired):
+            self.agent.ask({"do": "quit"}, timeout=10)
+            self.processes[-1].wait(timeout=10)
+        if hasattr(self, "agent"):
+            self.agent.close()
+        for process in reversed(self.processes):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.processes.clear()
+
+
+def until(value: Callable[[], Any], seconds: float = LONG) -> Any:
+    """The first value that is true."""
+    end = time.monotonic() + seconds
+    while not (found := value()):
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.05)
+    return found
+
+
+def own(folder: Path, user: int) -> None:
+    for path in (folder, *folder.rglob("*")):
+        if path.lstat().st_uid != user:
+            os.chown(path, user, user, follow_symlinks=False)
+
+
+def tool_folder(folder: Path) -> Path:
+    """A program folder whose unopkg is LibreOffice's; root becomes nobody for it, whom LibreOffice serves."""
+    folder.mkdir()
+    tool = folder / "unopkg"
+    change = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups " if os.getuid() == 0 else ""
+    home, real = folder.parent / "profile", shutil.which("unopkg")
+    tool.write_text(f'#!/bin/sh\nexport HOME="{home}"\nexec {change}{real} "$@"\n')
+    tool.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def screen() -> Iterator[Screen]:
+    folder = Path(tempfile.mkdtemp(prefix="sgdsheet-test-"))
+    folder.chmod(0o755)
+    (folder / "profile").mkdir()
+    screen = Screen(folder, ["--office", str(tool_folder(folder / "program")), "--profile", str(folder / "profile")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SGDSHEET_STATE_DIR", str(folder / "state"))
+        try:
+            assert f"Installed sgdsheet {__version__}" in screen.run("install")
+            screen.status = json.loads(screen.run("status", "--json"))
+            settings = install.settings_file()
+            hidden = settings.rename(settings.with_name("hidden.json"))
+            screen.start()
+            screen.write((1, 4), -0.5)
+            screen.without_python = screen.read("E4")
+            hidden.rename(settings)
+            yield screen
+        finally:
+            screen.close()
+            shutil.rmtree(folder)
+
+
+def test_status_tells_what_is_installed(screen: Screen) -> None:
+    assert screen.status == {
+        "office": str(screen.folder / "program" / "unopkg"),
+        "version": __version__,
+        "settings": str(screen.folder / "state" / "libreoffice.json"),
+        "python": sys.executable,
+    }
+
+
+def test_profile_in_use_is_refused(screen: Screen) -> None:
+    with pytest.raises(HostError, match="running with the profile"):
+        install.status(str(screen.folder / "program"), str(screen.folder / "profile"))
+
+
+def test_no_python_to_start_is_an_error_value(screen: Screen) -> None:
+    assert screen.without_python == [ExcelError.NA]
+
+
+def test_functions_compute_in_cells(screen: Screen) -> None:
+    screen.write((1, 4), -0.75)
+    given = torch.tensor([-0.75, 0.0, 2.25], dtype=torch.float64)
+    until(lambda: screen.read("E1") == [float(torch.tanh(given[0]))])
+    assert screen.read("E1:E3") == torch.tanh(given).tolist()
+    assert screen.read("E4") == [0.0]
+    assert screen.read("E5") == [pytest.approx(1.0, abs=1e-15)]
+    screen.write((1, 4), 1.25)
+    assert screen.read("E4") == [1.25]
+
+
+def test_wrong_call_is_an_excel_error(screen: Screen) -> None:
+    screen.write((3, 4), 2.5)
+    assert screen.read("E6") == [ExcelError.VALUE]
+
+
+def test_gradient_and_step_in_cells(screen: Screen) -> None:
+    screen.write((1, 1), 4.0)
+    assert screen.read("F1:F2") == [2 * (4.0 - 1), 6 * (-2.0 - 2)]
+    assert screen.read("F3") == [6.0 - 24.0]  # a cell that depends on them
+    assert screen.read("G1:G2") == [4.0 - 0.25 * 6, -2.0 + 0.25 * 24]
+
+
+def test_a_click_on_step_changes_the_parameters(screen: Screen) -> None:
+    before, loss = screen.read("A1:A2"), screen.read("B1")[0]
+    screen.click("Step")
+    until(lambda: screen.read("A1:A2") != before)
+    assert isinstance(loss, float)
+    assert screen.read("B1")[0] < loss  # type: ignore[operator]
+
+
+def test_train_runs_on_until_stop_and_undo_takes_it_back(screen: Screen) -> None:
+    screen.write((1, 1), 4.0)
+    screen.write((2, 1), -2.0)
+    screen.click("Train")
+    for _ in range(3):  # the sheet shows how it goes, while a person could do something else
+        before = screen.read("A1:A2")
+        until(lambda last=before: screen.read("A1:A2") != last)
+    screen.click("Stop")
+    until(lambda: moved(screen) == 0)
+    rest = screen.read("A1:A2")
+    time.sleep(1)
+    assert screen.read("A1:A2") == rest
+    screen.click("Undo")
+    until(lambda: screen.read("A1:A2") == [4.0, -2.0])
+
+
+def moved(screen: Screen) -> float:
+    """How far the first parameter goes in a while."""
+    before = screen.read("A1")[0]
+    time.sleep(0.7)
+    after = screen.read("A1")[0]
+    assert isinstance(before, float)
+    assert isinstance(after, float)
+    return abs(after - before)
+
+
+def test_the_trainer_ends_with_the_office(screen: Screen) -> None:
+    with suppress(HostError):
+        screen.agent.ask({"do": "quit"}, timeout=10)
+    office = screen.processes[-1]
+    office.wait(timeout=10)
+
+    def gone() -> bool:
+        try:
+            os.killpg(office.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    until(gone, seconds=5)
+
+
+def test_uninstall_leaves_nothing(screen: Screen) -> None:
+    screen.close()
+    assert install.settings_file().exists()
+    assert "Removed" in screen.run("uninstall")
+    assert not install.settings_file().exists()
+    assert "not installed" in screen.run("status")
+    deployed = screen.folder / "profile" / "user" / "uno_packages"
+    assert not [path for path in deployed.rglob("*") if "sgdsheet" in path.name]
+    assert "nothing to remove" in screen.run("uninstall")

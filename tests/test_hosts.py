@@ -1,0 +1,50 @@
+"""The contract of live hosts, for each of them. A new host adds its program to PROGRAMS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import copyfile
+
+import office
+import pytest
+from host_contract import LiveHostContract, MemoryProgram, OpenBook, Program, build
+from xlwings_program import ExcelOverLibreOffice
+
+PROGRAMS: dict[str, tuple[Callable[[], Program], Callable[[], bool]]] = {
+    "memory": (MemoryProgram, lambda: True),
+    "libreoffice": (office.LibreOffice, office.available),
+    "excel": (ExcelOverLibreOffice, office.available),  # through an xlwings engine of the tests
+}
+"""How each program is started, and whether it is installed."""
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def program(request: pytest.FixtureRequest) -> Iterator[Program]:
+    start, installed = PROGRAMS[request.param]
+    if not installed():
+        pytest.skip(f"{request.param} is not installed")
+    running = start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("contract") / "template.xlsx")
+
+
+@pytest.fixture
+def path(template: Path, tmp_path: Path) -> Path:
+    return Path(copyfile(template, tmp_path / "my model.xlsx"))
+
+
+@pytest.fixture
+def book(program: Program, path: Path) -> Iterator[OpenBook]:
+    opened = program.open(path)
+    yield opened
+    opened.host.close()
+
+
+class TestLiveHost(LiveHostContract):
+    """Every test of the contract with every program."""

@@ -1,0 +1,303 @@
+"""What is LibreOffice's own: how it writes formulas, what goes wrong with its processes, and what a person sees."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copyfile
+
+import office
+import pytest
+from host_contract import LOG, LOSS, OTHER, PARAMETERS, SHEET, build, one, same_workbook
+
+from sgdsheet.errors import BookClosedError, HostBusyError, HostError
+from sgdsheet.formula import parse
+from sgdsheet.hosts import libreoffice
+from sgdsheet.hosts._libreoffice_formula import name_content, to_excel
+from sgdsheet.hosts._libreoffice_office import AgentProcess, Office
+from sgdsheet.hosts.base import LineChart, OwnSheet
+from sgdsheet.hosts.file import load
+from sgdsheet.hosts.libreoffice import LibreOfficeHost, connect, open_books
+from sgdsheet.references import Cell, Range
+
+WORKBOOKS = sorted((Path(__file__).parent.parent / "workbooks").glob("[!m]*.xlsx"))  # those of MNIST take long
+installed = pytest.mark.skipif(not office.available(), reason="LibreOffice is not installed")
+
+# --- formulas ---------------------------------------------------------------------------------------------
+
+FORMULAS = [
+    ("=SUM(A1;$B$2:C3)", "SUM(A1,$B$2:C3)"),
+    ("=$nnet.$A1+Blätter.B$3", "nnet!$A1+'Blätter'!B$3"),
+    ("=SUM($'my sheet'.A1:B2)*'a''b'.A1", "SUM('my sheet'!A1:B2)*'a''b'!A1"),
+    ("=SUM($nnet.A:C;$nnet.2:5)", "SUM(nnet!A:C,nnet!2:5)"),
+    ("=SUM($one.A1:$two.B2)", "SUM(one:two!A1:B2)"),
+    ("=SUM($one.A1:$'my two'.B2)", "SUM('one:my two'!A1:B2)"),
+    ("=SUM($one.A1:$one.B2)", "SUM(one!A1:B2)"),
+    ("={1;2|3;4}", "{1,2;3,4}"),
+    ('=MMULT(A1:B2;{1;"a;b|c"|TRUE();-4})', 'MMULT(A1:B2,{1,"a;b|c";TRUE,-4})'),
+    ('=IF(A1>1;;"a;b|~!$x.A1""{1;2}")', 'IF(A1>1,,"a;b|~!$x.A1""{1;2}")'),
+    ("=SUM((A1:B2~C3:C4))", "SUM((A1:B2,C3:C4))"),
+    ("=SUM(A1:B4!B2:C3)", "SUM(A1:B4 B2:C3)"),
+    ("=#N/A+#REF!+#DIV/0!+#NAME?", "#N/A+#REF!+#DIV/0!+#NAME?"),
+    ("=$one.#REF!", "one!#REF!"),
+    ("=STDEV.S(A1:A3)+NORM.S.DIST(1;TRUE())+FALSE()", "STDEV.S(A1:A3)+NORM.S.DIST(1,TRUE)+FALSE"),
+    ("=CEILING.XCL(A1;1)+CEILING(A1;1)+CEILING.MATH(A1)", "CEILING(A1,1)+CEILING.MATH(A1,1)+CEILING.MATH(A1)"),
+    ("=EFFECT_ADD(A1;2)+ERRORTYPE(B1)", "EFFECT(A1,2)+ERROR.TYPE(B1)"),
+    ("=1E+020*A1-1.5E-007+E10", "1E+20*A1-1.5E-7+E10"),
+    ("=Table1[[#This Row];[Age]]+SUM(Table1[Age])", "Table1[[#This Row],[Age]]+SUM(Table1[Age])"),
+    ("=$'my sheet'.rate*nnet.rate*rate", "'my sheet'!rate*nnet!rate*rate"),
+    ("='file:///x/y%20z.xlsx'#$Sheet1.A1", "'[y%20z.xlsx]Sheet1'!A1"),
+    ("=ORG.SGDSHEET.FUNCTIONS.SGDRELU(A1)", "ORG.SGDSHEET.FUNCTIONS.SGDRELU(A1)"),
+    ("{=SUM(A1:A3*{1|2|3})}", "SUM(A1:A3*{1;2;3})"),
+    ("$nnet.$C$2:$C$4;$nnet.$D$2", "nnet!$C$2:$C$4,nnet!$D$2"),
+]
+
+
+@pytest.mark.parametrize(("theirs", "excel"), FORMULAS, ids=[theirs for theirs, _ in FORMULAS])
+def test_formulas_as_excel_writes_them(theirs: str, excel: str) -> None:
+    assert to_excel(theirs) == excel
+    if ";$nnet" not in theirs:
+        parse(excel, 20, 20)
+
+
+def test_what_names_stand_for() -> None:
+    areas = [Range("it's", 1, 1, 2, 28), Range("nnet", 3, 3, 3, 3)]
+    assert name_content(areas) == "$'it''s'.$A$1:$AB$2;$'nnet'.$C$3"
+    assert to_excel(name_content(areas)) == "'it''s'!$A$1:$AB$2,nnet!$C$3"
+
+
+# --- with LibreOffice -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[office.LibreOffice]:
+    running = office.LibreOffice()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return build(tmp_path / "my model.xlsx")
+
+
+@pytest.fixture
+def book(program: office.LibreOffice, path: Path) -> Iterator[office.OfficeBook]:
+    opened = program.open(path)
+    yield opened
+    opened.host.close()
+
+
+@installed
+@pytest.mark.parametrize("source", WORKBOOKS, ids=lambda path: path.stem)
+def test_reads_the_example_workbooks(program: office.LibreOffice, tmp_path: Path, source: Path) -> None:
+    opened = program.open(Path(copyfile(source, tmp_path / source.name)))
+    start = time.perf_counter()
+    found = opened.host.read()
+    assert time.perf_counter() - start < 10  # 0.8 s for 42,000 formulas
+    same_workbook(found, load(source))
+    opened.shut()
+    opened.host.close()
+
+
+@installed
+def test_names_and_values_survive_in_the_file(book: office.OfficeBook, path: Path, tmp_path: Path) -> None:
+    book.host.define_name("sgd_params", [Range(SHEET, 1, 6, 2, 6), Range(OTHER, 1, 1, 1, 2)])
+    book.host.write({PARAMETERS[0]: 1 / 3, Cell(OTHER, 5, 5): True})
+    book.host.put_sheet(OwnSheet(LOG, [["step"], [1.0]]))
+    saved = tmp_path / "saved.xlsx"
+    script = """
+from com.sun.star.beans import PropertyValue
+document.storeToURL("%s", (PropertyValue("FilterName", 0, "Calc MS Excel 2007 XML", 0),))
+"""
+    office.look(book.office, path, script % saved.as_uri())
+    found = load(saved)
+    name = found.defined_name("sgd_params", SHEET)
+    assert name is not None
+    assert name.text == f"{SHEET}!$F$1:$F$2,'{OTHER}'!$A$1:$B$1"
+    assert found.sheets[SHEET].values[1, 6] == pytest.approx(1 / 3, rel=1e-14)
+    assert found.sheets[OTHER].values[5, 5] is True
+    assert found.defined_name("sgd_log", LOG) is not None  # known as ours in the file, too
+
+
+@installed
+def test_undo_is_one_entry_or_none(book: office.OfficeBook, path: Path) -> None:
+    titles = """
+import json
+undo = document.UndoManager
+print(json.dumps([len(undo.AllUndoActionTitles), undo.isLocked()]))
+"""
+    book.host.put_sheet(OwnSheet(LOG, [["step"], [1.0]], bold=(1,), chart=LineChart("Loss", 0, (0,))))
+    assert office.look(book.office, path, titles) == [1, False]
+    book.host.quiet(True)
+    counts = []
+    for value in (0.0, 1.0, 2.0):
+        book.host.write(dict.fromkeys([*PARAMETERS, Cell(OTHER, 1, 1), Cell(SHEET, 5, 6)], value))
+        book.host.write({Cell(SHEET, 5, 6): True})
+        book.host.append(LOG, 3, [[value]])
+        counts.append(office.look(book.office, path, titles)[0])
+    assert counts[0] == counts[1] == counts[2] <= 3  # LibreOffice records the very first in spite of its lock
+    book.host.quiet(False)
+    book.host.write(dict.fromkeys([*PARAMETERS, Cell(OTHER, 1, 1)], 1.0))
+    book.host.write(dict.fromkeys([*PARAMETERS, Cell(OTHER, 1, 1)], 3.0))
+    book.host.append(LOG, 3, [[5.0], [6.0]])
+    assert office.look(book.office, path, titles) == [counts[0] + 3, False]
+    office.look(book.office, path, "document.UndoManager.undo()")
+    office.look(book.office, path, "document.UndoManager.undo()")
+    assert [one(book.host, cell) for cell in [*PARAMETERS, Cell(OTHER, 1, 1)]] == [1.0, 1.0, 1.0]
+
+
+@installed
+def test_a_message_is_seen(book: office.OfficeBook, path: Path) -> None:
+    book.host.message("Use a lower learning rate")
+    script = """
+import json
+def texts(item, depth):
+    found = [item.AccessibleName]
+    for number in range(min(item.AccessibleChildCount, 30) if depth else 0):
+        found += texts(item.getAccessibleChild(number).AccessibleContext, depth - 1)
+    return found
+print(json.dumps(texts(document.CurrentController.Frame.ContainerWindow.AccessibleContext, 9)))
+"""
+    assert "Use a lower learning rate" in office.look(book.office, path, script)
+
+
+@installed
+def test_a_heat_map_has_its_colours(book: office.OfficeBook, path: Path) -> None:
+    heat = (Range("SGD gradients", 2, 1, 3, 2), Range("SGD gradients", 5, 1, 5, 3))
+    rows = [["a", "b", "c"], [-1.0, 0.0], [2.0, 4.0], [], [1.0, 2.0, 3.0]]
+    book.host.put_sheet(OwnSheet("SGD gradients", rows, heat=heat))
+    script = """
+import json
+formats = document.Sheets.getByName("SGD gradients").ConditionalFormats.ConditionalFormats
+print(json.dumps([[item.Range.RangeAddressesAsString, [[entry.Type, entry.Formula, entry.Color & 0xFFFFFF]
+    for entry in item.getByIndex(0).ColorScaleEntries]] for item in formats]))
+"""
+    colours = [[0, "0", 0x5A8AC6], [3, "0", 0xFFFFFF], [1, "0", 0xF8696B]]
+    areas = ["$'SGD gradients'.A2:B3", "$'SGD gradients'.A5:C5"]
+    found = office.look(book.office, path, script)
+    assert [[area.replace("$", ""), entries] for area, entries in found] == [
+        [area.replace("$", ""), colours] for area in areas
+    ]
+
+
+@installed
+def test_a_person_changes_the_sheets(book: office.OfficeBook, path: Path) -> None:
+    assert one(book.host, PARAMETERS[0]) == 0.5
+    sheet = f"sheet = document.Sheets.getByName({SHEET!r}); "
+    office.look(book.office, path, sheet + "sheet.Name = 'renamed'")
+    with pytest.raises(BookClosedError, match="renamed or deleted"):
+        book.host.write({PARAMETERS[0]: 1.0})
+    assert one(book.host, Cell("renamed", 1, 6)) == 0.5
+    office.look(book.office, path, f"document.Sheets.insertNewByName({SHEET!r}, 0)")
+    assert one(book.host, PARAMETERS[0]) is None  # a new sheet has the name now
+    office.look(book.office, path, "document.Sheets.removeByName('renamed')")
+    with pytest.raises(BookClosedError, match="renamed or deleted"):
+        book.host.read_values([Range("renamed", 1, 1, 1, 1)])
+
+
+@installed
+def test_a_person_has_switched_automatic_calculation_off(book: office.OfficeBook, path: Path) -> None:
+    office.look(book.office, path, "document.enableAutomaticCalculation(False)")
+    book.host.write({PARAMETERS[0]: 2.0, PARAMETERS[1]: 1.0})
+    assert one(book.host, LOSS) == pytest.approx(0, abs=1e-12)
+
+
+@installed
+def test_books_are_found(book: office.OfficeBook, path: Path) -> None:
+    pipe = book.office.pipe
+    assert str(path) in open_books(pipe)
+    assert str(path) in open_books()
+    for where in (pipe, ""):
+        other = connect(str(path), where)
+        assert other.key == book.host.key
+        other.write({PARAMETERS[0]: 4.0})
+        assert one(book.host, PARAMETERS[0]) == 4.0
+        other.close()
+    assert one(book.host, PARAMETERS[0]) == 4.0  # the book stayed open
+    with pytest.raises(BookClosedError, match="not open in LibreOffice"):
+        connect(str(path.with_name("other.xlsx")), pipe)
+    with pytest.raises(BookClosedError, match="not open in LibreOffice"):
+        connect(str(path), "no such pipe")
+    assert open_books("no such pipe") == []
+
+
+@installed
+def test_a_file_that_is_locked(program: office.LibreOffice, path: Path) -> None:
+    lock = path.with_name(f".~lock.{path.name}#")
+    lock_line = ",{},elsewhere,20.11.2025 10:00,{};"
+    lock.write_text(lock_line.format(getpass.getuser(), "file:///nowhere/profile/4"), encoding="utf-8")
+    with pytest.raises(HostError, match="another program seems to have it"):
+        program.open(path)
+    gone = program.office.profile.with_name("sgdsheet-office-gone").as_uri()  # one that we left behind
+    lock.write_text(lock_line.format(getpass.getuser(), gone), encoding="utf-8")
+    opened = program.open(path)
+    assert one(opened.host, PARAMETERS[0]) == 0.5
+    opened.shut()
+    opened.host.close()
+    with pytest.raises(HostError, match="cannot open"):
+        program.office.open(Path(__file__))
+
+
+@installed
+def test_a_file_that_somebody_else_has(program: office.LibreOffice, path: Path) -> None:
+    lock = path.with_name(f".~lock.{path.name}#")
+    lock.write_text(",someone,elsewhere,20.11.2025 10:00,file:///nowhere/profile/4;", encoding="utf-8")
+    opened = program.open(path)
+    assert one(opened.host, PARAMETERS[0]) == 0.5
+    with pytest.raises(HostError, match="reading only"):
+        opened.host.write({PARAMETERS[0]: 1.0})
+    with pytest.raises(HostError, match="reading only"):
+        opened.host.put_sheet(OwnSheet(LOG, [[1.0]]))
+    assert one(opened.host, PARAMETERS[0]) == 0.5
+    opened.host.close()
+
+
+@installed
+def test_an_office_that_hangs_and_is_killed(path: Path) -> None:
+    with Office() as own:
+        key = own.open(path)
+        agent = AgentProcess(own.pipe, timeout=1.0)
+        host = LibreOfficeHost(agent, key)
+        os.killpg(own.process.pid, signal.SIGSTOP)
+        with pytest.raises(HostBusyError, match="has not answered for 1 seconds"):
+            one(host, LOSS)
+        os.killpg(own.process.pid, signal.SIGCONT)
+        agent.timeout = 30.0
+        assert one(host, PARAMETERS[0]) == 0.5  # the late answer is not taken for this one
+        os.killpg(own.process.pid, signal.SIGSTOP)
+        threading.Timer(0.5, own.kill).start()
+        start = time.perf_counter()
+        with pytest.raises(BookClosedError):
+            host.read()  # underway when the office dies
+        assert time.perf_counter() - start < 10
+        for _ in range(2):
+            with pytest.raises(BookClosedError):
+                host.write({PARAMETERS[0]: 1.0})
+        host.close()
+    assert not own.profile.exists()
+
+
+@installed
+def test_an_agent_that_is_killed(book: office.OfficeBook) -> None:
+    agent = AgentProcess(book.office.pipe)
+    host = LibreOfficeHost(agent, book.host.key)
+    agent._process.kill()
+    with pytest.raises(BookClosedError, match="LibreOffice is gone"):
+        host.read()
+    host.close()
+    assert one(book.host, PARAMETERS[0]) == 0.5
+
+
+def test_without_libreoffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(pipe: str, patience: float = 0.0) -> AgentProcess:
+        raise HostError("LibreOffice was not found")
+
+    monkeypatch.setattr(libreoffice, "AgentProcess", missing)
+    monkeypatch.setattr(libreoffice, "invite", lambda: None)
+    assert open_books() == []

@@ -1,0 +1,297 @@
+"""What goes wrong while a workbook is trained: each ends cleanly, with a plain message."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, parameters, until
+
+from sgdsheet.errors import HostBusyError
+from sgdsheet.hosts.memory import MemoryHost
+from sgdsheet.live import live_run
+from sgdsheet.live.places import VARIABLE, snapshot_folder
+from sgdsheet.live.snapshots import History
+from sgdsheet.references import Cell, Range
+from sgdsheet.workbook import Formula, Value
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def host() -> MemoryHost:
+    return line_host()
+
+
+@pytest.fixture
+def desk(host: MemoryHost) -> Iterator[Desk]:
+    with Desk(host) as desk:
+        yield desk
+
+
+def trained(desk: Desk) -> None:
+    """Train until something has been written."""
+    desk.done("train")
+    desk.until_step(20)
+
+
+def test_text_in_a_parameter_cell(desk: Desk, host: MemoryHost) -> None:
+    trained(desk)
+    host.workbook.sheets[SHEET].values[1, 5] = "abc"
+    status = desk.until_idle()
+    assert "Model!E1: a parameter cell holds “abc” and not a number" in status["message"]
+    assert host.messages == [status["message"]]
+    assert parameters(host)[0] == "abc"
+    assert not host.is_quiet
+    desk.done("undo")
+    assert parameters(host) == START
+
+
+def test_a_formula_in_a_parameter_cell(desk: Desk, host: MemoryHost) -> None:
+    trained(desk)
+    host.workbook.sheets[SHEET].formulas[1, 5] = Formula("1+1", 1, 5)
+    host.workbook.sheets[SHEET].values[1, 5] = 2.0
+    status = desk.until_idle()
+    assert "a parameter cell holds a formula" in status["message"]
+    assert parameters(host)[0] == 2.0
+
+
+def test_the_workbook_is_closed(desk: Desk, host: MemoryHost) -> None:
+    trained(desk)
+    host.closed = True
+    status = desk.until_idle()
+    assert "the workbook was closed" in status["message"]
+    host.closed = False  # opened again, unsaved
+    assert desk.connections == 1
+    desk.done("undo")
+    assert parameters(host) == START
+    assert desk.connections == 2
+
+
+def test_the_sheet_is_renamed(desk: Desk, host: MemoryHost) -> None:
+    trained(desk)
+    sheet = host.workbook.sheets.pop(SHEET)
+    sheet.name = "New name"
+    host.workbook.sheets["New name"] = sheet
+    status = desk.until_idle()
+    assert "sheet Model is gone, or has another name now" in status["message"]
+    assert host.messages
+
+
+def test_the_sheet_is_deleted(desk: Desk, host: MemoryHost) -> None:
+    trained(desk)
+    del host.workbook.sheets[SHEET]
+    assert "sheet Model is gone" in desk.until_idle()["message"]
+    assert not desk.ask("step")["ok"]
+
+
+@pytest.mark.parametrize("how", ["protected", "merged", "spilled", "formula"])
+def test_refused_before_anything_changes(desk: Desk, host: MemoryHost, how: str) -> None:
+    sheet = host.workbook.sheets[SHEET]
+    if how == "protected":
+        sheet.protected = True
+    elif how == "merged":
+        sheet.merged.append(Range(SHEET, 1, 5, 2, 5))
+    elif how == "spilled":
+        sheet.formulas[1, 4] = Formula("SEQUENCE(1,2)", 1, 4, array=(1, 4, 1, 5), dynamic=True)
+    else:
+        sheet.formulas[1, 5] = Formula("1+1", 1, 5)
+    for command in ("train", "step", "randomize"):
+        assert not desk.ask(command)["ok"]
+    assert parameters(host) == START
+    assert host.writes == 0
+    assert not host.own_sheets
+
+
+def test_no_room_for_the_snapshot(desk: Desk, host: MemoryHost) -> None:
+    """A limit on the size of files is the same to the program as a full disk."""
+    desk.done("check")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        replies = [desk.ask(command) for command in ("train", "step", "find-lr")]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    for reply in replies:
+        assert "cannot be written: File too large. Nothing was changed in the sheet" in reply["error"]
+    assert parameters(host) == START
+    assert host.writes == 0
+    desk.done("step")
+
+
+def test_the_snapshot_outlives_the_trainer(host: MemoryHost) -> None:
+    """As after a crash: the first trainer never comes to an end."""
+    first = Desk(host)
+    trained(first)
+    crashed = line_host()
+    crashed.workbook.sheets[SHEET].values[1, 5] = 123.0  # what was in the sheet when everything ended
+    with Desk(crashed) as second:
+        assert second.ask("status")["can_undo"]
+        second.done("reset")
+        assert parameters(crashed) == START
+    first.trainer.close()
+
+
+def test_a_workbook_changed_by_others_gets_a_new_history(host: MemoryHost) -> None:
+    with Desk(host) as desk:
+        desk.done("step")
+    host.workbook.sheets[SHEET].values[1, 5] = 7.0
+    with Desk(host) as desk:
+        desk.done("step")
+        desk.done("reset")
+        assert parameters(host)[0] == 7.0
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "sgdsheet snapshot 1"}', b"[" * 100_000, b"\xff"])
+def test_a_damaged_snapshot_is_no_snapshot(content: bytes) -> None:
+    folder = snapshot_folder()
+    folder.mkdir(parents=True)
+    history = History.open("line.xlsx")
+    history.path.write_bytes(content)
+    assert not History.open("line.xlsx").can_undo
+
+
+def test_snapshots_are_of_one_workbook() -> None:
+    cells: dict[Cell, Value | None] = {Cell("a sheet's", 1, 2): 0.1, Cell("S", 2, 2): None, Cell("S", 3, 1): "x"}
+    history = History.open("one")
+    history.begin("step", cells)
+    again = History.open("one")
+    assert again.levels[0].before == again.original == cells
+    assert not History.open("two").can_undo
+
+
+class BusyHost(MemoryHost):
+    """A program whose user edits a cell for some time."""
+
+    busy = False
+
+    def write(self, values: object) -> None:
+        if self.busy:
+            raise HostBusyError("a cell is being edited", remedy="Press Enter")
+        super().write(values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def busy() -> BusyHost:
+    twin = line_host()
+    return BusyHost(twin.workbook, twin._calculate, twin.key)
+
+
+def test_a_busy_program_is_waited_for(busy: BusyHost) -> None:
+    with Desk(busy) as desk:
+        trained(desk)
+        busy.busy = True
+        until(lambda: desk.ask("status")["state"] == "training")
+        shown = parameters(busy)
+        time.sleep(0.5)
+        assert parameters(busy) == shown
+        busy.busy = False
+        until(lambda: parameters(busy) != shown)
+        busy.busy = True
+        threading.Timer(0.7, lambda: setattr(busy, "busy", False)).start()
+        desk.done("stop")
+        assert parameters(busy) == pytest.approx(BEST, abs=0.01)
+
+
+def test_a_program_that_stays_busy(busy: BusyHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_run, "_BUSY_LIMIT", 0.5)
+    with Desk(busy) as desk:
+        trained(desk)
+        busy.busy = True
+        assert "busy for too long" in desk.until_idle()["message"]
+
+
+def test_two_workbooks_at_once() -> None:
+    one, two = line_host(key="one"), line_host(key="two")
+    with Desk(one, two) as desk:
+        desk.done("train", "one")
+        desk.done("train", "two")
+        desk.until_step(300, "one")
+        desk.until_step(300, "two")
+        desk.done("stop", "one")
+        assert desk.ask("status", "two")["state"] == "training"
+        assert desk.ask("status", "one")["state"] == "idle"
+        desk.until_step(desk.ask("status", "two")["step"] + 100, "two")
+        desk.done("stop", "two")
+    assert parameters(one) == pytest.approx(BEST, abs=0.01)
+    assert parameters(two) == pytest.approx(BEST, abs=0.01)
+
+
+def test_the_caller_does_not_wait(desk: Desk) -> None:
+    desk.done("check")  # torch is loaded
+    started = time.perf_counter()
+    desk.done("train", wait=0.08)
+    assert time.perf_counter() - started <= 0.1
+    desk.until_step(10)
+    started = time.perf_counter()
+    desk.done("stop")
+    assert time.perf_counter() - started <= 0.3
+
+
+def test_closing_the_trainer_leaves_the_best(host: MemoryHost) -> None:
+    with Desk(host) as desk:
+        desk.done("train")
+        desk.until_step(300)
+    assert parameters(host) == pytest.approx(BEST, abs=0.01)
+    assert not host.is_quiet
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def _memory() -> int:
+    """Bytes that the process holds."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
+def test_a_thousand_runs_leak_nothing(desk: Desk, host: MemoryHost) -> None:
+    def cycle() -> None:
+        desk.done("train", wait=20.0)
+        desk.done("stop")
+
+    for _ in range(100):
+        cycle()
+    gc.collect()
+    threads, opened, memory = threading.active_count(), _open_files(), _memory()
+    for _ in range(1_000):
+        cycle()
+    gc.collect()
+    assert threading.active_count() <= threads
+    assert _open_files() <= opened
+    assert _memory() - memory < 20_000_000
+    assert {cell[1:] for cell in PARAMETERS} <= set(host.workbook.sheets[SHEET].values)
+
+
+class HastyHost(MemoryHost):
+    """A person who types a number at the worst moment: just after the trainer has looked."""
+
+    typed: float | None = None
+
+    def read_values(self, areas: Sequence[Range]) -> dict[Cell, Value]:
+        found = super().read_values(areas)
+        if self.typed is not None and threading.current_thread().name == "sgdsheet book":
+            self.workbook.sheets[SHEET].values[1, 5], self.typed = self.typed, None
+        return found
+
+
+def test_an_edit_at_the_worst_moment_is_kept() -> None:
+    twin = line_host({"learning rate": 1e-9})
+    hasty = HastyHost(twin.workbook, twin._calculate, twin.key)
+    with Desk(hasty) as desk:
+        trained(desk)
+        hasty.typed = -3.0
+        until(lambda: (desk.ask("status")["loss"] or 0) > 100)
+        assert parameters(hasty)[0] == pytest.approx(-3.0, abs=0.01)

@@ -1,0 +1,240 @@
+"""The trainer on a real LibreOffice: the Titanic network moves in the sheet, and everything else stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_books import until
+from office import LibreOffice, OfficeBook, available
+
+import sgdsheet
+from sgdsheet.hosts import libreoffice
+from sgdsheet.live.places import VARIABLE
+from sgdsheet.live.sheets import GRADIENTS, LOG
+from sgdsheet.live.trainer import Trainer
+from sgdsheet.problem import Problem, find_problem
+from sgdsheet.references import Cell, Range
+from sgdsheet.workbook import Value, Workbook
+
+ROOT = Path(__file__).parent.parent
+SHEET = "nnet"
+SETTINGS: dict[str, Any] = {"optimizer": "adam", "learning_rate": 0.01}
+
+pytestmark = pytest.mark.skipif(not available(), reason="LibreOffice is not installed")
+
+
+class Live:
+    """The Titanic workbook, open in LibreOffice and attached to a trainer."""
+
+    def __init__(self, program: LibreOffice, path: Path) -> None:
+        self.book: OfficeBook = program.open(path)
+        self.pipe = program.office.pipe
+        self.key = self.book.host.key
+        self.trainer = Trainer(lambda host, book, where: libreoffice.connect(book, where))
+        self.problem: Problem = find_problem(self.book.host.read(), SHEET)
+
+    def ask(self, command: str, /, *, wait: float = 60.0, **options: Any) -> dict[str, Any]:
+        request = {"command": command, "host": "libreoffice", "book": self.key, "where": self.pipe, "sheet": SHEET}
+        return self.trainer.handle({**request, "options": options, "wait": wait})
+
+    def done(self, command: str, /, **options: Any) -> dict[str, Any]:
+        reply = self.ask(command, **options)
+        assert reply["ok"], reply
+        return reply
+
+    def until_idle(self) -> dict[str, Any]:
+        until(lambda: self.ask("status")["state"] == "idle", 60)
+        return self.ask("status")
+
+    def until_step(self, number: int) -> None:
+        until(lambda: self.ask("status")["step"] >= number, 60)
+
+    def parameters(self) -> dict[Cell, Value]:
+        return self.book.host.read_values(self.problem.parameters)
+
+    def loss(self) -> float:
+        value = self.book.host.read_values([Range.of_cell(self.problem.loss)])[self.problem.loss]
+        assert isinstance(value, float)
+        return value
+
+    def close(self) -> None:
+        self.trainer.close()
+        self.book.host.close()
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[LibreOffice]:
+    office = LibreOffice()
+    yield office
+    office.stop()
+
+
+@pytest.fixture
+def own_program() -> Iterator[LibreOffice]:
+    """An office that a test may kill."""
+    office = LibreOffice()
+    yield office
+    office.stop()
+
+
+def titanic(tmp_path: Path) -> Path:
+    return Path(shutil.copy(ROOT / "workbooks" / "titanic.xlsx", tmp_path / "titanic.xlsx"))
+
+
+@pytest.fixture
+def live(program: LibreOffice, tmp_path: Path) -> Iterator[Live]:
+    found = Live(program, titanic(tmp_path))
+    yield found
+    found.close()
+    with suppress(AssertionError):  # the test may have closed it
+        found.book.shut()
+
+
+def untouched(workbook: Workbook, problem: Problem) -> dict[str, Any]:
+    """All formulas, and all values that are not the parameters or follow from them."""
+    free = {cell for area in problem.parameters for cell in area.cells()}
+    return {
+        name: (
+            sheet.formulas,
+            {key: v for key, v in sheet.values.items() if key not in sheet.formulas and Cell(name, *key) not in free},
+        )
+        for name, sheet in workbook.sheets.items()
+        if name not in (LOG, GRADIENTS)
+    }
+
+
+def test_step_train_stop_undo_reset(live: Live) -> None:
+    start, before = live.parameters(), untouched(live.book.host.read(), live.problem)
+    reply = live.done("step", **SETTINGS)
+    stepped = live.parameters()
+    assert stepped != start
+    stepped_loss = reply["loss"]
+    assert abs(live.loss() - stepped_loss) <= 1e-9
+    live.done("train", **SETTINGS, steps=500, log=True)
+    status = live.until_idle()
+    assert status["step"] == 500
+    assert status["loss"] < stepped_loss
+    assert abs(live.loss() - status["loss"]) <= 1e-9
+    trained = live.parameters()
+    ours = sgdsheet.compile(live.book.host.read(), SHEET)
+    assert abs(float(ours().item()) - live.loss()) <= 1e-9
+    rows = live.book.host.read().sheets[LOG]
+    last = rows.extent[0]
+    assert rows.values[last, 1] == 500
+    assert rows.values[last, 2] == pytest.approx(status["loss"], rel=1e-12)
+    assert live.book.chart_rows(LOG)[1] >= last - 1
+    live.done("train", **SETTINGS, steps=1_000_000)
+    live.until_step(10)
+    live.done("stop")
+    assert abs(live.loss() - live.ask("status")["loss"]) <= 1e-9
+    live.done("undo")
+    assert live.parameters() == trained
+    live.done("undo")
+    assert live.parameters() == stepped
+    live.done("reset")
+    assert live.parameters() == start
+    assert untouched(live.book.host.read(), live.problem) == before
+
+
+def test_gradients_and_check(live: Live) -> None:
+    live.done("gradients")
+    model = sgdsheet.compile(live.book.host.read(), SHEET)
+    shown = set(live.book.host.read().sheets[GRADIENTS].values.values())
+    assert set(model.gradients().values()) <= shown
+    assert live.done("check")["passed"]
+
+
+def test_edits_during_training(live: Live) -> None:
+    host, area = live.book.host, live.problem.parameters[0]
+    live.done("train", optimizer="sgd", learning_rate=1e-9, steps=10_000_000)
+    live.until_step(5)
+    shown = live.ask("status")["loss"]
+    host.write({area.first: 5.0})
+    until(lambda: abs(live.ask("status")["loss"] - shown) > 1e-3)
+    assert live.parameters()[area.first] == pytest.approx(5.0, abs=1e-3)
+    host.write({area.first: "oops"})
+    status = live.until_idle()
+    assert f"{area.first}: a parameter cell holds “oops”" in status["message"]
+    live.done("undo")
+    assert isinstance(live.parameters()[area.first], float)
+
+
+def test_the_workbook_is_closed_during_training(live: Live) -> None:
+    live.done("train", **SETTINGS, steps=1_000_000)
+    live.until_step(5)
+    live.book.shut()
+    assert "the workbook was closed" in live.until_idle()["message"]
+
+
+def test_the_office_is_killed_during_training(own_program: LibreOffice, tmp_path: Path) -> None:
+    path = titanic(tmp_path)
+    live = Live(own_program, path)
+    start = live.parameters()
+    live.done("train", **SETTINGS, steps=1_000_000)
+    live.until_step(5)
+    own_program.office.kill()
+    assert "closed" in live.until_idle()["message"]
+    assert live.ask("status")["can_undo"]
+    live.close()
+    again = LibreOffice()
+    try:
+        live = Live(again, path)
+        live.done("reset")
+        assert live.parameters() == start
+        live.close()
+    finally:
+        again.stop()
+
+
+def test_it_is_quick(live: Live) -> None:
+    """The bounds hold on a machine that has nothing else to do; a busy one gets some leave."""
+    live.done("step", **SETTINGS)
+    started = time.perf_counter()
+    live.ask("train", wait=0.08, **SETTINGS, steps=10_000_000)
+    assert time.perf_counter() - started <= 0.1
+    live.until_step(10)
+    time.sleep(2.0)
+    started = time.perf_counter()
+    live.ask("stop", wait=0.08)
+    until(lambda: live.ask("status")["state"] == "idle")
+    assert time.perf_counter() - started <= 1.0
+
+
+def _own_children() -> set[int]:
+    """The processes of this user whose parent is this one."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == os.getpid():
+                found.add(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
+def test_runs_leak_nothing(live: Live) -> None:
+    def cycle() -> None:
+        live.done("train", **SETTINGS, steps=1_000_000)
+        live.done("stop")
+
+    cycle()
+    before = (threading.active_count(), len(os.listdir("/proc/self/fd")), _own_children())
+    for _ in range(25):
+        cycle()
+    assert (threading.active_count(), len(os.listdir("/proc/self/fd")), _own_children()) == before
