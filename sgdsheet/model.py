@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from sgdsheet.compiler.rewrites import simplify
 from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import DataError, ProblemError, SettingError, SgdSheetError, quoted
 from sgdsheet.problem import Direction, Problem, find_problem
-from sgdsheet.references import Cell, Range, identifiers
+from sgdsheet.references import Cell, Range, identifiers, rectangles
 from sgdsheet.syntax import ErrorConstant, walk
 from sgdsheet.workbook import ExcelError, Workbook
 from sgdsheet.workbook import Value as CellValue
@@ -160,15 +161,28 @@ class SheetModel(nn.Module):
         """The values of all cells between the parameters and the loss."""
         return evaluate(self._lowered)
 
-    def dependent_cells(self, *, everything: bool = False) -> CellValues:
-        """The values of all formula cells of the workbook that depend on a parameter (or of all formula cells)."""
-        return evaluate(self._exact(self.planner.plan_everything() if everything else self.planner.plan_dependents()))
+    def dependent_cells(
+        self, *, everything: bool = False, changed: Mapping[Cell, CellValue] = MappingProxyType({})
+    ) -> CellValues:
+        """The values of all formula cells of the workbook that depend on a parameter (or of all formula cells).
 
-    def _exact(self, plan: Plan) -> Program:
+        `changed` are other cells with new values: what depends on them is calculated, too.
+        """
+        if not changed:
+            planner = self.planner
+            return evaluate(self._exact(planner.plan_everything() if everything else planner.plan_dependents()))
+        workbook, areas = self.workbook.with_values(changed), list(self.problem.parameters)
+        for sheet in dict.fromkeys(cell.sheet for cell in changed):
+            for top, left, rows, columns in rectangles({cell[1:] for cell in changed if cell.sheet == sheet}):
+                areas.append(Range(sheet, top, left, top + rows - 1, left + columns - 1))
+        planner = Planner(workbook, areas)
+        return evaluate(self._exact(planner.plan_dependents(), workbook))
+
+    def _exact(self, plan: Plan, workbook: Workbook | None = None) -> Program:
         """A program in float64, as a spreadsheet calculates, whatever the model is trained in."""
         shared = {name: value.detach().to("cpu", torch.float64) for name, value in self.shared_parameters.items()}
         return build_program(
-            self.workbook, self.problem.parameters, plan, dtype=torch.float64, strict=False, shared=shared
+            workbook or self.workbook, self.problem.parameters, plan, dtype=torch.float64, strict=False, shared=shared
         )
 
     def explain_bad_loss(self) -> DataError:

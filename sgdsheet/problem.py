@@ -39,7 +39,11 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One model of a workbook. `origin` is the name or the path of the data that it is trained on, if not the sheet's."""
+    """One model of a workbook.
+
+    `origin` is the name or the path of the data that it is trained on, if they are not in the sheet; `inputs` are
+    cells that show them, `outputs` those that hold predictions.
+    """
 
     sheet: str
     loss: Cell

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from sgdsheet.references import Range
+from sgdsheet.references import Cell, Range
 
 
 class ExcelError(Enum):
@@ -130,6 +131,16 @@ class Workbook:
         """Whether all cells of an area (of a sheet that is there) have a saved value."""
         values = self.sheets[area.sheet].values
         return all((cell.row, cell.column) in values for cell in area.cells())
+
+    def with_values(self, values: Mapping[Cell, Value]) -> Workbook:
+        """A workbook with other values in some cells; this one stays as it is."""
+        sheets = dict(self.sheets)
+        for cell, value in values.items():
+            known = sheets[cell.sheet]
+            if known is self.sheets[cell.sheet]:
+                known = sheets[cell.sheet] = replace(known, values=dict(known.values))
+            known.values[cell.row, cell.column] = value
+        return replace(self, sheets=sheets)
 
     def defined_name(self, name: str, sheet: str) -> DefinedName | None:
         """The name as a formula on `sheet` sees it: the sheet's own before the workbook's."""

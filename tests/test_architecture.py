@@ -24,7 +24,7 @@ import sgdsheet
 # without torch, which are instant to import, then those that may import it. A package's row holds for its
 # modules too, unless they have a row of their own: a new function, host, example or command needs no row.
 FLOORS = (
-    ("errors atomic", ""),
+    ("errors atomic processes", ""),
     ("compiler training constrained references extras optimizers schedules initialisers", ""),
     (
         "workbook syntax formula logbook examples sources datasets",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx
 
 from sgdsheet.bound.binding import Binding
-from sgdsheet.bound.form import Translate, as_it_is
+from sgdsheet.bound.form import Translate, as_it_is, numbers_in
 from sgdsheet.compiler.planning import Planner
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.compiler.rewrites import simplify
@@ -32,13 +32,18 @@ class ExampleForm:
         self.planner = Planner(model.workbook, [*model.problem.parameters, *self.areas])
 
     def pooled(self, cells: Sequence[Cell]) -> PooledExamples:
-        return PooledExamples(self.batched([Range.of_cell(cell) for cell in cells]), single=len(cells) == 1)
+        module = self.program([Range.of_cell(cell) for cell in cells])
+        return PooledExamples(self.batched(module), single=len(cells) == 1, per_sample=numbers_in(module))
 
     def each(self, areas: Sequence[Range]) -> EachExample:
-        return EachExample(self.batched(areas))
+        return EachExample(self.batched(self.program(areas)))
 
-    def batched(self, areas: Sequence[Range]) -> Callable[..., Tensor]:
-        """Cells as a function of a batch: [samples, ...] for each binding to [samples, cells]."""
+    def batched(self, module: fx.GraphModule) -> Callable[..., Tensor]:
+        """The program as a function of a batch: [samples, ...] for each binding to [samples, cells]."""
+        return self.translate(torch.vmap(module.forward))
+
+    def program(self, areas: Sequence[Range]) -> fx.GraphModule:
+        """The program for the cells of one sample, its arguments being what the bindings fill."""
         program = self._program(areas)
         builder = program.builder
         parts = []
@@ -48,7 +53,7 @@ class ExampleForm:
         data = parts[0] if len(parts) == 1 else builder.call(torch.cat, parts)
         if isinstance(data, Tensor):
             data = builder.attribute(data)
-        return self.translate(torch.vmap(self._finished(program, data).forward))
+        return self._finished(program, data)
 
     def _program(self, areas: Sequence[Range]) -> Program:
         plan = self.planner.plan(areas)
@@ -76,12 +81,16 @@ class PooledExamples:
 
     batched: Callable[..., Tensor]
     single: bool
+    per_sample: int
     additive: bool = field(default=True, init=False)
 
     def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
         if self.single:
             return lambda: self.batched(*batch).mean()
         return lambda: self.batched(*batch).mean(dim=0)
+
+    def numbers(self, batch: Sequence[Tensor]) -> int:
+        return self.per_sample * len(batch[0])
 
 
 @dataclass

@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
+from sgdsheet.bound.binding import Binding
 from sgdsheet.bound.data import BoundData
 from sgdsheet.references import Cell, Range
 
@@ -18,6 +19,11 @@ _AT_ONCE = 1 << 20
 
 Translate = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 """Makes a function faster: `torch.compile`, or nothing at all."""
+
+
+def numbers_in(module: fx.GraphModule) -> int:
+    """How many numbers the results of a program's operations have, together."""
+    return sum(node.meta["shape"].numel() for node in module.graph.nodes if "shape" in node.meta)
 
 
 def as_it_is(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -34,6 +40,10 @@ class Pooled(Protocol):
         """A function that calculates the cells for a batch: a scalar, or for several cells a vector."""
         ...
 
+    def numbers(self, batch: Sequence[Tensor]) -> int:
+        """How many numbers that takes, with all that is calculated on the way."""
+        ...
+
 
 class Each(Protocol):
     """Cells that every sample has its own of."""
@@ -47,6 +57,7 @@ class Form(Protocol):
     """How a sheet shows samples. Both methods raise FormulaError, with its cell, for what cannot be batched."""
 
     translate: Translate
+    bindings: Sequence[Binding]
 
     def pooled(self, cells: Sequence[Cell]) -> Pooled:
         """Cells over all samples, such as the loss."""

@@ -6,7 +6,6 @@ do what one would do alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -14,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from sgdsheet import processes
 
 Loss = Callable[[Tensor], Callable[[], Tensor]]
 
@@ -40,11 +41,11 @@ class Share:
     @classmethod
     def join(cls, device: torch.device, parameters: Iterable[nn.Parameter]) -> Share | None:
         """Join the other processes, so that gradients are averaged over all; None if torchrun started none."""
-        if not started_by_torchrun():
+        if processes.count() < 2:
             return None
         if not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        replica = DistributedDataParallel(_Replica(parameters), find_unused_parameters=True)
+        replica = DistributedDataParallel(_Replica(parameters))
         return cls(dist.get_rank(), dist.get_world_size(), replica)
 
     def of(self, loss: Loss, indices: Tensor) -> Callable[[], Tensor]:
@@ -65,6 +66,7 @@ class Share:
         return calculate
 
 
-def started_by_torchrun() -> bool:
-    """Whether this is one of several processes."""
-    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+def leave() -> None:
+    """Part from the other processes."""
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from sgdsheet.bound.binding import Binding, unbound_column
-from sgdsheet.bound.form import Translate, as_it_is
+from sgdsheet.bound.form import Translate, as_it_is, numbers_in
 from sgdsheet.bound.pooling import is_additive, tells_samples_apart
 from sgdsheet.compiler.blocks import Block
 from sgdsheet.compiler.planning import Plan, Planner
@@ -23,7 +23,7 @@ from sgdsheet.errors import FormulaError, ProblemError
 from sgdsheet.model import SheetModel, evaluate
 from sgdsheet.references import Cell, Range
 from sgdsheet.training.cutting import along_samples, cut_blocks
-from sgdsheet.training.samples import overlaid, with_constants
+from sgdsheet.training.samples import with_constants
 from sgdsheet.workbook import Workbook
 
 _SAMPLES = "\0"
@@ -117,7 +117,7 @@ class RowForm:
         program = self.build(workbook, fixed, len(batch[0]))
         found = evaluate(program, batch).values
         wanted = {cell for block in statistics for cell in block.range.cells()}
-        known = overlaid(workbook, {cell: value for cell, value in found.items() if cell in wanted})
+        known = workbook.with_values({cell: value for cell, value in found.items() if cell in wanted})
         return known, [block for block in blocks if block not in statistics]
 
     def _check(self, blocks: Sequence[Block]) -> None:
@@ -156,6 +156,7 @@ class PooledRows:
     cells: tuple[Cell, ...]
     additive: bool = field(init=False)
     _programs: dict[int, Callable[..., Tensor]] = field(default_factory=dict)
+    _numbers: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._workbook, self._blocks = self.form.plan([Range.of_cell(cell) for cell in self.cells])
@@ -177,8 +178,14 @@ class PooledRows:
         size = len(batch[0])
         program = self._programs.get(size)
         if program is None:  # the module's own __call__ only looks for hooks
-            program = self._programs[size] = self.form.translate(self._compiled(size).forward)
+            module = self._compiled(size)
+            program = self._programs[size] = self.form.translate(module.forward)
+            self._numbers[size] = numbers_in(module)
         return lambda: program(*batch)
+
+    def numbers(self, batch: Sequence[Tensor]) -> int:
+        self.over(batch)
+        return self._numbers[max(2, len(batch[0]))]
 
     def _compiled(self, size: int) -> fx.GraphModule:
         program = self.form.build(self._workbook, self._blocks, size)

@@ -20,6 +20,7 @@ from sgdsheet.bound.rows import RowForm
 from sgdsheet.errors import DataError, FileError, ProblemError, SettingError
 from sgdsheet.model import SheetModel
 from sgdsheet.problem import Problem
+from sgdsheet.references import Cell
 from sgdsheet.settings import Settings
 from sgdsheet.sources import Source, open_source, parse_selection
 from sgdsheet.training.samples import kept_back
@@ -60,6 +61,21 @@ class BoundSamples:
         """The loss over the training samples; of very many, over some that are spread evenly."""
         step = -(-len(self.training) // _JUDGED)
         return self._over(self.data, self.training[::step])[0]
+
+    def numbers(self, size: int) -> int:
+        """How many numbers a step with a batch of this size calculates."""
+        return self.pooled.numbers(self.data.slice(0, min(size, self.data.count)))
+
+    def preview(self) -> dict[Cell, float]:
+        """The first training samples, in the cells that show samples."""
+        found: dict[Cell, float] = {}
+        by_rows = isinstance(self.form, RowForm)
+        for binding, tensor in zip(self.form.bindings, self.data.tensors, strict=True):
+            area = binding.area
+            shown = tensor[: area.height] if by_rows else tensor[0]
+            numbers = shown.reshape(-1).tolist()
+            found.update(zip(area.cells(), map(float, numbers), strict=False))
+        return found
 
     def validate(self) -> tuple[float, float | None]:
         """Loss and metric over the validation samples."""

@@ -118,7 +118,10 @@ def _train(trainer: Trainer, request: dict[str, Any], options: dict[str, Any], *
 
 def _watch(trainer: Trainer, request: dict[str, Any], *, quiet: bool) -> None:
     status = trainer.handle({**request, "command": "status"})
-    with progress_bar(status.get("steps") or 0, _number(status["loss"]), quiet=quiet) as show:
+    while status["state"] != "idle" and status["steps"] is None:  # it is being compiled
+        time.sleep(_TICK)
+        status = trainer.handle({**request, "command": "status"})
+    with progress_bar(status["steps"] or 0, _number(status["loss"]), quiet=quiet) as show:
         while status["state"] != "idle":
             show(status["step"], _number(status["loss"]))
             time.sleep(_TICK)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import sgdsheet
+from sgdsheet import processes
 from sgdsheet.cli.common import (
     F,
     console,
@@ -19,7 +20,7 @@ from sgdsheet.cli.common import (
 )
 from sgdsheet.cli.outcome import Outcome, announce, as_dict, report
 from sgdsheet.cli.progress import progress_bar
-from sgdsheet.errors import FileError
+from sgdsheet.errors import FileError, SettingError
 from sgdsheet.logbook import Logbook, Record, TensorBoardWriter, Writer, file_writer
 from sgdsheet.optimizers import Family
 from sgdsheet.plots import save_plot
@@ -51,6 +52,7 @@ def settings_options(command: F) -> F:
 @click.option(
     "--source", metavar="FILE", help="Train on data from a file: .npz, .csv, .parquet, MNIST IDX, or a dataset's name."
 )
+@click.option("--preview", is_flag=True, help="Show the first samples of the source in the sheet.")
 @click.option("-o", "--output", metavar="OUT", help="Where to write; BOOK-trained.xlsx unless given.")
 @click.option("--in-place", is_flag=True, help="Write into BOOK itself.")
 @click.option("--log", metavar="FILE", help="Write every step to a .csv or .jsonl file.")
@@ -74,12 +76,18 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     refuse_protected(workbook, problem)
     settings = combine(problem.settings, chosen)
     model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
+    if options["preview"] and problem.origin is None:
+        raise SettingError("--preview is for models whose data come from a file", remedy="Leave it out")
     watched = any(options[name] for name in ("log", "log_sheet", "plot", "tensorboard"))
     session = sgdsheet.Session(model, settings, measure_gradient=watched)
     if options["resume"]:
         from sgdsheet.training.checkpoints import read_checkpoint  # imports torch: not for the help page
 
         session.restore(read_checkpoint(Path(options["resume"])))
+    if processes.rank():  # the first one talks and writes
+        session.run()
+        session.leave()
+        return
     out = console()
     if not as_json:
         announce(out, session, [] if sheet or loss else sheets_with_problem(workbook))
@@ -89,9 +97,11 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         interrupted = _run(session, logbook, losses, options["checkpoint"], quiet=as_json)
         outcome = Outcome(session, target, interrupted, metric_start)
         logbook.add(_last_record(session))
+    session.leave()
     outcome.findings = _findings(session, losses)
     outcome.warnings += _clipped(problem, workbook)
-    host.write(_results(session, outcome))
+    preview = session.preview() if options["preview"] else {}
+    host.write({**preview, **_results(session, outcome, preview)})
     if options["log_sheet"]:
         host.write_log(logbook.records(), _title(session), [str(item) for item in outcome.findings])
     host.save(None if options["in_place"] else target)
@@ -207,13 +217,13 @@ def _title(session: sgdsheet.Session) -> str:
     return f"Training of {problem.loss} with {session.plan.optimizer_name}"
 
 
-def _results(session: sgdsheet.Session, outcome: Outcome) -> dict[Cell, Value]:
+def _results(session: sgdsheet.Session, outcome: Outcome, preview: dict[Cell, float]) -> dict[Cell, Value]:
     """The new parameters, and the values of all formula cells that depend on them.
 
     An error is left to the spreadsheet, which alone knows whether it is #NUM! or #DIV/0!, or caught as text.
     """
     model = session.model
-    cells = model.dependent_cells()
+    cells = model.dependent_cells(changed=preview)
     outcome.stale = [str(block.range) for block, _ in cells.failures]
     unknown = {cell for block, _ in cells.failures for cell in block.range.cells()}
     saved = {name: sheet.values for name, sheet in model.workbook.sheets.items()}

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Mapping
 from time import monotonic, perf_counter, sleep
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, ProblemError, SgdSheetError
 from sgdsheet.hosts.base import LiveHost
@@ -16,10 +16,11 @@ from sgdsheet.live.board import IDLE, PAUSED, TRAINING, Board, bug
 from sgdsheet.live.log_view import LogView
 from sgdsheet.live.pace import Pace
 from sgdsheet.live.prepared import Prepared, names_of, prepare
+from sgdsheet.live.shown import ShownParameters
 from sgdsheet.live.snapshots import History
 from sgdsheet.live.watch import Watch
 from sgdsheet.references import Cell, Range
-from sgdsheet.workbook import ExcelError, Value, Workbook
+from sgdsheet.workbook import Value, Workbook
 
 log = logging.getLogger("sgdsheet.live")
 
@@ -31,16 +32,7 @@ _BUSY_PAUSE = 0.3
 _STATUS_EVERY = 0.15
 _LOSS_TOLERANCE = 1e-7
 _TOLERANCE = 1e-9
-"""Relative distance below which a value is the one that was written: not all programs keep all digits."""
-
-
-@runtime_checkable
-class Exchanging(Protocol):
-    """A host that tells what stood in the cells that it writes to, so that nothing a person types gets lost."""
-
-    def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
-        """Write, and return what stood in the cells at that moment; empty ones are left out."""
-        ...
+"""How exactly the spreadsheet has to agree at the end."""
 
 
 class LiveRun:
@@ -60,8 +52,7 @@ class LiveRun:
         self.prepared: Prepared = run.prepared
         self.error: SgdSheetError | None = None
         self.over = False
-        self._cells = _cells(self.prepared)
-        self._written = list(self.prepared.start_values().values())
+        self._shown = ShownParameters(self.prepared)
         self._written_step: int | None = None
         self._comparing = True
         self._changes = 0
@@ -145,26 +136,9 @@ class LiveRun:
         self._pace.end(self.run.step)
 
     def _write(self, moment: Moment) -> None:
-        values = moment.values
-        new: dict[Cell, Value] = {
-            cell: value for cell, value, old in zip(self._cells, values, self._written, strict=True) if value != old
-        }
-        if not new or not all(map(math.isfinite, values)):
-            return
-        old = dict(zip(self._cells, self._written, strict=True))
-        found = self._exchange(new)
-        typed = {cell: found.get(cell, "") for cell in new if not _is_written(found.get(cell), old[cell])}
-        self._written, self._written_step = values, moment.step
-        if typed:  # by a person, in the milliseconds since the cells were read: it was overwritten, and comes back
-            self.host.write({cell: value for cell, value in typed.items() if not isinstance(value, ExcelError)})
+        self._written_step = moment.step
+        if self._shown.write(self.host, moment.values):
             self._reread()
-
-    def _exchange(self, new: dict[Cell, Value]) -> Mapping[Cell, Value]:
-        """Write; returns what stood there just before, if the host can tell, else what should have."""
-        if isinstance(self.host, Exchanging):
-            return self.host.exchange(new)
-        self.host.write(new)
-        return dict(zip(self._cells, self._written, strict=True))
 
     def _measure(self, moment: Moment) -> None:
         """The speed over about a second."""
@@ -192,7 +166,7 @@ class LiveRun:
         """
         problem = self.prepared.problem
         found = self.host.read_values([*problem.parameters, Range.of_cell(problem.loss)])
-        as_left = all(_is_written(found.get(cell), old) for cell, old in zip(self._cells, self._written, strict=True))
+        as_left = len(self._shown.untouched(found)) == len(self._shown.cells)
         if as_left and self._loss_agrees(found.get(problem.loss)):
             return False
         changed = self._reread()
@@ -216,18 +190,12 @@ class LiveRun:
         """Read the whole workbook and go on with what it says now; whether that is something else."""
         before = self.prepared
         fresh = prepare(self._read(), before.problem.sheet, self.options, [before])
-        numbers = list(fresh.start_values().values())
+        shown = ShownParameters(fresh)
+        edits = self._shown.edits(shown.numbers)
         same = fresh.shares_model(before) and fresh.settings == before.settings
-        edits: dict[int, float] = {}
-        if len(numbers) == len(self._written):
-            edits = {
-                place: number
-                for place, (number, old) in enumerate(zip(numbers, self._written, strict=True))
-                if not _is_written(number, old)
-            }
         if same and not edits:
             return False
-        self.prepared, self._cells, self._written = fresh, _cells(fresh), numbers
+        self.prepared, self._shown = fresh, shown
         self._changes = self.run.change(fresh, edits)
         if not same:
             self._watch = None
@@ -269,20 +237,20 @@ class LiveRun:
         workbook = self.host.read() if error is not None else None
         if workbook is not None and names_of(workbook) != names_of(self.prepared.workbook):
             return ""  # cells may have moved: better the last refresh than a number in the wrong place
-        found = self.host.read_values(self.prepared.problem.parameters)
-        old = dict(zip(self._cells, self._written, strict=True))
-        if len(values) != len(self._cells):
+        cells = self._shown.cells
+        if len(values) != len(cells):
             return ""
-        untouched = {cell for cell in self._cells if _is_written(found.get(cell), old[cell])}
-        if error is None and len(untouched) < len(self._cells):
+        found = self.host.read_values(self.prepared.problem.parameters)
+        untouched = self._shown.untouched(found)
+        if error is None and len(untouched) < len(cells):
             self._read_names()
-        best = dict(zip(self._cells, values, strict=True))
+        best = dict(zip(cells, values, strict=True))
         new: dict[Cell, Value] = {cell: best[cell] for cell in untouched if best[cell] != found.get(cell)}
         if new:
             self.host.write(new)
         self.history.wrote(best)
         self._show_log()
-        if error is not None or len(untouched) < len(self._cells):
+        if error is not None or len(untouched) < len(cells):
             return ""
         assert self.run.ending is not None
         return self._doubt(self.run.ending.loss)
@@ -365,16 +333,3 @@ class LiveRun:
         except SgdSheetError as better:
             return better
         return error
-
-
-def _cells(prepared: Prepared) -> list[Cell]:
-    return [cell for area in prepared.problem.parameters for cell in area.cells()]
-
-
-def _is_written(value: Value | None, written: float) -> bool:
-    """Whether a cell still holds what was written; an empty cell counts as 0."""
-    if value is None:
-        value = 0.0
-    if isinstance(value, bool) or not isinstance(value, float):
-        return False
-    return abs(value - written) <= _TOLERANCE * max(1e-6, abs(written))

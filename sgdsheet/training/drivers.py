@@ -18,19 +18,24 @@ from torch import Tensor
 from sgdsheet.constrained.solve import OPTIMAL, solve
 from sgdsheet.errors import TrainingError
 from sgdsheet.training.batching import for_many_starts
-from sgdsheet.training.methods import Method, build_method, put
+from sgdsheet.training.methods import GradientDescent, Method, build_method, put
 from sgdsheet.training.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
 from sgdsheet.training.run import Run, Step, copies
 
 Steps = Generator[Step, None, None]
 
 _STEPS_PER_START = 2000
+_LOOK_EVERY = 20
+"""Steps on a GPU after which the loss is asked for, which waits for all of them."""
 
 
 def method_for(run: Run) -> Method:
     """The method that the run's plan names."""
     plan, seed = run.plan, run.settings.seed or 0
-    return build_method(plan.optimizer, run.parameters, plan.learning_rate, run.settings, plan.steps, seed)
+    method = build_method(plan.optimizer, run.parameters, plan.learning_rate, run.settings, plan.steps, seed)
+    if isinstance(method, GradientDescent) and run.parameters[0].is_cuda:
+        method.look_every = _LOOK_EVERY
+    return method
 
 
 def rehearse(run: Run, state: dict[str, Any], *, step: bool) -> None:
@@ -49,6 +54,7 @@ def descend(run: Run, method: Method, *, measure: bool) -> Steps:
     keep = _ignore if run.plan.batched else run.keep_best
     batches = run.batches()
     run.last = None
+    loss = math.nan
     try:
         while run.steps_taken < run.plan.steps and not run.stopped:
             started = time.perf_counter()
@@ -56,7 +62,7 @@ def descend(run: Run, method: Method, *, measure: bool) -> Steps:
             rate = method.learning_rate
             seen: list[Tensor] = []
             objective = method.step(run.objective(run.loss(batch), seen), keep, measure=measure)
-            loss = float(seen[0].item())
+            loss = float(seen[0].item()) if method.looked else loss
             if not math.isfinite(objective):
                 what = f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite slope"
                 run.stopped = f"{what} at step {run.steps_taken}"

@@ -33,6 +33,8 @@ class Method(Protocol):
 
     converged: bool
     gradient_norm: float | None
+    looked: bool
+    """Whether the last step asked for the objective; it always does, except on a GPU."""
 
     @property
     def learning_rate(self) -> float:
@@ -102,9 +104,14 @@ def build_scheduler(optimizer: torch.optim.Optimizer, name: str, rate: float, st
 
 
 class GradientDescent:
-    """One gradient per step, by an optimizer of torch."""
+    """One gradient per step, by an optimizer of torch.
+
+    A GPU goes on working while the next step is prepared, unless somebody asks for the loss: with `look_every`
+    above 1 that happens at every so many steps only, and the objective of the others is the last one seen.
+    """
 
     converged = False
+    look_every = 1
 
     def __init__(
         self, row: Optimizer, parameters: Sequence[Tensor], rate: float, settings: Settings, steps: int
@@ -113,6 +120,9 @@ class GradientDescent:
         self.optimizer = torch_optimizer(row, parameters, rate, **gradient_options(row, settings))
         self.keep_gradients = row.accumulates or not settings.zero_gradients
         self.gradient_norm: float | None = None
+        self.looked = True
+        self._before = math.nan
+        self._taken = 0
         self.steps = steps
         self.scheduler = build_scheduler(self.optimizer, settings.schedule, rate, steps)
 
@@ -124,7 +134,11 @@ class GradientDescent:
         if not self.keep_gradients:
             self.optimizer.zero_grad()
         value = loss()
-        before = value.item()
+        self._taken += 1
+        self.looked = self._taken % self.look_every == 0 or self._taken == 1
+        if self.looked:
+            self._before = value.item()
+        before = self._before
         if math.isfinite(before):
             keep(before)
             value.backward()
@@ -165,6 +179,8 @@ class LineSearch:
 
     Where the loss is not finite, a bowl around the step's start sends the line search back.
     """
+
+    looked = True
 
     def __init__(self, row: Optimizer, parameters: Sequence[Tensor], rate: float) -> None:
         self.parameters = list(parameters)
@@ -234,6 +250,7 @@ class LineSearch:
 class Wiggle:
     """Tries every parameter a little up and down, keeps what helps; if nothing does, halves the distance."""
 
+    looked = True
     gradient_norm: float | None = None
     _SMALLEST = 1e-12
 
@@ -274,6 +291,7 @@ class Wiggle:
 class Annealing:
     """Simulated annealing: a move that raises the loss by d is kept with probability e^(-d/T), T falls."""
 
+    looked = True
     gradient_norm: float | None = None
     converged = False
 

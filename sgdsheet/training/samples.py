@@ -6,8 +6,8 @@ batch size; a batch is then a matter of putting the right rows into its constant
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -21,7 +21,7 @@ from sgdsheet.model import SheetModel, evaluate
 from sgdsheet.references import Cell, Range
 from sgdsheet.settings import Settings
 from sgdsheet.training.cutting import cut_blocks
-from sgdsheet.workbook import Value, Workbook
+from sgdsheet.workbook import Workbook
 
 
 @dataclass(slots=True)
@@ -170,18 +170,7 @@ def with_constants(model: SheetModel, plan: Plan) -> Workbook:
     if not constant:
         return model.workbook
     program = build_program(model.workbook, model.problem.parameters, Plan(constant, set()), dtype=model.dtype)
-    return overlaid(model.workbook, evaluate(program).values)
-
-
-def overlaid(workbook: Workbook, values: Mapping[Cell, Value]) -> Workbook:
-    """The workbook with other values in some cells; the one that is given stays as it is."""
-    sheets = dict(workbook.sheets)
-    for cell, value in values.items():
-        known = sheets[cell.sheet]
-        if known is workbook.sheets[cell.sheet]:
-            known = sheets[cell.sheet] = replace(known, values=dict(known.values))
-        known.values[cell.row, cell.column] = value
-    return replace(workbook, sheets=sheets)
+    return model.workbook.with_values(evaluate(program).values)
 
 
 # --- which samples --------------------------------------------------------------------------------------

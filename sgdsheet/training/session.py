@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from sgdsheet.bound.parallel import leave
 from sgdsheet.errors import SettingError, SgdSheetError, TrainingError, quoted
 from sgdsheet.model import SheetModel
+from sgdsheet.references import Cell
 from sgdsheet.settings import Settings, combine
 from sgdsheet.training.drivers import constrained, constrained_restarts, descend, method_for, rehearse, restarts
 from sgdsheet.training.methods import Method, put
@@ -21,6 +23,9 @@ from sgdsheet.training.run_plan import RunPlan
 
 _SMALL_MODEL = 2_000_000
 """Numbers read per step below which one thread is fastest."""
+
+_PER_THREAD = 1_000_000
+"""Intermediate numbers per step that are worth a thread."""
 
 
 class Session:
@@ -126,6 +131,14 @@ class Session:
         """Where the restarts ended."""
         return self._run.distribution
 
+    def preview(self) -> dict[Cell, float]:
+        """The first training samples of a source, in the cells that show samples; nothing without a source."""
+        return self._run.bound.preview() if self._run.bound is not None else {}
+
+    def leave(self) -> None:
+        """Part from the other processes, where torchrun started several."""
+        leave()
+
     # --- the loop ---------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Step]:
@@ -174,6 +187,10 @@ class Session:
             raise _damaged() from error
 
     def _thread_count(self) -> int:
+        bound = self._run.bound
+        if bound is not None:
+            numbers = bound.numbers(self.plan.batch_size or 1)
+            return max(1, min(torch.get_num_threads(), numbers // _PER_THREAD))
         return 1 if self.model.numbers_read() < _SMALL_MODEL else torch.get_num_threads()
 
     # --- checkpoints ------------------------------------------------------------------------------------

@@ -1,0 +1,67 @@
+"""Sources of which only some samples are wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sgdsheet.errors import DataError
+from sgdsheet.sources import Source, open_source, parse_selection
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    path = tmp_path / "digits.npz"
+    np.savez(path, image=np.arange(24).reshape(6, 2, 2), label=np.array([3, 7, 1, 3, 9, 7]), weight=np.arange(6) / 4)
+    return open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("digits where label is 3 or 7", [0, 1, 3, 5]),
+        ("digits WHERE Label IS 3, 7 or 9", [0, 1, 3, 4, 5]),
+        ("digits  where label is 1.0", [2]),
+        ("digits where weight is .25", [1]),
+        ("digits where label is 9 or three", [4]),
+    ],
+)
+def test_chosen_samples_keep_their_order(source: Source, text: str, rows: list[int]) -> None:
+    name, selection = parse_selection(text)
+    assert name == "digits"
+    assert selection is not None
+    chosen = selection.of(source)
+    assert chosen.count == len(rows)
+    for field, values in source.fields.items():
+        assert np.array_equal(chosen.fields[field], values[rows])
+
+
+def test_text(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("sex,age\nmale,3\nfemale,4\nFemale,5\n", encoding="utf-8")
+    name, selection = parse_selection(f"{path} where sex is “female”")
+    assert name == str(path)
+    assert selection is not None
+    assert selection.of(open_source(path)).fields["age"].tolist() == [4, 5]
+
+
+@pytest.mark.parametrize("text", ["mnist", "C:\\data\\where is it.csv", "a where b", "what is where", ""])
+def test_other_names_are_left_alone(text: str) -> None:
+    assert parse_selection(text) == (text, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x where digit is 3", "no field “digit” with one value per sample. Choose samples by one of: label, weight"),
+        ("x where image is 3", "no field “image” with one value per sample"),
+        ("x where label is 4 or 5", "no sample's “label” is 4 or 5"),
+    ],
+)
+def test_errors_say_what_there_is(source: Source, text: str, message: str) -> None:
+    _, selection = parse_selection(text)
+    assert selection is not None
+    with pytest.raises(DataError, match=message):
+        selection.of(source)
