@@ -60,11 +60,11 @@ class Rows:
             "C3:E3": [list(self.headers)],
             "A1": self.loss,
             **self.start,
-            **self.more,
         }
         for number, formula in enumerate(self.formulas):
             letter = "FGHIJ"[number]
             cells[f"{letter}{TOP}:{letter}{bottom}"] = formula
+        cells |= self.more
         filled = {}
         for reference, content in cells.items():
             text = content.replace("{a}", str(TOP)).replace("{b}", str(bottom)) if isinstance(content, str) else content

@@ -1,4 +1,4 @@
-"""How cells depend on the samples: not at all, by sums and averages alone, or in another way."""
+"""How cells depend on the samples: not at all, each for one sample, by sums and averages alone, or in another way."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ from sgdsheet.syntax import Area, Binary, Call, Node, Unary, children, walk
 
 
 class _How(IntEnum):
+    """Ordered: a formula depends on the samples at least as its parts do."""
+
     FIXED = 0
-    ADDITIVE = 1
-    OTHERWISE = 2
+    PER_SAMPLE = 1
+    ADDITIVE = 2
+    OTHERWISE = 3
+
+
+_Known = Sequence[tuple[Range, _How]]
 
 
 def tells_samples_apart(cell: Cell, samples: Sequence[Range]) -> bool:
@@ -23,52 +29,53 @@ def tells_samples_apart(cell: Cell, samples: Sequence[Range]) -> bool:
     return any(area.contains(Range.of_cell(cell)) for area in samples)
 
 
-def is_additive(cell: Cell, blocks: Sequence[Block], samples: Sequence[Range]) -> bool:
+def is_additive(cell: Cell, blocks: Sequence[Block], data: Sequence[Range]) -> bool:
     """Whether a cell's mean over parts of the samples is its value over all.
 
-    `samples` are the cells that every sample has its own of; `blocks` all that depend on them or on a parameter, in
-    order.
+    `data` are the cells that the source fills; `blocks` all that depend on them or on a parameter, in order.
     """
-    known: list[tuple[Range, _How]] = [(area, _How.OTHERWISE) for area in samples]
+    known = [(area, _How.PER_SAMPLE) for area in data]
     for block in blocks:
-        if not any(area.contains(block.range) for area in samples):
-            known.append((block.range, _how(block.tree, block, known, samples)))
+        known.append((block.range, _how(block.tree, block, known)))
     own = Range.of_cell(cell)
-    return all(how is not _How.OTHERWISE for area, how in known if area.intersection(own))
+    return all(how in (_How.FIXED, _How.ADDITIVE) for area, how in known if area.intersection(own))
 
 
-def _how(node: Node, block: Block, known: Sequence[tuple[Range, _How]], samples: Sequence[Range]) -> _How:
-    def of(part: Node) -> _How:
-        return _how(part, block, known, samples)
-
+def _how(node: Node, block: Block, known: _Known) -> _How:
+    if isinstance(node, Area):
+        read = bounding_range(node, block.rows, block.columns)
+        return max((how for area, how in known if area.intersection(read)), default=_How.FIXED)
+    parts = [_how(part, block, known) for part in children(node)]
+    most = max(parts, default=_How.FIXED)
+    if isinstance(node, Call) and most is _How.PER_SAMPLE:
+        return _of_call(node)
+    if most is not _How.ADDITIVE:
+        return most
     match node:
-        case Area():
-            read = bounding_range(node, block.rows, block.columns)
-            return max((how for area, how in known if area.intersection(read)), default=_How.FIXED)
-        case Call() if _adds_up(node) and _reads(node, block, samples):
-            return _How.ADDITIVE
-        case Unary(operator="+" | "-"):
-            return of(node.operand)
+        case Unary():
+            linear = True
         case Binary(operator="+" | "-"):
-            return max(of(node.left), of(node.right))
+            linear = _How.PER_SAMPLE not in parts
         case Binary(operator="*"):
-            left, right = of(node.left), of(node.right)
-            return max(left, right) if _How.FIXED in (left, right) else _How.OTHERWISE
+            linear = _How.FIXED in parts
         case Binary(operator="/"):
-            return of(node.left) if of(node.right) is _How.FIXED else _How.OTHERWISE
+            linear = parts[1] is _How.FIXED
         case _:
-            return max((_How.OTHERWISE for part in children(node) if of(part) is not _How.FIXED), default=_How.FIXED)
+            linear = False
+    return _How.ADDITIVE if linear else _How.OTHERWISE
 
 
-def _adds_up(call: Call) -> bool:
+def _of_call(call: Call) -> _How:
+    """What a function makes of cells that are each for one sample."""
     function = REGISTRY.get(call.name)
-    if function is None:
-        return False
-    mean = call.name == "AVERAGE" or call.name.startswith("SGD_")  # AVERAGEIF averages over some, VAR is no average
-    return function.over_samples is OverSamples.SUM or (mean and "MEAN" in function.over_samples.name)
-
-
-def _reads(call: Call, block: Block, samples: Sequence[Range]) -> bool:
-    """Whether the samples are what a sum is over."""
-    reads = [bounding_range(part, block.rows, block.columns) for part in walk(call) if isinstance(part, Area)]
-    return any(area.intersection(read) for area in samples for read in reads)
+    over = function.over_samples if function is not None else OverSamples.UNKNOWN
+    if over is OverSamples.SIZE:
+        return _How.FIXED
+    tall = any(isinstance(part, Area) and bounding_range(part, 1, 1).height > 1 for part in walk(call))
+    if not tall or over in (OverSamples.ELEMENTWISE, OverSamples.ROWS, OverSamples.FIRST):
+        return _How.PER_SAMPLE
+    if over is OverSamples.SUM and call.name != "DEVSQ":  # whose deviations are from the mean of all
+        return _How.ADDITIVE
+    if over in (OverSamples.MEAN, OverSamples.MEAN_OF_ROWS) and (call.name == "AVERAGE" or call.name.startswith("SGD_")):
+        return _How.ADDITIVE
+    return _How.OTHERWISE

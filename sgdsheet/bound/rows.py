@@ -7,7 +7,7 @@ room below the preview, the samples get a sheet of their own in the compiled pro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, fx
@@ -22,6 +22,7 @@ from sgdsheet.compiler.rewrites import simplify
 from sgdsheet.errors import FormulaError, ProblemError
 from sgdsheet.model import SheetModel, evaluate
 from sgdsheet.references import Cell, Range
+from sgdsheet.syntax import Area, Call, Node, walk
 from sgdsheet.training.cutting import along_samples, cut_blocks
 from sgdsheet.training.samples import with_constants
 from sgdsheet.workbook import Workbook
@@ -69,10 +70,10 @@ class RowForm:
         blocks = [block for block in plan.blocks if plan.is_live(block)]
         return self._with_statistics(workbook, blocks)
 
-    def build(self, workbook: Workbook, blocks: Sequence[Block], size: int) -> Program:
-        """The program for so many samples; its arguments are the bindings' columns."""
+    def build(self, workbook: Workbook, blocks: Sequence[Block], size: int, *, whole: bool = False) -> Program:
+        """The program for so many samples (or for all); its arguments are the bindings' columns."""
         parameters = self.model.problem.parameters
-        cut = list(cut_blocks(blocks, parameters, self.data, size, _home))
+        cut = list(cut_blocks(blocks, parameters, self.data, size, _home, self.areas if whole else ()))
         self._check(cut)
         return build_program(
             workbook,
@@ -114,7 +115,7 @@ class RowForm:
         if not statistics:
             return workbook, blocks
         batch = self.whole()
-        program = self.build(workbook, fixed, len(batch[0]))
+        program = self.build(workbook, fixed, len(batch[0]), whole=True)
         found = evaluate(program, batch).values
         wanted = {cell for block in statistics for cell in block.range.cells()}
         known = workbook.with_values({cell: value for cell, value in found.items() if cell in wanted})
@@ -125,23 +126,42 @@ class RowForm:
         filled = [self.samples_of(area, 1) for area in self.areas]
         filled += [block.range for block in blocks if block.range.sheet.endswith(_SAMPLES)]
         for block in blocks:
+            if block.range.sheet.endswith(_SAMPLES) and any(map(_tells_its_row, walk(block.tree))):
+                raise FormulaError(
+                    "the formula uses ROW, and most samples of a file have no row in the sheet",
+                    cell=_shown(block.range).first,
+                    remedy="Let the file have a field with the number",
+                )
             for read in block.reads():
                 if any(read.intersection(area) for area in self.areas):
                     raise FormulaError(
                         "the formula reads the data of several samples, of which a batch has others",
-                        cell=replace(block, range=_shown(block.range)).range.first,
+                        cell=_shown(block.range).first,
                         remedy="Let it read its own row; what sums up a column of data goes into a cell of its own",
                     )
                 if read.sheet.endswith(_SAMPLES):
-                    self._check_filled(read, filled)
+                    self._check_filled(block, read, filled)
 
-    def _check_filled(self, read: Range, filled: Sequence[Range]) -> None:
+    def _check_filled(self, block: Block, read: Range, filled: Sequence[Range]) -> None:
         first = read._replace(bottom=read.top)
         for column in range(read.left, read.right + 1):
             cell = first._replace(left=column, right=column)
-            if not any(area.contains(cell) for area in filled):
-                shown = _shown(read)
-                raise unbound_column(self.data._replace(sheet=shown.sheet), column, self.source_name)
+            if any(area.contains(cell) for area in filled):
+                continue
+            if any(area.sheet == cell.sheet and area.left <= column <= area.right for area in filled):
+                raise FormulaError(
+                    "the formula reads the row of another sample, which a batch does not have",
+                    cell=_shown(block.range).first,
+                    remedy="Let it read its own row",
+                )
+            raise unbound_column(self.data._replace(sheet=_shown(read).sheet), column, self.source_name)
+
+
+def _tells_its_row(node: Node) -> bool:
+    """Whether a part of a sample's formula is the number of its row."""
+    if not isinstance(node, Call) or node.name != "ROW":
+        return False
+    return not all(isinstance(part, Area) and not part.top.down for part in node.arguments or (None,))
 
 
 def _shown(area: Range) -> Range:
@@ -166,7 +186,7 @@ class PooledRows:
                 raise ProblemError(
                     "the cell belongs to a single sample", cell=cell, remedy="Name a cell that averages over the rows"
                 )
-        self.additive = all(is_additive(cell, self._blocks, samples) for cell in self.cells)
+        self.additive = all(is_additive(cell, self._blocks, self.form.areas) for cell in self.cells)
 
     def _along(self) -> Iterator[Range]:
         along = along_samples(self._blocks, self.form.data)

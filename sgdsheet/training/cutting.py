@@ -58,16 +58,22 @@ def _is_wide(node: Node) -> bool:
 
 
 def cut_blocks(
-    blocks: Sequence[Block], parameters: Sequence[Range], rows: Range, size: int, home: Home = _as_it_is
+    blocks: Sequence[Block],
+    parameters: Sequence[Range],
+    rows: Range,
+    size: int,
+    home: Home = _as_it_is,
+    data: Sequence[Range] = (),
 ) -> Iterator[Block]:
     """The blocks for `size` of the samples. Raises FormulaError, with its cell, if a formula ties them.
 
     `home` names the sheet on which the samples of a sheet lie from now on: there may be more of them than there
-    is room on their own.
+    is room on their own. `data` are columns of the samples over which sums and averages are cut as well: unless
+    given, what sums up data alone does so over all samples.
     """
     along = along_samples(blocks, rows)
     for block in blocks:
-        yield _Cutter(block, along, blocks, parameters, rows, size, home).cut(along.get(id(block)))
+        yield _Cutter(block, along, blocks, parameters, rows, size, home, data).cut(along.get(id(block)))
 
 
 def along_samples(blocks: Sequence[Block], rows: Range) -> dict[int, int]:
@@ -103,6 +109,7 @@ class _Cutter:
     rows: Range
     size: int
     home: Home
+    data: Sequence[Range]
 
     def cut(self, start: int | None) -> Block:
         block = self.block
@@ -181,7 +188,7 @@ class _Cutter:
     def _is_live(self, node: Node) -> bool:
         """Whether a part of the formula depends on a parameter."""
         reads = [self._bounds(part) for part in walk(node) if isinstance(part, Area)]
-        known = [other.range for other in self.blocks] + list(self.parameters)
+        known = [*(other.range for other in self.blocks), *self.parameters, *self.data]
         return any(own.intersection(read) for own in known for read in reads)
 
     def _per_sample(self, node: Node) -> bool:

@@ -15,6 +15,7 @@ from sgdsheet.errors import SettingError, SgdSheetError, TrainingError, quoted
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell
 from sgdsheet.settings import Settings, combine
+from sgdsheet.sources.selection import parse_selection
 from sgdsheet.training.drivers import constrained, constrained_restarts, descend, method_for, rehearse, restarts
 from sgdsheet.training.methods import Method, put
 from sgdsheet.training.restarts import Distribution, draw_start
@@ -98,8 +99,11 @@ class Session:
 
     @property
     def source(self) -> str | None:
-        """The file or dataset that the model is trained on; None if its data are in the sheet."""
-        return self._run.bound.data.name if self._run.bound is not None else None
+        """The file or dataset that the model is trained on, and which of its samples; None if they are in the sheet."""
+        origin = self.model.problem.origin
+        if self._run.bound is None or origin is None:
+            return None
+        return self._run.bound.data.name + origin.removeprefix(parse_selection(origin)[0])
 
     @property
     def sample_count(self) -> int | None:
