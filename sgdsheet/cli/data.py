@@ -34,7 +34,7 @@ def command(name: str | None, origin: str | None, as_json: bool) -> None:
         print_json({"name": name, "path": str(path), "description": dataset.description})
         return
     out.print(shown(f"{name} is in {path}"))
-    out.print(shown(f"Train on it: sgdsheet train BOOK --source {_quoted(path)}"))
+    out.print(f"Train on it: sgdsheet train BOOK --source {name}")
 
 
 def _list(as_json: bool) -> None:
@@ -50,7 +50,3 @@ def _list(as_json: bool) -> None:
     for dataset, path in rows:
         out.print(f"[bold]{shown(dataset.name)}[/bold]  {shown(dataset.description)}")
         out.print(shown(f"  in {path}" if path else f"  not fetched yet: sgdsheet data {dataset.name}"))
-
-
-def _quoted(path: Path) -> str:
-    return f'"{path}"' if " " in str(path) else str(path)

@@ -60,7 +60,8 @@ class Session:
         self._run = Run(model, self.settings)
         self.loss_start = self.loss = self._run.whole_loss()
         if not math.isfinite(self.loss_start):
-            raise model.explain_bad_loss()
+            bound = self._run.bound
+            raise model.explain_bad_loss() if bound is None else bound.explain_bad_loss(model)
         self.seconds = 0.0
         self._method: Method | None = None
         self._resumed: dict[str, Any] | None = None
