@@ -8,8 +8,11 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from cli_books import run
 from sheets import compiled
+from training_books import write
 
 import sgdsheet
 from sgdsheet.cli import main
@@ -128,3 +131,24 @@ def test_command_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["stable_rate"] == pytest.approx(0.87, rel=0.001)
     assert len(found["rates"]) == len(found["losses"])
     assert found["plot"] is None
+
+
+def test_data_from_a_file(tmp_path: Path) -> None:
+    """The rate is for the data that the model is trained on, not for the few rows that the sheet shows."""
+    x = np.random.default_rng(0).normal(size=500) * 10
+    np.savez(tmp_path / "data.npz", x=x, y=3 * x + 1)
+    cells = {
+        "A1:B1": [["x", "y"]],
+        "A2:B4": [[0.1, 1.3], [0.2, 1.6], [0.3, 1.9]],
+        "C2:C4": "=($E$1*A{r}+$E$2-B{r})^2",
+        "E1:E2": [[0.0], [0.0]],
+        "E4": "=AVERAGE(C2:C4)",
+        "G1": "data.npz",
+    }
+    names = {"sgd_loss": "E4", "sgd_params": "E1:E2", "sgd_data": "A2:C4", "sgd_source": "G1"}
+    book = write(tmp_path / "book.xlsx", cells, names)
+    del names["sgd_source"]
+    few = run("find-lr", write(tmp_path / "few.xlsx", cells, names), "--json").json
+    many = run("find-lr", book, "--json").json
+    assert many["loss_start"] == pytest.approx(float(((3 * x + 1) ** 2).mean()), rel=1e-5)
+    assert many["suggestion"] < 1 / float((x**2).mean()) < few["suggestion"]

@@ -9,14 +9,10 @@ import click
 from rich.console import Console
 
 import sgdsheet
-from sgdsheet.cli.common import (
-    console,
-    json_option,
-    model_arguments,
-    print_json,
-    shown,
-)
+from sgdsheet.cli.common import console, json_option, model_arguments, print_json, shown, with_source
 from sgdsheet.plots import save_learning_rate_plot
+from sgdsheet.problem import find_problem
+from sgdsheet.settings import combine
 
 if TYPE_CHECKING:
     from sgdsheet.diagnosis.lr_finder import LearningRates
@@ -24,10 +20,12 @@ if TYPE_CHECKING:
 _WIDTH = 60
 _BARS = "▁▂▃▄▅▆▇█"
 _PER_DECADE = 2  # rows of the table
+_SAMPLES = 2048  # of a source, that every step looks at
 
 
 @click.command("find-lr")
 @model_arguments
+@click.option("--source", metavar="FILE", help="Data from a file; those that the sheet names unless given.")
 @click.option("--optimizer", metavar="NAME", default="sgd", show_default=True, help="For which optimizer.")
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), metavar="VALUE", help="Its momentum.")
 @click.option("--plot", metavar="FILE", help="Draw the loss over the learning rate (.png, .svg or .pdf).")
@@ -37,6 +35,7 @@ def command(
     sheet: str | None,
     loss: str | None,
     params: str | None,
+    source: str | None,
     optimizer: str,
     momentum: float | None,
     plot: str | None,
@@ -44,12 +43,17 @@ def command(
 ) -> None:
     """Suggest a learning rate for BOOK: try larger and larger ones until the loss explodes. BOOK is only
     read."""
-    from sgdsheet.diagnosis.lr_finder import find_learning_rate  # imports torch: not for the help page
+    from sgdsheet.bound.samples import bind_samples  # imports torch: not for the help page
+    from sgdsheet.diagnosis.lr_finder import find_learning_rate
     from sgdsheet.training.session import threads
 
-    model = sgdsheet.compile(sgdsheet.load(book), sheet, loss=loss, params=params, precision="float64")
+    workbook = sgdsheet.load(book)
+    problem = with_source(find_problem(workbook, sheet, loss, params), source)
+    model = sgdsheet.compile(workbook, problem=problem)
+    bound = bind_samples(model, combine(problem.settings, {"device": "cpu"}))
     with threads(1):
-        found = find_learning_rate(model, optimizer, momentum=momentum)
+        some = bound.some(_SAMPLES) if bound is not None else None
+        found = find_learning_rate(model, optimizer, momentum=momentum, loss=some)
     if plot is not None:
         save_learning_rate_plot(found.rates, found.losses, found.suggestion, plot)
     if as_json:

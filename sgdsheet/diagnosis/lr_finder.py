@@ -33,6 +33,7 @@ _TRIAL = 50  # steps that the suggestion has to prove itself in
 _MOST_HALVINGS = 20
 
 Make = Callable[[float], torch.optim.Optimizer]
+Loss = Callable[[], torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +65,33 @@ def find_learning_rate(
     momentum: float | None = None,
     lowest: float | None = None,
     highest: float | None = None,
+    loss: Loss | None = None,
 ) -> LearningRates:
     """Sweep the learning rate of an optimizer from `lowest` to `highest`; the parameters stay as they are.
 
+    `loss` calculates the loss over some samples of a source; the sheet's own cells are the model unless it is given.
     Raises SettingError for an optimizer without a learning rate to choose, TrainingError if the loss is not
     finite or no rate brings it down.
     """
     row = _row(optimizer)
     make = _maker(model, row, momentum)
+    program = loss or model.program
     with torch.no_grad():
-        start = model().item()
+        start = program().item()
     if not math.isfinite(start):
         raise model.explain_bad_loss()
-    stable = _stable(model)
+    stable = _stable(model) if loss is None else None
     limit = _limit(row, make, stable)
     bottom, top = (
         lowest or (1e-4 * limit if limit else _LOWEST),
         highest or (100 * limit if limit else _HIGHEST),
     )
-    rates, losses, exploded = _sweep(model, make, bottom, top)
+    rates, losses, exploded = _sweep(model, program, make, bottom, top)
     candidate = _HALF * limit if limit else _candidate(rates, _objectives(model, [start, *losses]))
     if candidate is not None:
         candidate = min(max(candidate, lowest or 0.0), highest or math.inf)
     monotone = row.torch_name == "SGD" and make(1.0).defaults["momentum"] == 0
-    suggestion = _proven(model, make, candidate or row.learning_rate, monotone=monotone)
+    suggestion = _proven(model, program, make, candidate or row.learning_rate, monotone=monotone)
     return LearningRates(row.name, rates, losses, start, suggestion, stable, exploded)
 
 
@@ -133,11 +137,11 @@ def _objectives(model: SheetModel, losses: list[float]) -> list[float]:
     return found
 
 
-def _steps(model: SheetModel, optimizer: torch.optim.Optimizer) -> Iterator[float]:
+def _steps(model: SheetModel, loss: Loss, optimizer: torch.optim.Optimizer) -> Iterator[float]:
     """The value of the loss cell before the first step and after each."""
     while True:
         optimizer.zero_grad()
-        value = model.program()
+        value = loss()
         yield value.item()
         objective = model.as_objective(value)
         if objective.requires_grad:
@@ -145,7 +149,9 @@ def _steps(model: SheetModel, optimizer: torch.optim.Optimizer) -> Iterator[floa
         optimizer.step()
 
 
-def _sweep(model: SheetModel, make: Make, bottom: float, top: float) -> tuple[list[float], list[float], float | None]:
+def _sweep(
+    model: SheetModel, loss: Loss, make: Make, bottom: float, top: float
+) -> tuple[list[float], list[float], float | None]:
     """One step with each rate, until the loss explodes; the rate at which it did, if so."""
     if not 0 < bottom < top:
         raise SettingError("the lowest learning rate has to be above 0 and below the highest one")
@@ -154,7 +160,7 @@ def _sweep(model: SheetModel, make: Make, bottom: float, top: float) -> tuple[li
     rates: list[float] = []
     losses: list[float] = []
     with kept_parameters(model):
-        steps = _steps(model, optimizer)
+        steps = _steps(model, loss, optimizer)
         start = low = _objectives(model, [next(steps)])[0]
         for rate in np.geomspace(bottom, top, count).tolist():
             for group in optimizer.param_groups:
@@ -182,12 +188,12 @@ def _candidate(rates: list[float], objectives: list[float]) -> float | None:
     return max(rates[int(np.argmin(falls))], rates[lowest - 1] / _SAFE)
 
 
-def _proven(model: SheetModel, make: Make, rate: float, *, monotone: bool) -> float:
+def _proven(model: SheetModel, loss: Loss, make: Make, rate: float, *, monotone: bool) -> float:
     """The rate, or the next smaller one with which steps bring the loss down."""
     rate = rounded_down(rate)
     for _ in range(_MOST_HALVINGS):
         with kept_parameters(model):
-            steps = _steps(model, make(rate))
+            steps = _steps(model, loss, make(rate))
             losses = [next(steps) for _ in range(_TRIAL + 1)]
         if _goes_down(_objectives(model, losses), monotone=monotone):
             return rate
