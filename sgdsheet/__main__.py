@@ -1,6 +1,16 @@
 """`python -m sgdsheet`."""
 
+import sys
+
+from sgdsheet import processes
 from sgdsheet.cli import main
 
 if __name__ == "__main__":
-    main()
+    status = 0
+    try:
+        main()
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    if processes.count() > 1:
+        processes.end(status)
+    sys.exit(status)

@@ -57,7 +57,10 @@ def convolutional() -> dict[str, Any]:
     for number, (kernel, left) in enumerate((("$K$5:$M$7", "B"), ("$K$9:$M$11", "G"))):
         first = ord(left)
         cells[f"{left}20:{chr(first + 3)}23"] = [
-            [f"=MAX(0,SUMPRODUCT({chr(66 + j)}{12 + i}:{chr(68 + j)}{14 + i},{kernel})+$N${5 + number})" for j in range(4)]
+            [
+                f"=MAX(0,SUMPRODUCT({chr(66 + j)}{12 + i}:{chr(68 + j)}{14 + i},{kernel})+$N${5 + number})"
+                for j in range(4)
+            ]
             for i in range(4)
         ]
         for i in range(2):
@@ -245,7 +248,13 @@ def test_a_picture_as_a_square_a_row_or_a_column(cells: str, tmp_path: Path) -> 
     data = samples()
     area = {"AP1": 0.01, "A1": f"=(SUM({cells})*AP1-AM1)^2", "A3": "data.npz", cells: 1, "AM1": 1}
     save(tmp_path / "data.npz", data)
-    names = {"sgd_loss": "A1", "sgd_source": "A3", "sgd_params": "AP1", "sgd_input_image": cells, "sgd_input_LABELS": "AM1"}
+    names = {
+        "sgd_loss": "A1",
+        "sgd_source": "A3",
+        "sgd_params": "AP1",
+        "sgd_input_image": cells,
+        "sgd_input_LABELS": "AM1",
+    }
     run = session(model_of(write(tmp_path / "sum.xlsx", area, names)))
     sums = data["image"].reshape(COUNT, -1).astype(float).sum(axis=1)
     assert run.loss_start == pytest.approx(float(np.mean((sums * 0.01 - data["label"]) ** 2)), rel=1e-11)

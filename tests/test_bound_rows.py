@@ -52,9 +52,7 @@ def test_like_all_data_in_the_sheet(name: str, tmp_path: Path) -> None:
     """The loss at the start, a batch's loss and gradient, and where six epochs lead."""
     rows, data = MODELS[name], numbers()
     data["y"] = (data["y"] > 0).astype(float) if name == "log-likelihood" else data["y"]
-    whole, bound = (
-        session(model, epochs=6) for model in (rows.in_sheet(tmp_path, data), rows.bound(tmp_path, data))
-    )
+    whole, bound = (session(model, epochs=6) for model in (rows.in_sheet(tmp_path, data), rows.bound(tmp_path, data)))
     assert bound.source == "data.npz"
     assert bound.sample_count == COUNT
     assert bound.loss_start == pytest.approx(whole.loss_start, rel=TOLERANCE)
@@ -82,11 +80,15 @@ def test_batch_sizes(size: int, shuffle: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shown", [2, 3, 12, COUNT])
-@pytest.mark.parametrize("name", ["average", "mmult per row", "hidden layer", "centred by a cell", "over another sheet"])
+@pytest.mark.parametrize(
+    "name", ["average", "mmult per row", "hidden layer", "centred by a cell", "over another sheet"]
+)
 def test_how_many_are_shown_does_not_matter(name: str, shown: int, tmp_path: Path) -> None:
     rows = MODELS[name]
     expected = trained(rows.in_sheet(tmp_path, numbers()), epochs=2)
-    torch.testing.assert_close(trained(rows.bound(tmp_path, numbers(), shown), epochs=2), expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        trained(rows.bound(tmp_path, numbers(), shown), epochs=2), expected, rtol=1e-9, atol=1e-9
+    )
 
 
 def test_parameters_in_the_rows_that_a_batch_needs(tmp_path: Path) -> None:
@@ -154,6 +156,10 @@ OVER_PARTS: dict[str, Rows] = {
     "average": Rows(),
     "root": Rows(loss="=SQRT(AVERAGE(G{a}:G{b}))"),
     "penalty": Rows(loss="=2*AVERAGE(G{a}:G{b})/3+0.1*SUMSQ(K1:K3)"),
+    "several cells of a row": Rows(
+        ["=EXP($K$1*C{r})/SUM(EXP($K$1*C{r}),EXP($K$2*D{r}))", "=SUMSQ(C{r}:F{r},$K$3)/MAX(1,ABS(E{r}))"]
+    ),
+    "a product of matrices": Rows(["=MMULT(C{r}:D{r},$K$1:$K$2)+SUMPRODUCT($K$1:$K$3)", ERROR]),
     "product": Rows(loss="=AVERAGE(G{a}:G{b})*AVERAGE(F{a}:F{b})"),
     "ratio": Rows(loss="=AVERAGE(G{a}:G{b})/(1+AVERAGE(F{a}:F{b})^2)"),
     "squares around the mean": Rows(loss="=DEVSQ(G{a}:G{b})/ROWS(G{a}:G{b})"),
@@ -165,9 +171,12 @@ OVER_PARTS: dict[str, Rows] = {
     ),
     "by the largest": Rows([LINE, ERROR, "=G{r}/$B$1"], "=AVERAGE(H{a}:H{b})", more={"B1": "=MAX(G{a}:G{b})"}),
     "weighted": Rows(loss="=SUMPRODUCT(F{a}:F{b},G{a}:G{b})/SUM(G{a}:G{b})"),
-    "averages of some": Rows(loss="=AVERAGEIF(F{a}:F{b},\">0\",G{a}:G{b})"),
-    "count of some": Rows(loss="=COUNTIF(F{a}:F{b},\">0\")/COUNT(F{a}:F{b})+0*AVERAGE(G{a}:G{b})"),
+    "averages of some": Rows(loss='=AVERAGEIF(F{a}:F{b},">0",G{a}:G{b})'),
+    "count of some": Rows(loss='=COUNTIF(F{a}:F{b},">0")/COUNT(F{a}:F{b})+0*AVERAGE(G{a}:G{b})'),
 }
+
+
+ADDITIVE = {"average", "penalty", "several cells of a row", "a product of matrices"}
 
 
 @pytest.mark.parametrize("name", OVER_PARTS)
@@ -176,7 +185,10 @@ def test_the_loss_over_all_samples(name: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("sgdsheet.bound.form._AT_ONCE", 512)
     rows, data = OVER_PARTS[name], numbers(MANY)
     expected = float(rows.in_sheet(tmp_path, data)().detach())
-    assert session(rows.bound(tmp_path, data)).loss_start == pytest.approx(expected, rel=1e-9)
+    run = session(rows.bound(tmp_path, data))
+    assert run.loss_start == pytest.approx(expected, rel=1e-9)
+    assert run._run.bound is not None
+    assert run._run.bound.judged.additive == (name in ADDITIVE)
 
 
 # --- what cannot be cut to a batch ------------------------------------------------------------------------

@@ -36,11 +36,6 @@ class Binding:
     area: Range
     pieces: tuple[Piece, ...]
 
-    @property
-    def label(self) -> str:
-        """The field as people call it."""
-        return self.pieces[0].field if len({piece.field for piece in self.pieces}) == 1 else "columns"
-
 
 def bind(workbook: Workbook, problem: Problem, source: Source) -> list[Binding]:
     """Which cells show what. DataError or ProblemError, with the cell, where sheet and source do not fit."""
@@ -214,13 +209,20 @@ def _by_header(sheet: Sheet, data: Range, runs: Sequence[tuple[int, int]], sourc
             found.update((column + index, Piece(name, index, 1)) for index in range(width))
             column += width
     if found and not source.columns:
-        found.update(_left_over(found, runs, source))
+        found.update(_left_over(sheet, data, found, runs, source))
     return found or None
 
 
-def _left_over(found: dict[int, Piece], runs: Sequence[tuple[int, int]], source: Source) -> Iterator[tuple[int, Piece]]:
-    """The fields without a header fill the columns without one, if there are exactly as many."""
-    columns = [column for left, right in runs for column in range(left, right + 1) if column not in found]
+def _left_over(
+    sheet: Sheet, data: Range, found: dict[int, Piece], runs: Sequence[tuple[int, int]], source: Source
+) -> Iterator[tuple[int, Piece]]:
+    """The fields without a header fill the columns without one (or with a number), if there are exactly as many."""
+    columns = [
+        column
+        for left, right in runs
+        for column in range(left, right + 1)
+        if column not in found and not isinstance(sheet.values.get((data.top - 1, column)), str)
+    ]
     known = {piece.field for piece in found.values()}
     numbers = [
         Piece(name, index, 1) for name in source.fields if name not in known for index in range(width_of(source, name))

@@ -48,11 +48,6 @@ class BoundData:
         """The same for neighbouring samples, which costs less."""
         return [tensor[start:stop].to(self.device, self.dtype) for tensor in self.tensors]
 
-    def chosen(self, indices: Tensor) -> BoundData:
-        """Some of the samples as data of their own."""
-        tensors = [tensor.index_select(0, indices.to(tensor.device)) for tensor in self.tensors]
-        return BoundData(self.name, tensors, self.dtype, self.device)
-
 
 def load(
     source: Source, bindings: Sequence[Binding], *, by_rows: bool, dtype: torch.dtype, device: torch.device

@@ -11,6 +11,7 @@ from torch import Tensor, fx
 
 from sgdsheet.bound.binding import Binding
 from sgdsheet.bound.data import BoundData
+from sgdsheet.compiler.planning import Planner
 from sgdsheet.references import Cell, Range
 
 _AT_ONCE = 1 << 20
@@ -58,6 +59,7 @@ class Form(Protocol):
 
     translate: Translate
     bindings: Sequence[Binding]
+    planner: Planner
 
     def pooled(self, cells: Sequence[Cell]) -> Pooled:
         """Cells over all samples, such as the loss."""
@@ -68,21 +70,23 @@ class Form(Protocol):
         ...
 
 
-def evaluate(pooled: Pooled, data: BoundData) -> list[float]:
-    """The cells over all samples of a part of the source."""
+def evaluate(pooled: Pooled, data: BoundData, indices: Tensor | None = None) -> list[float]:
+    """The cells over all samples of a part of the source, or over some."""
     total: Tensor | None = None
+    count = data.count if indices is None else len(indices)
     with torch.no_grad():
-        for start, stop in spans(data, whole=not pooled.additive):
-            values = pooled.over(data.slice(start, stop))().double() * ((stop - start) / data.count)
+        for start, stop in spans(data, count, whole=not pooled.additive):
+            batch = data.slice(start, stop) if indices is None else data.batch(indices[start:stop])
+            values = pooled.over(batch)().double() * ((stop - start) / count)
             total = values if total is None else total + values
     assert total is not None
     found: list[float] = total.reshape(-1).tolist()
     return found
 
 
-def spans(data: BoundData, *, whole: bool = False) -> list[tuple[int, int]]:
-    """All samples in a few portions of nearly the same size."""
+def spans(data: BoundData, count: int, *, whole: bool = False) -> list[tuple[int, int]]:
+    """So many samples in portions of nearly the same size."""
     per_sample = sum(tensor[0].numel() for tensor in data.tensors)
-    portions = 1 if whole else -(-data.count * per_sample // _AT_ONCE)
-    edges = [data.count * index // portions for index in range(portions + 1)]
+    portions = 1 if whole else -(-count * per_sample // _AT_ONCE)
+    edges = [count * index // portions for index in range(portions + 1)]
     return list(pairwise(edges))

@@ -61,7 +61,7 @@ class Share:
             value: Tensor = self.replica(share) * weight
             whole = value.detach().clone()
             dist.all_reduce(whole)
-            return value + (whole / self.processes - value.detach())
+            return whole / self.processes + (value - value.detach())
 
         return calculate
 

@@ -48,7 +48,7 @@ def _how(node: Node, block: Block, known: _Known) -> _How:
     parts = [_how(part, block, known) for part in children(node)]
     most = max(parts, default=_How.FIXED)
     if isinstance(node, Call) and most is _How.PER_SAMPLE:
-        return _of_call(node)
+        return _of_call(node, block, known)
     if most is not _How.ADDITIVE:
         return most
     match node:
@@ -65,17 +65,23 @@ def _how(node: Node, block: Block, known: _Known) -> _How:
     return _How.ADDITIVE if linear else _How.OTHERWISE
 
 
-def _of_call(call: Call) -> _How:
+def _of_call(call: Call, block: Block, known: _Known) -> _How:
     """What a function makes of cells that are each for one sample."""
     function = REGISTRY.get(call.name)
     over = function.over_samples if function is not None else OverSamples.UNKNOWN
     if over is OverSamples.SIZE:
         return _How.FIXED
-    tall = any(isinstance(part, Area) and bounding_range(part, 1, 1).height > 1 for part in walk(call))
-    if not tall or over in (OverSamples.ELEMENTWISE, OverSamples.ROWS, OverSamples.FIRST):
+    several = any(
+        bounding_range(part, 1, 1).height > 1 and _how(part, block, known) is _How.PER_SAMPLE
+        for part in walk(call)
+        if isinstance(part, Area)
+    )
+    if not several or over in (OverSamples.ELEMENTWISE, OverSamples.ROWS, OverSamples.FIRST):
         return _How.PER_SAMPLE
     if over is OverSamples.SUM and call.name != "DEVSQ":  # whose deviations are from the mean of all
         return _How.ADDITIVE
-    if over in (OverSamples.MEAN, OverSamples.MEAN_OF_ROWS) and (call.name == "AVERAGE" or call.name.startswith("SGD_")):
+    if over in (OverSamples.MEAN, OverSamples.MEAN_OF_ROWS) and (
+        call.name == "AVERAGE" or call.name.startswith("SGD_")
+    ):
         return _How.ADDITIVE
     return _How.OTHERWISE

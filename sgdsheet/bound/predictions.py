@@ -8,23 +8,50 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from sgdsheet.bound.binding import bind
+from sgdsheet.bound.binding import Binding, bind, width_of
 from sgdsheet.bound.data import BoundData, load
 from sgdsheet.bound.form import Each, evaluate, spans
-from sgdsheet.bound.samples import device_of, form_of, open_part
+from sgdsheet.bound.samples import blaming, device_of, form_of, open_part
 from sgdsheet.errors import ProblemError
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Range, address
 from sgdsheet.settings import Settings
+from sgdsheet.sources import Source
+
+_REPEATED = 20
+"""Fields of one number that are repeated beside the predictions, at most: pixels are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A field that is one number: which of a batch's tensors has it, and in which column."""
+
+    field: str
+    index: int
+    column: int
+
+    def of(self, batch: Sequence[Tensor]) -> Tensor:
+        tensor = batch[self.index]
+        return tensor if tensor.dim() == 1 else tensor[:, self.column]
+
+
+def _single(source: Source, bindings: Sequence[Binding]) -> Iterator[_Column]:
+    for index, binding in enumerate(bindings):
+        column = 0
+        for piece in binding.pieces:
+            if width_of(source, piece.field) == 1:
+                yield _Column(piece.field, index, column)
+            column += piece.width
 
 
 @dataclass
 class Predictions:
     """One part of a source seen through a model: loss and metric over it, and the cells of each sample.
 
-    `columns` names the numbers of a row: the sample's number (from 1), the fields that are one number each, and the
-    cells.
+    `columns` names the numbers of a row: the sample's number (from 1), the fields that are one number each (unless
+    they are very many), and the cells.
     """
 
     columns: list[str]
@@ -33,7 +60,7 @@ class Predictions:
     part: str
     data: BoundData
     _each: Each
-    _shown: list[int]
+    _repeated: list[_Column]
 
     @property
     def count(self) -> int:
@@ -41,10 +68,10 @@ class Predictions:
 
     def rows(self) -> Iterator[NDArray[np.float64]]:
         """The rows, some thousand at a time."""
-        for start, stop in spans(self.data):
+        for start, stop in spans(self.data, self.data.count):
             batch = self.data.slice(start, stop)
             numbers = torch.arange(start + 1, stop + 1, dtype=torch.float64).unsqueeze(1)
-            fields = [batch[index].double().cpu().reshape(stop - start, 1) for index in self._shown]
+            fields = [item.of(batch).double().cpu().unsqueeze(1) for item in self._repeated]
             yield torch.cat([numbers, *fields, self._each.over(batch).double().cpu()], dim=1).numpy()
 
 
@@ -64,19 +91,21 @@ def predict(
             cell=problem.sheet,
             remedy="Name them sgd_output, or say --cells",
         )
-    device = device_of(settings)
+    device = device_of(settings, problem)
     model.to(device)
     source = open_part(model, part)
     bindings = bind(model.workbook, problem, source)
     by_rows = problem.data is not None
-    data = load(source, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
+    with blaming(problem):
+        data = load(source, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
     form = form_of(model, bindings, source.name, lambda: data.slice(0, data.count))
     cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
     loss, *metric = evaluate(form.pooled(cells), data)
-    shown = [index for index, tensor in enumerate(data.tensors) if tensor.dim() == 1]
-    names = ["sample", *(bindings[index].label for index in shown), *_names(model, wanted)]
+    single = list(_single(source, bindings))
+    repeated = single if len(single) <= _REPEATED else []
+    names = ["sample", *(item.field for item in repeated), *_names(model, wanted)]
     each = form.each(wanted)
-    return Predictions(_unique(names), loss, metric[0] if metric else None, source.part, data, each, shown)
+    return Predictions(_unique(names), loss, metric[0] if metric else None, source.part, data, each, repeated)
 
 
 def _names(model: SheetModel, areas: Sequence[Range]) -> Iterator[str]:

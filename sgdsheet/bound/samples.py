@@ -10,17 +10,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sgdsheet import processes
 from sgdsheet.bound.binding import Binding, bind
 from sgdsheet.bound.data import BoundData, load
 from sgdsheet.bound.example import ExampleForm
+from sgdsheet.bound.explain import explain
 from sgdsheet.bound.form import Form, Pooled, Translate, as_it_is, evaluate
 from sgdsheet.bound.locate import locate
 from sgdsheet.bound.parallel import Share
 from sgdsheet.bound.rows import RowForm
-from sgdsheet.errors import DataError, FileError, ProblemError, SettingError
+from sgdsheet.errors import DataError, FileError, ProblemError, SettingError, quoted
 from sgdsheet.model import SheetModel
+from sgdsheet.optimizers import normalised
 from sgdsheet.problem import Problem
-from sgdsheet.references import Cell
+from sgdsheet.references import Cell, Range
 from sgdsheet.settings import Settings
 from sgdsheet.sources import Source, open_source, parse_selection
 from sgdsheet.training.samples import kept_back
@@ -57,6 +60,10 @@ class BoundSamples:
     def _loss(self, indices: Tensor) -> Callable[[], Tensor]:
         return self.pooled.over(self.data.batch(indices))
 
+    def some(self, count: int) -> Callable[[], Tensor]:
+        """The loss over so many training samples, spread evenly."""
+        return self._loss(self.training[:: max(1, len(self.training) // count)][:count])
+
     def training_loss(self) -> float:
         """The loss over the training samples; of very many, over some that are spread evenly."""
         step = -(-len(self.training) // _JUDGED)
@@ -88,30 +95,46 @@ class BoundSamples:
             return None, None
         return self._over(self.parts["test"], None)
 
+    def explain_bad_loss(self, model: SheetModel) -> DataError:
+        """Why the loss over the training part is not a number."""
+
+        def loss(start: int, stop: int) -> float:
+            rows = torch.arange(start, stop, device=self.training.device)
+            return self._over(self.data, rows)[0]
+
+        return explain(model, self.form.bindings, self.data, loss)
+
     def _over(self, data: BoundData, indices: Tensor | None) -> tuple[float, float | None]:
-        if indices is not None and len(indices) < data.count:
-            data = data.chosen(indices)
-        loss, *rest = evaluate(self.judged, data)
+        loss, *rest = evaluate(
+            self.judged, data, indices if indices is not None and len(indices) < data.count else None
+        )
         return loss, rest[0] if rest else None
 
 
-def bind_samples(model: SheetModel, settings: Settings, generator: torch.Generator) -> BoundSamples | None:
+def bind_samples(
+    model: SheetModel, settings: Settings, generator: torch.Generator | None = None
+) -> BoundSamples | None:
     """The source of a model; None if its data are in the sheet. The model moves to the device."""
     problem = model.problem
     if problem.origin is None:
+        _refuse_processes(problem, "its data are in the sheet")
         return None
-    device = device_of(settings)
+    device = device_of(settings, problem)
     model.to(device)
     sources = open_parts(model)
     source = sources["train"]
     bindings = bind(model.workbook, problem, source)
     by_rows = problem.data is not None
-    parts = {
-        name: load(item, bindings, by_rows=by_rows, dtype=model.dtype, device=device) for name, item in sources.items()
-    }
+    with blaming(problem):
+        for item in sources.values():
+            _refuse_other(item, source, bindings)
+        parts = {
+            name: load(item, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
+            for name, item in sources.items()
+        }
     marked = torch.zeros(source.count, dtype=torch.bool)
     if "valid" not in parts:
-        marked = kept_back(source.count, settings, generator)
+        marked = kept_back(source.count, settings, generator or torch.Generator())
     training = torch.nonzero(~marked).flatten()
     validation = torch.arange(parts["valid"].count) if "valid" in parts else torch.nonzero(marked).flatten()
     if not len(training):
@@ -119,13 +142,16 @@ def bind_samples(model: SheetModel, settings: Settings, generator: torch.Generat
     form = form_of(model, bindings, source.name, lambda: parts["train"].batch(training))
     form.translate = translator(settings)
     cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
+    judged, pooled = form.pooled(cells), form.pooled(cells[:1])
+    if not pooled.additive:
+        _refuse_processes(problem, "it is no sum or average over the samples")
     return BoundSamples(
         form,
         parts,
         training.to(parts["train"].tensors[0].device),
         validation,
-        form.pooled(cells),
-        form.pooled(cells[:1]),
+        judged,
+        pooled,
         Share.join(device, [tensor for _, tensor in model.ranges()]),
     )
 
@@ -148,18 +174,41 @@ def open_part(model: SheetModel, part: str | None) -> Source:
 
 @contextmanager
 def _located(model: SheetModel) -> Iterator[tuple[Path, Callable[[Source], Source]]]:
-    """Where a model's data lie, and what chooses the wanted samples of a part; errors name the cell that names them."""
+    """Where a model's data lie, and what chooses the wanted samples of a part."""
     problem = model.problem
     if problem.origin is None:
         raise ProblemError(
             "the sheet names no data", cell=problem.sheet, remedy="Say --source FILE, or name a cell sgd_source"
         )
     name, selection = parse_selection(problem.origin)
-    path = locate(name, model.workbook.folder, problem.origin_cell)
+    with blaming(problem):
+        yield locate(name, model.workbook.folder), selection.of if selection is not None else _all
+
+
+@contextmanager
+def blaming(problem: Problem) -> Iterator[None]:
+    """What is wrong with a file is said of the cell that names it."""
     try:
-        yield path, selection.of if selection is not None else _all
+        yield
     except (FileError, DataError) as error:
         raise type(error)(error.cause, cell=error.cell or problem.origin_cell, remedy=error.remedy) from None
+
+
+def _refuse_other(source: Source, train: Source, bindings: Sequence[Binding]) -> None:
+    """Every part has to have the fields that are shown, in the shape that the training part has."""
+    for name in dict.fromkeys(piece.field for binding in bindings for piece in binding.pieces):
+        if name not in source.fields:
+            raise DataError(
+                f"the part “{source.part}” of {quoted(source.name)} has no {quoted(name)}",
+                remedy="Add it, or leave out that part",
+            )
+        shape, expected = (list(item.fields[name].shape[1:]) for item in (source, train))
+        if shape != expected:
+            raise DataError(
+                f"{quoted(name)} of the part “{source.part}” of {quoted(source.name)} has the shape {shape} per sample,"
+                f" and {expected} in the part “train”",
+                remedy="Use files that belong together",
+            )
 
 
 def _all(source: Source) -> Source:
@@ -172,9 +221,27 @@ def form_of(
     """The form in which the sheet shows samples."""
     problem = model.problem
     _refuse_unfit(problem)
+    form: Form
     if problem.data is None:
-        return ExampleForm(model, bindings)
-    return RowForm(model, problem.data, bindings, source_name, whole)
+        form = ExampleForm(model, bindings)
+    else:
+        form = RowForm(model, problem.data, bindings, source_name, whole)
+    plan = form.planner.plan([Range.of_cell(problem.loss)])
+    shown = [binding.area for binding in bindings]
+    if not any(area.intersection(read) for block in plan.blocks for read in block.reads() for area in shown):
+        raise ProblemError(
+            "the loss reads none of the cells that the file fills",
+            cell=problem.loss,
+            remedy=f"Let it depend on {', '.join(area.a1 for area in shown[:3])}",
+        )
+    return form
+
+
+def _refuse_processes(problem: Problem, why: str) -> None:
+    if processes.count() > 1:
+        raise ProblemError(
+            f"several processes cannot share this loss: {why}", cell=problem.loss, remedy="Start one without torchrun"
+        )
 
 
 def _refuse_unfit(problem: Problem) -> None:
@@ -199,9 +266,14 @@ def translator(settings: Settings) -> Translate:
     return torch.compile if settings.compile else as_it_is
 
 
-def device_of(settings: Settings) -> torch.device:
+def device_of(settings: Settings, problem: Problem) -> torch.device:
     """The device that the settings name; `auto` is a GPU if there is one."""
     there = torch.cuda.is_available()
     if settings.device == "cuda" and not there:
-        raise SettingError("there is no GPU that torch can use", remedy="Say --device cpu, or install torch with CUDA")
+        named = (row.cell for row in problem.settings if normalised(row.name) == "device" and row.value)
+        raise SettingError(
+            "there is no GPU that torch can use",
+            cell=next(named, None),
+            remedy="Choose the device cpu, or install torch with CUDA",
+        )
     return torch.device("cuda" if there and settings.device in ("auto", "cuda") else "cpu")

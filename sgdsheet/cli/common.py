@@ -37,6 +37,8 @@ def with_source(problem: Problem, source: str | None) -> Problem:
     """The problem with the data that --source names: a path from where the command runs, or a dataset's name."""
     if source is None:
         return problem
+    if not source.strip():
+        raise click.UsageError("--source is empty")
     name, selection = parse_selection(source)
     path = Path(name).expanduser()
     place = str(path.absolute()) if path.exists() or path.suffix or len(path.parts) > 1 else name

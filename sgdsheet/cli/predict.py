@@ -10,10 +10,13 @@ import click
 
 import sgdsheet
 from sgdsheet.cli.common import console, count, figure, json_option, model_arguments, print_json, shown, with_source
+from sgdsheet.errors import FileError, quoted
 from sgdsheet.names import areas_of
-from sgdsheet.problem import find_problem
+from sgdsheet.problem import Problem, find_problem
 from sgdsheet.settings import combine
+from sgdsheet.sources.selection import parse_selection
 from sgdsheet.tables import table_writer
+from sgdsheet.workbook import Workbook
 
 
 @click.command("predict")
@@ -31,6 +34,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     output = Path(options["output"] or "predictions.csv")
     workbook = sgdsheet.load(book)
     problem = with_source(find_problem(workbook, sheet, loss, params), options["source"])
+    _keep_source(workbook, problem, output)
     areas = areas_of(workbook, options["cells"], problem.sheet, "--cells") if options["cells"] else ()
     settings = combine(problem.settings, {"device": options["device"]})
     settings = replace(settings, batch_size=None)
@@ -58,3 +62,13 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     out.print(f"{shown(found.data.name)}, {found.part}: {count(found.count, 'sample')}")
     out.print(f"loss {figure(found.loss)}{metric}")
     out.print(f"Wrote {shown(output)}: {shown(', '.join(found.columns[:8]))}{', …' if len(found.columns) > 8 else ''}")
+
+
+def _keep_source(workbook: Workbook, problem: Problem, output: Path) -> None:
+    """Refuse to write over the data."""
+    from sgdsheet.bound.locate import locate  # imports what downloads: not for the help page
+
+    if problem.origin is not None and output.exists():
+        path = locate(parse_selection(problem.origin)[0], workbook.folder)
+        if path.exists() and path.samefile(output):
+            raise FileError(f"{quoted(output.name)} is the source of the data", remedy="Write into another file")

@@ -1,0 +1,233 @@
+"""`sgdsheet predict`: the sheet's cells for every sample of a file, written into a table."""
+
+from __future__ import annotations
+
+import csv
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from tests.bound_books import COUNT, START, Rows, numbers, save
+from tests.cli_books import run
+from tests.training_books import write
+
+ROWS = Rows(
+    names={"sgd_output": "F4:G{b}", "sgd_metric": "A5"},
+    more={"F3": " Predicted\n value ", "A5": "=SQRT(AVERAGE(G4:G{b}))"},
+)
+
+
+def by_hand(data: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    line = START[0] * data["x"] + START[1] * data["z"] + START[2]
+    return line, (line - data["y"]) ** 2
+
+
+def rows_of(path: Path) -> tuple[list[str], np.ndarray]:
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    return header, np.array(rows, dtype=float)
+
+
+@pytest.fixture
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    more = {**ROWS.more, "M1": "precision", "N1": "float64"}
+    rows = Rows(names={**ROWS.names, "sgd_settings": "M1:N1"}, more=more)
+    return rows.file(tmp_path, numbers())
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "CSV"])
+def test_every_sample(ending: str, book: Path, tmp_path: Path) -> None:
+    target = tmp_path / f"found.{ending}"
+    found = run("predict", book, "-o", target, "--json").json
+    line, error = by_hand(numbers())
+    assert found == {
+        "sheet": "Model",
+        "source": "data.npz",
+        "part": "train",
+        "samples": COUNT,
+        "loss": pytest.approx(error.mean(), rel=1e-12),
+        "metric": pytest.approx(np.sqrt(error.mean()), rel=1e-12),
+        "columns": found["columns"],
+        "output": str(target),
+    }
+    if ending == "parquet":
+        table = pyarrow.parquet.read_table(target)
+        header, rows = table.column_names, np.array([column.to_numpy() for column in table.columns]).T
+    else:
+        header, rows = rows_of(target)
+    assert header == found["columns"]
+    assert header == ["sample", "x", "z", "y", "Predicted value", "G4"]
+    assert rows[:, 0].tolist() == list(range(1, COUNT + 1))
+    np.testing.assert_allclose(rows[:, -2:], np.column_stack([line, error]), rtol=1e-12)
+
+
+def test_fields_of_one_number_are_repeated(book: Path, tmp_path: Path) -> None:
+    """What was predicted from stands beside the prediction, under its own name."""
+    run("predict", book, "-o", tmp_path / "found.csv")
+    header, rows = rows_of(tmp_path / "found.csv")
+    assert header == ["sample", "x", "z", "y", "Predicted value", "G4"]
+    np.testing.assert_allclose(rows[:, 1:4], np.column_stack([numbers()[name] for name in "xzy"]), rtol=1e-12)
+
+
+def test_for_people(book: Path, tmp_path: Path) -> None:
+    ended = run("predict", book)
+    error = by_hand(numbers())[1].mean()
+    assert ended.status == 0
+    assert ended.out.splitlines() == [
+        f"data.npz, train: {COUNT} samples",
+        f"loss {error:.10g}, metric {np.sqrt(error):.4g}",
+        "Wrote predictions.csv: sample, x, z, y, Predicted value, G4",
+    ]
+    assert (tmp_path / "predictions.csv").is_file()
+
+
+def test_other_cells(book: Path, tmp_path: Path) -> None:
+    """--cells comes before sgd_output; what is named twice gets a number."""
+    run("predict", book, "--cells", "G4:G6,F4:F6,G4:G6", "-o", tmp_path / "found.csv")
+    header, rows = rows_of(tmp_path / "found.csv")
+    assert header == ["sample", "x", "z", "y", "G4", "Predicted value", "G4 2"]
+    line, error = by_hand(numbers())
+    np.testing.assert_allclose(rows[:, 4:], np.column_stack([error, line, error]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 601])
+def test_any_number_of_samples(count: int, book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single one, too; and so many that they are evaluated in portions."""
+    monkeypatch.setattr("sgdsheet.bound.form._AT_ONCE", 512)
+    data = numbers(count)
+    save(tmp_path / "other.csv", data)
+    found = run("predict", book, "--source", "other.csv", "-o", "found.csv", "--json").json
+    _, rows = rows_of(tmp_path / "found.csv")
+    line, error = by_hand(data)
+    assert found["samples"] == len(rows) == count
+    assert found["loss"] == pytest.approx(error.mean(), rel=1e-12)
+    np.testing.assert_allclose(rows[:, -2:], np.column_stack([line, error]), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("part", "expected"), [(None, 5), ("test", 5), ("train", 9), ("valid", 3)])
+def test_parts(part: str | None, expected: int, book: Path, tmp_path: Path) -> None:
+    parts = {"train": numbers(9), "valid": numbers(3, seed=1), "test": numbers(5, seed=2)}
+    save(
+        book.with_name("data.npz"),
+        {f"{name}_{field}": values for name, data in parts.items() for field, values in data.items()},
+    )
+    found = run("predict", book, "--json", *(("--part", part) if part else ())).json
+    assert (found["part"], found["samples"]) == (part or "test", expected)
+    assert found["loss"] == pytest.approx(by_hand(parts[part or "test"])[1].mean(), rel=1e-12)
+
+
+def test_one_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several cells of each sample, called by their addresses."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(1)
+    data = {"image": random.normal(size=(7, 2, 3)), "label": random.integers(0, 3, 7)}
+    save(tmp_path / "data.npz", data)
+    cells = {
+        "A1": "=(A5*SUM(B4:D5)-A4)^2", "A2": "data.npz", "A4": 1, "A5": 0.5, "B4:D5": 0, "B7:D8": "=B{r}*$A$5",
+        "F1": "precision", "G1": "float64",
+    }  # fmt: skip
+    cells["B7:D8"] = [[f"={letter}{row}*$A$5" for letter in "BCD"] for row in (4, 5)]
+    names = {
+        "sgd_loss": "A1", "sgd_params": "A5", "sgd_source": "A2", "sgd_input_image": "B4:D5", "sgd_input_label": "A4",
+        "sgd_output": "B7:C8,D8", "sgd_settings": "F1:G1",
+    }  # fmt: skip
+    found = run("predict", write(tmp_path / "book.xlsx", cells, names), "--json").json
+    assert found["columns"] == ["sample", "label", "B7", "C7", "B8", "C8", "D8"]
+    assert found["loss"] == pytest.approx(
+        np.mean((0.5 * data["image"].reshape(7, 6).sum(axis=1) - data["label"]) ** 2), rel=1e-12
+    )
+    assert found["metric"] is None
+    _, rows = rows_of(tmp_path / "predictions.csv")
+    assert rows[:, 1].tolist() == data["label"].tolist()
+    np.testing.assert_allclose(rows[:, 2:], 0.5 * data["image"].reshape(7, 6)[:, [0, 1, 3, 4, 5]], rtol=1e-12)
+
+
+# --- the file ---------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_replaced_at_once(book: Path, tmp_path: Path) -> None:
+    target = tmp_path / "found.csv"
+    target.write_text("old", encoding="utf-8")
+    other = os.open(target, os.O_RDONLY)
+    assert run("predict", book, "-o", target).status == 0
+    assert os.read(other, 10) == b"old"  # whoever was reading it goes on reading the old one
+    os.close(other)
+    assert len(rows_of(target)[1]) == COUNT
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["bound", "found.csv"]
+
+
+def test_what_fails_half_way_leaves_the_old_file(book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full: a real one would say so in the middle of the table."""
+    target = tmp_path / "found.csv"
+    target.write_text("old", encoding="utf-8")
+    write_row = csv.writer
+
+    class Full:
+        def __init__(self, file: object) -> None:
+            self.writer = write_row(file)  # type: ignore[arg-type]
+
+        def writerow(self, row: list[str]) -> None:
+            self.writer.writerow(row)
+
+        def writerows(self, rows: list[list[float]]) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sgdsheet.tables.csv.writer", Full)
+    ended = run("predict", book, "-o", target)
+    assert (ended.status, ended.out) == (1, "")
+    assert "cannot be written: No space left on device" in ended.err
+    assert target.read_text(encoding="utf-8") == "old"
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["bound", "found.csv"]
+
+
+def refused(book: Path, *options: object, status: int = 1) -> str:
+    folder = book.parent.parent
+    before = sorted(str(item) for item in folder.rglob("*"))
+    ended = run("predict", book, *options)
+    assert (ended.status, ended.out) == (status, "")
+    assert sorted(str(item) for item in folder.rglob("*")) == before
+    (line,) = ended.err.splitlines()
+    return line
+
+
+def test_places_that_cannot_be_written(book: Path, tmp_path: Path) -> None:
+    assert "cannot be written: No such file or directory" in refused(book, "-o", tmp_path / "nowhere" / "found.csv")
+    (tmp_path / "folder.csv").mkdir()
+    assert "“folder.csv” cannot be written: Is a directory" in refused(book, "-o", "folder.csv")
+    message = refused(book, "-o", "found.xlsx", status=2)
+    assert message == "sgdsheet: “found.xlsx” is no kind of table that can be written. Use .csv or .parquet"
+
+
+def test_the_data_are_not_overwritten(book: Path, tmp_path: Path) -> None:
+    save(tmp_path / "mine.csv", numbers())
+    assert "“mine.csv” is the source of the data" in refused(book, "--source", "mine.csv", "-o", "mine.csv")
+
+
+def test_cells_that_are_no_predictions(book: Path) -> None:
+    assert "Model!F4:F5: the cells have other rows than the samples. Name columns beside C4:G6" in refused(
+        book, "--cells", "F4:F5"
+    )
+    assert "Model!A1: the cells have other rows than the samples" in refused(book, "--cells", "A1")
+    assert "--cells" in refused(book, "--cells", "nonsense!")
+    assert "has no part “test”, only “train”" in refused(book, "--part", "test")
+
+
+def test_nothing_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Rows().file(tmp_path, numbers())
+    assert "Model: nothing says which cells are the predictions. Name them sgd_output, or say --cells" in refused(path)
+    path = write(path, Rows().cells(numbers(), 3), Rows().all_names(3))
+    assert "the sheet names no data. Say --source FILE, or name a cell sgd_source" in refused(path, "--cells", "F4:F6")
+
+
+def test_an_unknown_part_or_device_is_wrong_usage(book: Path) -> None:
+    for option in (("--part", "all"), ("--device", "tpu")):
+        ended = run("predict", book, *option)
+        assert (ended.status, ended.out) == (2, "")
+        assert option[1] in ended.err
