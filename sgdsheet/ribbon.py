@@ -17,7 +17,7 @@ from typing import Any
 
 from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError, HostError, SettingError, SgdSheetError, one_line, quoted
-from sgdsheet.live import client
+from sgdsheet.live import alert, client
 
 ACTIONS = {
     "set_loss": "set-loss",
@@ -181,7 +181,6 @@ def _tell(text: str, reply: str) -> None:
             write_atomically(path, text.encode("utf-16-le"))
             return
     if sys.platform == "darwin":
-        script = 'on run argv\ndisplay alert "sgdsheet" message (item 1 of argv) as warning\nend run'
-        subprocess.run(["osascript", "-e", script, text], check=False)
+        alert.show(text)
     else:
         print(text, file=sys.stderr)

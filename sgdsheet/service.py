@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from sgdsheet import __version__
 from sgdsheet.errors import HostError, one_line
-from sgdsheet.hosts.live import connect
+from sgdsheet.hosts.live import connect, show_state
 from sgdsheet.live import places
 from sgdsheet.live.channel import Server, answers
 from sgdsheet.live.client import OTHER_VERSION
@@ -108,7 +108,7 @@ def _acquired(lock: FileLock) -> bool:
 
 
 def _serve(idle_seconds: float) -> None:
-    trainer = Trainer(connect)
+    trainer = Trainer(connect, show_state)
     service = Service(trainer, idle_seconds)
     server = Server(places.address(), places.key(), service.answer)
     signal.signal(signal.SIGTERM, lambda *_: service.leave())

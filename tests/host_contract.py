@@ -41,8 +41,16 @@ class OpenBook(Protocol):
         """Close the workbook, as a person would."""
         ...
 
-    def status_bar(self) -> str | None:
-        """What stands in the status bar; None where a test cannot see that."""
+    def rename(self, sheet: str, name: str) -> None:
+        """Give a sheet another name, as a person would."""
+        ...
+
+    def status_bar(self) -> str | bytes:
+        """What the status bar shows: its text, or a picture of it where the program does not tell."""
+        ...
+
+    def heat(self, sheet: str) -> list[str]:
+        """The areas of a sheet that are coloured by their values."""
         ...
 
     def chart_rows(self, sheet: str) -> tuple[int, int]:
@@ -118,8 +126,17 @@ class MemoryBook:
     def shut(self) -> None:
         self.host.closed = True
 
-    def status_bar(self) -> str | None:
+    def rename(self, sheet: str, name: str) -> None:
+        sheets = self.host.workbook.sheets
+        found = sheets.pop(sheet)
+        found.name = name
+        sheets[name] = found
+
+    def status_bar(self) -> str:
         return self.host.status_bar
+
+    def heat(self, sheet: str) -> list[str]:
+        return [area.a1 for area in self.host.own_sheets[sheet].heat]
 
     def chart_rows(self, sheet: str) -> tuple[int, int]:
         own = self.host.own_sheets[sheet]
@@ -186,6 +203,41 @@ class LiveHostContract:
             cell: value for cell, value in before.items() if cell not in values
         }
 
+    def test_exchange_tells_what_stood_there(self, book: OpenBook) -> None:
+        empty, text, other = Cell(SHEET, 12, 6), Cell(SHEET, 10, 6), Cell(OTHER, 2, 2)
+        person: dict[Cell, Value] = {PARAMETERS[0]: 7.0, text: "abc", Cell(SHEET, 5, 6): False}
+        book.host.write(person)
+        new = dict.fromkeys([*PARAMETERS, *person, empty, other], 1.5)
+        assert book.host.exchange(new) == {**person, PARAMETERS[1]: 0.25, other: 4.0}
+        assert book.host.exchange(dict.fromkeys(new, 2.5)) == new
+        assert one(book.host, LOSS) == pytest.approx(expected_loss(2.5, 2.5), rel=1e-12)
+        assert book.host.exchange({}) == {}
+
+    def test_exchange_refuses_as_write_does(self, book: OpenBook) -> None:
+        before = book.host.read()
+        for cell, cause in ((Cell(SHEET, 2, 3), "formula"), (Cell(LOCKED, 1, 1), "protected")):
+            with pytest.raises(HostError, match=cause):
+                book.host.exchange({PARAMETERS[0]: 9.0, cell: 9.0})
+        with pytest.raises(HostError, match="F2"):
+            book.host.exchange({PARAMETERS[0]: 9.0, PARAMETERS[1]: float("nan")})
+        same_workbook(book.host.read(), before)
+
+    def test_the_empty_text_empties_a_cell(self, book: OpenBook) -> None:
+        book.host.write({PARAMETERS[0]: "", PARAMETERS[1]: 2.0})
+        assert one(book.host, PARAMETERS[0]) is None
+        assert one(book.host, LOSS) == pytest.approx(expected_loss(0.0, 2.0), rel=1e-12)  # an empty text is no number
+        assert (1, 6) not in book.host.read().sheets[SHEET].values
+
+    def test_a_renamed_sheet_is_known_again(self, book: OpenBook) -> None:
+        assert book.host.sheet_now(OTHER) is None  # never used
+        assert one(book.host, PARAMETERS[0]) == 0.5
+        assert book.host.sheet_now(SHEET) == SHEET
+        book.rename(SHEET, "a new name")
+        with pytest.raises(BookClosedError, match=SHEET):
+            one(book.host, PARAMETERS[0])
+        assert book.host.sheet_now(SHEET) == "a new name"
+        assert one(book.host, Cell("a new name", 1, 6)) == 0.5
+
     def test_values_of_areas_have_their_types(self, book: OpenBook) -> None:
         found = book.host.read_values([Range(SHEET, 4, 6, 12, 7), Range(OTHER, 2, 1, 2, 1)])
         assert found == {
@@ -239,12 +291,21 @@ class LiveHostContract:
                 attempt()
 
     def test_the_status_bar_is_given_back(self, book: OpenBook) -> None:
-        for text in ("step 1, loss 0.5", "step 2, loss 0.25", ""):
+        before, texts = book.status_bar(), ["step 1, loss 0.5", "step 2, loss 0.25", "step 1, loss 0.5"]
+        seen = []
+        for text in texts:
             book.host.status(text)
-            assert book.status_bar() in (text, None)
+            seen.append(book.status_bar())
+        if isinstance(before, str):
+            assert seen == texts
+        assert seen[0] == seen[2]  # a picture shows that much: the same text each time, another one in between
+        assert len({before, *seen}) == 3
+        book.host.status("")
+        assert book.status_bar() == before
         book.host.status("step 3")
+        assert book.status_bar() != before
         book.host.close()
-        assert book.status_bar() in ("", None)
+        assert book.status_bar() == before
 
     def test_a_message_does_not_wait(self, book: OpenBook) -> None:
         book.host.message("The loss has become infinite. Use a lower learning rate")
@@ -311,6 +372,7 @@ class LiveHostContract:
         for values in ([[-1.0, 0.0], [2.0, 4.0]], [[3.0, 4.0], [1.0, -4.0]]):
             book.host.put_sheet(OwnSheet("SGD gradients", [["a", "b"], *values], heat=(Range("", 2, 1, 3, 2),)))
             area = Range("SGD gradients", 2, 1, 3, 2)
+            assert book.heat("SGD gradients") == ["A2:B3"]
             assert list(book.host.read_values([area]).values()) == [*values[0], *values[1]]
 
     def test_quiet_can_be_left(self, book: OpenBook) -> None:
@@ -335,6 +397,7 @@ def attempts(host: LiveHost, sheet: str) -> Iterator[Callable[[], object]]:
     cell = Cell(sheet, 1, 6)
     area = Range.of_cell(cell)
     yield lambda: host.write({cell: 1.0})
+    yield lambda: host.exchange({cell: 1.0})
     yield lambda: host.read_values([area])
     yield lambda: host.read_formulas([area])
     yield lambda: host.define_name("sgd_loss", [area])

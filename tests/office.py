@@ -34,6 +34,23 @@ document = next((item for item in desktop.Components if item.URL == sys.argv[2])
 """
 
 
+_PICTURE = """
+import json
+bar = document.CurrentController.Frame.LayoutManager.getElement("private:resource/statusbar/statusbar")
+window = bar.getRealInterface()
+width, height = window.PosSize.Width, window.PosSize.Height
+canvas = window.Toolkit.createScreenCompatibleDevice(width, height)
+window.setGraphics(canvas.createGraphics())
+window.draw(0, 0)
+print(json.dumps(canvas.createBitmap(0, 0, width, height).DIB.value.hex()))
+"""
+_HEAT = """
+import json
+formats = document.Sheets.getByName("{}").ConditionalFormats.ConditionalFormats
+print(json.dumps([item.Range.RangeAddressesAsString for item in formats]))
+"""
+
+
 def look(office: Office, path: Path, script: str) -> Any:
     """Run a script under LibreOffice's Python, past our own agent; what it prints, as JSON.
 
@@ -59,8 +76,20 @@ class OfficeBook:
     def shut(self) -> None:
         self.ask("close")
 
-    def status_bar(self) -> str | None:
-        return None
+    def rename(self, sheet: str, name: str) -> None:
+        self.look(f"document.Sheets.getByName({sheet!r}).Name = {name!r}")
+
+    def status_bar(self) -> bytes:
+        """A picture: neither the status bar nor its accessible texts tell what a progress indicator shows."""
+        return bytes.fromhex(str(self.look(_PICTURE)))
+
+    def heat(self, sheet: str) -> list[str]:
+        found = self.look(_HEAT.format(sheet))
+        return [str(area).rpartition(".")[2] for area in found]
+
+    def look(self, script: str) -> Any:
+        """See `look`."""
+        return look(self.office, Path(self.host.key), script)
 
     def chart_rows(self, sheet: str) -> tuple[int, int]:
         areas = self.ask("chart_areas", name=sheet)

@@ -294,6 +294,9 @@ def test_nothing_asks_a_workbook_which_python_to_run() -> None:
     for name, module in modules().items():
         code = "\n".join(line for line in module.source.splitlines() if not line.lstrip().startswith("'"))
         assert not re.search(r"GetConfig|\.conf\"\)|CONDA|PYTHONPATH|LICENSE|embedded", code), name
+        if name == "SgdRibbon":  # knows by name which workbooks are trained, and starts nothing
+            assert not re.search(r"\.Run\b|Shell|AppleScriptTask|CreateObject", code)
+            continue
         for line in code.splitlines():
             if "FullName" in line or "ActiveWorkbook.Name" in line or ".Path" in line:
                 assert line.strip() == "If Not ActiveWorkbook Is Nothing Then BookName = ActiveWorkbook.FullName"

@@ -32,6 +32,7 @@ SIDE = Path(__file__).parent / "addin_office_side.py"
 pytestmark = pytest.mark.skipif(SOFFICE is None or not PYTHON.exists(), reason="needs LibreOffice and its Python")
 
 SHEET = "sgdsheet"  # the name of the add-in's own sheet
+BOOK = "addin.xlam"  # what LibreOffice has for the full name of its file
 
 PROBE = """Attribute VB_Name = "Probe"
 Option VBASupport 1
@@ -108,7 +109,7 @@ End Function
 
 def for_office(module: Module) -> Module:
     """A module as LibreOffice can run it: everything public, a record for a control, a cell for what leaves VBA."""
-    source = module.source.replace("As IRibbonControl", "As Variant").replace("As IRibbonUI", "As Variant")
+    source = module.source.replace("As IRibbonControl", "As Variant").replace("As IRibbonUI", "As Object")
     source = source.replace("Private Sub", "Public Sub").replace("Private Function", "Public Function")
     if not module.document:
         source = source.replace("Option Explicit", "Option VBASupport 1\nOption Explicit", 1)
@@ -290,15 +291,22 @@ def test_buttons_are_enabled_by_state(office: Office) -> None:
         *ask,
         call("NameIt", "sgd_loss", "$A$1"),
         *ask,
-        ["call", "SgdRibbon.SgdState", ["training"]],
+        ["call", "SgdRibbon.SgdState", ["training", BOOK]],
         *ask,
-        ["call", "SgdRibbon.SgdState", ["idle"]],
+        ["call", "SgdRibbon.SgdState", ["idle", BOOK]],
+        *ask,
+        ["call", "SgdRibbon.SgdState", ["training", "another.xlsx"]],
+        *ask,
+        ["call", "SgdRibbon.SgdState", ["training", BOOK]],
+        call("Press", "stop"),  # whoever stops waits for nobody
         *ask,
     )
     assert found[0:5] == ["True", "True", "False", "False", "False"]  # no model
     assert found[6:11] == ["True", "True", "True", "True", "True"]
     assert found[12:17] == ["True", "False", "False", "True", "False"]
     assert found[18:23] == ["True", "True", "True", "False", "True"]
+    assert found[24:29] == ["True", "True", "True", "False", "True"]
+    assert found[31:36] == ["True", "True", "True", "True", "True"]
 
 
 def test_highlight_goes_through_the_model(office: Office) -> None:

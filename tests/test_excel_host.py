@@ -29,7 +29,7 @@ from sgdsheet.hosts import _excel_busy as busy
 from sgdsheet.hosts import excel
 from sgdsheet.hosts._excel_com import ComNative
 from sgdsheet.hosts._excel_mac import MacNative
-from sgdsheet.hosts.base import OwnSheet
+from sgdsheet.hosts.base import LineChart, OwnSheet
 from sgdsheet.hosts.file import load
 from sgdsheet.hosts.live import connect
 from sgdsheet.references import Cell, Range, parse_range
@@ -167,12 +167,23 @@ def settings(book: ExcelBook) -> dict[str, Any]:
     return {name: getattr(app, name) for name in ("calculation", "enable_events", "screen_updating", "status_bar")}
 
 
-def test_settings_are_as_before(book: ExcelBook) -> None:
+def test_settings_are_as_before(book: ExcelBook, monkeypatch: pytest.MonkeyPatch) -> None:
     before = settings(book)
     book.host.quiet(True)
     book.host.quiet(True)
-    assert settings(book) == {**before, "enable_events": False}
+    assert settings(book) == before  # a trainer that is killed leaves no Excel without events
+    during = []
+
+    def put_and_look(*arguments: Any) -> None:
+        during.append(settings(book))
+        put(*arguments)
+
+    put = excel.put_values
+    monkeypatch.setattr(excel, "put_values", put_and_look)
     book.host.write({A1: 5.0, Cell(SHEET, 30, 2): 6.0})
+    off = {"calculation": "manual", "enable_events": False, "screen_updating": False}
+    assert during == [{**before, **off}] * 2
+    assert settings(book) == before
     book.host.status("step 1")
     with pytest.raises(HostError):
         book.host.write({A1: 6.0, Cell(SHEET, 1, 3): 6.0})
@@ -189,6 +200,15 @@ def test_a_status_bar_of_a_persons_own_comes_back(book: ExcelBook) -> None:
     book.host.status("")
     assert app.status_bar == "my macro"
     app.status_bar = False
+
+
+@pytest.mark.parametrize("text", ["step 1,234, loss 0.5, 912 steps/s", "paused at step 7, loss 2", "loss 2 → 1 in 3 s"])
+def test_what_a_killed_trainer_left_in_the_status_bar_goes(book: ExcelBook, text: str) -> None:
+    app = xw.apps[book.engine.pid]
+    app.status_bar = text
+    book.host.status("step 2, loss 0.4")
+    book.host.close()
+    assert app.status_bar is False
 
 
 def test_manual_calculation_is_kept_and_results_are_fresh(book: ExcelBook) -> None:
@@ -232,6 +252,24 @@ def test_waits_while_a_cell_is_edited(book: ExcelBook, code: int) -> None:
         book.host.write({A1: float(rejected), B1: 0.0})
         assert book.engine.office.busy == 0
         assert book.host.read_values([parse_range("C1", SHEET)]) == {Cell(SHEET, 1, 3): float(rejected)}
+
+
+def test_what_is_typed_during_an_exchange_is_told(book: ExcelBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person begins to type after the cells were read: Excel rejects the write, until Enter is pressed."""
+    put, rejected = excel.put_values, 0
+
+    def typing(sheet: Any, area: Range, values: Any) -> None:
+        nonlocal rejected
+        rejected += 1
+        if rejected < 3:
+            sheet.range("A1").raw_value = 7.0
+            raise ComError(EDITING)
+        put(sheet, area, values)
+
+    monkeypatch.setattr(excel, "put_values", typing)
+    assert book.host.exchange({A1: 5.0, B1: 6.0}) == {A1: 7.0, B1: 2.0}
+    assert rejected == 3
+    assert book.host.read_values([parse_range("A1:B1", SHEET)]) == {A1: 5.0, B1: 6.0}
 
 
 def test_does_not_wait_for_ever(book: ExcelBook) -> None:
@@ -377,6 +415,20 @@ def test_heat_is_symmetric_about_zero(book: ExcelBook) -> None:
     sheet = xw.apps[book.engine.pid].books[0].sheets["SGD gradients"]
     assert sheet.range("A1:B1").font.bold
     assert not sheet.range("A2:B3").font.bold
+
+
+def test_a_chart_is_told_its_lines(book: ExcelBook) -> None:
+    rows = [["step", "loss", "valid"], [0.0, 2.0, 3.0], [1.0, 1.0, 2.0]]
+    book.host.put_sheet(OwnSheet("SGD log", rows, bold=(1,), chart=LineChart("Loss of it", 0, (1, 2))))
+    book.host.append("SGD log", 4, [[2.0, 0.5, 1.5]])
+    (drawn,) = xw.apps[book.engine.pid].books[0].sheets["SGD log"].charts
+    assert drawn.chart_type == "xy_scatter_lines_no_markers"
+    _, chart = drawn.api
+    lines = [chart.SeriesCollection()(number) for number in (1, 2)]
+    assert [line.Name for line in lines] == ["='SGD log'!$B$1", "='SGD log'!$C$1"]
+    assert [line.area for line in lines] == [[1, 2, 4, 2], [1, 3, 4, 3]]  # with the heading, as LibreOffice wants it
+    assert [line.x for line in lines] == [[1, 1, 4, 1]] * 2
+    assert (chart.HasTitle, chart.ChartTitle.Text, chart.HasLegend) == (True, "Loss of it", True)
 
 
 def test_a_sheet_that_cannot_be_named_leaves_nothing_behind(book: ExcelBook) -> None:

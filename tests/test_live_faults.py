@@ -7,16 +7,19 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, parameters, until
+from live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, line_workbook, parameters, until
 
 from sgdsheet.errors import HostBusyError
 from sgdsheet.hosts.memory import MemoryHost
 from sgdsheet.live import live_run
+from sgdsheet.live.background import BackgroundRun
 from sgdsheet.live.places import VARIABLE, snapshot_folder
+from sgdsheet.live.prepared import Prepared, prepare
 from sgdsheet.live.snapshots import History
 from sgdsheet.references import Cell, Range
 from sgdsheet.workbook import Formula, Value
@@ -78,14 +81,82 @@ def test_the_workbook_is_closed(desk: Desk, host: MemoryHost) -> None:
     assert desk.connections == 2
 
 
-def test_the_sheet_is_renamed(desk: Desk, host: MemoryHost) -> None:
-    trained(desk)
-    sheet = host.workbook.sheets.pop(SHEET)
-    sheet.name = "New name"
-    host.workbook.sheets["New name"] = sheet
-    status = desk.until_idle()
-    assert "sheet Model is gone, or has another name now" in status["message"]
-    assert host.messages
+class Renamed(MemoryHost):
+    """A program in which a person can give the sheet another name, between two calls as always."""
+
+    knows_sheets = True
+    wanted = ""
+
+    def read_values(self, areas: Sequence[Range]) -> dict[Cell, Value]:
+        if self.wanted:
+            sheet = self.workbook.sheets.pop(SHEET)
+            sheet.name, self.wanted = self.wanted, ""
+            self.workbook.sheets[sheet.name] = sheet
+            self.workbook.names = [
+                replace(name, text=name.text.replace(SHEET, sheet.name), sheet=sheet.name)
+                for name in self.workbook.names
+            ]
+        return super().read_values(areas)
+
+    def sheet_now(self, name: str) -> str | None:
+        return super().sheet_now(name) if self.knows_sheets else None
+
+
+@pytest.fixture
+def renamed() -> Renamed:
+    twin = line_host()
+    return Renamed(twin.workbook, twin._calculate, twin.key)
+
+
+def test_training_follows_a_renamed_sheet(renamed: Renamed) -> None:
+    with Desk(renamed) as desk:
+        trained(desk)
+        renamed.wanted = "Renamed"
+        until(lambda: "Renamed" in renamed.workbook.sheets)
+        step = desk.ask("status")["step"]
+        desk.until_step(step + 200)
+        desk.done("stop")
+        assert parameters(renamed, "Renamed") == pytest.approx(BEST, abs=0.01)
+        assert not renamed.messages
+        desk.done("undo")
+        assert parameters(renamed, "Renamed") == START
+    with Desk(renamed) as desk:  # another trainer finds it all under the new name
+        assert not desk.ask("status")["can_undo"]
+        desk.done("reset")
+        assert parameters(renamed, "Renamed") == START
+
+
+def test_a_sheet_that_is_renamed_at_the_end(renamed: Renamed) -> None:
+    with Desk(renamed) as desk:
+        trained(desk)
+        desk.done("pause")
+        renamed.wanted = "Renamed"
+        desk.done("stop")
+        assert parameters(renamed, "Renamed") == pytest.approx(BEST, abs=0.5)
+        assert desk.ask("status")["message"].startswith("loss ")
+
+
+def test_a_renamed_sheet_that_cannot_be_followed(renamed: Renamed) -> None:
+    """As in Excel on macOS, where sheets are known by their names."""
+    renamed.knows_sheets = False
+    with Desk(renamed) as desk:
+        trained(desk)
+        renamed.wanted = "Renamed"
+        assert "sheet Model is gone, or has another name now" in desk.until_idle()["message"]
+        assert renamed.messages
+
+
+def test_the_log_is_removed_during_training(desk: Desk, host: MemoryHost) -> None:
+    desk.done("train", log=True)
+    until(lambda: "SGD log" in host.workbook.sheets)
+    del host.workbook.sheets["SGD log"]
+    step = desk.ask("status")["step"]
+    desk.until_step(step + 2_000)
+    time.sleep(0.6)
+    assert desk.ask("status")["state"] == "training"
+    desk.done("stop")
+    assert parameters(host) == pytest.approx(BEST, abs=0.01)
+    assert not host.messages
 
 
 def test_the_sheet_is_deleted(desk: Desk, host: MemoryHost) -> None:
@@ -275,10 +346,91 @@ def test_a_thousand_runs_leak_nothing(desk: Desk, host: MemoryHost) -> None:
     assert {cell[1:] for cell in PARAMETERS} <= set(host.workbook.sheets[SHEET].values)
 
 
+class HalfHost(MemoryHost):
+    """A program that takes some of the numbers: then it stops for good, or refuses once."""
+
+    stops: threading.Event | None = None
+    refuses = False
+
+    def write(self, values: Mapping[Cell, Value]) -> None:
+        if (self.stops is not None or self.refuses) and set(values) == set(PARAMETERS):
+            super().write({PARAMETERS[0]: values[PARAMETERS[0]]})
+            if self.stops is not None:
+                self.stops.wait()
+            self.refuses = False
+            raise HostBusyError("a cell is being edited", remedy="Press Enter")
+        super().write(values)
+
+
+def half() -> HalfHost:
+    twin = line_host({"learning rate": 1e-5})  # so slow that both numbers move at every refresh
+    return HalfHost(twin.workbook, twin._calculate, twin.key)
+
+
+def test_the_trainer_is_killed_in_the_middle_of_a_write() -> None:
+    """As after a crash: half of the numbers stand in the cells, and the first trainer never comes to an end."""
+    host = half()
+    first = Desk(host)
+    trained(first)
+    host.stops = threading.Event()
+    until(lambda: first.ask("status")["state"] == "training" and parameters(host) != START)
+    left = line_host()
+    left.workbook.sheets[SHEET].values.update(host.workbook.sheets[SHEET].values)
+    for command in ("undo", "reset"):
+        left.workbook.sheets[SHEET].values[1, 5] = 77.0
+        with Desk(left) as second:
+            second.done(command)
+            assert parameters(left) == START
+    host.stops.set()
+    host.stops = None
+    first.trainer.close()
+
+
+def test_half_a_write_is_no_edit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What we have written ourselves before the program refused is not taken for a person's numbers."""
+    changes: list[dict[int, float]] = []
+    change = BackgroundRun.change
+
+    def noted(run: BackgroundRun, prepared: Prepared, edits: dict[int, float]) -> int:
+        changes.append(edits)
+        return change(run, prepared, edits)
+
+    monkeypatch.setattr(BackgroundRun, "change", noted)
+    host = half()
+    with Desk(host) as desk:
+        trained(desk)
+        for _ in range(3):
+            host.refuses = True
+            until(lambda: not host.refuses)
+            desk.until_step(desk.ask("status")["step"] + 500)
+        desk.done("stop")
+        assert host.workbook.sheets[SHEET].values[4, 5] == pytest.approx(desk.ask("status")["loss"], rel=1e-12)
+    assert not changes
+
+
+def test_stopped_with_an_edit_on_its_way() -> None:
+    prepared = prepare(line_workbook(), SHEET, {})
+    run = BackgroundRun(prepared, prepared.start_values(), lambda: None)
+    asked = run.change(prepared, {0: 3.0})
+    run.halt()
+    run.start()
+    run.join()
+    assert run.error is None
+    assert run.ending is not None
+    assert run.ending.changes < asked  # so that the edit is left in the cell
+
+
 class HastyHost(MemoryHost):
     """A person who types a number at the worst moment: just after the trainer has looked."""
 
     typed: float | None = None
+    rejects = 0
+
+    def write(self, values: Mapping[Cell, Value]) -> None:
+        if self.rejects and len(values) == 1:  # as while the person types the next number
+            self.rejects -= 1
+            raise HostBusyError("a cell is being edited", remedy="Press Enter")
+        super().write(values)
 
     def read_values(self, areas: Sequence[Range]) -> dict[Cell, Value]:
         found = super().read_values(areas)
@@ -287,9 +439,11 @@ class HastyHost(MemoryHost):
         return found
 
 
-def test_an_edit_at_the_worst_moment_is_kept() -> None:
+@pytest.mark.parametrize("rejects", [0, 3])
+def test_an_edit_at_the_worst_moment_is_kept(rejects: int) -> None:
     twin = line_host({"learning rate": 1e-9})
     hasty = HastyHost(twin.workbook, twin._calculate, twin.key)
+    hasty.rejects = rejects
     with Desk(hasty) as desk:
         trained(desk)
         hasty.typed = -3.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from office import LibreOffice, OfficeBook, available
 
 import sgdsheet
 from sgdsheet.hosts import libreoffice
-from sgdsheet.live.places import VARIABLE
+from sgdsheet.live.client import call
+from sgdsheet.live.places import VARIABLE, log_path
 from sgdsheet.live.sheets import GRADIENTS, LOG
 from sgdsheet.live.trainer import Trainer
 from sgdsheet.problem import Problem, find_problem
@@ -26,6 +28,7 @@ from sgdsheet.workbook import Value, Workbook
 
 ROOT = Path(__file__).parent.parent
 SHEET = "nnet"
+MODIFIED = "import json; print(json.dumps(document.isModified()))"
 SETTINGS: dict[str, Any] = {"optimizer": "adam", "learning_rate": 0.01}
 
 pytestmark = pytest.mark.skipif(not available(), reason="LibreOffice is not installed")
@@ -41,8 +44,8 @@ class Live:
         self.trainer = Trainer(lambda host, book, where: libreoffice.connect(book, where))
         self.problem: Problem = find_problem(self.book.host.read(), SHEET)
 
-    def ask(self, command: str, /, *, wait: float = 60.0, **options: Any) -> dict[str, Any]:
-        request = {"command": command, "host": "libreoffice", "book": self.key, "where": self.pipe, "sheet": SHEET}
+    def ask(self, command: str, /, *, wait: float = 60.0, sheet: str = SHEET, **options: Any) -> dict[str, Any]:
+        request = {"command": command, "host": "libreoffice", "book": self.key, "where": self.pipe, "sheet": sheet}
         return self.trainer.handle({**request, "options": options, "wait": wait})
 
     def done(self, command: str, /, **options: Any) -> dict[str, Any]:
@@ -172,11 +175,129 @@ def test_edits_during_training(live: Live) -> None:
     assert isinstance(live.parameters()[area.first], float)
 
 
-def test_the_workbook_is_closed_during_training(live: Live) -> None:
+def test_the_workbook_is_closed_during_training(live: Live, program: LibreOffice) -> None:
+    """A person is asked to save what was trained, does not want it, and opens the file again."""
+    path, start = Path(live.key), live.parameters()
+    assert not live.book.look(MODIFIED)
     live.done("train", **SETTINGS, steps=1_000_000)
     live.until_step(5)
+    assert live.book.look(MODIFIED)
     live.book.shut()
     assert "the workbook was closed" in live.until_idle()["message"]
+    live.book.host.close()
+    live.book = program.open(path)
+    assert live.parameters() == start
+    live.done("train", **SETTINGS, steps=5)
+    live.until_idle()
+    trained = live.parameters()
+    assert trained != start
+    live.done("train", **SETTINGS, steps=5)
+    live.until_idle()
+    for before in (trained, start):
+        live.done("undo")
+        assert live.parameters() == before
+
+
+def test_training_follows_a_renamed_sheet(live: Live) -> None:
+    start = list(live.parameters().values())
+    live.done("train", **SETTINGS, steps=1_000_000)
+    live.until_step(5)
+    live.book.rename(SHEET, "a net")
+    step = live.ask("status")["step"]
+    live.until_step(step + 20)
+    live.done("stop", sheet="a net")
+    live.problem = find_problem(live.book.host.read(), "a net")
+    assert list(live.parameters().values()) != start
+    assert abs(live.loss() - live.ask("status")["loss"]) <= 1e-9
+    live.done("undo")
+    assert list(live.parameters().values()) == start
+
+
+def test_the_agent_is_killed_during_training(live: Live) -> None:
+    """What stands between the trainer and the office; the next command starts another."""
+    start, own = live.parameters(), _own_children()
+    live.done("train", **SETTINGS, steps=1_000_000)
+    live.until_step(5)
+    (agent,) = _own_children() - own
+    os.kill(agent, signal.SIGKILL)
+    assert "training has stopped" in live.until_idle()["message"]
+    live.done("reset")
+    assert live.parameters() == start
+
+
+# --- the service ------------------------------------------------------------------------------------------
+
+
+class Served:
+    """The workbook as the toolbar's buttons reach it: through the service, a process of its own."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+
+    def ask(self, command: str, /, **options: Any) -> dict[str, Any]:
+        where = {"host": "libreoffice", "book": self.live.key, "where": self.live.pipe, "sheet": SHEET}
+        return call({"command": command, **where, "options": options, "wait": 30.0}, timeout=60.0)
+
+    def done(self, command: str, /, **options: Any) -> dict[str, Any]:
+        reply = self.ask(command, **options)
+        assert reply["ok"], reply
+        return reply
+
+    def process(self) -> int:
+        lines = log_path().read_text(encoding="utf-8").splitlines()
+        return int([line for line in lines if "listens, process" in line][-1].rpartition(" ")[2])
+
+
+@pytest.fixture
+def served(live: Live) -> Iterator[Served]:
+    yield Served(live)
+    call({"command": "quit"}, start=False)
+
+
+def test_the_service_is_killed_during_training(served: Served) -> None:
+    """At any moment, also while it writes: the snapshot is left, and the next service knows it."""
+    live = served.live
+    start, before = live.parameters(), untouched(live.book.host.read(), live.problem)
+    saved = live.book.status_bar()
+    live.book.host.write(start)
+    until(lambda: live.book.status_bar() != saved)  # it shows that the workbook has been changed
+    bar = live.book.status_bar()
+    for command, seconds in (("undo", 0.0), ("reset", 0.37)):
+        served.done("train", **SETTINGS, steps=10_000_000)
+        until(lambda: served.ask("status")["step"] > 5, 60)
+        until(lambda: live.parameters() != start)
+        time.sleep(seconds)
+        os.kill(served.process(), signal.SIGKILL)
+        until(lambda: live.book.status_bar() == bar)  # the agent takes its line back
+        assert live.parameters() != start
+        assert served.ask("status")["can_undo"]
+        served.done(command)
+        assert live.parameters() == start
+        assert untouched(live.book.host.read(), live.problem) == before
+
+
+def test_two_clients(served: Served) -> None:
+    served.done("check")
+    replies: list[dict[str, Any]] = []
+
+    def at_once(command: str, **options: Any) -> list[dict[str, Any]]:
+        replies.clear()
+        threads = [threading.Thread(target=lambda: replies.append(served.ask(command, **options))) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sorted(replies, key=lambda reply: (not reply["ok"], reply.get("step", 0)))
+
+    steps = at_once("step", **SETTINGS)
+    assert [reply["step"] for reply in steps] == [1, 2]
+    assert abs(served.live.loss() - steps[1]["loss"]) <= 1e-9
+    one, other = at_once("train", **SETTINGS, steps=10_000_000)
+    assert one["ok"]
+    assert "is being trained already" in other["error"]
+    stopped = at_once("stop")
+    assert all(reply["ok"] for reply in stopped)
+    assert abs(served.live.loss() - stopped[0]["loss"]) <= 1e-9
 
 
 def test_the_office_is_killed_during_training(own_program: LibreOffice, tmp_path: Path) -> None:

@@ -51,8 +51,7 @@ def test_a_button_sends_its_command(action: str) -> None:
 
 
 def test_the_trainer_knows_the_commands() -> None:
-    for_vba_or_to_come = {"", "export"}
-    assert set(ribbon.ACTIONS.values()) - for_vba_or_to_come <= set(COMMANDS)
+    assert set(ribbon.ACTIONS.values()) - {""} <= set(COMMANDS)
 
 
 @given(st.text() | st.sampled_from(["Train", "train\n", "train;", HOSTILE, "__import__", "_", "", "example_"]))

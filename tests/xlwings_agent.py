@@ -60,6 +60,10 @@ class HarnessAgent(Agent):
         if page.Name != name:  # LibreOffice ignores what cannot be a name
             raise Refused("name", sheet=name)
 
+    def do_sheet_now(self, book: str, name: str) -> str | None:
+        """Unlike the package's agent: a sheet that was never used is used now."""
+        return super().do_sheet_now(book, name) or str(self._sheet(book, name).Name)
+
     def do_delete_sheet(self, book: str, sheet: str) -> None:
         self._book(book).Sheets.removeByName(sheet)
 
@@ -245,6 +249,11 @@ class HarnessAgent(Agent):
             document.unlockControllers()
         elif not on:
             document.lockControllers()
+
+    def do_macro(self, file: str, name: str, arguments: list[Any]) -> None:
+        document = next(item for item in self._documents() if item.URL.endswith(f"/{file}"))
+        address = f"vnd.sun.star.script:sgdsheet.{name}?language=Basic&location=document"
+        document.getScriptProvider().getScript(address).invoke(tuple(arguments), (), ())
 
     def do_save(self, book: str, path: str) -> None:
         document = self._book(book)

@@ -81,6 +81,10 @@ class Sheet(base_classes.Sheet):
 
     @property
     def name(self) -> str:
+        """As in Excel, an object stays the same sheet when a person renames it."""
+        now = self._book.app.office.ask("sheet_now", book=self._book.path, name=self._name)
+        if now != self._name:
+            self._name = str(now)
         return self._name
 
     @name.setter

@@ -68,6 +68,8 @@ class Office:
         self.busy_code = EDITING
         self.calls = 0
         self.lines: dict[tuple[str, str, str], list[Series]] = {}
+        self.looks: dict[tuple[str, str, str], dict[str, Any]] = {}
+        """What was asked of each chart: book, sheet and name."""
         if not json.loads(self._line() or '{"ok": false}')["ok"]:
             raise ComError(UNAVAILABLE, "no office")
 
@@ -246,16 +248,28 @@ class ChartObject:
     def __init__(self, office: Office, book: str, sheet: str, name: str) -> None:
         self._office, self._place, self._name = office, {"book": book, "sheet": sheet}, name
         self.lines: list[Series] = office.lines.setdefault((book, sheet, name), [])
-        self.HasTitle = False
+        self._look = office.looks.setdefault((book, sheet, name), {})
+
+    @property
+    def HasTitle(self) -> bool:
+        return bool(self._look.get("title"))
+
+    @HasTitle.setter
+    def HasTitle(self, on: bool) -> None:
+        self._look["title"] = on
 
     @property
     def ChartTitle(self) -> Any:
         return _Title(self._office, self._place, self._name)
 
-    def legend(self, on: bool) -> None:
-        self._office.ask("chart_legend", **self._place, chart=self._name, on=on)
+    @property
+    def HasLegend(self) -> bool:
+        return bool(self._look.get("legend"))
 
-    HasLegend = property(None, legend)
+    @HasLegend.setter
+    def HasLegend(self, on: bool) -> None:
+        self._look["legend"] = on
+        self._office.ask("chart_legend", **self._place, chart=self._name, on=on)
 
     def SeriesCollection(self) -> SeriesCollection:
         return SeriesCollection(self)

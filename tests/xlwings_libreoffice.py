@@ -7,6 +7,7 @@ and charts in `xlwings_parts.py`, and Excel's own objects, which stand behind `.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ from xlwings_parts import Names
 from sgdsheet.references import Range
 
 PIPE = "XLWINGS_PIPE"
+ALERTS = "XLWINGS_ALERTS"
+"""The environment variable that names a file: what message boxes say, a line each."""
 
 
 class HarnessEngine:
@@ -159,8 +162,16 @@ class App(base_classes.App):
         for path in self.office.ask("paths"):
             self.office.ask("calculate", book=path)
 
+    def run(self, macro: str, args: tuple[Any, ...]) -> Any:
+        """Call a procedure of the add-in, which here is a document of the same office."""
+        file, _, name = macro.partition("!")
+        return self.office.ask("macro", file=file, name=f"SgdRibbon.{name}", arguments=list(args))
+
     def alert(self, prompt: str, title: str, buttons: str, mode: str, callback: Any) -> str:
         self._engine.alerts.append(prompt)
+        if ALERTS in os.environ:
+            with Path(os.environ[ALERTS]).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(prompt) + "\n")
         return "ok"
 
 

@@ -164,10 +164,24 @@ class Charts(_Listed, base_classes.Charts):
 
 
 class Chart(base_classes.Chart):
-    chart_type = ""  # all are lines over numbers
+    """All are lines over numbers here; what else is asked for is remembered."""
 
     def __init__(self, sheet: Any, name: str) -> None:
         self._sheet, self._name = sheet, name
+        self._key = (sheet.book.path, sheet.name, name)
+
+    @property
+    def _look(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._sheet.book.app.office.looks.setdefault(self._key, {})
+        return found
+
+    @property
+    def chart_type(self) -> str:
+        return str(self._look.get("type", ""))
+
+    @chart_type.setter
+    def chart_type(self, kind: str) -> None:
+        self._look["type"] = kind
 
     @property
     def api(self) -> tuple[None, ChartObject]:
@@ -180,5 +194,5 @@ class Chart(base_classes.Chart):
 
     def delete(self) -> None:
         self._sheet.ask("delete_chart", name=self._name)
-        book = self._sheet.book
-        book.app.office.lines.pop((book.path, self._sheet.name, self._name), None)
+        for remembered in (self._sheet.book.app.office.lines, self._sheet.book.app.office.looks):
+            remembered.pop(self._key, None)

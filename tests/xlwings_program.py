@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xlwings_com import Scales
 from xlwings_libreoffice import HarnessEngine, register, unregister
 
 from sgdsheet.hosts._libreoffice_office import Office
@@ -26,7 +27,14 @@ class ExcelBook:
     def shut(self) -> None:
         self.engine.office.ask("close", book=self.host.key)
 
-    def status_bar(self) -> str | None:
+    def rename(self, sheet: str, name: str) -> None:
+        self.engine.office.ask("rename", book=self.host.key, sheet=sheet, name=name)
+
+    def heat(self, sheet: str) -> list[str]:
+        """What was asked for last: LibreOffice cannot colour by a call."""
+        return [Scales.made[-1][0].replace("$", "").rpartition("!")[2]]
+
+    def status_bar(self) -> str:
         return str(self.engine.state["status_bar"] or "")
 
     def chart_rows(self, sheet: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ Option Explicit
 ' What the ribbon calls. The buttons' tags name actions; see sgdsheet/ribbon.py for what they do.
 
 Private Ribbon As IRibbonUI
-Private State As String ' "training", "paused", "idle", or "" as long as nobody has told
+Private States As String ' a line for each workbook: "training", "paused" or "idle", a tab, its full name
 
 Public Sub SgdOnLoad(loaded As IRibbonUI)
     Set Ribbon = loaded
@@ -14,10 +14,33 @@ Public Sub SgdRefresh()
     If Not Ribbon Is Nothing Then Ribbon.Invalidate
 End Sub
 
-' The background trainer tells the add-in what it is doing.
-Public Sub SgdState(ByVal NewState As String)
-    State = NewState
+' The background trainer tells the add-in what it is doing with a workbook.
+Public Sub SgdState(ByVal NewState As String, ByVal Book As String)
+    Dim Known() As String
+    Dim Kept As String
+    Dim Index As Long
+    Known = Split(States, vbLf)
+    For Index = 0 To UBound(Known)
+        If Known(Index) <> "" And Mid$(Known(Index), InStr(Known(Index), vbTab) + 1) <> Book Then
+            Kept = Kept & Known(Index) & vbLf
+        End If
+    Next Index
+    If NewState <> "" Then Kept = Kept & NewState & vbTab & Book & vbLf
+    States = Kept
     SgdRefresh
+End Sub
+
+Private Sub FindState(ByRef State As String)
+    Dim Known() As String
+    Dim Index As Long
+    State = ""
+    If ActiveWorkbook Is Nothing Then Exit Sub
+    Known = Split(States, vbLf)
+    For Index = 0 To UBound(Known)
+        If Mid$(Known(Index), InStr(Known(Index), vbTab) + 1) = ActiveWorkbook.FullName Then
+            State = Left$(Known(Index), InStr(Known(Index), vbTab) - 1)
+        End If
+    Next Index
 End Sub
 
 Public Sub SgdAction(control As IRibbonControl)
@@ -29,7 +52,7 @@ Public Sub SgdAction(control As IRibbonControl)
         Case "about"
             MsgBox SGD_ABOUT, vbInformation, "About sgdsheet"
         Case Else
-            If Action = "stop" Then State = ""
+            If Action = "stop" And Not ActiveWorkbook Is Nothing Then SgdState "", ActiveWorkbook.FullName
             RunPython Action
     End Select
     SgdRefresh
@@ -37,11 +60,13 @@ End Sub
 
 Public Sub SgdEnabled(control As IRibbonControl, ByRef enabled)
     Dim Model As Boolean
+    Dim State As String
     enabled = True
     If InStr(1, "|" & SGD_ALWAYS & "|", "|" & control.Tag & "|", vbBinaryCompare) > 0 Then Exit Sub
     enabled = False
     If ActiveWorkbook Is Nothing Then Exit Sub
     If Not TypeOf ActiveSheet Is Worksheet Then Exit Sub
+    FindState State
     Select Case control.Tag
         Case "set_loss", "set_params", "set_data"
             enabled = State <> "training"

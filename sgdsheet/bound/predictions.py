@@ -98,7 +98,14 @@ def predict(
     by_rows = problem.data is not None
     with blaming(problem):
         data = load(source, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
-    form = form_of(model, bindings, source.name, lambda: data.slice(0, data.count))
+
+    def training_data() -> list[torch.Tensor]:
+        """What the mean of a column is taken over, as in training."""
+        train = open_part(model, "train") if source.part != "train" and "train" in source.parts() else source
+        known = load(train, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
+        return known.slice(0, known.count)
+
+    form = form_of(model, bindings, source.name, training_data, data.count)
     cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
     loss, *metric = evaluate(form.pooled(cells), data)
     single = list(_single(source, bindings))

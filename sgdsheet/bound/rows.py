@@ -7,7 +7,7 @@ room below the preview, the samples get a sheet of their own in the compiled pro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, fx
@@ -15,6 +15,7 @@ from torch import Tensor, fx
 from sgdsheet.bound.binding import Binding, unbound_column
 from sgdsheet.bound.form import Translate, as_it_is, numbers_in
 from sgdsheet.bound.pooling import is_additive, tells_samples_apart
+from sgdsheet.bound.statistics import STATISTICS, untrained, with_own_cells
 from sgdsheet.compiler.blocks import Block
 from sgdsheet.compiler.planning import Plan, Planner
 from sgdsheet.compiler.program import Program, build_program
@@ -25,7 +26,7 @@ from sgdsheet.references import Cell, Range
 from sgdsheet.syntax import Area, Call, Node, walk
 from sgdsheet.training.cutting import along_samples, cut_blocks
 from sgdsheet.training.samples import with_constants
-from sgdsheet.workbook import Workbook
+from sgdsheet.workbook import Sheet, Workbook
 
 _SAMPLES = "\0"
 """At the end of a sheet's name: where its samples lie in the compiled program."""
@@ -36,7 +37,11 @@ def _home(sheet: str) -> str:
 
 
 class RowForm:
-    """A sheet with one sample per row. `whole` gives the arguments for all training samples at once."""
+    """A sheet with one sample per row.
+
+    `whole` gives the arguments for all training samples at once, and `total` is how many there are: sums are scaled to
+    that many.
+    """
 
     def __init__(
         self,
@@ -45,12 +50,14 @@ class RowForm:
         bindings: Sequence[Binding],
         source_name: str,
         whole: Callable[[], list[Tensor]],
+        total: int,
     ) -> None:
         self.model = model
         self.data = data
         self.bindings = bindings
         self.source_name = source_name
         self.whole = whole
+        self.total = total
         self.translate: Translate = as_it_is
         self.areas = [binding.area for binding in bindings]
         self.planner = Planner(model.workbook, [*model.problem.parameters, *self.areas])
@@ -73,7 +80,7 @@ class RowForm:
     def build(self, workbook: Workbook, blocks: Sequence[Block], size: int, *, whole: bool = False) -> Program:
         """The program for so many samples (or for all); its arguments are the bindings' columns."""
         parameters = self.model.problem.parameters
-        cut = list(cut_blocks(blocks, parameters, self.data, size, _home, self.areas if whole else ()))
+        cut = list(cut_blocks(blocks, parameters, self.data, size, _home, self.areas if whole else (), self.total))
         self._check(cut)
         return build_program(
             workbook,
@@ -102,18 +109,18 @@ class RowForm:
     # --- what samples have in common --------------------------------------------------------------------
 
     def _with_statistics(self, workbook: Workbook, blocks: list[Block]) -> tuple[Workbook, list[Block]]:
-        """Cells that sum up the data alone, such as the mean of a column: calculated over the whole source, once."""
-        along = along_samples(blocks, self.data)
-        trained: list[Range] = list(self.model.problem.parameters)
-        fixed: list[Block] = []
-        for block in blocks:
-            if block.reads_unseen or any(own.intersection(read) for read in block.reads() for own in trained):
-                trained.append(block.range)
-            else:
-                fixed.append(block)
+        """The workbook with what sums up the data alone, and the blocks that are left."""
+        parameters = self.model.problem.parameters
+        fixed, along = untrained(blocks, parameters), along_samples(blocks, self.data)
+        statistics = [block for block in fixed if id(block) not in along]
+        samples = [*self.areas, *(block.range for block in fixed if id(block) in along)]
+        trained = [*parameters, *(block.range for block in blocks if block not in fixed)]
+        blocks = with_own_cells(blocks, statistics, self.data, samples, trained)
+        fixed, along = untrained(blocks, parameters), along_samples(blocks, self.data)
         statistics = [block for block in fixed if id(block) not in along]
         if not statistics:
             return workbook, blocks
+        workbook = replace(workbook, sheets={**workbook.sheets, STATISTICS: Sheet(STATISTICS)})
         batch = self.whole()
         program = self.build(workbook, fixed, len(batch[0]), whole=True)
         found = evaluate(program, batch).values

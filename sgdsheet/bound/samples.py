@@ -139,7 +139,7 @@ def bind_samples(
     validation = torch.arange(parts["valid"].count) if "valid" in parts else torch.nonzero(marked).flatten()
     if not len(training):
         raise SettingError("no samples are left for training", cell=problem.sheet, remedy="Keep back a smaller share")
-    form = form_of(model, bindings, source.name, lambda: parts["train"].batch(training))
+    form = form_of(model, bindings, source.name, lambda: parts["train"].batch(training), len(training))
     form.translate = translator(settings)
     cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
     judged, pooled = form.pooled(cells), form.pooled(cells[:1])
@@ -216,16 +216,19 @@ def _all(source: Source) -> Source:
 
 
 def form_of(
-    model: SheetModel, bindings: Sequence[Binding], source_name: str, whole: Callable[[], list[Tensor]]
+    model: SheetModel, bindings: Sequence[Binding], source_name: str, whole: Callable[[], list[Tensor]], total: int
 ) -> Form:
-    """The form in which the sheet shows samples."""
+    """The form in which the sheet shows samples.
+
+    `whole` gives the arguments for all `total` samples at once, of which the data's means and the like are taken.
+    """
     problem = model.problem
     _refuse_unfit(problem)
     form: Form
     if problem.data is None:
         form = ExampleForm(model, bindings)
     else:
-        form = RowForm(model, problem.data, bindings, source_name, whole)
+        form = RowForm(model, problem.data, bindings, source_name, whole, total)
     plan = form.planner.plan([Range.of_cell(problem.loss)])
     shown = [binding.area for binding in bindings]
     if not any(area.intersection(read) for block in plan.blocks for read in block.reads() for area in shown):

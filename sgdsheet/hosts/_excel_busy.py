@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from enum import Enum, auto
 from typing import Any, ParamSpec, TypeVar
 
-from sgdsheet.errors import BookClosedError, HostBusyError, HostError, SgdSheetError, one_line
+from sgdsheet.errors import HostBusyError, SgdSheetError, one_line
+from sgdsheet.hosts._refusals import book_closed, program_gone, refused
 
 PATIENCE = 3.0
 """Seconds that a call waits for Excel by default."""
@@ -61,11 +62,14 @@ class Trouble(Enum):
 class Patience:
     """Calls Excel, again if it is busy, for some time; turns its errors into ours.
 
-    `alive` is asked after an error that may mean anything: it tells whether the workbook is still there.
+    `alive` is asked after an error that may mean anything: it tells whether the workbook of this name is still there.
     """
 
-    def __init__(self, alive: Callable[[], Trouble | None] | None = None, seconds: float = PATIENCE) -> None:
+    def __init__(
+        self, alive: Callable[[], Trouble | None] | None = None, book: str = "", seconds: float = PATIENCE
+    ) -> None:
         self.seconds = seconds
+        self._book = book
         self._alive = alive or (lambda: None)
 
     def __call__(
@@ -84,10 +88,9 @@ class Patience:
                 if trouble is None:
                     raise  # a mistake of ours
                 if trouble is Trouble.GONE:
-                    raise closed() from error
+                    raise (book_closed(self._book) if self._book else program_gone("Excel")) from error
                 if trouble is Trouble.REFUSED:
-                    cause = f"Excel refuses: {explanation(error)}"
-                    raise HostError(cause, remedy="Check the sheet in Excel, then try again") from error
+                    raise refused("Excel", explanation(error)) from error
                 if time.monotonic() + pause > deadline:
                     raise HostBusyError(
                         "Excel is busy: a cell is being edited or a dialog is open",
@@ -108,11 +111,6 @@ class Patience:
     def _trouble(self, error: Exception) -> Trouble | None:
         found = trouble_of(error)
         return self._alive() or found if found is Trouble.REFUSED else found
-
-
-def closed(what: str = "the workbook") -> BookClosedError:
-    """The error for what is no longer there."""
-    return BookClosedError(f"{what} is no longer open in Excel", remedy="Open it again")
 
 
 def trouble_of(error: BaseException) -> Trouble | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import xlwings as xw
 
 from sgdsheet.hosts._excel_native import Native
-from sgdsheet.hosts._excel_read import area_of, formulas_in, merged, parts_where, pieces, texts_of
+from sgdsheet.hosts._excel_read import area_of, formulas_in, merged, parts_where, texts_of
 from sgdsheet.hosts._refusals import array_cell, formula_cell, merged_cell, protected_sheet
 from sgdsheet.references import Cell, Range, column_letters, quote_sheet, rectangles
 from sgdsheet.workbook import Value
@@ -47,13 +47,10 @@ def check_area(sheet: xw.Sheet, area: Range, native: Native) -> None:
 
 
 def put_values(sheet: xw.Sheet, area: Range, values: Mapping[Cell, Value]) -> None:
-    """Write an area."""
-    for part in pieces(area):
-        columns = range(part.left, part.right + 1)
-        rows = [
-            [values[Cell(area.sheet, row, column)] for column in columns] for row in range(part.top, part.bottom + 1)
-        ]
-        put_rows(sheet, part, rows)
+    """Write an area that one call can carry."""
+    columns = range(area.left, area.right + 1)
+    rows = [[values[Cell(area.sheet, row, column)] for column in columns] for row in range(area.top, area.bottom + 1)]
+    put_rows(sheet, area, rows)
 
 
 def put_rows(sheet: xw.Sheet, area: Range, rows: Sequence[Sequence[Value | None]]) -> None:
@@ -63,8 +60,11 @@ def put_rows(sheet: xw.Sheet, area: Range, rows: Sequence[Sequence[Value | None]
 
 
 def _content(value: Value | None) -> str | float | bool:
-    """A value so that Excel neither calculates a text nor takes it for a date: an apostrophe makes it a plain one."""
-    if value is None:
+    """A value so that Excel neither calculates a text nor takes it for a date: an apostrophe makes it a plain one.
+
+    Alone it would leave an empty text, which formulas cannot calculate with: the empty text empties the cell.
+    """
+    if value is None or value == "":
         return ""
     if isinstance(value, bool):
         return value

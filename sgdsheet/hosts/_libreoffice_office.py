@@ -21,7 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from sgdsheet.errors import BookClosedError, HostBusyError, HostError
+from sgdsheet.errors import HostBusyError, HostError
+from sgdsheet.hosts._refusals import program_gone
 
 TIMEOUT = 60.0
 """Seconds that LibreOffice may take for one answer."""
@@ -110,7 +111,7 @@ class AgentProcess:
             self._requests.write(line.encode() + b"\n")
             self._requests.flush()
         except (OSError, ValueError):  # the latter: the agent was closed
-            raise BookClosedError("LibreOffice is gone", remedy="Start it again") from None
+            raise program_gone("LibreOffice") from None
         while True:
             reply = self._next(self.timeout if timeout is None else timeout)
             if reply.get("id") == self._number:  # others are late answers to what was given up
@@ -127,7 +128,7 @@ class AgentProcess:
             self._process.wait()
 
     def _receive(self, replies: IO[bytes]) -> None:
-        with replies:
+        with replies, suppress(ValueError):  # what is no JSON does not come from our agent
             for line in replies:
                 self._replies.put(json.loads(line))
         self._replies.put(None)
@@ -141,7 +142,7 @@ class AgentProcess:
             ) from None
         if reply is None:
             self._replies.put(None)
-            raise BookClosedError("LibreOffice is gone", remedy="Start it again")
+            raise program_gone("LibreOffice")
         return reply
 
 

@@ -20,7 +20,7 @@ EVERYTHING = 1023  # com.sun.star.sheet.CellFlags
 NO_SYMBOL = -3  # com.sun.star.chart.ChartSymbolType
 # 1/100 mm
 CHART_SIZE = (16_000, 9_000)
-NUMBER_WIDTH = 2_600
+NUMBER_WIDTH = 2_800
 LINE_WIDTH = 60
 GREY = 0xD1D5DB
 COLOURS = (0x2563EB, 0xEA580C, 0x059669, 0x9333EA)
@@ -81,11 +81,15 @@ def _with_scales(desktop: Any, service: Callable[[str], Any], sheets: Any, heat:
 
 
 def fit_columns(sheet: Any, rows: list[list[Any]]) -> None:
-    """Make columns as wide as their texts; numbers show as many digits as there is room for."""
+    """Make columns as wide as their texts; numbers show as many digits as there is room for.
+
+    A text that stands alone in its row is a title, which runs over the cells beside it.
+    """
+    titled = any(isinstance(row[0], str) and len(row) > 1 and not any(row[1:]) for row in rows if row and row[0])
     for number, column in enumerate(zip(*rows)):  # noqa: B905 (not in Python 3.8)
         found = sheet.Columns.getByIndex(number)
         found.OptimalWidth = True
-        if any(isinstance(value, float) and not value.is_integer() for value in column):
+        if (titled and not number) or any(isinstance(value, float) and not value.is_integer() for value in column):
             found.Width = NUMBER_WIDTH
 
 

@@ -57,8 +57,23 @@ def own_sheet_taken(name: str) -> HostError:
     return HostError(f"the sheet “{one_line(name)}” is not one of sgdsheet's", remedy="Rename it, then try again")
 
 
+def not_open(book: str, program: str) -> BookClosedError:
+    return BookClosedError(f"“{one_line(book)}” is not open in {program}", remedy="Open it there, then try again")
+
+
+def refused(program: str, why: str) -> HostError:
+    """For what a program gives a reason of its own."""
+    return HostError(
+        f"{program} refuses: {one_line(why).rstrip('.')}", remedy=f"Check the sheet in {program}, then try again"
+    )
+
+
 def book_closed(name: str) -> BookClosedError:
     return BookClosedError(f"“{one_line(name)}” is no longer open", remedy="Open it again")
+
+
+def program_gone(program: str) -> BookClosedError:
+    return BookClosedError(f"{program} is gone", remedy="Start it again")
 
 
 def read_only(name: str) -> HostError:

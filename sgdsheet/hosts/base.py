@@ -21,7 +21,8 @@ class Host(Protocol):
         """Put values into cells, in bulk: one call per rectangle, not per cell.
 
         A formula stays a formula. In a file it is its saved result that changes; a spreadsheet program
-        calculates results itself, so there only cells without a formula can be written (else HostError).
+        calculates results itself, so there only cells without a formula can be written (else HostError), and the
+        empty text empties a cell.
         """
         ...
 
@@ -72,8 +73,23 @@ class LiveHost(Host, Protocol):
         """The values of some cells, recalculated; empty cells are left out. One call per area."""
         ...
 
+    def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
+        """Write as `write` does, and return what stood in the cells at that moment; empty ones are left out.
+
+        What a person has typed since the cells were last read is overwritten, but not lost: whoever asked can put
+        it back. A host reads as shortly before it writes as it can, and says what may happen in between.
+        """
+        ...
+
     def read_formulas(self, areas: Sequence[Range]) -> dict[Cell, str]:
         """The formulas of some cells as the program writes them (for noticing a change); others are left out."""
+        ...
+
+    def sheet_now(self, name: str) -> str | None:
+        """The present name of the sheet that bore this name when it was last used here.
+
+        None if it is gone, if it was never used, or if the program knows sheets by their names only.
+        """
         ...
 
     def status(self, text: str) -> None:
@@ -104,7 +120,7 @@ class LiveHost(Host, Protocol):
         ...
 
     def quiet(self, on: bool) -> None:
-        """While on: events are off, every write is part of one undo entry or none, so that writing is fast.
+        """While on: no write raises an event, and each is part of one undo entry or none, so that writing is fast.
 
         Turning it off restores whatever the person had. `close` turns it off, too.
         """

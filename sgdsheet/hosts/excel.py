@@ -6,15 +6,16 @@ the rest. Every call waits while a person edits a cell, but not for ever: see `_
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import xlwings as xw
 
-from sgdsheet.errors import BookClosedError, HostBusyError, HostError
+from sgdsheet.errors import BookClosedError, HostBusyError, HostError, one_line, quoted
 from sgdsheet.hosts._excel_busy import Patience, Trouble, restrain_xlwings, trouble_of
 from sgdsheet.hosts._excel_com import ComNative
 from sgdsheet.hosts._excel_mac import MacNative
@@ -22,13 +23,15 @@ from sgdsheet.hosts._excel_native import Grid, Native
 from sgdsheet.hosts._excel_read import area_of, formulas_in, pieces, read_workbook, texts_of
 from sgdsheet.hosts._excel_sheets import OwnSheets
 from sgdsheet.hosts._excel_write import absolute, check_area, check_sheet, covering, put_values
-from sgdsheet.hosts._refusals import no_sheet, refuse_unusable
+from sgdsheet.hosts._refusals import no_sheet, not_open, refuse_unusable
 from sgdsheet.hosts.base import OwnSheet
 from sgdsheet.references import Cell, Range, parse_range
 from sgdsheet.workbook import Value, Workbook
 
 _AT_ONCE = 0.2
 """Seconds to wait for Excel with what is not worth waiting for: the status bar."""
+_LEFT_BEHIND = re.compile(r"(paused at )?step [\d,]+, loss |loss \S+ → |sgdsheet is starting")
+"""What our own lines in the status bar look like, which a trainer that was killed could not take back."""
 _LARGE = 20_000
 """Cells from which an area is first cut down to those that are in use."""
 
@@ -38,11 +41,12 @@ class ExcelHost:
 
     def __init__(self, app: xw.App, book: xw.Book, key: str, native: Native) -> None:
         self._app, self._book, self._key, self._native = app, book, key, native
-        self._call = Patience(self._state)
+        self._call = Patience(self._state, key)
         self._own = OwnSheets(book, native, self._call)
         self._owed: dict[str, object] = {}
-        self._events: object = None
+        self._quiet = False
         self._status: object = None
+        self._used_sheets: dict[str, xw.Sheet] = {}
         self._messages = _Messages(app.pid)
         self.recalculates = True
         """Whether to wait for a recalculation; False where Excel calls us in the middle of one."""
@@ -74,10 +78,7 @@ class ExcelHost:
         for area in areas:
             sheet = self._sheet(area.sheet)
             for part in self._used(sheet, area):
-                rows = self._call(self._values, sheet, part)
-                for cell, value in zip(part.cells(), (item for row in rows for item in row), strict=True):
-                    if value is not None:
-                        found[cell] = value
+                found.update(_filled(part, self._call(self._values, sheet, part)))
         return found
 
     def read_formulas(self, areas: Sequence[Range]) -> dict[Cell, str]:
@@ -94,6 +95,28 @@ class ExcelHost:
 
     def write(self, values: Mapping[Cell, Value]) -> None:
         """Put values into cells; HostError, and nothing is changed, if one of them cannot be written."""
+        self._put(values, lambda sheet, area: put_values(sheet, area, values))
+
+    def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
+        """Write, and return what stood there just before.
+
+        Each rectangle is read by one call and written by the next. While a person types, Excel rejects both; one that
+        begins to type in between has the write rejected, and then the rectangle is read again. What stays are a paste,
+        a Delete or an undo that fall into the millisecond between the two calls: these are lost, and so is a formula
+        that is entered after the cells were checked.
+        """
+        found: dict[Cell, Value] = {}
+
+        def exchange(sheet: xw.Sheet, area: Range) -> None:
+            before = self._values(sheet, area)
+            put_values(sheet, area, values)
+            found.update(_filled(area, before))
+
+        self._put(values, exchange)
+        return found
+
+    def _put(self, values: Mapping[Cell, Value], put: Callable[[xw.Sheet, Range], None]) -> None:
+        """Call `put` with each rectangle of cells, once it is certain that all of them can be written to."""
         refuse_unusable(values.items())
         areas = covering(values)
         sheets = {name: self._sheet(name) for name in dict.fromkeys(area.sheet for area in areas)}
@@ -105,16 +128,33 @@ class ExcelHost:
         once = {"screen_updating": False, "calculation": "manual"} if len(areas) > 1 else {}
         with self._changed(once):
             for area in areas:
-                self._call(put_values, sheets[area.sheet], area, values)
+                for part in pieces(area):
+                    self._call(put, sheets[area.sheet], part)
+
+    def sheet_now(self, name: str) -> str | None:
+        """On Windows, an object of Excel's stays the same sheet; on macOS it is the name that it was asked for by."""
+        sheet = self._used_sheets.get(name)
+        try:
+            found = self._call(lambda: sheet.name) if sheet is not None else None
+        except HostBusyError:
+            raise
+        except HostError:
+            return None
+        return found if isinstance(found, str) else None
 
     def status(self, text: str) -> None:
         with self._call.at_most(_AT_ONCE):
             if self._status is None:
-                self._status = self._call(getattr, self._app, "status_bar")
-            before = self._status if isinstance(self._status, str) and sys.platform != "darwin" else False
-            self._set("status_bar", text or before)
+                self._status = self._persons_status()
+            self._set("status_bar", text or self._status)
         if not text:
             self._status = None
+
+    def _persons_status(self) -> object:
+        """What a macro of the person's own shows in the status bar; False where Excel has it for itself."""
+        found = self._call(getattr, self._app, "status_bar")
+        own = isinstance(found, str) and sys.platform != "darwin" and not _LEFT_BEHIND.match(found)
+        return found if own else False
 
     def message(self, text: str) -> None:
         self._messages.show(text)
@@ -145,12 +185,8 @@ class ExcelHost:
             self._own.append(name, first_row, rows)
 
     def quiet(self, on: bool) -> None:
-        if on and self._events is None:
-            self._events = self._call(lambda: self._app.enable_events)
-            self._set("enable_events", False)
-        elif not on and self._events is not None:
-            self._owed["enable_events"], self._events = self._events, None
-            self._pay()
+        """Events are off only while something is written: nobody would switch them on if we were killed."""
+        self._quiet = on
 
     def close(self) -> None:
         """Let go of the workbook; whatever was switched off is on again."""
@@ -158,7 +194,8 @@ class ExcelHost:
             self.quiet(False)
             self._pay()
             if self._status is not None:
-                self.status("")
+                self._set("status_bar", self._status)
+                self._status = None
 
     def _sheet(self, name: str) -> xw.Sheet:
         try:
@@ -168,6 +205,7 @@ class ExcelHost:
             raise
         except (HostError, KeyError) as error:
             raise no_sheet(name) from error
+        self._used_sheets[name] = sheet
         return sheet
 
     def _values(self, sheet: xw.Sheet, area: Range) -> Grid:
@@ -194,7 +232,7 @@ class ExcelHost:
         """Change settings of Excel for a while. What cannot be restored at the end is restored later."""
         self._pay()
         try:
-            for name, value in settings.items():
+            for name, value in {**settings, **({"enable_events": False} if self._quiet else {})}.items():
                 before = self._call(getattr, self._app, name)
                 if before != value:
                     self._owed[name] = before
@@ -222,6 +260,12 @@ class ExcelHost:
             found = trouble_of(error)
             return Trouble.GONE if found is Trouble.REFUSED else found
         return None if ready else Trouble.BUSY
+
+
+def _filled(area: Range, rows: Grid) -> dict[Cell, Value]:
+    """The values of an area by cell, without the empty ones."""
+    values = (item for row in rows for item in row)
+    return {cell: value for cell, value in zip(area.cells(), values, strict=True) if value is not None}
 
 
 class _Messages:
@@ -257,9 +301,9 @@ def connect(book: str, where: str = "") -> ExcelHost:
     exact = [item for item in known if _folded(item[2]) == _folded(book)]
     found = exact or [item for item in known if _may_be(item[1].name, item[2], book)]
     if not found:
-        raise BookClosedError(f"“{book}” is not open in Excel", remedy="Open it, then try again")
+        raise not_open(book, "Excel")
     if len(found) > 1:
-        raise HostError(f"“{book}” is open in more than one Excel", remedy="Close all but one")
+        raise HostError(f"“{one_line(book)}” is open in more than one Excel", remedy="Close all but one")
     app, candidate, key = found[0]
     return ExcelHost(app, app.books[candidate.name], key, _native())  # on macOS, books are numbered until named
 
@@ -273,7 +317,7 @@ def _open(where: str) -> Iterator[tuple[xw.App, xw.Book, str]]:
     if xw.engines.active is None:
         raise HostError("there is no Excel on this system", remedy="Use the file, or LibreOffice")
     if where and not where.isdecimal():
-        raise HostError(f"“{where}” is not the number of an Excel process", remedy="Leave it out to look in all")
+        raise HostError(f"{quoted(where)} is not the number of an Excel process", remedy="Leave it out to look in all")
     restrain_xlwings()
     call, native = Patience(), _native()
     for pid in call(lambda: list(xw.apps.keys())):

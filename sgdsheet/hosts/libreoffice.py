@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from sgdsheet.errors import BookClosedError, HostError, one_line
+from sgdsheet.errors import HostError, one_line
 from sgdsheet.hosts import _libreoffice_read as reading
 from sgdsheet.hosts import _refusals as refusals
 from sgdsheet.hosts._libreoffice_formula import name_content
@@ -65,7 +65,11 @@ class LibreOfficeHost:
             self._ask("write", blocks=_blocks(values), undo=not self._quiet)
 
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
-        """Write, and tell what stood in the cells at that moment: a person may just have typed something there."""
+        """Write, and tell what stood there at that moment.
+
+        The agent reads and writes all cells in one go, but by several calls of the office's: in the milliseconds
+        between two of them, what a person types is lost.
+        """
         refusals.refuse_unusable(values.items())
         blocks = _blocks(values)
         told = self._ask("write", blocks=blocks, undo=not self._quiet, tell=True) if blocks else []
@@ -91,6 +95,10 @@ class LibreOfficeHost:
                 for column, text in enumerate(line, area.left):
                     if text is not None:
                         found[Cell(area.sheet, row, column)] = str(text)
+        return found
+
+    def sheet_now(self, name: str) -> str | None:
+        found: str | None = self._ask("sheet_now", name=name)
         return found
 
     def status(self, text: str) -> None:
@@ -149,7 +157,7 @@ def connect(book: str, where: str = "") -> LibreOfficeHost:
                 return LibreOfficeHost(agent, book)
             except HostError:
                 agent.close()
-    raise _not_open(book)
+    raise refusals.not_open(book, "LibreOffice")
 
 
 def open_books(where: str = "") -> list[str]:
@@ -180,10 +188,6 @@ def _agent(pipe: str) -> AgentProcess | None:
         return None
 
 
-def _not_open(book: str) -> HostError:
-    return BookClosedError(f"“{one_line(book)}” is not open in LibreOffice", remedy="Open it there, then try again")
-
-
 def _error(book: str, reply: Mapping[str, Any]) -> HostError:
     """The agent's reason as an exception."""
     reason = reply["reason"]
@@ -194,12 +198,12 @@ def _error(book: str, reply: Mapping[str, Any]) -> HostError:
     if reason == "read only":
         return refusals.read_only(book)
     if reason == "not open":
-        return _not_open(book)
+        return refusals.not_open(book, "LibreOffice")
     if reason == "no sheet":
         return refusals.no_sheet(reply["sheet"])
     if reason == "own sheet":
         return refusals.own_sheet_taken(reply["sheet"])
-    return HostError(f"LibreOffice refuses: {one_line(reply.get('text', reason))}", remedy="Try again")
+    return refusals.refused("LibreOffice", reply.get("text", reason))
 
 
 def _blocks(values: Mapping[Cell, Value]) -> list[list[Any]]:

@@ -35,7 +35,8 @@ from sgdsheet.hosts._libreoffice_cells_agent import (
     rectangle,
     refuse,
 )
-from sgdsheet.hosts._libreoffice_sheets_agent import OURS, add_chart, extend_chart, fit_columns, own_sheet, properties
+from sgdsheet.hosts._libreoffice_sheets_agent import OURS as OURS
+from sgdsheet.hosts._libreoffice_sheets_agent import add_chart, extend_chart, fit_columns, own_sheet, properties
 
 
 class Agent:
@@ -73,6 +74,7 @@ class Agent:
         """The key of an open spreadsheet; without a name, the one in front."""
         for document in self._documents():
             if same_file(key_of(document), book) or document.Title == book:
+                self._give_back(key_of(document))  # of a window that was closed meanwhile
                 return self._keep(document)
         raise Refused("not open", book=book)
 
@@ -109,6 +111,20 @@ class Agent:
         self._books[key] = document
         return key
 
+    def _give_back(self, book: str) -> None:
+        """Leave the status bar to the office."""
+        try:
+            indicator = self._indicators.pop(book, None)
+            if indicator is not None:
+                indicator.end()
+        except Exception:  # its window is gone
+            pass
+
+    def leave(self) -> None:
+        """Whoever asked is gone: leave nothing behind."""
+        for book in list(self._indicators):
+            self._give_back(book)
+
     def _is_open(self, document: Any) -> bool:
         try:
             return document.RuntimeUID in [item.RuntimeUID for item in self._documents()]
@@ -138,6 +154,13 @@ class Agent:
             raise Refused("no sheet", sheet=name)
         self._sheets[book, name] = sheets.getByName(name)
         return self._sheets[book, name]
+
+    def do_sheet_now(self, book: str, name: str) -> str | None:
+        """What the sheet is called now that had this name when it was last used."""
+        try:
+            return str(self._sheets[book, name].Name)
+        except Exception:  # it is gone, or was never used
+            return None
 
     def _service(self, name: str) -> Any:
         return self._services.createInstanceWithContext(name, self._context)
@@ -225,9 +248,7 @@ class Agent:
         """A line in the status bar, or none."""
         controller = self._book(book).CurrentController
         if not text or controller is None:
-            indicator = self._indicators.pop(book, None)
-            if indicator is not None:
-                indicator.end()
+            self._give_back(book)
             return
         if book not in self._indicators:
             self._indicators[book] = controller.Frame.createStatusIndicator()
@@ -339,6 +360,11 @@ def main(pipe: str, patience: str) -> None:
     print(json.dumps(reply), flush=True)
     if not reply["ok"]:
         return
-    for line in sys.stdin:
-        request = json.loads(line)
-        print(json.dumps({"id": request.get("id"), **agent.answer(request)}), flush=True)
+    try:
+        for line in sys.stdin:
+            request = json.loads(line)
+            print(json.dumps({"id": request.get("id"), **agent.answer(request)}), flush=True)
+    except (ValueError, BrokenPipeError):  # whoever asked was killed in the middle of a request
+        pass
+    finally:
+        agent.leave()

@@ -24,6 +24,14 @@ def open_books(host: str, where: str = "") -> list[str]:
     return found
 
 
+def show_state(host: str, book: str, where: str, state: str) -> bool:
+    """Tell a program's own buttons what the trainer does with a workbook; False if the program is busy."""
+    if host != "excel":
+        return True
+    told: bool = importlib.import_module("sgdsheet.hosts._excel_ribbon").show_state(book, where, state)
+    return told
+
+
 def _module(host: str) -> Any:
     if host not in LIVE_HOSTS:
         raise HostError(f"{quoted(host)} is not a spreadsheet program", remedy=f"Known are {', '.join(LIVE_HOSTS)}")

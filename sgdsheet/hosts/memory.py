@@ -28,6 +28,7 @@ class MemoryHost:
         self.own_sheets: dict[str, OwnSheet] = {}
         self.is_quiet = False
         self.writes = 0
+        self._used: dict[str, Sheet] = {}
 
     @property
     def key(self) -> str:
@@ -42,7 +43,11 @@ class MemoryHost:
         for cell in values:
             self._refuse(cell)
         for cell, value in values.items():
-            self.sheet(cell.sheet).values[cell.row, cell.column] = value
+            contents = self.sheet(cell.sheet).values
+            if value == "":
+                contents.pop((cell.row, cell.column), None)
+            else:
+                contents[cell.row, cell.column] = value
         self.writes += 1
         self._calculate(self.workbook)
 
@@ -68,6 +73,10 @@ class MemoryHost:
                 if area.contains(Range.of_cell(cell)):
                     found[cell] = f"{formula.text} as of {row - formula.row}, {column - formula.column}"
         return found
+
+    def sheet_now(self, name: str) -> str | None:
+        used = self._used.get(name)
+        return next((now for now, sheet in self._open().sheets.items() if sheet is used), None)
 
     def status(self, text: str) -> None:
         self._open()
@@ -116,6 +125,7 @@ class MemoryHost:
         sheet = self._open().sheet(name)
         if sheet is None:
             raise refusals.no_sheet(name)
+        self._used[name] = sheet
         return sheet
 
     def _open(self) -> Workbook:

@@ -43,7 +43,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a run came to; `values` are the best parameters."""
+    """What a run came to; `values` are the best parameters, `changes` the last change that it took up."""
 
     step: int
     loss_start: float
@@ -51,6 +51,7 @@ class Ending:
     seconds: float
     values: list[float]
     stopped: str
+    changes: int
 
 
 class BackgroundRun(threading.Thread):
@@ -156,7 +157,7 @@ class BackgroundRun(threading.Thread):
         loss_start = session.loss_start
         while True:
             state, latest = self._descend(session)
-            if self._change is None:
+            if self._change is None or self._halted:
                 break
             with self._wake:
                 (prepared, edits), self._change, asked = self._change, None, self._asked
@@ -165,7 +166,8 @@ class BackgroundRun(threading.Thread):
             session = self._go_on(session, prepared, state, latest)
             self._made, self._asked_at, self.known = asked, None, None
         model = self.model()
-        self.ending = Ending(self.step, loss_start, session.loss, self.seconds, latest_numbers(model), session.stopped)
+        values = latest_numbers(model)
+        self.ending = Ending(self.step, loss_start, session.loss, self.seconds, values, session.stopped, self._made)
 
     def _open(self, prepared: Prepared, values: Numbers) -> Session:
         model = prepared.model()

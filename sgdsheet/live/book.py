@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import torch
 
 from sgdsheet.errors import HostError, ProblemError, SettingError, SgdSheetError, TrainingError
 from sgdsheet.hosts.base import LiveHost
-from sgdsheet.live import inspecting, naming, stepping
+from sgdsheet.live import exporting, inspecting, naming, stepping
 from sgdsheet.live.background import BackgroundRun
 from sgdsheet.live.board import IDLE, Board
 from sgdsheet.live.desk import Options, Reply
@@ -19,10 +20,13 @@ from sgdsheet.live.prepared import Prepared, prepare
 from sgdsheet.live.snapshots import Contents, History
 from sgdsheet.live.stepper import Stepper
 from sgdsheet.references import Cell
-from sgdsheet.workbook import Value
+from sgdsheet.workbook import Value, Workbook
 
 _KEPT = 4
 """Compiled models of one workbook that are kept."""
+
+_LONG = 0.5
+"""Seconds that reading a workbook has taken before, from which a person is told."""
 
 
 class LiveBook:
@@ -43,6 +47,7 @@ class LiveBook:
         self.stepper: Stepper | None = None
         self._host = host
         self._known: list[Prepared] = []
+        self._reading = 0.0
         self._run: LiveRun | None = None
         board.can_undo = self.history.can_undo
 
@@ -61,6 +66,7 @@ class LiveBook:
             "check": lambda sheet, options: inspecting.check(self, sheet),
             "find-lr": lambda sheet, options: inspecting.find_rate(self, sheet, options),
             "gradients": lambda sheet, options: inspecting.show_gradients(self, sheet, options),
+            "export": lambda sheet, options: exporting.export(self, sheet, options),
             "randomize": lambda sheet, options: stepping.randomize(self, sheet, options),
             "set-loss": lambda sheet, options: naming.set_name(self, "loss", sheet, options),
             "set-params": lambda sheet, options: naming.set_name(self, "params", sheet, options),
@@ -83,10 +89,12 @@ class LiveBook:
             if self._run.over:
                 self._ended()
 
-    def tell(self, text: str) -> None:
-        """Show an error in the workbook, when whoever gave the command has left."""
-        if self._host is not None:
-            self._host.message(text)
+    def tell(self, text: str) -> bool:
+        """Show an error in the workbook, when whoever gave the command has left; False if there is no workbook."""
+        if self._host is None:
+            return False
+        self._host.message(text)
+        return True
 
     def release(self) -> None:
         """Let go of the workbook until it is needed again."""
@@ -125,7 +133,7 @@ class LiveBook:
 
     def prepare(self, sheet: str | None, options: Options) -> Prepared:
         """Read the workbook and find the model of a sheet; compiled models are used again."""
-        prepared = prepare(self.host.read(), sheet, options, self._known)
+        prepared = prepare(self._read(), sheet, options, self._known)
         self._known = [prepared, *(item for item in self._known if not item.shares_model(prepared))][:_KEPT]
         return prepared
 
@@ -218,6 +226,18 @@ class LiveBook:
         return self._told("the sheet “SGD log” is written " + ("while training" if self.logging else "no more"))
 
     # --- helpers --------------------------------------------------------------------------------------------
+
+    def _read(self) -> Workbook:
+        """The whole workbook. Of a large one, the person sees why nothing happens for seconds."""
+        tell = self._run is None and self._reading > _LONG
+        started = perf_counter()
+        if tell:
+            self.host.status("sgdsheet is reading the workbook")
+        workbook = self.host.read()
+        self._reading = perf_counter() - started
+        if tell:
+            self.host.status("")
+        return workbook
 
     def _readable(self, sheet: str | None) -> Prepared | None:
         """The model, or None where there is none any more: what was written can be taken back all the same."""

@@ -11,11 +11,12 @@ from typing import Any
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, ProblemError, SgdSheetError
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live import words
-from sgdsheet.live.background import BackgroundRun, Moment
+from sgdsheet.live.background import BackgroundRun, Ending, Moment
 from sgdsheet.live.board import IDLE, PAUSED, TRAINING, Board, bug
 from sgdsheet.live.log_view import LogView
 from sgdsheet.live.pace import Pace
 from sgdsheet.live.prepared import Prepared, names_of, prepare
+from sgdsheet.live.sheets import OWN_SHEETS
 from sgdsheet.live.shown import ShownParameters
 from sgdsheet.live.snapshots import History
 from sgdsheet.live.watch import Watch
@@ -56,6 +57,8 @@ class LiveRun:
         self._written_step: int | None = None
         self._comparing = True
         self._changes = 0
+        self._edited: set[Cell] = set()
+        """Parameters that a person has edited, until the run has taken them up."""
         self._pace = Pace()
         self._watch: Watch | None = None
         self._busy_since: float | None = None
@@ -90,7 +93,7 @@ class LiveRun:
         except HostBusyError as error:
             self._be_patient(error)
         except SgdSheetError as error:
-            self._fail(error)
+            self._meet(error)
         except Exception as error:
             log.exception("refreshing failed")
             self._fail(bug(error))
@@ -109,7 +112,7 @@ class LiveRun:
         except HostBusyError:
             pass
         except SgdSheetError as error:
-            self._fail(error)
+            self._meet(error)
 
     def finish_now(self) -> None:
         """End the run, and return when the best parameters are in the sheet."""
@@ -126,19 +129,21 @@ class LiveRun:
         self._pace.begin(self.run.step)
         moment = self.run.moment(_MOMENT)
         if moment is not None and moment.changes == self._changes:
+            self._edited.clear()
             self._measure(moment)
             if not self._taken_up() and not self.run.over:
                 self._write(moment)
                 self._show()
-                if self.log is not None:
-                    self.log.grow(self.host, self.run, final=final)
+                self._grow_log(final=final)
                 self._look_around()
         self._pace.end(self.run.step)
 
     def _write(self, moment: Moment) -> None:
-        self._written_step = moment.step
+        self._written_step = None
         if self._shown.write(self.host, moment.values):
             self._reread()
+        else:
+            self._written_step = moment.step
 
     def _measure(self, moment: Moment) -> None:
         """The speed over about a second."""
@@ -186,10 +191,11 @@ class LiveRun:
             self._reread()
             watch.charge(perf_counter() - started)
 
-    def _reread(self) -> bool:
+    def _reread(self, sheet: str | None = None) -> bool:
         """Read the whole workbook and go on with what it says now; whether that is something else."""
         before = self.prepared
-        fresh = prepare(self._read(), before.problem.sheet, self.options, [before])
+        self._shown.give_back(self.host)
+        fresh = prepare(self._read(sheet), sheet or before.problem.sheet, self.options, [before])
         shown = ShownParameters(fresh)
         edits = self._shown.edits(shown.numbers)
         same = fresh.shares_model(before) and fresh.settings == before.settings
@@ -197,6 +203,7 @@ class LiveRun:
             return False
         self.prepared, self._shown = fresh, shown
         self._changes = self.run.change(fresh, edits)
+        self._edited |= {shown.cells[place] for place in edits}
         if not same:
             self._watch = None
         self._written_step, self._comparing = None, True
@@ -204,9 +211,9 @@ class LiveRun:
         self._mark = None
         return True
 
-    def _read(self) -> Workbook:
+    def _read(self, sheet: str | None = None) -> Workbook:
         workbook = self.host.read()
-        sheet = self.prepared.problem.sheet
+        sheet = sheet or self.prepared.problem.sheet
         if workbook.sheet(sheet) is None:
             raise ProblemError(
                 f"sheet {sheet} is gone, or has another name now: training has stopped",
@@ -214,13 +221,35 @@ class LiveRun:
             )
         return workbook
 
+    def _followed(self, error: SgdSheetError) -> bool:
+        """Whether training goes on after an error, because sheets only have other names now."""
+        if not isinstance(error, BookClosedError) or self.error is not None:
+            return False
+        try:
+            sheets = [name for name in self.prepared.workbook.sheets if name not in OWN_SHEETS]
+            now = {name: self.host.sheet_now(name) for name in sheets}
+            moved = {name: new for name, new in now.items() if new is not None and new != name}
+            if not moved:
+                return False
+            self._shown.rename(moved)
+            self._edited = {cell._replace(sheet=moved.get(cell.sheet, cell.sheet)) for cell in self._edited}
+            if not self._reread(moved.get(self.prepared.problem.sheet)):
+                return False
+        except HostBusyError as busy:
+            self._be_patient(busy)
+            return True
+        except SgdSheetError:
+            return False
+        self.history.rename(moved)
+        return True
+
     # --- the end ------------------------------------------------------------------------------------------
 
     def _finish(self) -> None:
         """Put the best parameters into the sheet, exactly, and say how it went."""
         ending, error = self.run.ending, self.error or self.run.error
         if ending is not None and not isinstance(error, BookClosedError):
-            text = self._leave(ending.values, error)
+            text = self._leave(ending, error)
             if not text:
                 text = words.finished(ending.loss_start, ending.loss, ending.step, ending.seconds, ending.stopped)
                 self.board.loss = ending.loss
@@ -232,28 +261,26 @@ class LiveRun:
         else:
             self._over(text)
 
-    def _leave(self, values: list[float], error: SgdSheetError | None) -> str:
+    def _leave(self, ending: Ending, error: SgdSheetError | None) -> str:
         """Write all that is safe to write; what a person has just typed stays. Returns what is odd."""
         workbook = self.host.read() if error is not None else None
         if workbook is not None and names_of(workbook) != names_of(self.prepared.workbook):
             return ""  # cells may have moved: better the last refresh than a number in the wrong place
-        cells = self._shown.cells
+        cells, values = self._shown.cells, ending.values
         if len(values) != len(cells):
             return ""
+        self._shown.give_back(self.host)
         found = self.host.read_values(self.prepared.problem.parameters)
         untouched = self._shown.untouched(found)
         if error is None and len(untouched) < len(cells):
             self._read_names()
         best = dict(zip(cells, values, strict=True))
-        new: dict[Cell, Value] = {cell: best[cell] for cell in untouched if best[cell] != found.get(cell)}
-        if new:
-            self.host.write(new)
+        late = self._edited if ending.changes != self._changes else ()  # typed when the last step had been taken
+        new = {cell: best[cell] for cell in untouched if best[cell] != found.get(cell) and cell not in late}
+        edited = self._shown.replace(self.host, new) or late or len(untouched) < len(cells)
         self.history.wrote(best)
-        self._show_log()
-        if error is not None or len(untouched) < len(cells):
-            return ""
-        assert self.run.ending is not None
-        return self._doubt(self.run.ending.loss)
+        self._finish_log()
+        return "" if error is not None or edited else self._doubt(ending.loss)
 
     def _read_names(self) -> None:
         """A person has edited parameters at the last moment: make sure that they are where they were."""
@@ -275,9 +302,19 @@ class LiveRun:
             return ""
         return words.differs(office, ours)
 
-    def _show_log(self) -> None:
-        if self.log is not None:
-            self.log.finish(self.host, self.run)
+    def _grow_log(self, *, final: bool) -> None:
+        try:
+            if self.log is not None:
+                self.log.grow(self.host, self.run, final=final)
+        except BookClosedError:  # a person has removed the log; if the workbook is gone, the next call says so
+            self.log = None
+
+    def _finish_log(self) -> None:
+        try:
+            if self.log is not None:
+                self.log.finish(self.host, self.run)
+        except BookClosedError:
+            self.log = None
 
     def _over(self, outcome: str | SgdSheetError) -> None:
         self.over = True
@@ -306,6 +343,10 @@ class LiveRun:
                     remedy="Leave the cell that you edit, or close the dialog, and train again",
                 )
             )
+
+    def _meet(self, error: SgdSheetError) -> None:
+        if not self._followed(error):
+            self._fail(error)
 
     def _fail(self, error: SgdSheetError) -> None:
         """End the run because of an error. If it is the second, nothing more can be done in the workbook."""

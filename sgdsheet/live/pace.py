@@ -1,4 +1,4 @@
-"""How often the sheet is refreshed: a dozen times a second, or less where that would slow the training down."""
+"""How often the sheet is refreshed: sixteen times a second, or less where that would slow the training down."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
-FASTEST = 1 / 12
+FASTEST = 1 / 16
 """Seconds between two refreshes."""
 
 _SLOWEST = 2.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.prepared import Prepared
@@ -15,52 +14,69 @@ _TOLERANCE = 1e-9
 """Relative distance below which a value is the one that was written: not all programs keep all digits."""
 
 
-@runtime_checkable
-class Exchanging(Protocol):
-    """A host that tells what stood in the cells that it writes to, so that nothing a person types gets lost."""
-
-    def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
-        """Write, and return what stood in the cells at that moment; empty ones are left out."""
-        ...
-
-
 class ShownParameters:
     """The cells of a model's parameters with the numbers that were last put there or found there."""
 
     def __init__(self, prepared: Prepared) -> None:
         values = prepared.start_values()
         self.cells, self.numbers = list(values), list(values.values())
+        self._perhaps: list[Sequence[float]] = []
+        """What writes that failed may have put into some of the cells."""
+        self._typed: dict[Cell, Value] = {}
+        """What was overwritten before it could be read, and is to be put back."""
 
     def untouched(self, found: Mapping[Cell, Value]) -> set[Cell]:
         """The cells that still hold what was written."""
-        pairs = zip(self.cells, self.numbers, strict=True)
-        return {cell for cell, number in pairs if _is_written(found.get(cell), number)}
+        return {cell for place, cell in enumerate(self.cells) if self._is_ours(found.get(cell), place)}
 
     def edits(self, numbers: Sequence[float]) -> dict[int, float]:
         """By place, the numbers that are not what was written; none if these are other parameters altogether."""
         if len(numbers) != len(self.numbers):
             return {}
-        pairs = enumerate(zip(numbers, self.numbers, strict=True))
-        return {place: new for place, (new, old) in pairs if not _is_written(new, old)}
+        return {place: number for place, number in enumerate(numbers) if not self._is_ours(number, place)}
 
-    def write(self, host: LiveHost, numbers: list[float]) -> bool:
+    def write(self, host: LiveHost, numbers: Sequence[float]) -> bool:
         """Put other numbers there; whether a person was quicker, whose values are then back in the cells."""
-        old = dict(zip(self.cells, self.numbers, strict=True))
-        new: dict[Cell, Value] = {
-            cell: number for cell, number in zip(self.cells, numbers, strict=True) if number != old[cell]
-        }
-        if not new or not all(map(math.isfinite, numbers)):
+        if self.give_back(host):
+            return True
+        if not all(map(math.isfinite, numbers)):
             return False
-        if isinstance(host, Exchanging):
-            found = host.exchange(new)
-        else:
-            host.write(new)
-            found = dict(old)
-        self.numbers = numbers
-        typed = {cell: found.get(cell, "") for cell in new if not _is_written(found.get(cell), old[cell])}
-        if typed:  # in the milliseconds since the cells were read
-            host.write({cell: value for cell, value in typed.items() if not isinstance(value, ExcelError)})
-        return bool(typed)
+        pairs = enumerate(zip(numbers, self.numbers, strict=True))
+        places = [place for place, (new, old) in pairs if new != old or self._perhaps]
+        return bool(places) and self._exchange(host, {place: numbers[place] for place in places})
+
+    def replace(self, host: LiveHost, values: Mapping[Cell, float]) -> bool:
+        """The same for some of the cells."""
+        return bool(values) and self._exchange(
+            host, {place: values[cell] for place, cell in enumerate(self.cells) if cell in values}
+        )
+
+    def rename(self, sheets: Mapping[str, str]) -> None:
+        """Sheets have other names now."""
+        self.cells = [cell._replace(sheet=sheets.get(cell.sheet, cell.sheet)) for cell in self.cells]
+        self._typed = {cell._replace(sheet=sheets.get(cell.sheet, cell.sheet)): v for cell, v in self._typed.items()}
+
+    def give_back(self, host: LiveHost) -> bool:
+        """Put back what a person has typed and we have overwritten; whether there was something."""
+        if not self._typed:
+            return False
+        host.write(self._typed)
+        self._typed = {}
+        return True
+
+    def _exchange(self, host: LiveHost, new: Mapping[int, float]) -> bool:
+        numbers = [new.get(place, old) for place, old in enumerate(self.numbers)]
+        self._perhaps.append(numbers)
+        found = host.exchange({self.cells[place]: number for place, number in new.items()})
+        for place in new:  # in the milliseconds since the cells were read
+            value = found.get(self.cells[place])
+            if not self._is_ours(value, place) and not isinstance(value, ExcelError):
+                self._typed[self.cells[place]] = "" if value is None else value
+        self.numbers, self._perhaps = numbers, []
+        return self.give_back(host)
+
+    def _is_ours(self, value: Value | None, place: int) -> bool:
+        return any(_is_written(value, numbers[place]) for numbers in (self.numbers, *self._perhaps))
 
 
 def _is_written(value: Value | None, written: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,19 @@ class History:
     def wrote(self, values: Mapping[Cell, Value]) -> None:
         """Note what a command left in the cells. A disk that is full by now is no reason to fail."""
         self.after.update(values)
-        try:
+        with suppress(FileError):
             self._save()
-        except FileError:
-            return
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Note that sheets have other names now."""
+
+        def moved(cells: Mapping[Cell, Any]) -> dict[Cell, Any]:
+            return {cell._replace(sheet=names.get(cell.sheet, cell.sheet)): value for cell, value in cells.items()}
+
+        self.original, self.after = moved(self.original), moved(self.after)
+        self.levels = [Level(level.label, moved(level.before)) for level in self.levels]
+        with suppress(FileError):  # a disk that is full by now is no reason to fail
+            self._save()
 
     def pop(self) -> Level:
         """The newest level, for good."""

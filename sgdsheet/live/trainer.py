@@ -9,14 +9,18 @@ from typing import Any
 from sgdsheet.errors import SettingError, SgdSheetError, quoted
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.board import Board
+from sgdsheet.live.buttons import Tell
 from sgdsheet.live.snapshots import History
 from sgdsheet.live.worker import Worker
 
 Connect = Callable[[str, str, str], LiveHost]
 
+ShowState = Callable[[str, str, str, str], bool]
+"""Tells a program's buttons of a state: host, book, where, state; False if the program is busy."""
+
 COMMANDS = (
     *("step", "train", "stop", "pause", "reset", "undo", "check", "randomize", "find-lr", "gradients", "log"),
-    *("set-loss", "set-params", "set-data", "status"),
+    *("set-loss", "set-params", "set-data", "export", "status"),
 )
 
 PATIENCE = 0.08
@@ -26,8 +30,8 @@ PATIENCE = 0.08
 class Trainer:
     """Trains open workbooks, several at once. Safe to call from any thread."""
 
-    def __init__(self, connect: Connect) -> None:
-        self._connect = connect
+    def __init__(self, connect: Connect, show_state: ShowState | None = None) -> None:
+        self._connect, self._show_state = connect, show_state
         self._workers: dict[tuple[str, str], Worker] = {}
         self._lock = threading.Lock()
 
@@ -87,6 +91,10 @@ class Trainer:
         with self._lock:
             worker = self._workers.get((host, book))
             if worker is None or not worker.alive:
-                worker = Worker(lambda: self._connect(host, book, where), book)
+                worker = Worker(lambda: self._connect(host, book, where), book, self._teller(host, book, where))
                 self._workers[host, book] = worker
             return worker
+
+    def _teller(self, host: str, book: str, where: str) -> Tell | None:
+        show = self._show_state
+        return None if show is None else lambda state: show(host, book, where, state)

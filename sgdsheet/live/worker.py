@@ -9,11 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from sgdsheet.errors import BookClosedError, SgdSheetError, TrainingError
 from sgdsheet.hosts.base import LiveHost
+from sgdsheet.live import alert
 from sgdsheet.live.board import IDLE, STARTING, Board, Job, bug, refusal
+from sgdsheet.live.buttons import Buttons, Tell
 
 _BREATH = 0.05
 """Seconds between a first request and the import of torch, which holds the interpreter's lock: the reply goes out
@@ -39,12 +42,15 @@ _loading = threading.Lock()
 class Worker:
     """Does the commands of one workbook, one after the other, and keeps its training going in between."""
 
-    def __init__(self, connect: Callable[[], LiveHost], book: str) -> None:
+    def __init__(self, connect: Callable[[], LiveHost], book: str, tell_buttons: Tell | None = None) -> None:
         self._connect, self.book = connect, book
         self.board = Board()
+        self._buttons = Buttons(tell_buttons) if tell_buttons is not None else None
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._working = False
         self._leaving = False
+        self._ended: SgdSheetError | None = None
+        """Why nothing is done any more."""
         self._thread = threading.Thread(target=self._work, name="sgdsheet book", daemon=True)
         self._thread.start()
 
@@ -65,6 +71,8 @@ class Worker:
             self.board.state = STARTING
         job = Job(command, sheet, options)
         self._jobs.put(job)
+        if self._ended is not None:  # between the look whether it is alive and now
+            self._turn_away(self._ended)
         reply = job.wait(wait if _warm.is_set() or wait >= 1.0 else 0.0)
         return reply if reply is not None else {**self.board.status(), "pending": True}
 
@@ -86,14 +94,20 @@ class Worker:
     # --- the thread -------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        error: SgdSheetError = TrainingError("the background trainer is ending", remedy="Try again")
         try:
             book = self._start()
             while not self._leaving:
                 self._next(book)
+                self._show_state()
             self._guarded(book.close)
+            self._show_state()
+        except Exception as failure:
+            log.exception("the workbook's thread")
+            error = bug(failure)
         finally:
-            self._leaving = True
-            self._turn_away()
+            self._leaving, self._ended = True, error
+            self._turn_away(error)
 
     def _start(self) -> Any:
         """Load what is needed, saying in the workbook meanwhile why nothing happens yet."""
@@ -111,9 +125,13 @@ class Worker:
     def _next(self, book: Any) -> None:
         """The next command, or what there is to do without one."""
         due = book.due()
+        retry = self._buttons.due(self.board.state) if self._buttons is not None else None
+        wait = min(_RELEASED_AFTER if due is None else max(0.0, due), _RELEASED_AFTER if retry is None else retry)
         try:
-            job = self._jobs.get(timeout=_RELEASED_AFTER if due is None else max(0.0, due))
+            job = self._jobs.get(timeout=wait)
         except queue.Empty:
+            if retry is not None and (due is None or retry < due):
+                return
             if due is None:
                 self._guarded(book.release)
                 job = self._jobs.get()
@@ -128,12 +146,17 @@ class Worker:
         finally:
             self._working = False
 
-    def _turn_away(self) -> None:
+    def _show_state(self) -> None:
+        if self._buttons is not None:
+            self._buttons.follow(self.board.state)
+
+    def _turn_away(self, error: SgdSheetError) -> None:
         """Whoever still waits for an answer gets one."""
-        while not self._jobs.empty():
-            job = self._jobs.get()
-            if job is not None:
-                job.answer(refusal(TrainingError("the background trainer is ending", remedy="Try again")))
+        with suppress(queue.Empty):
+            while True:
+                job = self._jobs.get_nowait()
+                if job is not None and not job.answer(refusal(error)):
+                    alert.show_soon(str(error))
 
     def _do(self, book: Any, job: Job) -> None:
         try:
@@ -144,17 +167,27 @@ class Worker:
         except Exception as error:
             log.exception("%s failed", job.command)
             reply = self._failed(book, bug(error))
-        if self.board.state == STARTING and job.command != "stop":
+        if self.board.state == STARTING and job.command == "train":
             self.board.state = IDLE
         told = job.answer(reply)
         if not told and not reply["ok"]:
-            self._guarded(lambda: book.tell(reply["error"]))
+            self._tell(book, reply["error"])
 
     def _failed(self, book: Any, error: SgdSheetError) -> dict[str, Any]:
         self.board.message = str(error)
         if isinstance(error, BookClosedError):
             self._guarded(book.release)
         return refusal(error)
+
+    def _tell(self, book: Any, text: str) -> None:
+        """Show an error for which nobody waits any more: in the workbook, or without it."""
+        try:
+            shown = book.tell(text)
+        except Exception as error:
+            log.warning("%s", error)
+            shown = False
+        if not shown:
+            alert.show_soon(text)
 
     def _guarded(self, action: Callable[[], None]) -> None:
         """Do something for which nobody waits."""

@@ -64,16 +64,19 @@ def cut_blocks(
     size: int,
     home: Home = _as_it_is,
     data: Sequence[Range] = (),
+    total: int | None = None,
 ) -> Iterator[Block]:
     """The blocks for `size` of the samples. Raises FormulaError, with its cell, if a formula ties them.
 
     `home` names the sheet on which the samples of a sheet lie from now on: there may be more of them than there
     is room on their own. `data` are columns of the samples over which sums and averages are cut as well: unless
-    given, what sums up data alone does so over all samples.
+    given, what sums up data alone does so over all samples. `total` is how many samples there are, if not as many as
+    rows: sums over a batch are scaled up to it.
     """
     along = along_samples(blocks, rows)
     for block in blocks:
-        yield _Cutter(block, along, blocks, parameters, rows, size, home, data).cut(along.get(id(block)))
+        cutter = _Cutter(block, along, blocks, parameters, rows, size, home, data, total or rows.height)
+        yield cutter.cut(along.get(id(block)))
 
 
 def along_samples(blocks: Sequence[Block], rows: Range) -> dict[int, int]:
@@ -110,6 +113,7 @@ class _Cutter:
     size: int
     home: Home
     data: Sequence[Range]
+    total: int
 
     def cut(self, start: int | None) -> Block:
         block = self.block
@@ -228,7 +232,8 @@ class _Cutter:
             return None
         over = _over_samples(part)
         if over is OverSamples.SIZE:
-            return part
+            counted = part.name == "ROWS" and self._per_sample(part.arguments[0])
+            return Number(float(self.total)) if counted else part
         if not self._is_live(part):
             return None
         arguments = [self._summed_up(item) for item in part.arguments]
@@ -251,7 +256,7 @@ class _Cutter:
 
     @property
     def _scale(self) -> Number:
-        return Number(self.rows.height / self.size)
+        return Number(self.total / self.size)
 
     def _product(self, left: Node, right: Node) -> Node | None:
         """MMULT(TRANSPOSE(samples), samples) is a sum over the samples; MMULT(samples, others) is not."""

@@ -27,7 +27,7 @@ from sgdsheet.extension.office.commands import CommandQueue  # noqa: E402
 from sgdsheet.extension.office.functions import Evaluator  # noqa: E402
 from sgdsheet.extension.office.settings import CannotStart  # noqa: E402
 from sgdsheet.extension.office.still import StillAgent  # noqa: E402
-from sgdsheet.hosts.libreoffice_agent import Agent, key_of  # noqa: E402
+from sgdsheet.hosts.libreoffice_agent import OURS, Agent, key_of  # noqa: E402
 
 _FUNCTIONS, _COMMANDS = "org.sgdsheet.Functions", "org.sgdsheet.Commands"
 _ADD_IN, _HANDLER = "com.sun.star.sheet.AddIn", "com.sun.star.frame.ProtocolHandler"
@@ -136,7 +136,10 @@ class Commands(unohelper.Base, XDispatchProvider, XDispatch, XInitialization, XS
         elif command == "help":
             self._show("What the buttons do", _HELP)
         else:
-            _office().commands.put(command, key_of(self._frame.getController().getModel()))
+            controller = self._frame.getController()
+            if controller.hasInfobar(OURS):  # what was said about the last click is out of date
+                controller.removeInfobar(OURS)
+            _office().commands.put(command, key_of(controller.getModel()))
 
     def _show(self, title: str, text: str) -> None:
         """A window that waits to be closed."""
