@@ -201,7 +201,7 @@ def titanic(studio: Studio) -> None:
     book.show("nnet", "E6")
     studio.mouse("mousemove", 470, 10, "click", 1)  # the menu SGD
     time.sleep(1)
-    _save("libreoffice-menu", studio.grab().crop((0, 0, 1000, 420)))
+    _save("libreoffice-menu", studio.grab().crop((0, 0, 1000, 450)))
     studio.mouse("key", "Escape")
     book.uno('document.Sheets.getByName("nnet").getCellRangeByName("A1:D1").Columns.IsVisible = False; print("null")')
     book.show("nnet", "O6", zoom=80, column=4)

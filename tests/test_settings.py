@@ -35,8 +35,10 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
         12)], "restarts": [(1, 1), ("300", 300)], "start": [ *((name, f"{name}") for name in INITIALISERS),
         ("Uniform 0.1", "uniform 0.1"), ("kaiming, zeros", "kaiming, zeros"), (" normal   2 ", "normal 2"), ],
         "seed": [(0, 0), (42.0, 42), ("7", 7), (2**53, 2**53)], "zero_gradients": [("yes", True), ("no",
-        False), ("off", False), (1, True)], "device": [("cpu", "cpu"), ("CPU", "cpu"), ("auto", "auto"), ("CUDA", "cuda")],
-        "precision": [("float64", "float64"), ("Float-32", "float32")], "compile": [("no", False), ("Yes", True)], }  # fmt: skip
+        False), ("off", False), (1, True)],
+        "device": [("cpu", "cpu"), ("CPU", "cpu"), ("auto", "auto"), ("CUDA", "cuda")],
+        "precision": [("float64", "float64"), ("Float-32", "float32")],
+        "compile": [("no", False), ("Yes", True)], }  # fmt: skip
 
 NO_NUMBER = ["many", "1,5", "nan", "inf", "-inf", True, "0x10", "1e999"]
 

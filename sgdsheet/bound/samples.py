@@ -60,14 +60,18 @@ class BoundSamples:
     def _loss(self, indices: Tensor) -> Callable[[], Tensor]:
         return self.pooled.over(self.data.batch(indices))
 
+    @property
+    def judged_samples(self) -> Tensor:
+        """The training samples that the loss at the start and the end is over."""
+        return self.training[:: -(-len(self.training) // _JUDGED)]
+
     def some(self, count: int) -> Callable[[], Tensor]:
         """The loss over so many training samples, spread evenly."""
         return self._loss(self.training[:: max(1, len(self.training) // count)][:count])
 
     def training_loss(self) -> float:
         """The loss over the training samples; of very many, over some that are spread evenly."""
-        step = -(-len(self.training) // _JUDGED)
-        return self._over(self.data, self.training[::step])[0]
+        return self._over(self.data, self.judged_samples)[0]
 
     def numbers(self, size: int) -> int:
         """How many numbers a step with a batch of this size calculates."""

@@ -53,6 +53,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "test_metric": session.test_metric,
         "source": session.source,
         "samples": session.sample_count,
+        "loss_samples": session.loss_samples,
         "constraint_violation": session.violation,
         "constraints_hold": session.constraints_hold if session.violation is not None else None,
         "restarts": None
@@ -87,6 +88,8 @@ def announce(out: Console, session: sgdsheet.Session, sheets: Sequence[str] = ()
     if session.source is not None:
         size = f", {plan.batch_size:,} per step" if plan.batch_size is not None else ""
         out.print(f"data {shown(session.source)}: {count(session.sample_count or 0, 'sample')} for training{size}")
+        if session.loss_samples != session.sample_count:
+            out.print(f"the losses at the start and the end are those of {session.loss_samples:,} of them")
     others = [shown(name) for name in sheets if name != problem.sheet]
     if others:
         out.print(f"there are models on other sheets too: {', '.join(others)} (choose with --sheet)")

@@ -55,7 +55,7 @@ def settings_options(command: F) -> F:
 @click.option("--preview", is_flag=True, help="Show the first samples of the source in the sheet.")
 @click.option("-o", "--output", metavar="OUT", help="Where to write; BOOK-trained.xlsx unless given.")
 @click.option("--in-place", is_flag=True, help="Write into BOOK itself.")
-@click.option("--log", metavar="FILE", help="Write every step to a .csv or .jsonl file.")
+@click.option("--log", "--log-file", "log", metavar="FILE", help="Write every step to a .csv or .jsonl file.")
 @click.option("--log-sheet", is_flag=True, help="Add a sheet “SGD log” with a chart to the workbook.")
 @click.option("--plot", metavar="FILE", help="Draw the losses into a .png, .svg or .pdf (extra: plot).")
 @click.option("--tensorboard", metavar="FOLDER", help="Write events for TensorBoard (extra: tensorboard).")

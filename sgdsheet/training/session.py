@@ -112,6 +112,12 @@ class Session:
         return len(self._run.samples.training) if self._run.samples is not None else None
 
     @property
+    def loss_samples(self) -> int | None:
+        """Of how many samples `loss_start` and `loss` are the loss: of very many in a source, not of all."""
+        bound = self._run.bound
+        return self.sample_count if bound is None else len(bound.judged_samples)
+
+    @property
     def test_loss(self) -> float | None:
         """The loss over the test part of a source, after the run."""
         return self._run.test_loss
