@@ -18,11 +18,11 @@ from sgdsheet.compiler.planning import Plan, Planner
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
 from sgdsheet.compiler.reach import calculated_areas, check_reach
 from sgdsheet.compiler.rewrites import simplify
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import DataError, ProblemError, SettingError, SgdSheetError, quoted
 from sgdsheet.problem import Direction, Problem, find_problem
 from sgdsheet.references import Cell, Range, identifiers, rectangles
 from sgdsheet.syntax import ErrorConstant, walk
+from sgdsheet.tensors.values import Kind, Value
 from sgdsheet.workbook import ExcelError, Workbook
 from sgdsheet.workbook import Value as CellValue
 

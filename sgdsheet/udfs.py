@@ -1,6 +1,6 @@
 """The functions `SGD_…` for cells of Excel on Windows, called by xlwings' COM server. Made from the registry.
 
-Each name of `udf_declarations` is a function of this module: whole ranges in, whole arrays out, which Excel spills.
+Each name of `udf.declarations` is a function of this module: whole ranges in, whole arrays out, which Excel spills.
 What is wrong with one number is the text of an Excel error in its place (`#VALUE!`). What is wrong with a call is
 one line of text, `#SGD! ` and the reason. The add-in's VBA wrapper turns both into true errors, so that no sum
 passes over them, and shows the reason in the status bar; where a function is called without the wrapper, the reason
@@ -23,10 +23,10 @@ from sgdsheet.errors import DataError, SgdSheetError, one_line
 from sgdsheet.functions.registry import ArgumentKind, Function
 from sgdsheet.hosts import excel, file
 from sgdsheet.references import Cell, Range, parse_range, split_areas
-from sgdsheet.udf_calls import Grid, calculate
-from sgdsheet.udf_declarations import FAILURE, own_functions
-from sgdsheet.udf_gradient import Gradients
-from sgdsheet.udf_predict import Predictors
+from sgdsheet.udf.calls import Grid, calculate
+from sgdsheet.udf.declarations import FAILURE, own_functions
+from sgdsheet.udf.gradient import Gradients
+from sgdsheet.udf.prediction import Predictors
 from sgdsheet.workbook import ExcelError, Value
 
 Cells = list[list[Any]]

@@ -9,7 +9,7 @@ from sgdsheet import examples
 from sgdsheet.addin import build as building
 from sgdsheet.addin.generated import ribbon
 from sgdsheet.addin.project import Module
-from sgdsheet.udf_declarations import declarations
+from sgdsheet.udf.declarations import declarations
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # oletools uses names of pyparsing that are to go

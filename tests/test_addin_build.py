@@ -23,7 +23,7 @@ from sgdsheet.addin.container import container
 from sgdsheet.addin.project import Module, encrypted, vba_project
 from sgdsheet.addin.sources import DOCUMENTS, MODULES, source
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.udf_declarations import declarations
+from sgdsheet.udf.declarations import declarations
 
 XLWINGS = distribution("xlwings")
 TEMPLATE = XLWINGS.locate_file("xlwings/quickstart_addin_ribbon.xlam")

@@ -25,11 +25,8 @@ import sgdsheet
 # modules too, unless they have a row of their own: a new function, host, example or command needs no row.
 FLOORS = (
     ("errors atomic processes", ""),
-    ("compiler training constrained references extras optimizers schedules initialisers", ""),
-    (
-        "workbook syntax formula logbook examples sources datasets",
-        "compiler.domains compiler.recording compiler.tensors compiler.builder compiler.contraction functions",
-    ),
+    ("compiler training constrained udf references extras optimizers schedules initialisers", "tensors"),
+    ("workbook syntax formula logbook examples sources datasets", "functions"),
     (
         "problem names solver settings hosts.base compiler.resolve compiler.blocks compiler.grouping compiler.planning",
         "",
@@ -38,7 +35,7 @@ FLOORS = (
         "hosts compiler.reach tables",
         "compiler.regions compiler.lowering compiler.program compiler.windows compiler.packing compiler.rewrites",
     ),
-    ("bound.locate bound.binding", "model training.cutting training.samples constrained.constraints bound"),
+    ("samples.locate samples.binding", "model samples constrained.constraints"),
     (
         "plots constrained.descent",
         "constrained.lagrangian constrained.flat constrained.exact constrained.solve"
@@ -47,7 +44,8 @@ FLOORS = (
     ),
     (
         "service ribbon udfs extension addin cli live __main__ sgdsheet",
-        "live.prepared live.background live.live_run live.stepper live.stepping live.inspecting live.book udf_calls udf_declarations udf_gradient udf_predict",
+        "live.prepared live.background live.live_run live.stepper live.stepping live.inspecting live.book"
+        " udf.calls udf.declarations udf.gradient udf.prediction",
     ),
 )
 FLOOR_OF = {name: floor for floor, columns in enumerate(FLOORS) for name in " ".join(columns).split()}

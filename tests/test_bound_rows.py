@@ -185,7 +185,7 @@ ADDITIVE = {"average", "penalty", "several cells of a row", "a product of matric
 @pytest.mark.parametrize("name", OVER_PARTS)
 def test_the_loss_over_all_samples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Portion by portion where the parts' mean is the whole, else all at once: either way the whole sheet's loss."""
-    monkeypatch.setattr("sgdsheet.bound.form._AT_ONCE", 512)
+    monkeypatch.setattr("sgdsheet.samples.form._AT_ONCE", 512)
     rows, data = OVER_PARTS[name], numbers(MANY)
     expected = float(rows.in_sheet(tmp_path, data)().detach())
     run = session(rows.bound(tmp_path, data))

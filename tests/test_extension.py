@@ -29,7 +29,7 @@ from sgdsheet.extension.office.child import Child
 from sgdsheet.extension.office.functions import Evaluator
 from sgdsheet.extension.office.settings import CannotStart, Settings, read_settings, settings_file, write_settings
 from sgdsheet.live.trainer import COMMANDS
-from sgdsheet.udf_declarations import declarations
+from sgdsheet.udf.declarations import declarations
 
 OOR = "{http://openoffice.org/2001/registry}"
 MANIFEST = "{http://openoffice.org/2001/manifest}"

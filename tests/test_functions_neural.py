@@ -20,10 +20,10 @@ from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.registry import Derivative
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell, Range, address, parse_range
-from sgdsheet.training.samples import PooledCell
+from sgdsheet.samples.in_sheet import PooledCell
 from sgdsheet.training.session import Session
-from sgdsheet.udf_calls import Grid, calculate
-from sgdsheet.udf_declarations import declarations
+from sgdsheet.udf.calls import Grid, calculate
+from sgdsheet.udf.declarations import declarations
 from sgdsheet.workbook import ExcelError
 
 Function = Callable[..., Tensor]

@@ -12,7 +12,7 @@ from sgdsheet import examples
 from sgdsheet.addin.generated import ribbon
 from sgdsheet.cli import cli
 from sgdsheet.extension.actions import ACTIONS
-from sgdsheet.udf_declarations import declarations
+from sgdsheet.udf.declarations import declarations
 
 GUIDE = Path(__file__).parent.parent / "addin" / "GUIDE.md"
 TEXT = GUIDE.read_text(encoding="utf-8")

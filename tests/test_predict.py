@@ -98,7 +98,7 @@ def test_other_cells(book: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 601])
 def test_any_number_of_samples(count: int, book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A single one, too; and so many that they are evaluated in portions."""
-    monkeypatch.setattr("sgdsheet.bound.form._AT_ONCE", 512)
+    monkeypatch.setattr("sgdsheet.samples.form._AT_ONCE", 512)
     data = numbers(count)
     save(tmp_path / "other.csv", data)
     found = run("predict", book, "--source", "other.csv", "-o", "found.csv", "--json").json

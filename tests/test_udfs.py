@@ -33,9 +33,9 @@ import sgdsheet
 from sgdsheet.errors import DataError, FileError, ProblemError, SgdSheetError
 from sgdsheet.hosts.memory import MemoryHost
 from sgdsheet.references import Cell, Range
-from sgdsheet.udf_declarations import FAILURE, declarations
-from sgdsheet.udf_gradient import Gradients
-from sgdsheet.udf_predict import Predictors
+from sgdsheet.udf.declarations import FAILURE, declarations
+from sgdsheet.udf.gradient import Gradients
+from sgdsheet.udf.prediction import Predictors
 from sgdsheet.workbook import Workbook
 
 MISSING = -2147352572

@@ -27,7 +27,7 @@ def vba_modules(declarations: Sequence[Mapping[str, Any]], examples: Mapping[str
 
 
 def build(declarations: Sequence[Mapping[str, Any]], examples: Mapping[str, str]) -> bytes:
-    """The bytes of `sgdsheet.xlam`; `declarations` as in `sgdsheet.udf_declarations`, `examples` with descriptions."""
+    """The bytes of `sgdsheet.xlam`; `declarations` as in `sgdsheet.udf.declarations`, `examples` with descriptions."""
     modules = vba_modules(declarations, examples)
     lines = [f"sgdsheet {__version__}", "Made by: sgdsheet addin build"]
     return xlam(ribbon(examples), vba_project(PROJECT_NAME, modules), lines)

@@ -125,7 +125,7 @@ def _literal(text: str) -> str:
 
 
 def functions(bridge: Bridge, declarations: Sequence[Mapping[str, Any]]) -> str:
-    """The module of worksheet functions, from `sgdsheet.udf_declarations`."""
+    """The module of worksheet functions, from `sgdsheet.udf.declarations`."""
     text = source("vba/SgdFunctions.bas").replace("{version}", bridge.version)
     text = text.replace("{declare64}", bridge.declare64).replace("{declare32}", bridge.declare32)
     return text.rstrip("\n") + "\n" + "".join(f"\n{_function(item)}" for item in declarations)

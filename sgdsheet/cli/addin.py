@@ -82,6 +82,6 @@ def _places() -> Places:
 
 
 def _built() -> bytes:
-    from sgdsheet.udf_declarations import declarations  # imports torch: not for the help page
+    from sgdsheet.udf.declarations import declarations  # imports torch: not for the help page
 
     return build_addin(declarations(), examples.names())

@@ -43,8 +43,8 @@ def command(
 ) -> None:
     """Suggest a learning rate for BOOK: try larger and larger ones until the loss explodes. BOOK is only
     read."""
-    from sgdsheet.bound.samples import bind_samples  # imports torch: not for the help page
     from sgdsheet.diagnosis.lr_finder import find_learning_rate
+    from sgdsheet.samples.bound import bind_samples  # imports torch: not for the help page
     from sgdsheet.training.session import threads
 
     workbook = sgdsheet.load(book)

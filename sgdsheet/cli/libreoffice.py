@@ -75,7 +75,7 @@ def build(output: str) -> None:
 
 def _functions() -> list[CalcFunction]:
     from sgdsheet.extension.functions import calc_functions
-    from sgdsheet.udf_declarations import declarations  # imports torch: not for the help page
+    from sgdsheet.udf.declarations import declarations  # imports torch: not for the help page
 
     declared: list[dict[str, Any]] = declarations()
     return calc_functions(declared)

@@ -29,7 +29,7 @@ from sgdsheet.workbook import Workbook
 @json_option
 def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, **options: Any) -> None:
     """Evaluate BOOK on all samples of its source, and write each sample's predictions into a file."""
-    from sgdsheet.bound.predictions import predict  # imports torch: not for the help page
+    from sgdsheet.samples.predictions import predict  # imports torch: not for the help page
 
     output = Path(options["output"] or "predictions.csv")
     workbook = sgdsheet.load(book)
@@ -66,7 +66,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
 
 def _keep_source(workbook: Workbook, problem: Problem, output: Path) -> None:
     """Refuse to write over the data."""
-    from sgdsheet.bound.locate import locate  # imports what downloads: not for the help page
+    from sgdsheet.samples.locate import locate  # imports what downloads: not for the help page
 
     if problem.origin is not None and output.exists():
         path = locate(parse_selection(problem.origin)[0], workbook.folder)

@@ -10,9 +10,7 @@ import torch
 from torch import fx
 
 from sgdsheet.compiler.blocks import Block, bounding_range, single_copies
-from sgdsheet.compiler.builder import Builder
 from sgdsheet.compiler.regions import Regions, cut
-from sgdsheet.compiler.tensors import MOST_CELLS, Kind, Value, simplified
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
 from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.operators import BINARY, COMPARISONS, UNARY, compare
@@ -34,6 +32,8 @@ from sgdsheet.syntax import (
     children,
     walk,
 )
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.values import MOST_CELLS, Kind, Value, simplified
 
 
 def lower_block(block: Block, regions: Regions) -> Value:

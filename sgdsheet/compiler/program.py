@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, fx, nn
 
 from sgdsheet.compiler.blocks import Block
-from sgdsheet.compiler.builder import Builder
 from sgdsheet.compiler.lowering import lower_block, separated
 from sgdsheet.compiler.planning import Plan
-from sgdsheet.compiler.recording import Data
 from sgdsheet.compiler.regions import Regions
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError, SgdSheetError
 from sgdsheet.references import Cell, Range, identifiers
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.recording import Data
+from sgdsheet.tensors.values import Kind, Value
 from sgdsheet.workbook import Sheet, Workbook
 
 

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import torch
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.tensors import MOST_CELLS, Kind, Value, simplified
 from sgdsheet.errors import FormulaError
 from sgdsheet.references import Range, RangeIndex
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.values import MOST_CELLS, Kind, Value, simplified
 from sgdsheet.workbook import ExcelError, Position, Sheet, Workbook
 from sgdsheet.workbook import Value as CellValue
 

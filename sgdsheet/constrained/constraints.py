@@ -15,13 +15,13 @@ from torch import Tensor, fx
 
 from sgdsheet.compiler.planning import Plan
 from sgdsheet.compiler.program import Program, build_program
-from sgdsheet.compiler.recording import Data
-from sgdsheet.compiler.tensors import Kind
 from sgdsheet.errors import ProblemError
 from sgdsheet.model import SheetModel
 from sgdsheet.problem import Problem, explicit_lower_bounds, refuse_unsupported
 from sgdsheet.references import Cell, Range
 from sgdsheet.solver import Constraint, Relation
+from sgdsheet.tensors.recording import Data
+from sgdsheet.tensors.values import Kind
 
 HOLDS = 1e-6
 """A constraint holds if it is violated by at most so much, relative where its numbers are larger than 1."""

@@ -11,9 +11,9 @@ from sgdsheet.hosts.base import LiveHost
 from sgdsheet.hosts.file import load
 from sgdsheet.hosts.libreoffice import Channel, LibreOfficeHost
 from sgdsheet.references import Cell, Range
-from sgdsheet.udf_calls import Grid, calculate
-from sgdsheet.udf_gradient import Gradients
-from sgdsheet.udf_predict import Predictors
+from sgdsheet.udf.calls import Grid, calculate
+from sgdsheet.udf.gradient import Gradients
+from sgdsheet.udf.prediction import Predictors
 from sgdsheet.workbook import ExcelError, Workbook
 
 _LEARNING_RATE = 0.01

@@ -47,7 +47,7 @@ class CalcFunction:
 
 
 def calc_functions(declared: Iterable[Mapping[str, Any]]) -> list[CalcFunction]:
-    """From `sgdsheet.udf_declarations`, which the Excel add-in is made from, too."""
+    """From `sgdsheet.udf.declarations`, which the Excel add-in is made from, too."""
     return [
         CalcFunction(
             name=each["name"],

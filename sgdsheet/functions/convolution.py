@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.contraction import contract
-from sgdsheet.compiler.tensors import MOST_CELLS, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.neural import given, shape_text, whole_number
 from sgdsheet.functions.registry import Argument, ArgumentKind, Context, own_function
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.contraction import contract
+from sgdsheet.tensors.values import MOST_CELLS, Value
 
 _LARGEST_STEP = 10_000
 

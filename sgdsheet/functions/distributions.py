@@ -6,11 +6,11 @@ import math
 
 import torch
 
-from sgdsheet.compiler.tensors import Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.mathematics import exp
 from sgdsheet.functions.registry import Context, function
+from sgdsheet.tensors.values import Value
 
 _PHI_1 = 0.5 * math.erfc(-1 / math.sqrt(2))
 

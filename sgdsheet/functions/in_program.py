@@ -1,6 +1,6 @@
 """Functions of our own that only work in the open spreadsheet: they are about the workbook, not part of its model.
 
-The add-ins calculate them (see `sgdsheet.udf_calls`). In a file their cells keep the saved values, and between
+The add-ins calculate them (see `sgdsheet.udf.calls`). In a file their cells keep the saved values, and between
 parameters and loss they are refused.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sgdsheet.compiler.tensors import Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import Argument, ArgumentKind, Context, Derivative, Takes, own_function
 from sgdsheet.syntax import Node
+from sgdsheet.tensors.values import Value
 
 _LOSS = Argument("loss", "The cell that is to become small.", ArgumentKind.REFERENCE)
 _PARAMS = Argument("params", "The cells that may change.", ArgumentKind.REFERENCE)

@@ -8,11 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, function
 from sgdsheet.syntax import Binary, Node, Number, Omitted
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.values import Kind, Value
 
 
 def _branch(context: Context, node: Node | None) -> Value:

@@ -6,14 +6,14 @@ import math
 
 import torch
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.logical import chosen_by
 from sgdsheet.functions.picking import gathered
 from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, fixed, function
 from sgdsheet.syntax import Binary, Node, Number
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.values import Kind, Value
 
 
 @function(

@@ -7,8 +7,6 @@ import math
 import torch
 import torch.nn.functional as F
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.neural import along, as_row, constant_number, given, is_column, one_hot, shape_text
@@ -21,6 +19,8 @@ from sgdsheet.functions.registry import (
     guarded,
     own_function,
 )
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.values import Kind, Value
 
 _PREDICTIONS = Argument("predictions", "What the model gives.")
 _TARGETS = Argument("targets", "What it should give: as many cells as there are predictions.")

@@ -9,7 +9,6 @@ from sys import float_info
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.tensors import Value
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import (
     Context,
@@ -20,6 +19,7 @@ from sgdsheet.functions.registry import (
     function,
     guarded,
 )
+from sgdsheet.tensors.values import Value
 
 
 def _declare(

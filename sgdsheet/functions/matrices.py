@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import torch
 
-from sgdsheet.compiler.contraction import contract
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions.picking import gathered, picked_at
 from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, function
 from sgdsheet.syntax import Node, Omitted
+from sgdsheet.tensors.contraction import contract
+from sgdsheet.tensors.values import Kind, Value
 
 _SWAP = {"h": "w", "w": "h"}
 

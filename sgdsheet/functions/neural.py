@@ -10,9 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.contraction import contract
-from sgdsheet.compiler.tensors import MOST_CELLS, Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import (
@@ -24,6 +21,9 @@ from sgdsheet.functions.registry import (
     flat_at_zero,
     own_function,
 )
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.contraction import contract
+from sgdsheet.tensors.values import MOST_CELLS, Kind, Value
 
 INPUTS = Argument("inputs", "Numbers: one cell or a range.")
 _LARGEST_SEED = 2**32 - 1

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import flat_at_zero, guarded
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.values import Kind, Value
 
 
 def add(builder: Builder, left: Value, right: Value) -> Value:

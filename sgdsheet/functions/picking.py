@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import torch
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.values import Kind, Value
 
 
 def gathered(builder: Builder, value: Value, axis: str, place: Value) -> Value:

@@ -7,7 +7,7 @@ The docstring's first line is the help text. `examples` maps formulas to Excel's
 of them, and compare the gradient with central differences where `derivative` says that there is one.
 
 A function of our own, which Excel does not have, is an `own_function`: it says its arguments by name, because the
-add-ins offer it to people (see `sgdsheet.udf_declarations`).
+add-ins offer it to people (see `sgdsheet.udf.declarations`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any, Protocol
 
 import torch
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.syntax import Area, ArrayConstant, Call, Node
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.values import Kind, Value
 
 
 class Takes(Enum):

@@ -7,8 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import (
     Context,
@@ -23,6 +21,8 @@ from sgdsheet.functions.registry import (
     zero_without_numbers,
 )
 from sgdsheet.functions.sums import sumsq, total
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.values import Kind, Value
 
 
 @function(

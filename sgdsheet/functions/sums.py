@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.contraction import contract
-from sgdsheet.compiler.tensors import Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import Context, OverSamples, Takes, function, masked, numbers_of, zero_without_numbers
+from sgdsheet.tensors.contraction import contract
+from sgdsheet.tensors.values import Value
 
 
 def total(context: Context, *arguments: Value) -> Value:

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
-from sgdsheet.bound.samples import bind_samples
 from sgdsheet.constrained.constraints import HOLDS, compile_constraints
 from sgdsheet.errors import TrainingError
 from sgdsheet.model import SheetModel
+from sgdsheet.samples.bound import bind_samples
+from sgdsheet.samples.in_sheet import Samples, SheetSamples, batches, split_samples
 from sgdsheet.settings import Settings
 from sgdsheet.training.methods import put
 from sgdsheet.training.restarts import Distribution
 from sgdsheet.training.run_plan import RunPlan, plan_run
-from sgdsheet.training.samples import Samples, SheetSamples, batches, split_samples
 
 
 class Step(NamedTuple):

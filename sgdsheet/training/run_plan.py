@@ -11,9 +11,9 @@ from sgdsheet.constrained.constraints import ConstraintModel
 from sgdsheet.errors import SettingError
 from sgdsheet.model import SheetModel
 from sgdsheet.optimizers import AUTO, OPTIMIZERS, Family, Optimizer
+from sgdsheet.samples.in_sheet import Samples
 from sgdsheet.settings import Settings
 from sgdsheet.training.restarts import default_start
-from sgdsheet.training.samples import Samples
 
 _STEPS = 1000
 _BOUND_BATCH = 256

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from sgdsheet.bound.parallel import leave
 from sgdsheet.errors import SettingError, SgdSheetError, TrainingError, quoted
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell
+from sgdsheet.samples.parallel import leave
 from sgdsheet.settings import Settings, combine
 from sgdsheet.sources.selection import parse_selection
 from sgdsheet.training.drivers import constrained, constrained_restarts, descend, method_for, rehearse, restarts

@@ -9,10 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, fx
 
-from sgdsheet.bound.binding import Binding
-from sgdsheet.bound.data import BoundData
 from sgdsheet.compiler.planning import Planner
 from sgdsheet.references import Cell, Range
+from sgdsheet.samples.binding import Binding
+from sgdsheet.samples.data import BoundData
 
 _AT_ONCE = 1 << 20
 """Numbers of a source that are evaluated at a time."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from sgdsheet.compiler.domains import Domains
+from sgdsheet.tensors.domains import Domains
 
 Data = Tensor | fx.Node
 """A constant, or a node of the graph."""

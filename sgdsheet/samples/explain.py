@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import torch
 
-from sgdsheet.bound.binding import Binding
-from sgdsheet.bound.data import BoundData
 from sgdsheet.errors import DataError, SgdSheetError, quoted
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell
+from sgdsheet.samples.binding import Binding
+from sgdsheet.samples.data import BoundData
 
 Loss = Callable[[int, int], float]
 """Over the samples from one number up to another."""

@@ -19,8 +19,8 @@ from sgdsheet.compiler.rewrites import simplify
 from sgdsheet.errors import DataError, ProblemError, SettingError
 from sgdsheet.model import SheetModel, evaluate
 from sgdsheet.references import Cell, Range
+from sgdsheet.samples.cutting import cut_blocks
 from sgdsheet.settings import Settings
-from sgdsheet.training.cutting import cut_blocks
 from sgdsheet.workbook import Workbook
 
 

@@ -21,7 +21,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.recording import Data
+from sgdsheet.tensors.recording import Data
 
 MOST_CELLS = 20_000_000
 """Numbers in one tensor, beyond which a formula is refused rather than run out of memory."""

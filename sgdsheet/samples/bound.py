@@ -11,22 +11,22 @@ import torch
 from torch import Tensor
 
 from sgdsheet import processes
-from sgdsheet.bound.binding import Binding, bind
-from sgdsheet.bound.data import BoundData, load
-from sgdsheet.bound.example import ExampleForm
-from sgdsheet.bound.explain import explain
-from sgdsheet.bound.form import Form, Pooled, Translate, as_it_is, evaluate
-from sgdsheet.bound.locate import locate
-from sgdsheet.bound.parallel import Share
-from sgdsheet.bound.rows import RowForm
 from sgdsheet.errors import DataError, FileError, ProblemError, SettingError, quoted
 from sgdsheet.model import SheetModel
 from sgdsheet.optimizers import normalised
 from sgdsheet.problem import Problem
 from sgdsheet.references import Cell, Range
+from sgdsheet.samples.binding import Binding, bind
+from sgdsheet.samples.data import BoundData, load
+from sgdsheet.samples.example import ExampleForm
+from sgdsheet.samples.explain import explain
+from sgdsheet.samples.form import Form, Pooled, Translate, as_it_is, evaluate
+from sgdsheet.samples.in_sheet import kept_back
+from sgdsheet.samples.locate import locate
+from sgdsheet.samples.parallel import Share
+from sgdsheet.samples.rows import RowForm
 from sgdsheet.settings import Settings
 from sgdsheet.sources import Source, open_source, parse_selection
-from sgdsheet.training.samples import kept_back
 
 _JUDGED = 20_000
 """Training samples beyond which the loss over the training part is estimated from every second, third, … one."""

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sgdsheet.bound.binding import Binding, Piece
 from sgdsheet.errors import DataError, quoted
+from sgdsheet.samples.binding import Binding, Piece
 from sgdsheet.sources import Source, check_finite
 from sgdsheet.sources.registry import Array
 

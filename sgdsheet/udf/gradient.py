@@ -16,11 +16,11 @@ from torch import Tensor
 from sgdsheet.compiler.planning import Planner
 from sgdsheet.compiler.program import build_program
 from sgdsheet.compiler.rewrites import simplify
-from sgdsheet.compiler.tensors import Kind
 from sgdsheet.errors import DataError, ProblemError
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.problem import Problem, check_problem
 from sgdsheet.references import Cell, Range
+from sgdsheet.tensors.values import Kind
 from sgdsheet.workbook import Value, Workbook
 
 _MOST_KEPT = 32

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import torch
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.tensors import MOST_CELLS, Kind
-from sgdsheet.compiler.tensors import Value as Array
 from sgdsheet.errors import DataError, FormulaError, UnsupportedFunction
 from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.registry import ArgumentKind
 from sgdsheet.syntax import Call, Name, Node, Omitted
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.values import MOST_CELLS, Kind
+from sgdsheet.tensors.values import Value as Array
 from sgdsheet.workbook import ExcelError, Value
 
 Grid = list[list["Value | None"]]

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, fx
 
-from sgdsheet.bound.binding import Binding
-from sgdsheet.bound.form import Translate, as_it_is, numbers_in
 from sgdsheet.compiler.planning import Planner
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.compiler.rewrites import simplify
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell, Range
-from sgdsheet.training.samples import with_constants
+from sgdsheet.samples.binding import Binding
+from sgdsheet.samples.form import Translate, as_it_is, numbers_in
+from sgdsheet.samples.in_sheet import with_constants
 
 
 class ExampleForm:

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgdsheet.bound.binding import Binding, bind, width_of
-from sgdsheet.bound.data import BoundData, load
-from sgdsheet.bound.form import Each, evaluate, spans
-from sgdsheet.bound.samples import blaming, device_of, form_of, open_part
 from sgdsheet.errors import ProblemError
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Range, address
+from sgdsheet.samples.binding import Binding, bind, width_of
+from sgdsheet.samples.bound import blaming, device_of, form_of, open_part
+from sgdsheet.samples.data import BoundData, load
+from sgdsheet.samples.form import Each, evaluate, spans
 from sgdsheet.settings import Settings
 from sgdsheet.sources import Source
 

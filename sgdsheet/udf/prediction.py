@@ -17,11 +17,11 @@ from torch import Tensor
 
 from sgdsheet.compiler.planning import Plan, Planner
 from sgdsheet.compiler.program import Program, build_program
-from sgdsheet.compiler.tensors import Kind, Value
 from sgdsheet.errors import DataError, FileError, ProblemError, quoted
 from sgdsheet.names import areas_of, name_text
 from sgdsheet.references import Range
-from sgdsheet.udf_calls import Grid
+from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.udf.calls import Grid
 from sgdsheet.workbook import ExcelError, Workbook
 
 _ENDINGS = (".xlsx", ".xlsm")

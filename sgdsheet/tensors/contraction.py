@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import torch
 
-from sgdsheet.compiler.builder import Builder
-from sgdsheet.compiler.recording import Data
-from sgdsheet.compiler.tensors import Kind, Value
+from sgdsheet.tensors.builder import Builder
+from sgdsheet.tensors.recording import Data
+from sgdsheet.tensors.values import Kind, Value
 
 
 def contract(builder: Builder, left: Value, right: Value, over: str) -> Value:

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorder
-from sgdsheet.compiler.tensors import MOST_CELLS, Kind, Value, simplified
 from sgdsheet.errors import FormulaError
+from sgdsheet.tensors.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorder
+from sgdsheet.tensors.values import MOST_CELLS, Kind, Value, simplified
 
 _SHARE = frozenset({torch.amax, torch.amin, torch.prod})
 """Reductions in which the slope of one element depends on the others."""

@@ -12,10 +12,6 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, fx
 
-from sgdsheet.bound.binding import Binding, unbound_column
-from sgdsheet.bound.form import Translate, as_it_is, numbers_in
-from sgdsheet.bound.pooling import is_additive, tells_samples_apart
-from sgdsheet.bound.statistics import STATISTICS, untrained, with_own_cells
 from sgdsheet.compiler.blocks import Block
 from sgdsheet.compiler.planning import Plan, Planner
 from sgdsheet.compiler.program import Program, build_program
@@ -23,9 +19,13 @@ from sgdsheet.compiler.rewrites import simplify
 from sgdsheet.errors import FormulaError, ProblemError
 from sgdsheet.model import SheetModel, evaluate
 from sgdsheet.references import Cell, Range
+from sgdsheet.samples.binding import Binding, unbound_column
+from sgdsheet.samples.cutting import along_samples, cut_blocks
+from sgdsheet.samples.form import Translate, as_it_is, numbers_in
+from sgdsheet.samples.in_sheet import with_constants
+from sgdsheet.samples.pooling import is_additive, tells_samples_apart
+from sgdsheet.samples.statistics import STATISTICS, untrained, with_own_cells
 from sgdsheet.syntax import Area, Call, Node, walk
-from sgdsheet.training.cutting import along_samples, cut_blocks
-from sgdsheet.training.samples import with_constants
 from sgdsheet.workbook import Sheet, Workbook
 
 _SAMPLES = "\0"
