@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xlsxwriter
 from cli_books import line_book, run
@@ -39,11 +40,20 @@ def train(folder: Path) -> dict[Path, list[dict[str, Any]]]:
     found: dict[Path, list[dict[str, Any]]] = {}
     for path in sources:
         sheets = sheets_with_problem(load(path))
+        bound = ("--source", digits(folder), "--preview") if path.stem.startswith("mnist") else ()
         for sheet in sheets if path.stem in ("titanic_solved", "quadratic") else sheets[-1:]:
-            done = run("train", path, "--sheet", sheet, "--in-place", "--json", "--steps", "30")
+            done = run("train", path, "--sheet", sheet, "--in-place", "--json", "--steps", "30", *bound)
             assert (done.status, done.err) == (0, ""), path.name
             found.setdefault(path, []).append(done.json)
     return found
+
+
+def digits(folder: Path) -> Path:
+    """Pictures without meaning, in the shape of MNIST's."""
+    drawn = np.random.default_rng(0)
+    images, labels = drawn.integers(0, 256, (60, 28, 28), dtype=np.uint8), np.arange(60, dtype=np.uint8) % 10
+    np.savez(folder / "digits.npz", image=images, label=labels)
+    return folder / "digits.npz"
 
 
 def strip(path: Path, target: Path) -> None:
@@ -86,7 +96,9 @@ def test_libreoffice_calculates_what_was_written(tmp_path: Path) -> None:
         written, other = load(path), recalculated[path]
         for found in models:
             loss = parse_range(found["loss_cell"], "").first
-            assert other.sheets[loss.sheet].values[loss[1:]] == pytest.approx(found["loss"], rel=TOLERANCE), path.name
+            if found["source"] is None:  # else it is the loss over a file
+                shown = other.sheets[loss.sheet].values[loss[1:]]
+                assert shown == pytest.approx(found["loss"], rel=TOLERANCE), path.name
         left = {
             cell for found in models for text in found["not_recalculated"] for cell in parse_range(text, "").cells()
         }

@@ -14,8 +14,8 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from sgdsheet.origins import split_origin
 from sgdsheet.problem import Problem
-from sgdsheet.sources.selection import parse_selection
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,12 +39,12 @@ def with_source(problem: Problem, source: str | None) -> Problem:
         return problem
     if not source.strip():
         raise click.UsageError("--source is empty")
-    name, selection = parse_selection(source)
+    name, selection = split_origin(source)
     path = Path(name).expanduser()
     place = str(path.absolute()) if path.exists() or path.suffix or len(path.parts) > 1 else name
     # Which samples the sheet wants is part of the model: it holds for data from elsewhere, too.
-    chosen = source if selection is not None else problem.origin or ""
-    return replace(problem, origin=place + chosen.removeprefix(parse_selection(chosen)[0]), origin_cell=None)
+    selection = selection or split_origin(problem.origin or "")[1]
+    return replace(problem, origin=place + selection, origin_cell=None)
 
 
 def console() -> Console:

@@ -12,10 +12,9 @@ import sgdsheet
 from sgdsheet.cli.common import console, count, figure, json_option, model_arguments, print_json, shown, with_source
 from sgdsheet.errors import FileError, quoted
 from sgdsheet.names import areas_of
+from sgdsheet.origins import split_origin
 from sgdsheet.problem import Problem, find_problem
 from sgdsheet.settings import combine
-from sgdsheet.sources.selection import parse_selection
-from sgdsheet.tables import table_writer
 from sgdsheet.workbook import Workbook
 
 
@@ -30,6 +29,7 @@ from sgdsheet.workbook import Workbook
 def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, **options: Any) -> None:
     """Evaluate BOOK on all samples of its source, and write each sample's predictions into a file."""
     from sgdsheet.samples.predictions import predict  # imports torch: not for the help page
+    from sgdsheet.tables import table_writer
 
     output = Path(options["output"] or "predictions.csv")
     workbook = sgdsheet.load(book)
@@ -69,6 +69,6 @@ def _keep_source(workbook: Workbook, problem: Problem, output: Path) -> None:
     from sgdsheet.samples.locate import locate  # imports what downloads: not for the help page
 
     if problem.origin is not None and output.exists():
-        path = locate(parse_selection(problem.origin)[0], workbook.folder)
+        path = locate(split_origin(problem.origin)[0], workbook.folder)
         if path.exists() and path.samefile(output):
             raise FileError(f"{quoted(output.name)} is the source of the data", remedy="Write into another file")

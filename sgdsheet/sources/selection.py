@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sgdsheet.errors import DataError, quoted
+from sgdsheet.origins import split_origin
 from sgdsheet.sources.registry import Array, Source
 
-_WORDS = re.compile(r"(?P<name>.+?)\s+where\s+(?P<field>\S.*?)\s+is\s+(?P<values>\S.*)", re.I | re.S)
+_WORDS = re.compile(r"\s+where\s+(?P<field>\S.*?)\s+is\s+(?P<values>\S.*)", re.I | re.S)
 _OR = re.compile(r"\s*,\s*(?:or\s+)?|\s+or\s+", re.I)
 
 
@@ -43,11 +44,12 @@ class Selection:
 
 def parse_selection(origin: str) -> tuple[str, Selection | None]:
     """The name of a source, and which of its samples are wanted if it says so."""
-    match = _WORDS.fullmatch(origin.strip())
+    name, words = split_origin(origin)
+    match = _WORDS.fullmatch(words)
     if match is None:
         return origin, None
     values = tuple(value for value in _OR.split(match["values"].strip()) if value)
-    return match["name"], Selection(match["field"].strip("\"'“”"), tuple(value.strip("\"'“”") for value in values))
+    return name, Selection(match["field"].strip("\"'“”"), tuple(value.strip("\"'“”") for value in values))
 
 
 def _among(column: Array, values: Sequence[str]) -> Array:

@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sgdsheet.errors import SettingError, SgdSheetError, TrainingError, quoted
 from sgdsheet.model import SheetModel
+from sgdsheet.origins import split_origin
 from sgdsheet.references import Cell
 from sgdsheet.samples.parallel import leave
 from sgdsheet.settings import Settings, combine
-from sgdsheet.sources.selection import parse_selection
 from sgdsheet.training.drivers import constrained, constrained_restarts, descend, method_for, rehearse, restarts
 from sgdsheet.training.methods import Method, put
 from sgdsheet.training.restarts import Distribution, draw_start
@@ -104,7 +104,7 @@ class Session:
         origin = self.model.problem.origin
         if self._run.bound is None or origin is None:
             return None
-        return self._run.bound.data.name + origin.removeprefix(parse_selection(origin)[0])
+        return self._run.bound.data.name + split_origin(origin)[1]
 
     @property
     def sample_count(self) -> int | None:
