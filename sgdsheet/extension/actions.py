@@ -45,7 +45,7 @@ GROUPS = (
         Action("find-lr", "Find learning rate", "tries larger and larger steps until the loss explodes"),
         Action("gradients", "Gradients", "a sheet with the slope of the loss for each parameter"),
         Action("log", "Log", "while training, a sheet with the loss of each step and a chart; a second click ends it"),
-        Action("export", "Export to PyTorch", "writes the model as readable Python beside the workbook"),
+        Action("export", "Export", "writes the model as readable Python beside the workbook"),
     ),
     (
         Action("help", "What the buttons do", "", on_toolbar=False),
