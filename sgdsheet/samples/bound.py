@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sgdsheet import processes
-from sgdsheet.errors import DataError, FileError, ProblemError, SettingError, quoted
+from sgdsheet.errors import DataError, SettingError
 from sgdsheet.model import SheetModel
-from sgdsheet.optimizers import normalised
-from sgdsheet.problem import Problem
-from sgdsheet.references import Cell, Range
-from sgdsheet.samples.binding import Binding, bind
+from sgdsheet.references import Cell
+from sgdsheet.samples.binding import bind
 from sgdsheet.samples.data import BoundData, load
-from sgdsheet.samples.example import ExampleForm
+from sgdsheet.samples.devices import device_of, refuse_device, translator
 from sgdsheet.samples.explain import explain
-from sgdsheet.samples.form import Form, Pooled, Translate, as_it_is, evaluate
+from sgdsheet.samples.form import Form, Pooled, evaluate
+from sgdsheet.samples.forms import form_of, refuse_processes
 from sgdsheet.samples.in_sheet import kept_back
-from sgdsheet.samples.locate import locate
 from sgdsheet.samples.parallel import Share
+from sgdsheet.samples.parts import blaming, open_parts, refuse_other
 from sgdsheet.samples.rows import RowForm
 from sgdsheet.settings import Settings
-from sgdsheet.sources import Source, open_source, parse_selection
 
 _JUDGED = 20_000
 """Training samples beyond which the loss over the training part is estimated from every second, third, … one."""
@@ -121,7 +116,8 @@ def bind_samples(
     """The source of a model; None if its data are in the sheet. The model moves to the device."""
     problem = model.problem
     if problem.origin is None:
-        _refuse_processes(problem, "its data are in the sheet")
+        refuse_processes(problem, "its data are in the sheet")
+        refuse_device(settings, problem)
         return None
     device = device_of(settings, problem)
     model.to(device)
@@ -131,7 +127,7 @@ def bind_samples(
     by_rows = problem.data is not None
     with blaming(problem):
         for item in sources.values():
-            _refuse_other(item, source, bindings)
+            refuse_other(item, source, bindings)
         parts = {
             name: load(item, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
             for name, item in sources.items()
@@ -148,7 +144,7 @@ def bind_samples(
     cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
     judged, pooled = form.pooled(cells), form.pooled(cells[:1])
     if not pooled.additive:
-        _refuse_processes(problem, "it is no sum or average over the samples")
+        refuse_processes(problem, "it is no sum or average over the samples")
     return BoundSamples(
         form,
         parts,
@@ -158,129 +154,3 @@ def bind_samples(
         pooled,
         Share.join(device, [tensor for _, tensor in model.ranges()]),
     )
-
-
-def open_parts(model: SheetModel) -> dict[str, Source]:
-    """The parts of a model's source."""
-    with _located(model) as (path, choose):
-        train = open_source(path)
-        return {part: choose(train if part == "train" else open_source(path, part)) for part in train.parts()}
-
-
-def open_part(model: SheetModel, part: str | None) -> Source:
-    """One part of a model's source: the named one, or test if there is one, or train."""
-    with _located(model) as (path, choose):
-        if part is not None:
-            return choose(open_source(path, part))
-        train = open_source(path)
-        return choose(open_source(path, "test") if "test" in train.parts() else train)
-
-
-@contextmanager
-def _located(model: SheetModel) -> Iterator[tuple[Path, Callable[[Source], Source]]]:
-    """Where a model's data lie, and what chooses the wanted samples of a part."""
-    problem = model.problem
-    if problem.origin is None:
-        raise ProblemError(
-            "the sheet names no data", cell=problem.sheet, remedy="Say --source FILE, or name a cell sgd_source"
-        )
-    name, selection = parse_selection(problem.origin)
-    with blaming(problem):
-        yield locate(name, model.workbook.folder), selection.of if selection is not None else _all
-
-
-@contextmanager
-def blaming(problem: Problem) -> Iterator[None]:
-    """What is wrong with a file is said of the cell that names it."""
-    try:
-        yield
-    except (FileError, DataError) as error:
-        raise type(error)(error.cause, cell=error.cell or problem.origin_cell, remedy=error.remedy) from None
-
-
-def _refuse_other(source: Source, train: Source, bindings: Sequence[Binding]) -> None:
-    """Every part has to have the fields that are shown, in the shape that the training part has."""
-    for name in dict.fromkeys(piece.field for binding in bindings for piece in binding.pieces):
-        if name not in source.fields:
-            raise DataError(
-                f"the part “{source.part}” of {quoted(source.name)} has no {quoted(name)}",
-                remedy="Add it, or leave out that part",
-            )
-        shape, expected = (list(item.fields[name].shape[1:]) for item in (source, train))
-        if shape != expected:
-            raise DataError(
-                f"{quoted(name)} of the part “{source.part}” of {quoted(source.name)} has the shape {shape} per sample,"
-                f" and {expected} in the part “train”",
-                remedy="Use files that belong together",
-            )
-
-
-def _all(source: Source) -> Source:
-    return source
-
-
-def form_of(
-    model: SheetModel, bindings: Sequence[Binding], source_name: str, whole: Callable[[], list[Tensor]], total: int
-) -> Form:
-    """The form in which the sheet shows samples.
-
-    `whole` gives the arguments for all `total` samples at once, of which the data's means and the like are taken.
-    """
-    problem = model.problem
-    _refuse_unfit(problem)
-    form: Form
-    if problem.data is None:
-        form = ExampleForm(model, bindings)
-    else:
-        form = RowForm(model, problem.data, bindings, source_name, whole, total)
-    plan = form.planner.plan([Range.of_cell(problem.loss)])
-    shown = [binding.area for binding in bindings]
-    if not any(area.intersection(read) for block in plan.blocks for read in block.reads() for area in shown):
-        raise ProblemError(
-            "the loss reads none of the cells that the file fills",
-            cell=problem.loss,
-            remedy=f"Let it depend on {', '.join(area.a1 for area in shown[:3])}",
-        )
-    return form
-
-
-def _refuse_processes(problem: Problem, why: str) -> None:
-    if processes.count() > 1:
-        raise ProblemError(
-            f"several processes cannot share this loss: {why}", cell=problem.loss, remedy="Start one without torchrun"
-        )
-
-
-def _refuse_unfit(problem: Problem) -> None:
-    if problem.valid is not None:
-        raise ProblemError(
-            "sgd_valid marks rows of the sheet, and the data come from a file",
-            cell=problem.valid,
-            remedy="Delete the name, and use the setting validation or a file with a valid part",
-        )
-    if problem.data is not None and problem.data.height < 2:
-        raise DataError(
-            "the preview of the data is one row high", cell=problem.data, remedy="Show two samples at least"
-        )
-    if problem.constraints:
-        raise ProblemError(
-            "constraints do not go with data from a file", cell=problem.sheet, remedy="Delete them in Solver"
-        )
-
-
-def translator(settings: Settings) -> Translate:
-    """What makes a program of the formulas ready to run: nothing, or `torch.compile`."""
-    return torch.compile if settings.compile else as_it_is
-
-
-def device_of(settings: Settings, problem: Problem) -> torch.device:
-    """The device that the settings name; `auto` is a GPU if there is one."""
-    there = torch.cuda.is_available()
-    if settings.device == "cuda" and not there:
-        named = (row.cell for row in problem.settings if normalised(row.name) == "device" and row.value)
-        raise SettingError(
-            "there is no GPU that torch can use",
-            cell=next(named, None),
-            remedy="Choose the device cpu, or install torch with CUDA",
-        )
-    return torch.device("cuda" if there and settings.device in ("auto", "cuda") else "cpu")

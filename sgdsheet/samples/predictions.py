@@ -14,9 +14,11 @@ from sgdsheet.errors import ProblemError
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Range, address
 from sgdsheet.samples.binding import Binding, bind, width_of
-from sgdsheet.samples.bound import blaming, device_of, form_of, open_part
 from sgdsheet.samples.data import BoundData, load
+from sgdsheet.samples.devices import device_of
 from sgdsheet.samples.form import Each, evaluate, spans
+from sgdsheet.samples.forms import form_of
+from sgdsheet.samples.parts import blaming, open_part
 from sgdsheet.settings import Settings
 from sgdsheet.sources import Source
 

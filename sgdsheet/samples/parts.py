@@ -1,0 +1,73 @@
+"""The parts of a model's source, opened and checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sgdsheet.errors import DataError, FileError, ProblemError, quoted
+from sgdsheet.model import SheetModel
+from sgdsheet.problem import Problem
+from sgdsheet.samples.binding import Binding
+from sgdsheet.samples.locate import locate
+from sgdsheet.sources import Source, open_source, parse_selection
+
+
+def open_parts(model: SheetModel) -> dict[str, Source]:
+    """The parts of a model's source."""
+    with _located(model) as (path, choose):
+        train = open_source(path)
+        return {part: choose(train if part == "train" else open_source(path, part)) for part in train.parts()}
+
+
+def open_part(model: SheetModel, part: str | None) -> Source:
+    """One part of a model's source: the named one, or test if there is one, or train."""
+    with _located(model) as (path, choose):
+        if part is not None:
+            return choose(open_source(path, part))
+        train = open_source(path)
+        return choose(open_source(path, "test") if "test" in train.parts() else train)
+
+
+@contextmanager
+def _located(model: SheetModel) -> Iterator[tuple[Path, Callable[[Source], Source]]]:
+    """Where a model's data lie, and what chooses the wanted samples of a part."""
+    problem = model.problem
+    if problem.origin is None:
+        raise ProblemError(
+            "the sheet names no data", cell=problem.sheet, remedy="Say --source FILE, or name a cell sgd_source"
+        )
+    name, selection = parse_selection(problem.origin)
+    with blaming(problem):
+        yield locate(name, model.workbook.folder), selection.of if selection is not None else _all
+
+
+@contextmanager
+def blaming(problem: Problem) -> Iterator[None]:
+    """What is wrong with a file is said of the cell that names it."""
+    try:
+        yield
+    except (FileError, DataError) as error:
+        raise type(error)(error.cause, cell=error.cell or problem.origin_cell, remedy=error.remedy) from None
+
+
+def refuse_other(source: Source, train: Source, bindings: Sequence[Binding]) -> None:
+    """Every part has to have the fields that are shown, in the shape that the training part has."""
+    for name in dict.fromkeys(piece.field for binding in bindings for piece in binding.pieces):
+        if name not in source.fields:
+            raise DataError(
+                f"the part “{source.part}” of {quoted(source.name)} has no {quoted(name)}",
+                remedy="Add it, or leave out that part",
+            )
+        shape, expected = (list(item.fields[name].shape[1:]) for item in (source, train))
+        if shape != expected:
+            raise DataError(
+                f"{quoted(name)} of the part “{source.part}” of {quoted(source.name)} has the shape {shape} per sample,"
+                f" and {expected} in the part “train”",
+                remedy="Use files that belong together",
+            )
+
+
+def _all(source: Source) -> Source:
+    return source
