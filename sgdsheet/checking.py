@@ -158,8 +158,7 @@ def compare_gradients(report: Report, model: SheetModel) -> None:
     """Compare the exact gradient with central differences, for all parameters or for an even selection of many."""
     slopes = model.gradients()
     report.dead_parameters = [cell for cell, slope in slopes.items() if slope == 0.0]
-    largest = max(map(abs, slopes.values()), default=0.0)
-    scale = max(largest, abs(report.loss_computed or 0.0), 1e-12)
+    scale = max(max(map(abs, slopes.values()), default=0.0), abs(report.loss_computed or 0.0), 1e-12)
     cells = list(slopes)
     chosen = set(cells[:: max(1, len(cells) // _MOST_DIFFERENCES)])
     worst, worst_cell = 0.0, None
@@ -168,19 +167,22 @@ def compare_gradients(report: Report, model: SheetModel) -> None:
         for index, cell in enumerate(area.cells()):
             if cell not in chosen:
                 continue
-            error = _smallest_error(model, flat, index, slopes[cell]) / scale
+            error, around = _smallest_error(model, flat, index, slopes[cell])
+            scale = max(scale, around)  # where the fit is perfect, slopes and loss are 0, and differences are not
             report.gradient_checked += 1
             if worst_cell is None or error > worst:
                 worst, worst_cell = error, cell
-    report.gradient_max_error, report.gradient_worst_cell = worst, worst_cell
+    report.gradient_max_error, report.gradient_worst_cell = worst / scale, worst_cell
 
 
-def _smallest_error(model: SheetModel, flat: Tensor, index: int, slope: float) -> float:
-    """Distance of a slope from the central difference; large steps are exact, small ones do not jump over kinks.
+def _smallest_error(model: SheetModel, flat: Tensor, index: int, slope: float) -> tuple[float, float]:
+    """Distance of a slope from the central difference, and the size of the loss nearby.
+
+    Large steps are exact, small ones do not jump over kinks.
 
     Exactly on a kink, as of MAX(0, x) at 0, any slope between those to the left and to the right is right.
     """
-    best = float("inf")
+    best, around = float("inf"), 0.0
     start = float(flat[index])
 
     def loss_at(distance: float) -> float:
@@ -199,7 +201,8 @@ def _smallest_error(model: SheetModel, flat: Tensor, index: int, slope: float) -
         from_left = (3 * here + far_left - 4 * left) / (2 * step)
         between = max(min(from_left, from_right) - slope, slope - max(from_left, from_right), 0.0)
         kinked = abs(from_right - from_left) > 1e-4 * max(abs(from_left), abs(from_right))
+        around = max(around, *map(abs, (left, right)))
         best = min(best, abs(central - slope), between if kinked else float("inf"))
         if best < 1e-10 * max(1.0, abs(slope)):
             break
-    return best
+    return best, around

@@ -98,7 +98,14 @@ def find_problem(
         problem = _from_options(workbook, sheet, loss, params)
     else:
         problem = _from_names(workbook, sheet if sheet is not None else _only_sheet(workbook))
-    check_problem(workbook, problem)
+    try:
+        check_problem(workbook, problem)
+    except ProblemError as error:
+        others = [name for name in sheets_with_problem(workbook) if name != problem.sheet]
+        if sheet is not None or loss is not None or not others:
+            raise
+        remedy = f"{error.remedy}, or choose another sheet with a model: --sheet {' or '.join(map(quoted, others))}"
+        raise ProblemError(error.cause, cell=error.cell, remedy=remedy) from None
     return problem
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 from cli_books import NAMES, SHEET, Run, line_book, line_cells, predictions, run, write_book
 from openpyxl import load_workbook
 
@@ -610,3 +611,24 @@ def test_wrong_usage(arguments: list[str], words: str) -> None:
     assert (found.status, found.out) == (2, "")
     assert f"Error: {words}" in found.err or f"Error: Invalid value: {words}" in found.err
     assert "Traceback" not in found.err
+
+
+@pytest.mark.parametrize("book", [".", "/", ""])
+def test_a_folder_is_no_workbook(book: str) -> None:
+    found = run("train", book)
+    assert (found.status, found.out) == (1, "")
+    assert len(found.err.splitlines()) == 1
+
+
+def test_another_sheet_may_do(tmp_path: Path) -> None:
+    """The active sheet's model is unusable: the others are named."""
+    names = {"One!sgd_loss": "One!$A$1", "One!sgd_params": "One!$A$2", "Two!sgd_loss": "Two!$A$1"}
+    book = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(book) as made:
+        for sheet in ("One", "Two"):
+            page = made.add_worksheet(sheet)
+            page.write("A1", 3.0)
+            page.write("A2", 1.0)
+        for name, place in names.items():
+            made.define_name(name, f"={place}")
+    expect(run("train", book), "One!A1", ("holds no formula", "choose another sheet with a model: --sheet “Two”"))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cli_books import NAMES, SHEET, Run, line_book, line_cells, predictions, run, write_book
 from openpyxl import load_workbook
+from training_books import write
 from xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS
 
 from sgdsheet.hosts.file import load
@@ -258,3 +259,18 @@ def test_no_finite_loss(tmp_path: Path) -> None:
 
 def test_sheet_is_chosen_without_regard_to_case(tmp_path: Path) -> None:
     assert check(line_book(tmp_path), "--sheet", SHEET.upper())["sheet"] == SHEET
+
+
+def test_a_perfect_fit(tmp_path: Path) -> None:
+    """Loss and slopes are 0: what is left of the differences is rounding, not a mistake."""
+    cells = {
+        "A2:B9": [[x, 3 * x + 2] for x in range(8)],
+        "C2:C9": "=($F$2*A{r}+$G$2-B{r})^2",
+        "F2:G2": [[3, 2]],
+        "H2": "=AVERAGE(C2:C9)",
+    }
+    book = write(tmp_path / "line.xlsx", cells, {"sgd_loss": "H2", "sgd_params": "F2:G2"})
+    done = run("check", book, "--json")
+    assert done.status == 0
+    assert done.json["loss_computed"] == 0
+    assert done.json["gradient_max_error"] < 1e-9

@@ -47,7 +47,7 @@ def command(
     trainer = Trainer(connect)
     request = {"host": name, "book": key, "where": where, "sheet": sheet}
     if not as_json:
-        console().print(f"[bold]{shown(Path(key).name)}[/bold] in {shown(name)}; Ctrl-C stops")
+        console().print(f"[bold]{shown(key)}[/bold] in {shown(name)}; Ctrl-C stops")
     try:
         outcome = _train(trainer, request, {**chosen, "log": log_sheet}, quiet=as_json)
     finally:
@@ -68,9 +68,10 @@ def _find(book: str | None, host: str | None, where: str) -> tuple[str, str]:
         if not found:
             raise HostError("no workbook is open", remedy="Open one in Excel or LibreOffice, then try again")
         raise HostError(f"several workbooks are open: {listed}", remedy="Say which: sgdsheet attach BOOK")
-    path = str(Path(book).expanduser().absolute())
-    exact = [item for item in found if item[1] in (book, path)]
-    same = exact or [item for item in found if Path(item[1]).name.casefold() == Path(book).name.casefold()]
+    path = Path(book).expanduser()
+    exact = [item for item in found if item[1] in (book, str(path.absolute()))]
+    only_a_name = len(path.parts) == 1 and not path.exists()  # else another file of that name is not the one meant
+    same = exact or [item for item in found if only_a_name and Path(item[1]).name.casefold() == book.casefold()]
     if len(same) == 1:
         return same[0]
     if same:

@@ -34,7 +34,7 @@ def command(name: str | None, origin: str | None, as_json: bool) -> None:
         print_json({"name": name, "path": str(path), "description": dataset.description})
         return
     out.print(shown(f"{name} is in {path}"))
-    out.print(f"Train on it: sgdsheet train BOOK --source {name}")
+    out.print(f"Name it in a sheet's sgd_source, or on the command line: --source {name}")
 
 
 def _list(as_json: bool) -> None:

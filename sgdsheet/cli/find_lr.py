@@ -10,9 +10,10 @@ from rich.console import Console
 
 import sgdsheet
 from sgdsheet.cli.common import console, json_option, model_arguments, print_json, shown, with_source
+from sgdsheet.optimizers import OPTIMIZERS, Family
 from sgdsheet.plots import save_learning_rate_plot
 from sgdsheet.problem import find_problem
-from sgdsheet.settings import combine
+from sgdsheet.settings import Settings, combine
 
 if TYPE_CHECKING:
     from sgdsheet.diagnosis.lr_finder import LearningRates
@@ -26,7 +27,7 @@ _SAMPLES = 2048  # of a source, that every step looks at
 @click.command("find-lr")
 @model_arguments
 @click.option("--source", metavar="FILE", help="Data from a file; those that the sheet names unless given.")
-@click.option("--optimizer", metavar="NAME", default="sgd", show_default=True, help="For which optimizer.")
+@click.option("--optimizer", metavar="NAME", help="For which optimizer; the sheet's, or sgd, unless given.")
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), metavar="VALUE", help="Its momentum.")
 @click.option("--plot", metavar="FILE", help="Draw the loss over the learning rate (.png, .svg or .pdf).")
 @json_option
@@ -36,7 +37,7 @@ def command(
     loss: str | None,
     params: str | None,
     source: str | None,
-    optimizer: str,
+    optimizer: str | None,
     momentum: float | None,
     plot: str | None,
     as_json: bool,
@@ -50,7 +51,11 @@ def command(
     workbook = sgdsheet.load(book)
     problem = with_source(find_problem(workbook, sheet, loss, params), source)
     model = sgdsheet.compile(workbook, problem=problem)
-    bound = bind_samples(model, combine(problem.settings, {"device": "cpu"}))
+    settings = combine(problem.settings, {"device": "cpu"})
+    bound = bind_samples(model, settings)
+    if optimizer is None:
+        optimizer = settings.optimizer if _has_rate(settings) else "sgd"
+        momentum = settings.momentum if momentum is None and _has_rate(settings) else momentum
     with threads(1):
         some = bound.some(_SAMPLES) if bound is not None else None
         found = find_learning_rate(model, optimizer, momentum=momentum, loss=some)
@@ -62,6 +67,12 @@ def command(
         _show(console(), found)
         if plot is not None:
             console().print(f"Wrote {shown(plot)}")
+
+
+def _has_rate(settings: Settings) -> bool:
+    """Whether the sheet's optimizer has a learning rate to look for."""
+    row = OPTIMIZERS.get(settings.optimizer)
+    return row is not None and row.family is Family.GRADIENT and not row.accumulates
 
 
 def as_dict(model: sgdsheet.SheetModel, found: LearningRates, plot: str | None) -> dict[str, Any]:

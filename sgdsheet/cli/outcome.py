@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 import sgdsheet
+from sgdsheet import processes
 from sgdsheet.cli.common import count, figure, shown
 from sgdsheet.problem import Direction
 from sgdsheet.workbook import Value
@@ -23,6 +24,7 @@ class Outcome:
     output: Path
     interrupted: bool
     metric_start: Value | None = None
+    replaced: bool = False
     metric: Value | None = None
     stale: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
@@ -87,7 +89,9 @@ def announce(out: Console, session: sgdsheet.Session, sheets: Sequence[str] = ()
     out.print(f"optimizer {shown(plan.optimizer_name)}{rate}{chosen}")
     if session.source is not None:
         size = f", {plan.batch_size:,} per step" if plan.batch_size is not None else ""
-        out.print(f"data {shown(session.source)}: {count(session.sample_count or 0, 'sample')} for training{size}")
+        several = f", shared by {processes.count()} processes" if processes.count() > 1 else ""
+        samples = count(session.sample_count or 0, "sample")
+        out.print(f"data {shown(session.source)}: {samples} for training{size}{several}")
         if session.loss_samples != session.sample_count:
             out.print(f"the losses at the start and the end are those of {session.loss_samples:,} of them")
     others = [shown(name) for name in sheets if name != problem.sheet]
@@ -125,7 +129,8 @@ def report(out: Console, outcome: Outcome) -> None:
     if outcome.stale:
         listed = shown(", ".join(outcome.stale[:4])) + (", …" if len(outcome.stale) > 4 else "")
         out.print(f"[yellow]Not recalculated here: {listed}. Recalculate in the spreadsheet (Ctrl+Alt+F9).[/yellow]")
-    out.print("Wrote " + shown(", ".join([str(outcome.output), *outcome.written])))
+    before = " (in place of an older one)" if outcome.replaced else ""
+    out.print("Wrote " + shown(str(outcome.output)) + before + shown("".join(f", {path}" for path in outcome.written)))
 
 
 def _report_details(out: Console, outcome: Outcome) -> None:

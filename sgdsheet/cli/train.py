@@ -68,9 +68,11 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     if options["output"] is not None and options["in_place"]:
         raise click.UsageError("--output and --in-place exclude each other")
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
-    host, target = sgdsheet.FileHost(book), _target(Path(book), options)
+    host = sgdsheet.FileHost(book)
     workbook = host.read()
+    target = _target(Path(book), options)
     host.check_output(target)
+    replaced = target.exists() and not options["in_place"]
     problem = find_problem(workbook, sheet, loss, params)
     problem = with_source(problem, options["source"])
     refuse_protected(workbook, problem)
@@ -95,7 +97,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         losses: list[float] = []
         metric_start = model.value_of(problem.metric) if problem.metric is not None else None
         interrupted = _run(session, logbook, losses, options["checkpoint"], quiet=as_json)
-        outcome = Outcome(session, target, interrupted, metric_start)
+        outcome = Outcome(session, target, interrupted, metric_start, replaced=replaced)
         logbook.add(_last_record(session))
     session.leave()
     outcome.findings = _findings(session, losses)

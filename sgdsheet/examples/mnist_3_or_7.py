@@ -144,6 +144,7 @@ def _scores(page: Page, samples: Samples, label: str, text: str, sums: Row) -> N
     right = fill_down("=IF((H{0}>0.5)=(G{0}=1),1,0)", ROWS, hits)
     page.column("J7", "correct\n(1 = yes)", PREDICTION, right, "0", align="center")
     page.fade_zeros(f"J{ROWS[0]}:J{LAST}")
+    page.names(sgd_output=f"H{ROWS[0]}:H{LAST}")
 
 
 def _judged(sums: Row, samples: Samples) -> tuple[list[float], ...]:

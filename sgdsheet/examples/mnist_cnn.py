@@ -257,7 +257,7 @@ def _verdict(page: Page, sums: Row) -> None:
     page.header(f"A{SUMS + 11}", "source", DATA)
     page.cell(f"B{SUMS + 11}", "mnist", DATA, **strong)
     page.label(f"C{SUMS + 11}", "or the name of a file", italic=True, indent=1)
-    page.names(sgd_loss="A6", sgd_input_label="B6", sgd_metric="D6", sgd_source=f"B{SUMS + 11}")
+    page.names(sgd_loss="A6", sgd_input_label="B6", sgd_metric="D6", sgd_source=f"B{SUMS + 11}", sgd_output="C6")
 
 
 def _chart(page: Page) -> None:

@@ -220,6 +220,24 @@ class Unrecorded:
             self._manager.unlock()
 
 
+class Settled:
+    """No formula waits to be calculated before and after what is done meanwhile.
+
+    A chart learns of a change only from a formula that was up to date. One that nobody sees and nobody reads may
+    be left waiting when sheets are made or filled; then its chart keeps what it shows, however often the formula's
+    arguments change.
+    """
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+
+    def __enter__(self) -> None:
+        self._document.calculate()
+
+    def __exit__(self, *_: object) -> None:
+        self._document.calculate()
+
+
 def recalculate(document: Any) -> None:
     """Bring the formulas up to date, if the person has switched that off."""
     if not document.isAutomaticCalculationEnabled():

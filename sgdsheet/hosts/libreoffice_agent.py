@@ -23,6 +23,7 @@ from com.sun.star.table import CellAddress  # type: ignore[import-not-found]
 from sgdsheet.hosts._libreoffice_cells_agent import (
     OneUndo,
     Refused,
+    Settled,
     Unrecorded,
     boolean_words,
     content_areas,
@@ -289,7 +290,7 @@ class Agent:
         document = self._writable(book)
         controller = document.CurrentController
         active = controller.ActiveSheet.Name if controller is not None else None
-        with OneUndo(document):
+        with Settled(document), OneUndo(document):
             sheet = own_sheet(document, self._desktop, self._service, name, mark, content["heat"])
             rows = content["rows"]
             put_at(document, sheet, 1, rows, True)
@@ -307,7 +308,7 @@ class Agent:
         if not sheet.NamedRanges.hasByName(mark):
             raise Refused("own sheet", sheet=name)
         document = self._writable(book)
-        with OneUndo(document) if undo else nullcontext():
+        with Settled(document), OneUndo(document) if undo else nullcontext():
             put_at(document, sheet, first_row, rows, undo)
             with Unrecorded(document, undo):
                 extend_chart(sheet, first_row + len(rows) - 1)
