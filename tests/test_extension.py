@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import io
 import json
+import math
+import os
 import struct
 import sys
 import threading
@@ -18,12 +20,14 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from click.testing import CliRunner
+from live_books import until
 
 from sgdsheet import __version__
 from sgdsheet.cli.libreoffice import command
 from sgdsheet.errors import HostError
 from sgdsheet.extension import actions, install, package
 from sgdsheet.extension.functions import CalcFunction, calc_functions
+from sgdsheet.extension.link import Link
 from sgdsheet.extension.office.cellerrors import cell_error
 from sgdsheet.extension.office.child import Child
 from sgdsheet.extension.office.functions import Evaluator
@@ -301,6 +305,53 @@ def test_question_for_a_function_is_answered_by_its_caller(state: Path) -> None:
         assert set(threads) == {threading.current_thread()}
     finally:
         child.close()
+
+
+def test_function_is_answered_while_another_one_waits_for_the_office(state: Path) -> None:
+    """As in the office: to read the loss for SGD_GRAD, it has to calculate the functions that the loss needs."""
+    write_settings(Settings(sys.executable))
+    depth, results = 3, []
+
+    def answer_call(request: dict[str, Any]) -> dict[str, Any]:
+        if len(results) < depth:
+            results.append({})
+            own = results[-1]
+            nested = {"call": "SGD_GRAD", "book": "a.xlsx", "arguments": [area, area]}
+            own |= child.ask({"call": "SGD_RELU", "book": "", "arguments": [[[-1.0, 2.0]]]}, 30)
+            child.ask(nested, 30)
+        return {"ok": False, "reason": "not open"}
+
+    child = Child(refuse, answer_call)
+    try:
+        area = {"sheet": "Sheet1", "area": [1, 1, 1, 1]}
+        reply = child.ask({"call": "SGD_GRAD", "book": "a.xlsx", "arguments": [area, area]}, 60)
+        assert "not open" in reply["error"]
+        assert results == depth * [{"ok": True, "value": [[0.0, 2.0]]}]
+    finally:
+        child.close()
+
+
+def test_link_answers_after_a_reply_that_cannot_be_sent() -> None:
+    """Whoever waits gets an answer, and so does the next one."""
+    lines = [{"id": 1, "command": {}}, {"id": 2, "command": {}}, {"id": 3, "call": "f"}, {"id": 4, "call": "f"}]
+    reading, writing = os.pipe()
+    sent = io.BytesIO()
+
+    def answer(message: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": True, "loss": math.inf if message["id"] in (1, 3) else 1.0}
+
+    with open(reading, "rb") as source, open(writing, "wb") as target:
+        link = Link(source, sent)
+        thread = threading.Thread(target=link.serve, args=(answer, answer))
+        thread.start()
+        target.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        target.flush()
+        until(lambda: sent.getvalue().count(b"\n") == 5)
+        target.close()
+        thread.join(10)
+    assert not thread.is_alive()
+    replies = {line["id"]: line["reply"] for line in map(json.loads, sent.getvalue().splitlines()[1:])}
+    assert {number: reply["ok"] for number, reply in replies.items()} == {1: False, 2: True, 3: False, 4: True}
 
 
 def test_process_that_dies_is_noticed(state: Path) -> None:

@@ -336,6 +336,15 @@ def test_a_step() -> None:
     assert host.writes == 0
 
 
+def test_a_step_out_of_all_numbers() -> None:
+    """Neither JSON nor a cell has infinity."""
+    host = opened()
+    host.workbook.sheets[HOME].formulas |= book({"Z1": "=1000*SUMXMY2(K1:K4,D1:D4)"}).sheets[HOME].formulas
+    recalculate(host.workbook)
+    with pytest.raises(DataError, match=r"no cell can hold.* Use a lower learning rate"):
+        Gradients().step(host, PARAMS, LOSS, 1e308)
+
+
 def test_cells_that_the_loss_does_not_read_have_slope_zero() -> None:
     host = opened()
     found = Gradients().gradient(host, LOSS, Range(HOME, 3, 1, 5, 2))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -15,9 +17,14 @@ from sgdsheet.extension.office.settings import PROTOCOL
 
 Message = dict[str, Any]
 
+log = logging.getLogger("sgdsheet.extension")
+
+_DEEPEST = 32
+"""Functions, one of which needs the result of another."""
+
 
 class Link:
-    """Asks the office, from any thread, and hands what the office wants to `commands` and `calls`, each with a thread.
+    """Asks the office, from any thread, and hands what the office wants to `commands` and `calls`.
 
     The thread that reads never does anything else: a function call is answered even while training waits for the
     office, which may be waiting for that very function.
@@ -47,18 +54,23 @@ class Link:
 
     def serve(self, command: Callable[[Message], Message], call: Callable[[Message], Message]) -> None:
         """Answer the office until it closes the pipe."""
-        commands, calls = _worker(command, self.send), _worker(call, self.send)
+        commands = _worker(command, self.send)
+        # More than one thread: to read a cell for one function, the office may have to calculate another one first.
+        calls = ThreadPoolExecutor(_DEEPEST, "sgdsheet function")
         self.send({"hello": PROTOCOL})
         for message in self._messages():
             if "answer" in message:
                 mailbox = self._waiting.get(message["answer"])
                 if mailbox is not None:
                     mailbox.put(message["reply"])
+            elif "call" in message:
+                calls.submit(_reply, message, call, self.send)
             else:
-                (calls if "call" in message else commands).put(message)
+                commands.put(message)
         self._closed = True
         for mailbox in list(self._waiting.values()):
             mailbox.put(None)
+        calls.shutdown(wait=False)
 
     def send(self, message: Message) -> None:
         line = json.dumps(message, allow_nan=False).encode("ascii") + b"\n"
@@ -88,14 +100,23 @@ class Channel:
         """The link outlives every workbook."""
 
 
+def _reply(message: Message, answer: Callable[[Message], Message], send: Callable[[Message], None]) -> None:
+    """Answer one message; whatever happens, nobody waits in vain."""
+    try:
+        send({"id": message["id"], "reply": answer(message)})
+    except Exception as error:
+        log.exception("a message")
+        text = f"sgdsheet failed: {type(error).__name__} ({error})"
+        send({"id": message["id"], "reply": {"ok": False, "error": text, "kind": "TrainingError"}})
+
+
 def _worker(answer: Callable[[Message], Message], send: Callable[[Message], None]) -> queue.SimpleQueue[Message]:
     """A thread that answers messages in their order."""
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
 
     def work() -> None:
         while True:
-            message = messages.get()
-            send({"id": message["id"], "reply": answer(message)})
+            _reply(messages.get(), answer, send)
 
     threading.Thread(target=work, name="sgdsheet extension", daemon=True).start()
     return messages

@@ -8,7 +8,8 @@ import xlwings as xw
 
 from sgdsheet.hosts._excel_busy import Trouble, restrain_xlwings, trouble_of
 
-MACRO = "sgdsheet.xlam!SgdState"
+ADDIN = "sgdsheet.xlam"
+MACRO = f"{ADDIN}!SgdState"
 """A procedure of the add-in, see addin/vba/SgdRibbon.bas."""
 
 log = logging.getLogger("sgdsheet.hosts")
@@ -26,6 +27,7 @@ def show_state(book: str, where: str, state: str) -> bool:
 
 def _tell(app: xw.App, state: str, book: str) -> bool:
     try:
+        _ = app.books[ADDIN]  # were it not open, Excel might look for a file of that name, and run what is in there
         app.macro(MACRO)(state, book)
     except Exception as error:
         if trouble_of(error) is Trouble.BUSY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,6 +55,15 @@ def bug(error: Exception) -> SgdSheetError:
     return TrainingError(
         f"sgdsheet failed: {type(error).__name__} ({error})", remedy="This is a bug of sgdsheet's: please report it"
     )
+
+
+def finite(value: Any) -> Any:
+    """A reply without numbers that JSON does not have, such as the loss of a step that went too far: null instead."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(slots=True)

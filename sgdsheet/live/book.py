@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -146,6 +147,7 @@ class LiveBook:
 
     def note(self, label: str, prepared: Prepared, cells: dict[Cell, Any]) -> None:
         """Remember what cells hold before a command writes to them."""
+        self._follow_names()
         self.history.begin(label, prepared.before(cells))
 
     # --- commands -----------------------------------------------------------------------------------------
@@ -168,9 +170,11 @@ class LiveBook:
         self._run = LiveRun(self.host, run, options, self.board, self.history, log)
         try:
             self._run.begin()
-        except SgdSheetError:
+        except Exception:  # whatever it is: a run that was never started must not be waited for
             self._run = None
             self.board.state, self.board.halt = IDLE, None
+            with suppress(SgdSheetError):
+                self.host.quiet(False)
             raise
         return {"message": f"training {prepared.problem.sheet}"}
 
@@ -195,6 +199,7 @@ class LiveBook:
         self.finish()
         if not self.history.levels:
             raise HostError("there is nothing to undo", remedy="Only what sgdsheet wrote can be undone here")
+        self._follow_names()
         level = self.history.levels[-1]
         self._restore(level.before)
         self.history.pop()
@@ -206,6 +211,7 @@ class LiveBook:
         if not self.history.original:
             raise HostError("nothing was changed yet", remedy="Reset goes back to before the first training")
         prepared = self._readable(sheet)
+        self._follow_names()
         wanted = dict(self.history.original)
         if prepared is not None:
             own = prepared.start_values()
@@ -245,6 +251,13 @@ class LiveBook:
             return self.prepare(sheet, {})
         except (ProblemError, SettingError):
             return None
+
+    def _follow_names(self) -> None:
+        """Sheets may have other names since something was written to them."""
+        now = {name: self.host.sheet_now(name) for name in self.history.sheets}
+        moved = {name: new for name, new in now.items() if new is not None and new != name}
+        if moved:
+            self.history.rename(moved)
 
     def _restore(self, before: Contents) -> None:
         self.stepper = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sgdsheet.checking import check_formulas, check_model
 from sgdsheet.diagnosis import diagnose
 from sgdsheet.diagnosis.lr_finder import find_learning_rate
@@ -11,9 +13,12 @@ from sgdsheet.live.desk import Desk, Options, Reply
 from sgdsheet.live.prepared import put_numbers
 from sgdsheet.live.sheets import GRADIENTS, gradient_sheet, steepest
 from sgdsheet.optimizers import OPTIMIZERS, Family
+from sgdsheet.samples.bound import bind_samples
 from sgdsheet.training.session import threads
 
 _MOST_TOLD = 3
+_SAMPLES = 2048
+"""Of a source, that every step of a search for a learning rate looks at."""
 _LONG = 5.0
 """Seconds to wait for a training step to end."""
 
@@ -21,7 +26,7 @@ _LONG = 5.0
 def check(book: Desk, sheet: str | None) -> Reply:
     """Compare the model with the sheet, cell by cell, and the slopes with differences."""
     book.refuse_while_training("a check")
-    prepared = book.prepare(sheet, {})
+    prepared = book.prepare(sheet, {"precision": "float64"})  # in single precision, all cells differ a little
     findings: list[str] = []
     with threads(1):
         try:
@@ -63,8 +68,13 @@ def find_rate(book: Desk, sheet: str | None, options: Options) -> Reply:
     optimizer = row.name if row is not None and row.family is Family.GRADIENT and not row.accumulates else "sgd"
     model = prepared.model()
     put_numbers(model, prepared.start_values())
+    momentum = prepared.settings.momentum if row is not None else None
+    bound = bind_samples(model, replace(prepared.settings, device="cpu"))
+    if bound is not None:  # steps by hand may have been on another device
+        book.stepper = None
     with threads(1):
-        found = find_learning_rate(model, optimizer, momentum=prepared.settings.momentum if row is not None else None)
+        some = bound.some(_SAMPLES) if bound is not None else None
+        found = find_learning_rate(model, optimizer, momentum=momentum, loss=some)
     text = f"learning rate {found.suggestion:g} for {found.optimizer}"
     cell = prepared.setting_cell("learning rate")
     if cell is not None:

@@ -63,6 +63,11 @@ class History:
     def can_undo(self) -> bool:
         return bool(self.levels)
 
+    @property
+    def sheets(self) -> set[str]:
+        """The names of the sheets that it knows cells of."""
+        return {cell.sheet for cells in (self.original, *(level.before for level in self.levels)) for cell in cells}
+
     def begin(self, label: str, before: Contents) -> None:
         """Note what the cells hold before a command writes to them. Raises FileError; then nothing may be written."""
         before = {cell: None if isinstance(value, ExcelError) else value for cell, value in before.items()}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from time import monotonic
 
 import torch
 
-from sgdsheet.errors import SettingError, TrainingError
+from sgdsheet.errors import BookClosedError, SettingError, TrainingError
 from sgdsheet.live import words
 from sgdsheet.live.desk import Desk, Options, Reply
 from sgdsheet.live.prepared import Numbers, Prepared, latest_numbers, put_numbers
-from sgdsheet.live.stepper import start_stepper
-from sgdsheet.references import Cell
+from sgdsheet.live.stepper import Stepper, start_stepper
+from sgdsheet.references import Cell, Range
 from sgdsheet.training.methods import put
 from sgdsheet.training.restarts import default_start, draw_start
 from sgdsheet.training.run import Step
@@ -27,7 +28,7 @@ def step(book: Desk, sheet: str | None, options: Options) -> Reply:
     options = dict(options)
     count = _whole(options.pop("steps", 1))
     stepper = book.stepper
-    if stepper is not None and stepper.fits_still(book.host, sheet, options):
+    if stepper is not None and _fits_still(stepper, book, sheet, options):
         prepared = stepper.prepared
     else:
         prepared = book.prepare(sheet, options)
@@ -52,12 +53,27 @@ def step(book: Desk, sheet: str | None, options: Options) -> Reply:
         loss = float(prepared.model()().item())
     values: dict[Cell, Value] = dict(_numbers(prepared))
     book.write("step", prepared, values)
-    stepper.left, stepper.prepared, stepper.loss, stepper.when = _numbers(prepared), prepared, loss, monotonic()
+    stepper.left, stepper.prepared, stepper.when = _numbers(prepared), prepared, monotonic()
+    stepper.loss = loss if prepared.model().dtype == torch.float64 else _shown_loss(book, prepared)
     book.stepper = None if ended else stepper
     text = words.progress(last.number, loss, None)
     book.board.step, book.board.loss = last.number, loss
     book.host.status(text)
     return {"message": text, "step": last.number, "loss": loss}
+
+
+def _shown_loss(book: Desk, prepared: Prepared) -> float:
+    """What the sheet calculates: in single precision, our own loss differs a little."""
+    cell = prepared.problem.loss
+    value = book.host.read_values([Range.of_cell(cell)]).get(cell)
+    return value if isinstance(value, float) else math.nan
+
+
+def _fits_still(stepper: Stepper, book: Desk, sheet: str | None, options: Options) -> bool:
+    try:
+        return stepper.fits_still(book.host, sheet, options)
+    except BookClosedError:  # perhaps it is only that the sheet has another name now
+        return False
 
 
 def _numbers(prepared: Prepared) -> Numbers:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from sgdsheet.errors import SettingError, SgdSheetError, quoted
 from sgdsheet.hosts.base import LiveHost
-from sgdsheet.live.board import Board
+from sgdsheet.live.board import Board, bug, finite, refusal
 from sgdsheet.live.buttons import Tell
 from sgdsheet.live.snapshots import History
 from sgdsheet.live.worker import Worker
+
+log = logging.getLogger("sgdsheet.live")
 
 Connect = Callable[[str, str, str], LiveHost]
 
@@ -25,6 +28,8 @@ COMMANDS = (
 
 PATIENCE = 0.08
 """Seconds that a caller waits for an answer, unless it says `wait`: what takes longer goes on by itself."""
+
+_LONGEST_WAIT = 86_400.0
 
 
 class Trainer:
@@ -42,9 +47,13 @@ class Trainer:
         comes of it is shown in the spreadsheet.
         """
         try:
-            return self._handle(request)
+            reply: dict[str, Any] = finite(self._handle(request))
         except SgdSheetError as error:
-            return {"ok": False, "error": str(error), "kind": type(error).__name__}
+            return refusal(error)
+        except Exception as error:
+            log.exception("a request")
+            return refusal(bug(error))
+        return reply
 
     @property
     def busy(self) -> bool:
@@ -74,7 +83,7 @@ class Trainer:
         texts = (book, host, where, sheet or "")
         if not all(isinstance(text, str) for text in texts) or not isinstance(options, dict):
             raise SettingError("the request is malformed", remedy="Update sgdsheet and its add-in")
-        if not isinstance(wait, (int, float)) or isinstance(wait, bool):
+        if not isinstance(wait, (int, float)) or isinstance(wait, bool) or not 0 <= wait <= _LONGEST_WAIT:
             raise SettingError("the request is malformed", remedy="Update sgdsheet and its add-in")
         if command == "status":
             return self._status(host, book)

@@ -102,6 +102,8 @@ class Worker:
                 self._show_state()
             self._guarded(book.close)
             self._show_state()
+        except SgdSheetError as failure:
+            error = failure
         except Exception as failure:
             log.exception("the workbook's thread")
             error = bug(failure)
@@ -151,11 +153,15 @@ class Worker:
             self._buttons.follow(self.board.state)
 
     def _turn_away(self, error: SgdSheetError) -> None:
-        """Whoever still waits for an answer gets one."""
+        """Whoever still waits for an answer gets one, and nobody is told that something is starting."""
+        self.board.state, self.board.halt = IDLE, None
         with suppress(queue.Empty):
             while True:
                 job = self._jobs.get_nowait()
-                if job is not None and not job.answer(refusal(error)):
+                if job is None:
+                    continue
+                self.board.message = str(error)
+                if not job.answer(refusal(error)):
                     alert.show_soon(str(error))
 
     def _do(self, book: Any, job: Job) -> None:

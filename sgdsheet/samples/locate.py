@@ -8,7 +8,7 @@ from pathlib import Path
 from sgdsheet.datasets import DATASETS, cached
 from sgdsheet.errors import FileError, quoted
 
-_ELSEWHERE = re.compile(r"[\\/]{2}|[a-z][a-z0-9+.-]+:", re.I)
+_ELSEWHERE = re.compile(r"[\\/]{2}|[\\/]\?|[a-z][a-z0-9+.-]+:", re.I)
 """A network share or an address: a workbook must not make anybody's machine connect to a place that it names."""
 
 

@@ -117,6 +117,8 @@ class Gradients:
         values = host.read_values([params])
         numbers = [parameter_number(cell, values.get(cell)) for cell in params.cells()]
         moved = [number - learning_rate * slope for number, slope in zip(numbers, slopes, strict=True)]
+        if not all(map(math.isfinite, moved)):
+            raise DataError("the step leads to numbers that no cell can hold", remedy="Use a lower learning rate")
         return _rows(moved, params.width)
 
     def _slopes(self, host: LiveHost, loss: Cell, params: Range) -> list[float]:

@@ -1,0 +1,137 @@
+"""Whatever happens, a workbook is not left in a state that nobody gets it out of, and every request is answered."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_books import LOSS, SHEET, START, Desk, calculate, line_host, parameters
+
+from sgdsheet.hosts.memory import MemoryHost
+from sgdsheet.live import alert, worker
+from sgdsheet.live.background import BackgroundRun
+from sgdsheet.live.channel import encode
+from sgdsheet.live.places import VARIABLE
+from sgdsheet.live.trainer import Trainer
+from sgdsheet.workbook import ExcelError, Workbook
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
+    monkeypatch.setattr(alert, "show_soon", lambda text: None)
+
+
+def test_a_trainer_that_cannot_load_is_not_starting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ImportError("no module named torch")
+
+    monkeypatch.setattr(worker, "_load", broken)
+    with Desk(line_host()) as desk:
+        desk.ask("train", wait=0.0)
+        assert "no module named torch" in desk.until_idle()["message"]
+        assert not desk.trainer.busy
+
+
+def test_asked_when_the_thread_has_just_ended() -> None:
+    """Between the look whether it is alive and the command's arrival."""
+    found = worker.Worker(line_host, "line.xlsx")
+    found.close()
+    found.join()
+    reply = found.ask("train", None, {}, 5.0)
+    assert "is ending" in reply["error"]
+    assert found.board.state == "idle"
+
+
+class Reluctant(BackgroundRun):
+    """A thread that the system refuses to start."""
+
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_run_that_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = line_host()
+    with Desk(host) as desk:
+        with monkeypatch.context() as patched:
+            patched.setattr("sgdsheet.live.book.BackgroundRun", Reluctant)
+            assert "can't start new thread" in desk.ask("train")["error"]
+        assert desk.ask("status")["state"] == "idle"
+        assert not host.is_quiet
+        assert desk.done("stop")
+        desk.done("train")
+        desk.until_step(5)
+        desk.done("stop")
+        desk.done("undo")
+    assert parameters(host) == START
+
+
+def rename(host: MemoryHost, new: str) -> None:
+    """As a person does it: the program keeps the sheet, with all that refers to it."""
+    sheet = host.workbook.sheets.pop(SHEET)
+    sheet.name = new
+    host.workbook.sheets[new] = sheet
+    names = host.workbook.names
+    host.workbook.names = [replace(name, text=name.text.replace(SHEET, new), sheet=new) for name in names]
+
+
+@pytest.mark.parametrize("command", ["undo", "reset"])
+def test_back_to_the_start_on_a_renamed_sheet(command: str) -> None:
+    host = line_host()
+    with Desk(host) as desk:
+        desk.done("step")
+        rename(host, "Another name")
+        desk.done(command)
+        assert parameters(host, "Another name") == START
+
+
+def test_levels_from_before_and_after_a_renaming() -> None:
+    host = line_host()
+    with Desk(host) as desk:
+        desk.done("step")
+        rename(host, "Another name")
+        desk.done("step")
+        desk.done("undo")
+        assert parameters(host, "Another name") != START
+        desk.done("undo")
+        assert parameters(host, "Another name") == START
+
+
+def far(workbook: Workbook) -> None:
+    """Calculates as a spreadsheet does where the numbers become too large."""
+    try:
+        calculate(workbook)
+    except OverflowError:
+        workbook.sheets[SHEET].values[LOSS[1:]] = ExcelError.NUM
+
+
+def test_a_step_too_far_is_answered() -> None:
+    """Its loss is no number that JSON has."""
+    twin = line_host({"learning rate": 1e200})
+    host = MemoryHost(twin.workbook, far, twin.key)
+    with Desk(host) as desk:
+        reply = desk.done("step")
+        assert reply["loss"] is None
+        for message in (reply, desk.ask("status"), desk.ask("check"), desk.ask("step"), desk.done("undo")):
+            assert encode(message)
+    assert parameters(host) == START
+
+
+@pytest.mark.parametrize("wait", [float("inf"), float("nan"), 1e300, -1.0, "long", True])
+def test_an_impossible_wait(wait: Any) -> None:
+    with Desk(line_host()) as desk:
+        reply = desk.trainer.handle({"command": "check", "host": "memory", "book": "line.xlsx", "wait": wait})
+    assert reply["kind"] == "SettingError"
+
+
+def test_whatever_goes_wrong_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    trainer = Trainer(lambda host, book, where: line_host())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    reply = trainer.handle({"command": "step", "host": "memory", "book": "line.xlsx"})
+    assert reply["error"].startswith("sgdsheet failed: RuntimeError (can't start new thread)")
