@@ -25,7 +25,7 @@ from sgdsheet.hosts import excel, file
 from sgdsheet.references import Cell, Range, parse_range, split_areas
 from sgdsheet.udf.calls import Grid, calculate
 from sgdsheet.udf.declarations import FAILURE, own_functions
-from sgdsheet.udf.gradient import Gradients
+from sgdsheet.udf.gradient import Gradients, learning_rate, single_loss
 from sgdsheet.udf.prediction import Predictors
 from sgdsheet.workbook import ExcelError, Value
 
@@ -106,14 +106,13 @@ def _open_book(loss: xw.Range | None, params: xw.Range | None) -> tuple[excel.Ex
     target, area = area_of(loss, "the loss"), area_of(params, "the parameters")
     assert loss is not None
     assert params is not None
-    if target.size != 1:
-        raise DataError("the loss has to be one cell", remedy="Point it to the cell that calculates the loss")
+    cell = single_loss(target)
     book = loss.sheet.book
     if params.sheet.book.fullname != book.fullname:
         raise DataError("loss and parameters are in two workbooks", remedy="Keep them in one workbook")
     host = excel.connect(book.fullname, str(book.app.pid))
     host.recalculates = False  # Excel calls us because it is recalculating: to wait for the end would be for ever
-    return host, target.first, area
+    return host, cell, area
 
 
 def _grad(loss: xw.Range | None, params: xw.Range | None) -> Grid:
@@ -123,9 +122,7 @@ def _grad(loss: xw.Range | None, params: xw.Range | None) -> Grid:
 
 def _step(params: xw.Range | None, loss: xw.Range | None, lr: Cells | None = None) -> Grid:
     host, cell, area = _open_book(loss, params)
-    rate = to_grid(lr)[0][0] if lr is not None else 0.01
-    if isinstance(rate, bool) or not isinstance(rate, float):
-        raise DataError("the learning rate is no number", remedy="Give it a number such as 0.01")
+    rate = learning_rate(to_grid(lr) if lr is not None else None)
     return [list(row) for row in _gradients.step(host, area, cell, rate)]
 
 

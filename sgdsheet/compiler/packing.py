@@ -57,7 +57,7 @@ class Packer:
         """correlate(x1, k1) + correlate(x2, k2) + … + rest, as one with channels."""
         if node.target is not operator.add or any(user.target is operator.add for user in node.users):
             return
-        terms = list(_terms(node))
+        terms = list(sum_terms(node))
         first = next((term for term in terms if term.target is correlate), None)
         if first is None:
             return
@@ -275,13 +275,13 @@ def _is_read(node: fx.Node) -> bool:
     return False
 
 
-def _terms(node: fx.Node) -> list[fx.Node]:
+def sum_terms(node: fx.Node) -> list[fx.Node]:
     """The terms of a sum that is not needed in parts."""
     if node.target is not operator.add or not all(isinstance(item, fx.Node) for item in node.args):
         return [node]
     found: list[fx.Node] = []
     for item in node.args:
-        found += _terms(_node(item)) if len(_node(item).users) == 1 else [_node(item)]
+        found += sum_terms(_node(item)) if len(_node(item).users) == 1 else [_node(item)]
     return found
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
-from sgdsheet.compiler.packing import Packer
+from sgdsheet.compiler.packing import Packer, sum_terms
 from sgdsheet.compiler.windows import expand_correlations, find_correlations, largest_of_windows
 
 Rule = Callable[[fx.Graph, fx.Node, dict[fx.Node, torch.Size]], fx.Node | None]
@@ -38,7 +38,7 @@ def _mean_squared_error(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, to
 
 def _sum_of_columns(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> fx.Node | None:
     """x[:, 0] + x[:, 1] of a matrix with two columns is the sum over its columns."""
-    terms = _terms(node)
+    terms = sum_terms(node)
     first = terms[0]
     if len(terms) < 2 or any(term.op != "call_method" or term.target != "select" for term in terms):
         return None
@@ -117,17 +117,6 @@ def _limit(item: object) -> Any:
     condition = item.args[0]
     assert isinstance(condition, fx.Node)
     return condition.args[1]
-
-
-def _terms(node: fx.Node) -> list[fx.Node]:
-    """The terms of a sum that is not needed in parts."""
-    if node.target is not operator.add or not all(isinstance(item, fx.Node) for item in node.args):
-        return [node]
-    found: list[fx.Node] = []
-    for item in node.args:
-        assert isinstance(item, fx.Node)
-        found += _terms(item) if len(item.users) == 1 else [item]
-    return found
 
 
 RULES: tuple[Rule, ...] = (

@@ -6,17 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sgdsheet import __version__
-from sgdsheet.errors import DataError, FormulaError, SgdSheetError
+from sgdsheet.errors import FormulaError, SgdSheetError
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.hosts.file import load
 from sgdsheet.hosts.libreoffice import Channel, LibreOfficeHost
-from sgdsheet.references import Cell, Range
+from sgdsheet.references import Range
 from sgdsheet.udf.calls import Grid, calculate
-from sgdsheet.udf.gradient import Gradients
+from sgdsheet.udf.gradient import Gradients, learning_rate, single_loss
 from sgdsheet.udf.prediction import Predictors
 from sgdsheet.workbook import ExcelError, Workbook
-
-_LEARNING_RATE = 0.01
 
 
 class StillHost(LibreOfficeHost):
@@ -54,11 +52,11 @@ class Calls:
             return [[__version__]]
         if name == "SGD_GRAD":
             loss, params = (_area(argument) for argument in given)
-            return _grid(self._gradients.gradient(self._host(message), _one(loss), params))
+            return _grid(self._gradients.gradient(self._host(message), single_loss(loss), params))
         if name == "SGD_STEP":
             params, loss = (_area(argument) for argument in given[:2])
-            rate = _number(given[2]) if len(given) > 2 and given[2] is not None else _LEARNING_RATE
-            return _grid(self._gradients.step(self._host(message), params, _one(loss), rate))
+            rate = learning_rate(_received(given[2]) if len(given) > 2 else None)
+            return _grid(self._gradients.step(self._host(message), params, single_loss(loss), rate))
         arguments = [_received(argument) for argument in given]
         if name == "SGD_PREDICT":
             file, inputs = (argument or [[None]] for argument in arguments)
@@ -84,20 +82,6 @@ def _area(argument: Any) -> Range:
     if not isinstance(argument, dict):
         raise FormulaError("an argument is no reference", remedy="Give it cells, such as B2:B9")
     return Range(argument["sheet"], *argument["area"])
-
-
-def _one(area: Range) -> Cell:
-    if area.size != 1:
-        raise DataError("the loss has to be one cell", remedy="Point it to the cell that calculates the loss")
-    return area.first
-
-
-def _number(argument: Any) -> float:
-    grid = _received(argument)
-    value = grid[0][0] if grid else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise DataError("the learning rate is no number", remedy="Give it a number such as 0.01")
-    return float(value)
 
 
 def _received(argument: Any) -> Grid | None:

@@ -21,10 +21,12 @@ from sgdsheet.hosts.base import LiveHost
 from sgdsheet.problem import Problem, check_problem
 from sgdsheet.references import Cell, Range
 from sgdsheet.tensors.values import Kind
+from sgdsheet.udf.calls import Grid
 from sgdsheet.workbook import Value, Workbook
 
 _MOST_KEPT = 32
 _TOLERANCE = 1e-9
+_LEARNING_RATE = 0.01
 
 
 @dataclass(slots=True)
@@ -155,3 +157,20 @@ def _slopes_if_fresh(known: CompiledGradient, host: LiveHost) -> list[float] | N
 
 def _rows(flat: Sequence[float], width: int) -> list[list[float]]:
     return [list(flat[start : start + width]) for start in range(0, len(flat), width)]
+
+
+def single_loss(area: Range) -> Cell:
+    """The one cell that a reference to the loss has to be."""
+    if area.size != 1:
+        raise DataError("the loss has to be one cell", remedy="Point it to the cell that calculates the loss")
+    return area.first
+
+
+def learning_rate(grid: Grid | None) -> float:
+    """The learning rate that a call gives, or the usual one."""
+    if grid is None:
+        return _LEARNING_RATE
+    value = grid[0][0] if grid else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise DataError("the learning rate is no number", remedy="Give it a number such as 0.01")
+    return float(value)
