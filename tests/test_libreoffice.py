@@ -14,6 +14,7 @@ from shutil import copyfile
 import office
 import pytest
 from host_contract import LOG, LOSS, OTHER, PARAMETERS, SHEET, build, one, same_workbook
+from live_books import until
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError
 from sgdsheet.formula import parse
@@ -225,6 +226,61 @@ def test_books_are_found(book: office.OfficeBook, path: Path) -> None:
     with pytest.raises(BookClosedError, match="not open in LibreOffice"):
         connect(str(path), "no such pipe")
     assert open_books("no such pipe") == []
+
+
+@installed
+def test_what_a_person_types_between_two_refreshes_is_never_lost(book: office.OfficeBook, path: Path) -> None:
+    """Two programs write to one cell as fast as they can; each text is either told of, or still there."""
+    person = connect(str(path), book.office.pipe)
+    told: set[object] = set()
+    over = threading.Event()
+
+    def refresh() -> None:
+        number = 0.0
+        while not over.is_set():
+            number += 1.0
+            told.update(book.host.exchange({PARAMETERS[0]: number}).values())
+
+    trainer = threading.Thread(target=refresh)
+    trainer.start()
+    try:
+        for text in (f"typed {number}" for number in range(150)):
+            person.write({PARAMETERS[0]: text})
+            until(lambda text=text: text in told, 5.0)
+    finally:
+        over.set()
+        trainer.join()
+        person.close()
+
+
+def _exchange_for_ever(host: LibreOfficeHost) -> None:
+    while True:
+        host.exchange({PARAMETERS[0]: 1.0})
+
+
+@installed
+def test_the_office_is_killed_while_it_is_written_to(path: Path) -> None:
+    with Office() as own:
+        host = connect(own.open(path), own.pipe)
+        threading.Timer(0.5, own.kill).start()
+        with pytest.raises(BookClosedError):
+            _exchange_for_ever(host)
+        host.close()
+
+
+@installed
+def test_an_agent_that_is_killed_does_not_hold_the_office(book: office.OfficeBook) -> None:
+    """Killed in the middle of an exchange, it leaves an office that goes on."""
+    for wait in (0.05, 0.1, 0.15):
+        agent = AgentProcess(book.office.pipe)
+        host = LibreOfficeHost(agent, book.host.key)
+        threading.Timer(wait, agent._process.kill).start()
+        with pytest.raises(BookClosedError):
+            _exchange_for_ever(host)
+        host.close()
+        start = time.perf_counter()
+        book.host.write({PARAMETERS[0]: 0.5})
+        assert time.perf_counter() - start < 2.0
 
 
 @installed

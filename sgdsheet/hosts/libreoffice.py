@@ -67,8 +67,7 @@ class LibreOfficeHost:
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
         """Write, and tell what stood there at that moment.
 
-        The agent reads and writes all cells in one go, but by several calls of the office's: in the milliseconds
-        between two of them, what a person types is lost.
+        The agent does both in one turn of the office's main thread: nobody can type in between.
         """
         refusals.refuse_unusable(values.items())
         blocks = _blocks(values)

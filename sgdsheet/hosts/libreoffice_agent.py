@@ -38,6 +38,7 @@ from sgdsheet.hosts._libreoffice_cells_agent import (
 )
 from sgdsheet.hosts._libreoffice_sheets_agent import OURS as OURS
 from sgdsheet.hosts._libreoffice_sheets_agent import add_chart, extend_chart, fit_columns, own_sheet, properties
+from sgdsheet.hosts._libreoffice_turn_agent import undisturbed
 
 
 class Agent:
@@ -222,18 +223,21 @@ class Agent:
         With `tell`, returns what stood there just before, block by block; None for an error.
         """
         document = self._writable(book)
-        ready = []
+        targets = []
         for name, top, left, rows in blocks:
-            sheet = self._sheet(book, name)
             area = [top, left, top + len(rows) - 1, left + len(rows[0]) - 1]
-            cells = rectangle(sheet, area)
-            refuse(sheet, cells, area)
-            ready.append((cells, rows))
-        before = [list(map(list, cells.getDataArray())) for cells, _ in ready] if tell else None
-        with OneUndo(document) if undo else nullcontext():
-            for cells, rows in ready:
-                put(document, cells, rows, undo)
-        return before
+            targets.append((rectangle(self._sheet(book, name), area), area, rows))
+
+        def exchange() -> list[list[Any]] | None:
+            for cells, area, _ in targets:
+                refuse(cells.Spreadsheet, cells, area)
+            before = [list(map(list, cells.getDataArray())) for cells, _, _ in targets] if tell else None
+            with OneUndo(document) if undo else nullcontext():
+                for cells, _, rows in targets:
+                    put(document, cells, rows, undo)
+            return before
+
+        return undisturbed(self._context, exchange)
 
     def do_define_name(self, book: str, name: str, sheet: str, content: str) -> None:
         """A name of a sheet, instead of what it meant before."""
@@ -308,10 +312,14 @@ class Agent:
         if not sheet.NamedRanges.hasByName(mark):
             raise Refused("own sheet", sheet=name)
         document = self._writable(book)
-        with Settled(document), OneUndo(document) if undo else nullcontext():
-            put_at(document, sheet, first_row, rows, undo)
-            with Unrecorded(document, undo):
-                extend_chart(sheet, first_row + len(rows) - 1)
+
+        def append() -> None:
+            with Settled(document), OneUndo(document) if undo else nullcontext():
+                put_at(document, sheet, first_row, rows, undo)
+                with Unrecorded(document, undo):
+                    extend_chart(sheet, first_row + len(rows) - 1)
+
+        undisturbed(self._context, append)
 
     def do_chart_areas(self, book: str, name: str) -> list[list[int]]:
         """What the chart of an own sheet shows."""
