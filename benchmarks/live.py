@@ -18,8 +18,8 @@ from typing import Any
 
 import sgdsheet
 from sgdsheet.hosts import libreoffice
-from sgdsheet.hosts._libreoffice_office import Office
 from sgdsheet.hosts.base import LiveHost
+from sgdsheet.hosts.libreoffice.office import Office
 from sgdsheet.live.places import VARIABLE
 from sgdsheet.live.trainer import Trainer
 

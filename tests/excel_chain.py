@@ -26,8 +26,8 @@ from xlwings_program import ExcelBook
 
 from sgdsheet.addin.package import xlam
 from sgdsheet.addin.project import Module, vba_project
-from sgdsheet.hosts._libreoffice_office import Office
 from sgdsheet.hosts.excel import connect
+from sgdsheet.hosts.libreoffice.office import Office
 from sgdsheet.live import client, places
 from sgdsheet.ribbon import ACTIONS
 

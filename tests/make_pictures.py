@@ -33,8 +33,8 @@ from sgdsheet.cli.libreoffice import command as libreoffice
 from sgdsheet.cli.train import command as train
 from sgdsheet.errors import HostError
 from sgdsheet.extension.actions import ACTIONS
-from sgdsheet.hosts._libreoffice_office import AgentProcess, soffice
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
+from sgdsheet.hosts.libreoffice.office import AgentProcess, soffice
 from sgdsheet.references import parse_range
 from sgdsheet.workbook import Value
 

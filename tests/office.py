@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sgdsheet.errors import HostError
-from sgdsheet.hosts._libreoffice_office import AgentProcess, Office, office_python
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
+from sgdsheet.hosts.libreoffice.office import AgentProcess, Office, office_python
 from sgdsheet.references import Range
 
 

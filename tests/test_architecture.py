@@ -55,11 +55,11 @@ ONLY_FROM_TOP = ("hosts", "examples")  # the stages in between never see where a
 # Which modules may import what is slow, or is not everywhere. Patterns of module names.
 GUARDED = {
     "torch": tuple(f"{name}.*" for _, with_torch in FLOORS for name in with_torch.split()),
-    "xlwings": ("hosts.excel", "hosts._excel_*", "udfs", "ribbon"),
-    "uno": ("hosts.*agent", "extension.office.component"),
-    "unohelper": ("hosts.*agent", "extension.office.component"),
-    "com": ("hosts.*agent", "extension.office.component"),  # com.sun.star, which UNO puts there
-    "xlsxwriter": ("examples.*", "hosts._log_sheet"),  # where sheets are drawn; never to save a person's file
+    "xlwings": ("hosts.excel.*", "udfs", "ribbon"),
+    "uno": ("hosts.libreoffice.agent.*", "extension.office.component"),
+    "unohelper": ("hosts.libreoffice.agent.*", "extension.office.component"),
+    "com": ("hosts.libreoffice.agent.*", "extension.office.component"),  # com.sun.star, which UNO puts there
+    "xlsxwriter": ("examples.*", "hosts.xlsx.log_sheet"),  # where sheets are drawn; never to save a person's file
     "openpyxl": (),  # loses what it does not know; see hosts/file.py
 }
 # May call importlib.

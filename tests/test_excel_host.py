@@ -25,11 +25,12 @@ from xlwings_program import ExcelBook, ExcelOverLibreOffice
 import sgdsheet
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError
 from sgdsheet.formula import relative_key
-from sgdsheet.hosts import _excel_busy as busy
 from sgdsheet.hosts import excel
-from sgdsheet.hosts._excel_com import ComNative
-from sgdsheet.hosts._excel_mac import MacNative
 from sgdsheet.hosts.base import LineChart, OwnSheet
+from sgdsheet.hosts.excel import busy
+from sgdsheet.hosts.excel import host as host_module
+from sgdsheet.hosts.excel.com import ComNative
+from sgdsheet.hosts.excel.mac import MacNative
 from sgdsheet.hosts.file import load
 from sgdsheet.hosts.live import connect
 from sgdsheet.references import Cell, Range, parse_range
@@ -178,8 +179,8 @@ def test_settings_are_as_before(book: ExcelBook, monkeypatch: pytest.MonkeyPatch
         during.append(settings(book))
         put(*arguments)
 
-    put = excel.put_values
-    monkeypatch.setattr(excel, "put_values", put_and_look)
+    put = host_module.put_values
+    monkeypatch.setattr(host_module, "put_values", put_and_look)
     book.host.write({A1: 5.0, Cell(SHEET, 30, 2): 6.0})
     off = {"calculation": "manual", "enable_events": False, "screen_updating": False}
     assert during == [{**before, **off}] * 2
@@ -221,7 +222,7 @@ def test_manual_calculation_is_kept_and_results_are_fresh(book: ExcelBook) -> No
 
 
 def test_what_could_not_be_restored_is_restored_later(book: ExcelBook, monkeypatch: pytest.MonkeyPatch) -> None:
-    put = excel.put_values
+    put = host_module.put_values
     office_side = book.engine.office
 
     def and_then_busy(*arguments: Any) -> None:
@@ -229,7 +230,7 @@ def test_what_could_not_be_restored_is_restored_later(book: ExcelBook, monkeypat
         if arguments[1].first == Cell(SHEET, 30, 2):
             office_side.busy = 10_000  # from now on a cell is edited
 
-    monkeypatch.setattr(excel, "put_values", and_then_busy)
+    monkeypatch.setattr(host_module, "put_values", and_then_busy)
     book.host.patience = 0.1
     book.host.write({A1: 10.0, Cell(SHEET, 30, 2): 6.0})
     office_side.busy = 0
@@ -256,7 +257,7 @@ def test_waits_while_a_cell_is_edited(book: ExcelBook, code: int) -> None:
 
 def test_what_is_typed_during_an_exchange_is_told(book: ExcelBook, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person begins to type after the cells were read: Excel rejects the write, until Enter is pressed."""
-    put, rejected = excel.put_values, 0
+    put, rejected = host_module.put_values, 0
 
     def typing(sheet: Any, area: Range, values: Any) -> None:
         nonlocal rejected
@@ -266,7 +267,7 @@ def test_what_is_typed_during_an_exchange_is_told(book: ExcelBook, monkeypatch: 
             raise ComError(EDITING)
         put(sheet, area, values)
 
-    monkeypatch.setattr(excel, "put_values", typing)
+    monkeypatch.setattr(host_module, "put_values", typing)
     assert book.host.exchange({A1: 5.0, B1: 6.0}) == {A1: 7.0, B1: 2.0}
     assert rejected == 3
     assert book.host.read_values([parse_range("A1:B1", SHEET)]) == {A1: 5.0, B1: 6.0}

@@ -145,7 +145,7 @@ def test_office_modules_need_only_the_standard_library_and_uno(parts: dict[str, 
         name.removeprefix("python/pythonpath/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for name in modules
     }
-    assert "sgdsheet.hosts.libreoffice_agent" in ours
+    assert "sgdsheet.hosts.libreoffice.agent.agent" in ours
     for name, source in modules.items():
         tree = ast.parse(source, feature_version=(3, 8))
         for node in ast.walk(tree):

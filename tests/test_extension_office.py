@@ -27,8 +27,8 @@ from sgdsheet import __version__
 from sgdsheet.cli.libreoffice import command
 from sgdsheet.errors import HostError
 from sgdsheet.extension import install
-from sgdsheet.hosts._libreoffice_office import AgentProcess, office_python, soffice
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
+from sgdsheet.hosts.libreoffice.office import AgentProcess, office_python, soffice
 from sgdsheet.references import Cell, Range
 from sgdsheet.workbook import ExcelError, Value
 

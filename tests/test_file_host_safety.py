@@ -16,10 +16,10 @@ import xlsxwriter
 from xlsx_parts import MAIN, book_file, member, parts, relationships, sheet, zipped
 
 from sgdsheet.errors import FileError
-from sgdsheet.hosts import _package
-from sgdsheet.hosts._package import Package
-from sgdsheet.hosts._xlsx_read import read_outline
 from sgdsheet.hosts.file import FileHost
+from sgdsheet.hosts.xlsx import package as package_module
+from sgdsheet.hosts.xlsx.package import Package
+from sgdsheet.hosts.xlsx.read import read_outline
 from sgdsheet.references import Cell
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504)
@@ -262,14 +262,14 @@ def test_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_total_size_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = book_file(tmp_path, sheet(), sheet("<row/>" * 1000))
     FileHost(path).read()
-    monkeypatch.setattr(_package, "MAX_TOTAL", 5000)
+    monkeypatch.setattr(package_module, "MAX_TOTAL", 5000)
     with pytest.raises(FileError, match="suspiciously large part"):
         FileHost(path).read()
 
 
 def test_saving_often_does_not_use_up_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = FileHost(book_file(tmp_path, sheet()))
-    monkeypatch.setattr(_package, "MAX_TOTAL", 3000)
+    monkeypatch.setattr(package_module, "MAX_TOTAL", 3000)
     for step in range(30):
         host.write({Cell("S1", 1, 1): step / 3})
         host.save(tmp_path / "out.xlsx")

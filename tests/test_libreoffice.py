@@ -18,12 +18,12 @@ from live_books import until
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError
 from sgdsheet.formula import parse
-from sgdsheet.hosts import libreoffice
-from sgdsheet.hosts._libreoffice_formula import name_content, to_excel
-from sgdsheet.hosts._libreoffice_office import AgentProcess, Office
 from sgdsheet.hosts.base import LineChart, OwnSheet
 from sgdsheet.hosts.file import load
 from sgdsheet.hosts.libreoffice import LibreOfficeHost, connect, open_books
+from sgdsheet.hosts.libreoffice import host as host_module
+from sgdsheet.hosts.libreoffice.formula import name_content, to_excel
+from sgdsheet.hosts.libreoffice.office import AgentProcess, Office
 from sgdsheet.references import Cell, Range
 
 WORKBOOKS = sorted((Path(__file__).parent.parent / "workbooks").glob("[!m]*.xlsx"))  # those of MNIST take long
@@ -354,6 +354,6 @@ def test_without_libreoffice(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(pipe: str, patience: float = 0.0) -> AgentProcess:
         raise HostError("LibreOffice was not found")
 
-    monkeypatch.setattr(libreoffice, "AgentProcess", missing)
-    monkeypatch.setattr(libreoffice, "invite", lambda: None)
+    monkeypatch.setattr(host_module, "AgentProcess", missing)
+    monkeypatch.setattr(host_module, "invite", lambda: None)
     assert open_books() == []

@@ -9,8 +9,8 @@ from xlwings import base_classes
 from xlwings_com import EXCEPTION, Cells, ComError, areas_of
 from xlwings_parts import Charts, Names, Tables
 
-from sgdsheet.hosts._libreoffice_formula import to_excel
-from sgdsheet.hosts._libreoffice_read import formulas, values
+from sgdsheet.hosts.libreoffice.formula import to_excel
+from sgdsheet.hosts.libreoffice.read import formulas, values
 from sgdsheet.references import Range
 from sgdsheet.workbook import ExcelError
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sgdsheet.hosts._libreoffice_office import office_python
-from sgdsheet.hosts._libreoffice_read import values
+from sgdsheet.hosts.libreoffice.office import office_python
+from sgdsheet.hosts.libreoffice.read import values
 from sgdsheet.references import MAX_COLUMN, MAX_ROW, Range, column_letters, parse_range
 from sgdsheet.workbook import ExcelError
 
@@ -33,9 +33,9 @@ ERRORS = {
 }
 _BOOT = """
 import sys, types
-for name, folder in (("sgdsheet", sys.argv[1]), ("sgdsheet.hosts", sys.argv[1] + "/hosts")):
+for name in ("sgdsheet", "sgdsheet.hosts", "sgdsheet.hosts.libreoffice"):
     sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = [folder]
+    sys.modules[name].__path__ = [sys.argv[1] + name.replace(".", "/")[8:]]
 sys.path.insert(0, sys.argv[2])
 from xlwings_agent import main
 main(sys.argv[3])

@@ -9,8 +9,8 @@ from pathlib import Path
 from xlwings_com import Scales
 from xlwings_libreoffice import HarnessEngine, register, unregister
 
-from sgdsheet.hosts._libreoffice_office import Office
 from sgdsheet.hosts.excel import ExcelHost, connect
+from sgdsheet.hosts.libreoffice.office import Office
 from sgdsheet.references import Range
 
 

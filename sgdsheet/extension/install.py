@@ -15,7 +15,7 @@ from sgdsheet.extension.configuration import IDENTIFIER
 from sgdsheet.extension.functions import CalcFunction
 from sgdsheet.extension.office.settings import CannotStart, Settings, read_settings, settings_file, write_settings
 from sgdsheet.extension.package import FILE_NAME, write
-from sgdsheet.hosts._libreoffice_office import soffice
+from sgdsheet.hosts.libreoffice.office import soffice
 
 _TIMEOUT = 120.0  # seconds; the first start of an office makes its profile
 

@@ -25,10 +25,10 @@ _COMPONENT = "application/vnd.sun.star.uno-component;type=Python"
 _LIBRARY = "application/vnd.sun.star.uno-typelibrary;type=RDB"
 _SETTINGS = "application/vnd.sun.star.configuration-data"
 
-_MODULES = {"extension/office": "*.py", "hosts": "*agent.py"}
+_MODULES = {"extension/office": "*.py", "hosts/libreoffice/agent": "*.py"}
 """The modules of this package that run inside the office."""
 
-_PACKAGES = ("", "extension/", "hosts/")
+_PACKAGES = ("", "extension/", "hosts/", "hosts/libreoffice/")
 """In the office they are empty: nothing of sgdsheet is there but the modules above."""
 
 _DAWN = (1980, 1, 1, 0, 0, 0)  # of zip's calendar: when it was built must not matter

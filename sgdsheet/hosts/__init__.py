@@ -1,1 +1,1 @@
-"""Where workbooks live: one module per host."""
+"""Where workbooks live: one module or package per host."""

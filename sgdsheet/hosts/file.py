@@ -16,10 +16,10 @@ from sys import float_info
 
 from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError
-from sgdsheet.hosts._package import MAX_FILE, Package
-from sgdsheet.hosts._xlsx_log import add_log
-from sgdsheet.hosts._xlsx_patch import patch_sheet
-from sgdsheet.hosts._xlsx_read import Outline, read_outline, read_workbook
+from sgdsheet.hosts.xlsx.log import add_log
+from sgdsheet.hosts.xlsx.package import MAX_FILE, Package
+from sgdsheet.hosts.xlsx.patch import patch_sheet
+from sgdsheet.hosts.xlsx.read import Outline, read_outline, read_workbook
 from sgdsheet.logbook import Record, thin
 from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.workbook import ExcelError, Position, Value, Workbook

@@ -28,7 +28,7 @@ def show_state(host: str, book: str, where: str, state: str) -> bool:
     """Tell a program's own buttons what the trainer does with a workbook; False if the program is busy."""
     if host != "excel":
         return True
-    told: bool = importlib.import_module("sgdsheet.hosts._excel_ribbon").show_state(book, where, state)
+    told: bool = importlib.import_module("sgdsheet.hosts.excel.ribbon").show_state(book, where, state)
     return told
 
 

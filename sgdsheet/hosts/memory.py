@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from sgdsheet.hosts import _refusals as refusals
+from sgdsheet.hosts import refusals
 from sgdsheet.hosts.base import OwnSheet
 from sgdsheet.references import Cell, Range
 from sgdsheet.workbook import DefinedName, Sheet, Value, Workbook

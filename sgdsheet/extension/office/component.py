@@ -27,7 +27,7 @@ from sgdsheet.extension.office.commands import CommandQueue  # noqa: E402
 from sgdsheet.extension.office.functions import Evaluator  # noqa: E402
 from sgdsheet.extension.office.settings import CannotStart  # noqa: E402
 from sgdsheet.extension.office.still import StillAgent  # noqa: E402
-from sgdsheet.hosts.libreoffice_agent import OURS, Agent, key_of  # noqa: E402
+from sgdsheet.hosts.libreoffice.agent.agent import OURS, Agent, key_of  # noqa: E402
 
 _FUNCTIONS, _COMMANDS = "org.sgdsheet.Functions", "org.sgdsheet.Commands"
 _ADD_IN, _HANDLER = "com.sun.star.sheet.AddIn", "com.sun.star.frame.ProtocolHandler"

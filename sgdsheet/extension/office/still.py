@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sgdsheet.hosts._libreoffice_cells_agent import corners, read_cells, rectangle
-from sgdsheet.hosts.libreoffice_agent import Agent
+from sgdsheet.hosts.libreoffice.agent.agent import Agent
+from sgdsheet.hosts.libreoffice.agent.cells import corners, read_cells, rectangle
 
 _CONSTANTS, _FORMULAS = 1 | 2 | 4, 16  # com.sun.star.sheet.CellFlags
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from sgdsheet.errors import BookClosedError, HostError, one_line
-from sgdsheet.hosts._xlsx_log import MARK as MARK  # the name by which an own sheet is known as ours
+from sgdsheet.hosts.xlsx.log import MARK as MARK  # the name by which an own sheet is known as ours
 from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.workbook import ExcelError, Value
 

@@ -6,7 +6,7 @@ import logging
 
 import xlwings as xw
 
-from sgdsheet.hosts._excel_busy import Trouble, restrain_xlwings, trouble_of
+from sgdsheet.hosts.excel.busy import Trouble, restrain_xlwings, trouble_of
 
 ADDIN = "sgdsheet.xlam"
 MACRO = f"{ADDIN}!SgdState"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sgdsheet.hosts._xlsx_xml import (
+from sgdsheet.hosts.xlsx.xml import (
     Part,
     cell_column,
     escape,

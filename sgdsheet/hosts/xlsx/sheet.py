@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from sgdsheet.errors import FileError
-from sgdsheet.hosts._xlsx_xml import (
+from sgdsheet.hosts.xlsx.xml import (
     Part,
     cell_column,
     expect_worksheet,

@@ -1,7 +1,7 @@
 """Excel on Windows and macOS, through xlwings (its BSD-licensed part).
 
-Formulas, names, tables and writing use what xlwings offers on both systems; `_excel_com.py` and `_excel_mac.py` have
-the rest. Every call waits while a person edits a cell, but not for ever: see `_excel_busy.py`.
+Formulas, names, tables and writing use what xlwings offers on both systems; `com.py` and `mac.py` have
+the rest. Every call waits while a person edits a cell, but not for ever: see `busy.py`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 import xlwings as xw
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, one_line, quoted
-from sgdsheet.hosts._excel_busy import Patience, Trouble, restrain_xlwings, trouble_of
-from sgdsheet.hosts._excel_com import ComNative
-from sgdsheet.hosts._excel_mac import MacNative
-from sgdsheet.hosts._excel_native import Grid, Native
-from sgdsheet.hosts._excel_read import area_of, formulas_in, pieces, read_workbook, texts_of
-from sgdsheet.hosts._excel_sheets import OwnSheets
-from sgdsheet.hosts._excel_write import absolute, check_area, check_sheet, covering, put_values
-from sgdsheet.hosts._refusals import no_sheet, not_open, refuse_unusable
 from sgdsheet.hosts.base import OwnSheet
+from sgdsheet.hosts.excel.busy import Patience, Trouble, restrain_xlwings, trouble_of
+from sgdsheet.hosts.excel.com import ComNative
+from sgdsheet.hosts.excel.mac import MacNative
+from sgdsheet.hosts.excel.native import Grid, Native
+from sgdsheet.hosts.excel.read import area_of, formulas_in, pieces, read_workbook, texts_of
+from sgdsheet.hosts.excel.sheets import OwnSheets
+from sgdsheet.hosts.excel.write import absolute, check_area, check_sheet, covering, put_values
+from sgdsheet.hosts.refusals import no_sheet, not_open, refuse_unusable
 from sgdsheet.references import Cell, Range, parse_range
 from sgdsheet.workbook import Value, Workbook
 

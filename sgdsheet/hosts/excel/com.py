@@ -6,8 +6,8 @@ from typing import Any
 
 import xlwings as xw
 
-from sgdsheet.hosts._excel_native import ArrayArea, Grid, rows_of
 from sgdsheet.hosts.base import LineChart
+from sgdsheet.hosts.excel.native import ArrayArea, Grid, rows_of
 from sgdsheet.references import address, column_letters, parse_range, quote_sheet
 from sgdsheet.workbook import ExcelError, Value
 
@@ -35,7 +35,7 @@ _LINES = "xy_scatter_lines_no_markers"
 
 
 class ComNative:
-    """See `_excel_native.Native`."""
+    """See `native.Native`."""
 
     def full_name(self, book: xw.Book) -> str:
         return str(book.api.FullName)  # xlwings translates web addresses, which fails for some

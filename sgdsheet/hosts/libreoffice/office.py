@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sgdsheet.errors import HostBusyError, HostError
-from sgdsheet.hosts._refusals import program_gone
+from sgdsheet.hosts.refusals import program_gone
 
 TIMEOUT = 60.0
 """Seconds that LibreOffice may take for one answer."""
@@ -34,14 +34,14 @@ _FOLDER, _PIPE = Path(os.sep, "tmp"), "OSL_PIPE_"  # where LibreOffice puts its 
 _SINGLE = "SingleOfficeIPC"  # the pipe by which a second start reaches the first
 _INSTALL = "Install LibreOffice Calc (on Debian and Ubuntu: apt-get install libreoffice-calc python3-uno)"
 
-# The agent runs under a Python that may be too old for the rest of sgdsheet, so its package is an empty one there.
+# The agent runs under a Python that may be too old for the rest of sgdsheet, so the packages around it are empty there.
 _BOOT = """
 import sys, types
-for name, folder in (("sgdsheet", sys.argv[1]), ("sgdsheet.hosts", sys.argv[2])):
+for name, folder in zip(("sgdsheet", "sgdsheet.hosts", "sgdsheet.hosts.libreoffice"), sys.argv[1:4]):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [folder]
-from sgdsheet.hosts.libreoffice_agent import main
-main(*sys.argv[3:])
+from sgdsheet.hosts.libreoffice.agent.agent import main
+main(*sys.argv[4:])
 """
 
 
@@ -83,8 +83,8 @@ class AgentProcess:
 
     def __init__(self, pipe: str, patience: float = 0.0, timeout: float = TIMEOUT) -> None:
         self.timeout = timeout
-        folder = Path(__file__).parent
-        command = [office_python(), "-E", "-B", "-c", _BOOT, folder.parent, folder, pipe, str(patience)]
+        folders = [*Path(__file__).parents[2::-1]]
+        command = [office_python(), "-E", "-B", "-c", _BOOT, *folders, pipe, str(patience)]
         self._process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import xlwings as xw
 
-from sgdsheet.hosts._excel_native import Grid, Native, rows_of
+from sgdsheet.hosts.excel.native import Grid, Native, rows_of
 from sgdsheet.references import Range, address, split_sheet
 from sgdsheet.workbook import DefinedName, Formula, Position, Sheet, Table, Workbook
 

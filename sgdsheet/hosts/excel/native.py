@@ -1,7 +1,7 @@
 """What xlwings has no common word for, in Excel's own objects: pywin32 on Windows, appscript on macOS.
 
-Everything else goes through xlwings' public API. Here is what both platforms must offer; `_excel_com.py` and
-`_excel_mac.py` offer it.
+Everything else goes through xlwings' public API. Here is what both platforms must offer; `com.py` and
+`mac.py` offer it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `Agent.answer` takes a request and gives a reply, both plain JSON. As a program it reads requests from its standard
 input, one a line; the LibreOffice extension calls it inside the office. UNO is never imported where torch is: it
 replaces Python's import statement, and belongs to another Python. Everything that is not UNO (formulas, values,
-the texts of errors) is left to `libreoffice.py`, so that this file stays small; it has to run on Python 3.8.
+the texts of errors) is left to `host.py`, so that this package stays small.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import uno  # type: ignore[import-not-found]
 from com.sun.star.connection import NoConnectException  # type: ignore[import-not-found]
 from com.sun.star.table import CellAddress  # type: ignore[import-not-found]
 
-from sgdsheet.hosts._libreoffice_cells_agent import (
+from sgdsheet.hosts.libreoffice.agent.cells import (
     OneUndo,
     Refused,
     Settled,
@@ -36,9 +36,9 @@ from sgdsheet.hosts._libreoffice_cells_agent import (
     rectangle,
     refuse,
 )
-from sgdsheet.hosts._libreoffice_sheets_agent import OURS as OURS
-from sgdsheet.hosts._libreoffice_sheets_agent import add_chart, extend_chart, fit_columns, own_sheet, properties
-from sgdsheet.hosts._libreoffice_turn_agent import undisturbed
+from sgdsheet.hosts.libreoffice.agent.sheets import OURS as OURS
+from sgdsheet.hosts.libreoffice.agent.sheets import add_chart, extend_chart, fit_columns, own_sheet, properties
+from sgdsheet.hosts.libreoffice.agent.turn import undisturbed
 
 
 class Agent:

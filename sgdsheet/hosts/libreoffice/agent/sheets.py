@@ -1,4 +1,4 @@
-"""Sheets of our own in an open spreadsheet, with heat maps and charts. Part of `libreoffice_agent.py`."""
+"""Sheets of our own in an open spreadsheet, with heat maps and charts. Part of the agent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from com.sun.star.drawing.FillStyle import NONE as NO_FILL  # type: ignore[impor
 from com.sun.star.drawing.LineStyle import NONE as NO_LINE  # type: ignore[import-not-found]
 from com.sun.star.table import CellAddress  # type: ignore[import-not-found]
 
-from sgdsheet.hosts._libreoffice_cells_agent import Refused, a1, quoted, rectangle
+from sgdsheet.hosts.libreoffice.agent.cells import Refused, a1, quoted, rectangle
 
 OURS = "sgdsheet"
 EVERYTHING = 1023  # com.sun.star.sheet.CellFlags

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from sgdsheet.errors import FileError
-from sgdsheet.hosts._xlsx_xml import REPAIR, Part, read_tree
+from sgdsheet.hosts.xlsx.xml import REPAIR, Part, read_tree
 
 MAX_TOTAL = 2 << 30
 """Bytes that the parts of one package may decompress to, together."""

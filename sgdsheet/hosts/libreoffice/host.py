@@ -1,6 +1,6 @@
 """Workbooks that are open in LibreOffice Calc.
 
-LibreOffice is reached through an agent, see `libreoffice_agent.py`; what comes from it is turned into plain data here.
+LibreOffice is reached through an agent, see `agent/`; what comes from it is turned into plain data here.
 Switching events off, as `quiet` does in Excel, is not possible in LibreOffice: it only leaves no trace in its undo.
 """
 
@@ -14,11 +14,11 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from sgdsheet.errors import HostError, one_line
-from sgdsheet.hosts import _libreoffice_read as reading
-from sgdsheet.hosts import _refusals as refusals
-from sgdsheet.hosts._libreoffice_formula import name_content
-from sgdsheet.hosts._libreoffice_office import AgentProcess, invite, listening
+from sgdsheet.hosts import refusals
 from sgdsheet.hosts.base import OwnSheet
+from sgdsheet.hosts.libreoffice import read as reading
+from sgdsheet.hosts.libreoffice.formula import name_content
+from sgdsheet.hosts.libreoffice.office import AgentProcess, invite, listening
 from sgdsheet.references import Cell, Range, rectangles
 from sgdsheet.workbook import ExcelError, Position, Value, Workbook
 

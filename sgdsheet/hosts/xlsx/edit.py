@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from sgdsheet.hosts._xlsx_xml import Part, new_parser, run_parser
+from sgdsheet.hosts.xlsx.xml import Part, new_parser, run_parser
 
 _TAG = re.compile(rb"""<([^\s/>]+)[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>""")
 _ATTRIBUTE = re.compile(rb"""\s([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")

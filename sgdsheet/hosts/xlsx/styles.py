@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sgdsheet.hosts._xlsx_edit import Document, Element, Key, attribute, written
-from sgdsheet.hosts._xlsx_xml import Part
+from sgdsheet.hosts.xlsx.edit import Document, Element, Key, attribute, written
+from sgdsheet.hosts.xlsx.xml import Part
 
 _FIRST_OWN_FORMAT = 164
 """Number formats below are built in."""

@@ -1,4 +1,4 @@
-"""Cells of an open spreadsheet, through UNO: reading and writing them in bulk. Part of `libreoffice_agent.py`."""
+"""Cells of an open spreadsheet, through UNO: reading and writing them in bulk. Part of the agent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONSTANTS = {"=TRUE()", "=FALSE()"}  # what LibreOffice makes of a typed TRUE in
 
 
 class Refused(Exception):
-    """A request that cannot be met: `reason` is known to `libreoffice.py`, `details` go into its message."""
+    """A request that cannot be met: `reason` is known to `host.py`, `details` go into its message."""
 
     def __init__(self, reason: str, **details: Any) -> None:
         super().__init__(reason)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sgdsheet.hosts._libreoffice_formula import to_excel
+from sgdsheet.hosts.libreoffice.formula import to_excel
 from sgdsheet.references import Range
 from sgdsheet.workbook import DefinedName, ExcelError, Formula, Position, Sheet, Table, Value, Workbook
 

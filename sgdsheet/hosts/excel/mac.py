@@ -11,8 +11,8 @@ from typing import Any
 
 import xlwings as xw
 
-from sgdsheet.hosts._excel_native import ArrayArea, Grid, columns_of, rows_of
 from sgdsheet.hosts.base import LineChart
+from sgdsheet.hosts.excel.native import ArrayArea, Grid, columns_of, rows_of
 from sgdsheet.references import address, parse_range, split_areas
 from sgdsheet.workbook import ExcelError, Value
 
@@ -23,7 +23,7 @@ _LINES = "xy_scatter_lines_no_markers"
 
 
 class MacNative:
-    """See `_excel_native.Native`."""
+    """See `native.Native`."""
 
     def full_name(self, book: xw.Book) -> str:
         return str(book.fullname)

@@ -11,12 +11,12 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from sgdsheet.hosts._log_sheet import draw, explicit
-from sgdsheet.hosts._package import Package, relationships_part
-from sgdsheet.hosts._xlsx_edit import Document, attribute
-from sgdsheet.hosts._xlsx_read import Outline, SheetEntry
-from sgdsheet.hosts._xlsx_styles import default_font, merge_styles
-from sgdsheet.hosts._xlsx_xml import escape, read_strings
+from sgdsheet.hosts.xlsx.edit import Document, attribute
+from sgdsheet.hosts.xlsx.log_sheet import draw, explicit
+from sgdsheet.hosts.xlsx.package import Package, relationships_part
+from sgdsheet.hosts.xlsx.read import Outline, SheetEntry
+from sgdsheet.hosts.xlsx.styles import default_font, merge_styles
+from sgdsheet.hosts.xlsx.xml import escape, read_strings
 from sgdsheet.logbook import Record
 from sgdsheet.references import quote_sheet
 

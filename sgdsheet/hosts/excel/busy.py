@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Any, ParamSpec, TypeVar
 
 from sgdsheet.errors import HostBusyError, SgdSheetError, one_line
-from sgdsheet.hosts._refusals import book_closed, program_gone, refused
+from sgdsheet.hosts.refusals import book_closed, program_gone, refused
 
 PATIENCE = 3.0
 """Seconds that a call waits for Excel by default."""

@@ -13,11 +13,11 @@ from typing import Any
 import xlwings as xw
 
 from sgdsheet.errors import HostError
-from sgdsheet.hosts._excel_busy import Patience
-from sgdsheet.hosts._excel_native import Native
-from sgdsheet.hosts._excel_write import check_sheet, put_rows
-from sgdsheet.hosts._refusals import MARK, no_sheet, own_sheet_taken
 from sgdsheet.hosts.base import LineChart, OwnSheet
+from sgdsheet.hosts.excel.busy import Patience
+from sgdsheet.hosts.excel.native import Native
+from sgdsheet.hosts.excel.write import check_sheet, put_rows
+from sgdsheet.hosts.refusals import MARK, no_sheet, own_sheet_taken
 from sgdsheet.references import Range, column_letters, quote_sheet, split_sheet
 from sgdsheet.workbook import Value
 

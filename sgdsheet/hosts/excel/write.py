@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import xlwings as xw
 
-from sgdsheet.hosts._excel_native import Native
-from sgdsheet.hosts._excel_read import area_of, formulas_in, merged, parts_where, texts_of
-from sgdsheet.hosts._refusals import array_cell, formula_cell, merged_cell, protected_sheet
+from sgdsheet.hosts.excel.native import Native
+from sgdsheet.hosts.excel.read import area_of, formulas_in, merged, parts_where, texts_of
+from sgdsheet.hosts.refusals import array_cell, formula_cell, merged_cell, protected_sheet
 from sgdsheet.references import Cell, Range, column_letters, quote_sheet, rectangles
 from sgdsheet.workbook import Value
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sgdsheet.errors import FileError, FormulaError
-from sgdsheet.hosts._package import Package, Relationship
-from sgdsheet.hosts._xlsx_sheet import Context, read_sheet
-from sgdsheet.hosts._xlsx_xml import REPAIR, Node, Part, read_strings, read_tree, truth, unescape
+from sgdsheet.hosts.xlsx.package import Package, Relationship
+from sgdsheet.hosts.xlsx.sheet import Context, read_sheet
+from sgdsheet.hosts.xlsx.xml import REPAIR, Node, Part, read_strings, read_tree, truth, unescape
 from sgdsheet.references import Range, parse_range
 from sgdsheet.workbook import DefinedName, Table, Workbook
 

@@ -1,4 +1,4 @@
-"""Several calls of the office as if they were one: nobody comes between them. Part of `libreoffice_agent.py`.
+"""Several calls of the office as if they were one: nobody comes between them. Part of the agent.
 
 Each call from outside holds the office's lock for itself, so between two of them a person, or another program, may
 change a cell. While the office's main thread waits for a callback it keeps that lock, and lets in only the calls that
