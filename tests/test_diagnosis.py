@@ -422,6 +422,9 @@ def test_learning_rate_too_high() -> None:
     adam = explain_rise(losses, 0.1, model, optimizer="adam")
     assert adam is not None
     assert adam.message.endswith("Try 0.01.")
+    absurd = explain_rise(losses, 1e6, model, optimizer="adam")
+    assert absurd is not None
+    assert absurd.message.endswith("Try 0.01.")  # its default, not a tenth
 
 
 def test_rise_after_a_descent_and_no_number() -> None:

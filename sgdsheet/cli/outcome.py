@@ -115,7 +115,7 @@ def report(out: Console, outcome: Outcome) -> None:
     if problem.source == "Solver":
         saved = session.model.workbook.sheets[problem.loss.sheet].values.get(problem.loss[1:])
         if isinstance(saved, float) and not session.model.workbook.stale:
-            out.print(f"Solver's saved answer {figure(saved)}, now [bold]{figure(session.loss)}[/bold]")
+            out.print(f"saved in the sheet {figure(saved)}, now [bold]{figure(session.loss)}[/bold]")
     _report_details(out, outcome)
     for finding in outcome.findings:
         if finding.severity == "warning":

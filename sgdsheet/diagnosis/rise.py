@@ -11,6 +11,7 @@ from sgdsheet.diagnosis.curvature import MOST_EXACT, kept_parameters, stable_rat
 from sgdsheet.diagnosis.findings import WARNING, Finding, rounded_down, short
 from sgdsheet.diagnosis.units import MOST_NUMBERS
 from sgdsheet.model import SheetModel
+from sgdsheet.optimizers import OPTIMIZERS
 
 _PLAIN = ("sgd", "momentum", "nesterov", "asgd", "accumulate")  # what blows up where plain gradient descent does
 _CLIMB = 4.0  # times the lowest loss before it
@@ -35,8 +36,14 @@ def explain_rise(
         message += f" Plain gradient descent is stable here below {short(stable)};"
         message += f" try {rounded_down(stable / 2):g}."
     else:
-        message += f" Try {rounded_down(learning_rate / 10):g}."
+        message += f" Try {_smaller(learning_rate, optimizer):g}."
     return Finding("learning rate", WARNING, (str(model.problem.loss),), message)
+
+
+def _smaller(learning_rate: float, optimizer: str) -> float:
+    """A tenth, or the optimizer's default if that is much less still."""
+    usual = OPTIMIZERS[optimizer].learning_rate
+    return usual if learning_rate > 100 * usual else rounded_down(learning_rate / 10)
 
 
 def _told(losses: Sequence[float], start: int, end: int) -> str:
