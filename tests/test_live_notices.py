@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from live_books import Desk, line_host, until
+from live_books import LOSS, SHEET, Desk, line_host, until
 
 import sgdsheet
 from sgdsheet.errors import BookClosedError
@@ -97,6 +97,12 @@ def test_buttons_are_told_of_changes_only() -> None:
         buttons.follow(now)
         assert buttons.due(now) is None
     assert told == [TRAINING, PAUSED, TRAINING, IDLE]
+    for command in ("check", "set-loss"):
+        buttons.after(command)
+    assert buttons.due(IDLE) is not None
+    for _ in range(2):
+        buttons.follow(IDLE)
+    assert told[4:] == [IDLE]
 
 
 def test_a_busy_program_is_told_later_but_not_for_ever() -> None:
@@ -137,6 +143,16 @@ def test_the_program_is_told_what_happens_to_its_workbook() -> None:
     trainer.close()
     head = ("memory", "line.xlsx", "12")
     assert told == [(*head, TRAINING), (*head, TRAINING), (*head, IDLE)]
+
+
+def test_the_program_is_told_when_its_model_has_another_loss() -> None:
+    """The reply may come before it is done; only then can Step and Train be pressed."""
+    host, told = line_host(), list[str]()
+    trainer = Trainer(lambda *_: host, lambda *what: told.append(what[-1]) or True)  # type: ignore[func-returns-value]
+    ask = {"host": "memory", "book": "line.xlsx", "sheet": SHEET, "wait": 0.0}
+    trainer.handle({**ask, "command": "set-loss", "options": {"areas": [str(LOSS)]}})
+    until(lambda: told == [IDLE])
+    trainer.close()
 
 
 # --- export -------------------------------------------------------------------------------------------------

@@ -430,6 +430,8 @@ def test_no_samples_named(tmp_path: Path) -> None:
         with pytest.raises(SettingError, match=r"the sheet names none\. Name the sample rows sgd_data"):
             Session(trained, **options)  # type: ignore[arg-type]
     assert Session(trained, epochs=5, optimizer="sgd").plan.steps == 5
+    assert Session(trained, epochs=5, steps=500, optimizer="sgd").plan.steps == 5
+    assert Session(trained, epochs=500, steps=5, optimizer="sgd").plan.steps == 5
 
 
 def test_early_stopping_in_batches(tmp_path: Path) -> None:

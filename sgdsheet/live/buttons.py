@@ -12,6 +12,9 @@ RETRY = 0.5
 
 _MOST_TRIES = 240
 
+_MATTER = ("set-loss", "set-params", "set-data", "find-lr", "step", "randomize", "undo", "reset")
+"""Commands after which other buttons can be pressed, or boxes show something else, without another state."""
+
 log = logging.getLogger("sgdsheet.live")
 
 Tell = Callable[[str], bool]
@@ -25,6 +28,11 @@ class Buttons:
         self._tell = tell
         self._told = IDLE
         self._tries = 0
+
+    def after(self, command: str) -> None:
+        """A command was done: if buttons depend on what it did, the next `follow` tells the state, even an old one."""
+        if command in _MATTER:
+            self._told = ""
 
     def follow(self, state: str) -> None:
         """Tell the program of a state that it does not know yet."""

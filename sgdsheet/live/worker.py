@@ -175,6 +175,8 @@ class Worker:
             reply = self._failed(book, bug(error))
         if self.board.state == STARTING and job.command == "train":
             self.board.state = IDLE
+        if self._buttons is not None:
+            self._buttons.after(job.command)
         told = job.answer(reply)
         if not told and not reply["ok"]:
             self._tell(book, reply["error"])

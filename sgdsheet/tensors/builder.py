@@ -151,9 +151,10 @@ class Builder(Recorder):
         return None
 
     def spoiled(self, result: Value, errors: Value | None) -> Value:
-        """The result with an error wherever `errors` says so."""
+        """The result with an error wherever `errors` says so, or cannot say."""
         if errors is None:
             return result
+        errors = self.conditions(errors)
         axes, sizes = self.union_axes([result, errors])
         result = self.expanded(self.stored(result), axes, sizes)
         data = self.call(torch.where, self.aligned(errors, axes), torch.nan, result.data)
@@ -227,7 +228,9 @@ class Builder(Recorder):
         return data
 
     def where(self, condition: Value, chosen: Value, other: Value) -> Value:
-        """IF, cell by cell. The condition must be boolean."""
+        """IF, cell by cell; an error in the condition is an error in the result."""
+        errors = None if condition.is_bits else self.errors_of(condition)
+        condition = self.conditions(condition)
         values = (condition, chosen, other)
         axes, sizes = self.union_axes(values)
         kinds = self._chosen_kinds(condition, chosen, other, axes, sizes)
@@ -236,7 +239,8 @@ class Builder(Recorder):
         data = self.call(torch.where, *[self.aligned(value, axes) for value in (condition, chosen, other)])
         if chosen.has(Kind.ERROR) or other.has(Kind.ERROR):
             self.domains.suspect(data)
-        return Value(data, axes, sizes, kinds, wide=kinds is Kind.BOOLEAN and not chosen.is_bits)
+        found = Value(data, axes, sizes, kinds, wide=kinds is Kind.BOOLEAN and not chosen.is_bits)
+        return self.spoiled(found, errors)
 
     def _chosen_kinds(
         self, condition: Value, chosen: Value, other: Value, axes: str, sizes: tuple[int, ...]

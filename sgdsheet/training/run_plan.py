@@ -134,10 +134,11 @@ def _steps(settings: Settings, size: int | None, samples: Samples | None) -> int
     per_epoch = 1
     if samples is not None and size is not None:
         per_epoch = -(-len(samples.training) // size)
-    if settings.steps is not None:
-        return settings.steps
+    limits = [] if settings.steps is None else [settings.steps]
     if settings.epochs is not None:
-        return settings.epochs * per_epoch
+        limits.append(settings.epochs * per_epoch)
+    if limits:
+        return min(limits)  # whichever comes first
     if settings.restarts:
         return _RESTART_STEPS
     return _EPOCHS * per_epoch if size is not None else _STEPS
