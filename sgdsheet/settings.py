@@ -53,26 +53,36 @@ class Declaration:
         return self.key.replace("_", " ")
 
 
-def _number(low: float, high: float = float("inf"), *, above: bool = False) -> Callable[[Value], float]:
-    def read(value: Value) -> float:
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Reads a number from `low` to `high`; `above`: not `low` itself."""
+
+    low: float
+    high: float = float("inf")
+    above: bool = False
+
+    def __call__(self, value: Value) -> float:
         if isinstance(value, bool):
             raise ValueError
         number = float(value)  # type: ignore[arg-type]
-        if not (low < number if above else low <= number) or not number <= high or number == float("inf"):
+        too_low = number < self.low or (self.above and number == self.low)
+        if too_low or not number <= self.high or number == float("inf"):
             raise ValueError
         return number
 
-    return read
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Reads a whole number from `low` to `high`."""
 
-def _whole(low: int, high: int = 2**63 - 1) -> Callable[[Value], int]:
-    def read(value: Value) -> int:
-        number = _number(low, high)(value)
+    low: int
+    high: int = 2**63 - 1
+
+    def __call__(self, value: Value) -> int:
+        number = Number(self.low, self.high)(value)
         if number != int(number):
             raise ValueError
         return int(number)
-
-    return read
 
 
 def _fraction(value: Value) -> float:
@@ -90,7 +100,7 @@ def _patience(value: Value) -> int | None:
         return None
     if str(value).strip().casefold() in ("yes", "on", "true"):
         return 10
-    return _whole(1)(value)
+    return Whole(1)(value)
 
 
 def _start(value: Value) -> tuple[StartValues, ...]:
@@ -127,13 +137,13 @@ _WORDS = {"yes": True, "true": True, "1": True, "on": True, "no": False, "false"
 
 DECLARATIONS: tuple[Declaration, ...] = (
     Declaration("optimizer", "--optimizer", _optimizer, ", ".join([AUTO, *OPTIMIZERS]), "How to move the parameters"),
-    Declaration("learning_rate", "--lr", _number(0, above=True), "a number above 0", "Size of a step"),
-    Declaration("momentum", "--momentum", _number(0, 1), "a number from 0 to 1", "How much speed a step keeps"),
-    Declaration("weight_decay", "--weight-decay", _number(0), "0 or more", "Pull of the parameters towards 0"),
+    Declaration("learning_rate", "--lr", Number(0, above=True), "a number above 0", "Size of a step"),
+    Declaration("momentum", "--momentum", Number(0, 1), "a number from 0 to 1", "How much speed a step keeps"),
+    Declaration("weight_decay", "--weight-decay", Number(0), "0 or more", "Pull of the parameters towards 0"),
     Declaration("schedule", "--schedule", _one_of(*SCHEDULES), ", ".join(SCHEDULES), "How the learning rate changes"),
-    Declaration("steps", "--steps", _whole(0), "a whole number, 0 or more", "How many updates"),
-    Declaration("epochs", "--epochs", _whole(0), "a whole number, 0 or more", "How many passes over the samples"),
-    Declaration("batch_size", "--batch-size", _whole(1), "a whole number, 1 or more", "Samples per step"),
+    Declaration("steps", "--steps", Whole(0), "a whole number, 0 or more", "How many updates"),
+    Declaration("epochs", "--epochs", Whole(0), "a whole number, 0 or more", "How many passes over the samples"),
+    Declaration("batch_size", "--batch-size", Whole(1), "a whole number, 1 or more", "Samples per step"),
     Declaration("shuffle", "--shuffle", _yes_no, "yes or no", "Mix the samples anew for each epoch"),
     Declaration("validation", "--validation", _fraction, "a share from 0 to 1", "Samples kept back to judge by"),
     Declaration(
@@ -143,11 +153,11 @@ DECLARATIONS: tuple[Declaration, ...] = (
         "no, or a number of epochs",
         "Stop when validation gets no better",
     ),
-    Declaration("restarts", "--restarts", _whole(1), "a whole number, 1 or more", "Random starts, trained at once"),
+    Declaration("restarts", "--restarts", Whole(1), "a whole number, 1 or more", "Random starts, trained at once"),
     Declaration(
         "start", "--start", _start, ", ".join(INITIALISERS) + " (with a scale; one per parameter range)", "Start values"
     ),
-    Declaration("seed", "--seed", _whole(0, 2**63 - 1), "a whole number, 0 or more", "Same seed, same result"),
+    Declaration("seed", "--seed", Whole(0, 2**63 - 1), "a whole number, 0 or more", "Same seed, same result"),
     Declaration("zero_gradients", "--zero-gradients", _yes_no, "yes or no", "Forget the last step's gradient"),
     Declaration(
         "device", "--device", _one_of("auto", "cpu", "cuda"), "auto, cpu or cuda (a GPU)", "Where to calculate"

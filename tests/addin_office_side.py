@@ -1,6 +1,7 @@
 """Runs under LibreOffice's Python: opens a macro workbook and calls procedures in it. Steps come and go as JSON.
 
-A step is ["call", "Module.Procedure", arguments] or ["cell", sheet, address] or ["formula", sheet, address, text].
+A step is ["call", "Module.Procedure", arguments] or ["cell", sheet, address] or ["formula", sheet, address, text]
+or ["wait", seconds].
 """
 
 import json
@@ -45,6 +46,10 @@ def main(pipe, url):
         if step[0] == "call":
             address = f"vnd.sun.star.script:sgdsheet.{step[1]}?language=Basic&location=document"
             results.append(scripts.getScript(address).invoke(tuple(step[2]), (), ())[0])
+            continue
+        if step[0] == "wait":
+            time.sleep(step[1])
+            results.append(None)
             continue
         cell = document.Sheets.getByName(step[1]).getCellRangeByName(step[2])
         if step[0] == "formula":

@@ -42,13 +42,11 @@ def xlwings_text() -> str:
 
 
 @given(st.binary(max_size=20_000).filter(lambda data: len(data) % 4096 < 3600))
-@settings(deadline=None)
 def test_compression_round_trip_of_any_bytes(data: bytes) -> None:
     assert not data or decompress_stream(bytearray(compress(data))) == data
 
 
 @given(st.text("ab \r\n", max_size=20_000))
-@settings(deadline=None)
 def test_compression_round_trip_of_repeating_text(text: str) -> None:
     data = text.encode()
     packed = compress(data)
@@ -70,7 +68,7 @@ def test_compression_of_source_is_worth_it() -> None:
         max_size=20,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_container_gives_every_stream_back(sizes: dict[str, int]) -> None:
     unlike = {name.upper(): (name, size) for name, size in sizes.items()}  # names differ by more than case
     streams = {f"VBA/{name}": (name.encode() * size)[:size] for name, size in unlike.values()}

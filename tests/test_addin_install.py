@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from sgdsheet.addin.install import install, read_interpreter, status, uninstall
 from sgdsheet.addin.places import Places, places
+from sgdsheet.cli import addin
 from sgdsheet.errors import FileError, HostError
+from sgdsheet.live import client
 
 PYTHONS = {"win32": r"C:\Program Files\Pythön 3\python.exe", "darwin": "/Applications/My \\ Pythön/bin/python3"}
 
@@ -30,15 +34,41 @@ def tree(folder: Path) -> set[Path]:
 
 def test_install_and_uninstall_leave_nothing(pretended: tuple[Places, str], tmp_path: Path) -> None:
     found, python = pretended
+    before = set(tmp_path.rglob("*"))
     done = install(found, b"add-in", python)
-    assert tree(tmp_path) == set(found.files)
+    assert tree(tmp_path) == {*found.files, found.ledger}
     assert [str(path) in line for path, line in zip(found.files, done, strict=True)] == [True, True]
     assert found.addin.read_bytes() == b"add-in"
     assert read_interpreter(found) == python
-    assert len(uninstall(found)) == 2
-    assert tree(tmp_path) == set()
-    assert not (found.interpreter.parent.name == "sgdsheet" and found.interpreter.parent.exists())
+    install(found, b"newer", python)  # makes no folders, and still knows which ones the first made
+    done = uninstall(found)
+    assert [f"Removed {path}" in done for path in found.files] == [True, True]
+    assert set(tmp_path.rglob("*")) == before
     assert uninstall(found) == []
+
+
+def test_folders_of_others_stay(pretended: tuple[Places, str], tmp_path: Path) -> None:
+    """Those that were there, also empty ones, and those that somebody keeps something in by now."""
+    found, python = pretended
+    found.addin.parent.mkdir(parents=True)
+    install(found, b"add-in", python)
+    found.ledger.write_text(json.dumps([*json.loads(found.ledger.read_text()), str(tmp_path / "theirs")]))
+    (tmp_path / "theirs").mkdir()  # whatever the ledger says
+    mine = found.interpreter.parent / "mine.txt"
+    mine.write_text("mine")
+    uninstall(found)
+    assert found.addin.parent.is_dir()
+    assert (tmp_path / "theirs").is_dir()
+    assert mine.is_file()
+
+
+@pytest.mark.parametrize("ledger", ["", "{", "3", "[3]", "[[]]"])
+def test_a_damaged_ledger_removes_nothing_more(pretended: tuple[Places, str], ledger: str) -> None:
+    found, python = pretended
+    install(found, b"add-in", python)
+    found.ledger.write_text(ledger)
+    assert len([line for line in uninstall(found) if "sgdsheet." in line]) == 2
+    assert found.addin.parent.is_dir()
 
 
 def test_where_excel_looks() -> None:
@@ -98,6 +128,18 @@ def test_failing_half_way_leaves_nothing(pretended: tuple[Places, str], tmp_path
     with pytest.raises(FileError, match="Quit Excel"):
         install(found, b"add-in", python)
     assert tree(tmp_path) == {found.interpreter.parent}
+    assert not found.addin.parent.exists()
+
+
+def test_failing_half_way_leaves_the_old_add_in(pretended: tuple[Places, str], tmp_path: Path) -> None:
+    found, python = pretended
+    install(found, b"old", python)
+    found.interpreter.unlink()
+    found.interpreter.mkdir()  # cannot be written
+    with pytest.raises(FileError, match="Quit Excel"):
+        install(found, b"new", python)
+    assert found.addin.read_bytes() == b"old"
+    assert tree(tmp_path) == {found.addin, found.ledger}
 
 
 def test_the_script_of_a_mac_holds_the_interpreter_as_text(tmp_path: Path) -> None:
@@ -134,3 +176,50 @@ def test_build_command(tmp_path: Path) -> None:
     )  # fmt: skip
     assert bad.returncode == 1
     assert "Let it end with .xlam" in bad.stderr
+
+
+# --- what the background trainer leaves -------------------------------------------------------------------
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of state that somebody put among things of their own."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("SGDSHEET_STATE_DIR", str(folder))
+    return folder
+
+
+def run_uninstall(monkeypatch: pytest.MonkeyPatch, found: Places, *options: str) -> str:
+    monkeypatch.setattr(addin, "_places", lambda: found)  # there is no Excel for Linux
+    done = CliRunner().invoke(addin.command, ["uninstall", *options], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.output
+
+
+def test_uninstall_ends_the_trainer_and_says_what_stays(
+    pretended: tuple[Places, str], state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, python = pretended
+    install(found, b"add-in", python)
+    assert client.call({"command": "status", "host": "excel", "book": "a.xlsx"}, timeout=60)["ok"]
+    snapshots = state / "snapshots"
+    snapshots.mkdir()
+    for ending in ("json", "lock"):
+        (snapshots / f"{'0a' * 16}.{ending}").write_text("{}")
+    for folder in (state, snapshots):
+        (folder / "mine.json").write_text("mine")
+    (state / "libreoffice.json").write_text("{}")  # the extension's
+    said = run_uninstall(monkeypatch, found)
+    assert not client.call({"command": "status"}, start=False, timeout=5)["ok"]
+    assert "stay in" in said
+    assert "uninstall --all" in said
+    assert (snapshots / f"{'0a' * 16}.json").exists()
+    said = run_uninstall(monkeypatch, found, "--all")
+    assert "stay in" not in said
+    assert tree(state) == {state / "mine.json", state / "libreoffice.json", snapshots / "mine.json"}
+
+
+def test_uninstall_makes_nothing(pretended: tuple[Places, str], state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for options in ((), ("--all",)):
+        assert run_uninstall(monkeypatch, pretended[0], *options) == "There was no add-in to remove.\n"
+        assert not state.exists()

@@ -21,8 +21,10 @@ from addin_parts import modules
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from sgdsheet.addin.generated import OLD_BLOCKS
 from sgdsheet.addin.package import xlam
 from sgdsheet.addin.project import Module, vba_project
+from sgdsheet.optimizers import normalised
 from sgdsheet.ribbon import ACTIONS, from_digits
 
 SOFFICE = shutil.which("soffice")
@@ -64,6 +66,10 @@ Public Sub Type_(ByVal Tag As String, ByVal Text As String)
     Changed.Tag = Tag
     SgdSettingChanged Changed, Text
 End Sub
+Public Function Normalised(ByVal Text As String) As String
+    SgdNormalise Text
+    Normalised = Text
+End Function
 Public Function Optimizer() As String
     Dim Asked As Control
     Dim Result As Variant
@@ -101,6 +107,13 @@ Public Function Fixed(ByVal Text As String) As String
     Fixed = "no error"
     If IsError(TrueError(Text)) Then Fixed = "error"
 End Function
+Public Function VersionOrReason() As String
+    VersionOrReason = "no error"
+    If IsError(SGD_VERSION()) Then VersionOrReason = "error"
+End Function
+Public Function Server() As Object
+    Err.Raise 1000, "", "the server" & vbCrLf & "is missing"
+End Function
 Public Function SelectedAddress() As String
     SelectedAddress = Selection.Address
 End Function
@@ -120,9 +133,12 @@ def for_office(module: Module) -> Module:
         ", vbExclamation, TITLE", ""
     )
     source = source.replace(', vbExclamation, "sgdsheet"', "").replace(', vbInformation, "About sgdsheet"', "")
+    source = source.replace(".Value2", ".Value")  # which LibreOffice does not have
+    source = source.replace("Application.StatusBar", 'ActiveSheet.Range("Z3").Value')
     if module.name == "SgdFunctions":  # one module with Declare silences the whole project
         source = source[: source.index("#If VBA7")] + source[source.index("' Texts become true errors") :]
-        source = source[: source.index("\nPublic Function SGD_")]
+        version = source[source.index("\nPublic Function SGD_VERSION") :]
+        source = source[: source.index("\nPublic Function SGD_")] + version
     return Module(module.name, source, module.document)
 
 
@@ -193,12 +209,12 @@ def test_no_tag_reaches_python_as_code(office: Office) -> None:
     characters = st.characters(codec="utf-16", exclude_characters="\0")
 
     @given(st.lists(st.text(characters, max_size=45), min_size=150, max_size=150))
-    @settings(max_examples=1, database=None, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=1, phases=[Phase.generate])
     def collect(texts: list[str]) -> None:
         tags.extend(texts)
 
     @given(st.lists(st.text(string.ascii_letters + "_'();", max_size=6), min_size=150, max_size=150))
-    @settings(max_examples=1, database=None, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=1, phases=[Phase.generate])
     def collect_near(texts: list[str]) -> None:
         tags.extend(texts)
 
@@ -243,7 +259,7 @@ def test_the_workbook_cannot_change_the_interpreter(office: Office) -> None:
 
 
 def test_settings_are_read_and_written_in_the_sheet(office: Office) -> None:
-    rows = [put("D1", "Learning rate"), put("E1", "0.25"), put("D2", "optimizer"), put("E2", "L-BFGS")]
+    rows = [put("D1", " Learning–rate:"), put("E1", "0.25"), put("D2", "optimizer"), put("E2", "L_BFGS.")]
     found = office.run(
         *rows,
         call("TextOf", "learning_rate"),
@@ -274,6 +290,56 @@ def test_settings_are_read_and_written_in_the_sheet(office: Office) -> None:
     assert found[17:19] == ["epochs", "30"]  # a new row, and the name grows
     assert found[19] == "sgd_settings=sgdsheet!$D$1:$E$3"
     assert found[21] == ""
+
+
+def test_what_is_impossible_for_a_setting_is_refused(office: Office) -> None:
+    """With its reason, and before anything is written. A comma here would stand between thousands."""
+    refused = {
+        "learning_rate": ["-1", "0", "0,05", "1,000", "abc", "=1+1", "5%", "$5", "(5)", "&H10", "1 000", "1e", "1e999"],
+        "epochs": ["2.5", "-1", "1e30", "1,0"],
+        "batch_size": ["0", "-3", "1.5"],
+    }
+    taken = {"learning_rate": ["0.05", "1e-3", "+2", ".5"], "epochs": ["0", "7", "1e3"], "batch_size": ["1", " 64 "]}
+    start = [put("D1", "learning rate"), put("D2", "epochs"), put("D3", "batch size")]
+    start.append(call("NameIt", "sgd_settings", "$D$1:$E$3"))
+    rows = {"learning_rate": "E1", "epochs": "E2", "batch_size": "E3"}
+
+    def steps(cases: dict[str, list[str]]) -> list[list[Any]]:
+        made = []
+        for key, texts in cases.items():
+            for text in texts:
+                made += [put(rows[key], ""), put("Z2", ""), call("Type_", key, text), cell(rows[key]), cell("Z2")]
+        return made
+
+    found = office.run(*start, *steps(refused), *steps(taken))[len(start) :]
+    shown, said = found[3::5], found[4::5]
+    count = sum(map(len, refused.values()))
+    assert shown[:count] == [""] * count
+    allowed = {"learning_rate": "a number above 0", "epochs": "a whole number, 0", "batch_size": "a whole number, 1"}
+    typed = [(key, text) for key, texts in refused.items() for text in texts]
+    for (key, text), message in zip(typed, said[:count], strict=True):
+        assert f"{key.replace('_', ' ')} must be {allowed[key]}" in message, text
+    assert said[0].endswith("must be a number above 0, such as 0.05.")
+    assert [float(text) for text in shown[count:]] == [0.05, 0.001, 2, 0.5, 0, 7, 1000, 1, 64]
+    assert said[count:] == [""] * (len(said) - count)
+
+
+def test_names_are_compared_as_in_python(office: Office) -> None:
+    letters = "".join(chr(code) for first, last in OLD_BLOCKS for code in range(max(first, 32), last + 1))
+    texts = [
+        "Learning rate:",
+        "L_BFGS",
+        "Größe (Ω) №²",
+        "ﬀ",
+        "日本、語",
+        "",
+        *(letters[at : at + 500] for at in range(0, len(letters), 500)),
+    ]
+    found = office.run(*(call("Normalised", text) for text in texts))
+    for text, result in zip(texts, found, strict=True):
+        lower = "".join(character.lower() if character.isascii() else character for character in text)
+        assert result == "".join(character for character in lower if character.isalnum())
+    assert found[:2] == [normalised(text) for text in texts[:2]]
 
 
 def test_settings_are_made_where_there_is_room(office: Office) -> None:
@@ -318,3 +384,29 @@ def test_highlight_goes_through_the_model(office: Office) -> None:
 def test_texts_of_errors_become_errors(office: Office) -> None:
     texts = ["#VALUE!", "#N/A", "#DIV/0!", "#NUM!", "#SGD! the reason", "a text", "#hash", ""]
     assert office.run(*(call("Fixed", text) for text in texts)) == ["error"] * 5 + ["no error"] * 3
+
+
+def test_why_a_function_has_no_result_stands_in_the_status_bar(office: Office) -> None:
+    go_on = ["call", "SgdSheet.SgdEndMessage", []]
+    found = office.run(
+        call("VersionOrReason"),
+        cell("Z3"),
+        go_on,  # the selection moves, since Enter ended the formula
+        cell("Z3"),
+        ["wait", 2.1],
+        go_on,
+        cell("Z3"),
+        call("Fixed", "#SGD! too few rows"),
+        cell("Z3"),
+        ["wait", 2.1],
+        put("Z3", "training"),  # somebody else's
+        go_on,
+        cell("Z3"),
+        go_on,
+        cell("Z3"),
+    )
+    assert found[0] == "error"
+    assert found[1] == found[3] == "SGD: the server  is missing"
+    assert found[6] == "FALSE"  # Excel's own again
+    assert found[8] == "SGD: too few rows"
+    assert found[12] == found[14] == "training"

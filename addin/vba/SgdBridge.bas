@@ -9,7 +9,7 @@ Option Explicit
 
 Private Const LETTERS As String = "abcdefghijklmnopqrstuvwxyz_"
 Private Const HIDDEN_WINDOW As Integer = 0
-Private Const NO_PYTHON As String = "sgdsheet does not know its Python. Run in a terminal: sgdsheet addin install"
+Public Const NO_PYTHON As String = "sgdsheet does not know its Python. Run in a terminal: sgdsheet addin install"
 
 Public Sub RunPython(ByVal Action As String)
     Dim Problem As String

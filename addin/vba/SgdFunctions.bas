@@ -5,6 +5,9 @@ Option Explicit
 ' Its declarations are those of the installed xlwings {version}; everything but the functions is private, because
 ' a formula in any workbook can call what is public here.
 
+Private Const REASON_SECONDS As Integer = 2 ' the Enter that ends a formula moves the selection, too
+Private Described As Boolean
+
 #If VBA7 Then
     #If Win64 Then
         Private Const DLL_NAME As String = "xlwings64-{version}.dll"
@@ -13,25 +16,40 @@ Option Explicit
         Private Const DLL_NAME As String = "xlwings32-{version}.dll"
         {declare32}
     #End If
-    Private Declare PtrSafe Function LoadLibrary Lib "KERNEL32" Alias "LoadLibraryA" (ByVal lpLibFileName As String) As Long
+    ' In its wide form, for folders in any alphabet. The one above takes its text in the code page of Windows only.
+    Private Declare PtrSafe Function LoadLibrary Lib "KERNEL32" Alias "LoadLibraryW" (ByVal Path As LongPtr) As LongPtr
 #End If
 
 Private Function Server() As Object
-    #If VBA7 Then
+    #If Mac Then
+        Err.Raise 1000, Description:="The functions need Excel for Windows"
+    #Else
         Dim Interpreter As String
         Dim Folder As String
         Dim Command As String
         Dim Result As Variant
         FindInterpreter Interpreter
-        If Interpreter = "" Then Err.Raise 1000, Description:="Run in a terminal: sgdsheet addin install"
+        If Interpreter = "" Then Err.Raise 1000, Description:=NO_PYTHON
         Folder = FolderOf(Interpreter)
-        If LoadLibrary(Folder & "\" & DLL_NAME) = 0 Then ' else beside the folder Scripts of a virtual environment
-            If LoadLibrary(FolderOf(Folder) & "\" & DLL_NAME) = 0 Then Err.Raise 1000, Description:=DLL_NAME & " is missing"
+        If Not Loaded(Folder) Then ' else beside the folder Scripts of a virtual environment
+            If Not Loaded(FolderOf(Folder)) Then
+                Err.Raise 1000, Description:=DLL_NAME & " is missing. Run in a terminal: sgdsheet addin install"
+            End If
         End If
         Command = Environ$("ComSpec") & " /K """"" & Interpreter & """ -B -c ""import sys; sys.path = [p for p in sys.path if p];"
         Command = Command & "import xlwings; xlwings.serve('$(CLSID)')"""""
-        If XLPyDLLActivateAuto(Result, Command, 1) <> 0 Then Err.Raise 1000, Description:="The Python server did not start"
+        If XLPyDLLActivateAuto(Result, Command, 1) <> 0 Then
+            Err.Raise 1000, Description:="The Python server did not start. Run in a terminal: sgdsheet addin status"
+        End If
         Set Server = Result
+    #End If
+End Function
+
+Private Function Loaded(ByVal Folder As String) As Boolean
+    #If Not Mac Then
+        Dim Path As String
+        Path = Folder & "\" & DLL_NAME
+        Loaded = LoadLibrary(StrPtr(Path)) <> 0
     #End If
 End Function
 
@@ -75,7 +93,7 @@ Private Function TrueError(ByVal Item As Variant) As Variant
     If VarType(Item) <> vbString Then Exit Function
     If Left$(Item, 1) <> "#" Then Exit Function
     If Left$(Item, 6) = "#SGD! " Then
-        Application.StatusBar = "SGD: " & Mid$(Item, 7)
+        SgdShowMessage Mid$(Item, 7), REASON_SECONDS
         TrueError = CVErr(2015)
         Exit Function
     End If
@@ -89,3 +107,14 @@ Private Function TrueError(ByVal Item As Variant) As Variant
         Case "#N/A": TrueError = CVErr(2042)
     End Select
 End Function
+
+' Why there is no result at all. In one line: what went wrong is anybody's text.
+Private Function Refused(ByVal Reason As String) As Variant
+    SgdShowMessage Trim$(Replace(Replace(Reason, vbCr, " "), vbLf, " ")), REASON_SECONDS
+    Refused = CVErr(2042)
+End Function
+
+Private Sub Describe(ByVal Name As String, ByVal Help As String, ByVal Arguments As Variant)
+    On Error Resume Next ' a function works without it
+    Application.MacroOptions Macro:="'" & ThisWorkbook.Name & "'!" & Name, Description:=Help, Category:=14, ArgumentDescriptions:=Arguments
+End Sub

@@ -98,7 +98,7 @@ End Sub
 Public Sub SgdOptimizerID(control As IRibbonControl, ByRef itemID)
     Dim Name As String
     ShowSetting "optimizer", Name
-    Name = LCase$(Replace(Replace(Name, "-", ""), " ", ""))
+    SgdNormalise Name
     If InStr(1, "|" & SGD_OPTIMIZERS & "|", "|" & Name & "|", vbBinaryCompare) = 0 Then Name = "auto"
     itemID = "optimizer_" & Name
 End Sub

@@ -5,7 +5,8 @@ Option Explicit
 
 Private Const TITLE As String = "sgdsheet"
 Private HighlightStep As Integer
-Private Highlighting As Boolean
+Private Message As String ' what we wrote into the status bar and nobody has taken away yet
+Private MessageUntil As Date
 
 ' The cells of a name of the sheet, else of a name of the workbook that points to the sheet; or nothing.
 Private Sub FindArea(ByVal Sheet As Worksheet, ByVal Name As String, ByRef Area As Range)
@@ -26,8 +27,29 @@ End Sub
 
 ' --- settings ---
 
-Private Function Plain(ByVal Text As String) As String
-    Plain = Replace(Replace(Replace(LCase$(Trim$(Text)), " ", ""), "_", ""), "-", "")
+' Letters and digits only, A to Z in lower case: names of settings and of optimizers are compared by these.
+Public Sub SgdNormalise(ByRef Text As String)
+    Dim Position As Long
+    Dim Code As Long
+    Dim Result As String
+    For Position = 1 To Len(Text)
+        Code = AscW(Mid$(Text, Position, 1)) And &HFFFF&
+        If Code >= 65 And Code <= 90 Then Code = Code + 32
+        If Not IsMark(Code) Then Result = Result & ChrW(Code)
+    Next Position
+    Text = Result
+End Sub
+
+' Whether a character is no letter and no digit. The table has ranges of four hexadecimal digits each way.
+Private Function IsMark(ByVal Code As Long) As Boolean
+    Dim Position As Long
+    For Position = 1 To Len(SGD_MARKS) Step 8
+        If Code < CLng("&H" & Mid$(SGD_MARKS, Position, 4) & "&") Then Exit Function
+        If Code <= CLng("&H" & Mid$(SGD_MARKS, Position + 4, 4) & "&") Then
+            IsMark = True
+            Exit Function
+        End If
+    Next Position
 End Function
 
 Private Function PartOf(ByVal List As String, ByVal Key As String) As String
@@ -43,12 +65,16 @@ End Function
 
 Private Sub FindSetting(ByVal Area As Range, ByVal Key As String, ByRef Cell As Range)
     Dim Row As Long
+    Dim Label As String
     Set Cell = Nothing
     If Area Is Nothing Then Exit Sub
     If Area.Columns.Count <> 2 Then Exit Sub
+    SgdNormalise Key
     For Row = 1 To Area.Rows.Count
-        If Not IsError(Area.Cells(Row, 1).Value) Then
-            If Plain(CStr(Area.Cells(Row, 1).Value)) = Plain(Key) Then Set Cell = Area.Cells(Row, 2)
+        If Not IsError(Area.Cells(Row, 1).Value2) Then
+            Label = CStr(Area.Cells(Row, 1).Value2)
+            SgdNormalise Label
+            If Label = Key Then Set Cell = Area.Cells(Row, 2)
         End If
     Next Row
 End Sub
@@ -60,7 +86,7 @@ Public Sub SgdReadSetting(ByVal Sheet As Worksheet, ByVal Key As String, ByRef S
     FindArea Sheet, "sgd_settings", Area
     FindSetting Area, Key, Cell
     If Cell Is Nothing Then Exit Sub
-    If Not IsError(Cell.Value) Then Shown = CStr(Cell.Value)
+    If Not IsError(Cell.Value2) Then Shown = CStr(Cell.Value2) ' Value would cut a currency to four decimals
 End Sub
 
 Public Sub SgdWriteSetting(ByVal Key As String, ByVal Text As String)
@@ -68,8 +94,9 @@ Public Sub SgdWriteSetting(ByVal Key As String, ByVal Text As String)
     Dim Area As Range
     Dim Cell As Range
     If PartOf(SGD_SETTING_LABELS, Key) = "" Then Exit Sub
-    If Key <> "optimizer" And Trim$(Text) <> "" And Not IsNumeric(Text) Then
-        MsgBox PartOf(SGD_SETTING_LABELS, Key) & " must be " & PartOf(SGD_SETTING_ALLOWED, Key) & ".", vbExclamation, TITLE
+    Text = Trim$(Text)
+    If Key <> "optimizer" And Text <> "" And Not IsPossible(Key, Text) Then
+        MsgBox PartOf(SGD_SETTING_LABELS, Key) & " must be " & PartOf(SGD_SETTING_ALLOWED, Key) & ", such as " & CStr(Val(PartOf(SGD_SETTING_EXAMPLES, Key))) & ".", vbExclamation, TITLE
         Exit Sub
     End If
     Set Sheet = ActiveSheet
@@ -82,7 +109,7 @@ Public Sub SgdWriteSetting(ByVal Key As String, ByVal Text As String)
         MsgBox "There is no room for another row below the settings. Insert a row there.", vbExclamation, TITLE
     ElseIf Cell.HasFormula Then
         MsgBox "The setting is calculated by a formula in " & Cell.Address(False, False) & ". Change it there.", vbExclamation, TITLE
-    ElseIf Trim$(Text) = "" Then
+    ElseIf Text = "" Then
         Cell.ClearContents
     ElseIf Key = "optimizer" Then
         Cell.Value = Text
@@ -93,6 +120,24 @@ Public Sub SgdWriteSetting(ByVal Key As String, ByVal Text As String)
 Failed:
     MsgBox "The setting cannot be written. Is the sheet protected?", vbExclamation, TITLE
 End Sub
+
+' A number as this language writes it, without marks between thousands, which could be another's decimal mark.
+Private Function IsPossible(ByVal Key As String, ByVal Text As String) As Boolean
+    Dim Position As Long
+    Dim Number As Double
+    On Error GoTo Impossible ' too large
+    For Position = 1 To Len(Text)
+        If InStr(1, "0123456789+-eE" & Mid$(CStr(0.5), 2, 1), Mid$(Text, Position, 1), vbBinaryCompare) = 0 Then Exit Function
+    Next Position
+    If Not IsNumeric(Text) Then Exit Function
+    Number = CDbl(Text)
+    If Number < Val(PartOf(SGD_SETTING_LOWEST, Key)) Then Exit Function
+    If PartOf(SGD_SETTING_ABOVE, Key) <> "" And Number = Val(PartOf(SGD_SETTING_LOWEST, Key)) Then Exit Function
+    If PartOf(SGD_SETTING_HIGHEST, Key) <> "" And Number > Val(PartOf(SGD_SETTING_HIGHEST, Key)) Then Exit Function
+    If PartOf(SGD_SETTING_WHOLE, Key) <> "" And Number <> Int(Number) Then Exit Function
+    IsPossible = True
+Impossible:
+End Function
 
 ' To the right of all that is there, with an empty column between.
 Private Sub NewSettings(ByVal Sheet As Worksheet, ByRef Area As Range)
@@ -141,16 +186,22 @@ Public Sub SgdHighlight()
         HighlightStep = (HighlightStep + 1) Mod (UBound(Kinds) + 1)
     Next Tries
     If Area Is Nothing Then Exit Sub
-    Highlighting = False
     Area.Select
-    Application.StatusBar = "SGD: " & Texts(HighlightStep) & " of this sheet: " & Area.Address(False, False)
-    Highlighting = True
+    SgdShowMessage Texts(HighlightStep) & " of this sheet: " & Area.Address(False, False), 0
     HighlightStep = (HighlightStep + 1) Mod (UBound(Kinds) + 1)
 End Sub
 
-' Gives the status bar back when the person goes on.
-Public Sub SgdEndHighlight()
-    If Not Highlighting Then Exit Sub
-    Highlighting = False
-    Application.StatusBar = False
+' --- the status bar ---
+
+Public Sub SgdShowMessage(ByVal Text As String, ByVal Seconds As Integer)
+    Message = Left$("SGD: " & Text, 250)
+    MessageUntil = DateAdd("s", Seconds, Now)
+    Application.StatusBar = Message
+End Sub
+
+' Gives the status bar back when the person goes on, unless somebody else has written into it meanwhile.
+Public Sub SgdEndMessage()
+    If Message = "" Or Now < MessageUntil Then Exit Sub
+    If CStr(Application.StatusBar) = Message Then Application.StatusBar = False
+    Message = ""
 End Sub

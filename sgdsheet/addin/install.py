@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,32 +36,31 @@ class Status:
 
 
 def install(places: Places, addin: bytes, interpreter: str) -> list[str]:
-    """Write the files; returns a line for each thing done. Raises FileError or HostError, then nothing new is there."""
+    """Write the files; returns a line for each thing done. Raises FileError or HostError; then all is as before."""
     text = _interpreter_text(places, interpreter)
     if not places.excel.is_dir():
         raise HostError("Excel has never been started here", remedy="Install and start Excel once, then try again")
-    made: list[Path] = []
-    done: list[str] = []
+    made = _missing_folders(places)
+    ledger = json.dumps([str(folder) for folder in {*_noted_folders(places), *made}], indent=1).encode()
+    before: dict[Path, bytes | None] = {}
     try:
-        for path, data in zip(places.files, (addin, text), strict=True):
-            existed = path.exists()
+        for path, data in ((places.ledger, ledger), (places.addin, addin), (places.interpreter, text)):
+            old = path.read_bytes() if path.exists() else None
             path.parent.mkdir(parents=True, exist_ok=True)
+            before[path] = old
             write_atomically(path, data)
-            if not existed:
-                made.append(path)
-            done.append(f"{'Replaced' if existed else 'Wrote'} {path}")
     except OSError as error:
-        for path in made:
-            with suppress(OSError):
-                path.unlink()
+        _restore(before)
+        _remove_folders([*made, places.ledger.parent])
         raise _refused(path, error) from None
-    return done
+    return [f"{'Wrote' if before[path] is None else 'Replaced'} {path}" for path in places.files]
 
 
 def uninstall(places: Places) -> list[str]:
-    """Remove the files, and the folder that is ours alone."""
+    """Remove the files, and the folders that were made for them if nobody keeps anything in them."""
+    made = _noted_folders(places)
     done = []
-    for path in places.files:
+    for path in (*places.files, places.ledger):
         try:
             path.unlink()
         except FileNotFoundError:
@@ -68,10 +68,7 @@ def uninstall(places: Places) -> list[str]:
         except OSError as error:
             raise _refused(path, error) from None
         done.append(f"Removed {path}")
-    if places.interpreter.parent.name == "sgdsheet":
-        with suppress(OSError):  # not there, or somebody keeps something in it
-            places.interpreter.parent.rmdir()
-    return done
+    return done + [f"Removed {folder}" for folder in _remove_folders([*made, places.ledger.parent])]
 
 
 def status(places: Places, build: Callable[[], bytes]) -> Status:
@@ -98,6 +95,44 @@ def read_interpreter(places: Places) -> str:
         return data.decode("utf-16", errors="replace").strip()
     found = _PROPERTY.search(data.decode("utf-8", errors="replace"))
     return found[1].replace('\\"', '"').replace("\\\\", "\\") if found else ""
+
+
+def _folders(places: Places) -> set[Path]:
+    """All folders that the files lie in."""
+    return {folder for path in (*places.files, places.ledger) for folder in path.parents}
+
+
+def _missing_folders(places: Places) -> list[Path]:
+    return [folder for folder in _folders(places) if not folder.exists()]
+
+
+def _noted_folders(places: Places) -> list[Path]:
+    """The folders that earlier installations made. Whatever the ledger says, no other folder is touched."""
+    try:
+        noted = json.loads(places.ledger.read_bytes())
+    except (OSError, ValueError):
+        return []
+    return [folder for folder in _folders(places) if isinstance(noted, list) and str(folder) in noted]
+
+
+def _remove_folders(folders: Iterable[Path]) -> list[Path]:
+    """Remove those that are empty, the innermost first; returns what was removed."""
+    removed = []
+    for folder in sorted(set(folders), key=lambda each: len(each.parts), reverse=True):
+        with suppress(OSError):  # not there, or somebody keeps something in it
+            folder.rmdir()
+            removed.append(folder)
+    return removed
+
+
+def _restore(before: Mapping[Path, bytes | None]) -> None:
+    """Undo what was written: old bytes come back, new files go."""
+    for path, old in before.items():
+        with suppress(OSError):
+            if old is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_atomically(path, old)
 
 
 def _interpreter_text(places: Places, interpreter: str) -> bytes:

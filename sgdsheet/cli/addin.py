@@ -15,6 +15,7 @@ from sgdsheet.addin.build import build as build_addin
 from sgdsheet.addin.places import ADDIN, Places, places
 from sgdsheet.atomic import write_atomically
 from sgdsheet.cli.common import console, json_option, print_json, shown
+from sgdsheet.cli.state import leave_state
 from sgdsheet.errors import FileError
 
 
@@ -51,13 +52,15 @@ def install() -> None:
 
 
 @command.command()
-def uninstall() -> None:
-    """Remove the add-in and everything that `install` wrote."""
+@click.option("--all", "everything", is_flag=True, help="Also what Undo and Reset need, the log and the key.")
+def uninstall(everything: bool) -> None:
+    """Remove the add-in and everything that `install` wrote, and end the background trainer."""
     done = installing.uninstall(_places())
     out = console()
     for line in done:
         out.print(shown(line))
-    out.print("Restart Excel: the tab is gone." if done else "There was nothing to remove.")
+    out.print("Restart Excel: the tab is gone." if done else "There was no add-in to remove.")
+    leave_state("addin", everything=everything)
 
 
 @command.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sgdsheet.cli.common import console, json_option, print_json, shown
+from sgdsheet.cli.state import leave_state
 from sgdsheet.errors import FileError
 from sgdsheet.extension import install as installing
 from sgdsheet.extension.package import FILE_NAME, write
@@ -39,10 +40,13 @@ def install(office: str | None, profile: str | None) -> None:
 @command.command()
 @_office
 @_profile
-def uninstall(office: str | None, profile: str | None) -> None:
-    """Remove the extension and what `install` wrote."""
+@click.option("--all", "everything", is_flag=True, help="Also what Undo and Reset need, the log and the key.")
+def uninstall(office: str | None, profile: str | None, everything: bool) -> None:
+    """Remove the extension and what `install` wrote, and end the background trainer."""
     removed = installing.uninstall(office, profile)
-    console().print("Removed the extension. Restart LibreOffice." if removed else "There was nothing to remove.")
+    console().print("Removed the extension. Restart LibreOffice." if removed else "It was not installed there.")
+    if removed or everything:
+        leave_state("libreoffice", everything=everything)
 
 
 @command.command()
@@ -66,6 +70,8 @@ def status(office: str | None, profile: str | None, as_json: bool) -> None:
 def build(output: str) -> None:
     """Build the .oxt file only, for LibreOffice's Extension Manager."""
     path = Path(output).expanduser()
+    if path.suffix.lower() != ".oxt":
+        raise FileError(f"“{path}” is not the name of an extension", remedy="Let it end with .oxt")
     try:
         write(path, _functions())
     except OSError as error:

@@ -24,6 +24,9 @@ class Settings(NamedTuple):
     python: str
     """The interpreter in which sgdsheet is installed."""
 
+    profiles: tuple[str, ...] = ()
+    """LibreOffice's profiles that have the extension; empty text is the usual one."""
+
 
 def settings_file() -> Path:
     """In the user's own configuration folder: never beside a workbook, which could come from anybody."""

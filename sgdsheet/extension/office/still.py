@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sgdsheet.hosts.libreoffice.agent.agent import Agent
-from sgdsheet.hosts.libreoffice.agent.cells import corners, read_cells, rectangle
+from sgdsheet.hosts.libreoffice.agent.cells import corners, read_cells
+from sgdsheet.hosts.libreoffice.agent.workbook import WorkbookReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CONSTANTS, _FORMULAS = 1 | 2 | 4, 16  # com.sun.star.sheet.CellFlags
 
 
-class StillAgent(Agent):
+class _StillReader(WorkbookReader):
     """Reads a whole workbook without asking any formula for its result.
 
     Calc would calculate the result there and then: of the cell whose function is asking, or of cells that depend on
     it, which would be left with the error of a circular reference.
     """
 
-    def _read_sheet(self, sheet: Any, words: tuple[str, str]) -> dict[str, Any]:
-        constants = [rectangle(sheet, area) for area in _areas(sheet, _CONSTANTS)]
-        formulas = [rectangle(sheet, area) for area in _areas(sheet, _FORMULAS)]
-        return {
-            "name": sheet.Name,
-            "protected": False,
-            "merged": [],
-            "blocks": [
-                *(read_cells(cells, cells.getDataArray(), None, False) for cells in constants),
-                *(read_cells(cells, _nothing(cells), None, True) for cells in formulas),
-            ],
-        }
+    def areas(self, sheet: Any) -> list[list[int]]:
+        return _areas(sheet, _CONSTANTS) + _areas(sheet, _FORMULAS)
+
+    def merged(self, _sheet: Any) -> list[list[int]]:
+        return []
+
+    def block(self, cells: Any) -> dict[str, Any]:
+        if _areas(cells, _FORMULAS):
+            return read_cells(cells, _nothing(cells), None, True)
+        return read_cells(cells, cells.getDataArray(), None, False)
 
 
-def _areas(sheet: Any, flags: int) -> list[list[int]]:
-    return [corners(address) for address in sheet.queryContentCells(flags).RangeAddresses]
+class StillAgent(Agent):
+    """Answers in the thread that calculates: the office waits for it, so it must not wait for the office."""
+
+    _reader = _StillReader
+
+    def _turn(self, work: Callable[[], Any]) -> Any:
+        return work()
+
+
+def _areas(cells: Any, flags: int) -> list[list[int]]:
+    return [corners(address) for address in cells.queryContentCells(flags).RangeAddresses]
 
 
 def _nothing(cells: Any) -> list[list[str]]:
