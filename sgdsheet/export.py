@@ -76,6 +76,8 @@ def _header(model: SheetModel, file_name: str) -> str:
     count = problem.parameter_count
     plural = "parameter" if count == 1 else "parameters"
     summary = f"The loss is the cell {problem.loss}; its {count} {plural} are the cells {areas}."
+    if problem.origin is not None:
+        summary += " The samples are those that the sheet shows, and the loss is theirs."
     title = f"Sheet {problem.sheet} of {model.workbook.name}"
     return _HEADER.format(title=_quotable(title), summary=_quotable(summary), file=_quotable(file_name))
 

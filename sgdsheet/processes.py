@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import NoReturn
 
 
@@ -15,6 +16,15 @@ def count() -> int:
 def rank() -> int:
     """The number of this process, from 0. The first one talks and writes."""
     return int(os.environ.get("RANK", "0"))
+
+
+def wait_for_the_first(seconds: float = 10.0) -> None:
+    """Let the first process say what is wrong: what is wrong for one is wrong for all.
+
+    When it has ended, torchrun ends the others. One that is not ended in this time is the only one with a problem.
+    """
+    if rank():
+        time.sleep(seconds)
 
 
 def end(status: int) -> NoReturn:

@@ -53,6 +53,11 @@ def quote_sheet(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
 
+def _prefix(sheet: str) -> str:
+    """A sheet as people know it: what follows a zero byte are sheets that only a compiled program has."""
+    return quote_sheet(sheet.partition("\0")[0]) + "!"
+
+
 class Cell(NamedTuple):
     """One cell."""
 
@@ -61,7 +66,7 @@ class Cell(NamedTuple):
     column: int
 
     def __str__(self) -> str:
-        return f"{quote_sheet(self.sheet)}!{address(self.row, self.column)}"
+        return _prefix(self.sheet) + address(self.row, self.column)
 
 
 class Range(NamedTuple):
@@ -105,7 +110,7 @@ class Range(NamedTuple):
         return f"{sheet}_{corners}" if sheet.isidentifier() else f"_{sheet}_{corners}"
 
     def __str__(self) -> str:
-        return f"{quote_sheet(self.sheet)}!{self.a1}"
+        return _prefix(self.sheet) + self.a1
 
     def cells(self) -> Iterator[Cell]:
         """All cells, row by row."""

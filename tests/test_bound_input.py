@@ -72,6 +72,16 @@ def test_a_header_may_have_spaces_and_the_file_more_columns(tmp_path: Path) -> N
     assert session(model).loss_start == pytest.approx(by_hand(data), rel=1e-12)
 
 
+@pytest.mark.parametrize("other", ["X", "x_"])
+def test_the_column_that_is_called_exactly_so(other: str, tmp_path: Path) -> None:
+    """Not the last one whose name is alike."""
+    data = numbers()
+    path = Rows().file(tmp_path, data, source="data.csv")
+    save(path.with_name("data.csv"), {**data, other: np.full(COUNT, 100.0)})
+    model = sgdsheet.compile(sgdsheet.load(path), precision="float64")
+    assert session(model).loss_start == pytest.approx(by_hand(data), rel=1e-12)
+
+
 def test_names_come_before_headers(tmp_path: Path) -> None:
     """The headers say otherwise, and are not believed."""
     data = numbers()
@@ -222,17 +232,19 @@ def test_no_name_for_the_source(tmp_path: Path) -> None:
     assert "--source is empty" in ended.err
 
 
+PICTURE_CELLS: dict[str, Any] = {"A1": "=(A5*SUM(B4:G9)-A4)^2", "A2": "digits", "A4": 1, "A5": 0.5, "B4:G9": 0}
+PICTURE_NAMES = {
+    "sgd_loss": "A1",
+    "sgd_params": "A5",
+    "sgd_source": "A2",
+    "sgd_input_image": "B4:G9",
+    "sgd_input_label": "A4",
+}
+
+
 def picture_book(folder: Path, shown: str = "B4:G9") -> Path:
     """One example: a picture of 6 × 6 and its label."""
-    cells = {"A1": "=(A5*SUM(B4:G9)-A4)^2", "A2": "digits", "A4": 1, "A5": 0.5, "B4:G9": 0}
-    names = {
-        "sgd_loss": "A1",
-        "sgd_params": "A5",
-        "sgd_source": "A2",
-        "sgd_input_image": shown,
-        "sgd_input_label": "A4",
-    }
-    return write(folder / "picture.xlsx", cells, names)
+    return write(folder / "picture.xlsx", PICTURE_CELLS, {**PICTURE_NAMES, "sgd_input_image": shown})
 
 
 @pytest.fixture
@@ -305,9 +317,85 @@ def test_text_in_a_column_that_nobody_shows(tmp_path: Path) -> None:
     assert session(sgdsheet.compile(sgdsheet.load(point_to(path, "data.csv")))).sample_count == COUNT
 
 
+def named_book(tmp_path: Path, source: str) -> Path:
+    """A sheet with a column that no formula reads: its name is beside the samples."""
+    rows = Rows(names={"sgd_data": "C4:H{b}"}, more={"H3": "name", "H4:H{b}": "somebody"})
+    return point_to(line_book(tmp_path), source, rows)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_what_no_formula_reads_may_be_text_or_missing(gaps: bool, tmp_path: Path) -> None:
+    """It is shown in the preview as it is."""
+    names = ["=1+1", "", "Anna\nB."] + ["x"] * (COUNT - 3)
+    column = np.where(np.arange(COUNT) == 1, np.nan, 7.0) if gaps else np.array(names)
+    path = named_book(tmp_path, "names.npz")
+    np.savez(path.with_name("names.npz"), **numbers(), name=column)
+    out = tmp_path / "out.xlsx"
+    found = run("train", path, "--steps", 1, "--precision", "float64", "--preview", "--json", "-o", out).json
+    assert found["loss_start"] == pytest.approx(by_hand(numbers()), rel=1e-12)
+    values = sgdsheet.load(out).sheets["Model"].values
+    shown = [values.get((row, 8)) or "" for row in (4, 5, 6)]
+    assert shown == ([7, "", 7] if gaps else ["=1+1", "", "Anna B."])
+    assert not any(column == 8 for _, column in sgdsheet.load(out).sheets["Model"].formulas)
+
+
+def test_a_part_without_what_no_formula_reads(tmp_path: Path) -> None:
+    path = named_book(tmp_path, "parts.npz")
+    arrays = {f"{part}_{name}": values for part in ("train", "test") for name, values in numbers().items()}
+    np.savez(path.with_name("parts.npz"), **arrays, train_name=np.ones(COUNT))
+    found = run("train", path, "--steps", 0, "--precision", "float64", "--json").json
+    assert found["test_loss"] == pytest.approx(by_hand(numbers()), rel=1e-12)
+
+
+def test_a_choice_of_samples_in_other_words(tmp_path: Path) -> None:
+    for origin in ("data.npz where x > 3", "mnist where label = 3"):
+        message = refused(point_to(line_book(tmp_path), origin), cell="Model!A2")
+        assert "is no choice of samples. Write it as in “mnist where label is 3 or 7”" in message
+    assert "“x > 3” is no choice of samples" in refused(line_book(tmp_path), "--source", "data.npz where x > 3")
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ('=$K$1*SUMIF($M$1:$M$3,">"&C{r})+$K$2*D{r}+$K$3', "joins text that depends on a sample's data"),
+        (
+            "=$K$1*VLOOKUP(ABS(C{r}),$M$1:$N$3,2)+$K$2*D{r}+$K$3",
+            "looks something up by a value that depends on a sample's",
+        ),
+        ("=$K$1+VLOOKUP(C{r}+$K$1,$M$1:$N$3,2)+$K$2*D{r}+$K$3", "depends on a parameter. Use a fixed value"),
+    ],
+)
+def test_look_ups_by_data(formula: str, message: str, tmp_path: Path) -> None:
+    """It is no parameter that they depend on; and the cell is one of the sheet, not of the compiled program."""
+    rows = Rows([formula, "=(F{r}-E{r})^2"], more={"M1:N3": [[0, 1], [1, 2], [2, 3]]})
+    assert message in refused(rows.file(tmp_path, {**numbers(), "x": np.ones(COUNT)}), cell="Model!F4")
+
+
+def test_a_look_up_by_the_label_of_one_example(pictures: Path) -> None:
+    formula = "=(A5*SUM(B4:G9)-MATCH(A4,J1:J10,0))^2"
+    cells = {**PICTURE_CELLS, "A1": formula, "J1:J10": [[number] for number in range(10)]}
+    message = refused(write(pictures, cells, PICTURE_NAMES), cell="Model!A1")
+    assert "looks something up by a value that depends on a sample's data. Put its result into the data" in message
+
+
 CELLS: dict[str, tuple[Rows, str | None, str]] = {
     "a field that is not there": (
         Rows(names={"sgd_input_w": "C4:C{b}"}), "Model!C4:C6", "sgd_input_w asks for a field that “data.npz”"
+    ),
+    "over a parameter": (
+        Rows(names={"sgd_input_x": "C4:C{b}", "sgd_input_z": "K1"}), "Model!K1", "sgd_input_z lies outside the columns"
+    ),
+    "a column of parameters": (
+        Rows(start={"D4:D{b}": 0.5, "K1:K3": [[value] for value in START]}), "Model!D4:D6",
+        "fills cells that are parameters. Let them be different cells",
+    ),
+    "over a formula": (
+        Rows(names={"sgd_input_x": "F4:F{b}", "sgd_input_z": "D4:D{b}"}), "Model!F4",
+        "sgd_input_x fills a cell that holds a formula. Point it to cells without formulas",
+    ),
+    "two in one": (
+        Rows(names={"sgd_input_x": "C4:C{b}", "sgd_input_z": "C4:C{b}"}), "Model!C4:C6",
+        "sgd_input_x and sgd_input_z fill the same cells. Give each field cells of its own",
     ),
     "outside of the samples": (
         Rows(names={"sgd_input_x": "L4:L{b}"}), "Model!L4:L6", "sgd_input_x lies outside the columns of sgd_data"
@@ -333,6 +421,13 @@ CELLS: dict[str, tuple[Rows, str | None, str]] = {
 }  # fmt: skip
 
 
+def test_a_part_of_a_formula_is_blamed_on_its_cell(tmp_path: Path) -> None:
+    """Also when the part is calculated somewhere else, over all samples."""
+    rows = Rows(["=$K$1*(C{r}-VLOOKUP(2,C${a}:C${b},2))+$K$2*D{r}+$K$3", "=(F{r}-E{r})^2"])
+    message = refused(rows.file(tmp_path, numbers()), cell="Model!F4")
+    assert "\0" not in message
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_cells_that_do_not_fit(name: str, tmp_path: Path) -> None:
     rows, cell, message = CELLS[name]
@@ -342,6 +437,18 @@ def test_cells_that_do_not_fit(name: str, tmp_path: Path) -> None:
 def test_one_row_is_no_preview(tmp_path: Path) -> None:
     path = Rows().file(tmp_path, numbers(), shown=1)
     assert "one row high. Show two samples at least" in refused(path, cell="Model!C4:G4")
+
+
+def test_a_preview_of_fewer_samples_than_rows(tmp_path: Path) -> None:
+    """Old rows below new ones would belong to nothing."""
+    path = Rows().file(tmp_path, numbers())
+    few = save(tmp_path / "few.csv", {name: values[:2] for name, values in numbers().items()})
+    before = path.read_bytes()
+    ended = run("train", path, "--source", few, "--preview", "--in-place", "--steps", 1)
+    assert ended.status == 1
+    assert "the preview has 3 rows, and “few.csv” only 2 samples. Leave out --preview" in ended.err
+    assert path.read_bytes() == before
+    assert run("train", path, "--source", few, "--in-place", "--steps", 1).status == 0
 
 
 def test_nothing_shows_the_data(pictures: Path) -> None:
@@ -409,6 +516,58 @@ def test_a_loss_that_is_no_number_for_some_sample(tmp_path: Path) -> None:
     data["x"][20] = -1
     message = refused(rows.file(tmp_path, data), cell="Model!F4")
     assert "for sample 21 of “data.npz”, the formula =LN(C4)*$K$1+D4*$K$2+$K$3" in message
+
+
+@pytest.mark.parametrize(
+    ("area", "cell", "message"),
+    [
+        ("A5", "Model!A5", "sgd_input_label fills cells that are parameters"),
+        ("H1", "Model!H1", "sgd_input_label fills a cell that holds a formula"),
+        ("B4", "Model!B4", "fill the same cells"),
+    ],
+)
+def test_cells_of_one_example_that_are_taken(area: str, cell: str, message: str, pictures: Path) -> None:
+    cells = {**PICTURE_CELLS, "A1": "=(A5*SUM(B4:G9)-A4)^2+H1*A5", "H1": "=2"}
+    assert message in refused(write(pictures, cells, {**PICTURE_NAMES, "sgd_input_label": area}), cell=cell)
+
+
+# --- what is found ----------------------------------------------------------------------------------------
+
+
+def test_inspect_shows_the_file_and_where_it_goes(tmp_path: Path, pictures: Path) -> None:
+    found = run("inspect", pictures, "--json").json["file"]
+    assert found == {
+        "name": "digits",
+        "samples": 5,
+        "parts": ["train"],
+        "fields": [
+            {"name": "image", "type": "uint8", "shape": [6, 6]},
+            {"name": "label", "type": "uint8", "shape": []},
+        ],
+        "cells": [
+            {"range": "Model!B4:G9", "field": "image", "read": True},
+            {"range": "Model!A4", "field": "label", "read": True},
+        ],
+        "error": None,
+    }
+    text = run("inspect", pictures).out
+    assert "image: 6 x 6 uint8 in Model!B4:G9" in text
+    assert "label: uint8 in Model!A4" in text
+    path = line_book(tmp_path)
+    (path.parent / "words.csv").write_text("x,z,y,word\n1,2,3,a\n", encoding="utf-8")
+    lines = [line.strip() for line in run("inspect", path, "--source", path.parent / "words.csv").out.splitlines()]
+    assert "y: float64 in Model!E4:E6" in lines
+    assert "word: text" in lines
+
+
+def test_inspect_without_its_file(tmp_path: Path) -> None:
+    """The sheet is shown all the same, and what is missing is said."""
+    path = point_to(line_book(tmp_path), "nowhere.npz")
+    ended = run("inspect", path)
+    assert ended.status == 0
+    assert "! Model!A2: “nowhere.npz” does not exist" in ended.out
+    assert run("inspect", path, "--json").json["file"]["error"].startswith("Model!A2: “nowhere.npz” does not exist")
+    assert run("inspect", point_to(path, None), "--json").json["file"] is None
 
 
 # --- memory -----------------------------------------------------------------------------------------------

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import sgdsheet
 from sgdsheet.errors import FormulaError
-from tests.bound_books import COUNT, START, TOP, Rows, numbers, parameters, session, slope, trained
+from sgdsheet.samples.predictions import predict
+from sgdsheet.settings import Settings
+from tests.bound_books import COUNT, START, TOP, Rows, numbers, parameters, save, session, slope, trained
 
 TOLERANCE = 1e-10
 LINE = "=$K$1*C{r}+$K$2*D{r}+$K$3"
@@ -42,6 +46,9 @@ MODELS: dict[str, Rows] = {
     "relative to the data": Rows(loss="=AVERAGE(G{a}:G{b})/VAR(E{a}:E{b})"),
     "over another sheet": Rows(
         [LINE, "=Errors!C{r}"], more={"Errors!C4:C{b}": "=(Model!F{r}-Model!E{r})^2"}, loss="=AVERAGE(Errors!C{a}:C{b})"
+    ),
+    "functions of the data": Rows(
+        loss="=SUMPRODUCT(ABS(D{a}:D{b}),SIGN(C{a}:C{b})+2,G{a}:G{b})/SUMPRODUCT(ABS(D{a}:D{b}))"
     ),
     "parameters below the preview": Rows(
         ["=$C$90*C{r}+$C$91*D{r}+$C$92", ERROR], start={"C90:C92": [[value] for value in START]}
@@ -192,6 +199,46 @@ def test_the_loss_over_all_samples(name: str, tmp_path: Path, monkeypatch: pytes
     assert run.loss_start == pytest.approx(expected, rel=1e-9)
     assert run._run.bound is not None
     assert run._run.bound.judged.additive == (name in ADDITIVE)
+
+
+def weighted(data: dict[str, Any]) -> tuple[float, float, float]:
+    """The mean squared error weighted by |z| and the coefficient of determination, by hand; and the sum of squares."""
+    line = START[0] * (data["x"] - CENTRE) + START[1] * data["z"] + START[2]
+    squares = (line - data["y"]) ** 2
+    weights = np.abs(data["z"])
+    spread = ((data["y"] - data["y"].mean()) ** 2).sum()
+    return float((weights * squares).sum() / weights.sum()), float(1 - squares.sum() / spread), float(squares.sum())
+
+
+CENTRE = float(numbers()["x"].mean())
+
+
+@pytest.mark.parametrize("loss", ["weighted", "sum"])
+def test_each_part_is_judged_by_its_own_sums(loss: str, tmp_path: Path) -> None:
+    """What loss and metric divide by is of the part that they are over; what samples read stays that of training."""
+    rows = Rows(
+        ["=$K$1*(C{r}-AVERAGE(C${a}:C${b}))+$K$2*D{r}+$K$3", ERROR],
+        "=SUMPRODUCT(ABS(D{a}:D{b}),G{a}:G{b})/SUMPRODUCT(ABS(D{a}:D{b}))" if loss == "weighted" else "=SUM(G{a}:G{b})",
+        more={"B1": "=1-SUM(G{a}:G{b})/DEVSQ(E{a}:E{b})"},
+        names={"sgd_metric": "B1", "sgd_output": "F4:F{b}"},
+    )
+    parts = {"train": numbers(), "valid": numbers(11, seed=1), "test": numbers(7, seed=2)}
+    path = rows.file(tmp_path, numbers())
+    save(
+        path.with_name("data.npz"),
+        {f"{part}_{field}": values for part, data in parts.items() for field, values in data.items()},
+    )
+    run = session(sgdsheet.compile(sgdsheet.load(path), precision="float64"), steps=0)
+    run.run()
+    found = {"train": (run.loss, None), "valid": (run.valid_loss, run.valid_metric)}
+    found["test"] = (run.test_loss, run.test_metric)
+    for part, data in parts.items():
+        mean, determination, total = weighted(data)
+        expected = (mean if loss == "weighted" else total, determination)
+        assert found[part][0] == pytest.approx(expected[0], rel=1e-9)
+        assert found[part][1] in (None, pytest.approx(expected[1], rel=1e-9))
+        seen = predict(sgdsheet.compile(sgdsheet.load(path), precision="float64"), Settings(), part=part)
+        assert (seen.loss, seen.metric) == pytest.approx(expected, rel=1e-9)
 
 
 # --- what cannot be cut to a batch ------------------------------------------------------------------------

@@ -136,6 +136,10 @@ def test_same_loss_and_gradient(tmp_path: Path) -> None:
     printed = run_all([tmp_path / f"{name}.py" for name in models])
     for name, model in models.items():
         expect(printed[name], model)
+    shown = "The samples are those that the sheet shows, and the loss is theirs."
+    assert {name for name in models if shown in (tmp_path / f"{name}.py").read_text(encoding="utf-8")} == {
+        name for name in models if name.startswith("mnist")
+    }
     assert "asks for a maximum: minimise -loss" in (tmp_path / "maximum.py").read_text(encoding="utf-8")
     assert "asks for the value 100.0: minimise (loss - value) ** 2" in (tmp_path / "goal.py").read_text(
         encoding="utf-8"

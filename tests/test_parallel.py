@@ -145,8 +145,17 @@ def test_a_mistake_ends_all_processes(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert "sgdsheet: Model!A2: “data.npz” cannot be read" in ended.stderr
-    assert 1 <= ended.stderr.count("sgdsheet: Model") <= 2  # what else is there comes from torchrun
+    assert ended.stderr.count("sgdsheet: Model") == 1  # what else is there comes from torchrun
     assert sorted(item.name for item in path.parent.iterdir()) == ["book.xlsx", "data.npz"]
+
+
+def test_only_train_is_for_several_processes(tmp_path: Path) -> None:
+    """Two of them would write the same file."""
+    path = book(tmp_path, "line")
+    ended = launch("-m", "sgdsheet", "predict", path, "--cells", "F4:F6", "-o", tmp_path / "found.csv")
+    assert ended.returncode == 1
+    assert ended.stderr.count("sgdsheet: predict is for one process. Start it without torchrun") == 1
+    assert not (tmp_path / "found.csv").exists()
 
 
 @pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST is not here")

@@ -52,6 +52,7 @@ def test_every_sample(ending: str, book: Path, tmp_path: Path) -> None:
         "samples": COUNT,
         "loss": pytest.approx(error.mean(), rel=1e-12),
         "metric": pytest.approx(np.sqrt(error.mean()), rel=1e-12),
+        "notes": [],
         "columns": found["columns"],
         "output": str(target),
     }
@@ -72,6 +73,20 @@ def test_fields_of_one_number_are_repeated(book: Path, tmp_path: Path) -> None:
     header, rows = rows_of(tmp_path / "found.csv")
     assert header == ["sample", "x", "z", "y", "Predicted value", "G4"]
     np.testing.assert_allclose(rows[:, 1:4], np.column_stack([numbers()[name] for name in "xzy"]), rtol=1e-12)
+
+
+def test_text_is_repeated_as_text(book: Path, tmp_path: Path) -> None:
+    """A column that no formula reads, by its header; but not one that the wanted cells read."""
+    rows = Rows(names={**ROWS.names, "sgd_data": "C4:H{b}"}, more={"H3": "name", "I4:I{b}": "=H{r}*F{r}"})
+    write(book, rows.cells(numbers(), 3) | {"A2": "names.csv"}, {**rows.all_names(3), "sgd_source": "A2"})
+    names = [f"number {index}" for index in range(COUNT)]
+    save(book.with_name("names.csv"), {"name": np.array(names), **numbers()})
+    run("predict", book, "-o", tmp_path / "found.csv")
+    with (tmp_path / "found.csv").open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    assert [row["name"] for row in found] == names
+    np.testing.assert_allclose([float(row["F4"]) for row in found], by_hand(numbers())[0], rtol=1e-6)
+    assert "the field “name” of “names.csv” holds text" in refused(book, "--cells", "I4:I6")
 
 
 def test_for_people(book: Path, tmp_path: Path) -> None:
@@ -145,6 +160,131 @@ def test_one_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, rows = rows_of(tmp_path / "predictions.csv")
     assert rows[:, 1].tolist() == data["label"].tolist()
     np.testing.assert_allclose(rows[:, 2:], 0.5 * data["image"].reshape(7, 6)[:, [0, 1, 3, 4, 5]], rtol=1e-12)
+
+
+# --- data that the model has not seen ----------------------------------------------------------------------
+
+
+CENTRED = Rows(
+    ["=$K$1*(C{r}-AVERAGE(C${a}:C${b}))/STDEV(C${a}:C${b})+$K$2*D{r}+$K$3", "=(F{r}-E{r})^2"],
+    more={"M1": "precision", "N1": "float64"},
+    names={"sgd_output": "F4:F{b}", "sgd_settings": "M1:N1"},
+)
+
+
+def test_a_sample_has_the_same_prediction_in_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of a column is that of the data that the sheet names."""
+    monkeypatch.chdir(tmp_path)
+    path, data = CENTRED.file(tmp_path, numbers()), numbers()
+    save(tmp_path / "few.csv", {name: values[:3] for name, values in data.items()})
+    save(tmp_path / "one.csv", {name: values[:1] for name, values in data.items()})
+    run("predict", path, "-o", "all.csv")
+    _, every = rows_of(tmp_path / "all.csv")
+    for count, name in ((3, "few.csv"), (1, "one.csv")):
+        assert run("predict", path, "--source", name, "-o", "found.csv", "--json").json["notes"] == []
+        _, rows = rows_of(tmp_path / "found.csv")
+        np.testing.assert_allclose(rows, every[:count], rtol=1e-12)
+
+
+def test_data_without_a_known_training_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sheet that names no data takes the means from the file at hand, and says so."""
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "mine.csv", numbers())
+    path = write(tmp_path / "book.xlsx", CENTRED.cells(numbers(), 3), CENTRED.all_names(3))
+    ended = run("predict", path, "--source", "mine.csv")
+    assert "is that of mine.csv: the sheet does not name the data that it was trained on (sgd_source)" in ended.out
+    save(tmp_path / "one.csv", {name: values[:1] for name, values in numbers().items()})
+    assert "“one.csv” has a single sample, and a formula sums up a column of them" in refused(
+        path, "--source", "one.csv"
+    )
+
+
+def test_samples_without_labels(book: Path, tmp_path: Path) -> None:
+    """There is a prediction where there is no loss."""
+    data = numbers()
+    save(tmp_path / "new.csv", {"x": data["x"], "z": data["z"]})
+    ended = run("predict", book, "--source", "new.csv", "--cells", "F4:F6", "-o", "found.csv")
+    assert "! no loss: column E is read by the formulas, but nothing in “new.csv” fills it" in ended.out
+    header, rows = rows_of(tmp_path / "found.csv")
+    assert header == ["sample", "x", "z", "Predicted value"]
+    np.testing.assert_allclose(rows[:, 3], by_hand(data)[0], rtol=1e-12)
+    found = run("predict", book, "--source", "new.csv", "--cells", "F4:F6", "--json").json
+    assert (found["loss"], found["metric"]) == (None, None)
+    assert "column E is read" in refused(book, "--source", "new.csv")  # sgd_output has the error
+
+
+def test_one_example_without_its_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The label that the sheet happens to show is not taken for everybody's."""
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "new.npz", {"image": np.arange(12.0).reshape(4, 3)})
+    cells = {"A1": "=(A5*SUM(B4:D4)-A4)^2", "A4": 1, "A5": 0.5, "B4:D4": 0, "B7": "=SUM(B4:D4)*A5", "B8": "=B7-A4"}
+    names = {"sgd_loss": "A1", "sgd_params": "A5", "sgd_input_image": "B4:D4", "sgd_input_label": "A4"}
+    path = write(tmp_path / "book.xlsx", cells, names)
+    found = run("predict", path, "--source", "new.npz", "--cells", "B7", "--json").json
+    assert (found["loss"], found["notes"]) == (None, ["no loss: new.npz has no label"])
+    _, rows = rows_of(tmp_path / "predictions.csv")
+    np.testing.assert_allclose(rows[:, 1], np.arange(12.0).reshape(4, 3).sum(1) / 2)
+    assert "sgd_input_label asks for a field" in refused(path, "--source", "new.npz", "--cells", "B7:B8")
+
+
+def test_repeated_fields_keep_all_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is float32, the file is not."""
+    monkeypatch.chdir(tmp_path)
+    data = numbers()
+    data["x"] = 123_456_789 + np.arange(len(data["x"]))
+    data["z"] = np.full(len(data["x"]), 0.1)
+    run("predict", Rows(names={"sgd_output": "F4:F{b}"}).file(tmp_path, data))
+    _, rows = rows_of(tmp_path / "predictions.csv")
+    assert rows[:, 1].tolist() == data["x"].tolist()
+    assert set(rows[:, 2]) == {0.1}
+
+
+# --- cells that are no numbers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_texts(ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of a class is written as what it is."""
+    monkeypatch.chdir(tmp_path)
+    rows = Rows(more={"H4:H{b}": '=IF(F{r}>0,"pos","neg")'}, names={"sgd_output": "H4:H{b},F4:F{b},H4:H{b}"})
+    run("predict", rows.file(tmp_path, numbers()), "-o", f"found.{ending}")
+    if ending == "csv":
+        with (tmp_path / "found.csv").open(newline="", encoding="utf-8") as file:
+            rows_found = list(csv.DictReader(file))
+        found, again = ([row[name] for row in rows_found] for name in ("H4", "H4 2"))
+    else:
+        found = pyarrow.parquet.read_table(tmp_path / "found.parquet")["H4"].to_pylist()
+    if ending == "csv":
+        assert found == again
+    assert found == ["pos" if number > 0 else "neg" for number in by_hand(numbers())[0]]
+    assert set(found) == {"pos", "neg"}
+
+
+def test_texts_of_one_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "data.npz", {"image": np.arange(12.0).reshape(4, 3), "label": np.arange(4)})
+    cells = {
+        "A1": "=(A5*SUM(B4:D4)-A4)^2", "A2": "data.npz", "A4": 1, "A5": 0.5, "B4:D4": 0,
+        "F4:F7": [['=IF(A5*SUM(B4:D4)>9,"big","small")'], ["hello"], [7.0], ['=IF(A4>1,"hi","lo")']],
+    }  # fmt: skip
+    names = {
+        "sgd_loss": "A1", "sgd_params": "A5", "sgd_source": "A2", "sgd_input_image": "B4:D4", "sgd_input_label": "A4",
+        "sgd_output": "F4:F7",
+    }  # fmt: skip
+    run("predict", write(tmp_path / "book.xlsx", cells, names))
+    with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        found = [row[2:] for row in csv.reader(file)]
+    assert found[1:] == [
+        ["small", "hello", "7", "lo"],
+        ["small", "hello", "7", "lo"],
+        ["big", "hello", "7", "hi"],
+        ["big", "hello", "7", "hi"],
+    ]
+
+
+def test_cells_that_are_the_same_for_all(book: Path) -> None:
+    """What stands beside the preview says nothing about the other samples."""
+    assert "Model!ZZ4: column ZZ has no formula that follows from a sample" in refused(book, "--cells", "ZZ4:ZZ6")
 
 
 # --- the file ---------------------------------------------------------------------------------------------
@@ -223,6 +363,7 @@ def test_nothing_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     path = Rows().file(tmp_path, numbers())
     assert "Model: nothing says which cells are the predictions. Name them sgd_output, or say --cells" in refused(path)
     path = write(path, Rows().cells(numbers(), 3), Rows().all_names(3))
+    assert "the sheet names no data. Say --source FILE, or name a cell sgd_source" in refused(path)
     assert "the sheet names no data. Say --source FILE, or name a cell sgd_source" in refused(path, "--cells", "F4:F6")
 
 

@@ -47,6 +47,39 @@ def test_text(tmp_path: Path) -> None:
     assert selection.of(open_source(path)).fields["age"].tolist() == [4, 5]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ('"x, y"', ["x, y"]),
+        ("“x, y” or z", ["x, y", "z"]),
+        ("'this or that', b or \"c\"", ["this or that", "b", "c"]),
+        ("O'Brien or 'tis", ["O'Brien", "'tis"]),
+        ("„x, y“,, z,", ["x, y", "z"]),
+        ('"" or a', ["", "a"]),
+    ],
+)
+def test_quotes_protect_commas(values: str, expected: list[str]) -> None:
+    _, selection = parse_selection(f"x.csv where city is {values}")
+    assert selection is not None
+    assert list(selection.values) == expected
+
+
+def test_true_and_false(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("sex,alive\nm,True\nf,False\nf,True\n", encoding="utf-8")
+    _, selection = parse_selection("people where Alive is true")
+    assert selection is not None
+    assert selection.of(open_source(path)).fields["sex"].tolist() == ["m", "f"]
+
+
+def test_the_field_that_is_called_exactly_so(tmp_path: Path) -> None:
+    path = tmp_path / "two.npz"
+    np.savez(path, x=np.arange(3), X=np.arange(3) + 1)
+    _, selection = parse_selection("two where X is 1")
+    assert selection is not None
+    assert selection.of(open_source(path)).fields["x"].tolist() == [0]
+
+
 @pytest.mark.parametrize("text", ["mnist", "C:\\data\\where is it.csv", "a where b", "what is where", ""])
 def test_other_names_are_left_alone(text: str) -> None:
     assert parse_selection(text) == (text, None)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from sgdsheet import __version__
+from sgdsheet import __version__, processes
 from sgdsheet.errors import SettingError, SgdSheetError, one_line
 
 COMMANDS = {
@@ -64,12 +64,15 @@ class _Commands(click.Group):
     epilog=_EXAMPLE,
 )
 @click.version_option(__version__, prog_name="sgdsheet")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Gradient descent in your spreadsheet.
 
     sgdsheet compiles the formulas between the parameter cells and the loss cell of a workbook into PyTorch,
     trains the parameters with exact gradients, and writes them back.
     """
+    if processes.count() > 1 and context.invoked_subcommand != "train":
+        raise SettingError(f"{context.invoked_subcommand} is for one process", remedy="Start it without torchrun")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -89,8 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
+        processes.wait_for_the_first()
         error.show()
         sys.exit(error.exit_code)
     except SgdSheetError as error:
+        processes.wait_for_the_first()
         print(f"sgdsheet: {one_line(str(error))}", file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingError) and error.cell is None else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,8 @@ import click
 from sgdsheet.cli.common import console, json_option, print_json, shown
 from sgdsheet.cli.progress import progress_bar
 from sgdsheet.cli.train import settings_options
-from sgdsheet.errors import BookClosedError, HostError, ProblemError, SgdSheetError, TrainingError
+from sgdsheet.errors import BookClosedError, HostError, ProblemError, SgdSheetError, TrainingError, quoted
 from sgdsheet.hosts.live import LIVE_HOSTS, connect, open_books
-from sgdsheet.live.client import call
 from sgdsheet.live.trainer import Trainer
 from sgdsheet.settings import DECLARATIONS, combine
 
@@ -43,7 +43,6 @@ def command(
     chosen = {item.key: options[item.key] for item in DECLARATIONS if options[item.key] is not None}
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     name, key = _find(book, host, where)
-    _refuse_if_training(name, key)
     trainer = Trainer(connect)
     request = {"host": name, "book": key, "where": where, "sheet": sheet}
     if not as_json:
@@ -66,18 +65,32 @@ def _find(book: str | None, host: str | None, where: str) -> tuple[str, str]:
         if len(found) == 1:
             return found[0]
         if not found:
-            raise HostError("no workbook is open", remedy="Open one in Excel or LibreOffice, then try again")
+            raise _nothing_open("no workbook is open", "Open one in Excel or LibreOffice", where)
         raise HostError(f"several workbooks are open: {listed}", remedy="Say which: sgdsheet attach BOOK")
     path = Path(book).expanduser()
-    exact = [item for item in found if item[1] in (book, str(path.absolute()))]
+    exact = [item for item in found if item[1] == book or _same_file(item[1], path)]
     only_a_name = len(path.parts) == 1 and not path.exists()  # else another file of that name is not the one meant
     same = exact or [item for item in found if only_a_name and Path(item[1]).name.casefold() == book.casefold()]
     if len(same) == 1:
         return same[0]
     if same:
         raise HostError(f"several open workbooks are called “{Path(book).name}”", remedy="Give the full path")
-    remedy = f"Open there are {listed}" if found else "Open it in Excel or LibreOffice, then try again"
-    raise HostError(f"“{book}” is not open in a spreadsheet", remedy=remedy)
+    if not found:
+        raise _nothing_open(f"“{book}” is not open in a spreadsheet", "Open it in Excel or LibreOffice", where)
+    raise HostError(f"“{book}” is not open in a spreadsheet", remedy=f"Open there are {listed}")
+
+
+def _nothing_open(cause: str, remedy: str, where: str) -> HostError:
+    """Nothing is open, or nobody answers where we were told to look: programs don't say which."""
+    if where:
+        cause, remedy = f"{cause} at {quoted(where)}", f"{remedy} there, or leave out --where to look everywhere"
+        return HostError(cause, remedy=remedy)
+    return HostError(cause, remedy=f"{remedy}, then try again")
+
+
+def _same_file(key: str, path: Path) -> bool:
+    """Whether a key is this file, by whatever name."""
+    return os.path.normcase(os.path.realpath(key)) == os.path.normcase(os.path.realpath(path))
 
 
 def _books(name: str, where: str, *, quiet: bool) -> list[str]:
@@ -88,13 +101,6 @@ def _books(name: str, where: str, *, quiet: bool) -> list[str]:
         if quiet:
             return []
         raise
-
-
-def _refuse_if_training(host: str, key: str) -> None:
-    """Two trainers would overwrite each other's parameters."""
-    status = call({"command": "status", "host": host, "book": key}, start=False, timeout=2.0)
-    if status.get("ok") and status.get("state") != "idle":
-        raise TrainingError("this workbook is being trained from its own toolbar", remedy="Stop it there first")
 
 
 def _train(trainer: Trainer, request: dict[str, Any], options: dict[str, Any], *, quiet: bool) -> dict[str, Any]:

@@ -17,20 +17,28 @@ from sgdsheet.cli.common import (
     model_arguments,
     print_json,
     shown,
+    with_source,
 )
 from sgdsheet.compiler.blocks import formula_text
 from sgdsheet.errors import one_line
-from sgdsheet.problem import Direction, Problem
+from sgdsheet.problem import Direction, Problem, find_problem
 from sgdsheet.workbook import Workbook
+
+_LISTED = 12
+"""Fields of the source that are listed for people, at most."""
 
 
 @click.command("inspect")
 @model_arguments
+@click.option("--source", metavar="FILE", help="The data; those that the sheet names unless given.")
 @json_option
-def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool) -> None:
-    """Show what was found in BOOK: the loss, the parameters, and the blocks between them."""
+def command(
+    book: str, sheet: str | None, loss: str | None, params: str | None, source: str | None, as_json: bool
+) -> None:
+    """Show what was found in BOOK: the loss, the parameters, the data, and the blocks between them."""
     workbook = sgdsheet.load(book)
-    model = sgdsheet.compile(workbook, sheet, loss=loss, params=params, precision="float64")
+    problem = with_source(find_problem(workbook, sheet, loss, params), source)
+    model = sgdsheet.compile(workbook, problem=problem, precision="float64")
     content = describe(workbook, model)
     if as_json:
         print_json(content)
@@ -40,6 +48,8 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
 
 def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
     """The findings as plain data."""
+    from sgdsheet.samples.described import described  # imports torch: not for the help page
+
     problem = model.problem
     home = workbook.sheets[problem.loss.sheet]
     formula = home.formulas.get(problem.loss[1:])
@@ -59,6 +69,7 @@ def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
         "non_negative": problem.non_negative,
         "data": str(problem.data) if problem.data else None,
         "samples": problem.data.height if problem.data else None,
+        "file": described(model),
         "metric_cell": str(problem.metric) if problem.metric else None,
         "settings": {item.name: item.value for item in problem.settings},
         "formulas": sum(block.range.size for block in model.blocks),
@@ -93,7 +104,10 @@ def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
     if content["non_negative"]:
         facts.add_row("", "all parameters at least 0 (Solver's setting)")
     if content["data"]:
-        facts.add_row("samples", f"{shown(content['data'])}  {count(content['samples'], 'row')}")
+        what = "preview" if content["file"] else "samples"
+        facts.add_row(what, f"{shown(content['data'])}  {count(content['samples'], 'row')}")
+    if content["file"]:
+        _add_file(facts, content["file"])
     if content["metric_cell"]:
         facts.add_row("metric", shown(content["metric_cell"]))
     if content["settings"]:
@@ -111,6 +125,22 @@ def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
     out.print()
     blocks, cells = count(len(content["blocks"]), "block"), count(content["formulas"], "formula cell")
     out.print(f"{cells} in {blocks} between the parameters and the loss.")
+
+
+def _add_file(facts: Table, file: dict[str, Any]) -> None:
+    """The source, its fields, and the cells that show them."""
+    number = f"  {count(file['samples'], 'sample')}" if file["samples"] else ""
+    facts.add_row("source", f"[bold]{shown(file['name'])}[/bold]{number}")
+    for item in file["fields"][:_LISTED]:
+        shape = " x ".join(map(str, item["shape"])) + " " if item["shape"] else ""
+        cells = ", ".join(cell["range"] for cell in file["cells"] if cell["field"] == item["name"])
+        facts.add_row(
+            "", f"{shown(one_line(item['name']))}: {shape}{item['type']}{shown(f' in {cells}' if cells else '')}"
+        )
+    if len(file["fields"]) > _LISTED:
+        facts.add_row("", f"and {len(file['fields']) - _LISTED:,} fields more")
+    if file["error"]:
+        facts.add_row("", f"[yellow]![/yellow] {shown(one_line(file['error']))}")
 
 
 def _value(value: object) -> str:

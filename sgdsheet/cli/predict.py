@@ -28,21 +28,25 @@ from sgdsheet.workbook import Workbook
 @json_option
 def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, **options: Any) -> None:
     """Evaluate BOOK on all samples of its source, and write each sample's predictions into a file."""
-    from sgdsheet.samples.predictions import predict  # imports torch: not for the help page
+    from sgdsheet.samples.parts import origin_of  # imports torch: not for the help page
+    from sgdsheet.samples.predictions import predict
     from sgdsheet.tables import table_writer
 
     output = Path(options["output"] or "predictions.csv")
     workbook = sgdsheet.load(book)
-    problem = with_source(find_problem(workbook, sheet, loss, params), options["source"])
+    own = find_problem(workbook, sheet, loss, params)
+    problem = with_source(own, options["source"])
+    origin_of(problem)
     _keep_source(workbook, problem, output)
     areas = areas_of(workbook, options["cells"], problem.sheet, "--cells") if options["cells"] else ()
     settings = combine(problem.settings, {"device": options["device"]})
     settings = replace(settings, batch_size=None)
     model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
-    found = predict(model, settings, part=options["part"], areas=areas)
+    trained_on = own.origin if options["source"] else None
+    found = predict(model, settings, part=options["part"], areas=areas, trained_on=trained_on)
     with table_writer(output, found.columns) as write:
-        for rows in found.rows():
-            write(rows)
+        for columns in found.table():
+            write(columns)
     if as_json:
         print_json(
             {
@@ -52,15 +56,19 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
                 "samples": found.count,
                 "loss": found.loss,
                 "metric": found.metric,
+                "notes": found.notes,
                 "columns": found.columns,
                 "output": str(output),
             }
         )
         return
     out = console()
-    metric = f", metric [bold]{found.metric:.4g}[/bold]" if found.metric is not None else ""
     out.print(f"{shown(found.data.name)}, {found.part}: {count(found.count, 'sample')}")
-    out.print(f"loss {figure(found.loss)}{metric}")
+    if found.loss is not None:
+        metric = f", metric [bold]{found.metric:.4g}[/bold]" if found.metric is not None else ""
+        out.print(f"loss {figure(found.loss)}{metric}")
+    for note in found.notes:
+        out.print(f"[yellow]![/yellow] {shown(note)}")
     out.print(f"Wrote {shown(output)}: {shown(', '.join(found.columns[:8]))}{', …' if len(found.columns) > 8 else ''}")
 
 

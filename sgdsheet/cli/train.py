@@ -82,6 +82,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         raise SettingError("--preview is for models whose data come from a file", remedy="Leave it out")
     watched = any(options[name] for name in ("log", "log_sheet", "plot", "tensorboard"))
     session = sgdsheet.Session(model, settings, measure_gradient=watched)
+    preview = session.preview() if options["preview"] else {}
     if options["resume"]:
         from sgdsheet.training.checkpoints import read_checkpoint  # imports torch: not for the help page
 
@@ -102,7 +103,6 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     session.leave()
     outcome.findings = _findings(session, losses)
     outcome.warnings += _clipped(problem, workbook)
-    preview = session.preview() if options["preview"] else {}
     host.write({**preview, **_results(session, outcome, preview)})
     if options["log_sheet"]:
         host.write_log(logbook.records(), _title(session), [str(item) for item in outcome.findings])
@@ -219,7 +219,7 @@ def _title(session: sgdsheet.Session) -> str:
     return f"Training of {problem.loss} with {session.plan.optimizer_name}"
 
 
-def _results(session: sgdsheet.Session, outcome: Outcome, preview: dict[Cell, float]) -> dict[Cell, Value]:
+def _results(session: sgdsheet.Session, outcome: Outcome, preview: dict[Cell, Value]) -> dict[Cell, Value]:
     """The new parameters, and the values of all formula cells that depend on them.
 
     An error is left to the spreadsheet, which alone knows whether it is #NUM! or #DIV/0!, or caught as text.

@@ -15,6 +15,7 @@ from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes,
 from sgdsheet.syntax import Affine, Area, Node
 from sgdsheet.tensors.builder import Builder
 from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.varying import varying
 
 _CRITERION = re.compile(r"(<=|>=|<>|<|>|=)?(.*)", re.DOTALL)
 
@@ -29,7 +30,7 @@ def _matches(context: Context, area: Node, wanted: Node) -> Value:
     if criterion.only(Kind.NUMBER, Kind.BLANK):
         return _compared(builder, cells, "=", criterion, Kind.NUMBER)
     if not criterion.constant:
-        raise FormulaError("has a criterion that depends on a parameter", remedy="Use a fixed criterion")
+        raise varying(builder, "has a criterion that depends on", criterion, remedy="Use a fixed criterion")
     return _met(builder, cells, criterion)
 
 
@@ -126,7 +127,7 @@ def _met_sort(
     if how in (_How.NUMBER, _How.BOOLEAN):
         return _compared(builder, cells, sign, numbers, Kind[how.name])
     if cells.has(Kind.TEXT) and not cells.constant:
-        raise FormulaError("looks for text that depends on a parameter", remedy="Keep text out of the way to the loss")
+        raise varying(builder, "looks for text that depends on", cells, remedy="Keep text out of the way to the loss")
     if how in (_How.NOTHING, _How.BLANK):
         return _compared_with_nothing(builder, cells, sign, text_too=how is _How.NOTHING)
     is_text = Value(cells.kind_tensor() == Kind.TEXT, cells.axes, cells.sizes, Kind.BOOLEAN)

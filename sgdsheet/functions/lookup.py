@@ -14,6 +14,7 @@ from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes,
 from sgdsheet.syntax import Binary, Node, Number
 from sgdsheet.tensors.builder import Builder
 from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.varying import varying
 
 
 @function(
@@ -63,7 +64,7 @@ def _position(context: Context, key: Value, cells: Value, mode: int) -> Value:
     """Where the key stands in a row or column, from 1. Mode 0: exactly; 1 or -1: last at most or least."""
     builder = context.builder
     if not cells.constant or not key.constant:
-        raise FormulaError("looks something up by a value that depends on a parameter", remedy="Use fixed values")
+        raise varying(builder, "looks something up by a value that depends on", cells, key, remedy="Use fixed values")
     along = "h" if "h" in cells.axes else "w"
     if key.is_array or ("h" in cells.axes and "w" in cells.axes):
         raise FormulaError("looks something up in more than one row or column", remedy="Look in one")

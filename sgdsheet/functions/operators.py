@@ -8,10 +8,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import flat_at_zero, guarded
 from sgdsheet.tensors.builder import Builder
 from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.varying import varying
+
+_NUMBERS = "Compare numbers with numbers"
+_NO_TEXT = "Keep text out of the way to the loss"
 
 
 def add(builder: Builder, left: Value, right: Value) -> Value:
@@ -111,7 +114,7 @@ def percent(builder: Builder, operand: Value) -> Value:
 def concatenate(builder: Builder, left: Value, right: Value) -> Value:
     """`&` of constants."""
     if not (left.constant and right.constant):
-        raise FormulaError("joins text that depends on a parameter", remedy="Keep text out of the way to the loss")
+        raise varying(builder, "joins text that depends on", left, right, remedy=_NO_TEXT)
     axes, sizes = builder.union_axes([left, right])
     first, second = builder.expanded(left, axes, sizes), builder.expanded(right, axes, sizes)
     texts = [
@@ -152,10 +155,8 @@ def compare(builder: Builder, sign: str, left: Value, right: Value) -> Value:
     operation = COMPARE[sign]
     ranks = [_rank(left, right), _rank(right, left)]
     if ranks[0] is None or ranks[1] is None:
-        raise FormulaError(
-            "compares cells of different kinds with something that depends on a parameter",
-            remedy="Compare numbers with numbers",
-        )
+        cause = "compares cells of different kinds with something that depends on"
+        raise varying(builder, cause, left, right, remedy=_NUMBERS)
     if ranks[0] != ranks[1]:
         outcome = bool(operation(torch.tensor(ranks[0]), torch.tensor(ranks[1])))
         result = builder.boolean(outcome)
@@ -171,7 +172,7 @@ def compare(builder: Builder, sign: str, left: Value, right: Value) -> Value:
 def _compare_texts(builder: Builder, sign: str, left: Value, right: Value) -> Value:
     """Texts of which one depends on a parameter (`IF(p>0,"a","b")`): only equality can be told."""
     if sign not in ("=", "<>"):
-        raise FormulaError("compares text that depends on a parameter", remedy="Compare numbers with numbers")
+        raise varying(builder, "compares text that depends on", left, right, remedy=_NUMBERS)
     blank = [builder.text("") if value.kinds is Kind.BLANK else value for value in (left, right)]
     return builder.elementwise(COMPARE[sign], *blank, kind=Kind.BOOLEAN)
 

@@ -19,10 +19,10 @@ from typing import Any, Protocol
 
 import torch
 
-from sgdsheet.errors import FormulaError
 from sgdsheet.syntax import Area, ArrayConstant, Call, Node
 from sgdsheet.tensors.builder import Builder
 from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.varying import varying
 
 
 class Takes(Enum):
@@ -201,7 +201,8 @@ def fixed(context: Context, node: Node, *, array: bool | None = None) -> Value:
     """An argument that must not depend on a parameter."""
     value = context.lower(node, array=context.array if array is None else array)
     if not value.constant:
-        raise FormulaError("looks something up by a value that depends on a parameter", remedy="Use a fixed value")
+        cause = "looks something up by a value that depends on"
+        raise varying(context.builder, cause, value, remedy="Use a fixed value")
     return value
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sgdsheet.errors import DataError, ProblemError, quoted
-from sgdsheet.problem import Problem
+from sgdsheet.problem import Input, Problem
 from sgdsheet.references import Range, column_letters
-from sgdsheet.sources import Source
+from sgdsheet.samples.used import reader_of, refuse_overlaps
+from sgdsheet.sources import Source, field_called
 from sgdsheet.workbook import Sheet, Workbook
 
 
@@ -26,6 +27,8 @@ class Piece:
     field: str
     first: int
     width: int
+    read: bool = True
+    """Whether formulas read them; else they are only shown, and may be text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,36 @@ class Binding:
     area: Range
     pieces: tuple[Piece, ...]
 
+    def columns(self) -> Iterator[tuple[Piece, Range]]:
+        """The pieces with the cells that each of them fills."""
+        if len(self.pieces) == 1:  # which may be laid out in several rows
+            yield self.pieces[0], self.area
+            return
+        left = self.area.left
+        for piece in self.pieces:
+            yield piece, self.area._replace(left=left, right=left + piece.width - 1)
+            left += piece.width
 
-def bind(workbook: Workbook, problem: Problem, source: Source) -> list[Binding]:
-    """Which cells show what. DataError or ProblemError, with the cell, where sheet and source do not fit."""
+
+def bind(workbook: Workbook, problem: Problem, source: Source, wanted: Sequence[Range] = ()) -> list[Binding]:
+    """Which cells show what. DataError or ProblemError, with the cell, where sheet and source do not fit.
+
+    `wanted` are cells that are of interest besides loss, metric and `sgd_output`.
+    """
     _refuse_unknown(problem, source)
+    found = list(_filled(workbook, problem, source))
+    names = [f"sgd_input_{item.field}" for item in problem.inputs] or [quoted(source.name)] * len(found)
+    areas = [area for area, _ in found]
+    refuse_overlaps(workbook, problem, list(zip(names, areas, strict=True)))
+    is_read = reader_of(workbook, problem, areas, wanted)
+    return [
+        replace(binding, pieces=tuple(replace(piece, read=is_read(area)) for piece, area in binding.columns()))
+        for binding in _named(found)
+    ]
+
+
+def _filled(workbook: Workbook, problem: Problem, source: Source) -> Iterator[tuple[Range, tuple[Piece, ...]]]:
+    """The areas that a source fills, and with what."""
     if problem.data is None:
         if not problem.inputs:
             raise ProblemError(
@@ -47,8 +76,8 @@ def bind(workbook: Workbook, problem: Problem, source: Source) -> list[Binding]:
                 cell=problem.origin_cell or problem.sheet,
                 remedy="Name the rows sgd_data, or the cells of one example sgd_input_<field>",
             )
-        return _named(_example(problem, source))
-    return _named(_rows(workbook, problem, problem.data, source))
+        return _example(problem, source)
+    return _rows(workbook, problem, problem.data, source)
 
 
 def _named(found: Iterable[tuple[Range, tuple[Piece, ...]]]) -> list[Binding]:
@@ -69,20 +98,14 @@ def width_of(source: Source, field: str) -> int:
     return math.prod(source.fields[field].shape[1:])
 
 
-def _folded(text: str) -> str:
-    return re.sub(r"[\s_]+", "", text).casefold()
-
-
-def _field(source: Source, wanted: str) -> str | None:
-    """The field of a name; case, spaces and a plural's s do not matter."""
-    names = {_folded(name): name for name in source.fields}
-    key = _folded(wanted)
-    return names.get(key) or names.get(key.removesuffix("s")) or names.get(key + "s")
+def inputs_absent(problem: Problem, source: Source) -> list[Input]:
+    """The `sgd_input_` names whose fields a source does not have."""
+    return [item for item in problem.inputs if field_called(source, item.field, item.area) is None]
 
 
 def _refuse_unknown(problem: Problem, source: Source) -> None:
     for item in problem.inputs:
-        if _field(source, item.field) is None:
+        if field_called(source, item.field, item.area) is None:
             raise DataError(
                 f"the name sgd_input_{item.field} asks for a field that {quoted(source.name)} does not have",
                 cell=item.area,
@@ -100,7 +123,7 @@ def _listed(source: Source) -> str:
 
 def _example(problem: Problem, source: Source) -> Iterator[tuple[Range, tuple[Piece, ...]]]:
     for item in problem.inputs:
-        name = _field(source, item.field)
+        name = field_called(source, item.field, item.area)
         assert name is not None
         shape = tuple(size for size in source.fields[name].shape[1:] if size > 1)
         own = tuple(size for size in (item.area.height, item.area.width) if size > 1)
@@ -148,7 +171,7 @@ def _rows(
 
 def _named_columns(problem: Problem, data: Range, source: Source) -> Iterator[tuple[Range, tuple[Piece, ...]]]:
     for item in problem.inputs:
-        name = _field(source, item.field)
+        name = field_called(source, item.field, item.area)
         assert name is not None
         inside = item.area.sheet == data.sheet and data.left <= item.area.left and item.area.right <= data.right
         if not inside:
@@ -194,7 +217,8 @@ def _by_header(sheet: Sheet, data: Range, runs: Sequence[tuple[int, int]], sourc
         column = left
         while column <= right:
             header = sheet.values.get((data.top - 1, column))
-            name = _field(source, header) if isinstance(header, str) else None
+            above = data._replace(top=data.top - 1, left=column, bottom=data.top - 1, right=column)
+            name = field_called(source, header, above) if isinstance(header, str) else None
             if name is None:
                 column += 1
                 continue
@@ -256,9 +280,13 @@ def _merged(pieces: Sequence[Piece]) -> Iterator[Piece]:
     yield current
 
 
-def unbound_column(data: Range, column: int, source_name: str) -> DataError:
-    """The error that a formula reads a column which the source does not fill."""
-    return DataError(
+class UnboundColumnError(DataError):
+    """A formula reads a column which the source does not fill."""
+
+
+def unbound_column(data: Range, column: int, source_name: str) -> UnboundColumnError:
+    """The error for a column of the samples."""
+    return UnboundColumnError(
         f"column {column_letters(column)} is read by the formulas, but nothing in {quoted(source_name)} fills it",
         cell=data._replace(left=column, right=column),
         remedy="Write the name of a field above it, or name it sgd_input_<field>",

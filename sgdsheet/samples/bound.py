@@ -8,20 +8,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdsheet.errors import DataError, SettingError
+from sgdsheet.errors import DataError, SettingError, quoted
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell
 from sgdsheet.samples.binding import bind
 from sgdsheet.samples.data import BoundData, load
 from sgdsheet.samples.devices import device_of, refuse_device, translator
 from sgdsheet.samples.explain import explain
-from sgdsheet.samples.form import Form, Pooled, evaluate
+from sgdsheet.samples.form import Form, Pooled, Whole, evaluate
 from sgdsheet.samples.forms import form_of, refuse_processes
 from sgdsheet.samples.in_sheet import kept_back
 from sgdsheet.samples.parallel import Share
 from sgdsheet.samples.parts import blaming, open_parts, refuse_other
 from sgdsheet.samples.rows import RowForm
 from sgdsheet.settings import Settings
+from sgdsheet.workbook import Value
 
 _JUDGED = 20_000
 """Training samples beyond which the loss over the training part is estimated from every second, third, … one."""
@@ -38,10 +39,14 @@ class BoundSamples:
     parts: dict[str, BoundData]
     training: Tensor
     validation: Tensor
+    cells: tuple[Cell, ...]
+    """Loss and metric, if there is one."""
     judged: Pooled
-    """Loss and metric together."""
+    """Both together, over the training samples."""
     pooled: Pooled
+    """The loss alone."""
     share: Share | None
+    _validating: Pooled | None = None
 
     @property
     def data(self) -> BoundData:
@@ -66,48 +71,59 @@ class BoundSamples:
 
     def training_loss(self) -> float:
         """The loss over the training samples; of very many, over some that are spread evenly."""
-        return self._over(self.data, self.judged_samples)[0]
+        return _values(self.judged, self.data, self.judged_samples)[0]
 
     def numbers(self, size: int) -> int:
         """How many numbers a step with a batch of this size calculates."""
         return self.pooled.numbers(self.data.slice(0, min(size, self.data.count)))
 
-    def preview(self) -> dict[Cell, float]:
-        """The first training samples, in the cells that show samples."""
-        found: dict[Cell, float] = {}
+    def preview(self) -> dict[Cell, Value]:
+        """The first training samples, in the cells that show samples. DataError if there are too few."""
         by_rows = isinstance(self.form, RowForm)
-        for binding, tensor in zip(self.form.bindings, self.data.tensors, strict=True):
-            area = binding.area
-            shown = tensor[: area.height] if by_rows else tensor[0]
-            numbers = shown.reshape(-1).tolist()
-            found.update(zip(area.cells(), map(float, numbers), strict=False))
-        return found
+        rows = max(binding.area.height for binding in self.form.bindings) if by_rows else 1
+        if self.data.count < rows:
+            raise DataError(
+                f"the preview has {rows} rows, and {quoted(self.data.name)} only {self.data.count} samples",
+                cell=self.form.bindings[0].area,
+                remedy="Leave out --preview, or point sgd_data to fewer rows",
+            )
+        return self.data.first(self.form.bindings, by_rows=by_rows)
 
     def validate(self) -> tuple[float, float | None]:
         """Loss and metric over the validation samples."""
-        loss, metric = self._over(self.parts.get("valid", self.data), self.validation)
-        return loss, metric
+        if self._validating is None:
+            data = self.parts.get("valid", self.data)
+            self._validating = self._judging(data, self.validation)
+        return _values(self._validating, self.parts.get("valid", self.data), self.validation)
 
     def test(self) -> tuple[float | None, float | None]:
         """Loss and metric over the test part, if there is one."""
         if "test" not in self.parts:
             return None, None
-        return self._over(self.parts["test"], None)
+        data = self.parts["test"]
+        everything = torch.arange(data.count)
+        return _values(self._judging(data, everything), data, everything)
 
     def explain_bad_loss(self, model: SheetModel) -> DataError:
         """Why the loss over the training part is not a number."""
 
         def loss(start: int, stop: int) -> float:
             rows = torch.arange(start, stop, device=self.training.device)
-            return self._over(self.data, rows)[0]
+            return _values(self.judged, self.data, rows)[0]
 
         return explain(model, self.form.bindings, self.data, loss)
 
-    def _over(self, data: BoundData, indices: Tensor | None) -> tuple[float, float | None]:
-        loss, *rest = evaluate(
-            self.judged, data, indices if indices is not None and len(indices) < data.count else None
-        )
-        return loss, rest[0] if rest else None
+    def _judging(self, data: BoundData, indices: Tensor) -> Pooled:
+        """Loss and metric over these samples."""
+        whole = Whole(lambda: data.batch(indices), len(indices))
+        form = self.form.judging(whole)
+        return self.judged if form is self.form else form.pooled(self.cells)
+
+
+def _values(judged: Pooled, data: BoundData, indices: Tensor) -> tuple[float, float | None]:
+    """Loss and metric over some of the samples."""
+    loss, *rest = evaluate(judged, data, indices if len(indices) < data.count else None)
+    return loss, rest[0] if rest else None
 
 
 def bind_samples(
@@ -139,9 +155,13 @@ def bind_samples(
     validation = torch.arange(parts["valid"].count) if "valid" in parts else torch.nonzero(marked).flatten()
     if not len(training):
         raise SettingError("no samples are left for training", cell=problem.sheet, remedy="Keep back a smaller share")
-    form = form_of(model, bindings, source.name, lambda: parts["train"].batch(training), len(training))
+
+    def all_training() -> list[Tensor]:
+        return parts["train"].batch(training)
+
+    form = form_of(model, bindings, source.name, all_training, Whole(all_training, len(training)))
     form.translate = translator(settings)
-    cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
+    cells = (problem.loss,) if problem.metric is None else (problem.loss, problem.metric)
     judged, pooled = form.pooled(cells), form.pooled(cells[:1])
     if not pooled.additive:
         refuse_processes(problem, "it is no sum or average over the samples")
@@ -150,6 +170,7 @@ def bind_samples(
         parts,
         training.to(parts["train"].tensors[0].device),
         validation,
+        cells,
         judged,
         pooled,
         Share.join(device, [tensor for _, tensor in model.ranges()]),

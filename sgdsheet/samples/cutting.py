@@ -21,6 +21,8 @@ Home = Callable[[str], str]
 """From the name of a sheet to the name of the sheet where its samples lie."""
 
 _POOLS = (OverSamples.SUM, OverSamples.MEAN, OverSamples.MEAN_OF_ROWS, OverSamples.EXTREME)
+EACH = (OverSamples.ELEMENTWISE, OverSamples.ROWS, OverSamples.FIRST)
+"""These give each sample a value of its own."""
 _BY_ROWS = (OverSamples.ROWS, OverSamples.MEAN_OF_ROWS)
 """These take a single column as one vector, that is, all samples together."""
 
@@ -29,7 +31,7 @@ def _as_it_is(sheet: str) -> str:
     return sheet
 
 
-def _over_samples(node: Node) -> OverSamples:
+def over_samples(node: Node) -> OverSamples:
     """What a function call does to the samples."""
     function = REGISTRY.get(node.name) if isinstance(node, Call) else None
     return function.over_samples if function is not None else OverSamples.UNKNOWN
@@ -37,7 +39,7 @@ def _over_samples(node: Node) -> OverSamples:
 
 def _heaps_arguments(call: Call) -> bool:
     """Whether a function puts all its arguments into one heap, as SUM does and SUMIF does not."""
-    return REGISTRY[call.name].takes is Takes.RANGES and _over_samples(call) is not OverSamples.EXTREME
+    return REGISTRY[call.name].takes is Takes.RANGES and over_samples(call) is not OverSamples.EXTREME
 
 
 def _is_wide(node: Node) -> bool:
@@ -49,9 +51,9 @@ def _is_wide(node: Node) -> bool:
             return _is_wide(node.left) or _is_wide(node.right)
         case Unary():
             return _is_wide(node.operand)
-        case Call() if _over_samples(node) is OverSamples.FIRST:
+        case Call() if over_samples(node) is OverSamples.FIRST:
             return _is_wide(node.arguments[1])
-        case Call() if _over_samples(node) in (OverSamples.ELEMENTWISE, OverSamples.ROWS):
+        case Call() if over_samples(node) in EACH:
             return any(_is_wide(item) for item in node.arguments)
         case _:
             return False
@@ -221,7 +223,7 @@ class _Cutter:
         """The formula with 0 for what sums or averages over the samples, and for what is constant."""
 
         def change(part: Node) -> Node | None:
-            constant = isinstance(part, Call) and not self._is_live(part)
+            constant = isinstance(part, Call) and over_samples(part) not in EACH and not self._is_live(part)
             return Number(0.0) if constant or self._summed(part) is not None else None
 
         return transform(node, change)
@@ -230,7 +232,7 @@ class _Cutter:
         """A sum or an average over the samples, over the batch; None for everything else."""
         if not isinstance(part, Call):
             return None
-        over = _over_samples(part)
+        over = over_samples(part)
         if over is OverSamples.SIZE:
             counted = part.name == "ROWS" and self._per_sample(part.arguments[0])
             return Number(float(self.total)) if counted else part
@@ -278,11 +280,11 @@ class _Cutter:
             summed = self._summed(part)
             if summed is not None:
                 return summed
-            if _over_samples(part) in _POOLS and not self._is_live(part):
+            if over_samples(part) in _POOLS and not self._is_live(part):
                 return part  # over data alone: of all samples
-            if _over_samples(part) is OverSamples.FIRST:
+            if over_samples(part) is OverSamples.FIRST:
                 return Call(part.name, (self._array(part.arguments[0]), *part.arguments[1:]))
-            if _over_samples(part) not in (OverSamples.ELEMENTWISE, OverSamples.ROWS) and self._per_sample(part):
+            if over_samples(part) not in (OverSamples.ELEMENTWISE, OverSamples.ROWS) and self._per_sample(part):
                 raise self._tied(f"uses {part.name} on the samples")
             return None
 

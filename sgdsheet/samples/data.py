@@ -6,18 +6,23 @@ memory. On a GPU all of them are copied there once, if they fit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sgdsheet.errors import DataError, quoted
+from sgdsheet.errors import DataError, one_line, quoted
+from sgdsheet.references import Cell
 from sgdsheet.samples.binding import Binding, Piece
 from sgdsheet.sources import Source, check_finite
 from sgdsheet.sources.registry import Array
+from sgdsheet.workbook import Value
 
+_LONGEST = 1000
+"""Letters of a text that are shown in a cell."""
 _SHARE_OF_GPU = 0.5
 """How much of a GPU's free memory the data may fill."""
 _PLAIN = {"u2": "i4", "u4": "i8", "u8": "f8", "f2": "f4"}
@@ -32,6 +37,8 @@ class BoundData:
     tensors: list[Tensor]
     dtype: torch.dtype
     device: torch.device
+    texts: dict[str, Array] = field(default_factory=dict)
+    """Fields of text, by name. No formula reads them: in the tensors they are zeros."""
 
     @property
     def count(self) -> int:
@@ -48,37 +55,59 @@ class BoundData:
         """The same for neighbouring samples, which costs less."""
         return [tensor[start:stop].to(self.device, self.dtype) for tensor in self.tensors]
 
+    def first(self, bindings: Sequence[Binding], *, by_rows: bool) -> dict[Cell, Value]:
+        """The first samples in the cells that show samples; what is missing leaves its cell empty."""
+        found: dict[Cell, Value] = {}
+        for binding, tensor in zip(bindings, self.tensors, strict=True):
+            shown = (tensor[: binding.area.height] if by_rows else tensor[0]).reshape(-1).tolist()
+            numbers = (float(number) if math.isfinite(number) else "" for number in shown)
+            found.update(zip(binding.area.cells(), numbers, strict=False))
+            for piece, cells in binding.columns():
+                texts = (one_line(text)[:_LONGEST] for text in self.texts.get(piece.field, ()))
+                found.update(zip(cells.cells(), texts, strict=False))
+        return found
+
 
 def load(
     source: Source, bindings: Sequence[Binding], *, by_rows: bool, dtype: torch.dtype, device: torch.device
 ) -> BoundData:
-    """The bound fields of a source. DataError for text and for what is not a finite number."""
-    fields = {piece.field for binding in bindings for piece in binding.pieces}
-    for name in fields:
-        if source.fields[name].dtype.kind not in "buif":
-            raise DataError(
-                f"the field {quoted(name)} of {quoted(source.name)} holds text",
-                remedy="Write its values as numbers, or leave the column out of the formulas",
-            )
-    check_finite(source, sorted(fields))
+    """The bound fields of a source. DataError if one that formulas read holds text, or what is not a finite number."""
+    bound = {piece.field for binding in bindings for piece in binding.pieces}
+    read = {piece.field for binding in bindings for piece in binding.pieces if piece.read}
+    texts = {name: source.fields[name] for name in bound & source.fields.keys() if _is_text(source.fields[name])}
+    for name in sorted(read & texts.keys()):
+        raise DataError(
+            f"the field {quoted(name)} of {quoted(source.name)} holds text",
+            remedy="Write its values as numbers, or leave the column out of the formulas",
+        )
+    check_finite(source, sorted(read))
     tensors = []
     for binding in bindings:
         tensor = torch.cat(parts, dim=1) if len(parts := _parts(source, binding.pieces)) > 1 else parts[0]
         area = binding.area
         sizes = (area.width,) if by_rows else (area.height, area.width)
         tensors.append(tensor.reshape(len(tensor), *(size for size in sizes if size > 1)))
-    return BoundData(source.name, _placed(tensors, device), dtype, device)
+    return BoundData(source.name, _placed(tensors, device), dtype, device, texts)
+
+
+def _is_text(values: Array) -> bool:
+    return values.dtype.kind not in "buif"
 
 
 def _parts(source: Source, pieces: Sequence[Piece]) -> list[Tensor]:
-    found = []
-    for piece in pieces:
-        values = source.fields[piece.field]
-        flat = _tensor(values.reshape(len(values), -1))
-        found.append(flat if piece.width == flat.shape[1] else flat.narrow(1, piece.first, piece.width))
+    found = [_numbers(source, piece) for piece in pieces]
     if len({part.dtype for part in found}) > 1:
         found = [part.double() for part in found]
     return found
+
+
+def _numbers(source: Source, piece: Piece) -> Tensor:
+    """The columns of a piece, [samples, columns]. What no formula reads may be text, or not be there: it is zeros."""
+    values = source.fields.get(piece.field)
+    if values is None or _is_text(values) or values[0].size < piece.first + piece.width:
+        return torch.zeros(source.count, piece.width, dtype=torch.uint8)
+    flat = _tensor(values.reshape(len(values), -1))
+    return flat if piece.width == flat.shape[1] else flat.narrow(1, piece.first, piece.width)
 
 
 def _tensor(values: Array) -> Tensor:

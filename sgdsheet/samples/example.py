@@ -5,7 +5,7 @@ The loss over a batch is the mean over its samples: the program of the shown sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,8 +17,10 @@ from sgdsheet.compiler.rewrites import simplify
 from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell, Range
 from sgdsheet.samples.binding import Binding
-from sgdsheet.samples.form import Translate, as_it_is, numbers_in
+from sgdsheet.samples.form import Translate, Whole, as_it_is, numbers_in
 from sgdsheet.samples.in_sheet import with_constants
+from sgdsheet.samples.texts import texts_of
+from sgdsheet.tensors.recording import Data
 
 
 class ExampleForm:
@@ -30,26 +32,37 @@ class ExampleForm:
         self.translate: Translate = as_it_is
         self.areas = [binding.area for binding in bindings]
         self.planner = Planner(model.workbook, [*model.problem.parameters, *self.areas])
+        self.reads_training = False
 
     def pooled(self, cells: Sequence[Cell]) -> PooledExamples:
         module = self.program([Range.of_cell(cell) for cell in cells])
         return PooledExamples(self.batched(module), single=len(cells) == 1, per_sample=numbers_in(module))
 
     def each(self, areas: Sequence[Range]) -> EachExample:
-        return EachExample(self.batched(self.program(areas)))
+        texts: dict[int, Sequence[str]] = {}
+        return EachExample(self.batched(self.program(areas, texts)), texts)
+
+    def judging(self, whole: Whole) -> ExampleForm:
+        return self  # its cells are means over the samples, whichever they are
 
     def batched(self, module: fx.GraphModule) -> Callable[..., Tensor]:
         """The program as a function of a batch: [samples, ...] for each binding to [samples, cells]."""
         return self.translate(torch.vmap(module.forward))
 
-    def program(self, areas: Sequence[Range]) -> fx.GraphModule:
-        """The program for the cells of one sample, its arguments being what the bindings fill."""
+    def program(self, areas: Sequence[Range], texts: dict[int, Sequence[str]] | None = None) -> fx.GraphModule:
+        """The program for the cells of one sample, its arguments being what the bindings fill.
+
+        `texts` gets, by the number of the cell, the texts that a result stands for.
+        """
         program = self._program(areas)
         builder = program.builder
-        parts = []
+        parts: list[Data] = []
         for area in areas:
-            value = builder.stored(program.regions.read(area))
-            parts.append(builder.method("reshape", value.data, (area.size,)))
+            value, first = program.regions.read(area), sum(other.size for other in areas[: len(parts)])
+            if texts is not None:
+                found = texts_of(value, area, area.size, builder)
+                texts.update((first + place, listed) for place, listed in found.items())
+            parts.append(builder.method("reshape", builder.stored(value).data, (area.size,)))
         data = parts[0] if len(parts) == 1 else builder.call(torch.cat, parts)
         if isinstance(data, Tensor):
             data = builder.attribute(data)
@@ -98,6 +111,7 @@ class EachExample:
     """Cells of every sample."""
 
     batched: Callable[..., Tensor]
+    texts: Mapping[int, Sequence[str]]
 
     def over(self, batch: Sequence[Tensor]) -> Tensor:
         with torch.no_grad():

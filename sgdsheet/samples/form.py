@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
@@ -31,6 +32,18 @@ def as_it_is(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return function
 
 
+Batch = Callable[[], list[Tensor]]
+"""Gives the arguments of a program for some samples, when they are needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All the samples that a cell is over, and how many they are."""
+
+    batch: Batch
+    count: int
+
+
 class Pooled(Protocol):
     """Cells that sum up or average over the samples."""
 
@@ -49,6 +62,11 @@ class Pooled(Protocol):
 class Each(Protocol):
     """Cells that every sample has its own of."""
 
+    @property
+    def texts(self) -> Mapping[int, Sequence[str]]:
+        """For the cells that are text, the texts that their numbers stand for; known once a batch was evaluated."""
+        ...
+
     def over(self, batch: Sequence[Tensor]) -> Tensor:
         """Their values for a batch: [samples, cells]."""
         ...
@@ -60,6 +78,8 @@ class Form(Protocol):
     translate: Translate
     bindings: Sequence[Binding]
     planner: Planner
+    reads_training: bool
+    """Whether a sample's cells depend on what was taken from all samples of training, such as a column's mean."""
 
     def pooled(self, cells: Sequence[Cell]) -> Pooled:
         """Cells over all samples, such as the loss."""
@@ -67,6 +87,13 @@ class Form(Protocol):
 
     def each(self, areas: Sequence[Range]) -> Each:
         """Cells of one sample, such as a prediction."""
+        ...
+
+    def judging(self, whole: Whole) -> Form:
+        """The same for cells over other samples than those of training.
+
+        What each sample reads of all samples together, such as the mean of a column, stays that of training.
+        """
         ...
 
 

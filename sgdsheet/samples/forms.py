@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from torch import Tensor
+from collections.abc import Sequence
 
 from sgdsheet import processes
 from sgdsheet.errors import DataError, ProblemError
@@ -13,16 +11,15 @@ from sgdsheet.problem import Problem
 from sgdsheet.references import Range
 from sgdsheet.samples.binding import Binding
 from sgdsheet.samples.example import ExampleForm
-from sgdsheet.samples.form import Form
+from sgdsheet.samples.form import Batch, Form, Whole
 from sgdsheet.samples.rows import RowForm
 
 
-def form_of(
-    model: SheetModel, bindings: Sequence[Binding], source_name: str, whole: Callable[[], list[Tensor]], total: int
-) -> Form:
+def form_of(model: SheetModel, bindings: Sequence[Binding], source_name: str, training: Batch, judged: Whole) -> Form:
     """The form in which the sheet shows samples.
 
-    `whole` gives the arguments for all `total` samples at once, of which the data's means and the like are taken.
+    `training` gives all samples of training, of which the means and the like are taken that single samples read;
+    `judged` are the samples that loss and metric are over, often the same.
     """
     problem = model.problem
     _refuse_unfit(problem)
@@ -30,7 +27,7 @@ def form_of(
     if problem.data is None:
         form = ExampleForm(model, bindings)
     else:
-        form = RowForm(model, problem.data, bindings, source_name, whole, total)
+        form = RowForm(model, problem.data, bindings, source_name, training, judged)
     plan = form.planner.plan([Range.of_cell(problem.loss)])
     shown = [binding.area for binding in bindings]
     if not any(area.intersection(read) for block in plan.blocks for read in block.reads() for area in shown):

@@ -2,49 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sgdsheet.compiler.planning import Planner
 from sgdsheet.errors import ProblemError
 from sgdsheet.model import SheetModel
+from sgdsheet.problem import Input
 from sgdsheet.references import Range, address
-from sgdsheet.samples.binding import Binding, bind, width_of
+from sgdsheet.samples.binding import Binding, UnboundColumnError, bind, inputs_absent, width_of
 from sgdsheet.samples.data import BoundData, load
 from sgdsheet.samples.devices import device_of
-from sgdsheet.samples.form import Each, evaluate, spans
+from sgdsheet.samples.form import Each, Form, Whole, evaluate, spans
 from sgdsheet.samples.forms import form_of
-from sgdsheet.samples.parts import blaming, open_part
+from sgdsheet.samples.parts import blaming, open_part, refuse_other
 from sgdsheet.settings import Settings
 from sgdsheet.sources import Source
+from sgdsheet.tables import Column
 
 _REPEATED = 20
 """Fields of one number that are repeated beside the predictions, at most: pixels are not."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class _Field:
     """A field that is one number: which of a batch's tensors has it, and in which column."""
 
     field: str
     index: int
     column: int
 
-    def of(self, batch: Sequence[Tensor]) -> Tensor:
-        tensor = batch[self.index]
-        return tensor if tensor.dim() == 1 else tensor[:, self.column]
+    def of(self, data: BoundData, start: int, stop: int) -> Column:
+        """As it is in the file: the model may be less exact."""
+        if self.field in data.texts:
+            texts: list[str | None] = data.texts[self.field][start:stop].tolist()
+            return texts
+        tensor = data.tensors[self.index][start:stop]
+        found: NDArray[np.float64] = (tensor if tensor.dim() == 1 else tensor[:, self.column]).double().cpu().numpy()
+        return found
 
 
-def _single(source: Source, bindings: Sequence[Binding]) -> Iterator[_Column]:
+def _single(source: Source, bindings: Sequence[Binding]) -> Iterator[_Field]:
     for index, binding in enumerate(bindings):
         column = 0
         for piece in binding.pieces:
             if width_of(source, piece.field) == 1:
-                yield _Column(piece.field, index, column)
+                yield _Field(piece.field, index, column)
             column += piece.width
 
 
@@ -52,41 +59,56 @@ def _single(source: Source, bindings: Sequence[Binding]) -> Iterator[_Column]:
 class Predictions:
     """One part of a source seen through a model: loss and metric over it, and the cells of each sample.
 
-    `columns` names the numbers of a row: the sample's number (from 1), the fields that are one number each (unless
-    they are very many), and the cells.
+    `columns` names what stands in a row: the sample's number (from 1), the fields that are one number each (unless
+    they are very many), and the cells. The loss is None where the source lacks what it is judged by; then `notes` say
+    so, as they say what else may surprise.
     """
 
     columns: list[str]
-    loss: float
+    loss: float | None
     metric: float | None
+    notes: list[str]
     part: str
     data: BoundData
     _each: Each
-    _repeated: list[_Column]
+    _repeated: list[_Field]
 
     @property
     def count(self) -> int:
         return self.data.count
 
-    def rows(self) -> Iterator[NDArray[np.float64]]:
-        """The rows, some thousand at a time."""
+    def table(self) -> Iterator[list[Column]]:
+        """The columns, numbers or texts, for some thousand samples at a time."""
         for start, stop in spans(self.data, self.data.count):
-            batch = self.data.slice(start, stop)
-            numbers = torch.arange(start + 1, stop + 1, dtype=torch.float64).unsqueeze(1)
-            fields = [item.of(batch).double().cpu().unsqueeze(1) for item in self._repeated]
-            yield torch.cat([numbers, *fields, self._each.over(batch).double().cpu()], dim=1).numpy()
+            cells = self._each.over(self.data.slice(start, stop)).double().cpu().numpy()
+            yield [
+                np.arange(start + 1, stop + 1, dtype=np.float64),
+                *(item.of(self.data, start, stop) for item in self._repeated),
+                *(self._shown(place, cells[:, place]) for place in range(cells.shape[1])),
+            ]
+
+    def _shown(self, place: int, numbers: NDArray[np.float64]) -> Column:
+        texts = self._each.texts.get(place)
+        if texts is None:
+            return numbers
+        return [texts[int(number)] if number == number else None for number in numbers.tolist()]
 
 
 def predict(
-    model: SheetModel, settings: Settings, *, part: str | None = None, areas: Sequence[Range] = ()
+    model: SheetModel,
+    settings: Settings,
+    *,
+    part: str | None = None,
+    areas: Sequence[Range] = (),
+    trained_on: str | None = None,
 ) -> Predictions:
     """Evaluate a model on one part of its source (unless named: test if it is there, else train).
 
-    `areas` are the cells wanted of each sample; in the form rows, columns beside the preview. Raises ProblemError
-    if neither they nor `sgd_output` are given.
+    `areas` are the cells wanted of each sample; in the form rows, columns beside the preview. `trained_on` is the
+    source of which the means of columns and the like are taken that the samples read, if it is another one. Raises
+    ProblemError if neither `areas` nor `sgd_output` are given.
     """
-    problem = model.problem
-    wanted = tuple(areas) or problem.outputs
+    problem, wanted = model.problem, tuple(areas) or model.problem.outputs
     if not wanted:
         raise ProblemError(
             "nothing says which cells are the predictions",
@@ -96,25 +118,75 @@ def predict(
     device = device_of(settings, problem)
     model.to(device)
     source = open_part(model, part)
-    bindings = bind(model.workbook, problem, source)
-    by_rows = problem.data is not None
-    with blaming(problem):
-        data = load(source, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
+    absent = inputs_absent(problem, source)
+    if not _depend(model, wanted, absent):  # else it is said what is missing
+        problem = replace(problem, inputs=tuple(item for item in problem.inputs if item not in absent))
+    bindings = bind(model.workbook, problem, source, wanted)
 
-    def training_data() -> list[torch.Tensor]:
-        """What the mean of a column is taken over, as in training."""
-        train = open_part(model, "train") if source.part != "train" and "train" in source.parts() else source
-        known = load(train, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
-        return known.slice(0, known.count)
+    def loaded(source: Source) -> BoundData:
+        with blaming(problem):
+            return load(source, bindings, by_rows=problem.data is not None, dtype=model.dtype, device=device)
 
-    form = form_of(model, bindings, source.name, training_data, data.count)
-    cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
-    loss, *metric = evaluate(form.pooled(cells), data)
+    data = loaded(source)
+    form = _form(model, source, bindings, data, loaded, trained_on)
+    each, notes = form.each(wanted), list[str]()
+    if form.reads_training and trained_on is None and problem.origin_cell is None:
+        notes.append(
+            f"what samples read of whole columns, such as a mean, is that of {source.name}:"
+            " the sheet does not name the data that it was trained on (sgd_source)"
+        )
+    loss, metric = _judged(model, form, data, absent, notes)
     single = list(_single(source, bindings))
     repeated = single if len(single) <= _REPEATED else []
     names = ["sample", *(item.field for item in repeated), *_names(model, wanted)]
-    each = form.each(wanted)
-    return Predictions(_unique(names), loss, metric[0] if metric else None, source.part, data, each, repeated)
+    return Predictions(_unique(names), loss, metric, notes, source.part, data, each, repeated)
+
+
+def _form(
+    model: SheetModel,
+    source: Source,
+    bindings: Sequence[Binding],
+    data: BoundData,
+    loaded: Callable[[Source], BoundData],
+    trained_on: str | None,
+) -> Form:
+    """The form in which the sheet shows samples; what they read of whole columns is of the training data."""
+
+    def everything() -> list[Tensor]:
+        return data.slice(0, data.count)
+
+    def training() -> list[Tensor]:
+        train = open_part(model, "train", trained_on)
+        refuse_other(train, source, bindings)
+        found = loaded(train)
+        return found.slice(0, found.count)
+
+    is_training = trained_on is None and (source.part == "train" or "train" not in source.parts())
+    known = everything if is_training else training
+    return form_of(model, bindings, source.name, known, Whole(everything, data.count))
+
+
+def _judged(
+    model: SheetModel, form: Form, data: BoundData, absent: Sequence[Input], notes: list[str]
+) -> tuple[float | None, float | None]:
+    """Loss and metric, or a note why there are none."""
+    problem = model.problem
+    cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
+    if _depend(model, [Range.of_cell(cell) for cell in cells], absent):
+        notes.append(f"no loss: {data.name} has no {', '.join(item.field for item in absent)}")
+        return None, None
+    try:
+        loss, *metric = evaluate(form.pooled(cells), data)
+    except UnboundColumnError as error:
+        notes.append(f"no loss: {error.cause}")
+        return None, None
+    return loss, metric[0] if metric else None
+
+
+def _depend(model: SheetModel, cells: Sequence[Range], absent: Sequence[Input]) -> bool:
+    """Whether cells depend on some that the source does not fill."""
+    areas = [item.area for item in absent]
+    return bool(areas) and bool(Planner(model.workbook, areas).plan(cells).depends)
 
 
 def _names(model: SheetModel, areas: Sequence[Range]) -> Iterator[str]:

@@ -7,6 +7,7 @@ room below the preview, the samples get a sheet of their own in the compiled pro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,16 +17,18 @@ from sgdsheet.compiler.blocks import Block
 from sgdsheet.compiler.planning import Plan, Planner
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.compiler.rewrites import simplify
-from sgdsheet.errors import FormulaError, ProblemError
+from sgdsheet.errors import DataError, FormulaError, ProblemError, quoted
 from sgdsheet.model import SheetModel, evaluate
-from sgdsheet.references import Cell, Range
+from sgdsheet.references import Cell, Range, column_letters
 from sgdsheet.samples.binding import Binding, unbound_column
 from sgdsheet.samples.cutting import along_samples, cut_blocks
-from sgdsheet.samples.form import Translate, as_it_is, numbers_in
+from sgdsheet.samples.form import Batch, Translate, Whole, as_it_is, numbers_in
 from sgdsheet.samples.in_sheet import with_constants
 from sgdsheet.samples.pooling import is_additive, tells_samples_apart
-from sgdsheet.samples.statistics import STATISTICS, untrained, with_own_cells
+from sgdsheet.samples.statistics import read_by, untrained, with_own_cells
+from sgdsheet.samples.texts import texts_of
 from sgdsheet.syntax import Area, Call, Node, walk
+from sgdsheet.tensors.recording import Data
 from sgdsheet.workbook import Sheet, Workbook
 
 _SAMPLES = "\0"
@@ -39,8 +42,8 @@ def _home(sheet: str) -> str:
 class RowForm:
     """A sheet with one sample per row.
 
-    `whole` gives the arguments for all training samples at once, and `total` is how many there are: sums are scaled to
-    that many.
+    `training` gives all samples of training; `judged` are those that sums are over: the sum over a batch is scaled to
+    as many.
     """
 
     def __init__(
@@ -49,15 +52,16 @@ class RowForm:
         data: Range,
         bindings: Sequence[Binding],
         source_name: str,
-        whole: Callable[[], list[Tensor]],
-        total: int,
+        training: Batch,
+        judged: Whole,
     ) -> None:
         self.model = model
         self.data = data
         self.bindings = bindings
         self.source_name = source_name
-        self.whole = whole
-        self.total = total
+        self.training = training
+        self.judged = judged
+        self.reads_training = False
         self.translate: Translate = as_it_is
         self.areas = [binding.area for binding in bindings]
         self.planner = Planner(model.workbook, [*model.problem.parameters, *self.areas])
@@ -68,6 +72,11 @@ class RowForm:
     def each(self, areas: Sequence[Range]) -> EachRow:
         return EachRow(self, tuple(areas))
 
+    def judging(self, whole: Whole) -> RowForm:
+        found = copy(self)
+        found.judged = whole
+        return found
+
     # --- programs ---------------------------------------------------------------------------------------
 
     def plan(self, targets: Sequence[Range]) -> tuple[Workbook, list[Block]]:
@@ -77,10 +86,11 @@ class RowForm:
         blocks = [block for block in plan.blocks if plan.is_live(block)]
         return self._with_statistics(workbook, blocks)
 
-    def build(self, workbook: Workbook, blocks: Sequence[Block], size: int, *, whole: bool = False) -> Program:
-        """The program for so many samples (or for all); its arguments are the bindings' columns."""
+    def build(self, workbook: Workbook, blocks: Sequence[Block], size: int, whole: int | None = None) -> Program:
+        """The program for so many samples, or for the whole of so many; its arguments are the bindings' columns."""
         parameters = self.model.problem.parameters
-        cut = list(cut_blocks(blocks, parameters, self.data, size, _home, self.areas if whole else (), self.total))
+        pooled, total = (self.areas, whole) if whole is not None else ((), self.judged.count)
+        cut = list(cut_blocks(blocks, parameters, self.data, size, _home, pooled, total))
         self._check(cut)
         return build_program(
             workbook,
@@ -120,13 +130,36 @@ class RowForm:
         statistics = [block for block in fixed if id(block) not in along]
         if not statistics:
             return workbook, blocks
-        workbook = replace(workbook, sheets={**workbook.sheets, STATISTICS: Sheet(STATISTICS)})
-        batch = self.whole()
-        program = self.build(workbook, fixed, len(batch[0]), whole=True)
-        found = evaluate(program, batch).values
-        wanted = {cell for block in statistics for cell in block.range.cells()}
-        known = workbook.with_values({cell: value for cell, value in found.items() if cell in wanted})
+        own = {block.range.sheet: Sheet(block.range.sheet) for block in statistics}
+        workbook = replace(workbook, sheets={**own, **workbook.sheets})
+        common = read_by([block for block in blocks if id(block) in along], statistics)
+        self.reads_training = self.reads_training or bool(common)
+        if self.judged.batch is self.training:
+            common = statistics
+        known = self._evaluated(workbook, fixed, common, self.training)
+        rest = [block for block in fixed if block not in common]
+        known = self._evaluated(known, rest, [block for block in statistics if block not in common], self.judged.batch)
         return known, [block for block in blocks if block not in statistics]
+
+    def _evaluated(
+        self, workbook: Workbook, blocks: Sequence[Block], wanted: Sequence[Block], batch: Batch
+    ) -> Workbook:
+        """The workbook with the values of the wanted blocks over these samples."""
+        if not wanted:
+            return workbook
+        columns = batch()
+        count = len(columns[0])
+        if count == 1:
+            if batch is self.training:
+                raise DataError(
+                    f"{quoted(self.source_name)} has a single sample, and a formula sums up a column of them",
+                    cell=self.data,
+                    remedy="Use a file with more samples",
+                )
+            columns = twice(columns)
+        found = evaluate(self.build(workbook, blocks, len(columns[0]), whole=count), columns).values
+        cells = {cell for block in wanted for cell in block.range.cells()}
+        return workbook.with_values({cell: value for cell, value in found.items() if cell in cells})
 
     def _check(self, blocks: Sequence[Block]) -> None:
         """Every cell of a sample that is read must be filled, and none may be one of the preview."""
@@ -162,6 +195,11 @@ class RowForm:
                     remedy="Let it read its own row",
                 )
             raise unbound_column(self.data._replace(sheet=_shown(read).sheet), column, self.source_name)
+
+
+def twice(batch: Sequence[Tensor]) -> list[Tensor]:
+    """A single row would lose its dimension; twice the same row means the same."""
+    return [column.repeat_interleave(2, dim=0) for column in batch]
 
 
 def _tells_its_row(node: Node) -> bool:
@@ -200,8 +238,7 @@ class PooledRows:
         return (block.range for block in self._blocks if id(block) in along)
 
     def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
-        if len(batch[0]) == 1:  # a single row would lose its dimension; twice the same row means the same
-            batch = [column.repeat_interleave(2, dim=0) for column in batch]
+        batch = twice(batch) if len(batch[0]) == 1 else batch
         size = len(batch[0])
         program = self._programs.get(size)
         if program is None:  # the module's own __call__ only looks for hooks
@@ -229,6 +266,7 @@ class EachRow:
 
     form: RowForm
     areas: tuple[Range, ...]
+    texts: dict[int, Sequence[str]] = field(default_factory=dict)
     _modules: dict[int, fx.GraphModule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -239,10 +277,20 @@ class EachRow:
                     "the cells have other rows than the samples", cell=area, remedy=f"Name columns beside {rows.a1}"
                 )
         self._workbook, self._blocks = self.form.plan(self.areas)
+        along = along_samples(self._blocks, rows)
+        filled = [*self.form.areas, *(block.range for block in self._blocks if id(block) in along)]
+        for area in self.areas:
+            for cell in area._replace(bottom=area.top).cells():
+                if not tells_samples_apart(cell, filled):
+                    raise ProblemError(
+                        f"column {column_letters(cell.column)} has no formula that follows from a sample",
+                        cell=cell,
+                        remedy=f"Name columns that are calculated from {quoted(self.form.source_name)}",
+                    )
 
     def over(self, batch: Sequence[Tensor]) -> Tensor:
         single = len(batch[0]) == 1
-        batch = [column.repeat_interleave(2, dim=0) for column in batch] if single else batch
+        batch = twice(batch) if single else batch
         size = len(batch[0])
         if size not in self._modules:
             self._modules[size] = self._compiled(size)
@@ -252,10 +300,13 @@ class EachRow:
 
     def _compiled(self, size: int) -> fx.GraphModule:
         program = self.form.build(self._workbook, self._blocks, size)
-        builder, columns = program.builder, []
+        builder, columns = program.builder, list[Data]()
         for area in self.areas:
-            value = builder.stored(program.regions.read(self.form.samples_of(area, size)))
-            columns.append(builder.method("reshape", value.data, (size, area.width)))
+            first = sum(other.width for other in self.areas[: len(columns)])
+            value = program.regions.read(self.form.samples_of(area, size))
+            texts = texts_of(value, area._replace(bottom=area.top + size - 1), area.width, builder)
+            self.texts.update((first + place, found) for place, found in texts.items())
+            columns.append(builder.method("reshape", builder.stored(value).data, (size, area.width)))
         data = builder.call(torch.cat, columns, dim=1)
         if isinstance(data, Tensor):
             data = builder.attribute(data)

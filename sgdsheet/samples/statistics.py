@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from sgdsheet.compiler.blocks import Block, bounding_range
 from sgdsheet.references import Range
+from sgdsheet.samples.cutting import EACH, over_samples
 from sgdsheet.syntax import Affine, Area, Call, Node, transform, walk
 
-STATISTICS = "\0statistics"
-"""The sheet of the parts that got a cell of their own."""
+_STATISTIC = "\0statistic "
+"""In the name of a sheet: behind it is the number of a part that got a cell of its own."""
 
 
 def untrained(blocks: Sequence[Block], parameters: Iterable[Range]) -> list[Block]:
@@ -25,6 +26,15 @@ def untrained(blocks: Sequence[Block], parameters: Iterable[Range]) -> list[Bloc
             trained.append(block.range)
         else:
             found.append(block)
+    return found
+
+
+def read_by(readers: Sequence[Block], statistics: Sequence[Block]) -> list[Block]:
+    """Those of the statistics that some blocks read, directly or by way of others."""
+    found: list[Block] = []
+    for block in reversed(statistics):  # in order: each reads earlier ones
+        if any(block.range.intersection(read) for other in [*readers, *found] for read in other.reads()):
+            found.insert(0, block)
     return found
 
 
@@ -60,6 +70,8 @@ def with_own_cells(
 
 
 def _sums_up(call: Call, block: Block, rows: Range, samples: Sequence[Range], trained: Sequence[Range]) -> bool:
+    if over_samples(call) in EACH:  # gives each sample a value of its own
+        return False
     areas = [part for part in walk(call) if isinstance(part, Area)]
     reads = [bounding_range(area, block.rows, block.columns) for area in areas]
     if any(area.top.down or area.bottom.down for area in areas) and block.rows > 1:
@@ -72,12 +84,16 @@ def _sums_up(call: Call, block: Block, rows: Range, samples: Sequence[Range], tr
     )
 
 
-def _cell(call: Call, block: Block, row: int) -> Block:
-    """A block of its own for a part of a block's formula; one cell per column of the block."""
-    area = Range(STATISTICS, row, 1, row, block.columns)
+def _cell(call: Call, block: Block, number: int) -> Block:
+    """A block of its own for a part of a block's formula; one cell per column of the block.
+
+    It lies where the formula does, on a sheet of its own: what is wrong with it is said of the formula's cell.
+    """
+    own = block.range
+    area = Range(f"{own.sheet}{_STATISTIC}{number}", own.top, own.left, own.top, own.left + block.columns - 1)
     return replace(block, range=area, rows=1, height=1, width=1, tree=call, parts=())
 
 
 def _reference(block: Block) -> Area:
-    row, column = Affine(block.range.top), Affine(1, across=1 if block.columns > 1 else 0)
-    return Area(STATISTICS, row, column, row, column)
+    row, column = Affine(block.range.top), Affine(block.range.left, across=1 if block.columns > 1 else 0)
+    return Area(block.range.sheet, row, column, row, column)

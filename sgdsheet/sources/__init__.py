@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from sgdsheet.sources.fields import field_called
 from sgdsheet.sources.finite import check_finite
 from sgdsheet.sources.registry import FORMATS, PARTS, Format, Source, open_source
 from sgdsheet.sources.selection import Selection, parse_selection
@@ -19,4 +20,14 @@ from sgdsheet.sources.selection import Selection, parse_selection
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["FORMATS", "PARTS", "Format", "Selection", "Source", "check_finite", "open_source", "parse_selection"]
+__all__ = [
+    "FORMATS",
+    "PARTS",
+    "Format",
+    "Selection",
+    "Source",
+    "check_finite",
+    "field_called",
+    "open_source",
+    "parse_selection",
+]

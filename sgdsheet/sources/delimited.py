@@ -1,8 +1,9 @@
 """Tables as text: .csv (commas, semicolons or tabs between the cells) and .tsv.
 
-A column in which every cell is a number or empty is float64, with NaN for empty; any other column is text.
-The first row is a header if all of it is text, or if it has text where the second row has a number; without a
-header the columns are called A, B, C, as in a spreadsheet.
+A column in which every cell is a number or empty is float64, with NaN for empty; so is one in which every cell is
+TRUE, FALSE (1 and 0, in any case) or empty; any other column is text.
+The first row is a header if all of it is text, or if it has text where the second row has a number (or TRUE or
+FALSE); without a header the columns are called A, B, C, as in a spreadsheet.
 
 Files of numbers only are read by NumPy's reader, which is several times faster; all others cell by cell. Both
 go through the file a piece at a time.
@@ -11,7 +12,7 @@ go through the file a piece at a time.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -25,6 +26,9 @@ from sgdsheet.sources.registry import Array, Source, called, dataset_format, tex
 _CELLS_AT_ONCE = 1 << 16
 _LONGEST_LINE = 64 << 20
 _SAVE = "Save it as “CSV UTF-8”"
+_TRUTH = {"true": 1.0, "false": 0.0}
+_WORDS = {*_TRUTH, ""}
+"""What a column of TRUE and FALSE holds."""
 
 
 @dataset_format("CSV", endings=(".csv", ".tsv"))
@@ -35,7 +39,7 @@ def read(path: Path, part: str) -> Source:
     except UnicodeDecodeError:
         raise FileError(f"{called(path)} is not UTF-8 text", remedy=_SAVE) from None
     except csv.Error as error:
-        raise unreadable(path, f"it is no proper CSV ({error})", _SAVE) from None
+        raise unreadable(path, f"it is no proper CSV ({quoted(str(error))})", _SAVE) from None
 
 
 def _read(path: Path, part: str) -> Source:
@@ -94,13 +98,21 @@ def _number(text: str) -> float | None:
         return None
 
 
+def _is_truth(text: str) -> bool:
+    return text.strip().casefold() in _TRUTH
+
+
 def _is_header(top: Sequence[Sequence[str]]) -> bool:
     first, *second = top
     texts = [_number(cell) is None for cell in first]
     if all(texts) and any(cell.strip() for cell in first):
         return True
     below = second[0] if second else ()
-    return any(text and _number(cell) is not None for text, cell in zip(texts, below, strict=False))
+    return any(
+        _number(under) is not None or (_is_truth(under) and not _is_truth(cell))
+        for text, cell, under in zip(texts, first, below, strict=False)
+        if text
+    )
 
 
 def _names(path: Path, first: Sequence[str], header: bool) -> tuple[str, ...]:
@@ -148,7 +160,7 @@ def _cell_by_cell(path: Path, delimiter: str, width: int, header: bool) -> list[
 
 
 class _Column:
-    """A column that grows: numbers until the first text."""
+    """A column that grows: numbers until the first text. `_known` are the texts in it."""
 
     def __init__(self) -> None:
         self.again = False
@@ -178,7 +190,18 @@ class _Column:
             self.again, self._numbers, self._texts = False, [], []
 
     def values(self) -> Array:
-        return np.concatenate(self._numbers) if self._texts is None else text_array(self._texts)
+        if self._texts is None:
+            return np.concatenate(self._numbers)
+        truths = _truths(self._known)
+        if truths is None:
+            return text_array(self._texts)
+        return np.fromiter(map(truths.__getitem__, self._texts), np.float64, len(self._texts))
+
+
+def _truths(texts: Iterable[str]) -> dict[str, float] | None:
+    """What each text stands for, if all are TRUE, FALSE or empty; else None."""
+    folded = {text: text.strip().casefold() for text in texts}
+    return {text: _TRUTH.get(word, np.nan) for text, word in folded.items()} if {*folded.values()} <= _WORDS else None
 
 
 def _numbers(cells: Sequence[str]) -> Array | None:

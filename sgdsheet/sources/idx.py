@@ -124,8 +124,10 @@ def _read(path: Path, axes: int) -> Array:
             content = np.empty(expected, dtype=np.uint8)
             got = _fill(unpacked, content.data)
             _check_length(path, got + len(unpacked.read(1)), expected)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise unreadable(path, f"its compression is damaged ({str(error).lower().rstrip('.')})", _AGAIN) from None
+    except EOFError:
+        raise unreadable(path, "its compression is damaged (it ends too early)", _AGAIN) from None
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise unreadable(path, f"its compression is damaged ({quoted(str(error))})", _AGAIN) from None
     return content.reshape(header.shape)
 
 

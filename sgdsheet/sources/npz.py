@@ -85,7 +85,7 @@ def read(path: Path, part: str) -> Source:
         with zipfile.ZipFile(path) as package:
             return _source(path, part, package)
     except _DAMAGED as error:
-        raise unreadable(path, f"it is no intact .npz file ({error})", _AGAIN) from None
+        raise unreadable(path, f"it is no intact .npz file ({quoted(str(error))})", _AGAIN) from None
 
 
 def _source(path: Path, part: str, package: zipfile.ZipFile) -> Source:
@@ -163,7 +163,16 @@ def _array(path: Path, package: zipfile.ZipFile, member: _Member) -> Array:
         values = np.frombuffer(content, member.dtype).reshape(member.shape, order="F" if member.columns_first else "C")
     if member.dtype.kind == "U":
         return _text(path, member, values)
-    return values if member.dtype.isnative else values.astype(member.dtype.newbyteorder("="))
+    return _common(values)
+
+
+def _common(values: Array) -> Array:
+    """In this machine's byte order, and not in a longer type than float64: torch knows no other."""
+    dtype = values.dtype.newbyteorder("=")
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        dtype = np.dtype(np.float64)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+        return values if values.dtype == dtype else values.astype(dtype)
 
 
 def _text(path: Path, member: _Member, values: Array) -> Array:

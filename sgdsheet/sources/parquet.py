@@ -38,7 +38,7 @@ def read(path: Path, part: str) -> Source:
         table = _table(path, arrow)
         fields = {name: _array(path, arrow, name, table[name]) for name in table.column_names}
     except (arrow.ArrowException, OSError, ValueError, ArithmeticError, LookupError, TypeError) as error:
-        raise unreadable(path, str(error).partition("\n")[0], "Save it again as Parquet") from None
+        raise unreadable(path, quoted(str(error).partition("\n")[0]), "Save it again as Parquet") from None
     return Source(path.name, part, fields, tuple(fields), first_row=1)
 
 

@@ -89,7 +89,7 @@ def open_source(path: Path, part: str = "train") -> Source:
     try:
         found = _format_of(path).read(path, part)
     except OSError as error:
-        raise unreadable(path, error.strerror or str(error)) from None
+        raise unreadable(path, error.strerror or quoted(str(error))) from None
     except MemoryError:
         raise unreadable(path, "it does not fit into memory", "Use a smaller file, or an uncompressed .npz") from None
     if part not in found.existing:
@@ -133,8 +133,8 @@ def called(path: Path) -> str:
 
 
 def unreadable(path: Path, reason: str, remedy: str = "Get the file again") -> FileError:
-    """The error that a file is damaged or cannot be read."""
-    return FileError(f"{called(path)} cannot be read: {quoted(reason)[1:-1].rstrip('.')}", remedy=remedy)
+    """The error that a file is damaged or cannot be read. What a library or the file says is `quoted` in the reason."""
+    return FileError(f"{called(path)} cannot be read: {reason}", remedy=remedy)
 
 
 def check_unpacked(path: Path, size: int, packed: int) -> None:

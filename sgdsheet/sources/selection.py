@@ -10,10 +10,17 @@ import numpy as np
 
 from sgdsheet.errors import DataError, quoted
 from sgdsheet.origins import split_origin
+from sgdsheet.sources.fields import field_called
 from sgdsheet.sources.registry import Array, Source
 
 _WORDS = re.compile(r"\s+where\s+(?P<field>\S.*?)\s+is\s+(?P<values>\S.*)", re.I | re.S)
-_OR = re.compile(r"\s*,\s*(?:or\s+)?|\s+or\s+", re.I)
+_VALUE = re.compile(
+    r"""(?: "(?P<straight>[^"]*)" | '(?P<single>[^']*)' | [“”„](?P<curly>[^“”„]*)[“”„] | (?P<bare>[^\s,].*?) )
+    (?: \s*,\s*(?:or\s+)? | \s+or\s+ | \s*$ )""",
+    re.I | re.S | re.X,
+)
+"""A value and what separates it from the next; in quotes it may hold commas and “or”."""
+_TRUTH = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +32,7 @@ class Selection:
 
     def of(self, source: Source) -> Source:
         """A part with the wanted samples only. DataError if there is no such field, or no such sample."""
-        name = next((name for name in source.fields if name.casefold() == self.field.casefold()), None)
+        name = field_called(source, self.field)
         if name is None or source.fields[name].ndim != 1:
             single = [name for name, values in source.fields.items() if values.ndim == 1]
             raise DataError(
@@ -48,8 +55,8 @@ def parse_selection(origin: str) -> tuple[str, Selection | None]:
     match = _WORDS.fullmatch(words)
     if match is None:
         return origin, None
-    values = tuple(value for value in _OR.split(match["values"].strip()) if value)
-    return name, Selection(match["field"].strip("\"'“”"), tuple(value.strip("\"'“”") for value in values))
+    values = tuple(found[found.lastgroup or "bare"] for found in _VALUE.finditer(match["values"]))
+    return name, Selection(match["field"].strip("\"'“”„"), values)
 
 
 def _among(column: Array, values: Sequence[str]) -> Array:
@@ -63,4 +70,4 @@ def _number(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        return None
+        return _TRUTH.get(text.casefold())

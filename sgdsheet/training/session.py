@@ -21,6 +21,7 @@ from sgdsheet.training.methods import Method, put
 from sgdsheet.training.restarts import Distribution, draw_start
 from sgdsheet.training.run import Run, Step, copies
 from sgdsheet.training.run_plan import RunPlan
+from sgdsheet.workbook import Value
 
 _SMALL_MODEL = 2_000_000
 """Numbers read per step below which one thread is fastest."""
@@ -142,7 +143,7 @@ class Session:
         """Where the restarts ended."""
         return self._run.distribution
 
-    def preview(self) -> dict[Cell, float]:
+    def preview(self) -> dict[Cell, Value]:
         """The first training samples of a source, in the cells that show samples; nothing without a source."""
         return self._run.bound.preview() if self._run.bound is not None else {}
 
