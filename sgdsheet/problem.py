@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sgdsheet.errors import ProblemError, quoted
 from sgdsheet.names import areas_of, name_text, single_cell, tidy_areas
@@ -78,13 +78,43 @@ class Problem:
         return tuple(found)
 
 
+class Advice(NamedTuple):
+    """What can be done about a model that was not found, by whoever asked for it."""
+
+    mark: str
+    choose: str
+    other: str
+
+    def or_other(self, sheets: Sequence[str]) -> str:
+        """The end of a remedy: the sheets that have a model, if there are any."""
+        return f", or {self.other} {' or '.join(map(quoted, sheets))}" if sheets else ""
+
+
+COMMAND_LINE = Advice(
+    mark="Name the loss cell sgd_loss and the parameters sgd_params, or say --loss and --params",
+    choose="Choose one with --sheet",
+    other="choose another sheet with a model: --sheet",
+)
+SPREADSHEET = Advice(
+    mark="Mark the loss cell with Set loss and the parameters with Set parameters, "
+    "or name them sgd_loss and sgd_params",
+    choose="Go to the one that you mean, then try again",
+    other="go to another sheet with a model:",
+)
+
+
 def find_problem(
-    workbook: Workbook, sheet: str | None = None, loss: str | None = None, params: str | None = None
+    workbook: Workbook,
+    sheet: str | None = None,
+    loss: str | None = None,
+    params: str | None = None,
+    *,
+    advice: Advice = COMMAND_LINE,
 ) -> Problem:
     """Find the model of a sheet and check it.
 
     `loss` and `params` are A1 references that take the place of the names. Raises ProblemError if there is no
-    model, or more than one and no `sheet` to tell them apart.
+    model, or more than one and no `sheet` to tell them apart; its remedy is taken from `advice`.
     """
     if sheet is not None:
         found_sheet = workbook.sheet(sheet)
@@ -97,15 +127,14 @@ def find_problem(
     if loss is not None or params is not None:
         problem = _from_options(workbook, sheet, loss, params)
     else:
-        problem = _from_names(workbook, sheet if sheet is not None else _only_sheet(workbook))
+        problem = _from_names(workbook, sheet if sheet is not None else _only_sheet(workbook, advice), advice)
     try:
         check_problem(workbook, problem)
     except ProblemError as error:
         others = [name for name in sheets_with_problem(workbook) if name != problem.sheet]
         if sheet is not None or loss is not None or not others:
             raise
-        remedy = f"{error.remedy}, or choose another sheet with a model: --sheet {' or '.join(map(quoted, others))}"
-        raise ProblemError(error.cause, cell=error.cell, remedy=remedy) from None
+        raise ProblemError(error.cause, cell=error.cell, remedy=error.remedy + advice.or_other(others)) from None
     return problem
 
 
@@ -114,18 +143,15 @@ def sheets_with_problem(workbook: Workbook) -> list[str]:
     return [name for name in workbook.sheets if _has(workbook, name, "sgd_loss") or _has(workbook, name, "solver_opt")]
 
 
-def _only_sheet(workbook: Workbook) -> str:
+def _only_sheet(workbook: Workbook, advice: Advice) -> str:
     found = sheets_with_problem(workbook)
     if len(found) == 1:
         return found[0]
     if workbook.active in found:
         return str(workbook.active)
     if not found:
-        raise ProblemError(
-            "no loss cell was found",
-            remedy="Name the loss cell sgd_loss and the parameters sgd_params, or say --loss and --params",
-        )
-    raise ProblemError(f"there are models on several sheets ({', '.join(found)})", remedy="Choose one with --sheet")
+        raise ProblemError("no loss cell was found", remedy=advice.mark)
+    raise ProblemError(f"there are models on several sheets ({', '.join(found)})", remedy=advice.choose)
 
 
 def _has(workbook: Workbook, sheet: str, name: str) -> bool:
@@ -151,10 +177,14 @@ def _from_options(workbook: Workbook, sheet: str | None, loss: str | None, param
     return Problem(cell.sheet, cell, areas, "options", **_extras(workbook, home))
 
 
-def _from_names(workbook: Workbook, sheet: str) -> Problem:
+def _from_names(workbook: Workbook, sheet: str, advice: Advice) -> Problem:
     loss = name_text(workbook, sheet, "sgd_loss")
     if loss is None:
-        return Problem(sheet, source="Solver", **read_solver(workbook, sheet))
+        objective = name_text(workbook, sheet, "solver_opt")
+        if objective is None:
+            remedy = advice.mark + advice.or_other(sheets_with_problem(workbook))
+            raise ProblemError(f"sheet {sheet} has no loss cell", remedy=remedy)
+        return Problem(sheet, source="Solver", **read_solver(workbook, sheet, objective))
     params = name_text(workbook, sheet, "sgd_params")
     if params is None:
         raise ProblemError(
@@ -180,11 +210,7 @@ def _extras(workbook: Workbook, sheet: str) -> dict[str, Any]:
     text = name_text(workbook, sheet, "sgd_metric")
     if text is not None:
         extras["metric"] = single_cell(workbook, text, sheet, f"the name sgd_metric on sheet {sheet}")
-    text = name_text(workbook, sheet, "sgd_settings")
-    if text is not None:
-        extras["settings"] = _settings(
-            workbook, areas_of(workbook, text, sheet, f"the name sgd_settings on sheet {sheet}")
-        )
+    extras["settings"] = settings_in(workbook, settings_areas(workbook, sheet))
     text = name_text(workbook, sheet, "sgd_output")
     if text is not None:
         extras["outputs"] = areas_of(workbook, text, sheet, f"the name sgd_output on sheet {sheet}")
@@ -226,7 +252,14 @@ def _inputs(workbook: Workbook, sheet: str) -> tuple[Input, ...]:
     return tuple(sorted(found, key=lambda item: item.field))
 
 
-def _settings(workbook: Workbook, areas: Sequence[Range]) -> tuple[Setting, ...]:
+def settings_areas(workbook: Workbook, sheet: str) -> tuple[Range, ...]:
+    """All of `sgd_settings`, the rows included that are still empty."""
+    text = name_text(workbook, sheet, "sgd_settings")
+    return areas_of(workbook, text, sheet, f"the name sgd_settings on sheet {sheet}") if text is not None else ()
+
+
+def settings_in(workbook: Workbook, areas: Sequence[Range]) -> tuple[Setting, ...]:
+    """The rows of `sgd_settings`, which stand in these areas."""
     found = []
     for area in areas:
         if area.width != 2:

@@ -6,11 +6,13 @@ import argparse
 import logging
 import logging.handlers
 import os
+import secrets
 import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -20,7 +22,7 @@ from sgdsheet.errors import HostError, one_line
 from sgdsheet.hosts.live import connect, show_state
 from sgdsheet.live import places
 from sgdsheet.live.channel import Server, answers
-from sgdsheet.live.client import OTHER_VERSION
+from sgdsheet.live.client import OTHER_VERSION, last_service
 from sgdsheet.live.trainer import Trainer
 
 IDLE_MINUTES = 15.0
@@ -75,16 +77,17 @@ class Service:
         if leaving:
             self.leave()
         error = f"sgdsheet {__version__} is still training and you have {one_line(version)} now. Stop the training"
-        return {"ok": False, "error": error, "kind": OTHER_VERSION, "leaving": leaving}
+        return {"ok": False, "error": error, "kind": OTHER_VERSION, "leaving": leaving, "process": os.getpid()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until told to quit or idle. Ends at once if another service runs already."""
     parser = argparse.ArgumentParser(prog="python -m sgdsheet.service", description=__doc__)
     parser.add_argument("--idle-minutes", type=float, default=IDLE_MINUTES, help="leave after so long without work")
+    parser.add_argument("--after", help="end at once if another than this one was the last to start")
     options = parser.parse_args(arguments)
     lock = FileLock(places.lock_path())
-    if not _acquired(lock):
+    if not _acquired(lock, last_service() if options.after is None else options.after):
         return
     try:
         _start_log()
@@ -93,26 +96,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lock.release()
 
 
-def _acquired(lock: FileLock) -> bool:
-    """Whether this process is to be the service: none runs, or the one that did is just ending."""
+def _acquired(lock: FileLock, last: str) -> bool:
+    """Whether this process is to be the service: none runs, or the one that did is just ending.
+
+    Not if another one has started since `last` did: whoever wanted a service had that one, even if it is gone again.
+    """
     end = time.monotonic() + _LOCK_SECONDS
-    while True:
+    while last_service() == last:
         try:
             lock.acquire(blocking=False)
         except Timeout:
             if answers(places.address(), places.key()) or time.monotonic() > end:
                 return False
             time.sleep(_LOCK_PAUSE)
-        else:
+            continue
+        if last_service() == last:
             return True
+        lock.release()
+    return False
 
 
 def _serve(idle_seconds: float) -> None:
     trainer = Trainer(connect, show_state)
     service = Service(trainer, idle_seconds)
-    server = Server(places.address(), places.key(), service.answer)
     signal.signal(signal.SIGTERM, lambda *_: service.leave())
-    log.info("sgdsheet %s listens, process %d", __version__, os.getpid())
+    # Before anybody is answered: who was answered can then tell by whom.
+    with suppress(OSError):  # a full disk: at worst, another one is started in vain
+        places.last_path().write_text(secrets.token_hex(8), encoding="ascii")
+    log.info("sgdsheet %s starts, process %d", __version__, os.getpid())
+    server = Server(places.address(), places.key(), service.answer)
     try:
         service.wait()
     finally:

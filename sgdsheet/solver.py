@@ -69,18 +69,12 @@ class Constraint:
         return (self.left, self.right) if isinstance(self.right, Range) else (self.left,)
 
 
-def read_solver(workbook: Workbook, sheet: str) -> dict[str, Any]:
-    """The fields of a Problem that Solver's names on a sheet make."""
-    loss = name_text(workbook, sheet, "solver_opt")
+def read_solver(workbook: Workbook, sheet: str, objective: str) -> dict[str, Any]:
+    """The fields of a Problem that Solver's names on a sheet make; `objective` is a reference to its cell."""
     params = name_text(workbook, sheet, "solver_adj")
-    if loss is None:
-        raise ProblemError(
-            f"sheet {sheet} has no loss cell",
-            remedy="Name the loss cell sgd_loss and the parameters sgd_params, or say --loss and --params",
-        )
     if params is None:
         raise ProblemError(f"Solver's model on sheet {sheet} has no variable cells", remedy="Set them in Solver")
-    cell = single_cell(workbook, loss, sheet, f"Solver's objective on sheet {sheet}")
+    cell = single_cell(workbook, objective, sheet, f"Solver's objective on sheet {sheet}")
     areas = tidy_areas(areas_of(workbook, params, sheet, f"Solver's list of variable cells on sheet {sheet}"))
     direction = {1: Direction.MAXIMISE, 2: Direction.MINIMISE, 3: Direction.VALUE}.get(
         int(_solver_number(workbook, sheet, "solver_typ", 1)), Direction.MAXIMISE

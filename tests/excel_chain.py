@@ -122,7 +122,8 @@ class Chain:
         self.office = Office(environment=self.environment)
         self.engine = register(self.office.pipe)
         self.alerts = folder / "alerts"
-        self.environment |= {PIPE: self.office.pipe, ALERTS: str(self.alerts), "PYTHONPATH": str(TESTS)}
+        modules_in = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.environment |= {PIPE: self.office.pipe, ALERTS: str(self.alerts), "PYTHONPATH": modules_in}
         office.look(self.office, self.addin, _OPEN.format(url=self.addin.as_uri()))
         self.service: subprocess.Popen[bytes] | None = None
 
@@ -133,7 +134,12 @@ class Chain:
                 [sys.executable, "-c", _SERVICE], env=self.environment, cwd=places.state_folder(),
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
             )  # fmt: skip
-        until(lambda: client.call({"command": "status", "host": "excel", "book": "none"}, start=False)["ok"])
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        assert self.service is not None
+        assert self.service.poll() is None, places.error_path().read_text(encoding="utf-8")
+        return bool(client.call({"command": "status", "host": "excel", "book": "none"}, start=False)["ok"])
 
     def open(self, path: Path) -> ExcelBook:
         """Open a workbook and look at it: then it is the active one."""

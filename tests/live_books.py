@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from sgdsheet.hosts.memory import MemoryHost
+from sgdsheet.live import client
 from sgdsheet.live.trainer import Trainer
 from sgdsheet.references import Cell, Range
 from sgdsheet.workbook import DefinedName, Formula, Sheet, Workbook
@@ -22,21 +29,28 @@ BEST = (1.99, 1.04)
 
 SETTINGS = {"optimizer": "sgd", "learning rate": 0.05, "steps": 1_000_000.0}
 
+PATIENCE = 120.0
+"""Seconds to wait for what has to happen. On a busy machine all takes long, and only a failure waits to the end."""
+
 
 def calculate(workbook: Workbook) -> None:
-    """What the formulas of `line_workbook` come to: the loss is the mean or the sum of squares, as its text says."""
+    """What the formulas of `line_workbook` come to: the loss is the mean or the sum of squares, as its text says.
+
+    All of it may stand some rows lower.
+    """
     for sheet in workbook.sheets.values():
-        if (4, 5) not in sheet.formulas:
+        found = next((row for row, column in sheet.formulas if column == 5 and row >= 4), None)
+        if found is None:
             continue
-        values = sheet.values
-        slope, intercept = (_number(values.get((row, 5), 0.0)) for row in (1, 2))
+        values, top = sheet.values, found - 4
+        slope, intercept = (_number(values.get((top + row, 5), 0.0)) for row in (1, 2))
         errors = []
-        for row in range(2, len(X) + 2):
+        for row in range(top + 2, top + len(X) + 2):
             line = slope * _number(values[row, 1]) + intercept
             errors.append((line - _number(values[row, 2])) ** 2)
             values[row, 3], values[row, 4] = line, errors[-1]
         total = sum(errors)
-        values[4, 5] = total / len(X) if sheet.formulas[4, 5].text.startswith("AVERAGE") else total
+        values[found, 5] = total / len(X) if sheet.formulas[found, 5].text.startswith("AVERAGE") else total
 
 
 def _number(value: Any) -> float:
@@ -86,7 +100,9 @@ class Desk:
         self.connections += 1
         return self.hosts[book]
 
-    def ask(self, command: str, book: str = "line.xlsx", /, *, wait: float = 20.0, **options: Any) -> dict[str, Any]:
+    def ask(
+        self, command: str, book: str = "line.xlsx", /, *, wait: float = PATIENCE, **options: Any
+    ) -> dict[str, Any]:
         """Give a command and wait for what comes of it."""
         request = {"command": command, "host": "memory", "book": book, "options": options, "wait": wait}
         return self.trainer.handle(request)
@@ -95,23 +111,76 @@ class Desk:
         """The same for a command that has to succeed."""
         reply = self.ask(command, book, **options)
         assert reply["ok"], reply
+        assert not reply.get("pending"), reply
         return reply
 
-    def until_idle(self, book: str = "line.xlsx", seconds: float = 20.0) -> dict[str, Any]:
+    def until_idle(self, book: str = "line.xlsx") -> dict[str, Any]:
         """Wait for the end of a run; returns the last status."""
-        until(lambda: self.ask("status", book)["state"] == "idle", seconds)
+        until(lambda: self.ask("status", book)["state"] == "idle")
         return self.ask("status", book)
 
-    def until_step(self, number: int, book: str = "line.xlsx", seconds: float = 20.0) -> None:
-        until(lambda: self.ask("status", book)["step"] >= number, seconds)
+    def until_step(self, number: int, book: str = "line.xlsx") -> None:
+        until(lambda: self.ask("status", book)["step"] >= number)
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for something to come true; fail if it does not."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.005)
+
+
+def taken(action: Callable[[], object]) -> float:
+    """The seconds that something takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def most(seconds: float, busy: float) -> float:
+    """How long something may take; another limit holds on a machine that has more to do than it can."""
+    return seconds if os.getloadavg()[0] <= (os.cpu_count() or 1) else busy
+
+
+@contextmanager
+def services() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """The processes that are started as background trainers meanwhile. They end when told to, and for sure."""
+    started: list[subprocess.Popen[bytes]] = []
+    start = client.start_service
+
+    def noted(*arguments: str) -> subprocess.Popen[bytes]:
+        started.append(start(*arguments))
+        return started[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "start_service", noted)
+        try:
+            yield started
+        finally:
+            client.call({"command": "quit"}, start=False)
+            late = [process for process in started if not _ended(process)]
+            for process in late:
+                process.kill()
+            assert not late, "it went on after it was told to quit"
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(PATIENCE / 4)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def rename(host: MemoryHost, new: str) -> None:
+    """Give the sheet another name, as a person does: the program keeps the sheet, with all that refers to it."""
+    with host.turn:
+        sheet = host.workbook.sheets.pop(SHEET)
+        sheet.name = new
+        host.workbook.sheets[new] = sheet
+        names = host.workbook.names
+        host.workbook.names = [replace(name, text=name.text.replace(SHEET, new), sheet=new) for name in names]
 
 
 def parameters(host: MemoryHost, sheet: str = SHEET) -> tuple[Any, Any]:

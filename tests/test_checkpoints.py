@@ -245,12 +245,7 @@ STRANGE = [
 ]  # fmt: skip
 
 
-@settings(
-    deadline=None,
-    max_examples=100,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.parametrize("optimizer", ["adam", "momentum", "lbfgs", "annealing", "wiggle"])
 def test_damaged_states(data: st.DataObject, optimizer: str) -> None:

@@ -179,7 +179,7 @@ def test_many_bounded_parameters(count: int, tmp_path: Path) -> None:
     model, wanted = chain(tmp_path, count)
     started = time.perf_counter()
     last = solved(model)
-    assert time.perf_counter() - started < 30
+    assert time.perf_counter() - started < 90
     x = np.array(parameters(model))
     steps = np.diff(x)
     slopes = 2 * (x - wanted) + 6 * (np.append(0, steps) - np.append(steps, 0))

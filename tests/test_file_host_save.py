@@ -345,7 +345,7 @@ FORMS = (
     changes=st.dictionaries(positions, cell_values, min_size=1, max_size=20),
     prefix=st.sampled_from(["", "x:"]),
 )
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_round_trip(tmp_path: Path, cells: Any, empty_rows: Any, changes: Any, prefix: str) -> None:
     rows = ""
     for row in sorted({key[0] for key in cells} | empty_rows):

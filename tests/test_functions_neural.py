@@ -426,7 +426,7 @@ def calls(draw: st.DrawFn) -> tuple[str, list[Any]]:
 
 
 @given(calls())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_whatever_stands_in_the_cells(call: tuple[str, list[Any]]) -> None:
     """There is a value for every cell, or a reason why there is none."""
     name, arguments = call

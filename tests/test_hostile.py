@@ -19,7 +19,7 @@ from sgdsheet.workbook import Workbook
 def _quick() -> Iterator[None]:
     start = time.perf_counter()
     yield
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 20
 
 
 def doubled(count: int) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cli_books import run
-from live_books import until
+from live_books import PATIENCE, until
 from office import LibreOffice, OfficeBook, available
 
 from sgdsheet.live.places import VARIABLE
@@ -72,14 +73,37 @@ def test_ctrl_c_leaves_the_best(program: LibreOffice, book: OfficeBook) -> None:
     before = loss(book)
     options = ("--sheet", SHEET, "--optimizer", "adam", "--steps", "100000000", "--json")
     process = subprocess.Popen(
-        [sys.executable, "-m", "sgdsheet", "attach", *where(program), *options], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "sgdsheet", "attach", *where(program), *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    until(lambda: loss(book) < before, 60)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    try:
+        until(lambda: loss(book) < before)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: its children get it, too
+        out, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
     assert process.returncode == 0
     assert json.loads(out)["stopped"] == "interrupted"
     assert abs(json.loads(out)["loss"] - loss(book)) <= 1e-9
+
+
+def test_one_terminal_at_a_time(program: LibreOffice, book: OfficeBook) -> None:
+    before = loss(book)
+    command = [sys.executable, "-m", "sgdsheet", "attach", *where(program), "--sheet", SHEET, "--steps", "100000000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        until(lambda: loss(book) < before)
+        found = run("attach", *where(program), "--sheet", SHEET, "--steps", 3)
+        assert found.status == 1
+        assert "this workbook is being trained by another sgdsheet" in found.err
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert run("attach", *where(program), "--sheet", SHEET, "--steps", 3).status == 0
 
 
 @pytest.mark.parametrize(
@@ -96,7 +120,33 @@ def test_what_is_not_there(program: LibreOffice, book: OfficeBook, arguments: tu
     assert "Traceback" not in found.err
 
 
+def test_by_another_name(program: LibreOffice, book: OfficeBook, tmp_path: Path) -> None:
+    link = tmp_path / "link.xlsx"
+    link.symlink_to(book.host.key)
+    found = run("attach", link, *where(program), "--sheet", SHEET, "--steps", 3, "--json")
+    assert found.json["book"] == book.host.key
+
+
+def test_a_sheet_without_a_model(program: LibreOffice, book: OfficeBook) -> None:
+    """The remedies are ones that there are in a spreadsheet, and that this command has."""
+    book.look("document.Sheets.insertNewByName('Notes', 0)")
+    found = run("attach", *where(program), "--sheet", "Notes")
+    assert found.status == 1
+    assert "sheet Notes has no loss cell. Mark the loss cell with Set loss and the parameters with" in found.err
+    assert "or go to another sheet with a model: “linear” or “nnet”" in found.err
+    book.look("document.CurrentController.setActiveSheet(document.Sheets.getByName('Notes'))")
+    found = run("attach", *where(program))
+    assert "there are models on several sheets (linear, nnet). Go to the one that you mean" in found.err
+
+
 def test_no_book_at_all(program: LibreOffice) -> None:
+    pipe = program.office.pipe
     found = run("attach", *where(program))
     assert found.status == 1
-    assert "no workbook is open. Open one in Excel or LibreOffice" in found.err
+    assert f"no workbook is open at “{pipe}”. Open one in Excel or LibreOffice there" in found.err
+    found = run("attach", "--where", "nosuch")
+    assert found.status == 1
+    assert "no workbook is open at “nosuch”" in found.err
+    assert "leave out --where to look everywhere" in found.err
+    found = run("attach", "titanic.xlsx", "--host", "libreoffice", "--where", "nosuch")
+    assert "“titanic.xlsx” is not open in a spreadsheet at “nosuch”" in found.err

@@ -74,7 +74,8 @@ def test_an_edited_parameter_is_taken_up(desk: Desk, host: MemoryHost) -> None:
     host.sheet(SHEET).values[3, 8] = 1_000_000.0  # steps
     desk.done("train")
     desk.until_step(200)
-    host.sheet(SHEET).values[1, 5] = 900.0
+    with host.turn:
+        host.sheet(SHEET).values[1, 5] = 900.0
     until(lambda: parameters(host)[0] not in (900.0, START[0]) and abs(parameters(host)[0]) < 5)
     reply = desk.done("stop")
     assert reply["message"].startswith("loss ")

@@ -8,11 +8,24 @@ import resource
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, line_workbook, parameters, until
+from live_books import (
+    BEST,
+    PARAMETERS,
+    SHEET,
+    START,
+    Desk,
+    line_host,
+    line_workbook,
+    most,
+    parameters,
+    rename,
+    taken,
+    until,
+)
+from live_moves import crash
 
 from sgdsheet.errors import HostBusyError
 from sgdsheet.hosts.memory import MemoryHost
@@ -22,7 +35,7 @@ from sgdsheet.live.places import VARIABLE, snapshot_folder
 from sgdsheet.live.prepared import Prepared, prepare
 from sgdsheet.live.snapshots import History
 from sgdsheet.references import Cell, Range
-from sgdsheet.workbook import Formula, Value
+from sgdsheet.workbook import Formula, Value, Workbook
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +63,8 @@ def trained(desk: Desk) -> None:
 
 def test_text_in_a_parameter_cell(desk: Desk, host: MemoryHost) -> None:
     trained(desk)
-    host.workbook.sheets[SHEET].values[1, 5] = "abc"
+    with host.turn:
+        host.workbook.sheets[SHEET].values[1, 5] = "abc"
     status = desk.until_idle()
     assert "Model!E1: a parameter cell holds “abc” and not a number" in status["message"]
     assert host.messages == [status["message"]]
@@ -62,8 +76,9 @@ def test_text_in_a_parameter_cell(desk: Desk, host: MemoryHost) -> None:
 
 def test_a_formula_in_a_parameter_cell(desk: Desk, host: MemoryHost) -> None:
     trained(desk)
-    host.workbook.sheets[SHEET].formulas[1, 5] = Formula("1+1", 1, 5)
-    host.workbook.sheets[SHEET].values[1, 5] = 2.0
+    with host.turn:
+        host.workbook.sheets[SHEET].formulas[1, 5] = Formula("1+1", 1, 5)
+        host.workbook.sheets[SHEET].values[1, 5] = 2.0
     status = desk.until_idle()
     assert "a parameter cell holds a formula" in status["message"]
     assert parameters(host)[0] == 2.0
@@ -89,13 +104,8 @@ class Renamed(MemoryHost):
 
     def read_values(self, areas: Sequence[Range]) -> dict[Cell, Value]:
         if self.wanted:
-            sheet = self.workbook.sheets.pop(SHEET)
-            sheet.name, self.wanted = self.wanted, ""
-            self.workbook.sheets[sheet.name] = sheet
-            self.workbook.names = [
-                replace(name, text=name.text.replace(SHEET, sheet.name), sheet=sheet.name)
-                for name in self.workbook.names
-            ]
+            rename(self, self.wanted)
+            self.wanted = ""
         return super().read_values(areas)
 
     def sheet_now(self, name: str) -> str | None:
@@ -149,7 +159,8 @@ def test_a_renamed_sheet_that_cannot_be_followed(renamed: Renamed) -> None:
 def test_the_log_is_removed_during_training(desk: Desk, host: MemoryHost) -> None:
     desk.done("train", log=True)
     until(lambda: "SGD log" in host.workbook.sheets)
-    del host.workbook.sheets["SGD log"]
+    with host.turn:
+        del host.workbook.sheets["SGD log"]
     step = desk.ask("status")["step"]
     desk.until_step(step + 2_000)
     time.sleep(0.6)
@@ -161,7 +172,8 @@ def test_the_log_is_removed_during_training(desk: Desk, host: MemoryHost) -> Non
 
 def test_the_sheet_is_deleted(desk: Desk, host: MemoryHost) -> None:
     trained(desk)
-    del host.workbook.sheets[SHEET]
+    with host.turn:
+        del host.workbook.sheets[SHEET]
     assert "sheet Model is gone" in desk.until_idle()["message"]
     assert not desk.ask("step")["ok"]
 
@@ -200,10 +212,10 @@ def test_no_room_for_the_snapshot(desk: Desk, host: MemoryHost) -> None:
     desk.done("step")
 
 
-def test_the_snapshot_outlives_the_trainer(host: MemoryHost) -> None:
-    """As after a crash: the first trainer never comes to an end."""
+def test_the_snapshot_outlives_the_trainer(state: Path, monkeypatch: pytest.MonkeyPatch, host: MemoryHost) -> None:
     first = Desk(host)
     trained(first)
+    crash(state, monkeypatch)
     crashed = line_host()
     crashed.workbook.sheets[SHEET].values[1, 5] = 123.0  # what was in the sheet when everything ended
     with Desk(crashed) as second:
@@ -300,13 +312,13 @@ def test_two_workbooks_at_once() -> None:
 
 def test_the_caller_does_not_wait(desk: Desk) -> None:
     desk.done("check")  # torch is loaded
-    started = time.perf_counter()
-    desk.done("train", wait=0.08)
-    assert time.perf_counter() - started <= 0.1
-    desk.until_step(10)
-    started = time.perf_counter()
-    desk.done("stop")
-    assert time.perf_counter() - started <= 0.3
+    waits, stops = [], []
+    for _ in range(5):
+        waits.append(taken(lambda: desk.ask("train", wait=0.08)))
+        until(lambda: desk.ask("status")["state"] == "training")
+        stops.append(taken(lambda: desk.done("stop")))
+    assert min(waits) <= most(0.1, 0.3), waits
+    assert min(stops) <= most(0.3, 1.0), stops
 
 
 def test_closing_the_trainer_leaves_the_best(host: MemoryHost) -> None:
@@ -330,7 +342,7 @@ def _memory() -> int:
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
 def test_a_thousand_runs_leak_nothing(desk: Desk, host: MemoryHost) -> None:
     def cycle() -> None:
-        desk.done("train", wait=20.0)
+        desk.done("train")
         desk.done("stop")
 
     for _ in range(100):
@@ -367,13 +379,14 @@ def half() -> HalfHost:
     return HalfHost(twin.workbook, twin._calculate, twin.key)
 
 
-def test_the_trainer_is_killed_in_the_middle_of_a_write() -> None:
-    """As after a crash: half of the numbers stand in the cells, and the first trainer never comes to an end."""
+def test_the_trainer_is_killed_in_the_middle_of_a_write(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the numbers stand in the cells."""
     host = half()
     first = Desk(host)
     trained(first)
     host.stops = threading.Event()
     until(lambda: first.ask("status")["state"] == "training" and parameters(host) != START)
+    crash(state, monkeypatch)
     left = line_host()
     left.workbook.sheets[SHEET].values.update(host.workbook.sheets[SHEET].values)
     for command in ("undo", "reset"):
@@ -435,7 +448,8 @@ class HastyHost(MemoryHost):
     def read_values(self, areas: Sequence[Range]) -> dict[Cell, Value]:
         found = super().read_values(areas)
         if self.typed is not None and threading.current_thread().name == "sgdsheet book":
-            self.workbook.sheets[SHEET].values[1, 5], self.typed = self.typed, None
+            with self.turn:
+                self.workbook.sheets[SHEET].values[1, 5], self.typed = self.typed, None
         return found
 
 
@@ -449,3 +463,17 @@ def test_an_edit_at_the_worst_moment_is_kept(rejects: int) -> None:
         hasty.typed = -3.0
         until(lambda: (desk.ask("status")["loss"] or 0) > 100)
         assert parameters(hasty)[0] == pytest.approx(-3.0, abs=0.01)
+
+
+def test_in_memory_nobody_edits_between_reading_and_writing(host: MemoryHost) -> None:
+    """Also these tests' own edits are calls of one program, which come one after the other."""
+    came: list[bool] = []
+
+    def calculate(_: Workbook) -> None:
+        edit = threading.Thread(target=lambda: came.append(host.turn.acquire(blocking=False)))
+        edit.start()
+        edit.join()
+
+    host = MemoryHost(host.workbook, calculate)
+    assert host.exchange(dict.fromkeys(PARAMETERS, 1.0)) == dict(zip(PARAMETERS, START, strict=True))
+    assert came == [False]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_books import until
+from live_books import PATIENCE, most, services, taken, until
 from office import LibreOffice, OfficeBook, available
 
 import sgdsheet
@@ -44,21 +44,22 @@ class Live:
         self.trainer = Trainer(lambda host, book, where: libreoffice.connect(book, where))
         self.problem: Problem = find_problem(self.book.host.read(), SHEET)
 
-    def ask(self, command: str, /, *, wait: float = 60.0, sheet: str = SHEET, **options: Any) -> dict[str, Any]:
+    def ask(self, command: str, /, *, wait: float = PATIENCE, sheet: str = SHEET, **options: Any) -> dict[str, Any]:
         request = {"command": command, "host": "libreoffice", "book": self.key, "where": self.pipe, "sheet": sheet}
         return self.trainer.handle({**request, "options": options, "wait": wait})
 
     def done(self, command: str, /, **options: Any) -> dict[str, Any]:
         reply = self.ask(command, **options)
         assert reply["ok"], reply
+        assert not reply.get("pending"), reply
         return reply
 
     def until_idle(self) -> dict[str, Any]:
-        until(lambda: self.ask("status")["state"] == "idle", 60)
+        until(lambda: self.ask("status")["state"] == "idle")
         return self.ask("status")
 
     def until_step(self, number: int) -> None:
-        until(lambda: self.ask("status")["step"] >= number, 60)
+        until(lambda: self.ask("status")["step"] >= number)
 
     def parameters(self) -> dict[Cell, Value]:
         return self.book.host.read_values(self.problem.parameters)
@@ -181,7 +182,7 @@ def test_the_workbook_is_closed_during_training(live: Live, program: LibreOffice
     assert not live.book.look(MODIFIED)
     live.done("train", **SETTINGS, steps=1_000_000)
     live.until_step(5)
-    assert live.book.look(MODIFIED)
+    until(lambda: bool(live.book.look(MODIFIED)))
     live.book.shut()
     assert "the workbook was closed" in live.until_idle()["message"]
     live.book.host.close()
@@ -213,6 +214,20 @@ def test_training_follows_a_renamed_sheet(live: Live) -> None:
     assert list(live.parameters().values()) == start
 
 
+@pytest.mark.parametrize("command", ["undo", "reset"])
+def test_rows_are_inserted_before_undo(live: Live, command: str) -> None:
+    start = list(live.parameters().values())
+    live.done("train", **SETTINGS, steps=5)
+    live.until_idle()
+    live.book.look(f"document.Sheets.getByName({SHEET!r}).Rows.insertByIndex(0, 3)")
+    live.problem = find_problem(live.book.host.read(), SHEET)
+    moved = untouched(live.book.host.read(), live.problem)
+    assert list(live.parameters().values()) != start
+    live.done(command)
+    assert list(live.parameters().values()) == start
+    assert untouched(live.book.host.read(), live.problem) == moved
+
+
 def test_the_agent_is_killed_during_training(live: Live) -> None:
     """What stands between the trainer and the office; the next command starts another."""
     start, own = live.parameters(), _own_children()
@@ -236,22 +251,23 @@ class Served:
 
     def ask(self, command: str, /, **options: Any) -> dict[str, Any]:
         where = {"host": "libreoffice", "book": self.live.key, "where": self.live.pipe, "sheet": SHEET}
-        return call({"command": command, **where, "options": options, "wait": 30.0}, timeout=60.0)
+        return call({"command": command, **where, "options": options, "wait": PATIENCE}, timeout=2 * PATIENCE)
 
     def done(self, command: str, /, **options: Any) -> dict[str, Any]:
         reply = self.ask(command, **options)
         assert reply["ok"], reply
+        assert not reply.get("pending"), reply
         return reply
 
     def process(self) -> int:
         lines = log_path().read_text(encoding="utf-8").splitlines()
-        return int([line for line in lines if "listens, process" in line][-1].rpartition(" ")[2])
+        return int([line for line in lines if "starts, process" in line][-1].rpartition(" ")[2])
 
 
 @pytest.fixture
 def served(live: Live) -> Iterator[Served]:
-    yield Served(live)
-    call({"command": "quit"}, start=False)
+    with services():
+        yield Served(live)
 
 
 def test_the_service_is_killed_during_training(served: Served) -> None:
@@ -264,7 +280,7 @@ def test_the_service_is_killed_during_training(served: Served) -> None:
     bar = live.book.status_bar()
     for command, seconds in (("undo", 0.0), ("reset", 0.37)):
         served.done("train", **SETTINGS, steps=10_000_000)
-        until(lambda: served.ask("status")["step"] > 5, 60)
+        until(lambda: served.ask("status")["step"] > 5)
         until(lambda: live.parameters() != start)
         time.sleep(seconds)
         os.kill(served.process(), signal.SIGKILL)
@@ -274,6 +290,18 @@ def test_the_service_is_killed_during_training(served: Served) -> None:
         served.done(command)
         assert live.parameters() == start
         assert untouched(live.book.host.read(), live.problem) == before
+
+
+def test_a_sheet_is_renamed_after_a_crash(served: Served) -> None:
+    live = served.live
+    start = list(live.parameters().values())
+    served.done("train", **SETTINGS, steps=10_000_000)
+    until(lambda: list(live.parameters().values()) != start)
+    os.kill(served.process(), signal.SIGKILL)
+    live.book.rename(SHEET, "a net")
+    live.problem = find_problem(live.book.host.read(), "a net")
+    served.done("undo")
+    assert list(live.parameters().values()) == start
 
 
 def test_two_clients(served: Served) -> None:
@@ -323,15 +351,15 @@ def test_the_office_is_killed_during_training(own_program: LibreOffice, tmp_path
 def test_it_is_quick(live: Live) -> None:
     """The bounds hold on a machine that has nothing else to do; a busy one gets some leave."""
     live.done("step", **SETTINGS)
-    started = time.perf_counter()
-    live.ask("train", wait=0.08, **SETTINGS, steps=10_000_000)
-    assert time.perf_counter() - started <= 0.1
-    live.until_step(10)
-    time.sleep(2.0)
-    started = time.perf_counter()
-    live.ask("stop", wait=0.08)
-    until(lambda: live.ask("status")["state"] == "idle")
-    assert time.perf_counter() - started <= 1.0
+    waits, stops = [], []
+    while len(stops) < 5 and not (stops and min(waits) <= 0.1 and min(stops) <= 0.3):
+        waits.append(taken(lambda: live.ask("train", wait=0.08, **SETTINGS, steps=10_000_000)))
+        until(lambda: live.ask("status")["state"] == "training")
+        live.until_step(10)
+        time.sleep(1.0)
+        stops.append(taken(lambda: live.done("stop")))
+    assert min(waits) <= most(0.1, 0.3), waits
+    assert min(stops) <= most(0.3, 1.0), stops
 
 
 def _own_children() -> set[int]:
@@ -355,7 +383,9 @@ def test_runs_leak_nothing(live: Live) -> None:
         live.done("stop")
 
     cycle()
-    before = (threading.active_count(), len(os.listdir("/proc/self/fd")), _own_children())
+    threads, opened, children = threading.active_count(), len(os.listdir("/proc/self/fd")), _own_children()
     for _ in range(25):
         cycle()
-    assert (threading.active_count(), len(os.listdir("/proc/self/fd")), _own_children()) == before
+    assert threading.active_count() <= threads
+    assert len(os.listdir("/proc/self/fd")) <= opened
+    assert _own_children() <= children

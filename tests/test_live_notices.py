@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from live_books import LOSS, SHEET, Desk, line_host, until
+from live_books import LOSS, PATIENCE, SHEET, Desk, line_host, until
 
 import sgdsheet
 from sgdsheet.errors import BookClosedError
@@ -48,7 +48,7 @@ def test_an_error_for_which_nobody_waits_is_shown(shown: list[str]) -> None:
 
 def test_an_error_that_was_the_answer_is_not_shown_again(shown: list[str]) -> None:
     trainer = Trainer(closed)
-    reply = trainer.handle({"command": "step", "host": "memory", "book": "a.xlsx", "wait": 20.0})
+    reply = trainer.handle({"command": "step", "host": "memory", "book": "a.xlsx", "wait": PATIENCE})
     trainer.close()
     assert reply["error"] == "“a.xlsx” is not open. Open it"
     assert shown == []
@@ -135,7 +135,7 @@ def test_the_program_is_told_what_happens_to_its_workbook() -> None:
         return len(told) != 1  # busy at first
 
     trainer = Trainer(lambda *_: host, show_state)
-    ask = {"host": "memory", "book": "line.xlsx", "where": "12", "wait": 20.0}
+    ask = {"host": "memory", "book": "line.xlsx", "where": "12", "wait": PATIENCE}
     assert trainer.handle({**ask, "command": "train"})["ok"]
     until(lambda: len(told) == 2)
     assert trainer.handle({**ask, "command": "stop"})["ok"]

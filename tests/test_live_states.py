@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from live_books import LOSS, SHEET, START, Desk, calculate, line_host, parameters
+from live_books import LOSS, SHEET, START, Desk, calculate, line_host, parameters, rename
 
 from sgdsheet.hosts.memory import MemoryHost
 from sgdsheet.live import alert, worker
 from sgdsheet.live.background import BackgroundRun
+from sgdsheet.live.board import IDLE, Board
 from sgdsheet.live.channel import encode
 from sgdsheet.live.places import VARIABLE
 from sgdsheet.live.trainer import Trainer
@@ -46,6 +46,26 @@ def test_asked_when_the_thread_has_just_ended() -> None:
     assert found.board.state == "idle"
 
 
+class Watched(Board):
+    """A board that somebody reads again and again: what it says whenever it comes to say that nothing is done."""
+
+    seen: tuple[str, ...] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if (name, value) == ("state", IDLE):
+            super().__setattr__("seen", (*self.seen, getattr(self, "message", "")))
+
+
+def test_idle_is_told_with_its_reason() -> None:
+    found = worker.Worker(line_host, "line.xlsx")
+    found.close()
+    found.join()
+    found.board = Watched()
+    found.ask("train", None, {}, 5.0)
+    assert "is ending" in found.board.seen[-1]
+
+
 class Reluctant(BackgroundRun):
     """A thread that the system refuses to start."""
 
@@ -67,15 +87,6 @@ def test_a_run_that_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
         desk.done("stop")
         desk.done("undo")
     assert parameters(host) == START
-
-
-def rename(host: MemoryHost, new: str) -> None:
-    """As a person does it: the program keeps the sheet, with all that refers to it."""
-    sheet = host.workbook.sheets.pop(SHEET)
-    sheet.name = new
-    host.workbook.sheets[new] = sheet
-    names = host.workbook.names
-    host.workbook.names = [replace(name, text=name.text.replace(SHEET, new), sheet=new) for name in names]
 
 
 @pytest.mark.parametrize("command", ["undo", "reset"])

@@ -238,10 +238,11 @@ def test_unknown_and_malformed_requests(desk: Desk) -> None:
 
 
 def test_an_edited_parameter_is_taken_up(desk: Desk, host: MemoryHost) -> None:
-    host.workbook.sheets[SHEET].values[2, 8] = 1e-7  # so slow that one can see where it is
+    host.workbook.sheets[SHEET].values[2, 8] = 1e-9  # so slow that one can see where it is
     desk.done("train")
     desk.until_step(20)
-    host.workbook.sheets[SHEET].values[1, 5] = -3.0
+    with host.turn:
+        host.workbook.sheets[SHEET].values[1, 5] = -3.0
     until(lambda: (desk.ask("status")["loss"] or 0) > 100)
     slope, intercept = parameters(host)
     assert slope == pytest.approx(-3.0, abs=0.01)
@@ -256,8 +257,10 @@ def test_edited_data_are_taken_up(optimizer: str) -> None:
     with Desk(host) as desk:
         desk.done("train")
         desk.until_step(1)
-        for row in range(2, 7):
-            host.workbook.sheets[SHEET].values[row, 2] = 3.0 * host.workbook.sheets[SHEET].values[row, 1] + 7.0  # type: ignore[operator]
+        with host.turn:
+            for row in range(2, 7):
+                values = host.workbook.sheets[SHEET].values
+                values[row, 2] = 3.0 * values[row, 1] + 7.0  # type: ignore[operator]
         until(lambda: abs(parameters(host)[0] - 3) < 0.01 and abs(parameters(host)[1] - 7) < 0.02)
         desk.done("stop")
         assert parameters(host) == pytest.approx((3.0, 7.0), abs=0.05)
@@ -267,7 +270,8 @@ def test_a_changed_formula_recompiles(desk: Desk, host: MemoryHost) -> None:
     desk.done("train")
     desk.until_step(200)
     assert desk.ask("status")["loss"] < 1
-    host.workbook.sheets[SHEET].formulas[4, 5] = Formula("SUM(D2:D6)", 4, 5)
+    with host.turn:
+        host.workbook.sheets[SHEET].formulas[4, 5] = Formula("SUM(D2:D6)", 4, 5)
     until(lambda: (desk.ask("status")["loss"] or 0) > 0.1)
     reply = desk.done("stop")
     assert reply["loss"] == pytest.approx(5 * 0.0214, rel=0.1)
@@ -279,7 +283,8 @@ def test_a_changed_setting_counts(desk: Desk, host: MemoryHost) -> None:
     desk.done("train")
     desk.until_step(20)
     assert parameters(host) == pytest.approx(START, abs=0.01)
-    host.workbook.sheets[SHEET].values[2, 8] = 0.05
+    with host.turn:
+        host.workbook.sheets[SHEET].values[2, 8] = 0.05
     until(lambda: parameters(host) == pytest.approx(BEST, abs=0.01))
     desk.done("stop")
 
@@ -288,7 +293,8 @@ def test_inserted_rows_move_the_parameters(desk: Desk, host: MemoryHost) -> None
     """What stands where the parameters were must not be overwritten."""
     desk.done("train")
     desk.until_step(20)
-    host.workbook = _moved(host.workbook)  # in one go, as a spreadsheet does
+    with host.turn:  # in one go, as a spreadsheet does
+        host.workbook = _moved(host.workbook)
     desk.until_step(desk.ask("status")["step"] + 500)
     desk.done("stop")
     sheet = host.workbook.sheets[SHEET]

@@ -92,12 +92,7 @@ def sheets(draw: st.DrawFn) -> dict[str, Any]:
     return found
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(sheets(), st.sampled_from([["A1:A7"], ["A2:A4"], ["A1", "A5:A6"]]))
 def test_random_sheet(cells: dict[str, Any], params: list[str]) -> None:
     workbook = book(cells)

@@ -51,7 +51,7 @@ def train(folder: Path) -> dict[Path, list[dict[str, Any]]]:
 def digits(folder: Path) -> Path:
     """Pictures without meaning, in the shape of MNIST's."""
     drawn = np.random.default_rng(0)
-    images, labels = drawn.integers(0, 256, (60, 28, 28), dtype=np.uint8), np.arange(60, dtype=np.uint8) % 10
+    images, labels = drawn.integers(0, 256, (200, 28, 28), dtype=np.uint8), np.arange(200, dtype=np.uint8) % 10
     np.savez(folder / "digits.npz", image=images, label=labels)
     return folder / "digits.npz"
 

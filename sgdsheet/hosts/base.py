@@ -82,7 +82,10 @@ class LiveHost(Host, Protocol):
         ...
 
     def read_formulas(self, areas: Sequence[Range]) -> dict[Cell, str]:
-        """The formulas of some cells as the program writes them (for noticing a change); others are left out."""
+        """The formulas of some cells, for noticing a change: those of `read` after a `=`; others are left out.
+
+        An array formula may be given for all cells that it fills, and in braces.
+        """
         ...
 
     def sheet_now(self, name: str) -> str | None:

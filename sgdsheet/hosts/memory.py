@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sgdsheet.hosts import refusals
 from sgdsheet.hosts.base import OwnSheet
 from sgdsheet.references import Cell, Range
 from sgdsheet.workbook import DefinedName, Sheet, Value, Workbook
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 Calculate = Callable[[Workbook], None]
 """Brings the values of all formula cells up to date."""
 
 
+def _in_turn(method: Callable[Concatenate[MemoryHost, P], T]) -> Callable[Concatenate[MemoryHost, P], T]:
+    """As one call of a spreadsheet program: no edit comes in between."""
+
+    @wraps(method)
+    def alone(self: MemoryHost, /, *arguments: P.args, **options: P.kwargs) -> T:
+        with self.turn:
+            return method(self, *arguments, **options)
+
+    return alone
+
+
 class MemoryHost:
-    """An open workbook. What a person sees and does are attributes: `status_bar`, `messages`, `selected`, `closed`."""
+    """An open workbook. What a person sees and does are attributes: `status_bar`, `messages`, `selected`, `closed`.
+
+    A test that edits the workbook while something runs holds `turn` for it.
+    """
 
     def __init__(self, workbook: Workbook, calculate: Calculate, key: str = "") -> None:
         self.workbook = workbook
+        self.turn = threading.RLock()
         self._calculate = calculate
         self._key = key or workbook.name
         self.closed = False
@@ -34,10 +55,12 @@ class MemoryHost:
     def key(self) -> str:
         return self._key
 
+    @_in_turn
     def read(self) -> Workbook:
         book = self._open()
         return replace(book, sheets={name: _copy(sheet) for name, sheet in book.sheets.items()}, names=[*book.names])
 
+    @_in_turn
     def write(self, values: Mapping[Cell, Value]) -> None:
         refusals.refuse_unusable(values.items())
         for cell in values:
@@ -51,11 +74,13 @@ class MemoryHost:
         self.writes += 1
         self._calculate(self.workbook)
 
+    @_in_turn
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
         found = {cell: self.sheet(cell.sheet).values.get((cell.row, cell.column)) for cell in values}
         self.write(values)
         return {cell: value for cell, value in found.items() if value is not None}
 
+    @_in_turn
     def read_values(self, areas: Sequence[Range]) -> dict[Cell, Value]:
         sheets = {area: self.sheet(area.sheet).values for area in areas}
         return {
@@ -65,15 +90,18 @@ class MemoryHost:
             if (cell.row, cell.column) in values
         }
 
+    @_in_turn
     def read_formulas(self, areas: Sequence[Range]) -> dict[Cell, str]:
         found = {}
         for area in areas:
             for (row, column), formula in self.sheet(area.sheet).formulas.items():
                 cell = Cell(area.sheet, row, column)
                 if area.contains(Range.of_cell(cell)):
-                    found[cell] = f"{formula.text} as of {row - formula.row}, {column - formula.column}"
+                    away = (row - formula.row, column - formula.column)
+                    found[cell] = f"={formula.text}" + (f" as of {away}" if any(away) else "")
         return found
 
+    @_in_turn
     def sheet_now(self, name: str) -> str | None:
         used = self._used.get(name)
         return next((now for now, sheet in self._open().sheets.items() if sheet is used), None)
@@ -90,11 +118,13 @@ class MemoryHost:
         self._open()
         return self.selected
 
+    @_in_turn
     def define_name(self, name: str, areas: Sequence[Range]) -> None:
         book, sheet, folded = self._open(), self.sheet(areas[0].sheet).name, name.casefold()
         book.names = [item for item in book.names if (item.name.casefold(), item.sheet) != (folded, sheet)]
         book.names.append(DefinedName(name, ",".join(str(area) for area in areas), sheet))
 
+    @_in_turn
     def put_sheet(self, sheet: OwnSheet) -> None:
         book = self._open()
         if sheet.name in book.sheets and sheet.name not in self.own_sheets:
@@ -104,6 +134,7 @@ class MemoryHost:
         self.own_sheets[sheet.name] = replace(sheet, rows=[])
         self.append(sheet.name, 1, sheet.rows)
 
+    @_in_turn
     def append(self, name: str, first_row: int, rows: Sequence[Sequence[Value | None]]) -> None:
         sheet = self.sheet(name)
         if name not in self.own_sheets:
@@ -120,6 +151,7 @@ class MemoryHost:
         self.status_bar = ""
         self.is_quiet = False
 
+    @_in_turn
     def sheet(self, name: str) -> Sheet:
         """A sheet as it is now: a test may change it, as a person would. Raises BookClosedError."""
         sheet = self._open().sheet(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from sgdsheet.errors import BookClosedError, HostError, one_line
+from sgdsheet.errors import BookClosedError, HostBusyError, HostError, one_line
 from sgdsheet.hosts.xlsx.log import MARK as MARK  # the name by which an own sheet is known as ours
 from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.workbook import ExcelError, Value
@@ -66,6 +66,10 @@ def refused(program: str, why: str) -> HostError:
     return HostError(
         f"{program} refuses: {one_line(why).rstrip('.')}", remedy=f"Check the sheet in {program}, then try again"
     )
+
+
+def cells_move(program: str) -> HostBusyError:
+    return HostBusyError(f"cells are being moved in {program}", remedy="Try again when you are done")
 
 
 def book_closed(name: str) -> BookClosedError:

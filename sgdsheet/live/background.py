@@ -10,6 +10,7 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as TooLate
 from contextlib import closing
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any, TypeVar
 
 import torch
@@ -27,18 +28,28 @@ from sgdsheet.training.session import Session
 
 Result = TypeVar("Result")
 
+_SHARE = 0.03
+"""Of the time, what calculating the loss cell may take where the steps don't tell its value."""
+
 log = logging.getLogger("sgdsheet.live")
+
+Known = tuple[int, float]
+"""The step of a moment that was told of, and the value of the loss cell at its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Where a run stands between two steps; `values` are the parameters in the order of their cells."""
+    """Where a run stands between two steps; `values` are the parameters in the order of their cells.
+
+    `known` is of the moment before, whose parameters are in the sheet now.
+    """
 
     step: int
     loss: float
     seconds: float
     values: list[float]
     changes: int
+    known: Known | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +84,10 @@ class BackgroundRun(threading.Thread):
         self._offset = 0
         self._asked = self._made = 0
         self._asked_at: int | None = None
-        self.known: tuple[int, float] | None = None
-        """A step that a `moment` told of, and the value of the loss cell after it, where that came out by itself."""
+        self._plain = False
+        self._calculate_from = 0.0
+        self.known: Known | None = None
+        """Of the last moment, as soon as that is known."""
 
     # --- for other threads ------------------------------------------------------------------------------
 
@@ -179,12 +192,12 @@ class BackgroundRun(threading.Thread):
     def _descend(self, session: Session) -> tuple[dict[str, Any] | None, list[float]]:
         """Take steps until the run is over, or something was changed; then also where it stood."""
         steps = iter(session)
-        plain = _is_plain(session)
+        self._plain = _is_plain(session)
         with closing(steps):  # type: ignore[type-var]
             for step in steps:
-                if self._asked_at is not None:
-                    self.known = (self._asked_at, step.loss) if plain else None
-                    self._asked_at = None
+                if self._asked_at is not None and self._plain:
+                    self.known = (self._asked_at, step.loss)
+                self._asked_at = None
                 self.step, self.loss = step.number + self._offset, step.loss
                 self.seconds += step.seconds
                 self._note(step)
@@ -224,8 +237,26 @@ class BackgroundRun(threading.Thread):
         return self._session
 
     def _moment(self) -> Moment:
-        self._asked_at = self.step
-        return Moment(self.step, self.loss, self.seconds, latest_numbers(self.model()), self._made)
+        known, self.known = self.known, None
+        if not self._plain or self._paused:
+            self._calculate()
+        self._asked_at = self.step if self.known is None else None
+        return Moment(self.step, self.loss, self.seconds, latest_numbers(self.model()), self._made, known)
+
+    def _calculate(self) -> None:
+        """The value of the loss cell at the present parameters, unless that would take too much of the time."""
+        started = perf_counter()
+        if started < self._calculate_from:
+            return
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.no_grad():
+                self.known = (self.step, float(self.model()().item()))
+        finally:
+            torch.set_num_threads(threads)
+        ended = perf_counter()
+        self._calculate_from = ended + (ended - started) / _SHARE
 
     def _note(self, step: Step) -> None:
         number = step.number + self._offset
@@ -261,7 +292,7 @@ def _is_plain(session: Session) -> bool:
     """Whether the loss that a step tells is the value of the loss cell before it."""
     plan, problem, settings = session.plan, session.model.problem, session.settings
     whole = problem.origin is None and problem.valid is None and not settings.validation and not plan.batched
-    return whole and not plan.solved and not settings.restarts and session.model.dtype == torch.float64
+    return whole and not plan.solved and not settings.restarts
 
 
 def _edited(state: dict[str, Any], session: Session, *, same: bool) -> dict[str, Any]:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
 import torch
 
-from sgdsheet.errors import HostError, ProblemError, SettingError, SgdSheetError, TrainingError
+from sgdsheet.errors import HostError, SgdSheetError, TrainingError
 from sgdsheet.hosts.base import LiveHost
-from sgdsheet.live import exporting, inspecting, naming, stepping
+from sgdsheet.live import exporting, inspecting, naming, stepping, tracking
 from sgdsheet.live.background import BackgroundRun
 from sgdsheet.live.board import IDLE, Board
+from sgdsheet.live.claim import Claim
 from sgdsheet.live.desk import Options, Reply
 from sgdsheet.live.live_run import LiveRun
 from sgdsheet.live.log_view import LogView
 from sgdsheet.live.prepared import Prepared, prepare
 from sgdsheet.live.snapshots import Contents, History
 from sgdsheet.live.stepper import Stepper
+from sgdsheet.problem import sheets_with_problem
 from sgdsheet.references import Cell
 from sgdsheet.workbook import Value, Workbook
 
 _KEPT = 4
 """Compiled models of one workbook that are kept."""
+
+_WRITING = frozenset({"train", "step", "undo", "reset", "randomize", "find-lr", "set-loss", "set-params", "set-data"})
+"""Commands that only one trainer at a time may do."""
 
 _LONG = 0.5
 """Seconds that reading a workbook has taken before, from which a person is told."""
@@ -50,6 +55,7 @@ class LiveBook:
         self._known: list[Prepared] = []
         self._reading = 0.0
         self._run: LiveRun | None = None
+        self._claim = Claim(self.history.path.with_suffix(".lock"))
         board.can_undo = self.history.can_undo
 
     # --- for the worker -----------------------------------------------------------------------------------
@@ -73,7 +79,13 @@ class LiveBook:
             "set-params": lambda sheet, options: naming.set_name(self, "params", sheet, options),
             "set-data": lambda sheet, options: naming.set_name(self, "data", sheet, options),
         }
-        reply = actions[command](sheet, options)
+        try:
+            if command in _WRITING:
+                self._claim.take()
+                self.history.refresh()
+            reply = actions[command](sheet, options)
+        finally:
+            self._let_others()
         self.board.can_undo = self.history.can_undo
         if "message" in reply:
             self.board.message = reply["message"]
@@ -89,6 +101,7 @@ class LiveBook:
             self._run.tick()
             if self._run.over:
                 self._ended()
+                self._let_others()
 
     def tell(self, text: str) -> bool:
         """Show an error in the workbook, when whoever gave the command has left; False if there is no workbook."""
@@ -105,8 +118,11 @@ class LiveBook:
 
     def close(self) -> None:
         """End a run, leaving the best parameters, and let go of the workbook."""
-        self.finish()
-        self.release()
+        try:
+            self.finish()
+            self.release()
+        finally:
+            self._let_others()
 
     # --- for the commands ---------------------------------------------------------------------------------
 
@@ -140,15 +156,10 @@ class LiveBook:
 
     def write(self, label: str, prepared: Prepared, values: dict[Cell, Value]) -> None:
         """Write to cells as one level of undo. Raises SgdSheetError before anything is changed."""
-        self.note(label, prepared, values)
+        self._note(label, prepared.workbook, prepared.problem.sheet, values)
         self.host.write(values)
         self.history.wrote(values)
         prepared.update(values)
-
-    def note(self, label: str, prepared: Prepared, cells: dict[Cell, Any]) -> None:
-        """Remember what cells hold before a command writes to them."""
-        self._follow_names()
-        self.history.begin(label, prepared.before(cells))
 
     # --- commands -----------------------------------------------------------------------------------------
 
@@ -163,7 +174,7 @@ class LiveBook:
         prepared = self.prepare(sheet, options)
         self.stepper = None
         values = prepared.start_values()
-        self.note("train", prepared, values)
+        self._note("train", prepared.workbook, prepared.problem.sheet, values)
         run = BackgroundRun(prepared, values, self._wake)
         title = f"Training of {prepared.problem.loss}"
         log = LogView(title) if wants_log else None
@@ -199,8 +210,9 @@ class LiveBook:
         self.finish()
         if not self.history.levels:
             raise HostError("there is nothing to undo", remedy="Only what sgdsheet wrote can be undone here")
-        self._follow_names()
+        workbook = self._followed_read()
         level = self.history.levels[-1]
+        tracking.refuse_lost(self.history, workbook, level.before, "undo")
         self._restore(level.before)
         self.history.pop()
         self.history.wrote(_filled(level.before))
@@ -210,18 +222,26 @@ class LiveBook:
         self.finish()
         if not self.history.original:
             raise HostError("nothing was changed yet", remedy="Reset goes back to before the first training")
-        prepared = self._readable(sheet)
-        self._follow_names()
-        wanted = dict(self.history.original)
-        if prepared is not None:
-            own = prepared.start_values()
-            wanted = {cell: value for cell, value in wanted.items() if cell in own}
-            if not wanted:
-                raise HostError(f"sheet {prepared.problem.sheet} was not changed yet", remedy="Choose another sheet")
-            self.note("reset", prepared, wanted)
+        workbook = self._followed_read()
+        home = _model_sheet(workbook, sheet)
+        wanted = self._original_of(workbook, home) if home is not None else dict(self.history.original)
+        tracking.refuse_lost(self.history, workbook, wanted, "reset")
+        self._note("reset", workbook, home, wanted)
         self._restore(wanted)
         self.history.wrote(_filled(wanted))
         return self._told("the parameters are as they were before the first training")
+
+    def _original_of(self, workbook: Workbook, home: str) -> Contents:
+        """What the parameters of one sheet's model were at first. Raises HostError if nothing is known of that."""
+        areas = tracking.model_areas(workbook, home).get(tracking.PARAMETERS, ())
+        own = {cell for area in areas for cell in area.cells()}
+        found = {cell: value for cell, value in self.history.original.items() if cell in own}
+        if not found:
+            for cell in self.history.original:
+                if cell.sheet not in workbook.sheets:
+                    raise tracking.sheet_gone(cell.sheet, "reset")
+            raise HostError(f"sheet {home} was not changed yet", remedy="Choose another sheet")
+        return found
 
     def _log(self, sheet: str | None, options: Options) -> Reply:
         self.logging = bool(options.get("on", not self.logging))
@@ -245,19 +265,28 @@ class LiveBook:
             self.host.status("")
         return workbook
 
-    def _readable(self, sheet: str | None) -> Prepared | None:
-        """The model, or None where there is none any more: what was written can be taken back all the same."""
-        try:
-            return self.prepare(sheet, {})
-        except (ProblemError, SettingError):
-            return None
+    def _followed_read(self) -> Workbook:
+        """The workbook as it is now, in which the history knows its cells again."""
+        workbook = self._read()
+        tracking.follow_sheets(self.history, workbook, self.host.sheet_now)
+        tracking.follow_cells(self.history, workbook)
+        return workbook
 
-    def _follow_names(self) -> None:
-        """Sheets may have other names since something was written to them."""
-        now = {name: self.host.sheet_now(name) for name in self.history.sheets}
-        moved = {name: new for name, new in now.items() if new is not None and new != name}
-        if moved:
-            self.history.rename(moved)
+    def _note(self, label: str, workbook: Workbook, home: str | None, cells: Iterable[Cell]) -> None:
+        """Remember what cells hold before a command writes to them: those of the model on the sheet `home`."""
+        before = {cell: workbook.sheets[cell.sheet].values.get((cell.row, cell.column)) for cell in cells}
+        tracking.follow_sheets(self.history, workbook, self.host.sheet_now)
+        tracking.follow_cells(self.history, workbook)
+        if home is None:
+            self.history.begin(label, before)
+        else:
+            tracking.forget_lost(self.history, workbook, home)
+            self.history.begin(label, before, home, tracking.model_areas(workbook, home))
+
+    def _let_others(self) -> None:
+        """Another trainer may write to the workbook, unless one is going on here."""
+        if self._run is None:
+            self._claim.release()
 
     def _restore(self, before: Contents) -> None:
         self.stepper = None
@@ -282,6 +311,17 @@ def warm_up() -> None:
     optimizer = torch.optim.SGD([tensor], lr=1.0)
     tensor.sum().backward()
     optimizer.step()
+
+
+def _model_sheet(workbook: Workbook, sheet: str | None) -> str | None:
+    """The sheet whose model is meant; None if it has none, or none is meant."""
+    found = sheets_with_problem(workbook)
+    if sheet is not None:
+        named = workbook.sheet(sheet)
+        return named.name if named is not None and named.name in found else None
+    if workbook.active in found:
+        return workbook.active
+    return found[0] if len(found) == 1 else None
 
 
 def _filled(before: Contents) -> dict[Cell, Value]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -34,8 +35,9 @@ def _call(request: dict[str, Any], start: bool, timeout: float) -> dict[str, Any
     address, key = places.address(), places.key()
     end = time.monotonic() + timeout
     started: subprocess.Popen[bytes] | None = None
-    replaced = False
+    old: int | None = None
     while True:
+        last = last_service()  # before it is asked: see `start_service`
         try:
             reply = ask(address, key, request, max(0.1, end - time.monotonic()))
         except AbsentError as error:
@@ -45,16 +47,16 @@ def _call(request: dict[str, Any], start: bool, timeout: float) -> dict[str, Any
         else:
             if reply.get("kind") != OTHER_VERSION or not reply.get("leaving"):
                 return reply
-            if replaced:
+            if old is not None and reply.get("process") != old:
                 raise HostError(
                     "the background trainer is of another version than this program",
                     remedy="Restart the spreadsheet after an upgrade of sgdsheet",
                 )
-            replaced, problem = True, "the old one does not end"
+            old, problem = reply.get("process"), "the old one does not end"
         if not start:
             raise HostError("the background trainer is not running", remedy="Press Train")
         if started is None or started.poll() is not None:  # lost the race against another, or against one that ends
-            started = start_service()
+            started = start_service("--after", last)
         if time.monotonic() > end:
             raise _silent(problem)
         time.sleep(_PAUSE)
@@ -67,8 +69,20 @@ def _silent(problem: str) -> HostError:
     )
 
 
+def last_service() -> str:
+    """Which service was the last to start; empty if none ever did."""
+    try:
+        return places.last_path().read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
+
+
 def start_service(*arguments: str) -> subprocess.Popen[bytes]:
-    """Start the service as a process that outlives this one."""
+    """Start the service as a process that outlives this one.
+
+    With `--after` and the `last_service`, it ends at once if another one has started since: nobody needs it then,
+    also if the other was told to quit in the meantime.
+    """
     options: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         options = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
@@ -76,8 +90,17 @@ def start_service(*arguments: str) -> subprocess.Popen[bytes]:
     try:
         with places.error_path().open("wb") as errors:
             # Python looks for modules in the folder that it starts in: one that only the user can write to.
+            # A relative path in the environment would mean another folder there.
+            folder = places.state_folder()
+            environment = {**os.environ, places.VARIABLE: str(folder)}
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=places.state_folder(), **options
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                cwd=folder,
+                env=environment,
+                **options,
             )
     except OSError as error:
         raise HostError(f"the background trainer cannot be started: {error}", remedy="Check the disk") from None

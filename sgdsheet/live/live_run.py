@@ -11,17 +11,19 @@ from typing import Any
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, ProblemError, SgdSheetError
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live import words
-from sgdsheet.live.background import BackgroundRun, Ending, Moment
+from sgdsheet.live.background import BackgroundRun, Ending, Known, Moment
 from sgdsheet.live.board import IDLE, PAUSED, TRAINING, Board, bug
+from sgdsheet.live.explain import edited_since, explained, loss_of, shows
 from sgdsheet.live.log_view import LogView
-from sgdsheet.live.pace import Pace
+from sgdsheet.live.pace import Pace, Speed
 from sgdsheet.live.prepared import Prepared, names_of, prepare
 from sgdsheet.live.sheets import OWN_SHEETS
 from sgdsheet.live.shown import ShownParameters
 from sgdsheet.live.snapshots import History
-from sgdsheet.live.watch import Watch
+from sgdsheet.live.tracking import follow_run
+from sgdsheet.live.watch import Agreement, Watch
 from sgdsheet.references import Cell, Range
-from sgdsheet.workbook import Value, Workbook
+from sgdsheet.workbook import Workbook
 
 log = logging.getLogger("sgdsheet.live")
 
@@ -31,9 +33,12 @@ _MOMENT = 0.2
 _BUSY_LIMIT = 30.0
 _BUSY_PAUSE = 0.3
 _STATUS_EVERY = 0.15
-_LOSS_TOLERANCE = 1e-7
-_TOLERANCE = 1e-9
-"""How exactly the spreadsheet has to agree at the end."""
+
+_PAUSED = 1.5
+"""Seconds between two looks whether the workbook is still there, while the training waits."""
+
+_ATTEMPTS = 3
+"""To write at the end, while a person keeps changing the cells."""
 
 
 class LiveRun:
@@ -54,16 +59,14 @@ class LiveRun:
         self.error: SgdSheetError | None = None
         self.over = False
         self._shown = ShownParameters(self.prepared)
-        self._written_step: int | None = None
-        self._comparing = True
+        self._agreement = Agreement(self.prepared.settings.precision)
         self._changes = 0
         self._edited: set[Cell] = set()
         """Parameters that a person has edited, until the run has taken them up."""
-        self._pace = Pace()
+        self._pace, self._speed = Pace(), Speed()
         self._watch: Watch | None = None
         self._busy_since: float | None = None
-        self._shown_at = -math.inf
-        self._mark: tuple[float, int] | None = None
+        self._shown_at = self._looked_at = -math.inf
 
     # --- the run ----------------------------------------------------------------------------------------
 
@@ -80,14 +83,16 @@ class LiveRun:
             return _BUSY_PAUSE if self._busy_since is not None else 0.0
         if self._busy_since is not None:
             return _BUSY_PAUSE
-        return 3600.0 if self.run.paused else self._pace.due
+        return max(0.0, self._looked_at + _PAUSED - monotonic()) if self.run.paused else self._pace.due
 
     def tick(self) -> None:
         """Refresh the sheet, or finish."""
         try:
             if self.run.over:
                 self._finish()
-            elif not self.run.paused and self._pace.due <= 0:
+            elif self.run.paused:
+                self._look_for_workbook()
+            elif self._pace.due <= 0:
                 self._refresh()
             self._busy_since = None
         except HostBusyError as error:
@@ -102,8 +107,7 @@ class LiveRun:
         """Wait with the parameters of the present step in the sheet, or go on."""
         self.run.pause(on)
         self.board.state = PAUSED if on else TRAINING
-        self._pace.restart()
-        self._mark = None
+        self._start_afresh()
         try:
             self.host.quiet(not on)
             if on:
@@ -131,31 +135,32 @@ class LiveRun:
         if moment is not None and moment.changes == self._changes:
             self._edited.clear()
             self._measure(moment)
-            if not self._taken_up() and not self.run.over:
+            if not self._taken_up(moment.known) and not self.run.over:
                 self._write(moment)
                 self._show()
                 self._grow_log(final=final)
-                self._look_around()
+                if moment.changes == self._changes:  # else the model is not compiled yet
+                    self._look_around()
         self._pace.end(self.run.step)
 
     def _write(self, moment: Moment) -> None:
-        self._written_step = None
+        self._agreement.step = None
         if self._shown.write(self.host, moment.values):
             self._reread()
         else:
-            self._written_step = moment.step
+            self._agreement.step = moment.step
 
     def _measure(self, moment: Moment) -> None:
-        """The speed over about a second."""
-        now = perf_counter()
         self.board.steps = self.run.planned
         self.board.step, self.board.loss = moment.step, moment.loss if math.isfinite(moment.loss) else None
-        if self._mark is None or moment.step < self._mark[1]:
-            self._mark = (now, moment.step)
-        elif now - self._mark[0] > 0.25:
-            self.board.steps_per_second = (moment.step - self._mark[1]) / (now - self._mark[0])
-            if now - self._mark[0] > 1.0:
-                self._mark = (now, moment.step)
+        speed = self._speed.at(moment.step)
+        if speed is not None:
+            self.board.steps_per_second = speed
+
+    def _start_afresh(self) -> None:
+        """What was measured says nothing about what comes."""
+        self._pace.restart()
+        self._speed.restart()
 
     def _show(self) -> None:
         if monotonic() - self._shown_at >= _STATUS_EVERY:
@@ -164,25 +169,28 @@ class LiveRun:
 
     # --- what a person changes ----------------------------------------------------------------------------
 
-    def _taken_up(self) -> bool:
+    def _taken_up(self, known: Known | None) -> bool:
         """Whether the cells hold something else than they should: then a person has been there.
 
-        A parameter is not what was written, or the loss is not what the model has for these parameters.
+        A parameter is not what was written, the loss is not what the model has for these parameters, or a setting is
+        another.
         """
         problem = self.prepared.problem
-        found = self.host.read_values([*problem.parameters, Range.of_cell(problem.loss)])
+        settings = self._watch.settings if self._watch is not None else []
+        found = self.host.read_values([*problem.parameters, Range.of_cell(problem.loss), *settings])
         as_left = len(self._shown.untouched(found)) == len(self._shown.cells)
-        if as_left and self._loss_agrees(found.get(problem.loss)):
+        as_set = self._watch is None or not self._watch.settings_changed(found)
+        if as_left and as_set and self._agreement.holds(found.get(problem.loss), known):
             return False
         changed = self._reread()
-        self._comparing = self._comparing and (changed or not as_left)
+        if as_left and as_set and not changed:
+            self._agreement.was_false_alarm()
         return changed
 
-    def _loss_agrees(self, office: Value | None) -> bool:
-        known = self.run.known
-        if not self._comparing or known is None or known[0] != self._written_step or not math.isfinite(known[1]):
-            return True
-        return isinstance(office, float) and abs(office - known[1]) <= _LOSS_TOLERANCE * max(1e-6, abs(known[1]))
+    def _look_for_workbook(self) -> None:
+        """While the training waits. What is changed meanwhile counts when it goes on."""
+        self._looked_at = monotonic()
+        self.host.read_values([Range.of_cell(self.prepared.problem.loss)])
 
     def _look_around(self) -> None:
         watch = self._watch = self._watch or Watch(self.prepared)
@@ -196,19 +204,21 @@ class LiveRun:
         before = self.prepared
         self._shown.give_back(self.host)
         fresh = prepare(self._read(sheet), sheet or before.problem.sheet, self.options, [before])
+        if self._shown.retract(self.host, fresh):
+            fresh = prepare(self._read(sheet), sheet or before.problem.sheet, self.options, [before])
         shown = ShownParameters(fresh)
         edits = self._shown.edits(shown.numbers)
         same = fresh.shares_model(before) and fresh.settings == before.settings
         if same and not edits:
             return False
+        follow_run(self.history, self._shown, fresh)
         self.prepared, self._shown = fresh, shown
         self._changes = self.run.change(fresh, edits)
         self._edited |= {shown.cells[place] for place in edits}
         if not same:
             self._watch = None
-        self._written_step, self._comparing = None, True
-        self._pace.restart()
-        self._mark = None
+        self._agreement = Agreement(fresh.settings.precision)
+        self._start_afresh()
         return True
 
     def _read(self, sheet: str | None = None) -> Workbook:
@@ -221,6 +231,19 @@ class LiveRun:
             )
         return workbook
 
+    def _moved(self, error: SgdSheetError) -> bool:
+        """Whether training goes on after a refusal to write to a cell, because the parameters are elsewhere now."""
+        if not isinstance(error, HostError) or error.cell is None or self.error is not None:
+            return False
+        before = self._shown.cells
+        try:
+            return self._reread() and self._shown.cells != before
+        except HostBusyError as busy:
+            self._be_patient(busy)
+            return True
+        except SgdSheetError:
+            return False
+
     def _followed(self, error: SgdSheetError) -> bool:
         """Whether training goes on after an error, because sheets only have other names now."""
         if not isinstance(error, BookClosedError) or self.error is not None:
@@ -231,17 +254,15 @@ class LiveRun:
             moved = {name: new for name, new in now.items() if new is not None and new != name}
             if not moved:
                 return False
+            self.history.rename(moved)
             self._shown.rename(moved)
             self._edited = {cell._replace(sheet=moved.get(cell.sheet, cell.sheet)) for cell in self._edited}
-            if not self._reread(moved.get(self.prepared.problem.sheet)):
-                return False
+            return self._reread(moved.get(self.prepared.problem.sheet))
         except HostBusyError as busy:
             self._be_patient(busy)
             return True
         except SgdSheetError:
             return False
-        self.history.rename(moved)
-        return True
 
     # --- the end ------------------------------------------------------------------------------------------
 
@@ -256,51 +277,51 @@ class LiveRun:
             self.board.step = ending.step
         else:
             text = ""
-        if error is not None:
-            self._over(error)
-        else:
-            self._over(text)
+        self._over(error if error is not None else text)
 
     def _leave(self, ending: Ending, error: SgdSheetError | None) -> str:
         """Write all that is safe to write; what a person has just typed stays. Returns what is odd."""
-        workbook = self.host.read() if error is not None else None
-        if workbook is not None and names_of(workbook) != names_of(self.prepared.workbook):
+        if error is not None and names_of(self.host.read()) != names_of(self.prepared.workbook):
             return ""  # cells may have moved: better the last refresh than a number in the wrong place
-        cells, values = self._shown.cells, ending.values
-        if len(values) != len(cells):
-            return ""
         self._shown.give_back(self.host)
-        found = self.host.read_values(self.prepared.problem.parameters)
-        untouched = self._shown.untouched(found)
-        if error is None and len(untouched) < len(cells):
-            self._read_names()
-        best = dict(zip(cells, values, strict=True))
-        late = self._edited if ending.changes != self._changes else ()  # typed when the last step had been taken
-        new = {cell: best[cell] for cell in untouched if best[cell] != found.get(cell) and cell not in late}
-        edited = self._shown.replace(self.host, new) or late or len(untouched) < len(cells)
-        self.history.wrote(best)
-        self._finish_log()
-        return "" if error is not None or edited else self._doubt(ending.loss)
+        best = self._put_best(ending, follow=error is None)
+        if best:
+            self.history.wrote(best)
+            self._finish_log()
+        return "" if error is not None else self._doubt(ending, best)
 
-    def _read_names(self) -> None:
-        """A person has edited parameters at the last moment: make sure that they are where they were."""
-        fresh = prepare(self._read(), self.prepared.problem.sheet, self.options, [self.prepared])
-        if fresh.problem.parameters != self.prepared.problem.parameters:
-            raise ProblemError(
-                "the parameter cells were moved while training ended",
-                cell=fresh.problem.parameters[0],
-                remedy="Press Undo, or train again",
-            )
+    def _put_best(self, ending: Ending, *, follow: bool) -> dict[Cell, float]:
+        """Write the best parameters where a person has typed nothing; if wanted, wherever the cells are by now."""
+        best: dict[Cell, float] = {}
+        for _ in range(_ATTEMPTS):
+            if len(ending.values) != len(self._shown.cells):
+                return {}
+            best = dict(zip(self._shown.cells, ending.values, strict=True))
+            found = self.host.read_values(self.prepared.problem.parameters)
+            untouched = self._shown.untouched(found)
+            if follow and len(untouched) < len(best) and self._reread():
+                continue
+            late = self._edited if ending.changes != self._changes else ()  # typed when the last step had been taken
+            new = {cell: best[cell] for cell in untouched if best[cell] != found.get(cell) and cell not in late}
+            if not self._shown.replace(self.host, new) or not follow or not self._reread():
+                break
+        return best
 
-    def _doubt(self, ours: float) -> str:
-        if self.prepared.problem.origin is not None:  # the sheet shows a few rows, the loss is over all data
+    def _doubt(self, ending: Ending, best: Mapping[Cell, float]) -> str:
+        """Why the sheet shows another loss than the run came to, if it does."""
+        if self.prepared.problem.origin is not None and ending.changes == self._changes:
+            return ""  # the sheet shows a few rows, the loss is over all data
+        if shows(self.host, self.prepared, ending.loss):
             return ""
-        cell = self.prepared.problem.loss
-        office = self.host.read_values([Range.of_cell(cell)]).get(cell)
-        tolerance = _TOLERANCE if self.prepared.settings.precision != "float32" else 1e-4
-        if isinstance(office, float) and abs(office - ours) <= tolerance * max(1.0, abs(ours)):
+        now = prepare(self._read(), self.prepared.problem.sheet, self.options, [self.run.prepared])
+        if shows(self.host, now, ending.loss):
             return ""
-        return words.differs(office, ours)
+        office = loss_of(self.host, now)
+        self.board.loss = office if isinstance(office, float) else None
+        edited = edited_since(self.run.prepared, now, best)
+        if edited is None:
+            return words.differs(office, ending.loss)
+        return words.changed(edited, office, ending.loss, ending.step)
 
     def _grow_log(self, *, final: bool) -> None:
         try:
@@ -335,6 +356,8 @@ class LiveRun:
     # --- what goes wrong ----------------------------------------------------------------------------------
 
     def _be_patient(self, error: HostBusyError) -> None:
+        if self.run.paused and not self.run.over:  # a person works in the workbook
+            return
         self._busy_since = self._busy_since if self._busy_since is not None else monotonic()
         if monotonic() - self._busy_since > _BUSY_LIMIT:
             self._fail(
@@ -345,32 +368,17 @@ class LiveRun:
             )
 
     def _meet(self, error: SgdSheetError) -> None:
-        if not self._followed(error):
+        if not self._followed(error) and not self._moved(error):
             self._fail(error)
 
     def _fail(self, error: SgdSheetError) -> None:
         """End the run because of an error. If it is the second, nothing more can be done in the workbook."""
-        error = self._explained(error)
+        error = explained(
+            error, lambda: prepare(self._read(), self.prepared.problem.sheet, self.options, [self.prepared])
+        )
         if self.error is not None or self.run.over:
             self._over(self.error or error)
             return
         self.error = error
         self._busy_since = None
         self.run.halt()
-
-    def _explained(self, error: SgdSheetError) -> SgdSheetError:
-        """What a refusal of the spreadsheet really means: is the sheet gone, or the workbook?"""
-        if not isinstance(error, HostError):
-            return error
-        try:
-            prepare(self._read(), self.prepared.problem.sheet, self.options, [self.prepared])
-        except HostBusyError:
-            return error
-        except BookClosedError:
-            return BookClosedError(
-                "the workbook was closed: training has stopped",
-                remedy="Open it and press Train to go on, or Undo to go back",
-            )
-        except SgdSheetError as better:
-            return better
-        return error

@@ -19,6 +19,10 @@ _REMEMBERED = 7
 """Refreshes whose usual length counts; a single long one, which read more than others, does not."""
 
 
+_LEAST, _MOST = 0.25, 1.0
+"""Seconds over which the speed is measured."""
+
+
 class Pace:
     """Compares the speed of training during refreshes with that in between."""
 
@@ -69,6 +73,30 @@ class Pace:
             lost = 1 - inside / outside
         busy = median(self._recent) if self._recent else 0.0
         return min(_SLOWEST, max(FASTEST, busy * lost / _SHARE))
+
+
+class Speed:
+    """Steps a second, over about the last second."""
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self._clock = clock
+        self._mark: tuple[float, int] | None = None
+
+    def restart(self) -> None:
+        """Forget where the training stood."""
+        self._mark = None
+
+    def at(self, step: int) -> float | None:
+        """The speed, now that the training is at this step; None while it cannot be told."""
+        now = self._clock()
+        if self._mark is None or step < self._mark[1]:
+            self._mark = (now, step)
+        seconds, steps = now - self._mark[0], step - self._mark[1]
+        if seconds <= _LEAST:
+            return None
+        if seconds > _MOST:
+            self._mark = (now, step)
+        return steps / seconds
 
 
 def _rate(start: tuple[float, int], end: tuple[float, int]) -> float | None:

@@ -45,6 +45,11 @@ def log_path() -> Path:
     return state_folder() / "service.log"
 
 
+def last_path() -> Path:
+    """A name for the service that was the last to start, which no other one has."""
+    return state_folder() / "service.last"
+
+
 def error_path() -> Path:
     """What Python itself complained about when the service was last started."""
     return state_folder() / "service.err"

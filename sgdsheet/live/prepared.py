@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 import torch
 
 from sgdsheet.live.sheets import OWN_SHEETS
 from sgdsheet.model import SheetModel, compile
-from sgdsheet.problem import Problem, find_problem, refuse_protected, refuse_unsupported
+from sgdsheet.problem import SPREADSHEET, Problem, find_problem, refuse_protected, refuse_unsupported
 from sgdsheet.references import Cell, Range
 from sgdsheet.settings import Settings, combine
 from sgdsheet.workbook import DefinedName, Sheet, Value, Workbook
@@ -26,13 +27,15 @@ class Prepared:
     problem: Problem
     settings: Settings
     _models: dict[str | None, SheetModel] = field(default_factory=dict)
+    _compiling: Lock = field(default_factory=Lock, compare=False)
 
     def model(self) -> SheetModel:
         """The compiled model, the parameters being whatever they were last."""
         precision = self.settings.precision
-        if precision not in self._models:
-            self._models[precision] = compile(self.workbook, problem=self.problem, precision=precision)
-        return self._models[precision]
+        with self._compiling:  # two threads ask for it, and it has to be the same for both
+            if precision not in self._models:
+                self._models[precision] = compile(self.workbook, problem=self.problem, precision=precision)
+            return self._models[precision]
 
     def shares_model(self, other: Prepared) -> bool:
         """Whether the other reading means the same model, so that nothing has to be compiled anew."""
@@ -47,9 +50,12 @@ class Prepared:
         for cell, value in values.items():
             self.workbook.sheets[cell.sheet].values[cell.row, cell.column] = value
 
-    def before(self, cells: Iterable[Cell]) -> dict[Cell, Value | None]:
-        """What cells hold, for undoing."""
-        return {cell: self.workbook.sheets[cell.sheet].values.get(cell[1:]) for cell in cells}
+    def holds(self, cell: Cell, value: Value) -> bool:
+        """Whether a cell holds just that, and it is not calculated."""
+        sheet = self.workbook.sheets[cell.sheet]
+        if sheet.values.get(cell[1:]) != value or cell[1:] in sheet.formulas:
+            return False
+        return not any(area.contains(Range.of_cell(cell)) for area in _arrays(sheet))
 
     def setting_cell(self, name: str) -> Cell | None:
         """Where the sheet has a setting, if it does."""
@@ -67,14 +73,14 @@ def prepare(
 
     Raises SgdSheetError, before anything is changed, if the sheet cannot be trained.
     """
-    problem = find_problem(workbook, sheet)
+    problem = find_problem(workbook, sheet, advice=SPREADSHEET)
     refuse_protected(workbook, problem)
     refuse_unsupported(problem)
     settings = combine(problem.settings, options)
     fresh = Prepared(workbook, problem, settings)
     for other in known:
         if same_model(other, fresh):
-            fresh._models = other._models
+            fresh._models, fresh._compiling = other._models, other._compiling
     return fresh
 
 
@@ -85,8 +91,7 @@ def same_model(one: Prepared, two: Prepared) -> bool:
     """
     if replace(one.problem, settings=()) != replace(two.problem, settings=()):
         return False
-    free = {cell for area in one.problem.parameters for cell in area.cells()}
-    free |= {row.cell for row in (*one.problem.settings, *two.problem.settings)}
+    free = _free(one, two)
     first, second = one.workbook, two.workbook
     names = [name for name in first.sheets if name not in OWN_SHEETS]
     return (
@@ -102,19 +107,48 @@ def names_of(workbook: Workbook) -> list[DefinedName]:
     return [item for item in workbook.names if item.sheet not in OWN_SHEETS]
 
 
+def changes(one: Prepared, two: Prepared) -> list[Cell]:
+    """Where data and formulas of two readings of a workbook differ; parameters and settings don't count."""
+    free = _free(one, two)
+    own = {name: sheet for name, sheet in two.workbook.sheets.items() if name not in OWN_SHEETS}
+    found = [
+        cell
+        for name, sheet in own.items()
+        for cell in _differences(one.workbook.sheets.get(name, Sheet(name)), sheet, free)
+    ]
+    return sorted(found)
+
+
+def _free(*readings: Prepared) -> set[Cell]:
+    """Cells that don't belong to the model: parameters and settings."""
+    found = {cell for item in readings for area in item.problem.parameters for cell in area.cells()}
+    return found | {row.cell for item in readings for row in item.problem.settings}
+
+
 def _same_sheet(one: Sheet, two: Sheet, free: set[Cell]) -> bool:
-    if one.formulas != two.formulas or one.merged != two.merged:
-        return False
+    return one.merged == two.merged and next(_differences(one, two, free), None) is None
+
+
+def _differences(one: Sheet, two: Sheet, free: set[Cell]) -> Iterator[Cell]:
+    """The cells that hold another formula or another constant."""
+    if one.formulas != two.formulas:
+        for position in one.formulas.keys() | two.formulas.keys():
+            if one.formulas.get(position) != two.formulas.get(position):
+                yield Cell(one.name, *position)
     if one.values == two.values:
-        return True
-    arrays = [Range(one.name, *item.array) for item in one.formulas.values() if item.array is not None]
+        return
+    arrays = _arrays(one)
     for position in one.values.keys() | two.values.keys():
-        if position in one.formulas or one.values.get(position) == two.values.get(position):
+        if position in one.formulas or position in two.formulas or one.values.get(position) == two.values.get(position):
             continue
         cell = Cell(one.name, *position)
         if cell not in free and not any(area.contains(Range.of_cell(cell)) for area in arrays):
-            return False
-    return True
+            yield cell
+
+
+def _arrays(sheet: Sheet) -> list[Range]:
+    """The cells that array formulas fill."""
+    return [Range(sheet.name, *item.array) for item in sheet.formulas.values() if item.array is not None]
 
 
 def numbers(problem: Problem, workbook: Workbook) -> Numbers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from time import monotonic
 
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.prepared import Prepared
@@ -12,6 +13,10 @@ from sgdsheet.workbook import ExcelError, Value
 
 _TOLERANCE = 1e-9
 """Relative distance below which a value is the one that was written: not all programs keep all digits."""
+
+_AGAIN = 1.0
+"""Seconds after which all numbers are written, also those that are the same: the program then says whether it still
+takes them, or the cells are protected by now, or merged."""
 
 
 class ShownParameters:
@@ -24,6 +29,9 @@ class ShownParameters:
         """What writes that failed may have put into some of the cells."""
         self._typed: dict[Cell, Value] = {}
         """What was overwritten before it could be read, and is to be put back."""
+        self._before: dict[Cell, Value] = {}
+        """What stood in the cells before the last write, if that passed for our own."""
+        self._all_at = monotonic()
 
     def untouched(self, found: Mapping[Cell, Value]) -> set[Cell]:
         """The cells that still hold what was written."""
@@ -41,8 +49,11 @@ class ShownParameters:
             return True
         if not all(map(math.isfinite, numbers)):
             return False
+        every = bool(self._perhaps) or monotonic() - self._all_at >= _AGAIN
+        if every:
+            self._all_at = monotonic()
         pairs = enumerate(zip(numbers, self.numbers, strict=True))
-        places = [place for place, (new, old) in pairs if new != old or self._perhaps]
+        places = [place for place, (new, old) in pairs if new != old or every]
         return bool(places) and self._exchange(host, {place: numbers[place] for place in places})
 
     def replace(self, host: LiveHost, values: Mapping[Cell, float]) -> bool:
@@ -55,6 +66,7 @@ class ShownParameters:
         """Sheets have other names now."""
         self.cells = [cell._replace(sheet=sheets.get(cell.sheet, cell.sheet)) for cell in self.cells]
         self._typed = {cell._replace(sheet=sheets.get(cell.sheet, cell.sheet)): v for cell, v in self._typed.items()}
+        self._before = {}
 
     def give_back(self, host: LiveHost) -> bool:
         """Put back what a person has typed and we have overwritten; whether there was something."""
@@ -64,22 +76,41 @@ class ShownParameters:
         self._typed = {}
         return True
 
+    def retract(self, host: LiveHost, now: Prepared) -> bool:
+        """Put back what stood in cells that are no parameters now, if they were overwritten; whether there were any.
+
+        The parameters had moved before the last write, then, and what stood in their place passed for our own
+        number: an empty cell does where that was 0.
+        """
+        parameters, numbers = now.start_values(), dict(zip(self.cells, self.numbers, strict=True))
+        wrong = {
+            cell: value
+            for cell, value in self._before.items()
+            if cell not in parameters and value != numbers[cell] and now.holds(cell, numbers[cell])
+        }
+        if wrong:
+            host.write(wrong)
+        return bool(wrong)
+
     def _exchange(self, host: LiveHost, new: Mapping[int, float]) -> bool:
         numbers = [new.get(place, old) for place, old in enumerate(self.numbers)]
         self._perhaps.append(numbers)
         found = host.exchange({self.cells[place]: number for place, number in new.items()})
+        self._before = {}
         for place in new:  # in the milliseconds since the cells were read
-            value = found.get(self.cells[place])
-            if not self._is_ours(value, place) and not isinstance(value, ExcelError):
-                self._typed[self.cells[place]] = "" if value is None else value
+            cell, value = self.cells[place], found.get(self.cells[place])
+            if self._is_ours(value, place):
+                self._before[cell] = "" if value is None else value
+            elif not isinstance(value, ExcelError):
+                self._typed[cell] = "" if value is None else value
         self.numbers, self._perhaps = numbers, []
         return self.give_back(host)
 
     def _is_ours(self, value: Value | None, place: int) -> bool:
-        return any(_is_written(value, numbers[place]) for numbers in (self.numbers, *self._perhaps))
+        return any(is_written(value, numbers[place]) for numbers in (self.numbers, *self._perhaps))
 
 
-def _is_written(value: Value | None, written: float) -> bool:
+def is_written(value: Value | None, written: float) -> bool:
     """Whether a cell still holds what was written; an empty cell counts as 0."""
     if value is None:
         value = 0.0

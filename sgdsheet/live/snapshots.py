@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError, FormulaError, HostError, SgdSheetError
 from sgdsheet.live import places
-from sgdsheet.references import Cell, parse_range
+from sgdsheet.references import Cell, Range, parse_range
 from sgdsheet.workbook import ExcelError, Value
 
 FORMAT = "sgdsheet snapshot 1"
@@ -23,6 +23,12 @@ _MOST_NUMBERS = 2_000_000
 
 Contents = dict[Cell, Value | None]
 """Values by cell; None stands for an empty cell."""
+
+Areas = dict[str, tuple[Range, ...]]
+"""Cells of a model by what they are to it (see `tracking`): they may move, and are known by that."""
+
+Stamp = tuple[int, int, int]
+"""What tells a state of the file from all others."""
 
 
 @dataclass(slots=True)
@@ -38,7 +44,10 @@ class History:
     """The levels of one workbook, and how its cells were before the first of them.
 
     Levels found on disk stay good until something is written anew. If the cells then hold what was written last
-    (`after`), they are continued; else the workbook was changed by others, and a new history begins.
+    (`after`), they are continued; else the workbook was changed by others, and a new history begins. Other
+    processes write the file, too (a terminal with attach, the toolbar): `refresh` reads what they left.
+
+    All cells are where they were when `areas` was last brought up to date; `tracking` does that.
     """
 
     book: str
@@ -46,18 +55,30 @@ class History:
     original: Contents = field(default_factory=dict)
     levels: list[Level] = field(default_factory=list)
     after: Contents = field(default_factory=dict)
-    _fresh: bool = True
+    areas: dict[str, Areas] = field(default_factory=dict)
+    """By the model's sheet."""
+    fresh: bool = True
+    """Whether nothing was written since it was read from the disk."""
+    _stamp: Stamp | None = None
 
     @classmethod
     def open(cls, book: str) -> History:
         """The history of a workbook; an empty one if there is none, or none that can be read."""
         folder = places.snapshot_folder()
         history = cls(book, folder / f"{hashlib.sha256(book.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}.json")
-        try:
-            history._load(json.loads(history.path.read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SgdSheetError):
-            history._clear()
+        history.refresh()
         return history
+
+    def refresh(self) -> None:
+        """Read the file if another process has written it since."""
+        stamp = _stamp(self.path)
+        if stamp is None or stamp == self._stamp:
+            return
+        self._stamp, self.fresh = stamp, True
+        try:
+            self._load(json.loads(self.path.read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SgdSheetError):
+            self._clear()
 
     @property
     def can_undo(self) -> bool:
@@ -65,15 +86,25 @@ class History:
 
     @property
     def sheets(self) -> set[str]:
-        """The names of the sheets that it knows cells of."""
-        return {cell.sheet for cells in (self.original, *(level.before for level in self.levels)) for cell in cells}
+        """The names of the sheets that it knows models or cells of."""
+        return {*self.areas, *(cell.sheet for cells in self.contents for cell in cells)}
 
-    def begin(self, label: str, before: Contents) -> None:
-        """Note what the cells hold before a command writes to them. Raises FileError; then nothing may be written."""
-        before = {cell: None if isinstance(value, ExcelError) else value for cell, value in before.items()}
-        if self._fresh and any(not _same(self.after.get(cell, value), value) for cell, value in before.items()):
+    @property
+    def contents(self) -> tuple[Contents, ...]:
+        """All that cells are known to have held."""
+        return (self.original, self.after, *(level.before for level in self.levels))
+
+    def begin(self, label: str, before: Contents, sheet: str = "", areas: Areas | None = None) -> None:
+        """Note what the cells hold before a command writes to them. Raises FileError; then nothing may be written.
+
+        `areas` say what the cells are to the model of `sheet`.
+        """
+        before = _storable(before)
+        if self.fresh and any(not _same(self.after.get(cell, value), value) for cell, value in before.items()):
             self._clear()
-        self._fresh = False
+        self.fresh = False
+        if areas is not None:
+            self.areas[sheet] = areas
         for cell in before:  # from now on unknown, until the command is through
             self.after.pop(cell, None)
         self.original = {**before, **self.original}
@@ -86,6 +117,21 @@ class History:
             self.levels.pop()
             raise
 
+    def extend(self, before: Contents, sheet: str, areas: Areas) -> None:
+        """Have the newest level hold more cells: a command goes on with others than it began with.
+
+        A disk that is full by now is no reason to fail.
+        """
+        level = self.levels[-1]
+        new = {cell: value for cell, value in _storable(before).items() if cell not in level.before}
+        for cell in before:
+            self.after.pop(cell, None)
+        if new or self.areas.get(sheet) != areas:
+            level.before, self.original = {**level.before, **new}, {**new, **self.original}
+            self.areas[sheet] = areas
+            with suppress(FileError):
+                self._save()
+
     def wrote(self, values: Mapping[Cell, Value]) -> None:
         """Note what a command left in the cells. A disk that is full by now is no reason to fail."""
         self.after.update(values)
@@ -94,27 +140,43 @@ class History:
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Note that sheets have other names now."""
-
-        def moved(cells: Mapping[Cell, Any]) -> dict[Cell, Any]:
-            return {cell._replace(sheet=names.get(cell.sheet, cell.sheet)): value for cell, value in cells.items()}
-
-        self.original, self.after = moved(self.original), moved(self.after)
-        self.levels = [Level(level.label, moved(level.before)) for level in self.levels]
+        everything = {cell for cells in self.contents for cell in cells}
+        self.move({cell: cell._replace(sheet=names[cell.sheet]) for cell in everything if cell.sheet in names})
+        self.areas = {
+            names.get(sheet, sheet): {
+                what: tuple(area._replace(sheet=names.get(area.sheet, area.sheet)) for area in found)
+                for what, found in areas.items()
+            }
+            for sheet, areas in self.areas.items()
+        }
         with suppress(FileError):  # a disk that is full by now is no reason to fail
             self._save()
+
+    def move(self, cells: Mapping[Cell, Cell]) -> None:
+        """Note that what stood in cells stands in others now."""
+        self.original, self.after = _moved(self.original, cells), _moved(self.after, cells)
+        for level in self.levels:
+            level.before = _moved(level.before, cells)
+
+    def forget(self, cells: Collection[Cell]) -> None:
+        """Cells are not what they were: what is known of them is worth nothing any more."""
+        gone = set(cells)
+        self.levels = [level for level in self.levels if gone.isdisjoint(level.before)]
+        self.original = {cell: value for cell, value in self.original.items() if cell not in gone}
+        self.after = {cell: value for cell, value in self.after.items() if cell not in gone}
 
     def pop(self) -> Level:
         """The newest level, for good."""
         if not self.levels:
             raise HostError("there is nothing to undo", remedy="Only what sgdsheet wrote can be undone here")
-        self._fresh = False
+        self.fresh = False
         return self.levels.pop()
 
     def _size(self) -> int:
         return sum(len(level.before) for level in self.levels)
 
     def _clear(self) -> None:
-        self.original, self.levels, self.after = {}, [], {}
+        self.original, self.levels, self.after, self.areas = {}, [], {}, {}
 
     def _save(self) -> None:
         content = {
@@ -123,10 +185,15 @@ class History:
             "original": _encode(self.original),
             "levels": [{"label": level.label, "before": _encode(level.before)} for level in self.levels],
             "after": _encode(self.after),
+            "areas": {
+                sheet: {what: [str(area) for area in found] for what, found in areas.items()}
+                for sheet, areas in self.areas.items()
+            },
         }
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             write_atomically(self.path, json.dumps(content).encode("ascii"))
+            self._stamp = _stamp(self.path)
         except OSError as error:
             reason = error.strerror or str(error)
             raise FileError(
@@ -139,6 +206,28 @@ class History:
             raise ValueError("another format")
         self.original, self.after = _decode(content["original"]), _decode(content["after"])
         self.levels = [Level(str(item["label"]), _decode(item["before"])) for item in content["levels"]]
+        self.areas = {
+            sheet: {what: tuple(parse_range(text, "") for text in found) for what, found in areas.items()}
+            for sheet, areas in content.get("areas", {}).items()
+        }
+
+
+def _storable(before: Contents) -> Contents:
+    return {cell: None if isinstance(value, ExcelError) else value for cell, value in before.items()}
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _moved(contents: Contents, cells: Mapping[Cell, Cell]) -> Contents:
+    """The same contents in other cells; what stood in those is somewhere else or gone."""
+    moved = {cells[cell]: value for cell, value in contents.items() if cell in cells}
+    return {**{cell: value for cell, value in contents.items() if cell not in cells}, **moved}
 
 
 def _same(one: Value | None, two: Value | None) -> bool:

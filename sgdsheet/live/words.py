@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from sgdsheet.checking import GRADIENT_TOLERANCE, Report
+from sgdsheet.references import Cell
 
 
 def figure(value: float | None) -> str:
@@ -38,6 +40,17 @@ def differs(office: object, ours: float) -> str:
     """Why the spreadsheet's loss is to be doubted, or ours."""
     shown = figure(office) if isinstance(office, float) else str(office)
     return f"the spreadsheet calculates {shown} where sgdsheet has {ours:.10g}: press Check to see which cells differ"
+
+
+def changed(where: Sequence[Cell], office: object, ours: float, steps: int) -> str:
+    """Why the spreadsheet's loss is another than the run came to."""
+    shown = figure(office) if isinstance(office, float) else str(office if office is not None else "nothing")
+    cells = str(where[0]) if where else "the model"
+    more = f" and {count(len(where) - 1, 'other cell')}" if where[1:] else ""
+    return (
+        f"changed since the last step: {cells}{more}. The spreadsheet calculates {shown} now, where training had come"
+        f" to {figure(ours)} in {count(steps, 'step')}"
+    )
 
 
 def checked(report: Report) -> str:

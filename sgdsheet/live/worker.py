@@ -154,20 +154,22 @@ class Worker:
 
     def _turn_away(self, error: SgdSheetError) -> None:
         """Whoever still waits for an answer gets one, and nobody is told that something is starting."""
-        self.board.state, self.board.halt = IDLE, None
+        jobs = []
         with suppress(queue.Empty):
             while True:
-                job = self._jobs.get_nowait()
-                if job is None:
-                    continue
-                self.board.message = str(error)
-                if not job.answer(refusal(error)):
-                    alert.show_soon(str(error))
+                jobs.append(self._jobs.get_nowait())
+        waiting = [job for job in jobs if job is not None]
+        if waiting:
+            self.board.message = str(error)
+        self.board.state, self.board.halt = IDLE, None  # only now: whoever sees this looks for the reason
+        for job in waiting:
+            if not job.answer(refusal(error)):
+                alert.show_soon(str(error))
 
     def _do(self, book: Any, job: Job) -> None:
         try:
-            reply = {**self.board.status(), **book.do(job.command, job.sheet, job.options)}
-            reply |= {"state": self.board.state, "can_undo": self.board.can_undo}
+            done = book.do(job.command, job.sheet, job.options)
+            reply = {**self.board.status(), **done}
         except SgdSheetError as error:
             reply = self._failed(book, error)
         except Exception as error:

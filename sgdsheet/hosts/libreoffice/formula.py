@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sgdsheet.references import Range, address, quote_sheet
 
 _SHEET = r"\$?(?:'(?:[^']|'')*'|[^\W\d]\w*)\."
 _CELL = r"\$?[A-Za-z]{1,3}\$?[0-9]+"
+_GONE = r"(?:\$?[A-Za-z]{1,3}\$?\#REF!|\$?\#REF!\$?(?:[0-9]+|\#REF!))"  # its row, its column or both were deleted
 _TOKENS = re.compile(
     rf"""
     (?P<text>"(?:[^"]|"")*")
+    |(?P<gone>{_GONE}(?::(?:{_GONE}|{_CELL}))?|{_CELL}:{_GONE})
     |(?P<error>\#(?:N/A|DIV/0!|NULL!|VALUE!|REF!|NUM!|NAME\?))
     |(?P<file>'(?:[^']|'')*')\#(?P<file_sheet>{_SHEET})
     |(?P<first>{_SHEET})(?P<start>{_CELL}):(?P<last>{_SHEET})(?P<end>{_CELL})
@@ -46,6 +49,7 @@ _FUNCTIONS = {
 _SUFFIX = re.compile(r"(?:_ADD|_EXCEL2003)$")
 
 
+@lru_cache(maxsize=100_000)  # while a model is trained, the same formulas are read again and again
 def to_excel(text: str) -> str:
     """A formula, or what a defined name stands for, as Excel writes it; without `=` in front.
 
@@ -61,6 +65,8 @@ def _translated(match: re.Match[str]) -> str:
     kind, text = match.lastgroup, match.group()
     if kind == "sheet":
         return f"{quote_sheet(_sheet_name(text))}!"
+    if kind == "gone":
+        return "#REF!"
     if kind == "mark":
         return _MARKS[text]
     if kind == "function":

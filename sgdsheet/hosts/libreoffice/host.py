@@ -17,7 +17,7 @@ from sgdsheet.errors import HostError, one_line
 from sgdsheet.hosts import refusals
 from sgdsheet.hosts.base import OwnSheet
 from sgdsheet.hosts.libreoffice import read as reading
-from sgdsheet.hosts.libreoffice.formula import name_content
+from sgdsheet.hosts.libreoffice.formula import name_content, to_excel
 from sgdsheet.hosts.libreoffice.office import AgentProcess, invite, listening
 from sgdsheet.references import Cell, Range, rectangles
 from sgdsheet.workbook import ExcelError, Position, Value, Workbook
@@ -93,7 +93,7 @@ class LibreOfficeHost:
             for row, line in enumerate(block["formulas"], area.top):
                 for column, text in enumerate(line, area.left):
                     if text is not None:
-                        found[Cell(area.sheet, row, column)] = str(text)
+                        found[Cell(area.sheet, row, column)] = f"={to_excel(text)}"
         return found
 
     def sheet_now(self, name: str) -> str | None:
@@ -202,6 +202,8 @@ def _error(book: str, reply: Mapping[str, Any]) -> HostError:
         return refusals.no_sheet(reply["sheet"])
     if reason == "own sheet":
         return refusals.own_sheet_taken(reply["sheet"])
+    if reason == "moving":
+        return refusals.cells_move("LibreOffice")
     return refusals.refused("LibreOffice", reply.get("text", reason))
 
 

@@ -5,6 +5,7 @@ Run on Linux; the places on Windows and macOS are those of LibreOffice's documen
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import queue
@@ -26,6 +27,9 @@ from sgdsheet.hosts.refusals import program_gone
 
 TIMEOUT = 60.0
 """Seconds that LibreOffice may take for one answer."""
+
+_OWN_GROUP = 0x200 if sys.platform == "win32" else 0
+"""subprocess.CREATE_NEW_PROCESS_GROUP: Ctrl-C in a terminal is for us, who need the agent to write the best numbers."""
 
 _START = 60.0  # seconds that an office may take to start
 _INVITED = "sgdsheet"
@@ -86,8 +90,9 @@ class AgentProcess:
         folders = [*Path(__file__).parents[2::-1]]
         command = [office_python(), "-E", "-B", "-c", _BOOT, *folders, pipe, str(patience)]
         self._process = subprocess.Popen(
-            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            start_new_session=True, creationflags=_OWN_GROUP,
+        )  # fmt: skip
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests: IO[bytes] = self._process.stdin
@@ -197,8 +202,16 @@ class Office:
         """End the office at once, as a crash would."""
         _kill(self.process)
         shutil.rmtree(self.profile, ignore_errors=True)
-        if sys.platform != "win32":
-            (_FOLDER / f"{_PIPE}{os.getuid()}_{self.pipe}").unlink(missing_ok=True)
+        for place in self._pipes():
+            place.unlink(missing_ok=True)
+
+    def _pipes(self) -> list[Path]:
+        """The files of its pipes, which a killed office leaves behind."""
+        if sys.platform == "win32":
+            return []
+        digest = hashlib.md5(self.profile.as_uri().encode("utf-16-le"), usedforsecurity=False).digest()
+        single = f"{_SINGLE}_{''.join(f'{byte:x}' for byte in digest)}"  # as LibreOffice writes it: no zeros in front
+        return [_FOLDER / f"{_PIPE}{os.getuid()}_{name}" for name in (self.pipe, single)]
 
     def __enter__(self) -> Office:
         return self

@@ -80,7 +80,7 @@ def formulas(block: Mapping[str, Any]) -> dict[Position, Formula]:
         array = arrays.get((row, column))
         if array is not None:
             if array not in whole:
-                text = to_excel(block["formulas"][array[0] - top][array[1] - left])
+                text = to_excel(block["formulas"][row - top][column - left])  # the same in all of its cells
                 whole[array] = Formula(text, array[0], array[1], array)
             if (row, column) == array[:2]:
                 found[row, column] = whole[array]

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import uno  # type: ignore[import-not-found]
 from com.sun.star.connection import NoConnectException  # type: ignore[import-not-found]
@@ -26,12 +26,10 @@ from sgdsheet.hosts.libreoffice.agent.cells import (
     Settled,
     Unrecorded,
     boolean_words,
-    content_areas,
     corners,
-    merged_areas,
     put,
     put_at,
-    read_cells,
+    read_block,
     recalculate,
     rectangle,
     refuse,
@@ -39,10 +37,15 @@ from sgdsheet.hosts.libreoffice.agent.cells import (
 from sgdsheet.hosts.libreoffice.agent.sheets import OURS as OURS
 from sgdsheet.hosts.libreoffice.agent.sheets import add_chart, extend_chart, fit_columns, own_sheet, properties
 from sgdsheet.hosts.libreoffice.agent.turn import undisturbed
+from sgdsheet.hosts.libreoffice.agent.workbook import WorkbookReader
+
+T = TypeVar("T")
 
 
 class Agent:
     """Answers requests about the open spreadsheets of one office."""
+
+    _reader = WorkbookReader
 
     def __init__(self, context: Any) -> None:
         self._services = context.ServiceManager
@@ -51,6 +54,7 @@ class Agent:
         self._books: dict[str, Any] = {}
         self._sheets: dict[tuple[str, str], Any] = {}
         self._indicators: dict[str, Any] = {}
+        self._truths: tuple[str, str] | None = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """What the request asks for, as `{"ok": true, "result": …}`, or why not. Never raises."""
@@ -169,51 +173,32 @@ class Agent:
 
     # --- reading -------------------------------------------------------------------------------------------
 
+    def _turn(self, work: Callable[[], T]) -> T:
+        """See `undisturbed`; not for a thread for which the office waits."""
+        return undisturbed(self._context, work)
+
     def do_read(self, book: str) -> dict[str, Any]:
         """All sheets, names and tables."""
         document = self._book(book)
-        controller = document.CurrentController
-        sheets = [document.Sheets.getByName(name) for name in document.Sheets.ElementNames]
-        words = boolean_words(self._service("com.sun.star.util.NumberFormatter"), document)
-        names = [(None, document.NamedRanges)] + [(sheet.Name, sheet.NamedRanges) for sheet in sheets]
-        recalculate(document)
-        return {
-            "active": controller.ActiveSheet.Name if controller is not None else None,
-            "sheets": [self._read_sheet(sheet, words) for sheet in sheets],
-            "names": [
-                [name, scope, item.getByName(name).Content] for scope, item in names for name in item.ElementNames
-            ],
-            "tables": [
-                [name, sheets[area.Sheet].Name, *corners(area), table.ContainsHeader, table.TotalsRow]
-                for name in document.DatabaseRanges.ElementNames
-                for table in [document.DatabaseRanges.getByName(name)]
-                for area in [table.DataArea]
-            ],
-        }
+        return self._reader(document, self._words(document), self._turn).read()
 
     def do_read_areas(self, book: str, areas: list[list[Any]], formulas: bool) -> list[dict[str, Any]]:
-        """Some areas as `read` gives them, recalculated; with their formulas if these are asked for."""
+        """Some areas as `read` gives them, all of one moment, recalculated; with formulas if these are asked for."""
         document = self._book(book)
-        words = None
-        found = []
-        recalculate(document)
-        for name, *area in areas:
-            cells = rectangle(self._sheet(book, name), area)
-            values = cells.getDataArray()
-            if words is None and any(value in (0.0, 1.0) for row in values for value in row):
-                words = boolean_words(self._service("com.sun.star.util.NumberFormatter"), document)
-            unclear = formulas or any(value == "" for row in values for value in row)
-            found.append(read_cells(cells, values, words, unclear))
-        return found
+        words = self._words(document)
 
-    def _read_sheet(self, sheet: Any, words: tuple[str, str]) -> dict[str, Any]:
-        blocks = [rectangle(sheet, area) for area in content_areas(sheet)]
-        return {
-            "name": sheet.Name,
-            "protected": sheet.isProtected(),
-            "merged": merged_areas(sheet),
-            "blocks": [read_cells(cells, cells.getDataArray(), words, True) for cells in blocks],
-        }
+        def read() -> list[dict[str, Any]]:
+            recalculate(document)
+            blocks = [rectangle(self._sheet(book, name), area) for name, *area in areas]
+            return [read_block(document, cells, words, formulas) for cells in blocks]
+
+        return self._turn(read)
+
+    def _words(self, document: Any) -> tuple[str, str]:
+        """TRUE and FALSE in the person's language."""
+        if self._truths is None:
+            self._truths = boolean_words(self._service("com.sun.star.util.NumberFormatter"), document)
+        return self._truths
 
     # --- writing -------------------------------------------------------------------------------------------
 
@@ -223,21 +208,21 @@ class Agent:
         With `tell`, returns what stood there just before, block by block; None for an error.
         """
         document = self._writable(book)
-        targets = []
-        for name, top, left, rows in blocks:
-            area = [top, left, top + len(rows) - 1, left + len(rows[0]) - 1]
-            targets.append((rectangle(self._sheet(book, name), area), area, rows))
 
         def exchange() -> list[list[Any]] | None:
-            for cells, area, _ in targets:
+            targets = []
+            for name, top, left, rows in blocks:
+                area = [top, left, top + len(rows) - 1, left + len(rows[0]) - 1]
+                cells = rectangle(self._sheet(book, name), area)
                 refuse(cells.Spreadsheet, cells, area)
-            before = [list(map(list, cells.getDataArray())) for cells, _, _ in targets] if tell else None
+                targets.append((cells, rows))
+            before = [list(map(list, cells.getDataArray())) for cells, _ in targets] if tell else None
             with OneUndo(document) if undo else nullcontext():
-                for cells, _, rows in targets:
+                for cells, rows in targets:
                     put(document, cells, rows, undo)
             return before
 
-        return undisturbed(self._context, exchange)
+        return self._turn(exchange)
 
     def do_define_name(self, book: str, name: str, sheet: str, content: str) -> None:
         """A name of a sheet, instead of what it meant before."""
@@ -319,7 +304,7 @@ class Agent:
                 with Unrecorded(document, undo):
                     extend_chart(sheet, first_row + len(rows) - 1)
 
-        undisturbed(self._context, append)
+        self._turn(append)
 
     def do_chart_areas(self, book: str, name: str) -> list[list[int]]:
         """What the chart of an own sheet shows."""

@@ -9,7 +9,6 @@ from com.sun.star.beans.PropertyState import AMBIGUOUS_VALUE as AMBIGUOUS  # typ
 from com.sun.star.lang import Locale  # type: ignore[import-not-found]
 
 CONTENT, FORMULAS = 1 | 2 | 4 | 16, 16  # com.sun.star.sheet.CellFlags
-ERRORS = 4  # com.sun.star.sheet.FormulaResult
 LOGICAL = 1024  # com.sun.star.util.NumberFormat
 CONSTANTS = {"=TRUE()", "=FALSE()"}  # what LibreOffice makes of a typed TRUE in an Excel file
 
@@ -76,8 +75,19 @@ def merged_areas(sheet: Any) -> list[list[int]]:
     return sorted(found)
 
 
+def read_block(document: Any, cells: Any, words: tuple[str, str], formulas: bool) -> dict[str, Any]:
+    """All that is to be known of some cells; of formulas only where they are, unless they are asked for."""
+    values = cells.getDataArray()
+    binary = any(value in (0.0, 1.0) for row in values for value in row)
+    unclear = any(value == "" for row in values for value in row)
+    found = read_cells(cells, values, words if binary else None, formulas or unclear)
+    if any(value is None for row in values for value in row):
+        found["errors"] = error_codes(document, cells, values)
+    return found
+
+
 def read_cells(cells: Any, values: Any, words: tuple[str, str] | None, formulas: bool) -> dict[str, Any]:
-    """Values as LibreOffice gives them, and what is needed to tell booleans, errors and empty texts from these."""
+    """Values as LibreOffice gives them, and what is needed to tell booleans and empty texts from these."""
     found: dict[str, Any] = {"area": corners(cells.RangeAddress), "values": values}
     sheet = cells.Spreadsheet
     if formulas:
@@ -92,14 +102,27 @@ def read_cells(cells: Any, values: Any, words: tuple[str, str] | None, formulas:
         search.SearchString = f"^({'|'.join(map(re.escape, words))})$"
         booleans = cells.findAll(search)
         found["booleans"] = [corners(address) for address in booleans.RangeAddresses] if booleans is not None else []
-    if any(value is None for row in values for value in row):
-        found["errors"] = [
-            [row, column, sheet.getCellByPosition(column - 1, row - 1).getError()]
-            for address in cells.queryFormulaCells(ERRORS).RangeAddresses
-            for top, left, bottom, right in [corners(address)]
-            for row in range(top, bottom + 1)
-            for column in range(left, right + 1)
-        ]
+    return found
+
+
+def error_codes(document: Any, cells: Any, values: Any) -> list[list[int]]:
+    """The errors, which have no value, each with its code.
+
+    To ask every cell takes long: the texts that the cells show come at once, and each stands for one code.
+    """
+    area = corners(cells.RangeAddress)
+    place = f"{quoted(cells.Spreadsheet.Name)}.{a1(*area[:2])}:{a1(*area[2:])}"
+    provider = document.createInstance("com.sun.star.chart2.data.DataProvider")
+    texts = provider.createDataSequenceByRangeRepresentation(place).getTextualData()
+    codes: dict[str, int] = {}
+    found = []
+    for row, line in enumerate(values):
+        for column, value in enumerate(line):
+            if value is None:
+                text = texts[column * len(values) + row]
+                if text not in codes:
+                    codes[text] = cells.getCellByPosition(column, row).getError()
+                found.append([area[0] + row, area[1] + column, codes[text]])
     return found
 
 

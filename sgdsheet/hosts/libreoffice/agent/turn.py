@@ -16,7 +16,7 @@ from com.sun.star.awt import XCallback  # type: ignore[import-not-found]
 
 T = TypeVar("T")
 
-_PATIENCE = 5.0  # seconds to wait for the main thread, which may be in the middle of something long
+_PATIENCE = 30.0  # seconds to wait for the main thread, which may be in the middle of something long
 _LOOK = 0.25  # seconds after which we look whether the office still lives
 
 

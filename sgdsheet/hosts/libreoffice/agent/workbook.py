@@ -1,0 +1,120 @@
+"""Reads a whole workbook in short turns of the office, between which a person can work. Part of the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from sgdsheet.hosts.libreoffice.agent.cells import (
+    Refused,
+    content_areas,
+    corners,
+    merged_areas,
+    read_block,
+    recalculate,
+    rectangle,
+)
+
+Turn = Callable[[Callable[[], Any]], Any]
+"""Does some work and returns what it returns."""
+
+_ATTEMPTS = 5
+_AT_ONCE = 20_000  # cells: read within some 0.05 s, so long a person's window stands still
+
+
+class WorkbookReader:
+    """Reads all sheets, names and tables of a document; in a `turn`, nobody else is let in."""
+
+    def __init__(self, document: Any, words: tuple[str, str], turn: Turn) -> None:
+        self._document, self._words, self._turn = document, words, turn
+
+    def read(self) -> dict[str, Any]:
+        """The workbook: one that is small at once, a large one in pieces."""
+        found: dict[str, Any] = self._turn(self._small) or self._large()
+        return found
+
+    def _small(self) -> dict[str, Any] | None:
+        layout = self._layout()
+        if sum(_size(area) for _, areas in layout["sheets"] for area in areas) > _AT_ONCE:
+            return None
+        return self._filled(layout, lambda work: work())
+
+    def _large(self) -> dict[str, Any]:
+        """If cells are moved meanwhile, some were met twice or never: then it is read again."""
+        for _ in range(_ATTEMPTS):
+            layout = self._turn(self._layout)
+            found = self._filled(layout, self._turn)
+            if self._turn(self._layout) == layout:
+                return found
+        raise Refused("moving")
+
+    def _filled(self, layout: dict[str, Any], turn: Turn) -> dict[str, Any]:
+        sheets = [self._sheet(name, areas, turn) for name, areas in layout["sheets"]]
+        return {**layout, "sheets": sheets, "active": self._active()}
+
+    def _layout(self) -> dict[str, Any]:
+        """All that changes when cells are moved: where anything stands, and where names and tables are."""
+        document = self._document
+        sheets = [document.Sheets.getByName(name) for name in document.Sheets.ElementNames]
+        names = [(None, document.NamedRanges)] + [(sheet.Name, sheet.NamedRanges) for sheet in sheets]
+        recalculate(document)
+        return {
+            "sheets": [[sheet.Name, self.areas(sheet)] for sheet in sheets],
+            "names": [
+                [name, scope, item.getByName(name).Content] for scope, item in names for name in item.ElementNames
+            ],
+            "tables": [
+                [name, sheets[area.Sheet].Name, *corners(area), table.ContainsHeader, table.TotalsRow]
+                for name in document.DatabaseRanges.ElementNames
+                for table in [document.DatabaseRanges.getByName(name)]
+                for area in [table.DataArea]
+            ],
+        }
+
+    def _sheet(self, name: str, areas: list[list[int]], turn: Turn) -> dict[str, Any]:
+        sheets = self._document.Sheets
+
+        def now(look: Callable[[Any], dict[str, Any]]) -> Any:
+            """What is found in the sheet; nothing if it is gone meanwhile."""
+            return turn(lambda: look(sheets.getByName(name)) if sheets.hasByName(name) else {})
+
+        return {
+            "name": name,
+            **now(lambda sheet: {"protected": sheet.isProtected(), "merged": self.merged(sheet)}),
+            "blocks": [now(partial(self._block_at, piece)) for area in areas for piece in _pieces(area)],
+        }
+
+    def _block_at(self, area: list[int], sheet: Any) -> dict[str, Any]:
+        return self.block(rectangle(sheet, area))
+
+    def _active(self) -> str | None:
+        controller = self._document.CurrentController
+        return controller.ActiveSheet.Name if controller is not None else None
+
+    # --- what a reader may do in its own way ------------------------------------------------------------------
+
+    def areas(self, sheet: Any) -> list[list[int]]:
+        """The areas of a sheet that are read."""
+        return content_areas(sheet)
+
+    def merged(self, sheet: Any) -> list[list[int]]:
+        """Merged cells of a sheet."""
+        return merged_areas(sheet)
+
+    def block(self, cells: Any) -> dict[str, Any]:
+        """What stands in some cells."""
+        return read_block(self._document, cells, self._words, True)
+
+
+def _size(area: list[int]) -> int:
+    top, left, bottom, right = area
+    return (bottom - top + 1) * (right - left + 1)
+
+
+def _pieces(area: list[int]) -> Iterator[list[int]]:
+    """An area in slices of rows."""
+    top, left, bottom, right = area
+    rows = max(1, _AT_ONCE // (right - left + 1))
+    for start in range(top, bottom + 1, rows):
+        yield [start, left, min(bottom, start + rows - 1), right]

@@ -1,0 +1,66 @@
+"""Why something is not as it should be: a refusal of the spreadsheet program, or another loss than expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from time import sleep
+
+from sgdsheet.errors import BookClosedError, HostBusyError, HostError, SgdSheetError
+from sgdsheet.hosts.base import LiveHost
+from sgdsheet.live.prepared import Prepared, changes
+from sgdsheet.live.shown import is_written
+from sgdsheet.references import Cell, Range
+from sgdsheet.workbook import Value
+
+_TOLERANCE, _SINGLE_TOLERANCE = 1e-9, 1e-4
+"""How exactly the spreadsheet has to agree at the end; the second in float32."""
+
+_TRIES, _PAUSE = 5, 0.2
+"""A workbook that is just being closed is neither open nor gone for a moment."""
+
+
+def explained(error: SgdSheetError, look: Callable[[], object]) -> SgdSheetError:
+    """The error to tell the person of. `look` reads the workbook's model again."""
+    if not isinstance(error, HostError):
+        return error
+    for _ in range(_TRIES):
+        try:
+            look()
+        except HostBusyError:
+            return error
+        except BookClosedError:
+            return BookClosedError(
+                "the workbook was closed: training has stopped",
+                remedy="Open it and press Train to go on, or Undo to go back",
+            )
+        except HostError:
+            sleep(_PAUSE)
+        except SgdSheetError as better:
+            return better
+        else:
+            return error
+    return error
+
+
+def loss_of(host: LiveHost, prepared: Prepared) -> Value | None:
+    """What the loss cell shows."""
+    cell = prepared.problem.loss
+    return host.read_values([Range.of_cell(cell)]).get(cell)
+
+
+def shows(host: LiveHost, prepared: Prepared, ours: float) -> bool:
+    """Whether the loss cell shows what a run came to; an error there is as good as a loss that is no number."""
+    office = loss_of(host, prepared)
+    tolerance = _TOLERANCE if prepared.settings.precision != "float32" else _SINGLE_TOLERANCE
+    if not isinstance(office, float) or not math.isfinite(ours):
+        return not isinstance(office, float) and not math.isfinite(ours)
+    return abs(office - ours) <= tolerance * max(1.0, abs(ours))
+
+
+def edited_since(trained: Prepared, now: Prepared, left: Mapping[Cell, float]) -> list[Cell] | None:
+    """Where the workbook is not what was trained and left there: None if it is, and no cells if only names differ."""
+    values = now.start_values()
+    found = [cell for cell, number in left.items() if not is_written(values.get(cell), number)]
+    found += changes(trained, now)
+    return found if found or not now.shares_model(trained) else None
