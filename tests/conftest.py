@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 import torch
 from hypothesis import settings
+from live_books import Desk, line_host
+
+from sgdsheet.hosts.memory import MemoryHost
+from sgdsheet.live.places import VARIABLE
 
 torch.set_num_threads(1)
 
 # On a busy machine one example may take long; and a test that fails has to fail again.
 settings.register_profile("sgdsheet", deadline=None, derandomize=True)
 settings.load_profile("sgdsheet")
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for what the background trainer keeps."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def host() -> MemoryHost:
+    """A straight line through a few points, in memory."""
+    return line_host()
+
+
+@pytest.fixture
+def desk(host: MemoryHost) -> Iterator[Desk]:
+    """A trainer with the workbook `host`, which a test may still change before it first asks for something."""
+    with Desk(host) as desk:
+        yield desk

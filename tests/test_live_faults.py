@@ -7,7 +7,7 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,28 +31,13 @@ from sgdsheet.errors import HostBusyError
 from sgdsheet.hosts.memory import MemoryHost
 from sgdsheet.live import live_run
 from sgdsheet.live.background import BackgroundRun
-from sgdsheet.live.places import VARIABLE, snapshot_folder
+from sgdsheet.live.places import snapshot_folder
 from sgdsheet.live.prepared import Prepared, prepare
 from sgdsheet.live.snapshots import History
 from sgdsheet.references import Cell, Range
 from sgdsheet.workbook import Formula, Value, Workbook
 
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def host() -> MemoryHost:
-    return line_host()
-
-
-@pytest.fixture
-def desk(host: MemoryHost) -> Iterator[Desk]:
-    with Desk(host) as desk:
-        yield desk
+pytestmark = pytest.mark.usefixtures("state")
 
 
 def trained(desk: Desk) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,10 @@ from live_moves import crash, insert_rows, point_to
 from sgdsheet.errors import TrainingError
 from sgdsheet.hosts.memory import MemoryHost
 from sgdsheet.live.claim import Claim
-from sgdsheet.live.places import VARIABLE
 from sgdsheet.live.snapshots import History
 from sgdsheet.workbook import Formula, Sheet, Workbook
 
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def host() -> MemoryHost:
-    return line_host()
-
-
-@pytest.fixture
-def desk(host: MemoryHost) -> Iterator[Desk]:
-    with Desk(host) as desk:
-        yield desk
+pytestmark = pytest.mark.usefixtures("state")
 
 
 def column(host: MemoryHost, top: int, bottom: int, sheet: str = SHEET) -> list[Any]:

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, parameters, until
 
 from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.live.places import VARIABLE
 from sgdsheet.live.sheets import GRADIENTS, LOG
 from sgdsheet.references import Range
 from sgdsheet.workbook import Formula, Sheet, Workbook
 
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def host() -> MemoryHost:
-    return line_host()
-
-
-@pytest.fixture
-def desk(host: MemoryHost) -> Iterator[Desk]:
-    """The desk with the workbook `host`, which a test may still change before it first asks for something."""
-    with Desk(host) as desk:
-        yield desk
+pytestmark = pytest.mark.usefixtures("state")
 
 
 def loss(host: MemoryHost) -> float:
