@@ -61,6 +61,11 @@ class Live:
     def until_step(self, number: int) -> None:
         until(lambda: self.ask("status")["step"] >= number)
 
+    def edit(self, cell: Cell, formula: str) -> None:
+        """Another formula, in Python: made of the old one, which is `formula`."""
+        place = f"document.Sheets.getByName({cell.sheet!r}).getCellByPosition({cell.column - 1}, {cell.row - 1})"
+        self.book.look(f"cell = {place}; formula = cell.Formula; cell.Formula = {formula}")
+
     def parameters(self) -> dict[Cell, Value]:
         return self.book.host.read_values(self.problem.parameters)
 
@@ -197,6 +202,44 @@ def test_the_workbook_is_closed_during_training(live: Live, program: LibreOffice
     for before in (trained, start):
         live.done("undo")
         assert live.parameters() == before
+
+
+def test_the_workbook_is_closed_while_the_training_waits(live: Live) -> None:
+    live.done("train", **SETTINGS, steps=1_000_000)
+    live.until_step(5)
+    live.done("pause")
+    live.book.shut()
+    assert "the workbook was closed" in live.until_idle()["message"]
+    until(lambda: not live.trainer.busy)  # it lets go of the workbook meanwhile
+
+
+def test_an_edited_formula_counts_at_once(live: Live) -> None:
+    """The loss is not what it should be, whatever else there is to look at."""
+    live.done("train", **SETTINGS, steps=1_000_000)
+    live.until_step(20)
+    live.edit(live.problem.loss, "formula.replace('=', '=10+')")
+    until(lambda: (live.ask("status")["loss"] or 0) > 10)
+    reply = live.done("stop")
+    assert reply["message"].startswith("loss ")
+    assert abs(live.loss() - reply["loss"]) <= 1e-9
+
+
+def test_columns_are_inserted_during_training(live: Live) -> None:
+    """At any moment, also between reading and writing: what stands in the old cells is not touched."""
+    before = untouched(live.book.host.read(), live.problem)
+    live.done("train", **SETTINGS, steps=1_000_000)
+    live.until_step(5)
+    for number in range(6):
+        change = "insertByIndex" if number % 2 == 0 else "removeByIndex"
+        live.book.look(f"document.Sheets.getByName({SHEET!r}).Columns.{change}(0, 1)")
+        time.sleep(0.13 * number)
+        step = live.ask("status")["step"]
+        live.until_step(step + 20)
+        assert live.ask("status")["state"] == "training", live.ask("status")
+    reply = live.done("stop")
+    assert reply["message"].startswith("loss ")
+    assert abs(live.loss() - reply["loss"]) <= 1e-9
+    assert untouched(live.book.host.read(), live.problem) == before
 
 
 def test_training_follows_a_renamed_sheet(live: Live) -> None:
