@@ -5,6 +5,7 @@ or ["wait", seconds].
 """
 
 import json
+import os
 import sys
 import time
 
@@ -62,3 +63,4 @@ def main(pipe, url):
 
 
 main(*sys.argv[1:])
+os._exit(0)  # UNO may crash at Python's own end

@@ -1,6 +1,7 @@
 """Where the toolbar's buttons are on the screen. Run under LibreOffice's own Python: PIPE NAME…; prints JSON."""
 
 import json
+import os
 import sys
 
 import uno
@@ -31,3 +32,5 @@ def main(pipe, *names):
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)  # UNO may crash at Python's own end

@@ -32,13 +32,15 @@ ERRORS = {
     ExcelError.NA: -2146826246,
 }
 _BOOT = """
-import sys, types
+import os, sys, types
 for name in ("sgdsheet", "sgdsheet.hosts", "sgdsheet.hosts.libreoffice"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [sys.argv[1] + name.replace(".", "/")[8:]]
 sys.path.insert(0, sys.argv[2])
 from xlwings_agent import main
 main(sys.argv[3])
+sys.stdout.flush()
+os._exit(0)
 """
 
 

@@ -40,12 +40,14 @@ _INSTALL = "Install LibreOffice Calc (on Debian and Ubuntu: apt-get install libr
 
 # The agent runs under a Python that may be too old for the rest of sgdsheet, so the packages around it are empty there.
 _BOOT = """
-import sys, types
+import os, sys, types
 for name, folder in zip(("sgdsheet", "sgdsheet.hosts", "sgdsheet.hosts.libreoffice"), sys.argv[1:4]):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [folder]
 from sgdsheet.hosts.libreoffice.agent.agent import main
 main(*sys.argv[4:])
+sys.stdout.flush()
+os._exit(0)  # UNO may crash at Python's own end, and systems report that
 """
 
 
