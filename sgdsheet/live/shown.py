@@ -11,7 +11,7 @@ from sgdsheet.live.prepared import Prepared
 from sgdsheet.references import Cell
 from sgdsheet.workbook import ExcelError, Value
 
-_TOLERANCE = 1e-9
+TOLERANCE = 1e-9
 """Relative distance below which a value is the one that was written: not all programs keep all digits."""
 
 _AGAIN = 1.0
@@ -116,4 +116,4 @@ def is_written(value: Value | None, written: float) -> bool:
         value = 0.0
     if isinstance(value, bool) or not isinstance(value, float):
         return False
-    return abs(value - written) <= _TOLERANCE * max(1e-6, abs(written))
+    return abs(value - written) <= TOLERANCE * max(1e-6, abs(written))

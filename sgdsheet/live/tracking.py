@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from sgdsheet.errors import FormulaError, HostError, ProblemError, quoted
 from sgdsheet.live.prepared import Prepared
-from sgdsheet.live.shown import ShownParameters
+from sgdsheet.live.shown import TOLERANCE, ShownParameters
 from sgdsheet.live.snapshots import Areas, Contents, History, Level
 from sgdsheet.names import areas_of, name_text, tidy_areas
 from sgdsheet.problem import settings_areas, settings_in
@@ -21,8 +21,6 @@ from sgdsheet.references import Cell, Range
 from sgdsheet.workbook import Value, Workbook
 
 PARAMETERS = "parameters"
-_TOLERANCE = 1e-9
-"""Relative distance below which a value is the one that was written: not all programs keep all digits."""
 
 
 def model_areas(workbook: Workbook, sheet: str) -> Areas:
@@ -161,7 +159,7 @@ def _may_be_ours(history: History, workbook: Workbook, cell: Cell) -> bool:
 
 def _equal(one: Value | None, two: Value | None) -> bool:
     if isinstance(one, float) and isinstance(two, float):
-        return math.isclose(one, two, rel_tol=_TOLERANCE)
+        return math.isclose(one, two, rel_tol=TOLERANCE)
     return one == two
 
 

@@ -91,10 +91,10 @@ class BoundSamples:
 
     def validate(self) -> tuple[float, float | None]:
         """Loss and metric over the validation samples."""
+        data = self.parts.get("valid", self.data)
         if self._validating is None:
-            data = self.parts.get("valid", self.data)
             self._validating = self._judging(data, self.validation)
-        return _values(self._validating, self.parts.get("valid", self.data), self.validation)
+        return _values(self._validating, data, self.validation)
 
     def test(self) -> tuple[float | None, float | None]:
         """Loss and metric over the test part, if there is one."""

@@ -78,6 +78,18 @@ def run_parser(parser: XMLParserType, part: Part) -> None:
         raise part.error(f"cannot be read ({error})") from None
 
 
+def _parse(
+    part: Part,
+    start: Callable[[str, dict[str, str]], None],
+    end: Callable[[str], None],
+    text: Callable[[str], None],
+) -> None:
+    """Parse the whole part with these handlers."""
+    parser = new_parser(part)
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    run_parser(parser, part)
+
+
 def read_tree(part: Part) -> Node:
     """A small part as a tree. Text is kept only for elements without children."""
     stack = [Node("", {})]
@@ -97,11 +109,7 @@ def read_tree(part: Part) -> Node:
         stack.pop().text = "".join(pieces)
         pieces.clear()
 
-    parser = new_parser(part)
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = pieces.append
-    run_parser(parser, part)
+    _parse(part, start, end, pieces.append)
     return stack[0].children[0]
 
 
@@ -132,11 +140,7 @@ def read_strings(part: Part) -> list[str]:
             phonetic = False
         pieces.clear()
 
-    parser = new_parser(part)
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = pieces.append
-    run_parser(parser, part)
+    _parse(part, start, end, pieces.append)
     return strings
 
 
