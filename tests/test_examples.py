@@ -16,6 +16,7 @@ from openpyxl.workbook import Workbook
 from sgdsheet import examples
 from sgdsheet.errors import SettingError
 from sgdsheet.examples import quadratic, titanic
+from sgdsheet.examples.style import DATA, LOSS, Book, Formula, Page
 
 COMMITTED = Path(__file__).parent.parent / "workbooks"
 NAMES = list(examples.names())
@@ -159,6 +160,25 @@ def test_saved_values_are_what_a_sheet_computes(
         assert len(computed) == sum(str(value).startswith("=") for row in formulas[name][sheet].values for value in row)
         assert all(isinstance(old, int | float) and isinstance(new, int | float) for old, new in computed)
         assert max((abs(old - new) for old, new in computed), default=0.0) < 1e-9
+
+
+def test_formulas_without_a_value_are_calculated(tmp_path: Path) -> None:
+    with Book(tmp_path / "book.xlsx", "") as book:
+        page = Page(book, "sheet", title="", sentence="", widths={})
+        page.column("B7", "x", DATA, [1.0, 2.5])
+        page.cell("C8", Formula("=SUMPRODUCT(B8:B9,B8:B9)/3"), LOSS)
+        page.cell("D8", Formula('=IF(C8>1,"much","little")'), LOSS)
+    sheet = openpyxl.load_workbook(tmp_path / "book.xlsx", data_only=True)["sheet"]
+    assert (sheet["C8"].value, sheet["D8"].value) == (2.41666666667, "much")
+
+
+def test_an_error_in_an_example_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ValueError, match=r"sheet!C8: =LN\(0\) comes to .*Num"),
+        Book(tmp_path / "book.xlsx", "") as book,
+    ):
+        Page(book, "sheet", title="", sentence="", widths={}).cell("C8", Formula("=LN(0)"), LOSS)
+    assert not (tmp_path / "book.xlsx").exists()
 
 
 def test_titanic_is_the_published_table(saved: dict[str, Workbook]) -> None:

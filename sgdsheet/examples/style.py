@@ -1,8 +1,8 @@
 """The look that all example workbooks share: four colours, one page layout, one set of charts.
 
 Rows 1 to 3 of a page are its title, one sentence on what to do, and the legend. Every cell has one of four
-roles, and the role decides its colour. The builders compute the values of their formulas too and save them,
-so a viewer that cannot calculate still shows true numbers.
+roles, and the role decides its colour. The values of all formulas are saved too, so a viewer that cannot
+calculate still shows true numbers: those that the builder gives, and of the others what they come to.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ import xlsxwriter  # type: ignore[import-untyped]
 from xlsxwriter.chart import Chart  # type: ignore[import-untyped]
 from xlsxwriter.format import Format  # type: ignore[import-untyped]
 from xlsxwriter.utility import xl_cell_to_rowcol, xl_col_to_name  # type: ignore[import-untyped]
+from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
+
+from sgdsheet.examples._calculated import Place, calculated
 
 CREATED = datetime(2026, 1, 1)  # fixed, so that the same builder writes the same bytes
 FONT = "Calibri"
@@ -42,17 +45,19 @@ ROLES = (DATA, PARAMETER, PREDICTION, LOSS)
 
 
 class Formula(NamedTuple):
-    """A formula and its value."""
+    """A formula and its value; without one it is calculated when the book is finished."""
 
     text: str
-    value: float | str
+    value: float | str | None = None
 
 
 Content = Formula | float | str
 
 
-def fill_down(text: str, rows: Iterable[int], values: Iterable[float]) -> list[Formula]:
-    """The same formula in every row, with its values; `{0}` in the text stands for the row."""
+def fill_down(text: str, rows: Iterable[int], values: Iterable[float] | None = None) -> list[Formula]:
+    """The same formula in every row, with its values if given; `{0}` in the text stands for the row."""
+    if values is None:
+        return [Formula(text.format(row)) for row in rows]
     return [Formula(text.format(row), value) for row, value in zip(rows, values, strict=True)]
 
 
@@ -64,6 +69,8 @@ class Book:
         self.workbook = xlsxwriter.Workbook(self._file, {"in_memory": True})
         self.workbook.set_properties({"title": title, "author": "sgdsheet", "created": CREATED})
         self._formats: dict[tuple[tuple[str, object], ...], Format] = {}
+        self._contents: dict[Place, float | str] = {}
+        self._waiting: dict[Place, tuple[Worksheet, Format]] = {}
 
     def __enter__(self) -> Book:
         return self
@@ -72,6 +79,7 @@ class Book:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
+            self._calculate()
             self.workbook.close()
             self._pack()
 
@@ -82,6 +90,26 @@ class Book:
         if key not in self._formats:
             self._formats[key] = self.workbook.add_format(properties)
         return self._formats[key]
+
+    def write(self, sheet: Worksheet, row: int, column: int, content: Content, cell_format: Format) -> None:
+        """One cell, by its row and column from 0."""
+        place = (sheet.get_name(), row + 1, column + 1)
+        self._contents[place] = content.text if isinstance(content, Formula) else content
+        if isinstance(content, str):
+            sheet.write_string(row, column, content, cell_format)
+        elif not isinstance(content, Formula):
+            sheet.write_number(row, column, content, cell_format)
+        elif content.value is None:
+            self._waiting[place] = (sheet, cell_format)
+        else:
+            sheet.write_formula(row, column, content.text, cell_format, _plain(content.value))
+
+    def _calculate(self) -> None:
+        """Write the formulas that came without a value."""
+        if self._waiting:
+            for place, value in calculated(self._contents, self._waiting).items():
+                (_, row, column), (sheet, cell_format) = place, self._waiting[place]
+                sheet.write_formula(row - 1, column - 1, self._contents[place], cell_format, _plain(value))
 
     def _pack(self) -> None:
         """Write the finished file, packed as tightly as zip can."""
@@ -126,7 +154,8 @@ class Page:
     def header(self, address: str, text: str, role: Role, **look: object) -> None:
         """A header: white on the dark colour of its role."""
         properties = {"bold": True, "font_color": "#FFFFFF", "bg_color": role.dark, "align": "center"}
-        self.sheet.write_string(address, text, self.book.format(**(properties | {"text_wrap": True} | look)))
+        row, column = xl_cell_to_rowcol(address)
+        self._write(row, column, text, self.book.format(**(properties | {"text_wrap": True} | look)))
 
     def column(
         self,
@@ -223,11 +252,9 @@ class Page:
         return self.book.format(**(properties | look))
 
     def _write(self, row: int, column: int, content: Content, cell_format: Format) -> None:
-        if isinstance(content, Formula):
-            value = content.value
-            whole = isinstance(value, float) and value.is_integer()
-            self.sheet.write_formula(row, column, content.text, cell_format, int(value) if whole else value)
-        elif isinstance(content, str):
-            self.sheet.write_string(row, column, content, cell_format)
-        else:
-            self.sheet.write_number(row, column, content, cell_format)
+        self.book.write(self.sheet, row, column, content, cell_format)
+
+
+def _plain(value: float | str) -> float | str:
+    """A whole number is saved without a decimal point."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
