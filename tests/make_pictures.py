@@ -34,7 +34,8 @@ from sgdsheet.cli.train import command as train
 from sgdsheet.errors import HostError
 from sgdsheet.extension.actions import ACTIONS
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
-from sgdsheet.hosts.libreoffice.office import AgentProcess, soffice
+from sgdsheet.hosts.libreoffice.office import AgentProcess
+from sgdsheet.hosts.libreoffice.programs import soffice
 from sgdsheet.references import parse_range
 from sgdsheet.workbook import Value
 

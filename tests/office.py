@@ -11,7 +11,8 @@ from typing import Any
 
 from sgdsheet.errors import HostError
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
-from sgdsheet.hosts.libreoffice.office import AgentProcess, Office, office_python
+from sgdsheet.hosts.libreoffice.office import AgentProcess, Office
+from sgdsheet.hosts.libreoffice.programs import office_python
 from sgdsheet.references import Range
 
 

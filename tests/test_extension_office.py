@@ -29,7 +29,8 @@ from sgdsheet.cli.libreoffice import command
 from sgdsheet.errors import HostError
 from sgdsheet.extension import install
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
-from sgdsheet.hosts.libreoffice.office import AgentProcess, office_python, soffice
+from sgdsheet.hosts.libreoffice.office import AgentProcess
+from sgdsheet.hosts.libreoffice.programs import office_python, soffice
 from sgdsheet.live.state import state_files
 from sgdsheet.references import Cell, Range
 from sgdsheet.workbook import ExcelError, Value

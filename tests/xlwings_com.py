@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sgdsheet.hosts.libreoffice.office import office_python
+from sgdsheet.hosts.libreoffice.programs import office_python
 from sgdsheet.hosts.libreoffice.read import values
 from sgdsheet.references import MAX_COLUMN, MAX_ROW, Range, column_letters, parse_range
 from sgdsheet.workbook import ExcelError

@@ -29,12 +29,16 @@ def command() -> None:
 @_office
 @_profile
 def install(office: str | None, profile: str | None) -> None:
-    """Build the extension and install it. It will use this very Python."""
-    found = installing.install(_functions(), office, profile)
-    out = console()
+    """Build the extension, install it, and see that it answers. It will use this very Python."""
+    done = installing.install(_functions(), office, profile)
+    found, out = done.status, console()
+    if done.repaired:
+        out.print("LibreOffice's register of extensions was empty, after a crash. It was made anew.")
     out.print(shown(f"Installed sgdsheet {found.version} with {found.office}"))
     out.print(shown(f"The office starts {found.python}, as {found.settings} says"))
     out.print("Restart LibreOffice: Calc then has a menu and a toolbar “SGD”, and the functions SGD_RELU and so on.")
+    if not done.from_terminal:
+        out.print("Start it from its menu, not from a terminal in which this Python's environment is active.")
 
 
 @command.command()
@@ -54,13 +58,15 @@ def uninstall(office: str | None, profile: str | None, everything: bool) -> None
 @_profile
 @json_option
 def status(office: str | None, profile: str | None, as_json: bool) -> None:
-    """Say what is installed, and which Python the office starts."""
+    """Say what is installed, whether it answers, and which Python the office starts."""
     found = installing.status(office, profile)
     if as_json:
         print_json(found._asdict())
         return
     out = console()
     out.print(shown(f"extension  {found.version or 'not installed: run sgdsheet libreoffice install'}"))
+    if found.version is not None:
+        out.print(shown(f"answers  {'yes' if found.trouble is None else f'no: {found.trouble}'}"))
     out.print(shown(f"LibreOffice's tool  {found.office}"))
     out.print(shown(f"Python  {found.python}"))
 

@@ -13,7 +13,9 @@ FUNCTIONS_SERVICE = "org.sgdsheet.Functions"
 COMMANDS_SERVICE = "org.sgdsheet.Commands"
 TITLE = "SGD"
 ICONS = "icons"
+COMPONENT = "python/component.py"
 
+_HANDLER = "com.sun.star.frame.ProtocolHandler"
 _CALC = "com.sun.star.sheet.SpreadsheetDocument"
 _TOOLBAR = "org.sgdsheet.toolbar"
 _OOR = "http://openoffice.org/2001/registry"
@@ -34,6 +36,17 @@ def manifest(parts: Mapping[str, str]) -> bytes:
     for path, media_type in parts.items():
         entry = {"manifest:full-path": path, "manifest:media-type": media_type}
         ElementTree.SubElement(root, "manifest:file-entry", entry)
+    return _document(root)
+
+
+def components() -> bytes:
+    """What the Python file implements. LibreOffice need not start its Python to find that out, at installing say."""
+    root = ElementTree.Element("components", {"xmlns": "http://openoffice.org/2010/uno-components"})
+    file = ElementTree.SubElement(root, "component", loader="com.sun.star.loader.Python", uri=COMPONENT)
+    for name, service in ((FUNCTIONS_SERVICE, "com.sun.star.sheet.AddIn"), (COMMANDS_SERVICE, _HANDLER)):
+        implementation = ElementTree.SubElement(file, "implementation", name=name)
+        for offered in (name, service):
+            ElementTree.SubElement(implementation, "service", name=offered)
     return _document(root)
 
 

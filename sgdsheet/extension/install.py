@@ -1,27 +1,35 @@
-"""Installs the extension with the office's own tool, unopkg, and removes it again."""
+"""Installs the extension with the office's own tool, unopkg, sees whether it answers, and removes it again."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sgdsheet.errors import FileError, HostError, one_line
+from sgdsheet.extension.answering import try_out
 from sgdsheet.extension.configuration import IDENTIFIER
 from sgdsheet.extension.functions import CalcFunction
 from sgdsheet.extension.office.settings import CannotStart, Settings, read_settings, settings_file, write_settings
 from sgdsheet.extension.package import FILE_NAME, write
-from sgdsheet.hosts.libreoffice.office import soffice
+from sgdsheet.extension.reach import forget, lead_to_uno
+from sgdsheet.extension.registry import empty_registers
+from sgdsheet.hosts.libreoffice.programs import office_environment, soffice, usual_profile
 
 _NOISE = re.compile(r"^Exception occurred: |\[context=\"\w*\"\] |caught unexpected [\w.]+: | at \./\S+:\d+$")
 """What unopkg says about itself, around what went wrong."""
 
+_AGAIN = "Close LibreOffice and try again"
+_EMPTY = (
+    "LibreOffice's register of extensions is empty, as it is when LibreOffice has crashed while it started. "
+    "Close LibreOffice and run: sgdsheet libreoffice install"
+)
 _TIMEOUT = 120.0  # seconds; the first start of an office makes its profile
 
 
@@ -33,6 +41,20 @@ class Status(NamedTuple):
     settings: Path
     python: str
     """The Python that the office starts, or why there is none."""
+
+    trouble: str | None = None
+    """Why the extension does not answer in the office; None if it does, or is not there."""
+
+
+class Installed(NamedTuple):
+    """What `install` did, beside what is installed now."""
+
+    status: Status
+    repaired: bool
+    """Whether LibreOffice's register of extensions was empty, and was made anew."""
+
+    from_terminal: bool
+    """Whether LibreOffice may be started where this Python's environment is active."""
 
 
 def find_unopkg(office: str | None = None) -> Path:
@@ -49,39 +71,108 @@ def find_unopkg(office: str | None = None) -> Path:
     raise HostError(f"there is no unopkg in {folders[0]}", remedy="Say where LibreOffice's program folder is: --office")
 
 
-def install(functions: Sequence[CalcFunction], office: str | None = None, profile: str | None = None) -> Status:
-    """Build the extension, hand it to the office, and write down which Python has sgdsheet: this one."""
+def install(functions: Sequence[CalcFunction], office: str | None = None, profile: str | None = None) -> Installed:
+    """Build the extension, hand it to the office, and write down which Python has sgdsheet: this one.
+
+    Raises HostError, with nothing of it left, where the extension then does not answer.
+    """
     unopkg = find_unopkg(office)
-    with tempfile.TemporaryDirectory(prefix="sgdsheet-") as folder:
-        Path(folder).chmod(0o755)
-        package = Path(folder) / FILE_NAME
-        write(package, functions)
-        _run(unopkg, ["add", "--force", "--suppress-license", str(package)], profile)
-    _write(sys.executable, sorted({*known_profiles(), _key(profile)}))
-    return status(office, profile)
+    repaired = _repair(unopkg, profile)
+    before = settings_file().read_bytes() if settings_file().is_file() else None
+    try:
+        with tempfile.TemporaryDirectory(prefix="sgdsheet-") as folder:
+            Path(folder).chmod(0o755)
+            package = Path(folder) / FILE_NAME
+            write(package, functions)
+            _run(unopkg, ["add", "--force", "--suppress-license", str(package)], profile)
+        _write(sys.executable, sorted({*known_profiles(), _key(profile)}))
+        found = status(office, profile)
+        if found.version is None:
+            raise HostError("unopkg took the extension, but does not list it", remedy=_AGAIN)
+        if found.trouble is not None:
+            raise HostError(f"the extension was installed, but {found.trouble}", remedy="It was removed again")
+    except HostError:
+        _undo(unopkg, profile, before)
+        raise
+    return Installed(found, repaired, lead_to_uno(_program(unopkg), _environment(sys.executable)))
 
 
 def uninstall(office: str | None = None, profile: str | None = None) -> bool:
     """Remove the extension, and the settings if no other profile needs them. False if this profile did not have it."""
     unopkg = find_unopkg(office)
+    _repair(unopkg, profile)
     there = _version(unopkg, profile) is not None
     if there:
         _run(unopkg, ["remove", IDENTIFIER], profile)
     known = known_profiles()
     if there or _key(profile) in known:
         others = [other for other in known if other != _key(profile) and _needs_settings(unopkg, other)]
-        _write(str(_written().get("python", sys.executable)), others)
+        python = str(_written().get("python", sys.executable))
+        _write(python, others)
+        if not others:
+            forget(_environment(python))
     return there
 
 
 def status(office: str | None = None, profile: str | None = None) -> Status:
-    """What is installed where."""
+    """What is installed where, and whether it answers: a LibreOffice without windows is started to see that."""
     unopkg = find_unopkg(office)
     try:
         python = read_settings().python
     except CannotStart as error:
         python = str(error)
-    return Status(unopkg, _version(unopkg, profile), settings_file(), python)
+    version = _version(unopkg, profile)
+    trouble = None if version is None else _trouble(unopkg, profile)
+    return Status(unopkg, version, settings_file(), python, trouble)
+
+
+def _trouble(unopkg: Path, profile: str | None) -> str | None:
+    folder = _folder(profile)
+    if empty_registers(folder):
+        return _EMPTY
+    if not folder.is_dir():  # an office whose usual place we do not know
+        return None
+    try:
+        try_out(_program(unopkg), folder)
+    except HostError as error:
+        return error.cause
+    return None
+
+
+def _repair(unopkg: Path, profile: str | None) -> bool:
+    """Have LibreOffice write its register of extensions anew if a crash has left it empty."""
+    empty = empty_registers(_folder(profile))
+    for path in empty:
+        path.unlink()
+    if empty:
+        _run(unopkg, ["reinstall"], profile)
+    return bool(empty)
+
+
+def _undo(unopkg: Path, profile: str | None, settings: bytes | None) -> None:
+    """Leave neither half an extension nor settings for it."""
+    with suppress(HostError):  # it may not even be there
+        _run(unopkg, ["remove", IDENTIFIER], profile)
+    with suppress(FileError):
+        _write(sys.executable, [])
+    if settings is not None:
+        settings_file().parent.mkdir(parents=True, exist_ok=True)
+        settings_file().write_bytes(settings)
+
+
+def _environment(python: str) -> Path:
+    """The folder of a Python's environment, if it is one."""
+    return Path(python).parent.parent
+
+
+def _program(unopkg: Path) -> Path:
+    """LibreOffice's program beside its tool."""
+    names = ("soffice.exe",) if sys.platform == "win32" else ("soffice",)
+    return next((unopkg.with_name(name) for name in names if unopkg.with_name(name).is_file()), None) or soffice()
+
+
+def _folder(profile: str | None) -> Path:
+    return Path(profile).absolute() if profile else usual_profile()
 
 
 def known_profiles() -> list[str]:
@@ -142,7 +233,7 @@ def _version(unopkg: Path, profile: str | None) -> str | None:
 def _run(unopkg: Path, arguments: Sequence[str], profile: str | None) -> str:
     """What unopkg printed. HostError with its last line if it failed."""
     where = _profile_option(profile) if profile else []
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": "en"}  # its output is read
+    environment = {**office_environment(), "LC_ALL": "C.UTF-8", "LANGUAGE": "en"}  # its output is read
     try:
         done = subprocess.run(
             [str(unopkg), *arguments, *where],
@@ -153,7 +244,7 @@ def _run(unopkg: Path, arguments: Sequence[str], profile: str | None) -> str:
             env=environment,
         )
     except subprocess.TimeoutExpired:
-        raise HostError("unopkg does not end", remedy="Close LibreOffice and try again") from None
+        raise HostError("unopkg does not end", remedy=_AGAIN) from None
     except OSError as error:
         raise HostError(f"{unopkg} cannot be started: {error.strerror}") from None
     output = done.stdout.decode("utf-8", errors="replace")
@@ -181,5 +272,5 @@ def _refusal(output: str) -> HostError:
             "Your own user must be able to write into LibreOffice's profile. See to that, or name another: --profile"
         )
     else:
-        remedy = "Close LibreOffice and try again"
+        remedy = _AGAIN
     return HostError(f"unopkg failed: {cause}", remedy=remedy)

@@ -21,7 +21,7 @@ _ROOT = Path(sgdsheet.__file__).parent
 FILE_NAME = "sgdsheet.oxt"
 INTERFACE = "org.sgdsheet.XFunctions"
 
-_COMPONENT = "application/vnd.sun.star.uno-component;type=Python"
+_COMPONENTS = "application/vnd.sun.star.uno-components"
 _LIBRARY = "application/vnd.sun.star.uno-typelibrary;type=RDB"
 _SETTINGS = "application/vnd.sun.star.configuration-data"
 
@@ -58,9 +58,10 @@ def _parts(functions: Sequence[CalcFunction]) -> dict[str, bytes]:
         "CalcWindowState.xcu": (_SETTINGS, configuration.window_state()),
         "ProtocolHandler.xcu": (_SETTINGS, configuration.protocol_handler()),
         "functions.rdb": (_LIBRARY, type_library(INTERFACE, [function.as_method() for function in functions])),
-        "python/component.py": (_COMPONENT, _source("extension/office/component.py")),
+        "sgdsheet.components": (_COMPONENTS, configuration.components()),
     }
     return {
+        configuration.COMPONENT: _source("extension/office/component.py"),
         **{name: content for name, (_, content) in registered.items()},
         **{f"python/pythonpath/sgdsheet/{name}__init__.py": b"" for name in _PACKAGES},
         **{f"python/pythonpath/sgdsheet/{name}": _source(name) for name in _modules()},

@@ -1,7 +1,4 @@
-"""LibreOffice's programs: where they are, an office of our own, and the agent as a process of its own.
-
-Run on Linux; the places on Windows and macOS are those of LibreOffice's documentation and were never tried.
-"""
+"""An office of our own, the agent as a process of its own, and the offices that a person has started."""
 
 from __future__ import annotations
 
@@ -16,13 +13,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 from sgdsheet.errors import HostBusyError, HostError
+from sgdsheet.hosts.libreoffice.programs import office_environment, office_python, soffice
 from sgdsheet.hosts.refusals import program_gone
 
 TIMEOUT = 60.0
@@ -32,11 +31,11 @@ _OWN_GROUP = 0x200 if sys.platform == "win32" else 0
 """subprocess.CREATE_NEW_PROCESS_GROUP: Ctrl-C in a terminal is for us, who need the agent to write the best numbers."""
 
 _START = 60.0  # seconds that an office may take to start
+_GLANCE = 5.0  # seconds between looks whether one that starts has ended
 _INVITED = "sgdsheet"
 _INVITE = 5.0  # seconds that an office may take to hand options on to another
 _FOLDER, _PIPE = Path(os.sep, "tmp"), "OSL_PIPE_"  # where LibreOffice puts its pipes, and what it calls them
 _SINGLE = "SingleOfficeIPC"  # the pipe by which a second start reaches the first
-_INSTALL = "Install LibreOffice Calc (on Debian and Ubuntu: apt-get install libreoffice-calc python3-uno)"
 
 # The agent runs under a Python that may be too old for the rest of sgdsheet, so the packages around it are empty there.
 _BOOT = """
@@ -51,49 +50,16 @@ os._exit(0)  # UNO may crash at Python's own end, and systems report that
 """
 
 
-def soffice() -> Path:
-    """LibreOffice's program. The environment variable SGDSHEET_SOFFICE says so where it is in an unusual place."""
-    places: list[str | Path | None] = [os.environ.get("SGDSHEET_SOFFICE"), shutil.which("soffice")]
-    if sys.platform == "darwin":
-        places.append(Path(os.sep, "Applications", "LibreOffice.app", "Contents", "MacOS", "soffice"))
-    if sys.platform == "win32":
-        roots = [os.environ.get(name) for name in ("ProgramFiles", "ProgramFiles(x86)")]
-        places += [Path(root, "LibreOffice", "program", "soffice.exe") for root in roots if root]
-    places.append(shutil.which("libreoffice"))
-    for place in places:
-        if place is not None and Path(place).is_file():
-            return Path(place).resolve()
-    raise HostError("LibreOffice was not found", remedy=_INSTALL)
-
-
-@cache
-def office_python() -> Path:
-    """A Python that has LibreOffice's `uno`: the bundled one, else the system's."""
-    folder = soffice().parent
-    bundled = [
-        folder / "python.exe",
-        folder / "python",
-        folder.parent / "Resources" / "python",
-    ]
-    for place in bundled:
-        if place.is_file():
-            return place
-    for place in (Path(os.sep, "usr", "bin", "python3"), *map(Path, filter(None, [shutil.which("python3")]))):
-        if place.is_file() and subprocess.run([place, "-E", "-c", "import uno"], capture_output=True).returncode == 0:
-            return place
-    raise HostError("no Python with LibreOffice's “uno” was found", remedy=_INSTALL)
-
-
 class AgentProcess:
     """The agent in a process of its own, connected to the office that listens on a pipe."""
 
-    def __init__(self, pipe: str, patience: float = 0.0, timeout: float = TIMEOUT) -> None:
+    def __init__(self, pipe: str, patience: float = 0.0, timeout: float = TIMEOUT, program: Path | None = None) -> None:
         self.timeout = timeout
         folders = [*Path(__file__).parents[2::-1]]
-        command = [office_python(), "-E", "-B", "-c", _BOOT, *folders, pipe, str(patience)]
+        command = [office_python(program), "-E", "-B", "-c", _BOOT, *folders, pipe, str(patience)]
         self._process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            start_new_session=True, creationflags=_OWN_GROUP,
+            start_new_session=True, creationflags=_OWN_GROUP, env=office_environment(),
         )  # fmt: skip
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -154,12 +120,25 @@ class AgentProcess:
 
 
 class Office:
-    """An office of our own, with its own profile, without windows unless `visible`. Use it in a `with` statement."""
+    """An office of our own, with its own profile, without windows unless `visible`. Use it in a `with` statement.
 
-    def __init__(self, *, visible: bool = False, environment: dict[str, str] | None = None) -> None:
-        program = soffice()
+    `program` is LibreOffice's program where it is not the usual one; `prepare` puts something into the new profile.
+    Raises HostError if it does not start.
+    """
+
+    def __init__(
+        self,
+        *,
+        visible: bool = False,
+        environment: dict[str, str] | None = None,
+        program: Path | None = None,
+        prepare: Callable[[Path], object] | None = None,
+    ) -> None:
+        self._program = program or soffice()
         self.pipe = f"sgdsheet-{uuid.uuid4().hex[:12]}"
         self.profile = Path(tempfile.mkdtemp(prefix="sgdsheet-office-"))
+        if prepare is not None:
+            prepare(self.profile)
         options = [
             *([] if visible else ["--headless"]),
             *("--norestore", "--nologo", "--nodefault", "--nofirststartwizard"),
@@ -167,18 +146,30 @@ class Office:
             f"--accept=pipe,name={self.pipe};urp;",
         ]
         self.process = subprocess.Popen(
-            [str(program), *options],
+            [str(self._program), *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # soffice is a script: its children are ended with it
-            env=environment,
+            env=office_environment(os.environ if environment is None else environment),
         )
         try:
-            self.agent = AgentProcess(self.pipe, patience=_START)
+            self.agent = self._connect()
         except HostError:
             self.kill()
             raise
+
+    def _connect(self) -> AgentProcess:
+        """An agent, as soon as the office answers. One that has ended is not waited for."""
+        end = time.monotonic() + _START
+        while True:
+            try:
+                return AgentProcess(self.pipe, patience=_GLANCE, program=self._program)
+            except HostError:
+                if self.process.poll() is not None:
+                    raise HostError("LibreOffice ended while it started") from None
+                if time.monotonic() > end:
+                    raise
 
     def open(self, path: str | Path, *, hidden: bool = False) -> str:
         """Open a file; its key. Raises HostError for a file that is locked or no spreadsheet."""
@@ -262,6 +253,7 @@ def invite() -> str | None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        env=office_environment(),
     )
     try:
         start.wait(timeout=_INVITE)

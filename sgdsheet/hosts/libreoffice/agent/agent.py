@@ -99,6 +99,14 @@ class Agent:
         """Close a document without saving it."""
         self._book(book).close(True)
 
+    def do_try_extension(self, handler: str, address: str, function: str) -> list[Any]:
+        """Whether an extension's service answers a button's address, and what one of its functions gives in a cell."""
+        url = uno.createUnoStruct("com.sun.star.util.URL")
+        url.Complete = address
+        answers = self._service(handler).queryDispatch(url, "_self", 0) is not None
+        value = self._service("com.sun.star.sheet.FunctionAccess").callFunction(function, ())
+        return [answers, value]
+
     def do_quit(self) -> None:
         """End the office."""
         for document in self._documents():
