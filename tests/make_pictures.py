@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import xlsxwriter
+from activated import USER, own, tool_folder
 from click.testing import CliRunner
 from office import look
 from PIL import Image
-from test_extension_office import NOBODY, calc, own, tool_folder, until
+from test_extension_office import calc, until
 
 from sgdsheet.cli.libreoffice import command as libreoffice
 from sgdsheet.cli.train import command as train
@@ -109,7 +110,7 @@ class Studio:
         """As a person does; root is nobody for it."""
         profile = self.folder / "profile"
         profile.mkdir()
-        own(profile, NOBODY if os.getuid() == 0 else os.getuid())
+        own(profile, USER)
         options = ["--office", str(tool_folder(self.folder / "program")), "--profile", str(profile)]
         done = CliRunner().invoke(libreoffice, ["install", *options], catch_exceptions=False)
         assert done.exit_code == 0, done.output

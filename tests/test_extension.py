@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import struct
 import sys
 import threading
@@ -76,7 +77,22 @@ def test_manifest_names_every_registered_part(parts: dict[str, bytes]) -> None:
     entries = ElementTree.fromstring(parts["META-INF/manifest.xml"])
     named = {entry.attrib[f"{MANIFEST}full-path"] for entry in entries}
     assert named <= set(parts)
-    assert named == {name for name in parts if name.endswith((".xcu", ".rdb"))} | {"python/component.py"}
+    assert named == {name for name in parts if name.endswith((".xcu", ".rdb", ".components"))}
+
+
+def test_components_are_those_of_the_python_file(parts: dict[str, bytes]) -> None:
+    """LibreOffice believes this file, and starts its Python only when somebody needs one of them."""
+    (file,) = ElementTree.fromstring(parts["sgdsheet.components"])
+    source = parts[file.attrib["uri"]].decode()
+    listed = [(each.attrib["name"], *(service.attrib["name"] for service in each)) for each in file]
+    lines = re.findall(r"addImplementation\(\w+, (\w+), \((\w+), (\w+)\)\)", source)
+    named = {}
+    for names, texts in re.findall(r"^(_\w+, _\w+) = (\"[\w.]+\", \"[\w.]+\")$", source, re.MULTILINE):
+        named |= dict(zip(names.split(", "), ast.literal_eval(texts), strict=True))
+    assert len(lines) == len(listed)
+    for names, services in zip(lines, listed, strict=True):
+        assert services[0] == named[names[0]]
+        assert services[1:] == tuple(named[name] for name in names[1:])
 
 
 def test_all_xml_is_well_formed(parts: dict[str, bytes]) -> None:

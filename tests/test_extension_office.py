@@ -1,7 +1,11 @@
-"""The extension in LibreOffice itself: installed by unopkg into a fresh profile, on a screen, with a real mouse."""
+"""The extension in LibreOffice itself: installed by unopkg into a fresh profile, on a screen, with a real mouse.
+
+All of it where an environment is active, as in the terminal of a person who follows README.md.
+"""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -20,6 +24,7 @@ from typing import Any
 import pytest
 import torch
 import xlsxwriter
+from activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder
 from click.testing import CliRunner
 from live_books import PATIENCE
 from office import available
@@ -27,7 +32,7 @@ from office import available
 from sgdsheet import __version__
 from sgdsheet.cli.libreoffice import command
 from sgdsheet.errors import HostError
-from sgdsheet.extension import install
+from sgdsheet.extension import install, reach
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
 from sgdsheet.hosts.libreoffice.office import AgentProcess
 from sgdsheet.hosts.libreoffice.programs import office_python, soffice
@@ -44,7 +49,6 @@ pytestmark = [
 ]
 
 LONG = 30.0  # seconds: torch is imported on the first click
-NOBODY = 65534
 
 
 def calc(function: str) -> str:
@@ -91,7 +95,7 @@ class Screen:
 
     def run(self, *arguments: str) -> str:
         """One of our commands. Root cannot install extensions: there it runs as nobody, see `tool_folder`."""
-        own(self.folder / "profile", NOBODY if os.getuid() == 0 else os.getuid())
+        own(self.folder / "profile", USER)
         done = CliRunner().invoke(command, [*arguments, *self.options], catch_exceptions=False)
         own(self.folder / "profile", os.getuid())
         assert done.exit_code == 0, done.output
@@ -171,23 +175,6 @@ def until(value: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     return found
 
 
-def own(folder: Path, user: int) -> None:
-    for path in (folder, *folder.rglob("*")):
-        if path.lstat().st_uid != user:
-            os.chown(path, user, user, follow_symlinks=False)
-
-
-def tool_folder(folder: Path) -> Path:
-    """A program folder whose unopkg is LibreOffice's; root becomes nobody for it, whom LibreOffice serves."""
-    folder.mkdir()
-    tool = folder / "unopkg"
-    change = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups " if os.getuid() == 0 else ""
-    home, real = folder.parent / "profile", shutil.which("unopkg")
-    tool.write_text(f'#!/bin/sh\ncd "{folder}"\nexport HOME="{home}"\nexec {change}{real} "$@"\n')
-    tool.chmod(0o755)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def screen() -> Iterator[Screen]:
     folder = Path(tempfile.mkdtemp(prefix="sgdsheet-test-"))
@@ -196,6 +183,14 @@ def screen() -> Iterator[Screen]:
     screen = Screen(folder, ["--office", str(tool_folder(folder / "program")), "--profile", str(folder / "profile")])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SGDSHEET_STATE_DIR", str(folder / "state"))
+        # Two: what root's Python is linked to, nobody may be unable to read, and a Python that is none misleads nobody.
+        for made in (
+            empty_environment(folder / "other", office_python()),
+            environment_with_sgdsheet(folder / ".venv"),
+        ):
+            for name, value in made.active(os.environ).items():
+                patch.setenv(name, value)
+        patch.setattr(sys, "executable", str(made.python))
         try:
             assert f"Installed sgdsheet {__version__}" in screen.run("install")
             screen.status = json.loads(screen.run("status", "--json"))
@@ -216,8 +211,24 @@ def test_status_tells_what_is_installed(screen: Screen) -> None:
         "office": str(screen.folder / "program" / "unopkg"),
         "version": __version__,
         "settings": str(screen.folder / "state" / "libreoffice.json"),
-        "python": sys.executable,
+        "python": str(screen.folder / ".venv" / "bin" / "python"),
+        "trouble": None,
     }
+
+
+def test_the_environment_leads_the_office_to_uno(screen: Screen) -> None:
+    """Without that, the office of this screen would have crashed: it was started where the environment is active."""
+    assert shutil.which("python3", path=screen.environment["PATH"]) == str(screen.folder / ".venv" / "bin" / "python3")
+    (line,) = (screen.folder / ".venv").rglob(reach.FILE_NAME)
+    code = "import sys; print(sys.path)"
+    inside = {**screen.environment, "PYTHONPATH": str(soffice().parent)}
+    for environment, leads in ((screen.environment, False), (inside, True)):
+        python = screen.folder / ".venv" / "bin" / f"python{line.parent.parent.name.removeprefix('python')}"
+        if not python.exists():  # another version than LibreOffice's: what stands there is for LibreOffice's only
+            continue
+        done = subprocess.run([python, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        folders = ast.literal_eval(done.stdout)
+        assert any(Path(folder, "uno.py").is_file() for folder in folders) is leads
 
 
 def test_profile_in_use_is_refused(screen: Screen) -> None:
@@ -315,6 +326,7 @@ def test_uninstall_leaves_nothing(screen: Screen) -> None:
     assert state_files()  # the buttons have trained
     told = screen.run("uninstall")
     assert "Removed the extension" in told
+    assert not list((screen.folder / ".venv").rglob(reach.FILE_NAME))
     assert "To remove them, too: sgdsheet libreoffice uninstall --all" in told
     assert not install.settings_file().exists()
     assert "not installed" in screen.run("status")
@@ -323,76 +335,3 @@ def test_uninstall_leaves_nothing(screen: Screen) -> None:
     assert "not installed there" in screen.run("uninstall")
     assert "Removed what was in" in screen.run("uninstall", "--all")
     assert not Path(os.environ["SGDSHEET_STATE_DIR"]).exists()
-
-
-# --- several profiles -------------------------------------------------------------------------------------
-
-
-@dataclass
-class Machine:
-    """A user with several profiles of LibreOffice, none of which runs."""
-
-    folder: Path
-    program: Path
-
-    def run(self, action: str, profile: str) -> str:
-        place = self.folder / "profile" / profile
-        place.parent.mkdir(exist_ok=True)
-        own(place.parent, NOBODY if os.getuid() == 0 else os.getuid())
-        arguments = [action, "--office", str(self.program), "--profile", str(place)]
-        done = CliRunner().invoke(command, arguments, catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        return done.output
-
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    folder = Path(tempfile.mkdtemp(prefix="sgdsheet-test-"))
-    folder.chmod(0o755)
-    monkeypatch.setenv("SGDSHEET_STATE_DIR", str(folder / "state"))
-    (folder / "profile").mkdir()  # the home folder of the office
-    yield Machine(folder, tool_folder(folder / "program"))
-    shutil.rmtree(folder)
-
-
-def test_uninstall_leaves_other_profiles_alone(machine: Machine) -> None:
-    settings = install.settings_file()
-    machine.run("install", "a")
-    written = settings.read_bytes()
-    assert "not installed there" in machine.run("uninstall", "b")
-    assert not (machine.folder / "profile" / "b").exists()
-    assert settings.read_bytes() == written
-    machine.run("install", "b")
-    machine.run("install", "gone")
-    shutil.rmtree(machine.folder / "profile" / "gone")
-    assert "Removed" in machine.run("uninstall", "b")
-    assert settings.read_bytes() == written  # profile a needs it, and the one that is gone does not
-    assert "Removed" in machine.run("uninstall", "a")
-    assert not settings.exists()
-
-
-def test_settings_of_an_earlier_version_name_no_profiles(machine: Machine) -> None:
-    """They are the usual profile's, as long as that has the extension."""
-    settings = install.settings_file()
-    machine.run("install", "a")
-    settings.write_text(json.dumps({"python": sys.executable}))
-    assert install.known_profiles() == [""]
-    assert "not installed there" in machine.run("uninstall", "b")
-    assert settings.exists()
-    assert "Removed" in machine.run("uninstall", "a")
-    assert not settings.exists()
-
-
-def test_profile_that_cannot_be_written(machine: Machine) -> None:
-    home = machine.folder / "profile"
-    locked = home / "locked"
-    locked.mkdir()
-    own(home, NOBODY if os.getuid() == 0 else os.getuid())
-    locked.chmod(0o555)
-    with pytest.raises(HostError) as caught:
-        install.install([], str(machine.program), str(locked / "profile"))
-    locked.chmod(0o755)
-    assert str(caught.value) == (
-        "unopkg failed: a folder could not be created. "
-        "Your own user must be able to write into LibreOffice's profile. See to that, or name another: --profile"
-    )

@@ -1,0 +1,215 @@
+"""`sgdsheet libreoffice` with several profiles, broken ones, and environments that lead LibreOffice astray."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder
+from click.testing import CliRunner
+from office import available
+
+from sgdsheet.cli.libreoffice import command
+from sgdsheet.errors import HostError
+from sgdsheet.extension import configuration, install, package, reach
+from sgdsheet.extension.functions import calc_functions
+from sgdsheet.extension.office.settings import INSTALL
+from sgdsheet.extension.registry import empty_registers
+from sgdsheet.hosts.libreoffice.programs import office_environment, office_python, soffice
+from sgdsheet.udf.declarations import declarations
+
+pytestmark = [
+    pytest.mark.skipif(not available(), reason="LibreOffice or its Python bridge is not installed"),
+    pytest.mark.skipif(shutil.which("unopkg") is None, reason="not installed: unopkg"),
+]
+
+ACTIVE_STYLE = "application/vnd.sun.star.uno-component;type=Python"
+"""How the extension was registered by earlier versions: LibreOffice runs the Python file to see what is in it."""
+
+
+@dataclass
+class Machine:
+    """A user with several profiles of LibreOffice, none of which runs."""
+
+    folder: Path
+    program: Path
+
+    def profile(self, name: str) -> Path:
+        return self.folder / "profile" / name
+
+    def run(self, action: str, profile: str, status: int = 0) -> str:
+        """What one of our commands prints, or the message that it ends with."""
+        place = self.profile(profile)
+        own(place.parent, USER)
+        arguments = [action, "--office", str(self.program), "--profile", str(place)]
+        done = CliRunner().invoke(command, arguments)
+        if status:
+            assert isinstance(done.exception, HostError)
+            return str(done.exception)
+        assert done.exit_code == 0, done.exception
+        return done.output
+
+    def add_old_style(self, profile: str) -> None:
+        """The extension as it was registered earlier, in an environment without Pythons that mislead."""
+        path = self.folder / "old" / package.FILE_NAME
+        path.parent.mkdir()
+        built = io.BytesIO(package.build(calc_functions(declarations())))
+        with zipfile.ZipFile(built) as new, zipfile.ZipFile(path, "w") as old:
+            for name in new.namelist():
+                content = new.read(name)
+                if name == "META-INF/manifest.xml":
+                    content = content.replace(b"sgdsheet.components", configuration.COMPONENT.encode())
+                    content = content.replace(b"application/vnd.sun.star.uno-components", ACTIVE_STYLE.encode())
+                    assert ACTIVE_STYLE.encode() in content
+                old.writestr(name, content)
+        own(self.folder / "profile", USER)
+        where = f"-env:UserInstallation={self.profile(profile).as_uri()}"
+        arguments = [self.program / "unopkg", "add", "--suppress-license", path, where]
+        subprocess.run(list(map(str, arguments)), env=office_environment(), check=True, capture_output=True)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """Where an environment is active, of LibreOffice's own Python: that misleads LibreOffice most easily."""
+    folder = Path(tempfile.mkdtemp(prefix="sgdsheet-test-"))
+    folder.chmod(0o755)
+    monkeypatch.setenv("SGDSHEET_STATE_DIR", str(folder / "state"))
+    for name, value in empty_environment(folder / ".venv", office_python()).active(os.environ).items():
+        monkeypatch.setenv(name, value)
+    (folder / "profile").mkdir()  # the home folder of the office
+    yield Machine(folder, tool_folder(folder / "program"))
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def untried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it answers is not what the test is about, and takes seconds."""
+    monkeypatch.setattr(install, "try_out", lambda program, profile: None)
+
+
+@pytest.mark.usefixtures("untried")
+def test_uninstall_leaves_other_profiles_alone(machine: Machine) -> None:
+    settings = install.settings_file()
+    machine.run("install", "a")
+    written = settings.read_bytes()
+    assert "not installed there" in machine.run("uninstall", "b")
+    assert not (machine.folder / "profile" / "b").exists()
+    assert settings.read_bytes() == written
+    machine.run("install", "b")
+    machine.run("install", "gone")
+    shutil.rmtree(machine.folder / "profile" / "gone")
+    assert "Removed" in machine.run("uninstall", "b")
+    assert settings.read_bytes() == written  # profile a needs it, and the one that is gone does not
+    assert "Removed" in machine.run("uninstall", "a")
+    assert not settings.exists()
+
+
+@pytest.mark.usefixtures("untried")
+def test_settings_of_an_earlier_version_name_no_profiles(machine: Machine) -> None:
+    """They are the usual profile's, as long as that has the extension."""
+    settings = install.settings_file()
+    machine.run("install", "a")
+    settings.write_text(json.dumps({"python": sys.executable}))
+    assert install.known_profiles() == [""]
+    assert "not installed there" in machine.run("uninstall", "b")
+    assert settings.exists()
+    assert "Removed" in machine.run("uninstall", "a")
+    assert not settings.exists()
+
+
+def test_profile_that_cannot_be_written(machine: Machine) -> None:
+    home = machine.folder / "profile"
+    locked = home / "locked"
+    locked.mkdir()
+    own(home, USER)
+    locked.chmod(0o555)
+    with pytest.raises(HostError) as caught:
+        install.install([], str(machine.program), str(locked / "profile"))
+    locked.chmod(0o755)
+    assert str(caught.value) == (
+        "unopkg failed: a folder could not be created. "
+        "Your own user must be able to write into LibreOffice's profile. See to that, or name another: --profile"
+    )
+
+
+# --- what does not answer ---------------------------------------------------------------------------------
+
+
+def test_extension_that_does_not_answer_is_removed_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = machine.folder / "python"
+    broken.write_text("#!/bin/sh\necho \"No module named 'sgdsheet'\" >&2\nexit 1\n")
+    broken.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(broken))
+        told = machine.run("install", "a", status=1)
+    assert told == (
+        "the extension was installed, but its functions do not answer in LibreOffice: "
+        f"{broken} cannot run sgdsheet: No module named 'sgdsheet'. {INSTALL[:-1]}. It was removed again"
+    )
+    assert not install.settings_file().exists()
+    assert "not installed" in machine.run("status", "a")
+
+
+def test_part_of_the_extension_is_gone(machine: Machine) -> None:
+    machine.run("install", "a")
+    (part,) = machine.profile("a").glob("user/uno_packages/**/component.py")
+    part.unlink()
+    assert "answers  no: its buttons and functions do not answer" in machine.run("status", "a").replace("\n", " ")
+    assert "Removed" in machine.run("uninstall", "a")
+
+
+def test_empty_register_after_a_crash(machine: Machine) -> None:
+    """LibreOffice starts in an active environment that does not lead to uno, as it did with earlier versions."""
+    profile = machine.profile("a")
+    machine.add_old_style("a")
+    own(profile, os.getuid())
+    options = ["--headless", "--norestore", f"-env:UserInstallation={profile.as_uri()}", "--convert-to", "csv"]
+    book = Path(__file__).parent.parent / "workbooks" / "quadratic.xlsx"
+    crash = [soffice(), *options, "--outdir", machine.folder, book]
+    assert subprocess.run(list(map(str, crash)), capture_output=True, timeout=60).returncode != 0
+    assert empty_registers(profile)
+    told = machine.run("status", "a").replace("\n", " ")
+    assert "answers  no: LibreOffice's register of extensions is empty" in told
+    assert "run: sgdsheet libreoffice install" in told
+    assert "register of extensions was empty, after a crash. It was made anew" in machine.run("install", "a")
+    assert not empty_registers(profile)
+
+
+# --- environments -----------------------------------------------------------------------------------------
+
+
+def test_nothing_of_an_environment_is_inherited(tmp_path: Path) -> None:
+    venv, conda, shims = tmp_path / "venv" / "bin", tmp_path / "conda" / "bin", tmp_path / ".pyenv" / "shims"
+    for folder in (venv, conda, shims):
+        folder.mkdir(parents=True)
+    (venv.parent / "pyvenv.cfg").touch()
+    (conda.parent / "conda-meta").mkdir()
+    kept = {"HOME": "a", "DISPLAY": ":1", "SGDSHEET_STATE_DIR": "b", "OMP_NUM_THREADS": "1", "LANG": "C.UTF-8"}
+    gone = ("VIRTUAL_ENV VIRTUAL_ENV_PROMPT _OLD_VIRTUAL_PATH PYTHONHOME PYTHONPATH PYTHONSTARTUP __PYVENV_LAUNCHER__ "
+            "CONDA_PREFIX CONDA_DEFAULT_ENV _CE_CONDA UV_PYTHON PIPX_HOME PYENV_VERSION POETRY_ACTIVE")  # fmt: skip
+    path = os.pathsep.join(map(str, (venv, conda, tmp_path, shims, "/usr/bin")))
+    found = office_environment({**kept, **dict.fromkeys(gone.split(), "x"), "PATH": path})
+    assert found == {**kept, "PATH": os.pathsep.join(["/usr/bin", str(tmp_path), "/usr/bin"])}
+    assert office_environment({})["PATH"]
+
+
+def test_environment_is_led_to_uno_and_forgets_it(tmp_path: Path) -> None:
+    made = environment_with_sgdsheet(tmp_path / "venv")
+    before = sorted(made.folder.rglob("*"))
+    assert reach.lead_to_uno(soffice(), made.folder)
+    (line,) = made.folder.rglob(reach.FILE_NAME)
+    assert str(soffice().parent) in line.read_text()
+    reach.forget(made.folder)
+    assert sorted(made.folder.rglob("*")) == before
+    assert reach.lead_to_uno(soffice(), tmp_path)  # no environment: nothing to do
+    assert not list(tmp_path.glob("lib"))
