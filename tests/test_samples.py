@@ -244,6 +244,16 @@ def test_constant_columns_of_all_samples(tmp_path: Path) -> None:
     assert found == pytest.approx([float(part.mean()) for part in error.split(4)], rel=1e-9)
 
 
+def test_conditions_of_rows_that_are_sorted(tmp_path: Path) -> None:
+    """A condition that holds for all rows of the first batch need not hold for those of another."""
+    trained = sheet(tmp_path, "=AVERAGE(H2:H24)", G2_G24="=IF(ROW()<13,1,0)", H2_H24="=IF(G{r}=1,F{r},3*F{r})")
+    errors = errors_by_hand(torch.tensor(START, dtype=torch.float64), torch.arange(COUNT))
+    expected = torch.where(torch.arange(COUNT) < 11, errors, 3 * errors)
+    session = Session(trained, optimizer="sgd", lr=1e-15, batch_size=4, epochs=1, shuffle="no")
+    found = [step.loss for step in session]
+    assert found == pytest.approx([float(part.mean()) for part in expected.split(4)], rel=1e-9)
+
+
 def test_a_penalty_is_not_scaled(tmp_path: Path) -> None:
     trained = sheet(tmp_path, "=SUM(F2:F24)+3*SUMSQ(A1:A3)")
     penalty = 3 * sum(value**2 for value in START)

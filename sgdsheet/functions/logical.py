@@ -64,9 +64,11 @@ def chosen_by(context: Context, condition: Node, chosen: Node, otherwise: Callab
     builder = context.builder
     tested = context.lower(condition, array=context.array)
     test, errors = builder.conditions(tested), builder.errors_of(builder.numbers(tested))
-    if test.constant and errors is None and bool(test.tensor.all()):
+    # In a generic program the condition may hold for these samples and not for the next ones.
+    known = test.constant and errors is None and (not builder.generic or test.tensor.numel() == 1)
+    if known and bool(test.tensor.all()):
         return _over(builder, test, _branch(context, chosen))
-    if test.constant and errors is None and not bool(test.tensor.any()):
+    if known and not bool(test.tensor.any()):
         return _over(builder, test, otherwise())
     return builder.spoiled(builder.where(test, _branch(context, chosen), otherwise()), errors)
 
