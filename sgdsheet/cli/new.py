@@ -30,7 +30,9 @@ def command(name: str | None, output: str | None, force: bool) -> None:
         examples.build(name, path)
     except OSError as error:
         raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
-    out.print(shown(f"Wrote {path}. Look inside: sgdsheet inspect {path}"))
+    models = dict.fromkeys(training.sheet for training in examples.lessons()[name].trainings)
+    sheet = f" --sheet {next(iter(models))}" if len(models) > 1 else ""
+    out.print(shown(f"Wrote {path}. Look inside: sgdsheet inspect {path}{sheet}"))
 
 
 def _check(path: Path, force: bool) -> None:

@@ -1,7 +1,8 @@
 """The example workbooks: one module each, found because it is in this folder.
 
-An example module has a `DESCRIPTION` (one line) and `build(path, **options)`, which writes the workbook;
-`style` is what they share. Building the same example twice gives the same bytes.
+An example module has a `DESCRIPTION` (one line), a `LESSON` (the words of its sheet `Start`, and the numbers that must
+come out) and `build(path, **options)`, which writes the workbook; `style` is what they share. Building the same example
+twice gives the same bytes.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from typing import Protocol, cast
 from xlsxwriter.exceptions import XlsxFileError  # type: ignore[import-untyped]
 
 from sgdsheet.errors import FileError, SettingError
+from sgdsheet.examples.lesson import Lesson
 
 
 class Example(Protocol):
     """What a module in this folder offers."""
 
     DESCRIPTION: str
+    LESSON: Lesson
 
     def build(self, path: Path, **options: object) -> None: ...
 
@@ -27,6 +30,11 @@ class Example(Protocol):
 def names() -> dict[str, str]:
     """Every example and its one-line description, in alphabetical order."""
     return {name: example.DESCRIPTION for name, example in _examples().items()}
+
+
+def lessons() -> dict[str, Lesson]:
+    """What every example teaches, by its name."""
+    return {name: example.LESSON for name, example in _examples().items()}
 
 
 def build(name: str, path: Path, **options: object) -> None:

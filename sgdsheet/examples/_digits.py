@@ -13,7 +13,7 @@ from random import Random
 from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 
 from sgdsheet.examples._pictures import SIDE
-from sgdsheet.examples.style import DATA, HAIRLINE, LOSS, PREDICTION, Content, Formula, Page, Role
+from sgdsheet.examples.style import DATA, HAIRLINE, LOSS, PREDICTION, Content, Formula, Page, Role, mark
 
 PIXEL_WIDTH = 1.86  # of a column, so that its cells are square in a row of PIXEL_HEIGHT points
 PIXEL_HEIGHT = 13.5
@@ -126,7 +126,7 @@ PANEL = {"A": 16.0, "B": 12.0, "C:D": 13.0, "E": GAP}
 def panel(page: Page, loss: Formula, accuracy: Formula, settings: Sequence[Setting], notes: tuple[str, str], *,
           source: str, last: int) -> None:  # fmt: skip
     """Loss, accuracy, source, settings and notes in the columns A to D, down to row `last`."""
-    page.header("A5", "loss", LOSS)
+    page.header("A5", mark(3, "loss"), LOSS)
     page.cell("A6", loss, LOSS, "0.0000", bold=True, align="center")
     page.header("B5", "accuracy", PREDICTION)
     page.cell("B6", accuracy, PREDICTION, "0.0%", bold=True, align="center")

@@ -23,7 +23,7 @@ from sgdsheet.examples._digits import (
     tidy,
 )
 from sgdsheet.examples._pictures import PIXELS, SIDE
-from sgdsheet.examples.style import DATA, PARAMETER, PREDICTION, Book, Formula, Page
+from sgdsheet.examples.style import DATA, PARAMETER, PREDICTION, Book, Formula, Page, mark
 
 HIDDEN = 30
 
@@ -123,7 +123,7 @@ def weights_sheet(book: Book, name: str, hidden: Row, output: Row, classes: Sequ
         for number, title in enumerate(titles):
             page.header(f"{letters(left + number)}5", title, PARAMETER)
             page.cell(f"{letters(left + number)}6", 0.0, PARAMETER, "0.0000", **bold)
-    page.label("A6", "bias", align="right", indent=1)
+    page.label("A6", mark(1, "bias"), align="right", indent=1)
     page.label("AG6", "bias", align="right", indent=1)
     page.sheet.set_row(6, 20)
     number = book.format(num_format="0.0000", align="center", font_size=9)

@@ -37,7 +37,8 @@ from sgdsheet.examples._hidden import (
     weights_sheet,
 )
 from sgdsheet.examples._pictures import PIXELS, shuffled
-from sgdsheet.examples.style import DATA, LOSS, PREDICTION, Book, Formula, Page, fill_down
+from sgdsheet.examples.lesson import Lesson, Training
+from sgdsheet.examples.style import DATA, LOSS, PREDICTION, Book, Formula, Page, fill_down, mark
 
 DESCRIPTION = "Handwritten digits from 0 to 9: thirty units, softmax and cross-entropy, weights seen as pictures"
 
@@ -64,6 +65,34 @@ SETTINGS: list[Setting] = [
     ("epochs", 20, "times through all"),
     ("seed", 1, ""),
 ]
+LESSON = Lesson(
+    about=(
+        "A network with thirty units learns to read handwritten digits from their 784 pixels.",
+        "The sheet shows twenty digits and everything that is computed for them; training uses sixty thousand others.",
+        "What each unit has learned to look for can be seen as a picture of its weights.",
+    ),
+    press="Go to “mnist” and press Train. The first time, the digits (11 MB) are fetched from the internet.",
+    watch="The accuracy beside the loss, the green probabilities of each row, and the pictures on “pictures”.",
+    wrong=(
+        "With rows sorted by digit, each batch would show one digit only, and each step would forget the last one. "
+        "The rows are therefore shuffled before every epoch."
+    ),
+    questions=(
+        (
+            "A 3 has the probabilities 0.2 for “3” and 0.8 for “8”. Why is its loss −LN(0.2) and not 1 − 0.2?",
+            "1 − p treats a probability of 0.2 nearly like one of 0.02: both are wrong by about as much. −LN(p) grows "
+            "without end when p goes to 0, so being sure of something wrong costs most, and its gradient is largest "
+            "where there is most to learn. The probability of “8” need not stand in the loss: the ten probabilities "
+            "have the sum 1, so pushing up that of “3” pushes all others down.",
+        ),
+        (
+            "Why is the bias of a unit added once per row, and not once per pixel?",
+            "A unit is one number per row: the sum of 784 products, and then its bias. Added to every pixel's product, "
+            "the bias would only be counted 784 times in the same sum.",
+        ),
+    ),
+    trainings=(Training("mnist", metric="> 0.96", needs="MNIST"),),
+)
 
 
 def build(path: Path) -> None:
@@ -72,7 +101,7 @@ def build(path: Path) -> None:
     hidden, output = normal(PIXELS * HIDDEN, 0.05, seed=1), normal(HIDDEN * 10, 0.18, seed=2)
     units = hidden_sums(samples, hidden)
     sums = [[dot(row, output[digit::10]) for digit in DIGITS] for row in units]
-    with Book(path, "Handwritten digits") as book:
+    with Book(path, "Handwritten digits", LESSON) as book:
         sentence = "Train this sheet: a network with thirty units learns to read digits from 784 pixels."
         groups = {"F:I": 9.5, "J": GAP, "K:T": 6, "U": GAP, "V:AE": 6.5, "AF": GAP}
         page = Page(book, "mnist", title="Handwritten digits", sentence=sentence, widths=PANEL | groups)
@@ -105,7 +134,7 @@ def _outputs(page: Page, weights: Weights, sums: list[list[float]]) -> None:
         values = [tidy(row[digit]) for row in chances]
         top = f"{letters(PROBABILITIES + digit)}7"
         page.column(top, f"{digit}", PREDICTION, fill_down(text, ROWS, values), "0.00", align="center", font_size=9)
-    page.label(f"{letters(PROBABILITIES)}6", "probability of each digit", bold=True)
+    page.label(f"{letters(PROBABILITIES)}6", mark(2, "probability of each digit"), bold=True)
     page.label(f"{letters(SUMS)}6", "sum for each digit", bold=True)
     page.label(f"{letters(UNITS)}6", "thirty units", bold=True)
     page.label(f"{letters(DATA_FROM)}6", "label and pixels (0 to 255)", bold=True)

@@ -38,7 +38,8 @@ from sgdsheet.examples._hidden import (
     weights_sheet,
 )
 from sgdsheet.examples._pictures import PIXELS, SIDE, shuffled
-from sgdsheet.examples.style import DATA, LOSS, PARAMETER, PREDICTION, Book, Formula, Page, fill_down
+from sgdsheet.examples.lesson import Lesson, Training
+from sgdsheet.examples.style import DATA, LOSS, PARAMETER, PREDICTION, Book, Formula, Page, fill_down, mark
 
 DESCRIPTION = "Handwritten threes and sevens: 784 weights seen as a picture, and a network of thirty units"
 
@@ -58,12 +59,41 @@ NET_NOTE = (
     "The weights are on “net_weights”, and on “net_pictures” you see what each unit looks for.\n"
     "The rows are a preview, drawn for this sheet; training uses every three and seven of the source."
 )
+LESSON = Lesson(
+    about=(
+        "Is it a three or a seven? The sheet looks at 784 pixels and answers with a number between 0 and 1.",
+        "On “linear” every pixel has one weight, and the 784 weights can be seen as a picture.",
+        "On “net” thirty units look at the pixels, and one more sum decides.",
+    ),
+    press="Go to “linear” and press Train; then “net”. The first time, digits (11 MB) are fetched from the internet.",
+    watch="The accuracy, and the picture of the weights: ink on a + speaks for a three, ink on a − for a seven.",
+    wrong=(
+        "Accuracy cannot be the loss: a small step of the weights changes no answer, so its gradient is 0 nearly "
+        "everywhere, and nothing would be learned. The loss is how far each prediction is from 0 or 1."
+    ),
+    questions=(
+        (
+            "Why does the sheet guess before training, at about one half right?",
+            "The weights are random, so the sum is as often above 0 as below, whatever is drawn. Only the comparison "
+            "with the labels, through the gradient, tells a weight which way to go.",
+        ),
+        (
+            "What does the bias do?",
+            "It is added once to the sum of a row, and moves the border between the two answers. Without it a picture "
+            "without any ink would always be answered with exactly one half.",
+        ),
+    ),
+    trainings=(
+        Training("linear", metric="> 0.96", needs="MNIST"),
+        Training("net", metric="> 0.97", needs="MNIST"),
+    ),
+)
 
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
     samples = shuffled((3, 7), len(ROWS), seed=37)
-    with Book(path, "Three or seven?") as book:
+    with Book(path, "Three or seven?", LESSON) as book:
         _linear(book, samples)
         _net(book, samples)
 
@@ -77,10 +107,10 @@ def _linear(book: Book, samples: Samples) -> None:
     squares(page, pictures, 2 * (SIDE + 1), 2.14)  # rows are 20 pixels high
     pixels = pixel_columns(page, first, ROWS, samples)
     held = area(6, first + 1, 1, PIXELS)
-    page.label(f"{letters(first)}6", "weights", align="right")
+    page.label(f"{letters(first)}6", mark(1, "weights"), align="right")
     for number, value in enumerate(weights):
         page.put(6, first + 1 + number, value, book.format(num_format=";;;"))
-    page.header("J5", "bias", PARAMETER)
+    page.header("J5", mark(1, "bias"), PARAMETER)
     page.cell("J6", 0.0, PARAMETER, "0.0000", bold=True, align="center")
     row = ":".join(corner.rstrip("0123456789") + "{0}" for corner in pixels.split(":"))
     sums = [dot(image, weights) / 255 for _, image in samples]
@@ -139,7 +169,9 @@ def _scores(page: Page, samples: Samples, label: str, text: str, sums: Row) -> N
     shown = fill_down(f"={label}{{0}}", ROWS, [digit for digit, _ in samples])
     page.column("F7", "label", DATA, shown, "0", align="center", bold=True)
     page.column("G7", "is it a\nthree?", DATA, fill_down("=IF(F{0}=3,1,0)", ROWS, threes), "0", align="center")
-    page.column("H7", "prediction", PREDICTION, fill_down(f"=1/(1+EXP(-({text})))", ROWS, predictions), "0.000")
+    page.column(
+        "H7", mark(2, "prediction"), PREDICTION, fill_down(f"=1/(1+EXP(-({text})))", ROWS, predictions), "0.000"
+    )
     page.column("I7", "error", LOSS, fill_down("=ABS(G{0}-H{0})", ROWS, errors), "0.000")
     right = fill_down("=IF((H{0}>0.5)=(G{0}=1),1,0)", ROWS, hits)
     page.column("J7", "correct\n(1 = yes)", PREDICTION, right, "0", align="center")

@@ -35,7 +35,8 @@ from sgdsheet.examples._digits import (
     tidy,
 )
 from sgdsheet.examples._pictures import SIDE, draw
-from sgdsheet.examples.style import DATA, LOSS, MUTED, PARAMETER, PREDICTION, Book, Formula, Page
+from sgdsheet.examples.lesson import Lesson, Training
+from sgdsheet.examples.style import DATA, LOSS, MUTED, PARAMETER, PREDICTION, Book, Formula, Page, mark
 
 DESCRIPTION = "A convolutional network looks at one digit: kernels, maps and pooling as coloured cells"
 
@@ -74,11 +75,32 @@ SETTINGS: list[Setting] = [
     ("epochs", 4, "10 give 99 %"),
     ("seed", 1, ""),
 ]
+LESSON = Lesson(
+    about=(
+        "A convolutional network looks at one digit: every number of it is a cell.",
+        "Small patterns slide over the picture, and what they find decides which digit it is.",
+        "Training takes the digits of a large collection, a batch at a time, through these same cells.",
+    ),
+    press="Go to “cnn” and press Train. The first time, the digits (11 MB) are fetched from the internet.",
+    watch="The kernels: noise at first, then strokes and edges. Change the label or paint pixels (0 to 255) yourself.",
+    wrong=(
+        "From start values that are too large, many cells of the maps are 0 for every picture: the kernel behind them "
+        "then has a gradient of 0 and never learns again."
+    ),
+    questions=(
+        (
+            "Why slide one small pattern over the picture, and not give every pixel its own weight?",
+            "A stroke is a stroke wherever it stands. One kernel of 25 weights learns it from all places at once, and "
+            "finds it where it never was before; with a weight per pixel it would have to be learned at each place.",
+        ),
+    ),
+    trainings=(Training("cnn", metric="> 0.98", needs="MNIST"),),
+)
 
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "A convolutional network") as book:
+    with Book(path, "A convolutional network", LESSON) as book:
         sentence = "Train this sheet: its 24 kernels learn to see strokes, and what they see decides."
         page = Page(book, "cnn", title="A convolutional network", sentence=sentence, widths=PANEL)
         squares(page, IMAGE[1], WIDTH)
@@ -168,7 +190,7 @@ def _over_all_maps(number: int, row: int, column: int) -> str:
 
 def _biases(page: Page, corner: tuple[int, int], count: int) -> None:
     row, left = corner
-    page.label(f"{letters(left)}{row - 1}", "and a bias for each")
+    page.label(f"{letters(left)}{row - 1}", mark(1, "and a bias for each"))
     signed(page, picture(page, row, left, [[0.0] * count]))
 
 
@@ -244,7 +266,9 @@ def _verdict(page: Page, sums: Row) -> None:
     cells = f"B{SUMS}:B{SUMS + 9}"
     guess = sums.index(max(sums))
     roles = (LOSS, DATA, PREDICTION, PREDICTION)
-    for column, title, role in zip("ABCD", ("loss", "label", "predicted", "correct"), roles, strict=True):
+    for column, title, role in zip(
+        "ABCD", (mark(3, "loss"), "label", mark(2, "predicted"), "correct"), roles, strict=True
+    ):
         page.header(f"{column}5", title, role)
     strong: dict[str, Any] = {"bold": True, "align": "center"}
     loss = Formula(f"=LN(SUMPRODUCT(EXP({cells})))-INDEX({cells},B6+1)", tidy(cross_entropy(sums, LABEL)))

@@ -12,7 +12,8 @@ from __future__ import annotations
 from math import fsum
 from pathlib import Path
 
-from sgdsheet.examples.style import DATA, LOSS, PARAMETER, PREDICTION, Book, Formula, Page, fill_down
+from sgdsheet.examples.lesson import Lesson, Training
+from sgdsheet.examples.style import DATA, LOSS, PARAMETER, PREDICTION, Book, Formula, Page, fill_down, mark
 
 DESCRIPTION = "A parabola for the speed of a roller coaster: why training gets stuck, and the cure"
 
@@ -41,11 +42,43 @@ CURED = (
     "2.84, the best that any parabola can do here.\n\n"
     "Centre and scale your inputs before you train: it costs one column of formulas."
 )
+LESSON = Lesson(
+    about=(
+        "A roller coaster was measured once a second, and a parabola a·t² + b·t + c shall describe its speed.",
+        "Gradient descent on the raw times gets stuck far from the best curve.",
+        "With times that were moved and scaled to lie between -1 and 1, the same model fits within a hundred steps.",
+    ),
+    press="Go to “raw” and press Train; then do the same on “centred”.",
+    watch="The green curve in the chart, and the loss in the red cell: on “raw” both stop moving after ten steps.",
+    wrong=(
+        "On “raw” the inputs differ too much in size: t² goes up to 361, t to 19, and the constant is always 1. The "
+        "learning rate must suit the largest, and then the smallest hardly moves."
+    ),
+    questions=(
+        (
+            "Why time − 9.5, and not just time?",
+            "9.5 is the mean of the times 0 to 19. With it taken off, half of the inputs are negative and half are "
+            "positive, so a change of b no longer looks like a change of c: each parameter gets a job of its own. "
+            "Dividing by 9.5 then makes u², u and 1 similar in size, so that one learning rate suits all three.",
+        ),
+        (
+            "The data were made with 0.75·(t − 9.5)² + 1. Why are the learned a, b and c not 0.75, −14.25 and 68.69?",
+            "For two reasons. The speeds have noise, so the best parabola for these twenty points is another one than "
+            "the parabola that made them. And on “raw” training has not arrived at the best one: a hundred steps are "
+            "far too few. On “centred” a, b, c also mean something else, because they multiply u and not t: a is then "
+            "0.75·9.5² ≈ 67.7.",
+        ),
+    ),
+    trainings=(
+        Training("raw", {0: "25028.15", 1: "5256.63", 2: "1515.25", 10: "642.00", 50: "641.86"}, best="641.68"),
+        Training("centred", {0: "1210.97", 10: "58.52", 50: "2.865"}, best="2.84398", cells={"G6": "70.40"}),
+    ),
+)
 
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "The roller coaster") as book:
+    with Book(path, "The roller coaster", LESSON) as book:
         _raw(book)
         _centred(book)
 
@@ -100,14 +133,14 @@ def _model(
     """Write the parameters and the column of predictions; return the predictions."""
     columns = [chr(ord(panel) + offset) for offset in range(3)]
     for letter, name, unit, value in zip(columns, "abc", units, start, strict=True):
-        page.header(f"{letter}5", f"{name}  ({unit})", PARAMETER)
+        page.header(f"{letter}5", mark(1, f"{name}  ({unit})"), PARAMETER)
         page.cell(f"{letter}6", value, PARAMETER, "0.0000", bold=True, align="center")
     a, b, c = start
     predictions = [a * (value * value) + b * value + c for value in inputs]
     first, second, third = columns
     cells = fill_down(f"=${first}$6*{x}{{0}}^2+${second}$6*{x}{{0}}+${third}$6", ROWS, predictions)
     name = "t" if x == "A" else "u"
-    page.column(f"{column}7", f"prediction\na·{name}²+b·{name}+c (m/s)", PREDICTION, cells, "0.00")
+    page.column(f"{column}7", f"{mark(2, 'prediction')}\na·{name}²+b·{name}+c (m/s)", PREDICTION, cells, "0.00")
     return predictions
 
 
@@ -117,7 +150,7 @@ def _loss(page: Page, speed: str, prediction: str, error: str, predictions: list
     errors = [gap * gap for gap in gaps]
     cells = fill_down(f"=({prediction}{{0}}-{speed}{{0}})^2", ROWS, errors)
     page.column(f"{error}7", "squared error\n(m²/s²)", LOSS, cells, "#,##0.00")
-    page.header(f"{error}5", "loss (m²/s²)", LOSS)
+    page.header(f"{error}5", mark(3, "loss (m²/s²)"), LOSS)
     mean = Formula(f"=AVERAGE({error}8:{error}{LAST})", fsum(errors) / len(errors))
     page.cell(f"{error}6", mean, LOSS, "#,##0.00", bold=True)
     page.label(f"{prediction}6", "mean of the errors below", align="right", indent=1)

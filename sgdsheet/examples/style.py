@@ -1,7 +1,8 @@
 """The look that all example workbooks share: four colours, one page layout, one set of charts.
 
-Rows 1 to 3 of a page are its title, one sentence on what to do, and the legend. Every cell has one of four
-roles, and the role decides its colour. The values of all formulas are saved too, so a viewer that cannot
+Rows 1 to 4 of a page are its title, one sentence on what to do, and two legends: of the roles and of the seven
+steps. Every cell has one of four roles; its header names it, and its colour shows it. Parameters also have a frame,
+and the steps are marked by their numbers (`mark`). The values of all formulas are saved too, so a viewer that cannot
 calculate still shows true numbers: those that the builder gives, and of the others what they come to.
 """
 
@@ -22,6 +23,12 @@ from xlsxwriter.utility import xl_cell_to_rowcol, xl_col_to_name  # type: ignore
 from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 from sgdsheet.examples._calculated import Place, calculated
+from sgdsheet.examples._start import MARKS as MARKS
+from sgdsheet.examples._start import NAME as START
+from sgdsheet.examples._start import STEPS as STEPS
+from sgdsheet.examples._start import Leaf, write_start
+from sgdsheet.examples._start import mark as mark
+from sgdsheet.examples.lesson import Lesson
 
 CREATED = datetime(2026, 1, 1)  # fixed, so that the same builder writes the same bytes
 FONT = "Calibri"
@@ -37,11 +44,20 @@ class Role(NamedTuple):
 
 
 DATA = Role("data", "#27567F", "#EAF2F9")
-PARAMETER = Role("parameters", "#8F5F00", "#FFF1C2")
-PREDICTION = Role("predictions", "#1F6B48", "#E5F4EB")
-LOSS = Role("loss", "#A02A38", "#FBE7E8")
+PARAMETER = Role("① parameters", "#8F5F00", "#FFF1C2")
+PREDICTION = Role("② predictions", "#1F6B48", "#E5F4EB")
+LOSS = Role("③ loss", "#A02A38", "#FBE7E8")
 SETTING = Role("settings", "#4B5563", "#F3F4F6")
 ROLES = (DATA, PARAMETER, PREDICTION, LOSS)
+
+_STEPS_OF_SETTINGS = {
+    **dict.fromkeys(("seed", "start", "restarts"), "①"),
+    **dict.fromkeys(("batch size", "zero gradients"), "④"),
+    **dict.fromkeys(("optimizer", "learning rate", "momentum", "weight decay", "schedule"), "⑤"),
+    **dict.fromkeys(("shuffle",), "⑥"),
+    **dict.fromkeys(("steps", "epochs"), "⑥⑦"),
+    **dict.fromkeys(("validation", "early stopping"), "⑦"),
+}
 
 
 class Formula(NamedTuple):
@@ -64,13 +80,15 @@ def fill_down(text: str, rows: Iterable[int], values: Iterable[float] | None = N
 class Book:
     """A workbook being written; closes itself at the end of a `with` block."""
 
-    def __init__(self, path: Path, title: str) -> None:
-        self._path, self._file = path, BytesIO()
+    def __init__(self, path: Path, title: str, lesson: Lesson | None = None) -> None:
+        self._path, self._title, self._lesson, self._file = path, title, lesson, BytesIO()
         self.workbook = xlsxwriter.Workbook(self._file, {"in_memory": True})
         self.workbook.set_properties({"title": title, "author": "sgdsheet", "created": CREATED})
         self._formats: dict[tuple[tuple[str, object], ...], Format] = {}
         self._contents: dict[Place, float | str] = {}
         self._waiting: dict[Place, tuple[Worksheet, Format]] = {}
+        self.leaves: list[Leaf] = []
+        self._start = self.workbook.add_worksheet(START) if lesson else None
 
     def __enter__(self) -> Book:
         return self
@@ -80,6 +98,8 @@ class Book:
     ) -> None:
         if kind is None:
             self._calculate()
+            if self._start is not None and self._lesson is not None:
+                write_start(self._start, self, self._title, self._lesson, self.leaves)
             self.workbook.close()
             self._pack()
 
@@ -125,6 +145,7 @@ class Page:
     def __init__(self, book: Book, name: str, *, title: str, sentence: str, widths: Mapping[str, float]) -> None:
         self.book, self.name = book, name
         self.sheet = book.workbook.add_worksheet(name)
+        book.leaves.append(Leaf(name, title, sentence))
         self.sheet.hide_gridlines(2)
         for columns, width in widths.items():
             self.sheet.set_column(columns if ":" in columns else f"{columns}:{columns}", width, book.format())
@@ -136,11 +157,22 @@ class Page:
             look = {"bold": True, "align": "center", "font_size": 10, "bottom": 5, "bottom_color": role.dark}
             swatch = book.format(**look, font_color=role.dark, bg_color=role.light)
             self.sheet.write_string(2, column, role.name, swatch)
+        self._steps()
         self.sheet.set_landscape()
         self.sheet.set_paper(9)
         self.sheet.fit_to_pages(1, 0)
         self.sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
         self.sheet.set_footer("&L&9&A&R&9page &P of &N")
+
+    def _steps(self) -> None:
+        """The second legend, in row 4: the numbers that mark the seven steps."""
+        bold, plain = self.book.format(bold=True, font_size=10), self.book.format(font_color=MUTED, font_size=10)
+        parts = [
+            part
+            for number, (name, _) in zip(MARKS, STEPS, strict=True)
+            for part in (bold, number, plain, f" {name}   ")
+        ]
+        self.sheet.write_rich_string("A4", *parts, self.book.format())
 
     def cell(self, address: str, content: Content, role: Role, number: str = "General", **look: object) -> None:
         """One cell in the colours of its role."""
@@ -190,11 +222,13 @@ class Page:
         left, right = xl_col_to_name(column), xl_col_to_name(column + 1)
         self.header(f"{left}{row + 1}", "setting", SETTING, align="left", indent=1)
         self.header(f"{right}{row + 1}", "value", SETTING)
+        self.label(f"{xl_col_to_name(column + 2)}{row + 1}", mark(4, "gradient: by sgdsheet"), indent=1)
         for number, (name, value, hint) in enumerate(settings, row + 2):
             self.cell(f"{left}{number}", name, SETTING, align="left", indent=1)
             shown = "0.0E+00" if isinstance(value, float) and 0 < value < 0.001 else "General"
             self.cell(f"{right}{number}", value, SETTING, shown, bold=True, align="center")
-            self.label(f"{xl_col_to_name(column + 2)}{number}", hint, italic=True, indent=1)
+            marked = f"{_STEPS_OF_SETTINGS[name]} {hint}".rstrip()
+            self.label(f"{xl_col_to_name(column + 2)}{number}", marked, indent=1)
         self.names(sgd_settings=f"{left}{row + 2}:{right}{row + 1 + len(settings)}")
 
     def names(self, **areas: str) -> None:
@@ -247,6 +281,9 @@ class Page:
 
     def _cell_format(self, role: Role, number: str, **look: object) -> Format:
         properties = {"bg_color": role.light, "num_format": number, "bottom": 1, "bottom_color": "#FFFFFF"}
+        if role is PARAMETER:
+            properties |= {"border": 1, "border_color": role.dark}
+            del properties["bottom"], properties["bottom_color"]
         if "align" not in look:
             look |= {"align": "right", "indent": 1}
         return self.book.format(**(properties | look))

@@ -14,7 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from sgdsheet.examples.style import DATA, LOSS, PARAMETER, PREDICTION, Book, Content, Formula, Page, fill_down
+from sgdsheet.examples.lesson import Lesson, Training
+from sgdsheet.examples.style import DATA, LOSS, PARAMETER, PREDICTION, Book, Content, Formula, Page, fill_down, mark
 
 DESCRIPTION = "Survival on the Titanic, 2201 people: a linear model and a network of two ReLU units"
 
@@ -53,6 +54,37 @@ NNET_NOTE = (
     "Training reaches 0.1550. From other start values it can end higher, even above 0.17: there are many "
     "local minima."
 )
+LESSON = Lesson(
+    about=(
+        "Each of the 2201 people on board is a row, and the sheet predicts from class, sex and age who survived.",
+        "On “linear” the prediction is a weighted sum: one weight for each trait.",
+        "On “nnet” two such sums are cut off at zero and added, which is a small neural network.",
+    ),
+    press="Go to “linear” and press Train; then do the same on “nnet”.",
+    watch="The chart: the bars “predicted” approach the bars “actual”, while the loss in the red cell falls.",
+    wrong=(
+        "The linear model takes off the same amount for every man, in any class, so it cannot follow the data, however "
+        "long it is trained. The network can, but from other start values it may end in a worse valley: its loss has "
+        "many local minima."
+    ),
+    questions=(
+        (
+            "Each unit of “nnet” looks at all six columns. Why is one unit not enough?",
+            "A unit sees the columns through one weighted sum, and that sum is all it knows of a person. One sum can "
+            "say “a woman of the first class is likely to survive”; it cannot also say that being a child helps more "
+            "in the second class than in the first. The second unit has weights of its own and adds another view.",
+        ),
+        (
+            "Why is there a column that is always 1?",
+            "Its weight is the bias: what the prediction starts with before any trait counts. A woman of the crew has "
+            "no other 1 in her row, so the bias alone is her prediction.",
+        ),
+    ),
+    trainings=(
+        Training("linear", {0: "0.25170", 10: "0.18068", 100: "0.16337"}, best="0.163369"),
+        Training("nnet", {0: "0.27045", 10: "0.17334", 100: "0.15527"}, best="0.15503"),
+    ),
+)
 
 
 class Person(NamedTuple):
@@ -86,7 +118,7 @@ def people() -> list[Person]:
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
     persons = people()
-    with Book(path, "The Titanic") as book:
+    with Book(path, "The Titanic", LESSON) as book:
         _linear(book, persons)
         _nnet(book, persons)
 
@@ -97,11 +129,12 @@ def _linear(book: Book, persons: list[Person]) -> None:
     page = Page(book, "linear", title="Who survived the Titanic?", sentence=sentence, widths=widths)
     rows = _people(page, persons, LINEAR_START)
     predictions = [_weighted_sum(person, LINEAR_START[0]) for person in persons]
-    page.column("K7", "prediction", PREDICTION, fill_down(f"={SUM_1}", rows, predictions), "0.000", bold=True)
+    page.column("K7", mark(2, "prediction"), PREDICTION, fill_down(f"={SUM_1}", rows, predictions), "0.000", bold=True)
     _scores(page, persons, predictions, rows, "KLM")
     _panel(page, persons, predictions, rows, "K", "OPQRS")
     page.notes("O35:S44", "What to see", LINEAR_NOTE)
     page.label("O46", SOURCE, italic=True)
+    page.sheet.print_area("A1:S48")
 
 
 def _nnet(book: Book, persons: list[Person]) -> None:
@@ -115,12 +148,13 @@ def _nnet(book: Book, persons: list[Person]) -> None:
     page.column("K8", "unit 1", PREDICTION, fill_down(f"=MAX(0,{SUM_1})", rows, units[0]), "0.000")
     page.column("L8", "sum 2", PREDICTION, fill_down(f"={SUM_2}", rows, sums[1]), "0.000")
     page.column("M8", "unit 2", PREDICTION, fill_down("=IF(L{0}<0,0,L{0})", rows, units[1]), "0.000")
-    page.column("N8", "prediction", PREDICTION, fill_down("=K{0}+M{0}", rows, predictions), "0.000", bold=True)
+    page.column("N8", mark(2, "prediction"), PREDICTION, fill_down("=K{0}+M{0}", rows, predictions), "0.000", bold=True)
     page.fade_zeros(f"K{rows[0]}:M{rows[-1]}")
     _scores(page, persons, predictions, rows, "NOP")
     _panel(page, persons, predictions, rows, "N", "RSTUV")
     page.notes("R36:V46", "What to see", NNET_NOTE)
     page.label("R48", SOURCE, italic=True)
+    page.sheet.print_area("A1:V50")
 
 
 def _weighted_sum(person: Person, weights: tuple[float, ...]) -> float:
@@ -134,7 +168,7 @@ def _people(page: Page, persons: list[Person], weights: tuple[tuple[float, ...],
     for column, name in zip(COLUMNS, FEATURES, strict=True):
         page.header(f"{column}5", name, PARAMETER)
     for number, unit in enumerate(weights):
-        label = "weights" if len(weights) == 1 else f"unit {number + 1}"
+        label = mark(1, "weights" if len(weights) == 1 else f"unit {number + 1}")
         page.label(f"D{6 + number}", label, align="right", indent=1)
         for column, value in zip(COLUMNS, unit, strict=True):
             page.cell(f"{column}{6 + number}", value, PARAMETER, "0.000", bold=True, align="center")
@@ -170,7 +204,7 @@ def _scores(page: Page, persons: list[Person], predictions: list[float], rows: r
     page.fade_zeros(f"{hit}{rows[0]}:{hit}{rows[-1]}")
     loss = Formula(f"=AVERAGE({error}{rows[0]}:{error}{rows[-1]})", fsum(errors) / len(errors))
     accuracy = Formula(f"=AVERAGE({hit}{rows[0]}:{hit}{rows[-1]})", sum(hits) / len(hits))
-    page.header(f"{error}5", "loss", LOSS)
+    page.header(f"{error}5", mark(3, "loss"), LOSS)
     page.cell(f"{error}6", loss, LOSS, "0.0000", bold=True, align="center")
     page.header(f"{hit}5", "accuracy", PREDICTION)
     page.cell(f"{hit}6", accuracy, PREDICTION, "0.0%", bold=True, align="center")
