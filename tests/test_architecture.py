@@ -38,7 +38,8 @@ FLOORS = (
     (
         "plots constrained.descent",
         "constrained.lagrangian constrained.flat constrained.exact constrained.solve"
-        " training.methods training.restarts training.batching training.checkpoints training.run_plan training.run"
+        " training.methods training.restarts training.batching training.checkpoints training.run_plan"
+        " training.residuals training.convergence training.run"
         " training.drivers training.session diagnosis.curvature diagnosis diagnosis.lr_finder checking export",
     ),
     (

@@ -193,7 +193,7 @@ def test_early_stopping_keeps_the_best(parted: tuple[SheetModel, dict[str, Array
     model, data = parted
     run = session(model, epochs=400, batch_size=11, lr=0.5, early_stopping=4)
     seen = [step.valid_loss for step in run]
-    assert "validation got no better for 4 epochs" in run.stopped
+    assert (run.stopped, run.reason) == ("early", "validation got no better for 4 epochs")
     assert len(seen) < 400
     assert len(seen) - 1 - int(np.argmin(seen)) == 4
     best = float(by_torch(model, part(data, "valid"), range(5))[0].detach())

@@ -116,7 +116,8 @@ def test_parameters_are_those_of_one_process(tmp_path: Path) -> None:
         assert several[2] == pytest.approx(one.loss, rel=tolerance)
         assert several[3] == one.stopped
         if path.parent.parent.name == "root":
-            assert one.stopped.startswith("the loss became nan at step ")
+            assert one.stopped == "diverged"
+            assert one.reason.startswith("the loss became nan at step ")
             assert 0 < len(losses) < 20
 
 

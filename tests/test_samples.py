@@ -454,7 +454,7 @@ def test_early_stopping_in_batches(tmp_path: Path) -> None:
     seen = [(step.valid_loss, values(trained)) for step in session if step.epoch is not None]
     losses = [loss for loss, _ in seen if loss is not None]
     best = losses.index(min(losses))
-    assert session.stopped == "validation got no better for 5 epochs"
+    assert (session.stopped, session.reason) == ("early", "validation got no better for 5 epochs")
     assert len(losses) == best + 6
     assert values(trained) == seen[best][1]
 

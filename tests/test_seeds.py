@@ -115,7 +115,8 @@ def test_explosion(tmp_path: Path) -> None:
     steps = list(session)
     found = [step.loss for step in steps]
     assert found[:3] == pytest.approx([25, 729, 1.19e7], rel=0.002)
-    assert session.stopped.startswith("the loss became inf at step ")
+    assert session.stopped == "diverged"
+    assert session.reason.startswith("the loss became inf at step ")
     assert all(math.isfinite(loss) for loss in found)
     assert session.steps_taken == len(steps) < 10
     assert session.loss == 25.0
@@ -128,7 +129,8 @@ def test_explosion_never_reaches_the_workbook(tmp_path: Path, capsys: pytest.Cap
     main(["train", str(path), "--lr", "0.1", "--in-place", "--json"])
     report = json.loads(capsys.readouterr().out)
     assert report["loss"] == report["loss_start"] == 25
-    assert "inf" in report["stopped"]
+    assert report["stopped"] == "diverged"
+    assert "inf" in report["stopped_because"]
     sheet = openpyxl.load_workbook(path, data_only=True).active
     assert [sheet["A1"].value, sheet["A2"].value] == [2, 25]
 
@@ -398,7 +400,7 @@ def test_early_stopping(tmp_path: Path) -> None:
     for step in session:
         seen.append((step.valid_loss, values(trained)))
     best = min(range(len(seen)), key=lambda index: seen[index][0] or math.inf)
-    assert session.stopped == "validation got no better for 20 epochs"
+    assert (session.stopped, session.reason) == ("early", "validation got no better for 20 epochs")
     assert session.steps_taken == len(seen) == best + 21
     assert session.valid_loss == seen[best][0]
     assert values(trained) == seen[best][1]

@@ -159,11 +159,11 @@ def test_walls_send_the_line_search_back(start: float) -> None:
     assert session.stopped == "converged"
 
 
-def test_no_finite_slope() -> None:
+def test_no_finite_gradient() -> None:
     model = compiled({"A1": 1e-320, "A2": 1.0, "Z1": "=LOG10(A1)^2+A2^2"}, "A1:A2")
     session = Session(model)
     assert session.run() == session.loss_start
-    assert session.stopped == "the loss has no finite slope at step 0"
+    assert (session.stopped, session.reason) == ("diverged", "the loss has no finite gradient at step 0")
     assert values(model) == [1e-320, 1]
 
 
@@ -177,7 +177,7 @@ def test_a_loss_that_becomes_nan() -> None:
     model = compiled({"A1": 1.0, "Z1": "=10*A1-LN(A1)"}, "A1")
     session = Session(model, lr=1.0, steps=10)
     assert session.run() == session.loss_start == 10
-    assert session.stopped == "the loss became nan at step 1"
+    assert (session.stopped, session.reason) == ("diverged", "the loss became nan at step 1")
     assert values(model) == [1]
     assert session.steps_taken == 1
 

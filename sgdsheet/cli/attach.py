@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from sgdsheet.cli.common import console, json_option, print_json, shown
+from sgdsheet.cli.outcome import STOPPED
 from sgdsheet.cli.progress import progress_bar
 from sgdsheet.cli.train import settings_options
 from sgdsheet.errors import BookClosedError, HostError, ProblemError, SgdSheetError, TrainingError, quoted
@@ -119,7 +120,7 @@ def _train(trainer: Trainer, request: dict[str, Any], options: dict[str, Any], *
         "message": status["message"],
         "loss": status["loss"],
         "steps": status["step"],
-        "stopped": "interrupted" if interrupted else None,
+        "stopped": STOPPED if interrupted else status.get("stopped"),
     }
 
 

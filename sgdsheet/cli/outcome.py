@@ -15,6 +15,9 @@ from sgdsheet.cli.common import count, figure, shown
 from sgdsheet.problem import Direction
 from sgdsheet.workbook import Value
 
+STOPPED = "stopped"
+"""How a run ended that a person stopped."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -44,6 +47,8 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "learning_rate": session.plan.learning_rate,
         "loss_start": session.loss_start,
         "loss": session.loss,
+        "loss_last": session.loss_last,
+        "best_step": session.best_step,
         "steps": session.steps_taken,
         "epochs": session.epochs_done,
         "seconds": session.seconds,
@@ -67,7 +72,8 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
             "best": session.model.from_objective(spread.quantile(0.0)),
             "quartiles": [session.model.from_objective(spread.quantile(share)) for share in (0.25, 0.5, 0.75)],
         },
-        "stopped": "interrupted" if outcome.interrupted else session.stopped or None,
+        "stopped": STOPPED if outcome.interrupted else session.stopped or None,
+        "stopped_because": "Ctrl-C" if outcome.interrupted else session.reason or None,
         "warnings": outcome.warnings,
         "findings": [
             {"kind": item.kind, "severity": item.severity, "cells": list(item.cells), "message": item.message}
@@ -108,6 +114,9 @@ def report(out: Console, outcome: Outcome) -> None:
     epochs = f" ({count(session.epochs_done, 'epoch')})" if session.epochs_done else ""
     final = f"loss {figure(session.loss_start)} → [bold]{figure(session.loss)}[/bold]"
     out.print(f"{final} in {steps}{epochs}, {session.seconds:.2f} s{rate}")
+    if session.loss_last != session.loss:
+        last, best = figure(session.loss_last), figure(session.loss)
+        out.print(f"last {last}, best {best} at step {session.best_step:,} (kept)")
     if session.loss == session.loss_start and session.steps_taken and not session.plan.solved:
         out.print("[yellow]No step made it better: the parameters are as they were.[/yellow]")
     if problem.direction is Direction.VALUE:
@@ -124,8 +133,8 @@ def report(out: Console, outcome: Outcome) -> None:
         out.print(f"[yellow]{shown(warning)}[/yellow]")
     if outcome.interrupted:
         out.print("[yellow]Stopped by Ctrl-C; the best parameters so far were written.[/yellow]")
-    elif session.stopped:
-        out.print(f"Stopped early: {shown(session.stopped)}.")
+    elif session.ending:
+        out.print(shown(session.ending[0].upper() + session.ending[1:]) + ".")
     if outcome.stale:
         listed = shown(", ".join(outcome.stale[:4])) + (", …" if len(outcome.stale) > 4 else "")
         out.print(f"[yellow]Not recalculated here: {listed}. Recalculate in the spreadsheet (Ctrl+Alt+F9).[/yellow]")

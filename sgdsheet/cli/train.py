@@ -36,6 +36,8 @@ from sgdsheet.settings import DECLARATIONS, combine
 from sgdsheet.workbook import ExcelError, Value, Workbook
 
 _SECONDS_PER_CHECKPOINT = 30.0
+_MOST_LOSSES = 100_000
+"""Losses from the start on that are kept, to explain a rise by."""
 
 
 def settings_options(command: F) -> F:
@@ -101,7 +103,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         outcome = Outcome(session, target, interrupted, metric_start, replaced=replaced)
         logbook.add(_last_record(session))
     session.leave()
-    outcome.findings = _findings(session, losses)
+    outcome.findings = _overfitting(session) + _findings(session, losses)
     outcome.warnings += _clipped(problem, workbook)
     host.write({**preview, **_results(session, outcome, preview)})
     if options["log_sheet"]:
@@ -149,12 +151,19 @@ def _findings(session: sgdsheet.Session, losses: list[float]) -> list[sgdsheet.F
         return []  # what a few rows of a preview show says nothing about the data
     found = sgdsheet.diagnose(model)
     alone = not plan.batched and not plan.solved and not session.distribution
-    climbed = bool(losses) and not model.as_objective(losses[-1]) < model.as_objective(session.loss_start)
+    climbed = not model.as_objective(session.loss_last) < model.as_objective(session.loss_start)
     if alone and plan.optimizer.family is Family.GRADIENT and climbed:
         rise = sgdsheet.explain_rise(losses, plan.learning_rate, model, optimizer=plan.optimizer.name)
         if rise is not None:  # which explains the large gradient as well
             found = [rise, *(item for item in found if item.kind != "exploding gradient")]
     return found
+
+
+def _overfitting(session: sgdsheet.Session) -> list[sgdsheet.Finding]:
+    """Whether the validation loss rose while training went on."""
+    said, problem = session.overfitting, session.model.problem
+    cell = str(problem.valid or problem.loss)
+    return [sgdsheet.Finding("overfitting", "warning", (cell,), said[0].upper() + said[1:] + ".")] if said else []
 
 
 def _run(
@@ -167,7 +176,8 @@ def _run(
         with progress_bar(session.plan.steps, session.loss_start, quiet=quiet) as show:
             for step in steps:
                 show(step.number, step.loss)
-                losses.append(step.loss)
+                if len(losses) < _MOST_LOSSES:
+                    losses.append(step.loss)
                 logbook.add(
                     Record(
                         step.number - 1,
@@ -196,10 +206,10 @@ def _last_record(session: sgdsheet.Session) -> Record:
     return Record(
         session.steps_taken,
         session.epochs_done,
-        session.loss,
-        session.valid_loss,
-        session.valid_metric,
-        session.plan.learning_rate,
+        session.loss_last,
+        session.valid_last,
+        session.metric_last,
+        session.learning_rate,
         None,
         session.seconds,
     )

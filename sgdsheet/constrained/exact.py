@@ -20,7 +20,7 @@ _SMALL = 60
 _AFFINE = 1e-10
 """Largest relative difference of derivatives that are the same everywhere."""
 
-_STATIONARY = 1e-6
+BALANCED = 1e-6
 """Part of the objective's gradient that the active constraints need not balance."""
 
 
@@ -161,7 +161,7 @@ def polish(flat: FlatModel, near: Point, scale: float, tolerance: float) -> Poin
     found = flat.at(flat.clipped(np.asarray(result.x, dtype=np.float64)))
     if not found.finite or found.excess > tolerance:
         return None
-    return found if unbalanced(flat, found) <= _STATIONARY else None
+    return found if unbalanced(flat, found) <= BALANCED else None
 
 
 def unbalanced(flat: FlatModel, point: Point) -> float:

@@ -21,6 +21,7 @@ Kind = Literal[
     "steps",
     "learning rate",
     "not finite",
+    "overfitting",
 ]
 
 NOTE: Literal["note"] = "note"

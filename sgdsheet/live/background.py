@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 
 from sgdsheet.errors import SgdSheetError, TrainingError
+from sgdsheet.live import words
 from sgdsheet.live.board import bug
 from sgdsheet.live.journal import Journal
 from sgdsheet.live.prepared import Numbers, Prepared, latest_numbers, put_numbers
@@ -54,15 +55,27 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a run came to; `values` are the best parameters, `changes` the last change that it took up."""
+    """What a run came to.
+
+    `values` are the parameters that were kept, found at `best_step`; `why` says how it ended, in words; `changes` is
+    the last change that it took up.
+    """
 
     step: int
     loss_start: float
     loss: float
     seconds: float
+    loss_last: float
+    best_step: int
     values: list[float]
     stopped: str
+    why: str
     changes: int
+
+    def told(self) -> str:
+        """The same for a person."""
+        numbers = self.loss_start, self.loss, self.loss_last, self.best_step
+        return words.finished(*numbers, self.step, self.seconds, self.why)
 
 
 class BackgroundRun(threading.Thread):
@@ -180,7 +193,12 @@ class BackgroundRun(threading.Thread):
             self._made, self._asked_at, self.known = asked, None, None
         model = self.model()
         values = latest_numbers(model)
-        self.ending = Ending(self.step, loss_start, session.loss, self.seconds, values, session.stopped, self._made)
+        best = self._offset + session.best_step
+        stopped = session.stopped or ("stopped" if self._halted else "")
+        why = "; ".join(filter(None, [session.ending or stopped, session.overfitting]))
+        self.ending = Ending(
+            self.step, loss_start, session.loss, self.seconds, session.loss_last, best, values, stopped, why, self._made
+        )
 
     def _open(self, prepared: Prepared, values: Numbers) -> Session:
         model = prepared.model()

@@ -27,6 +27,8 @@ class Board:
     message: str = ""
     failed: str = ""
     """The kind of the error that ended the last run, if one did."""
+    stopped: str = ""
+    """How the last run ended, in a word; see `Session.stopped`."""
     halt: Callable[[], None] | None = None
     """Makes a run end after its present step, from any thread."""
 
@@ -42,6 +44,7 @@ class Board:
             "message": self.message,
             "steps": self.steps,
             "failed": self.failed or None,
+            "stopped": self.stopped or None,
         }
 
 

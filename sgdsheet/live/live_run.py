@@ -73,7 +73,7 @@ class LiveRun:
     def begin(self) -> None:
         """Start. From now on, the spreadsheet is written to."""
         self.board.state, self.board.step, self.board.loss, self.board.steps_per_second = TRAINING, 0, None, None
-        self.board.halt, self.board.failed, self.board.steps = self.run.halt, "", None
+        self.board.halt, self.board.failed, self.board.steps, self.board.stopped = self.run.halt, "", None, ""
         self.host.quiet(True)
         self.run.start()
 
@@ -272,9 +272,9 @@ class LiveRun:
         if ending is not None and not isinstance(error, BookClosedError):
             text = self._leave(ending, error)
             if not text:
-                text = words.finished(ending.loss_start, ending.loss, ending.step, ending.seconds, ending.stopped)
+                text = ending.told()
                 self.board.loss = ending.loss
-            self.board.step = ending.step
+            self.board.step, self.board.stopped = ending.step, ending.stopped
         else:
             text = ""
         self._over(error if error is not None else text)

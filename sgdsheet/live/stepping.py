@@ -46,7 +46,7 @@ def step(book: Desk, sheet: str | None, options: Options) -> Reply:
         stepper.steps.close()  # type: ignore[attr-defined]
     if last is None:
         raise TrainingError(
-            f"there is no step to take: {stepper.session.stopped or 'the settings allow none'}",
+            f"there is no step to take: {stepper.session.ending or 'the settings allow none'}",
             remedy="Change the parameters or the settings",
         )
     with torch.no_grad():

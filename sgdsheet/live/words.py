@@ -28,12 +28,14 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def finished(start: float, loss: float, steps: int, seconds: float, stopped: str) -> str:
-    """How a run went."""
+def finished(start: float, loss: float, last: float, best: int, steps: int, seconds: float, why: str) -> str:
+    """How a run went: the loss at the start, of the parameters that were kept (of the step `best`), and at its end."""
     rate = f" ({speed(steps / seconds)})" if seconds > 0.05 and steps else ""
-    why = f"; stopped early: {stopped}" if stopped else ""
+    true = "" if last == loss else f"; last {figure(last)}, best {figure(loss)} at step {best:,} (kept)"
     better = "" if loss != start or not steps else "; no step made it better: the parameters are as they were"
-    return f"loss {figure(start)} → {figure(loss)} in {count(steps, 'step')}, {seconds:.1f} s{rate}{why}{better}"
+    how = f"; {why}" if why else ""
+    took = f"{count(steps, 'step')}, {seconds:.1f} s{rate}"
+    return f"loss {figure(start)} → {figure(loss)} in {took}{true}{better}{how}"
 
 
 def differs(office: object, ours: float) -> str:

@@ -15,12 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sgdsheet.constrained.solve import OPTIMAL, solve
+from sgdsheet.constrained.exact import BALANCED, unbalanced
+from sgdsheet.constrained.flat import FlatModel
+from sgdsheet.constrained.solve import OPTIMAL, OUT_OF_STEPS, solve
 from sgdsheet.errors import TrainingError
 from sgdsheet.training.batching import for_many_starts
+from sgdsheet.training.convergence import Verdict
 from sgdsheet.training.methods import GradientDescent, Method, build_method, put
 from sgdsheet.training.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
-from sgdsheet.training.run import Run, Step, copies
+from sgdsheet.training.run import CONVERGED, DIVERGED, STALLED, STEPS, Run, Step, copies
 
 Steps = Generator[Step, None, None]
 
@@ -64,17 +67,19 @@ def descend(run: Run, method: Method, *, measure: bool) -> Steps:
             objective = method.step(run.objective(run.loss(batch), seen), keep, measure=measure)
             loss = float(seen[0].item()) if method.looked else loss
             if not math.isfinite(objective):
-                what = f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite slope"
-                run.stopped = f"{what} at step {run.steps_taken}"
-                run.diverged = True
+                what = f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite gradient"
+                run.end(DIVERGED, f"{what} at step {run.steps_taken}")
                 return
             run.limit(run.parameters)
             run.steps_taken += 1
+            run.course.trained(objective)
+            run.looked_last = (None, None)
             epoch, valid_loss, metric = run.end_epoch() if ends_epoch else (None, None, None)
-            if method.converged:
-                run.stopped = "converged"
+            if method.stalled and not run.stopped:
+                run.end_by(run.judged())
             seconds = time.perf_counter() - started
             yield Step(run.steps_taken, loss, rate, seconds, epoch, valid_loss, metric, method.gradient_norm)
+        run.end(STEPS)
     finally:
         run.last = copies(run.parameters)  # a checkpoint goes on from here, not from the best
         run.choose()
@@ -92,15 +97,30 @@ def constrained(run: Run, steps: int) -> Steps:
         run.steps_taken += 1
         run.violation = progress.violation
         if progress.outcome:
-            run.stopped = "converged" if progress.outcome == OPTIMAL else progress.outcome
+            run.stopped = ""  # of an earlier start
+            _end_solution(run, progress.outcome)
         yield Step(run.steps_taken, progress.loss, 1.0, time.perf_counter() - started)
         started = time.perf_counter()
+
+
+def _end_solution(run: Run, outcome: str) -> None:
+    """What the solver's own word comes to: it calls an optimum where a descent gave up in a valley, too."""
+    assert run.constraints is not None
+    run.best_step = run.steps_taken
+    if outcome == OUT_OF_STEPS:
+        run.end(STEPS)
+    elif outcome != OPTIMAL:
+        run.end(STALLED, "no better point was found, and it is not sure that there is none")
+    else:
+        flat = FlatModel(run.model, run.constraints)
+        balanced = bool(flat.count) and unbalanced(flat, flat.at(flat.get())) <= BALANCED
+        run.end_by(Verdict(True) if balanced else run.judged())
 
 
 def constrained_restarts(run: Run) -> Steps:
     """With constraints, one start after the other. The first is the sheet's own values."""
     start = run.settings.start or default_start(run.parameters)
-    best, failure = copies(run.parameters), None
+    best, failure, ending = copies(run.parameters), None, ("", "")
     found: list[float] = []
     count = run.settings.restarts or 1
     try:
@@ -113,8 +133,9 @@ def constrained_restarts(run: Run) -> Steps:
                 continue
             objective = run.training_objective()
             if not found or objective < min(found):
-                best = copies(run.parameters)
+                best, ending = copies(run.parameters), (run.stopped, run.reason)
             found.append(objective)
+        run.stopped, run.reason = ending
     finally:
         put(run.parameters, best)
         run.distribution = Distribution(tuple(sorted(found)), count)
@@ -160,7 +181,11 @@ def restarts(run: Run) -> Steps:
         chosen, run.distribution = best_of(objectives, max(1, plan.polished))
         _polish(run, [starts.values(index) for index in chosen], polish=done and plan.polished > 0)
         run.choose()
+        run.loss_last = None  # what was kept is the last, too
     run.steps_taken += 1
+    run.best_step = run.steps_taken
+    verdict = run.judged() if plan.polished else Verdict(False)
+    run.end(CONVERGED if verdict.converged else STEPS)
     yield Step(run.steps_taken, run.whole_loss(), starts.learning_rate, time.perf_counter() - started)
 
 
@@ -177,7 +202,7 @@ def _polish(run: Run, candidates: Sequence[Sequence[Tensor]], *, polish: bool) -
             method = build_method(run.plan.polisher, run.parameters, 1.0, run.settings, run.plan.polish_steps, 0)
             for _ in range(run.plan.polish_steps):
                 objective = method.step(run.objective(run.loss(), []), run.keep_best)
-                if method.converged or not math.isfinite(objective):
+                if method.stalled or not math.isfinite(objective):
                     break
         objective = run.training_objective()
         if math.isfinite(objective):

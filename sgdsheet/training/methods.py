@@ -31,7 +31,8 @@ _COLDEST = 1e-4
 class Method(Protocol):
     """Moves parameters step by step."""
 
-    converged: bool
+    stalled: bool
+    """Whether it does not get any further; whether that is a minimum is another question: see `convergence`."""
     gradient_norm: float | None
     looked: bool
     """Whether the last step asked for the objective; it always does, except on a GPU."""
@@ -110,7 +111,7 @@ class GradientDescent:
     above 1 that happens at every so many steps only, and the objective of the others is the last one seen.
     """
 
-    converged = False
+    stalled = False
     look_every = 1
 
     def __init__(
@@ -186,7 +187,7 @@ class LineSearch:
         self.parameters = list(parameters)
         self.learning_rate = rate
         self.optimizer = torch_optimizer(row, parameters, rate)
-        self.converged = False
+        self.stalled = False
         self.gradient_norm: float | None = None
         self._recent: list[float] = []
 
@@ -199,14 +200,14 @@ class LineSearch:
             self.optimizer.zero_grad()
             value = loss()
             value.backward()
-            now, slope = value.item(), norm_of_gradient(self.parameters)
-            finite = math.isfinite(now) and math.isfinite(slope)
+            now, gradient = value.item(), norm_of_gradient(self.parameters)
+            finite = math.isfinite(now) and math.isfinite(gradient)
             if not first:
                 first.append(now if finite else math.nan)
                 if math.isfinite(now):
                     keep(now)
                 if measure:
-                    self.gradient_norm = slope
+                    self.gradient_norm = gradient
             elif not finite:
                 return self._bowl(before, first[0]).to(value)
             return value
@@ -236,7 +237,7 @@ class LineSearch:
         self._recent = [float(loss) for loss in state["recent"]]
 
     def _watch(self, loss: float, before: Sequence[Tensor], fresh: bool) -> None:
-        """Converged: the steepest way moves nothing either, or ten steps together brought nothing."""
+        """Stalled: the steepest way moves nothing either, or ten steps together brought nothing."""
         self._recent = [*self._recent[-_PATIENCE:], loss]
         still = all(torch.equal(old, new) for old, new in zip(before, self.parameters, strict=True))
         gain = self._recent[0] - loss
@@ -244,7 +245,7 @@ class LineSearch:
             self.optimizer.state.clear()  # the next step forgets the curvature, which may be what is wrong
             still = False
         if still or (len(self._recent) > _PATIENCE and gain <= _STILL * max(abs(loss), 1e-300)):
-            self.converged = True
+            self.stalled = True
 
 
 class Wiggle:
@@ -257,7 +258,7 @@ class Wiggle:
     def __init__(self, parameters: Sequence[Tensor], distance: float) -> None:
         self.flat = [parameter.detach().view(-1) for parameter in parameters]
         self.learning_rate = distance
-        self.converged = False
+        self.stalled = False
 
     def step(self, loss: Loss, keep: Keep, *, measure: bool = False) -> float:
         with torch.no_grad():
@@ -268,7 +269,7 @@ class Wiggle:
                     best = self._try(flat, index, best, loss)
         if not best < start:
             self.learning_rate /= 2
-            self.converged = self.learning_rate < self._SMALLEST
+            self.stalled = self.learning_rate < self._SMALLEST
         return start
 
     def state(self) -> dict[str, Any]:
@@ -293,7 +294,7 @@ class Annealing:
 
     looked = True
     gradient_norm: float | None = None
-    converged = False
+    stalled = False
 
     def __init__(self, parameters: Sequence[Tensor], distance: float, steps: int, seed: int) -> None:
         self.parameters = [parameter.detach() for parameter in parameters]

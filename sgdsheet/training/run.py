@@ -16,9 +16,19 @@ from sgdsheet.model import SheetModel
 from sgdsheet.samples.bound import bind_samples
 from sgdsheet.samples.in_sheet import Samples, SheetSamples, batches, split_samples
 from sgdsheet.settings import Settings
+from sgdsheet.training.convergence import Place, Verdict, judge
+from sgdsheet.training.course import Course
 from sgdsheet.training.methods import put
+from sgdsheet.training.residuals import residuals_of
 from sgdsheet.training.restarts import Distribution
 from sgdsheet.training.run_plan import RunPlan, plan_run
+
+CONVERGED, STALLED, STEPS, DIVERGED, EARLY = "converged", "stalled", "steps", "diverged", "early"
+"""How a run ends: at a minimum, as a criterion says; where nothing moves any more without one; with all steps used
+up; with a loss that is not finite, or far above that at the start; because validation got no better."""
+
+_FAR = 10.0
+"""A loss that is so many times its size above the start has diverged."""
 
 
 class Step(NamedTuple):
@@ -74,13 +84,18 @@ class Run:
         self.steps_taken = 0
         self.epochs_done = 0
         self.stopped = ""
+        self.reason = ""
+        self.loss_last: float | None = None
+        self.best_step = 0
+        self.course = Course()
         self.violation: float | None = None
         self.constraints_hold = True
         self.valid_loss: float | None = None
         self.valid_metric: float | None = None
+        self.looked_last: tuple[float | None, float | None] = (None, None)
+        """Validation loss and metric after the last step, where it ended an epoch."""
         self.test_loss: float | None = None
         self.test_metric: float | None = None
-        self.diverged = False
         self._forward: Callable[[], Tensor] | None = None
         self.distribution: Distribution | None = None
         self.patience = Patience(settings.early_stopping)
@@ -162,13 +177,15 @@ class Run:
         if not len(self.samples.validation):
             return self.epochs_done, None, None
         self.valid_loss, self.valid_metric = self.samples.validate()
+        objective = self.model.as_objective(self.valid_loss)
+        self.looked_last = self.valid_loss, self.valid_metric
+        self.course.looked(self.steps_taken, objective)
         if self.patience.limit is not None:
-            objective = self.model.as_objective(self.valid_loss)
             if self.patience.improved(objective):
-                self.best_objective = objective
+                self.best_objective, self.best_step = objective, self.steps_taken
                 put(self.best, self.parameters)
             elif self.patience.exhausted:
-                self.stopped = f"validation got no better for {self.patience.limit} epochs"
+                self.end(EARLY, f"validation got no better for {self.patience.limit} epochs")
         return self.epochs_done, self.valid_loss, self.valid_metric
 
     # --- bounds -----------------------------------------------------------------------------------------
@@ -201,7 +218,7 @@ class Run:
     def keep_best(self, objective: float) -> None:
         """Remember the present parameters if they are the best so far."""
         if objective < self.best_objective and self.settings.early_stopping is None:
-            self.best_objective = objective
+            self.best_objective, self.best_step = objective, self.steps_taken
             for best, present in zip(self.best, self._present, strict=True):
                 best.copy_(present)
 
@@ -211,11 +228,16 @@ class Run:
         To judge by a whole source would take as long as training on it: there, the last ones only have to be finite.
         """
         if self.bound is not None and self.settings.early_stopping is None:
-            if not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters) or self.diverged:
+            finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters)
+            if not finite or self.stopped == DIVERGED:
+                self.loss_last, self.best_step = math.nan, 0
                 put(self.parameters, self.start)
             return
+        self.loss_last = self.whole_loss()
         compared = self.settings.early_stopping is not None or self.settings.restarts is not None
-        if compared or not self.plan.batched:
+        if not compared and self.plan.batched:
+            self.best_step = self.steps_taken
+        else:
             last = self.training_objective()
             if math.isfinite(last):
                 self.keep_best(last)
@@ -226,6 +248,46 @@ class Run:
         self.limit(self.parameters)
         if math.isfinite(end) and end <= self.training_objective():
             put(self.parameters, chosen)
+        else:
+            self.best_step = 0
+
+    # --- the end ----------------------------------------------------------------------------------------
+
+    def end(self, how: str, reason: str = "") -> None:
+        """Say how the run ended, unless that was said before."""
+        if not self.stopped:
+            self.stopped, self.reason = how, reason
+
+    def end_by(self, verdict: Verdict) -> None:
+        """The same where nothing moves any more."""
+        self.end(CONVERGED if verdict.converged else STALLED, verdict.reason)
+
+    def judged(self) -> Verdict:
+        """Whether the present parameters are at a minimum of the objective over all training rows."""
+        module, model = self.module(), self.model
+        bounds = self.constraints.bounds if self.constraints is not None else None
+        with torch.enable_grad():
+            return judge(
+                Place(
+                    self.parameters,
+                    lambda: model.as_objective(module.forward()),
+                    self.start,
+                    residuals_of(module, self.names, model.problem),
+                    None if bounds is None else bounds.lower.double().numpy(),
+                    None if bounds is None else bounds.upper.double().numpy(),
+                    model.numbers_read(),
+                )
+            )
+
+    def conclude(self, loss_start: float, loss: float) -> None:
+        """The run is over: which loss its last step left, and whether that is far above the start."""
+        if self.loss_last is None:
+            self.loss_last = loss
+            if self.bound is not None:
+                self.best_step = self.steps_taken
+        start, last = self.model.as_objective(loss_start), self.model.as_objective(self.loss_last)
+        if self.stopped == STEPS and not last <= start + _FAR * abs(start):
+            self.stopped, self.reason = DIVERGED, f"the loss went from {loss_start:.4g} to {self.loss_last:.4g}"
 
     def final_loss(self) -> float:
         """The loss cell at the parameters that were chosen; the validation and constraints too."""

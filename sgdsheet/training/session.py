@@ -19,7 +19,7 @@ from sgdsheet.settings import Settings, combine
 from sgdsheet.training.drivers import constrained, constrained_restarts, descend, method_for, rehearse, restarts
 from sgdsheet.training.methods import Method, put
 from sgdsheet.training.restarts import Distribution, draw_start
-from sgdsheet.training.run import Run, Step, copies
+from sgdsheet.training.run import EARLY, STEPS, Run, Step, copies
 from sgdsheet.training.run_plan import RunPlan
 from sgdsheet.workbook import Value
 
@@ -28,6 +28,9 @@ _SMALL_MODEL = 2_000_000
 
 _PER_THREAD = 1_000_000
 """Intermediate numbers per step that are worth a thread."""
+
+
+_IN_WORDS = {STEPS: "steps used up", EARLY: "stopped early"}
 
 
 class Session:
@@ -64,6 +67,8 @@ class Session:
             bound = self._run.bound
             raise model.explain_bad_loss() if bound is None else bound.explain_bad_loss(model)
         self.seconds = 0.0
+        self.learning_rate = self.plan.learning_rate
+        """Of the last step."""
         self._method: Method | None = None
         self._resumed: dict[str, Any] | None = None
         self._start_drawn = False
@@ -86,8 +91,50 @@ class Session:
 
     @property
     def stopped(self) -> str:
-        """Why the run ended before its last step; empty if it did not."""
+        """How the run ended, in a word: converged, stalled, steps (all were used up), diverged or early (validation
+        got no better); empty while it has not."""
         return self._run.stopped
+
+    @property
+    def reason(self) -> str:
+        """What is to be said of that: why it stalled, where it diverged; may be empty."""
+        return self._run.reason
+
+    @property
+    def ending(self) -> str:
+        """How the run ended and why, in words; empty while it has not."""
+        how, why = _IN_WORDS.get(self.stopped, self.stopped), self.reason
+        return f"{how}: {why}" if how and why else how
+
+    @property
+    def loss_last(self) -> float:
+        """The loss cell after the last step; `loss` is that of the parameters that were kept."""
+        last = self._run.loss_last
+        return self.loss if last is None else last
+
+    @property
+    def best_step(self) -> int:
+        """After how many steps the parameters that were kept were found; 0 are those at the start."""
+        return self._run.best_step
+
+    @property
+    def valid_last(self) -> float | None:
+        """The validation loss after the last step; None if nobody looked."""
+        return self.valid_loss if self.best_step == self.steps_taken else self._run.looked_last[0]
+
+    @property
+    def metric_last(self) -> float | None:
+        """The metric over the validation rows after the last step; None if nobody looked."""
+        return self.valid_metric if self.best_step == self.steps_taken else self._run.looked_last[1]
+
+    @property
+    def overfitting(self) -> str:
+        """What is to be said where the validation loss rose while the training loss fell; empty elsewhere."""
+        step = self._run.course.rose_after()
+        if step is None:
+            return ""
+        advice = ": early stopping keeps the best parameters" if self.settings.early_stopping is None else ""
+        return f"validation loss rose after step {step:,}: overfitting{advice}"
 
     @property
     def valid_loss(self) -> float | None:
@@ -161,9 +208,11 @@ class Session:
             with blas, closing(self._driver()) as steps:
                 while (step := _next_step(steps, count)) is not None:
                     self.seconds += step.seconds
+                    self.learning_rate = step.learning_rate
                     yield step
         finally:
             self.loss = self._run.final_loss()
+            self._run.conclude(self.loss_start, self.loss)
 
     def run(self) -> float:
         """Take all steps; returns the final value of the loss cell."""
@@ -219,6 +268,7 @@ class Session:
             "parameters": dict(zip(run.names, latest, strict=True)),
             "best": copies(run.best),
             "best_objective": run.best_objective,
+            "best_step": run.best_step,
             "patience": [run.patience.best, run.patience.waited],
             "generator": run.epoch_state,
             "batches": run.batches_done,
@@ -230,7 +280,7 @@ class Session:
         run = self._run
         self._refuse_foreign(state)
         try:
-            objective = float(state["best_objective"])
+            objective, best_step = float(state["best_objective"]), int(state.get("best_step", 0))
             patience, waited = float(state["patience"][0]), int(state["patience"][1])
             batches, steps, epochs = (max(0, int(state[key])) for key in ("batches", "steps", "epochs"))
             if [tensor.shape for tensor in state["best"]] != [own.shape for own in run.parameters]:
@@ -243,7 +293,7 @@ class Session:
         put(run.parameters, [state["parameters"][name] for name in run.names])
         put(run.best, state["best"])
         run.last = None
-        run.best_objective = objective
+        run.best_objective, run.best_step = objective, best_step
         run.patience.best, run.patience.waited = patience, waited
         run.generator.set_state(state["generator"])
         run.batches_done, run.steps_taken, run.epochs_done = batches, steps, epochs

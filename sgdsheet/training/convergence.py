@@ -1,0 +1,272 @@
+"""Whether a run has come to a minimum: a criterion that holds, or words for what is missing.
+
+That nothing moves any more proves nothing: a line search gives up in a narrow valley, too. For least squares the
+criterion is the relative offset of Bates and Watts (1981), how much of the residuals a linear model of them could
+still explain, together with the step that would. For other losses it is Newton's step and what it would gain, and
+where the second derivatives are too many, the gradient scaled by the parameters and the loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Vector = NDArray[np.float64]
+
+_OFFSET = 1e-4
+"""Share of the residuals that a linear model of them may still explain."""
+_STEP = 1e-4
+"""The step to the minimum, as a share of each parameter or its standard error, that may be left."""
+_EXACT_STEP = 1e-8
+"""The same where the residuals are 0 but for rounding, so that their offset says nothing."""
+_PERFECT = 1e-24
+"""A sum of squares below this share of that at the start is 0 but for rounding."""
+_GAIN = 1e-12
+"""Share of the loss that Newton's step may still gain."""
+_SCALED_GRADIENT = 1e-8
+"""Share of the loss that moving one parameter by its own size may gain, to first order."""
+_FLAT = 1e-12
+"""Curvatures, and singular values, below this share of the largest are rounding errors."""
+_DOWNWARD = 1e-6
+"""A direction counts as curved downwards from this share of the largest curvature."""
+_MOST_PARAMETERS = 200
+"""Up to which second derivatives are calculated."""
+_MOST_NUMBERS = 5_000_000
+"""Entries of a Jacobian, up to which it is."""
+_AT_BOUND = 1e-10
+_NOT_YET = "no step brings anything any more, but this is no minimum"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the criterion holds; where not, `reason` says what is in the way."""
+
+    converged: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run ended: the parameters there, and what has to be small as a function of them.
+
+    `objective` calculates what has to become small from the parameters as they are, `residuals`, if the problem is
+    one of least squares, from parameters that it is given. `start` are the parameters at the start.
+    `lower` and `upper` are bounds, flat, in the order of the parameters.
+    """
+
+    parameters: Sequence[Tensor]
+    objective: Callable[[], Tensor]
+    start: Sequence[Tensor]
+    residuals: Callable[..., Tensor] | None = None
+    lower: Vector | None = None
+    upper: Vector | None = None
+    size: int = 0
+    """How many numbers one evaluation reads."""
+
+
+def judge(place: Place) -> Verdict:
+    """Whether the parameters are at a minimum. They stay as they are."""
+    value, graph, gradient = _gradient(place)
+    if not math.isfinite(value) or not np.isfinite(gradient).all():
+        return Verdict(False, "the gradient is not finite")
+    values = _flat(place.parameters)
+    free = ~_held(place, values, gradient)
+    if not gradient[free].any():
+        return _stationary(place, graph, free)
+    if len(values) > _MOST_PARAMETERS or place.size * len(values) > 200 * _MOST_NUMBERS:
+        return _by_gradient(place, value, gradient, values, free)
+    jacobian = _jacobian(place, len(values))
+    if jacobian is not None:
+        found = _by_offset(place, *jacobian, values, free)
+        return found if not found.converged else _not_downward(place, graph, free)
+    return _by_newton(place, value, graph, gradient, values, free)
+
+
+# --- the criteria -----------------------------------------------------------------------------------------
+
+
+def _by_offset(
+    place: Place, residuals: Vector, jacobian: NDArray[np.float64], values: Vector, free: NDArray[np.bool_]
+) -> Verdict:
+    """Least squares: the relative offset, and the Gauss-Newton step."""
+    total = float(residuals @ residuals)
+    if total <= _PERFECT * _squares(place.residuals, place.start):
+        return Verdict(True)
+    columns = jacobian[:, free]
+    lengths = np.linalg.norm(columns, axis=0)
+    lengths[lengths == 0] = 1.0
+    left, sizes, right = np.linalg.svd(columns / lengths, full_matrices=False)
+    kept = sizes > _FLAT * sizes.max(initial=0.0)
+    along, spread = left.T[kept] @ residuals, right.T[:, kept] / sizes[kept]
+    offset = float(np.linalg.norm(along)) / math.sqrt(total)
+    step = np.abs(spread @ along) / lengths
+    freedom = max(1, len(residuals) - int(kept.sum()))
+    deviation = math.sqrt(max(total - float(along @ along), 0.0) / freedom)
+    errors = deviation * np.linalg.norm(spread, axis=1) / lengths
+    magnitudes = np.abs(values[free])
+    settled = offset <= _OFFSET and bool((step <= _STEP * np.maximum(magnitudes, errors)).all())
+    reach = _FLAT * float((magnitudes * lengths).max(initial=0.0)) / lengths
+    exact = bool((step <= np.maximum(_EXACT_STEP * magnitudes, reach)).all())
+    if settled or exact:
+        return Verdict(True)
+    return Verdict(False, f"{_NOT_YET}: the relative offset is {offset:.2g}")
+
+
+def _by_newton(
+    place: Place, value: float, graph: Tensor, gradient: Vector, values: Vector, free: NDArray[np.bool_]
+) -> Verdict:
+    """Any smooth loss: Newton's step, and what it would gain."""
+    hessian = _hessian(place, graph, free)
+    if hessian is None:
+        return _by_gradient(place, value, gradient, values, free)
+    diagonal = np.abs(np.diag(hessian))
+    widest = float(np.abs(hessian).max(initial=0.0))
+    if widest == 0.0:
+        return Verdict(False, "the gradient does not vanish here: the loss may have a kink, as those of ABS and MAX")
+    scales = 1 / np.sqrt(np.maximum(diagonal, _FLAT * widest))
+    curvatures, directions = np.linalg.eigh(hessian * np.outer(scales, scales))
+    largest = float(np.abs(curvatures).max())
+    if float(curvatures[0]) < -_DOWNWARD * largest:
+        return _saddle()
+    along = directions.T @ (scales * gradient[free])
+    upward = np.maximum(curvatures, _FLAT * largest)
+    gain = 0.5 * float(np.sum(along**2 / upward))
+    step = np.abs(scales * (directions @ (along / upward)))
+    small = gain <= _GAIN * abs(value)
+    near = bool((step <= 0.01 * _STEP * np.abs(values[free])).all())
+    return (
+        Verdict(True)
+        if small or near
+        else Verdict(False, f"{_NOT_YET}: about {gain:.2g} is left to gain along flat directions")
+    )
+
+
+def _by_gradient(place: Place, value: float, gradient: Vector, values: Vector, free: NDArray[np.bool_]) -> Verdict:
+    """Many parameters: the gradient, scaled by the parameters and the loss."""
+    if place.residuals is not None:
+        total = _squares(place.residuals, place.parameters)
+        if total <= _PERFECT * _squares(place.residuals, place.start):
+            return Verdict(True)
+    largest = float((np.abs(gradient) * np.maximum(np.abs(values), 1.0))[free].max(initial=0.0))
+    if largest <= _SCALED_GRADIENT * abs(value):
+        return Verdict(True)
+    return Verdict(False, f"{_NOT_YET}: the scaled gradient is {largest / max(abs(value), 1e-300):.2g}")
+
+
+def _stationary(place: Place, graph: Tensor, free: NDArray[np.bool_]) -> Verdict:
+    """A gradient of exactly 0 is a minimum, or a saddle, or a plateau where nothing depends on the parameters."""
+    if not free.any():
+        return Verdict(True)  # all parameters are held at bounds
+    if len(free) > _MOST_PARAMETERS:
+        return Verdict(True)
+    return _not_downward(place, graph, free)
+
+
+def _not_downward(place: Place, graph: Tensor, free: NDArray[np.bool_]) -> Verdict:
+    """No gradient is left: a minimum, unless the loss curves downwards."""
+    hessian = _hessian(place, graph, free)
+    if hessian is None:
+        return Verdict(True)
+    diagonal = np.abs(np.diag(hessian))
+    scales = 1 / np.sqrt(np.maximum(diagonal, max(_FLAT * float(diagonal.max(initial=0.0)), 1e-300)))
+    curvatures = np.linalg.eigvalsh(hessian * np.outer(scales, scales))
+    return _saddle() if float(curvatures[0]) < -_DOWNWARD * float(np.abs(curvatures).max()) else Verdict(True)
+
+
+def _saddle() -> Verdict:
+    return Verdict(False, "a saddle or a top, from which the loss falls in some direction")
+
+
+# --- derivatives ------------------------------------------------------------------------------------------
+
+
+def _flat(tensors: Sequence[Tensor]) -> Vector:
+    return np.asarray(torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).cpu().double().numpy())
+
+
+def _squares(residuals: Callable[..., Tensor] | None, parameters: Sequence[Tensor]) -> float:
+    """The sum of the squares of the residuals, somewhere; NaN where it cannot be calculated."""
+    if residuals is None:
+        return math.nan
+    with torch.no_grad():
+        return float(residuals(*[tensor.detach() for tensor in parameters]).square().sum())
+
+
+def _gradient(place: Place) -> tuple[float, Tensor, Vector]:
+    """The objective, its gradient with a graph (flat), and that as numbers."""
+    objective = place.objective()
+    parameters = list(place.parameters)
+    if not objective.requires_grad:
+        nothing = torch.cat([torch.zeros_like(tensor).reshape(-1) for tensor in parameters])
+        return float(objective), nothing, _flat([nothing])
+    parts = torch.autograd.grad(objective, parameters, create_graph=True, materialize_grads=True)
+    whole = torch.cat([part.reshape(-1) for part in parts])
+    return float(objective.detach()), whole, _flat([whole])
+
+
+def _held(place: Place, values: Vector, gradient: Vector) -> NDArray[np.bool_]:
+    """The parameters at a bound beyond which the loss would fall."""
+    reach = _AT_BOUND * (1 + np.abs(values))
+    held = np.zeros(len(values), dtype=bool)
+    if place.lower is not None:
+        held |= (values - place.lower <= reach) & (gradient > 0)
+    if place.upper is not None:
+        held |= (place.upper - values <= reach) & (gradient < 0)
+    return held
+
+
+def _jacobian(place: Place, count: int) -> tuple[Vector, NDArray[np.float64]] | None:
+    """The residuals and their derivatives; None where they are not known, or too many."""
+    if place.residuals is None:
+        return None
+    parameters = [tensor.detach() for tensor in place.parameters]
+    try:
+        with torch.no_grad():
+            size = place.residuals(*parameters).numel()
+        if size * count > _MOST_NUMBERS or size * count**2 > 400 * _MOST_NUMBERS:
+            return None
+        residuals, columns = _columns(place.residuals, parameters)
+    except (RuntimeError, NotImplementedError):  # nobody can list which operations have no such derivative
+        return None
+    found = _flat([columns]).reshape(size, count)
+    return (_flat([residuals]), found) if np.isfinite(found).all() else None
+
+
+def _columns(residuals: Callable[..., Tensor], parameters: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """The residuals, and their Jacobian.
+
+    Where the residuals are many and the parameters few, a second backward pass is cheaper than one per residual: the
+    product of the Jacobian's transpose with a vector is linear in that vector, and its derivative is the Jacobian.
+    """
+    with torch.enable_grad():
+        places = [tensor.detach().requires_grad_() for tensor in parameters]
+        found = residuals(*places)
+        vector = torch.zeros_like(found, requires_grad=True)
+        parts = torch.autograd.grad(found, places, vector, create_graph=True, materialize_grads=True)
+        columns = [
+            torch.autograd.grad(item, vector, retain_graph=True, materialize_grads=True)[0]
+            for item in torch.cat([part.reshape(-1) for part in parts]).unbind()
+        ]
+    return found.detach(), torch.stack(columns, dim=1)
+
+
+def _hessian(place: Place, graph: Tensor, free: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """The second derivatives of the free parameters; None where they cannot be calculated."""
+    places = np.flatnonzero(free)
+    if not graph.requires_grad:
+        return np.zeros((len(places), len(places)))
+    parameters, rows = list(place.parameters), []
+    try:
+        for index in places.tolist():
+            parts = torch.autograd.grad(graph[index], parameters, retain_graph=True, materialize_grads=True)
+            rows.append(_flat(parts)[places])
+    except (RuntimeError, NotImplementedError):
+        return None
+    found = np.stack(rows)
+    return (found + found.T) / 2 if np.isfinite(found).all() else None
