@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from sgdsheet.compiler.blocks import Block
+from sgdsheet.compiler.evaluation import CellValues, evaluate
 from sgdsheet.compiler.lowering import unsupported
 from sgdsheet.compiler.planning import Planner
 from sgdsheet.compiler.program import build_program
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.functions import REGISTRY
-from sgdsheet.model import CellValues, SheetModel, evaluate
+from sgdsheet.model import SheetModel
 from sgdsheet.problem import Problem
 from sgdsheet.references import Cell, Range
 from sgdsheet.syntax import Call, walk

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from sgdsheet.compiler.blocks import Block, bounding_range
+from sgdsheet.compiler.evaluation import CellValues, evaluate
 from sgdsheet.compiler.planning import Plan, Planner
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
 from sgdsheet.compiler.reach import calculated_areas, check_reach
 from sgdsheet.compiler.rewrites import simplify
-from sgdsheet.errors import DataError, ProblemError, SettingError, SgdSheetError, quoted
+from sgdsheet.errors import DataError, ProblemError, SettingError, quoted
 from sgdsheet.problem import Direction, Problem, find_problem
 from sgdsheet.references import Cell, Range, identifiers, rectangles
 from sgdsheet.syntax import ErrorConstant, walk
@@ -27,14 +24,6 @@ from sgdsheet.workbook import ExcelError, Workbook
 from sgdsheet.workbook import Value as CellValue
 
 Losses = TypeVar("Losses", float, Tensor)
-
-
-@dataclass(frozen=True, slots=True)
-class CellValues:
-    """What formula cells come to: their values, and the blocks that could not be calculated and why."""
-
-    values: dict[Cell, CellValue]
-    failures: list[tuple[Block, SgdSheetError]]
 
 
 class SheetModel(nn.Module):
@@ -136,10 +125,7 @@ class SheetModel(nn.Module):
 
     def parameter_cells(self) -> dict[Cell, float]:
         """The parameters' present values by cell."""
-        found: dict[Cell, float] = {}
-        for area, tensor in self.ranges():
-            found.update(zip(area.cells(), tensor.detach().cpu().flatten().tolist(), strict=True))
-        return found
+        return self._lowered.parameter_cells()
 
     def reset_parameters(self) -> None:
         """Back to the values that the workbook had."""
@@ -187,7 +173,8 @@ class SheetModel(nn.Module):
 
     def explain_bad_loss(self) -> DataError:
         """Why the loss is not a finite number: the first cell that is not, and what it reads."""
-        bad = {cell for cell, value in self.lowered_cells().values.items() if isinstance(value, ExcelError)}
+        found = self.lowered_cells().values
+        bad = {cell for cell, value in found.items() if isinstance(value, ExcelError)}
         # A constant with a saved error is blamed as what a formula reads; only then for itself.
         saved = self.workbook.sheets
         known = {cell for cell in bad if isinstance(saved[cell.sheet].values.get(cell[1:]), ExcelError)}
@@ -196,10 +183,10 @@ class SheetModel(nn.Module):
         for block in self.plan.blocks:
             for cell in block.range.cells():
                 if cell in bad:
-                    return self._blame(block, cell)
+                    return self._blame(block, cell, str(found[cell]))
         return DataError("the loss is not a number", cell=self.problem.loss, remedy="Check the formulas it reads")
 
-    def _blame(self, block: Block, cell: Cell) -> DataError:
+    def _blame(self, block: Block, cell: Cell, error: str) -> DataError:
         copy = block.trimmed(Range.of_cell(cell))
         if any(isinstance(part, ErrorConstant) and part.value is ExcelError.REF for part in walk(copy.tree)):
             return DataError(f"the formula ={copy.text} refers to cells that were deleted", cell=cell, remedy="Mend it")
@@ -210,14 +197,14 @@ class SheetModel(nn.Module):
                 )
         calculated = (bounding_range(area, copy.rows, copy.columns) for area in calculated_areas(copy.tree))
         for source, value in self._values_of(calculated):
-            if isinstance(value, str):
+            if isinstance(value, str) and error == str(ExcelError.VALUE):
                 return DataError(
                     f"the cell holds the text {quoted(value)}, and {cell} calculates with it",
                     cell=source,
                     remedy="Put a number there",
                 )
         return DataError(
-            f"the formula ={copy.text} does not give a finite number",
+            f"the formula ={copy.text} does not give a finite number, but {error}",
             cell=cell,
             remedy="Check the values that it reads",
         )
@@ -227,38 +214,6 @@ class SheetModel(nn.Module):
             values = self.workbook.sheets[area.sheet].values
             for cell in area.cells():
                 yield cell, values.get((cell.row, cell.column))
-
-
-def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
-    """Run a program once and read off the values of all its cells. `arguments` are its inputs, in their order."""
-    live = [value.data for _, value in program.results if isinstance(value.data, fx.Node)]
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        computed = iter(program.module(live)(*arguments) if live else ())
-    values: dict[Cell, CellValue] = {}
-    for block, value in program.results:
-        data = next(computed) if isinstance(value.data, fx.Node) else value.data
-        values.update(_cell_values(program, block, value, data))
-    return CellValues(values, program.failures)
-
-
-def _cell_values(program: Program, block: Block, value: Value, data: Tensor) -> Mapping[Cell, CellValue]:
-    numbers: NDArray[np.float64] = data.detach().cpu().double().expand(value.sizes).numpy().reshape(-1)
-    kinds = value.kind_tensor().reshape(-1).tolist()
-    if len(kinds) == 1 and block.range.size > 1:
-        numbers, kinds = np.repeat(numbers, block.range.size), kinds * block.range.size
-    found: dict[Cell, CellValue] = {}
-    for cell, number, kind in zip(block.range.cells(), numbers.tolist(), kinds, strict=True):
-        found[cell] = _cell_value(program, number, kind)
-    return found
-
-
-def _cell_value(program: Program, number: float, kind: int) -> CellValue:
-    if kind == Kind.TEXT:
-        return program.builder.texts[int(number)]
-    if not np.isfinite(number):
-        return ExcelError.NUM if kind != Kind.ERROR else ExcelError.VALUE
-    return bool(number) if kind == Kind.BOOLEAN else float(number)
 
 
 def compile(

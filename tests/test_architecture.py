@@ -32,7 +32,8 @@ FLOORS = (
     ),
     (
         "hosts compiler.reach tables",
-        "compiler.regions compiler.lowering compiler.program compiler.windows compiler.packing compiler.rewrites",
+        "compiler.regions compiler.lowering compiler.program compiler.evaluation compiler.windows compiler.packing"
+        " compiler.rewrites",
     ),
     ("samples.locate samples.binding", "model samples constrained.constraints"),
     (

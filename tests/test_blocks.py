@@ -253,7 +253,7 @@ def test_text_conditions_and_errors_in_data() -> None:
         compiled(cells, "A1:A2")
     cells["D1:D3"] = '=IF(B1="male",$A$1,$A$2)*IFERROR(C1,10)'
     check({**cells, "Z1": "=SUM(D1:D3)"}, "A1:A2", 2 + 6 + 20)
-    assert values({**cells, "D1:D3": "=C1*$A$1"}, "D1:D3", params=["A1:A2"]) == [2, 4, ExcelError.VALUE]
+    assert values({**cells, "D1:D3": "=C1*$A$1"}, "D1:D3", params=["A1:A2"]) == [2, 4, ExcelError.NA]
 
 
 @settings(max_examples=30)

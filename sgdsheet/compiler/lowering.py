@@ -14,7 +14,8 @@ from sgdsheet.compiler.regions import Regions, cut
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
 from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.operators import BINARY, COMPARISONS, UNARY, compare
-from sgdsheet.references import Cell
+from sgdsheet.functions.vanishing import is_whole
+from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.syntax import (
     Affine,
     Area,
@@ -30,10 +31,11 @@ from sgdsheet.syntax import (
     Text,
     Unary,
     children,
+    transform,
     walk,
 )
 from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import MOST_CELLS, Kind, Value, simplified
+from sgdsheet.tensors.values import MOST_CELLS, Fault, Kind, Value, simplified
 
 
 def lower_block(block: Block, regions: Regions) -> Value:
@@ -131,7 +133,8 @@ def _as_region(builder: Builder, block: Block, value: Value) -> Value:
             axes.append(axis)
             sizes.append(size)
     value = builder.expanded(builder.canonical(value), "".join(axes), tuple(sizes))
-    if {"R", "h"} <= set(axes) or {"C", "w"} <= set(axes):
+    # Their own axes, in an order that is not that of rows and columns: `{=$B5:$B8*C3}` filled across has C before h.
+    if {"R", "h"} <= set(axes) or {"C", "w"} <= set(axes) or axes == ["C", "h"]:
         return _interleaved(builder, block, value)
     return value.renamed({"R": "r", "h": "r", "C": "c", "w": "c"})
 
@@ -179,7 +182,7 @@ class BlockLowering:
             case Boolean():
                 return builder.boolean(node.value)
             case ErrorConstant():
-                return builder.error()
+                return builder.error(Fault[node.value.name])
             case Omitted():
                 return Value(torch.zeros((), dtype=builder.dtype), kinds=Kind.BLANK)
             case ArrayConstant():
@@ -315,23 +318,45 @@ class BlockLowering:
         return node.bottom.base - node.top.base + 1, node.right.base - node.left.base + 1
 
     def position(self, node: Node | None) -> tuple[Value, Value]:
+        own, height, width = self.block.range, 1, 1
+        top, left = Affine(own.top, down=self.block.height), Affine(own.left, across=self.block.width)
         if isinstance(node, Area):
             top, left = node.top, node.left
-        elif node is None:
-            own = self.block.range
-            top, left = Affine(own.top, down=self.block.height), Affine(own.left, across=self.block.width)
-        else:
+            if self.array:
+                height, width = node.bottom.base - top.base + 1, node.right.base - left.base + 1
+        elif node is None and self.block.array:
+            height, width = self.block.height, self.block.width
+        elif node is not None:
             raise FormulaError("asks for the row or column of something that is no reference", remedy="Mend it")
-        return self._numbers(top), self._numbers(left)
+        return self._numbers(top, "h", height), self._numbers(left, "w", width)
 
-    def _numbers(self, axis: Affine) -> Value:
-        rows, columns = self.block.rows, self.block.columns
-        dtype = self.builder.dtype
-        if axis.down and rows > 1:
-            return Value(axis.base + axis.down * torch.arange(rows, dtype=dtype), "R", (rows,))
-        if axis.across and columns > 1:
-            return Value(axis.base + axis.across * torch.arange(columns, dtype=dtype), "C", (columns,))
-        return self.builder.number(float(axis.base))
+    def _numbers(self, start: Affine, window: str, length: int) -> Value:
+        """The row or column numbers of an area, for each copy of the formula."""
+        builder = self.builder
+        result = builder.number(float(start.base))
+        steps = (("R", start.down, self.block.rows), ("C", start.across, self.block.columns), (window, 1, length))
+        for axis, step, count in steps:
+            if step and count > 1:
+                moved = Value(step * torch.arange(count, dtype=builder.dtype), axis, (count,))
+                result = builder.elementwise(operator.add, result, moved)
+        return result
+
+    def filled(self, *nodes: Node) -> list[Node]:
+        whole = [part for node in nodes for part in walk(node) if isinstance(part, Area) and is_whole(part)]
+        ends = [self.regions.extent(area.sheet) for area in whole]
+        bottom, right = (max((end[way] for end in ends), default=1) for way in (0, 1))
+
+        def cut(area: Node) -> Node | None:
+            if not isinstance(area, Area):
+                return None
+            top, left = (start.at(self.block.rows - 1, self.block.columns - 1) for start in (area.top, area.left))
+            if area.bottom == Affine(MAX_ROW):
+                area = replace(area, bottom=Affine(max(bottom, top)))
+            if area.right == Affine(MAX_COLUMN):
+                area = replace(area, right=Affine(max(right, left)))
+            return area
+
+        return [transform(node, cut) for node in nodes]
 
     def part(self, node: Node, row: int, column: int) -> Node | None:
         if not isinstance(node, Area):

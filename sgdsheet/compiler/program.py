@@ -25,16 +25,24 @@ from sgdsheet.workbook import Sheet, Workbook
 class Program:
     """The lowered blocks: their values as graph nodes or constants, and what could not be lowered.
 
-    `parameters` are tensors shaped like their range without dimensions of length 1: a cell is a scalar, a row
-    or column a vector.
+    `areas` are the parameters' ranges and `parameters` tensors shaped like them, without dimensions of length 1: a cell
+    is a scalar, a row or column a vector.
     """
 
     workbook: Workbook
+    areas: Sequence[Range]
     parameters: dict[str, Tensor]
     builder: Builder
     regions: Regions
     results: list[tuple[Block, Value]] = field(default_factory=list)
     failures: list[tuple[Block, SgdSheetError]] = field(default_factory=list)
+
+    def parameter_cells(self) -> dict[Cell, float]:
+        """The parameters' present values by cell."""
+        found: dict[Cell, float] = {}
+        for area, name in zip(self.areas, identifiers(self.areas), strict=True):
+            found.update(zip(area.cells(), self.parameters[name].detach().cpu().flatten().tolist(), strict=True))
+        return found
 
     def value_of(self, cell: Cell) -> Value:
         """The value of one cell."""
@@ -94,7 +102,7 @@ def build_program(
     for name, area in inputs.items():
         builder.reserved.add(name)
         regions.provide(area, _value_of_cells(builder.graph.placeholder(name), area))
-    program = Program(workbook, tensors, builder, regions)
+    program = Program(workbook, parameters, tensors, builder, regions)
     unknown: list[Range] = []
     for block, live in ((copy, plan.is_live(whole)) for whole in plan.blocks for copy in separated(whole)):
         failed = next((area for area in unknown for read in block.reads() if read.intersection(area)), None)

@@ -11,7 +11,7 @@ import torch
 from sgdsheet.errors import FormulaError
 from sgdsheet.references import Range, RangeIndex
 from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import MOST_CELLS, Kind, Value, simplified
+from sgdsheet.tensors.values import MOST_CELLS, Fault, Kind, Value, simplified
 from sgdsheet.workbook import ExcelError, Position, Sheet, Workbook
 from sgdsheet.workbook import Value as CellValue
 
@@ -26,11 +26,21 @@ class Regions:
     builder: Builder
     sources: RangeIndex[Value] = field(default_factory=RangeIndex)
     _constants: dict[Range, Value] = field(default_factory=dict)
+    _extents: dict[str, Position] = field(default_factory=dict)
     _cache: dict[Range, tuple[list[Range], Value]] = field(default_factory=dict)
 
     def provide(self, area: Range, value: Value) -> None:
         """Let `value` (axes r and c) stand for the cells of `area` from now on."""
+        row, column = self.extent(area.sheet)
+        self._extents[area.sheet] = max(row, area.bottom), max(column, area.right)
         self.sources.add(area, value)
+
+    def extent(self, name: str) -> Position:
+        """The last row and column of a sheet in which something stands, or that a parameter or a block fills."""
+        if name not in self._extents:
+            sheet = self.workbook.sheets.get(name) or Sheet(name)
+            self._extents[name] = sheet.extent
+        return self._extents[name]
 
     def read(self, area: Range) -> Value:
         """The cells of `area` as a Value with the axes r and c (without those of length 1).
@@ -141,7 +151,7 @@ class Regions:
         if isinstance(value, str):
             return self.builder.text_code(value), Kind.TEXT
         if isinstance(value, ExcelError):
-            return torch.nan, Kind.ERROR
+            return Fault[value.name].nan, Kind.ERROR
         return float(value), Kind.NUMBER
 
 

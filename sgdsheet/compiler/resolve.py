@@ -26,7 +26,7 @@ from sgdsheet.syntax import (
     Unary,
     transform,
 )
-from sgdsheet.workbook import ExcelError, Position, Sheet, Table, Workbook
+from sgdsheet.workbook import ExcelError, Table, Workbook
 
 _MOST_NODES = 20_000
 """Parts of a formula with all its names written out: names of names grow without limit."""
@@ -37,7 +37,6 @@ class Resolver:
     """Resolves formulas of one workbook."""
 
     workbook: Workbook
-    _extents: dict[str, Position] = field(default_factory=dict)
     _open: list[tuple[str, str]] = field(default_factory=list)
     _nodes: int = 0
 
@@ -83,18 +82,7 @@ class Resolver:
         found = self.workbook.sheet(part.sheet if part.sheet is not None else sheet)
         if found is None:
             return NotSupported("", f"refers to a sheet “{part.sheet}” that is not there", "Mend the reference")
-        last_row, last_column = self._extent(found)
-        bottom, right = part.bottom, part.right
-        if bottom == Axis(MAX_ROW, False):
-            bottom = Axis(max(last_row, part.top.value, 1), False)
-        if right == Axis(MAX_COLUMN, False):
-            right = Axis(max(last_column, part.left.value, 1), False)
-        return Reference(found.name, part.top, part.left, bottom, right)
-
-    def _extent(self, sheet: Sheet) -> Position:
-        if sheet.name not in self._extents:
-            self._extents[sheet.name] = sheet.extent
-        return self._extents[sheet.name]
+        return replace(part, sheet=found.name)
 
     def _name(self, part: Name, sheet: str, row: int, column: int) -> Node:
         scope = self.workbook.sheet(part.sheet) if part.sheet is not None else None

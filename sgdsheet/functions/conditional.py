@@ -12,26 +12,29 @@ import torch
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, function
+from sgdsheet.functions.wildcards import has_wildcards, matching, pattern, text_codes
 from sgdsheet.syntax import Affine, Area, Node
 from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.values import Fault, Kind, Value, fault_codes
 from sgdsheet.tensors.varying import varying
+from sgdsheet.workbook import ExcelError
 
+_FAULTS = {str(error): Fault[error.name] for error in ExcelError}
 _CRITERION = re.compile(r"(<=|>=|<>|<|>|=)?(.*)", re.DOTALL)
 
 
-def _matches(context: Context, area: Node, wanted: Node) -> Value:
-    """Which cells of a range meet a criterion such as 5, "male", ">0.5", "<>x" or "a*"."""
+def _matches(context: Context, cells: Value, wanted: Node) -> Value:
+    """Which cells meet a criterion such as 5, "male", ">0.5", "<>x" or "a*"."""
     builder = context.builder
-    cells = _range(context, area)
     criterion = context.lower(wanted, array=context.array)
     if criterion.is_array:
         raise FormulaError("has several criteria where one fits", remedy="Give one criterion")
     if criterion.only(Kind.NUMBER, Kind.BLANK):
-        return _compared(builder, cells, "=", criterion, Kind.NUMBER)
+        met = _compared(builder, cells, "=", criterion, Kind.NUMBER)
+        return builder.spoiled(met, builder.errors_of(criterion))
     if not criterion.constant:
         raise varying(builder, "has a criterion that depends on", criterion, remedy="Use a fixed criterion")
-    return _met(builder, cells, criterion)
+    return builder.spoiled(_met(builder, cells, criterion), builder.errors_of(criterion))
 
 
 def _both(builder: Builder, left: Value, right: Value) -> Value:
@@ -49,6 +52,8 @@ class _How(Enum):
     BOOLEAN = auto()
     TEXT = auto()
     PATTERN = auto()
+    FAULT = auto()
+    """An error, written as a text: `"#N/A"`."""
     NOTHING = auto()
     """Blank cells or empty text: `""`."""
     BLANK = auto()
@@ -64,7 +69,7 @@ def _met(builder: Builder, cells: Value, criterion: Value) -> Value:
     different, inverse = torch.unique(pairs.reshape(-1, 2), dim=0, return_inverse=True)
     sorts: dict[tuple[str, _How], dict[int, float | str]] = {}
     for index, (number, kind) in enumerate(different.tolist()):
-        if kind != Kind.ERROR:  # no cell meets an error
+        if kind != Kind.ERROR:
             sign, how, operand = _parsed(builder, number, Kind(int(kind)))
             sorts.setdefault((sign, how), {})[index] = operand
     found = Value(torch.zeros(cells.sizes, dtype=torch.bool), cells.axes, cells.sizes, Kind.BOOLEAN)
@@ -97,27 +102,19 @@ def _parsed(builder: Builder, number: float, kind: Kind) -> tuple[str, _How, flo
         return sign, _How.BOOLEAN, float(operand.casefold() == "true")
     if operand == "":
         return sign, _How.BLANK if match[1] else _How.NOTHING, operand
-    return sign, _How.PATTERN if sign in ("=", "<>") and set("*?~") & set(operand) else _How.TEXT, operand
+    if sign in ("=", "<>") and operand.upper() in _FAULTS:
+        return sign, _How.FAULT, float(_FAULTS[operand.upper()])
+    return sign, _How.PATTERN if sign in ("=", "<>") and has_wildcards(operand) else _How.TEXT, operand
 
 
 def _numbers(builder: Builder, sign: str, how: _How, operands: Sequence[float | str]) -> torch.Tensor:
     """The operands of criteria of one sort as numbers: for patterns their positions."""
     if how is _How.TEXT:
         codes = torch.tensor([builder.text_code(str(operand)) for operand in operands])
-        return _comparable(builder, sign)[codes]
-    if how in (_How.NUMBER, _How.BOOLEAN):
+        return builder.ranks()[codes]
+    if how in (_How.NUMBER, _How.BOOLEAN, _How.FAULT):
         return torch.tensor([float(operand) for operand in operands], dtype=builder.dtype)
     return torch.arange(len(operands), dtype=builder.dtype)
-
-
-def _comparable(builder: Builder, sign: str) -> torch.Tensor:
-    """A number for each text: for = and <> its code does, else it is its place in the alphabet."""
-    count = len(builder.texts)
-    places = torch.arange(count, dtype=builder.dtype)
-    if sign in ("=", "<>"):
-        return places
-    order = sorted(range(count), key=lambda code: builder.texts[code].casefold())
-    return torch.empty_like(places).index_copy(0, torch.tensor(order), places)
 
 
 def _met_sort(
@@ -126,36 +123,28 @@ def _met_sort(
     """The cells that meet criteria of one sort. `numbers` has the operand of each copy, see `_numbers`."""
     if how in (_How.NUMBER, _How.BOOLEAN):
         return _compared(builder, cells, sign, numbers, Kind[how.name])
-    if cells.has(Kind.TEXT) and not cells.constant:
+    if (cells.has(Kind.TEXT) or how is _How.FAULT) and not cells.constant:
         raise varying(builder, "looks for text that depends on", cells, remedy="Keep text out of the way to the loss")
     if how in (_How.NOTHING, _How.BLANK):
         return _compared_with_nothing(builder, cells, sign, text_too=how is _How.NOTHING)
     is_text = Value(cells.kind_tensor() == Kind.TEXT, cells.axes, cells.sizes, Kind.BOOLEAN)
-    if not bool(is_text.tensor.any()):
+    if how is _How.FAULT:
+        met = _faulty(builder, cells, numbers)
+    elif not bool(is_text.tensor.any()):
         met = Value(torch.zeros_like(is_text.tensor), cells.axes, cells.sizes, Kind.BOOLEAN)
     elif how is _How.TEXT:
-        places = Value(_comparable(builder, sign)[_codes(cells)], cells.axes, cells.sizes)
+        places = Value(builder.ranks()[text_codes(cells)], cells.axes, cells.sizes)
         compared = operators.COMPARE["=" if sign == "<>" else sign]
         met = _both(builder, builder.elementwise(compared, places, numbers, kind=Kind.BOOLEAN), is_text)
     else:
-        patterns = [_pattern(str(operand)) for operand in operands]
-        met = _both(builder, _matching(builder, cells, numbers, patterns), is_text)
+        met = matching(builder, cells, numbers, [pattern(str(operand)) for operand in operands])
     return replace(met, data=~met.tensor) if sign == "<>" else met
 
 
-def _codes(cells: Value) -> torch.Tensor:
-    """The codes of the cells' texts; 0 where there is no text."""
-    return torch.where(cells.kind_tensor() == Kind.TEXT, cells.tensor, 0).long()
-
-
-def _matching(builder: Builder, cells: Value, numbers: Value, patterns: Sequence[re.Pattern[str]]) -> Value:
-    """Which texts match a pattern; `numbers` has the position of each copy's pattern."""
-    codes, places = torch.unique(_codes(cells), return_inverse=True)
-    texts = [builder.texts[code] for code in codes.tolist()]
-    table = torch.tensor([[pattern.fullmatch(text) is not None for text in texts] for pattern in patterns])
-    rows = Value(numbers.tensor.long(), numbers.axes, numbers.sizes)
-    columns = Value(places, cells.axes, cells.sizes)
-    return builder.elementwise(lambda row, column: table[row, column], rows, columns, kind=Kind.BOOLEAN)
+def _faulty(builder: Builder, cells: Value, faults: Value) -> Value:
+    """Which constant cells hold these errors."""
+    codes = torch.where(cells.kind_tensor() == Kind.ERROR, fault_codes(cells.tensor), 0).to(builder.dtype)
+    return builder.elementwise(torch.eq, Value(codes, cells.axes, cells.sizes), faults, kind=Kind.BOOLEAN)
 
 
 def _compared(builder: Builder, cells: Value, sign: str, operand: Value, kind: Kind) -> Value:
@@ -187,26 +176,8 @@ def _compared_with_nothing(builder: Builder, cells: Value, sign: str, *, text_to
     kinds = cells.kind_tensor()
     found = kinds == Kind.BLANK
     if text_too and cells.has(Kind.TEXT):
-        found = found | ((kinds == Kind.TEXT) & (_codes(cells) == builder.text_code("")))
+        found = found | ((kinds == Kind.TEXT) & (text_codes(cells) == builder.text_code("")))
     return Value(~found if sign == "<>" else found, cells.axes, cells.sizes, Kind.BOOLEAN)
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    """Excel's wildcards: * and ?, and ~ in front of one that means itself.
-
-    The text between two * is looked for once, where it comes first (a lookahead is never tried again), so the
-    time is that of a search, however many * there are.
-    """
-    runs = [""]
-    for part in re.findall(r"~[*?~]|[*?]|[^*?~]+|~", text):
-        if part == "*":
-            runs.append("")
-        else:
-            runs[-1] += "." if part == "?" else re.escape(part[1:] if part[0] == "~" and part[1:] else part)
-    first, *rest = runs
-    between = [f"(?=(?P<run{i}>.*?{run}))(?P=run{i})" for i, run in enumerate(rest[:-1]) if run]
-    last = [f".*{run}" for run in rest[-1:]]
-    return re.compile("".join([first, *between, *last]), re.IGNORECASE | re.DOTALL)
 
 
 def _range(context: Context, node: Node) -> Value:
@@ -215,21 +186,46 @@ def _range(context: Context, node: Node) -> Value:
     return context.lower(node, array=True)
 
 
-def _all_met(context: Context, pairs: Sequence[Node]) -> Value:
+def _all_met(context: Context, pairs: Sequence[Node], *beside: Node) -> tuple[Value, list[Node], Value]:
+    """Which cells meet all criteria of `range, criterion, range, criterion …`.
+
+    Also the ranges `beside` them, and how many blank cells below or right of all these meet them, too: whole columns
+    are read only as far as something stands in them.
+    """
     if len(pairs) % 2:
         raise FormulaError("has a range without a criterion", remedy="Mend the formula")
-    builder, result = context.builder, None
-    for area, wanted in zip(pairs[::2], pairs[1::2], strict=True):
-        met = _matches(context, area, wanted)
-        result = met if result is None else _both(builder, result, met)
-    assert result is not None
+    areas, criteria = pairs[::2], pairs[1::2]
+    cut = context.filled(*areas, *beside)
+    cells = [_range(context, area) for area in cut[: len(areas)]]
+    builder = context.builder
+    if len({context.shape(area) for area in (*areas, *beside)}) > 1:
+        raise FormulaError("has ranges of different sizes", remedy="Make them the same size")
+    unread = _size(context, areas[0]) - _size(context, cut[0])
+    blanks = builder.number(0.0)
+    if unread:
+        blank = Value(torch.zeros((), dtype=builder.dtype), kinds=Kind.BLANK, reference=True)
+        met = _met_by_all(context, [blank] * len(areas), criteria)
+        blanks = operators.multiply(builder, builder.numbers(met), builder.number(float(unread)))
+    return _met_by_all(context, cells, criteria), cut[len(areas) :], blanks
+
+
+def _met_by_all(context: Context, ranges: Sequence[Value], criteria: Sequence[Node]) -> Value:
+    result = _matches(context, ranges[0], criteria[0])
+    for cells, wanted in zip(ranges[1:], criteria[1:], strict=True):
+        result = _both(context.builder, result, _matches(context, cells, wanted))
     return result
 
 
-def _sum_and_count(context: Context, met: Value, area: Node) -> tuple[Value, Value]:
-    """Sum and number of the numbers among the cells that meet the criteria."""
+def _size(context: Context, area: Node) -> int:
+    height, width = context.shape(area) or (1, 1)
+    return height * width
+
+
+def _sum_and_count(context: Context, pairs: Sequence[Node], area: Node) -> tuple[Value, Value]:
+    """Sum and number of the numbers among the cells for which all criteria are met."""
     builder = context.builder
-    cells = _range(context, area)
+    met, (beside,), _ = _all_met(context, pairs, area)
+    cells = _range(context, beside)
     kinds = cells.kind_tensor()
     numeric = (kinds == Kind.NUMBER) | (kinds == Kind.ERROR)
     counted = _both(builder, met, Value(numeric, cells.axes, cells.sizes, Kind.BOOLEAN))
@@ -270,8 +266,7 @@ def _like(area: Node, shape: Node) -> Node:
 )
 def sumif(context: Context, area: Node, wanted: Node, summed: Node | None = None) -> Value:
     """Sum of the cells that meet a criterion, or of the cells beside them."""
-    met = _matches(context, area, wanted)
-    return _sum_and_count(context, met, area if summed is None else _like(summed, area))[0]
+    return _sum_and_count(context, (area, wanted), area if summed is None else _like(summed, area))[0]
 
 
 @function(
@@ -284,7 +279,7 @@ def sumif(context: Context, area: Node, wanted: Node, summed: Node | None = None
 )
 def sumifs(context: Context, summed: Node, *pairs: Node) -> Value:
     """Sum of the cells for which all criteria are met."""
-    return _sum_and_count(context, _all_met(context, pairs), summed)[0]
+    return _sum_and_count(context, pairs, summed)[0]
 
 
 @function(
@@ -311,7 +306,8 @@ def countif(context: Context, area: Node, wanted: Node) -> Value:
 def countifs(context: Context, *pairs: Node) -> Value:
     """How many cells meet all criteria."""
     builder = context.builder
-    return builder.reduce(torch.sum, builder.numbers(_all_met(context, pairs)))
+    met, _, blanks = _all_met(context, pairs)
+    return operators.add(builder, builder.reduce(torch.sum, builder.numbers(met)), blanks)
 
 
 @function(
@@ -324,10 +320,8 @@ def countifs(context: Context, *pairs: Node) -> Value:
 )
 def averageif(context: Context, area: Node, wanted: Node, averaged: Node | None = None) -> Value:
     """Mean of the cells that meet a criterion, or of the cells beside them."""
-    met = _matches(context, area, wanted)
-    return operators.divide(
-        context.builder, *_sum_and_count(context, met, area if averaged is None else _like(averaged, area))
-    )
+    beside = area if averaged is None else _like(averaged, area)
+    return operators.divide(context.builder, *_sum_and_count(context, (area, wanted), beside))
 
 
 @function(
@@ -340,4 +334,4 @@ def averageif(context: Context, area: Node, wanted: Node, averaged: Node | None 
 )
 def averageifs(context: Context, averaged: Node, *pairs: Node) -> Value:
     """Mean of the cells for which all criteria are met."""
-    return operators.divide(context.builder, *_sum_and_count(context, _all_met(context, pairs), averaged))
+    return operators.divide(context.builder, *_sum_and_count(context, pairs, averaged))

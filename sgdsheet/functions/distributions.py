@@ -9,7 +9,7 @@ import torch
 from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.mathematics import exp
-from sgdsheet.functions.registry import Context, function
+from sgdsheet.functions.registry import Context, function, guarded
 from sgdsheet.tensors.values import Value
 
 _PHI_1 = 0.5 * math.erfc(-1 / math.sqrt(2))
@@ -53,6 +53,7 @@ def norm_s_dist(context: Context, z: Value, cumulative: Value) -> Value:
 def norm_dist(context: Context, x: Value, mean: Value, deviation: Value, cumulative: Value) -> Value:
     """Normal distribution with a mean and a standard deviation."""
     builder = context.builder
+    deviation = guarded(builder, torch.gt, deviation, 0.0)
     z = operators.divide(builder, operators.subtract(builder, x, mean), deviation)
     result = norm_s_dist(context, z, cumulative)
     return result if _is_cumulative(context, cumulative) else operators.divide(builder, result, deviation)

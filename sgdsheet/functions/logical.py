@@ -12,7 +12,7 @@ from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, function
 from sgdsheet.syntax import Binary, Node, Number, Omitted
 from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.values import Fault, Kind, Value
 
 
 def _branch(context: Context, node: Node | None) -> Value:
@@ -62,7 +62,7 @@ def if_(context: Context, condition: Node, chosen: Node, other: Node | None = No
 def chosen_by(context: Context, condition: Node, chosen: Node, otherwise: Callable[[], Value]) -> Value:
     """The value of a branch; a branch that no copy of the formula takes is not even looked at."""
     builder = context.builder
-    tested = context.lower(condition, array=context.array)
+    tested = builder.truths(context.lower(condition, array=context.array))
     test, errors = builder.conditions(tested), builder.errors_of(builder.numbers(tested))
     # In a generic program the condition may hold for these samples and not for the next ones.
     known = test.constant and errors is None and (not builder.generic or test.tensor.numel() == 1)
@@ -92,7 +92,7 @@ def ifs(context: Context, *arguments: Node) -> Value:
     if len(arguments) % 2:
         raise FormulaError("calls IFS with a condition and no value", remedy="Mend the formula")
     if not arguments:
-        return context.builder.error()
+        return context.builder.error(Fault.NA)
     condition, chosen, *rest = arguments
     return chosen_by(context, condition, chosen, lambda: ifs(context, *rest))
 
@@ -118,37 +118,64 @@ def iferror(context: Context, value: Node, instead: Node) -> Value:
     return builder.where(errors, other, tried)
 
 
-def _logical(context: Context, arguments: tuple[Value, ...], *, every: bool) -> Value:
-    """AND and OR: all arguments count, so an error in any of them is an error."""
-    builder, result = context.builder, None
-    operation = torch.logical_and if every else torch.logical_or
+def _tested(context: Context, arguments: tuple[Value, ...], neutral: bool) -> tuple[list[Value], list[Value]]:
+    """The arguments of AND and its like as conditions, and their errors, for each copy of the formula.
+
+    In cells and arrays text and blanks do not count: they become `neutral`. Where nothing counts, that is an error.
+    """
+    builder = context.builder
+    tests: list[Value] = []
     errors: list[Value] = []
+    counts = builder.boolean(False)
     for value in arguments:
-        if value.reference and value.only(Kind.TEXT, Kind.BLANK):
-            continue
         counted, ignored = _counted(builder, value)
+        there = Value(torch.tensor(True) if ignored is None else ~ignored, *_place(value, ignored), Kind.BOOLEAN)
+        some = builder.reduced_bits(torch.any, there)
+        counts = builder.elementwise(torch.logical_or, counts, some, kind=Kind.BOOLEAN)
         found = builder.errors_of(builder.numbers(counted))
-        errors += [] if found is None else [builder.reduced_bits(torch.any, found)]
+        errors += [] if found is None else [builder.any_error(found)]
         test = builder.conditions(counted)
         if ignored is not None:
-            data = builder.call(torch.where, ignored, torch.tensor(every), test.data)
-            test = replace(test, data=data)
-        test = builder.reduced_bits(torch.all if every else torch.any, test)
-        result = test if result is None else builder.elementwise(operation, result, test, kind=Kind.BOOLEAN)
-    if result is None:
-        return builder.error()
-    for error in errors:
-        result = builder.spoiled(result, error)
-    return result
+            test = replace(test, data=builder.call(torch.where, ignored, torch.tensor(neutral), test.data))
+        tests.append(test)
+    if not bool(counts.tensor.all()):
+        nothing = torch.where(counts.tensor, 0.0, Fault.VALUE.nan).to(builder.dtype)
+        errors.append(Value(nothing, counts.axes, counts.sizes))
+    return tests, errors
+
+
+def _place(value: Value, ignored: Tensor | None) -> tuple[str, tuple[int, ...]]:
+    return ("", ()) if ignored is None else (value.axes, value.sizes)
 
 
 def _counted(builder: Builder, value: Value) -> tuple[Value, Tensor | None]:
-    """Text and blank cells do not count: the value without them, and where they are."""
-    if not value.reference or not isinstance(value.kinds, Tensor):
+    """The value without what does not count, and where that is; None if all of it counts."""
+    if not (value.reference or value.is_array):
+        return builder.truths(value), None
+    kinds = value.kind_tensor()
+    ignored = (kinds == Kind.TEXT) | (kinds == Kind.BLANK)
+    if not bool(ignored.any()):
         return value, None
-    ignored = (value.kinds == Kind.TEXT) | (value.kinds == Kind.BLANK)
-    zeroed = replace(value, data=builder.call(torch.where, ignored, 0.0, value.data))
-    return zeroed.with_kinds(torch.where(ignored, int(Kind.BLANK), value.kinds).to(torch.uint8)), ignored
+    zeroed = replace(value, data=builder.call(torch.where, ignored, 0.0, builder.stored(value).data))
+    return zeroed.with_kinds(torch.where(ignored, int(Kind.BLANK), kinds).to(torch.uint8)), ignored
+
+
+def _logical(context: Context, arguments: tuple[Value, ...], *, every: bool) -> Value:
+    """AND and OR: all arguments count, so an error in any of them is an error."""
+    builder = context.builder
+    operation = torch.logical_and if every else torch.logical_or
+    result = builder.boolean(every)
+    tests, errors = _tested(context, arguments, every)
+    for value in tests:
+        test = builder.reduced_bits(torch.all if every else torch.any, value)
+        result = builder.elementwise(operation, result, test, kind=Kind.BOOLEAN)
+    return _with(builder, result, errors)
+
+
+def _with(builder: Builder, result: Value, errors: list[Value]) -> Value:
+    for error in reversed(errors):
+        result = builder.spoiled(result, error)
+    return result
 
 
 @function(
@@ -187,17 +214,12 @@ def or_(context: Context, *arguments: Value) -> Value:
 def xor(context: Context, *arguments: Value) -> Value:
     """Whether an odd number of conditions hold."""
     builder, result = context.builder, context.builder.boolean(False)
-    errors: list[Value] = []
-    for value in arguments:
-        counted, _ = _counted(builder, value)
-        found = builder.errors_of(builder.numbers(counted))
-        errors += [] if found is None else [builder.reduced_bits(torch.any, found)]
-        summed = builder.reduce(torch.sum, builder.numbers(builder.conditions(counted)))
+    tests, errors = _tested(context, arguments, False)
+    for test in tests:
+        summed = builder.reduce(torch.sum, builder.numbers(test))
         odd = builder.elementwise(torch.remainder, summed, builder.number(2.0))
         result = builder.elementwise(torch.logical_xor, result, builder.conditions(odd), kind=Kind.BOOLEAN)
-    for error in errors:
-        result = builder.spoiled(result, error)
-    return result
+    return _with(builder, result, errors)
 
 
 @function(
@@ -210,7 +232,7 @@ def xor(context: Context, *arguments: Value) -> Value:
 def not_(context: Context, argument: Node) -> Value:
     """The opposite of a condition."""
     builder = context.builder
-    value = context.lower(argument, array=context.array)
+    value = builder.truths(context.lower(argument, array=context.array))
     opposite = builder.elementwise(torch.logical_not, builder.conditions(value), kind=Kind.BOOLEAN)
     return builder.spoiled(opposite, builder.errors_of(builder.numbers(value)))
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 import torch
 
 from sgdsheet.errors import FormulaError
-from sgdsheet.functions import operators
 from sgdsheet.functions.logical import chosen_by
 from sgdsheet.functions.picking import gathered
 from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, fixed, function
-from sgdsheet.syntax import Binary, Node, Number
-from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import Kind, Value
-from sgdsheet.tensors.varying import varying
+from sgdsheet.functions.searching import Way, find
+from sgdsheet.syntax import Binary, ErrorConstant, Node, Number, Omitted
+from sgdsheet.tensors.values import Fault, Kind, Value
+from sgdsheet.workbook import ExcelError
 
 
 @function(
@@ -32,13 +31,12 @@ def choose(context: Context, index: Node, *choices: Node) -> Value:
 
     def from_(position: int) -> Value:
         if position > len(choices):
-            return context.builder.error()
+            return context.builder.error(Fault.VALUE)
         below_next = Binary("<", index, Number(float(position + 1)))
         return chosen_by(context, below_next, choices[position - 1], lambda: from_(position + 1))
 
     too_small = Binary("<", index, Number(1.0))
-    error = Binary("/", Number(1.0), Number(0.0))
-    return chosen_by(context, too_small, error, lambda: from_(1))
+    return chosen_by(context, too_small, ErrorConstant(ExcelError.VALUE), lambda: from_(1))
 
 
 @function(
@@ -53,65 +51,26 @@ def choose(context: Context, index: Node, *choices: Node) -> Value:
 def switch(context: Context, value: Node, *pairs: Node) -> Value:
     """The result behind the first value that is equal, or the last argument."""
     if not pairs:
-        return context.builder.error()
+        return context.builder.error(Fault.NA)
     if len(pairs) == 1:
         return context.lower(pairs[0], array=context.array)
     wanted, result, *rest = pairs
     return chosen_by(context, Binary("=", value, wanted), result, lambda: switch(context, value, *rest))
 
 
-def _position(context: Context, key: Value, cells: Value, mode: int) -> Value:
-    """Where the key stands in a row or column, from 1. Mode 0: exactly; 1 or -1: last at most or least."""
-    builder = context.builder
-    if not cells.constant or not key.constant:
-        raise varying(builder, "looks something up by a value that depends on", cells, key, remedy="Use fixed values")
-    along = "h" if "h" in cells.axes else "w"
-    if key.is_array or ("h" in cells.axes and "w" in cells.axes):
-        raise FormulaError("looks something up in more than one row or column", remedy="Look in one")
-    if mode == 0 and _has_wildcards(builder, key):
-        raise FormulaError("looks up text with wildcards", remedy="Look for the whole text")
-    key = _with_zeros(key)
-    met = operators.compare(builder, {0: "=", 1: "<=", -1: ">="}[mode], cells, key)
-    axes, sizes = builder.union_axes([cells, key])
-    same = builder.elementwise(torch.eq, _ranks(cells), _ranks(key), kind=Kind.BOOLEAN)
-    found = builder.elementwise(torch.logical_and, builder.conditions(met), same, kind=Kind.BOOLEAN)
-    hits = builder.expanded(found, axes, sizes).tensor
-    if along not in axes:
-        place = torch.where(hits, 1.0, torch.nan).to(builder.dtype)
-        return builder.checked(Value(place, axes, sizes))
-    at = axes.index(along)
-    count = torch.arange(1, hits.shape[at] + 1).reshape([-1 if axis == along else 1 for axis in axes])
-    places = torch.where(hits, count, 0) if mode else torch.where(hits, -count, -hits.shape[at] - 1)
-    best = places.amax(dim=at).abs()
-    missing = (best == 0) | (best > hits.shape[at])
-    data = torch.where(missing, torch.nan, best.to(builder.dtype))
-    return builder.checked(Value(data, axes.replace(along, ""), (*sizes[:at], *sizes[at + 1 :])))
-
-
-def _has_wildcards(builder: Builder, key: Value) -> bool:
-    codes = key.tensor[key.kind_tensor() == Kind.TEXT].tolist()
-    return any(set("*?~") & set(builder.texts[int(code)]) for code in codes)
-
-
-def _with_zeros(key: Value) -> Value:
-    """A blank key is the number 0; an error (told from cells with one) is found nowhere."""
-    kinds = key.kind_tensor()
-    kinds = torch.where(kinds == Kind.BLANK, int(Kind.NUMBER), kinds)
-    return key.with_kinds(torch.where(kinds == Kind.ERROR, int(Kind.BLANK), kinds).to(torch.uint8))
-
-
-def _ranks(value: Value) -> Value:
-    """Keys match cells of their own kind only."""
-    return Value(value.kind_tensor().to(torch.int64), value.axes, value.sizes)
-
-
 def _mode(context: Context, node: Node | None, default: int) -> int:
+    """The sign of an argument that says how to match."""
+    return int(torch.sign(torch.tensor(_number(context, node, default))))
+
+
+def _number(context: Context, node: Node | None, default: float) -> float:
+    """A fixed argument that is one number."""
     if node is None:
         return default
     value = context.builder.numbers(fixed(context, node))
-    if value.axes or value.has(Kind.ERROR):
-        raise FormulaError("has a way to match that is no number", remedy="Use 0 to find the key exactly")
-    return int(torch.sign(value.tensor))
+    if value.axes or not bool(value.tensor.isfinite()):
+        raise FormulaError("has an option that is no single number", remedy="Write a fixed number")
+    return float(value.tensor)
 
 
 @function(
@@ -124,28 +83,45 @@ def _mode(context: Context, node: Node | None, default: int) -> int:
 )
 def match(context: Context, key: Node, area: Node, mode: Node | None = None) -> Value:
     """Where a key stands in a row or column."""
-    return _position(context, fixed(context, key), fixed(context, area, array=True), _mode(context, mode, 1))
+    (cut,) = context.filled(area)
+    way = {0: Way.PATTERN, 1: Way.ASCENDING, -1: Way.DESCENDING}[_mode(context, mode, 1)]
+    return find(context.builder, fixed(context, key), fixed(context, cut, array=True), way)
 
 
-def _part(context: Context, table: Node, *, row: int | None = None, column: int | None = None) -> Value:
-    """One row or column of a table, from 1."""
-    shape, found = context.shape(table), context.part(table, row or 0, column or 0)
-    if shape is None or found is None:
-        raise FormulaError("looks something up in what is not a range", remedy="Refer to cells")
-    for name, number, limit in (("row", row, shape[0]), ("column", column, shape[1])):
-        if number is not None and not 1 <= number <= limit:
-            raise FormulaError(
-                f"takes {name} {number} of a table with {limit} {name}{'s' * (limit > 1)}",
-                remedy=f"Give the number of a {name} inside of the table",
-            )
-    return context.lower(found, array=True)
+def _looked_up(context: Context, key: Node, table: Node, number: Node, about: Node | None, axis: str) -> Value:
+    """VLOOKUP (axis h) and HLOOKUP: what stands beside the key in the column or row with a number."""
+    builder = context.builder
+    (table,) = context.filled(table)
+    across = "w" if axis == "h" else "h"
+    shape, value = context.shape(table), None
+    if shape is None:
+        value = context.lower(table, array=True)
+        shape = value.size("h"), value.size("w")
+    limit = shape[0 if axis == "w" else 1]
+    keys = _line(context, table, value, across, 1)
+    way = Way.ASCENDING if about is None or _mode(context, about, 1) else Way.PATTERN
+    place = find(builder, fixed(context, key), keys, way)
+    numbers = builder.numbers(fixed(context, number))
+    floors = replace(numbers, data=builder.cleaned(numbers).tensor.floor())
+    for outside, fault in ((floors.tensor > limit, Fault.REF), (floors.tensor < 1, Fault.VALUE)):
+        wrong = Value(outside, floors.axes, floors.sizes, Kind.BOOLEAN)
+        place = builder.spoiled(place, wrong, fault) if bool(outside.any()) else place
+    place = builder.spoiled(place, builder.errors_of(numbers))
+    wanted = floors.tensor.clamp(1, limit)
+    if floors.axes and bool((wanted != wanted.reshape(-1)[0]).any()):
+        whole = value if value is not None else context.lower(table, array=True)
+        beside = gathered(builder, whole, across, replace(floors, data=wanted, kinds=Kind.NUMBER))
+        return gathered(builder, beside, axis, place)
+    return gathered(builder, _line(context, table, value, across, int(wanted.reshape(-1)[0])), axis, place)
 
 
-def _number(context: Context, node: Node) -> int:
-    value = context.builder.numbers(fixed(context, node))
-    if value.axes or not bool(value.tensor.isfinite()):
-        raise FormulaError("has a column number that differs from cell to cell", remedy="Write a fixed number")
-    return math.floor(float(value.tensor))
+def _line(context: Context, table: Node, value: Value | None, across: str, number: int) -> Value:
+    """One column (across w) or row of a table, from 1."""
+    if value is None:
+        part = context.part(table, *((0, number) if across == "w" else (number, 0)))
+        assert part is not None
+        return context.lower(part, array=True)
+    return gathered(context.builder, value, across, context.builder.number(float(number)))
 
 
 @function(
@@ -157,10 +133,7 @@ def _number(context: Context, node: Node) -> int:
 )
 def vlookup(context: Context, key: Node, table: Node, column: Node, about: Node | None = None) -> Value:
     """What stands in a column of the row whose first cell is the key."""
-    keys = _part(context, table, column=1)
-    mode = 1 if about is None else abs(_mode(context, about, 1))
-    place = _position(context, fixed(context, key), keys, mode)
-    return gathered(context.builder, _part(context, table, column=_number(context, column)), "h", place)
+    return _looked_up(context, key, table, column, about, "h")
 
 
 @function(
@@ -172,18 +145,26 @@ def vlookup(context: Context, key: Node, table: Node, column: Node, about: Node 
 )
 def hlookup(context: Context, key: Node, table: Node, row: Node, about: Node | None = None) -> Value:
     """What stands in a row of the column whose first cell is the key."""
-    keys = _part(context, table, row=1)
-    mode = 1 if about is None else abs(_mode(context, about, 1))
-    place = _position(context, fixed(context, key), keys, mode)
-    return gathered(context.builder, _part(context, table, row=_number(context, row)), "w", place)
+    return _looked_up(context, key, table, row, about, "w")
+
+
+_MATCH_MODES = {0.0: Way.EXACT, -1.0: Way.BELOW, 1.0: Way.ABOVE, 2.0: Way.PATTERN}
+_SEARCH_MODES = {1.0: False, -1.0: True}
+"""Whether the last one is wanted; 2 and -2, bisection, are refused."""
 
 
 @function(
     "XLOOKUP",
-    arguments=(3, 5),
+    arguments=(3, 6),
     takes=Takes.FORMULAS,
-    fixed_arguments=[0, 1, 4],
-    examples={'XLOOKUP("female",B1:B4,A1:A4)': 20, 'XLOOKUP("none",B1:B4,A1:A4,9)': 9},
+    fixed_arguments=[0, 1, 4, 5],
+    examples={
+        'XLOOKUP("female",B1:B4,A1:A4)': 20,
+        'XLOOKUP("none",B1:B4,A1:A4,9)': 9,
+        "XLOOKUP(25,{10,20,30},{1,2,3},0,-1)": 2,
+        "XLOOKUP(25,{10,20,30},{1,2,3},0,1)": 3,
+        'XLOOKUP("m*",B1:B4,A1:A4,0,2,-1)': 40,
+    },
 )
 def xlookup(
     context: Context,
@@ -191,20 +172,30 @@ def xlookup(
     area: Node,
     results: Node,
     missing: Node | None = None,
-    mode: Node | None = None,
+    match_mode: Node | None = None,
+    search_mode: Node | None = None,
 ) -> Value:
     """What stands beside a key."""
     builder = context.builder
-    keys = fixed(context, area, array=True)
-    if _mode(context, mode, 0) != 0:
-        raise FormulaError("calls XLOOKUP with another match mode than 0", remedy="Look for the exact key")
-    place = _position(context, fixed(context, key), keys, 0)
+    area, results = context.filled(area, results)
+    keys, wanted = fixed(context, area, array=True), fixed(context, key)
+    way = _MATCH_MODES.get(_number(context, None if isinstance(match_mode, Omitted) else match_mode, 0.0))
+    last = _SEARCH_MODES.get(_number(context, None if isinstance(search_mode, Omitted) else search_mode, 1.0))
+    if way is None or last is None:
+        raise FormulaError(
+            "calls XLOOKUP with a way to match or to search that is not supported",
+            remedy="Match by 0, -1, 1 or 2, and search by 1 or -1",
+        )
+    if wanted.has(Kind.BLANK):
+        raise FormulaError("calls XLOOKUP with a key that is blank", remedy="Look for something")
+    place = find(builder, wanted, keys, way, last=last)
     along, beside = "h" if "h" in keys.axes else "w", context.lower(results, array=True)
     if keys.is_array and keys.size(along) != beside.size(along):
-        shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in (keys, beside))
-        raise FormulaError(f"looks something up in ranges that do not fit ({shapes})", remedy="Mend the ranges")
+        return builder.error(Fault.VALUE)
     found = gathered(builder, beside, along, place)
-    errors = builder.errors_of(place)
-    if errors is None or missing is None:
+    # A key that is itself an error is not missing: the result is that error.
+    errors = builder.errors_of(builder.spoiled(place, builder.errors_of(wanted)))
+    if errors is None or missing is None or isinstance(missing, Omitted):
         return found
-    return builder.where(errors, context.lower(missing, array=context.array), found)
+    unfound = builder.where(errors, context.lower(missing, array=context.array), found)
+    return builder.spoiled(unfound, builder.errors_of(wanted))

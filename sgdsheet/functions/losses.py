@@ -176,7 +176,7 @@ def accuracy(context: Context, predictions: Value, labels: Value, threshold: Val
         half_up = operators.add(builder, predictions, builder.number(0.5))
         found, right = builder.elementwise(torch.floor, half_up), labels
     hits = builder.elementwise(torch.eq, found, right, kind=Kind.BOOLEAN)
-    for value in (found, right):
+    for value in (right, found):
         hits = builder.spoiled(hits, builder.errors_of(value))
     return builder.reduce(torch.mean, builder.numbers(hits))
 
@@ -187,7 +187,7 @@ def _largest(builder: Builder, value: Value) -> Value:
     at = clean.axes.index("w")
     data = builder.method("to", builder.call(torch.argmax, clean.data, dim=at), builder.dtype)
     result = Value(data, clean.axes.replace("w", ""), (*clean.sizes[:at], *clean.sizes[at + 1 :]))
-    return result if errors is None else builder.spoiled(result, builder.reduced_bits(torch.any, errors, "w"))
+    return result if errors is None else builder.spoiled(result, builder.any_error(errors, "w"))
 
 
 def _one_hot_targets(builder: Builder, name: str, scores: Value, labels: Value) -> Value:
@@ -214,12 +214,7 @@ def _is_set(builder: Builder, option: Value | None) -> bool:
 def _log(builder: Builder, probability: Value) -> Value:
     """The logarithm of a probability, not below -100; an error outside of 0 to 1."""
     for inside, limit in ((torch.ge, 0.0), (torch.le, 1.0)):
-        if probability.constant:
-            outside = ~inside(builder.cleaned(probability).tensor, limit)
-            wrong = Value(outside, probability.axes, probability.sizes, Kind.BOOLEAN)
-            probability = builder.spoiled(probability, wrong) if bool(outside.any()) else probability
-        else:
-            probability = guarded(builder, inside, probability, limit)
-            builder.domains.suspect(probability.data)
+        probability = guarded(builder, inside, probability, limit)
+        builder.domains.suspect(probability.data)
     raised = builder.elementwise(torch.clamp_min, probability, builder.number(_SMALLEST))
     return builder.elementwise(torch.log, raised)

@@ -19,7 +19,7 @@ from sgdsheet.functions.registry import (
     function,
     guarded,
 )
-from sgdsheet.tensors.values import Value
+from sgdsheet.tensors.values import Fault, Kind, Value
 
 
 def _declare(
@@ -179,7 +179,14 @@ def power(context: Context, base: Value, exponent: Value) -> Value:
 @function("ATAN2", arguments=(2, 2), examples={"ATAN2(1,2)": math.atan2(2, 1)})
 def atan2(context: Context, x: Value, y: Value) -> Value:
     """Angle of the point (x, y) in radians."""
-    return context.builder.elementwise(torch.atan2, y, x)
+    builder = context.builder
+    size = operators.add(builder, *(builder.elementwise(torch.abs, value) for value in (x, y)))
+    nowhere = builder.elementwise(torch.eq, size, builder.number(0.0), kind=Kind.BOOLEAN)
+    if x.constant and y.constant:
+        angle = builder.elementwise(torch.atan2, y, x)
+        return builder.with_errors(builder.spoiled(angle, builder.cleaned(nowhere), Fault.DIV0), (x, y))
+    still = builder.where(nowhere, builder.number(torch.nan), x)
+    return builder.elementwise(torch.atan2, y, still)
 
 
 @function("PI", arguments=(0, 0), examples={"PI()": math.pi})

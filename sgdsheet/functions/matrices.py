@@ -10,8 +10,9 @@ from sgdsheet.errors import FormulaError
 from sgdsheet.functions.picking import gathered, picked_at
 from sgdsheet.functions.registry import Context, Derivative, OverSamples, Takes, function
 from sgdsheet.syntax import Node, Omitted
+from sgdsheet.tensors.builder import Builder
 from sgdsheet.tensors.contraction import contract
-from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.values import Fault, Kind, Value
 
 _SWAP = {"h": "w", "w": "h"}
 
@@ -26,10 +27,9 @@ _SWAP = {"h": "w", "w": "h"}
 def mmult(context: Context, left: Value, right: Value) -> Value:
     """Matrix product."""
     builder = context.builder
-    if left.size("w") != right.size("h"):
-        shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in (left, right))
-        raise FormulaError(f"multiplies matrices that do not fit ({shapes})", remedy="Mend the ranges of MMULT")
-    left, right = builder.numbers(left), builder.numbers(right)
+    strange = any(value.has(Kind.TEXT, Kind.BLANK, Kind.BOOLEAN) for value in (left, right))
+    if strange or left.size("w") != right.size("h"):
+        return builder.error(Fault.VALUE)
     # The inner axis gets a name of its own, k, so that it is neither left's rows nor right's columns.
     product = contract(builder, left.renamed({"w": "k"}), right.renamed({"h": "k"}), "k")
     return builder.canonical(product)
@@ -113,21 +113,30 @@ def index(context: Context, array: Node, row_node: Node, column_node: Node | Non
             rows_, columns_ = builder.number(1.0), rows_
         else:
             columns_ = builder.number(1.0 if width == 1 else 0.0)
-    for place, limit in ((rows_, height), (columns_, width)):
-        number = builder.cleaned(place).tensor  # where the position is an error, so is the result
-        if not bool(((number >= 0) & (number <= limit)).all()):
-            raise FormulaError(
-                f"calls INDEX with a position outside of its {height}x{width} range",
-                remedy="Mend the position",
-            )
+    rows_, columns_ = _within(builder, rows_, height), _within(builder, columns_, width)
     if rows_.only(Kind.NUMBER) and columns_.only(Kind.NUMBER) and not (rows_.axes or columns_.axes):
         part = context.part(array, int(rows_.tensor), int(columns_.tensor))
         if part is not None:
             return context.lower(part, array=context.array)
-    value = context.lower(array, array=True)
+    (cut,) = context.filled(array)
+    heights, widths = _shape(context, cut)
+    highest = [float(builder.cleaned(place).tensor.max()) for place in (rows_, columns_)]
+    enough = highest[0] <= heights and highest[1] <= widths
+    value = context.lower(cut if enough else array, array=True)
     for axis, place in (("h", rows_), ("w", columns_)):
         value = gathered(builder, value, axis, place)
     return value
+
+
+def _within(builder: Builder, place: Value, limit: int) -> Value:
+    """A fixed position with an error where there is no such row or column."""
+    number = builder.cleaned(place).tensor
+    for outside, fault in ((number > limit, Fault.REF), (number < 0, Fault.VALUE)):
+        if bool(outside.any()):
+            known = builder.errors_of(place)
+            wrong = Value(outside, place.axes, place.sizes, Kind.BOOLEAN)
+            place = builder.spoiled(builder.spoiled(place, wrong, fault), known)
+    return place
 
 
 def _at_run_time(context: Context, array: Node, row_place: Value, column_place: Value | None) -> Value:
@@ -143,9 +152,12 @@ def _at_run_time(context: Context, array: Node, row_place: Value, column_place: 
         pairs = [("w" if single else "h", row_place)]
     else:
         pairs = [("h", row_place), ("w", column_place)]
+    sizes = {"h": value.size("h"), "w": value.size("w")}
     for axis, place in pairs:
-        pick = gathered if place.constant else picked_at
-        value = pick(builder, value, axis, place)
+        if place.constant:
+            value = gathered(builder, value, axis, _within(builder, place, sizes[axis]))
+        else:
+            value = picked_at(builder, value, axis, place)
     return value
 
 

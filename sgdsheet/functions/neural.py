@@ -78,7 +78,7 @@ def along(builder: Builder, operation: Callable[..., Tensor], value: Value, axis
     errors, clean = builder.errors_of(value), builder.cleaned(value)
     at = clean.axes.index(axis)
     result = Value(builder.call(operation, clean.data, dim=at), clean.axes, clean.sizes)
-    return result if errors is None else builder.spoiled(result, builder.reduced_bits(torch.any, errors, axis))
+    return result if errors is None else builder.spoiled(result, builder.any_error(errors, axis))
 
 
 # --- activations ------------------------------------------------------------------------------------------

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from sgdsheet.errors import FormulaError
 from sgdsheet.functions.registry import flat_at_zero, guarded
 from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.numerals import number_text
+from sgdsheet.tensors.values import Fault, Kind, Value
 from sgdsheet.tensors.varying import varying
 
 _NUMBERS = "Compare numbers with numbers"
@@ -32,26 +35,17 @@ def multiply(builder: Builder, left: Value, right: Value) -> Value:
 def divide(builder: Builder, left: Value, right: Value) -> Value:
     """Division; by zero it is an error."""
     left, right = builder.numbers(left), builder.numbers(right)
-    if right.constant:
-        return builder.elementwise(operator.truediv, left, _nonzero(builder, right))
-    if builder.domains.at_least(right.data) > 0:
-        return builder.elementwise(operator.truediv, left, right)
-    return builder.elementwise(operator.truediv, left, guarded(builder, torch.ne, right, 0.0))
-
-
-def _nonzero(builder: Builder, divisor: Value) -> Value:
-    """A constant with an error in the place of 0."""
-    zero = divisor.tensor == 0
-    return builder.spoiled(divisor, Value(zero, divisor.axes, divisor.sizes, Kind.BOOLEAN)) if zero.any() else divisor
+    if right.constant or not builder.domains.at_least(right.data) > 0:
+        right = guarded(builder, torch.ne, right, 0.0, Fault.DIV0)
+    return builder.elementwise(operator.truediv, left, right)
 
 
 def power(builder: Builder, left: Value, right: Value) -> Value:
     """`left ^ right`; 0^0 is an error as in Excel, and so is 0 to a negative power."""
     left, right = builder.numbers(left), builder.numbers(right)
-    exponent = float(right.tensor) if right.constant and not right.axes else None
     if left.constant and right.constant:
-        result = builder.elementwise(torch.pow, left, right)
-        return builder.spoiled(result, _zero_to_nothing(builder, left, right))
+        return _constant_power(builder, left, right)
+    exponent = float(right.tensor) if right.constant and right.only(Kind.NUMBER) and not right.axes else None
     if exponent == 0.5:
         return builder.elementwise(torch.sqrt, flat_at_zero(builder, left))
     if exponent is None:
@@ -65,6 +59,27 @@ def power(builder: Builder, left: Value, right: Value) -> Value:
     elif exponent < 1 or exponent != int(exponent):
         left = flat_at_zero(builder, left)
     return builder.elementwise(operator.pow, left, right)
+
+
+def _constant_power(builder: Builder, left: Value, right: Value) -> Value:
+    result = builder.elementwise(torch.pow, left, right)
+    _refuse_odd_roots(builder.cleaned(left).tensor, builder.cleaned(right).tensor)
+    zero = builder.elementwise(torch.eq, left, builder.number(0.0), kind=Kind.BOOLEAN)
+    for compared, fault in ((torch.eq, Fault.NUM), (torch.lt, Fault.DIV0)):
+        exponent = builder.elementwise(compared, right, builder.number(0.0), kind=Kind.BOOLEAN)
+        both = builder.elementwise(torch.logical_and, *map(builder.cleaned, (zero, exponent)), kind=Kind.BOOLEAN)
+        result = builder.spoiled(result, both, fault)
+    return builder.with_errors(result, (left, right))
+
+
+def _refuse_odd_roots(base: Tensor, exponent: Tensor) -> None:
+    """(-8)^(1/3) is -2 in some spreadsheets and an error in others."""
+    if not bool((base < 0).any()):
+        return
+    order = 1 / exponent[(exponent != exponent.trunc()) & (exponent != 0)]
+    odd = ((order - order.round()).abs() < 1e-9 * order.abs()) & (order.round().remainder(2) == 1)
+    if bool(odd.any()):
+        raise FormulaError("takes an odd root of a negative number", remedy="Write it as -(x)^(1/3)")
 
 
 def _flat_where_undefined(builder: Builder, left: Value, right: Value) -> Value:
@@ -116,14 +131,14 @@ def concatenate(builder: Builder, left: Value, right: Value) -> Value:
     if not (left.constant and right.constant):
         raise varying(builder, "joins text that depends on", left, right, remedy=_NO_TEXT)
     axes, sizes = builder.union_axes([left, right])
-    first, second = builder.expanded(left, axes, sizes), builder.expanded(right, axes, sizes)
-    texts = [
-        builder.text_code(one + two) for one, two in zip(_texts(builder, first), _texts(builder, second), strict=True)
-    ]
-    return Value(torch.tensor(texts, dtype=builder.dtype).reshape(sizes), axes, sizes, Kind.TEXT)
+    parts = [texts_of(builder, builder.expanded(builder.cleaned(value), axes, sizes)) for value in (left, right)]
+    codes = [builder.text_code(one + two) for one, two in zip(*parts, strict=True)]
+    joined = Value(torch.tensor(codes, dtype=builder.dtype).reshape(sizes), axes, sizes, Kind.TEXT)
+    return builder.with_errors(joined, (left, right))
 
 
-def _texts(builder: Builder, value: Value) -> list[str]:
+def texts_of(builder: Builder, value: Value) -> list[str]:
+    """The texts that `&` makes of the values of a constant without errors."""
     kinds = value.kind_tensor().flatten().tolist()
     found = []
     for kind, number in zip(kinds, value.tensor.flatten().tolist(), strict=True):
@@ -134,7 +149,7 @@ def _texts(builder: Builder, value: Value) -> list[str]:
         elif kind == Kind.BLANK:
             found.append("")
         else:
-            found.append(f"{number:.15g}")
+            found.append(number_text(number))
     return found
 
 
@@ -164,7 +179,7 @@ def compare(builder: Builder, sign: str, left: Value, right: Value) -> Value:
         result = _compare_texts(builder, sign, left, right)
     else:
         result = builder.elementwise(operation, builder.numbers(left), builder.numbers(right), kind=Kind.BOOLEAN)
-    for value in (left, right):
+    for value in (right, left):
         result = builder.spoiled(result, builder.errors_of(value))
     return result
 
@@ -174,7 +189,17 @@ def _compare_texts(builder: Builder, sign: str, left: Value, right: Value) -> Va
     if sign not in ("=", "<>"):
         raise varying(builder, "compares text that depends on", left, right, remedy=_NUMBERS)
     blank = [builder.text("") if value.kinds is Kind.BLANK else value for value in (left, right)]
-    return builder.elementwise(COMPARE[sign], *blank, kind=Kind.BOOLEAN)
+    ranked = [_ranked(builder, value) for value in blank]
+    return builder.elementwise(COMPARE[sign], *ranked, kind=Kind.BOOLEAN)
+
+
+def _ranked(builder: Builder, value: Value) -> Value:
+    """Texts as numbers that are equal where the texts differ in case only."""
+    ranks = builder.ranks()
+    if value.constant:
+        return replace(value, data=ranks[value.tensor.long()], kinds=Kind.NUMBER)
+    places = builder.method("to", value.data, torch.long)
+    return replace(value, data=builder.call(operator.getitem, ranks, places), kinds=Kind.NUMBER)
 
 
 def _rank(value: Value, other: Value) -> int | None:
@@ -191,8 +216,7 @@ def _rank(value: Value, other: Value) -> int | None:
 def _compare_constants(builder: Builder, sign: str, left: Value, right: Value) -> Value:
     axes, sizes = builder.union_axes([left, right])
     first, second = builder.expanded(left, axes, sizes), builder.expanded(right, axes, sizes)
-    order = {text: rank for rank, text in enumerate(sorted({text.casefold() for text in [*builder.texts, ""]}))}
-    places = [order[text.casefold()] for text in builder.texts]
+    nothing, places = builder.text_code(""), builder.ranks()
     ranks, numbers = [], []
     for value, other in ((first, second), (second, first)):
         kinds, others = value.kind_tensor(), other.kind_tensor()
@@ -201,10 +225,11 @@ def _compare_constants(builder: Builder, sign: str, left: Value, right: Value) -
         rank = torch.where(blank & (others == Kind.TEXT), 1, torch.where(blank & (others == Kind.BOOLEAN), 2, rank))
         data = value.tensor.to(builder.dtype).clone()
         is_text = kinds == Kind.TEXT
-        data[is_text] = torch.tensor([places[int(code)] for code in data[is_text]], dtype=builder.dtype)
-        data[blank & (others == Kind.TEXT)] = order[""]
+        data[is_text] = places[data[is_text].long()]
+        data[blank & (others == Kind.TEXT)] = places[nothing]
         ranks.append(rank)
         numbers.append(data)
+    numbers[0] = _snapped(numbers[0], numbers[1])
     equal = (ranks[0] == ranks[1]) & (numbers[0] == numbers[1])
     less = (ranks[0] < ranks[1]) | ((ranks[0] == ranks[1]) & (numbers[0] < numbers[1]))
     outcome = {
@@ -217,6 +242,21 @@ def _compare_constants(builder: Builder, sign: str, left: Value, right: Value) -
     }[sign]
     result = Value(outcome, axes, sizes, Kind.BOOLEAN)
     return builder.with_errors(result, (first, second))
+
+
+def _snapped(numbers: Tensor, others: Tensor) -> Tensor:
+    """The numbers, with the other one's where both have the same 15 digits: Excel takes 0.1+0.2 and 0.3 for equal."""
+    close = (numbers != others) & ((numbers - others).abs() <= 1e-14 * others.abs())
+    if not bool(close.any()):
+        return numbers
+    same = [
+        f"{one:.14e}" == f"{two:.14e}" for one, two in zip(numbers[close].tolist(), others[close].tolist(), strict=True)
+    ]
+    places = close.nonzero(as_tuple=True)
+    chosen = torch.tensor(same)
+    found = numbers.clone()
+    found[places] = torch.where(chosen, others[places], numbers[places])
+    return found
 
 
 BINARY: dict[str, Callable[[Builder, Value, Value], Value]] = {

@@ -9,12 +9,14 @@ import torch
 
 from sgdsheet.errors import FormulaError
 from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.values import Fault, Kind, Value
 
 
 def gathered(builder: Builder, value: Value, axis: str, place: Value) -> Value:
     """One position (from 1) along `axis` for each copy of the formula; 0 means all of them."""
     errors = builder.errors_of(place)
+    if axis in place.axes:  # several positions at once take the place of the axis
+        value, axis = value.renamed({axis: "k"}), "k"
     numbers = builder.cleaned(place).tensor
     if bool((numbers == 0).any()) and not bool((numbers == 0).all()):
         raise FormulaError("calls INDEX with 0 here and there", remedy="Mend the position")
@@ -36,8 +38,6 @@ def _taken(builder: Builder, value: Value, axis: str, place: Value) -> Value:
         data = builder.call(operator.getitem, value.data, picks)
         axes, sizes = value.axes.replace(axis, place.axes), before + place.sizes + after
         return value.picked(data, axes, sizes, lambda kinds: kinds[picks])
-    if axis in place.axes:
-        raise FormulaError("calls INDEX with several positions", remedy="Refer to the cells directly")
     return _taken_along(builder, value, axis, place)
 
 
@@ -73,7 +73,7 @@ def picked_at(builder: Builder, value: Value, axis: str, place: Value) -> Value:
     where = replace(place, data=builder.method("to", builder.call(operator.sub, safe, 1.0), torch.long))
     found = _picked(builder, value, axis, where) if axis in value.axes else value
     outside = builder.call(torch.logical_not, inside)
-    return builder.spoiled(builder.canonical(found), Value(outside, place.axes, place.sizes, Kind.BOOLEAN))
+    return builder.spoiled(builder.canonical(found), Value(outside, place.axes, place.sizes, Kind.BOOLEAN), Fault.REF)
 
 
 def _picked(builder: Builder, value: Value, axis: str, where: Value) -> Value:

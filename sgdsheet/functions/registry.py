@@ -13,15 +13,16 @@ add-ins offer it to people (see `sgdsheet.udf.declarations`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
 
 import torch
 
+from sgdsheet.functions.vanishing import vanishes
 from sgdsheet.syntax import Area, ArrayConstant, Call, Node
 from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.values import Fault, Kind, Value
 from sgdsheet.tensors.varying import varying
 
 
@@ -84,6 +85,10 @@ class Context(Protocol):
 
     def position(self, node: Node | None) -> tuple[Value, Value]:
         """Row and column numbers of a reference (of the formula's own cell for None)."""
+        ...
+
+    def filled(self, *nodes: Node) -> list[Node]:
+        """Arguments with whole columns and rows cut to what is filled, all of them alike; others as they are."""
         ...
 
     def part(self, node: Node, row: int, column: int) -> Node | None:
@@ -167,6 +172,7 @@ def function(
     def declare(implementation: Callable[..., Value]) -> Callable[..., Value]:
         if name in REGISTRY:
             raise ValueError(f"{name} is declared twice")
+        skips = takes is Takes.RANGES if skips_blanks is None else skips_blanks
         REGISTRY[name] = Function(
             name=name,
             category=implementation.__module__.rpartition(".")[2],
@@ -175,11 +181,11 @@ def function(
             takes=takes,
             derivative=derivative,
             examples=examples,
-            evaluate=_evaluator(implementation, takes),
+            evaluate=_evaluator(implementation, takes, skips),
             zero_arguments=frozenset(zero_arguments) | frozenset(fixed_arguments),
             fixed_arguments=frozenset(fixed_arguments),
             gives_range=gives_range,
-            skips_blanks=takes is Takes.RANGES if skips_blanks is None else skips_blanks,
+            skips_blanks=skips,
             over_samples=over_samples or (OverSamples.ELEMENTWISE if takes is Takes.SCALARS else OverSamples.UNKNOWN),
             described=tuple(described),
         )
@@ -206,7 +212,9 @@ def fixed(context: Context, node: Node, *, array: bool | None = None) -> Value:
     return value
 
 
-def _evaluator(implementation: Callable[..., Value], takes: Takes) -> Callable[[Context, Call], Value]:
+def _evaluator(
+    implementation: Callable[..., Value], takes: Takes, skips_blanks: bool
+) -> Callable[[Context, Call], Value]:
     def evaluate(context: Context, call: Call) -> Value:
         if takes is Takes.FORMULAS:
             return implementation(context, *call.arguments)
@@ -215,10 +223,20 @@ def _evaluator(implementation: Callable[..., Value], takes: Takes) -> Callable[[
             return implementation(context, *[context.builder.numbers(value) for value in values])
         # A range is taken whole; of a calculation with ranges, SUM sees one row's result and SUMPRODUCT all.
         arrays = context.array or takes is Takes.ARRAYS
-        values = [context.lower(item, array=arrays or _is_range(item)) for item in call.arguments]
+        arguments = _filled(context, call.arguments, arrays) if skips_blanks else call.arguments
+        values = [context.lower(item, array=arrays or _is_range(item)) for item in arguments]
         return implementation(context, *values)
 
     return evaluate
+
+
+def _filled(context: Context, arguments: Sequence[Node], arrays: bool) -> Sequence[Node]:
+    """Without the cells of whole columns that nothing stands in, where these make no difference."""
+    if not arrays:
+        return [context.filled(item)[0] if isinstance(item, Area) else item for item in arguments]
+    if all(vanishes(item) for item in arguments):
+        return context.filled(*arguments)
+    return arguments
 
 
 def _is_range(node: Node) -> bool:
@@ -246,14 +264,24 @@ def elementwise(
     function(name, arguments=arguments, derivative=derivative, examples=examples)(implementation)
 
 
-def guarded(builder: Builder, inside: Callable[..., torch.Tensor], value: Value, limit: float) -> Value:
+def guarded(
+    builder: Builder,
+    inside: Callable[..., torch.Tensor],
+    value: Value,
+    limit: float,
+    fault: Fault = Fault.NUM,
+) -> Value:
     """The value with an error where `inside(value, limit)` is false.
 
-    An operation whose slope is infinite there then passes no slope on, should an IF hide the error: 0 * inf
+    An operation whose derivative is infinite there then passes no gradient on, should an IF hide the error: 0 * inf
     is NaN.
     """
     if value.constant:
-        return value
+        outside = ~inside(builder.cleaned(value).tensor, limit)
+        if not bool(outside.any()):
+            return value
+        wrong = Value(outside, value.axes, value.sizes, Kind.BOOLEAN)
+        return builder.spoiled(builder.spoiled(value, wrong, fault), builder.errors_of(value))
     kept = builder.call(inside, value.data, limit)
     return Value(builder.call(torch.where, kept, value.data, torch.nan), value.axes, value.sizes, value.kinds)
 
@@ -274,7 +302,7 @@ def flat(builder: Builder, inside: Callable[..., torch.Tensor], value: Value, li
     return Value(builder.call(torch.where, kept, value.data, still), value.axes, value.sizes, value.kinds)
 
 
-def numbers_of(builder: Builder, values: Iterable[Value]) -> Iterator[tuple[Value, torch.Tensor | None]]:
+def numbers_of(builder: Builder, values: Iterable[Value]) -> Iterator[tuple[Value, Value | None]]:
     """The numbers among the arguments of SUM and its like, each with a mask of the cells that count.
 
     In cells and arrays only numbers count; a text or logical value given directly is taken as a number.
@@ -287,17 +315,19 @@ def numbers_of(builder: Builder, values: Iterable[Value]) -> Iterator[tuple[Valu
             counts = (value.kinds == Kind.NUMBER) | (value.kinds == Kind.ERROR)
             clean = torch.where(value.kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
             number = Value(value.data, value.axes, value.sizes, clean, value.reference)
-            yield builder.numbers(number), (None if bool(counts.all()) else counts)
+            mask = None if bool(counts.all()) else Value(counts, value.axes, value.sizes, Kind.BOOLEAN)
+            yield builder.numbers(number), mask
         elif value.kinds in (Kind.NUMBER, Kind.ERROR):
             yield value, None
 
 
-def masked(builder: Builder, value: Value, counts: torch.Tensor | None, otherwise: float) -> Value:
+def masked(builder: Builder, value: Value, counts: Value | None, otherwise: float) -> Value:
     """The value with `otherwise` in the cells that do not count; a mask of None counts all."""
     if counts is None:
         return value
-    data = builder.call(torch.where, counts, value.data, otherwise)
-    return Value(data, value.axes, value.sizes, value.kinds)
+    axes, sizes = builder.union_axes([value, counts])
+    whole = builder.expanded(value, axes, sizes)
+    return replace(whole, data=builder.call(torch.where, builder.aligned(counts, axes), whole.data, otherwise))
 
 
 def count_of(builder: Builder, arguments: Iterable[Value]) -> Value:

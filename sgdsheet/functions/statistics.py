@@ -22,7 +22,7 @@ from sgdsheet.functions.registry import (
 )
 from sgdsheet.functions.sums import sumsq, total
 from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.values import Fault, Kind, Value
 
 
 @function(
@@ -132,6 +132,13 @@ def minimum(context: Context, *arguments: Value) -> Value:
 def devsq(context: Context, *arguments: Value) -> Value:
     """Sum of squared deviations from the mean."""
     builder = context.builder
+    nothing = operators.compare(builder, "=", count_of(builder, arguments), builder.number(0.0))
+    squares = _squared_deviations(context, arguments)
+    return builder.spoiled(squares, nothing, Fault.NUM) if bool(nothing.tensor.any()) else squares
+
+
+def _squared_deviations(context: Context, arguments: tuple[Value, ...]) -> Value:
+    builder = context.builder
     mean = operators.divide(builder, total(context, *arguments), count_of(builder, arguments))
     parts = []
     for value, counts in numbers_of(builder, arguments):
@@ -143,7 +150,8 @@ def devsq(context: Context, *arguments: Value) -> Value:
 def _variance(context: Context, arguments: tuple[Value, ...], missing: float) -> Value:
     builder = context.builder
     count_ = operators.subtract(builder, count_of(builder, arguments), builder.number(missing))
-    return operators.divide(builder, devsq(context, *arguments), count_)
+    divisor = builder.elementwise(torch.clamp_min, count_, builder.number(0.0))  # of no or one number: #DIV/0!
+    return operators.divide(builder, _squared_deviations(context, arguments), divisor)
 
 
 def _declare_variance(name: str, help_text: str, missing: float, example: float) -> None:

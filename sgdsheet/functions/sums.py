@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import Context, OverSamples, Takes, function, masked, numbers_of, zero_without_numbers
+from sgdsheet.tensors.builder import Builder
 from sgdsheet.tensors.contraction import contract
-from sgdsheet.tensors.values import Value
+from sgdsheet.tensors.values import Fault, Kind, Value
 
 
 def total(context: Context, *arguments: Value) -> Value:
@@ -85,8 +87,7 @@ def sumproduct(context: Context, *arrays: Value) -> Value:
     """Sum of the products of matching elements."""
     builder = context.builder
     if len({(value.size("h"), value.size("w")) for value in arrays}) > 1:
-        shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in arrays)
-        raise FormulaError(f"multiplies arrays of different sizes ({shapes})", remedy="Make them the same size")
+        return builder.error(Fault.VALUE)
     *others, last = [_as_numbers(context, value) for value in arrays]
     if not others:
         return builder.reduce(torch.sum, last)
@@ -96,12 +97,38 @@ def sumproduct(context: Context, *arrays: Value) -> Value:
     return contract(builder, first, last, "hw")
 
 
-def _pairwise(context: Context, left: Value, right: Value, sign: int) -> Value:
+def _pairwise(context: Context, left: Value, right: Value, combined: Callable[[Builder, Value, Value], Value]) -> Value:
+    """Sum over the pairs of which both are numbers. Arrays of different sizes do not fit."""
     builder = context.builder
-    first = operators.power(builder, _as_numbers(context, left), builder.number(2.0))
-    second = operators.power(builder, _as_numbers(context, right), builder.number(2.0))
-    combined = (operators.add if sign > 0 else operators.subtract)(builder, first, second)
-    return builder.reduce(torch.sum, combined)
+    if (left.size("h"), left.size("w")) != (right.size("h"), right.size("w")):
+        return builder.error(Fault.NA)
+    counts: Value | None = None
+    for value in (left, right):
+        kinds = value.kind_tensor()
+        numeric = (kinds == Kind.NUMBER) | (kinds == Kind.ERROR)
+        if not bool(numeric.all()):
+            mask = Value(numeric, value.axes, value.sizes, Kind.BOOLEAN)
+            counts = mask if counts is None else builder.elementwise(torch.logical_and, counts, mask, kind=Kind.BOOLEAN)
+    first, second = _as_numbers(context, left), _as_numbers(context, right)
+    if counts is not None:  # an error beside a blank does not count, either
+        first, second = (builder.where(counts, value, builder.number(0.0)) for value in (first, second))
+    return builder.reduce(torch.sum, combined(builder, first, second))
+
+
+def _square(builder: Builder, value: Value) -> Value:
+    return operators.power(builder, value, builder.number(2.0))
+
+
+def _squared_difference(builder: Builder, left: Value, right: Value) -> Value:
+    return _square(builder, operators.subtract(builder, left, right))
+
+
+def _sum_of_squares(builder: Builder, left: Value, right: Value) -> Value:
+    return operators.add(builder, _square(builder, left), _square(builder, right))
+
+
+def _difference_of_squares(builder: Builder, left: Value, right: Value) -> Value:
+    return operators.subtract(builder, _square(builder, left), _square(builder, right))
 
 
 @function(
@@ -114,9 +141,7 @@ def _pairwise(context: Context, left: Value, right: Value, sign: int) -> Value:
 )
 def sumxmy2(context: Context, left: Value, right: Value) -> Value:
     """Sum of the squared differences of matching elements."""
-    builder = context.builder
-    difference = operators.subtract(builder, _as_numbers(context, left), _as_numbers(context, right))
-    return builder.reduce(torch.sum, operators.power(builder, difference, builder.number(2.0)))
+    return _pairwise(context, left, right, _squared_difference)
 
 
 @function(
@@ -129,7 +154,7 @@ def sumxmy2(context: Context, left: Value, right: Value) -> Value:
 )
 def sumx2py2(context: Context, left: Value, right: Value) -> Value:
     """Sum of the squares of two arrays."""
-    return _pairwise(context, left, right, 1)
+    return _pairwise(context, left, right, _sum_of_squares)
 
 
 @function(
@@ -142,4 +167,4 @@ def sumx2py2(context: Context, left: Value, right: Value) -> Value:
 )
 def sumx2my2(context: Context, left: Value, right: Value) -> Value:
     """Sum of the differences of the squares of two arrays."""
-    return _pairwise(context, left, right, -1)
+    return _pairwise(context, left, right, _difference_of_squares)

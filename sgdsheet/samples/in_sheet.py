@@ -13,11 +13,12 @@ from typing import Protocol
 import torch
 from torch import Tensor, fx
 
+from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.compiler.planning import Plan
 from sgdsheet.compiler.program import build_program
 from sgdsheet.compiler.rewrites import simplify
 from sgdsheet.errors import DataError, ProblemError, SettingError
-from sgdsheet.model import SheetModel, evaluate
+from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell, Range
 from sgdsheet.samples.cutting import cut_blocks
 from sgdsheet.settings import Settings

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, fx
 
 from sgdsheet.compiler.blocks import Block
+from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.compiler.planning import Plan, Planner
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.compiler.rewrites import simplify
 from sgdsheet.errors import DataError, FormulaError, ProblemError, quoted
-from sgdsheet.model import SheetModel, evaluate
+from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell, Range, column_letters
 from sgdsheet.samples.binding import Binding, unbound_column
 from sgdsheet.samples.cutting import along_samples, cut_blocks

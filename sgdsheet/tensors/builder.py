@@ -17,14 +17,17 @@ import torch
 from torch import Tensor
 
 from sgdsheet.errors import FormulaError
+from sgdsheet.tensors.numerals import text_number
 from sgdsheet.tensors.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorder
-from sgdsheet.tensors.values import MOST_CELLS, Kind, Value, simplified
+from sgdsheet.tensors.values import MOST_CELLS, Fault, Kind, Value, simplified
 
 _SHARE = frozenset({torch.amax, torch.amin, torch.prod})
 """Reductions in which the slope of one element depends on the others."""
 
 _ADD = frozenset({operator.add, operator.sub, operator.neg})
 """Operations whose slopes do not depend on their operands."""
+
+_TRUTHS = {"true": 1.0, "false": 0.0}
 
 AXES = "RChwkl"
 """The axes in their order; k is what a matrix product sums over, k and l what a convolution does."""
@@ -48,16 +51,21 @@ class Builder(Recorder):
     def text(self, value: str) -> Value:
         return Value(torch.tensor(self.text_code(value), dtype=self.dtype), kinds=Kind.TEXT)
 
-    def error(self) -> Value:
-        return Value(torch.tensor(torch.nan, dtype=self.dtype), kinds=Kind.ERROR)
+    def error(self, fault: Fault) -> Value:
+        return Value(torch.tensor(fault.nan, dtype=self.dtype), kinds=Kind.ERROR)
 
     def text_code(self, text: str) -> int:
-        """The index that stands for a text; Excel compares without regard to case."""
-        folded = text.casefold()
-        if folded not in self._codes:
-            self._codes[folded] = len(self.texts)
+        """The index that stands for a text."""
+        if text not in self._codes:
+            self._codes[text] = len(self.texts)
             self.texts.append(text)
-        return self._codes[folded]
+        return self._codes[text]
+
+    def ranks(self) -> Tensor:
+        """For each text, by its index, its place in the order of all: Excel compares without regard to case."""
+        folded = [text.casefold() for text in self.texts]
+        places = {text: place for place, text in enumerate(sorted(set(folded)))}
+        return torch.tensor([places[text] for text in folded], dtype=self.dtype)
 
     # --- axes ---------------------------------------------------------------------------------------------
 
@@ -128,10 +136,21 @@ class Builder(Recorder):
         kinds = value.kind_tensor()
         is_text = kinds == Kind.TEXT
         data = value.data.clone()
-        codes = data[is_text]
-        data[is_text] = torch.tensor([_text_number(self.texts[int(code)]) for code in codes], dtype=self.dtype)
-        bad = (is_text & data.isnan()) | (kinds == Kind.ERROR)
-        return replace(value, data=data).with_kinds(torch.where(bad, int(Kind.ERROR), 0).to(torch.uint8))
+        parsed = [text_number(self.texts[int(code)]) for code in data[is_text]]
+        data[is_text] = torch.tensor(
+            [Fault.VALUE.nan if number is None else number for number in parsed], dtype=self.dtype
+        )
+        return replace(value, data=data).with_kinds(torch.where(data.isnan(), int(Kind.ERROR), 0).to(torch.uint8))
+
+    def truths(self, value: Value) -> Value:
+        """As a condition is read: of texts only “TRUE” and “FALSE” say something, the others are #VALUE!."""
+        if not value.has(Kind.TEXT) or not isinstance(value.data, Tensor):
+            return value
+        kinds, data = value.kind_tensor(), value.data.clone()
+        is_text = kinds == Kind.TEXT
+        said = [_TRUTHS.get(self.texts[int(code)].casefold(), Fault.VALUE.nan) for code in data[is_text]]
+        data[is_text] = torch.tensor(said, dtype=self.dtype)
+        return replace(value, data=data).with_kinds(torch.where(data.isnan(), int(Kind.ERROR), 0).to(torch.uint8))
 
     def conditions(self, value: Value) -> Value:
         """As IF and AND see it: a number is true unless it is 0. `errors_of` the value tells its errors."""
@@ -143,42 +162,66 @@ class Builder(Recorder):
     # --- errors -------------------------------------------------------------------------------------------
 
     def errors_of(self, value: Value) -> Value | None:
-        """Where the value is an error (text that is no number apart); None if it cannot be one."""
+        """Where the value is an error (text that is no number apart); None if it cannot be one.
+
+        Of a constant, the errors themselves among zeros; of what depends on a parameter, where they are. For
+        `conditions` both are the same.
+        """
         if not value.constant and self.domains.may_be_error(value.data):
             return Value(self.call(torch.isnan, value.data), value.axes, value.sizes, Kind.BOOLEAN)
-        if value.has(Kind.ERROR):
-            return Value(value.kind_tensor() == Kind.ERROR, value.axes, value.sizes, Kind.BOOLEAN)
-        return None
+        if not value.has(Kind.ERROR):
+            return None
+        known = value.kind_tensor() == Kind.ERROR
+        if not value.constant:
+            return Value(known, value.axes, value.sizes, Kind.BOOLEAN)
+        return Value(torch.where(known, value.tensor.to(self.dtype), 0.0), value.axes, value.sizes)
 
-    def spoiled(self, result: Value, errors: Value | None) -> Value:
-        """The result with an error wherever `errors` says so, or cannot say."""
+    def spoiled(self, result: Value, errors: Value | None, fault: Fault = Fault.VALUE) -> Value:
+        """The result with an error wherever `errors` has one, or says so; then it is this `fault`."""
         if errors is None:
             return result
-        errors = self.conditions(errors)
-        axes, sizes = self.union_axes([result, errors])
+        there = self.conditions(errors)
+        axes, sizes = self.union_axes([result, there])
         result = self.expanded(self.stored(result), axes, sizes)
-        data = self.call(torch.where, self.aligned(errors, axes), torch.nan, result.data)
-        if not errors.constant:
+        error: Data | float = torch.nan
+        if result.constant and there.constant:
+            error = torch.tensor(fault.nan, dtype=self.dtype) if errors.is_bits else self.aligned(errors, axes)
+        data = self.call(torch.where, self.aligned(there, axes), error, result.data)
+        if not there.constant:
             return replace(result, data=data)
         if not self.domains.may_be_error(result.data):
             self.domains.forgive(data)  # the kinds tell where these errors are
-        kinds = torch.where(self.expanded(errors, axes, sizes).tensor, int(Kind.ERROR), result.kind_tensor())
+        kinds = torch.where(self.expanded(there, axes, sizes).tensor, int(Kind.ERROR), result.kind_tensor())
         return replace(result, data=data).with_kinds(kinds.to(torch.uint8))
 
     def with_errors(self, result: Value, values: Sequence[Value]) -> Value:
-        """The result with an error wherever one of the values is known to have one."""
-        for value in values:
+        """The result with an error wherever one of the values is known to have one: that of the first that has."""
+        for value in reversed(values):
             if value.has(Kind.ERROR):
                 known = Value(value.kind_tensor() == Kind.ERROR, value.axes, value.sizes, Kind.BOOLEAN)
-                result = self.spoiled(result, known)
+                result = self.spoiled(result, self.errors_of(value) if value.constant else known)
         return result
 
+    def any_error(self, errors: Value, axes: str = "hw") -> Value:
+        """Errors as `errors_of` gives them, of a whole array at once: the first, row by row."""
+        over = "".join(axis for axis in axes if axis in errors.axes)
+        if errors.is_bits or not over:
+            return self.reduced_bits(torch.any, errors, over) if over else errors
+        kept = [(axis, size) for axis, size in zip(errors.axes, errors.sizes, strict=True) if axis not in over]
+        order = [errors.axes.index(axis) for axis in "".join(axis for axis, _ in kept) + over]
+        sizes = tuple(size for _, size in kept)
+        rows = errors.tensor.permute(order).reshape(*sizes, -1)
+        first = rows.isnan().to(torch.uint8).argmax(-1, keepdim=True)
+        return Value(rows.gather(-1, first).squeeze(-1), "".join(axis for axis, _ in kept), sizes)
+
     def checked(self, result: Value) -> Value:
-        """A calculated constant with an error wherever it is not a finite number."""
+        """A calculated constant with #NUM! wherever it is not a finite number."""
         if not result.constant or result.kinds is not Kind.NUMBER:
             return result
         bad = ~result.tensor.isfinite()
-        return self.spoiled(result, Value(bad, result.axes, result.sizes, Kind.BOOLEAN)) if bool(bad.any()) else result
+        if not bool(bad.any()):
+            return result
+        return self.spoiled(result, Value(bad, result.axes, result.sizes, Kind.BOOLEAN), Fault.NUM)
 
     # --- operations ---------------------------------------------------------------------------------------
 
@@ -190,7 +233,8 @@ class Builder(Recorder):
         if not all(value.constant for value in values):
             if function not in TAKE_TENSORS:
                 operands = [operands[0], *map(self._scalar, operands[1:])]
-            if function in TAKE_NUMBERS:
+            # Python reads `-2.0 ** x` as -(2.0**x).
+            if function in TAKE_NUMBERS and not (function is operator.pow and self.domains.at_least(operands[0]) < 0):
                 operands[0] = self._scalar(operands[0])
         result = Value(self.call(function, *operands), axes, sizes, kind)
         return self.with_errors(self.checked(result), values)
@@ -216,7 +260,7 @@ class Builder(Recorder):
         errors = self.errors_of(value)
         if errors is None:
             return value
-        data = self.call(torch.where, errors.data, 1.0, value.data)
+        data = self.call(torch.where, self.conditions(errors).data, 1.0, value.data)
         self.domains.forgive(data)
         kinds = torch.where(value.kind_tensor() == Kind.ERROR, int(Kind.NUMBER), value.kind_tensor())
         return replace(value, data=data).with_kinds(kinds.to(torch.uint8))
@@ -265,9 +309,9 @@ class Builder(Recorder):
         over = [value.axes.index(axis) for axis in axes if axis in value.axes]
         if not over:
             return value
-        if function in _SHARE and not value.constant and (errors := self.errors_of(value)) is not None:
+        if (function in _SHARE or value.constant) and (errors := self.errors_of(value)) is not None:
             clean = self.reduce(function, self.cleaned(value), axes)
-            return self.spoiled(clean, self.reduced_bits(torch.any, errors, axes))
+            return self.spoiled(clean, self.any_error(errors, axes))
         kept = [(axis, size) for axis, size in zip(value.axes, value.sizes, strict=True) if axis not in axes]
         if kept:
             data = self.call(function, value.data, dim=tuple(over) if len(over) > 1 else over[0])
@@ -294,14 +338,3 @@ class Builder(Recorder):
         kinds = value.kinds.permute(order) if isinstance(value.kinds, Tensor) else value.kinds
         sizes = tuple(value.sizes[index] for index in order)
         return replace(value, data=self.method("permute", value.data, *order), axes=axes, sizes=sizes, kinds=kinds)
-
-
-def _text_number(text: str) -> float:
-    """The number that arithmetic reads from text, NaN if there is none."""
-    text = text.strip()
-    try:
-        if text.endswith("%"):
-            return float(text[:-1]) / 100
-        return float(text) if text[:1] in "+-.0123456789" and text else float("nan")
-    except ValueError:
-        return float("nan")

@@ -16,8 +16,8 @@ def contract(builder: Builder, left: Value, right: Value, over: str) -> Value:
     errors = [builder.errors_of(value) for value in (left, right)]
     if any(errors):
         result = contract(builder, builder.cleaned(left), builder.cleaned(right), over)
-        for found in errors:
-            result = result if found is None else builder.spoiled(result, builder.reduced_bits(torch.any, found, over))
+        for found in reversed(errors):
+            result = result if found is None else builder.spoiled(result, builder.any_error(found, over))
         return result
     common = "".join(axis for axis in over if axis in left.axes and axis in right.axes)
     builder.union_axes([_only(left, common), _only(right, common)])

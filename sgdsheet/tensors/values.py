@@ -14,6 +14,7 @@ takes part, the data is a node of a `torch.fx` graph and the operation is record
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -37,13 +38,58 @@ class Kind(IntEnum):
     ERROR = 4
 
 
+class Fault(IntEnum):
+    """Which error a cell holds: the numbers of Excel's ERROR.TYPE, and some beyond. Named as in `ExcelError`."""
+
+    NULL = 1
+    DIV0 = 2
+    VALUE = 3
+    REF = 4
+    NAME = 5
+    NUM = 6
+    NA = 7
+    GETTING_DATA = 8
+    SPILL = 9
+    CONNECT = 10
+    BLOCKED = 11
+    UNKNOWN = 12
+    FIELD = 13
+    CALC = 14
+    BUSY = 15
+    EXTERNAL = 16
+    PYTHON = 17
+
+    @property
+    def nan(self) -> float:
+        """The NaN that stands for this error: the fault is written into its highest bits, which float32 keeps, too."""
+        number: float = struct.unpack("<d", struct.pack("<Q", _QUIET | self << _SHIFT))[0]
+        return number
+
+
+_QUIET, _SHIFT, _BITS = 0x7FF8 << 48, 46, 31
+
+
+def fault_of(number: float) -> Fault:
+    """The error that a NaN stands for; any other number that is not finite is #NUM!, as is a NaN of the processor's."""
+    (bits,) = struct.unpack("<Q", struct.pack("<d", number))
+    code = bits >> _SHIFT & _BITS
+    return Fault(code) if number != number and 0 < code <= max(Fault) else Fault.NUM
+
+
+def fault_codes(data: Tensor) -> Tensor:
+    """The faults that errors among numbers stand for; of other numbers it is anything."""
+    return data.to(torch.float64).contiguous().view(torch.int64) >> _SHIFT & _BITS
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """All copies of one (sub-)expression of a block.
 
     `axes` names the dimensions of `data` in order, `sizes` their lengths. `kinds` is one Kind for everything
     or a tensor of kinds as large as the data. Booleans are stored as torch.bool; everything else is a number:
-    0 for blank, NaN for errors, for text its index in the builder's `texts`. Booleans among other kinds are
+    0 for blank, for text its index in the builder's `texts`, for errors a NaN that says which (`Fault.nan`). While a
+    program runs the processor keeps that only as far as it likes: of what depends on a parameter it is known that it is
+    an error, not which. See `model.evaluate`. Booleans among other kinds are
     numbers too, and so are those that can turn out to be an error (`wide`).
     `reference` tells cells from calculated values: SUM and its like ignore text in the former.
     """

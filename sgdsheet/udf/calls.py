@@ -17,7 +17,7 @@ from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.registry import ArgumentKind
 from sgdsheet.syntax import Call, Name, Node, Omitted
 from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import MOST_CELLS, Kind
+from sgdsheet.tensors.values import MOST_CELLS, Fault, Kind, fault_of
 from sgdsheet.tensors.values import Value as Array
 from sgdsheet.workbook import ExcelError, Value
 
@@ -74,7 +74,7 @@ def _stored(builder: Builder, value: Value | None) -> tuple[float, Kind]:
     if isinstance(value, str):
         return builder.text_code(value), Kind.TEXT
     if isinstance(value, ExcelError):
-        return math.nan, Kind.ERROR
+        return Fault[value.name].nan, Kind.ERROR
     return float(value), Kind.NUMBER
 
 
@@ -88,10 +88,8 @@ def to_grid(builder: Builder, array: Array) -> Grid:
 def _cell(builder: Builder, number: float, kind: int) -> Value:
     if kind == Kind.TEXT:
         return builder.texts[int(number)]
-    if kind == Kind.ERROR:
-        return ExcelError.VALUE
     if not math.isfinite(number):
-        return ExcelError.NUM
+        return ExcelError[fault_of(number).name]
     return bool(number) if kind == Kind.BOOLEAN else number
 
 
@@ -120,6 +118,9 @@ class _PlainContext:
 
     def position(self, node: Node | None) -> tuple[Array, Array]:
         raise FormulaError("there are no cells here")
+
+    def filled(self, *nodes: Node) -> list[Node]:
+        return list(nodes)
 
     def part(self, node: Node, row: int, column: int) -> Node | None:
         return None

@@ -1,0 +1,79 @@
+"""The values of a program's cells, errors by their kind."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+
+from sgdsheet.compiler.blocks import Block
+from sgdsheet.compiler.planning import Plan
+from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.errors import SgdSheetError
+from sgdsheet.references import Cell
+from sgdsheet.tensors.values import Kind, fault_of
+from sgdsheet.tensors.values import Value as Tensors
+from sgdsheet.workbook import ExcelError, Value
+
+
+@dataclass(frozen=True, slots=True)
+class CellValues:
+    """What formula cells come to: their values, and the blocks that could not be calculated and why."""
+
+    values: dict[Cell, Value]
+    failures: list[tuple[Block, SgdSheetError]]
+
+
+def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
+    """Run a program once and read off the values of all its cells. `arguments` are its inputs, in their order."""
+    live = [value.data for _, value in program.results if isinstance(value.data, fx.Node)]
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        computed = iter(program.module(live)(*arguments) if live else ())
+    values: dict[Cell, Value] = {}
+    unknown: list[Cell] = []
+    for block, value in program.results:
+        is_live = isinstance(value.data, fx.Node)
+        data = next(computed) if isinstance(value.data, fx.Node) else value.data
+        found = _cell_values(program, block, value, data)
+        values.update(found)
+        if is_live:
+            unknown += [cell for cell, item in found.items() if isinstance(item, ExcelError)]
+    if unknown and not arguments:
+        values.update(_errors(program, unknown))
+    return CellValues(values, program.failures)
+
+
+def _errors(program: Program, cells: Iterable[Cell]) -> dict[Cell, Value]:
+    """The kinds of errors of cells that depend on a parameter.
+
+    A program tells that a cell is an error, and not which. Calculated with the present parameters as constants, each
+    operation tells. Where that gives no error, or cannot be done, #NUM! stays.
+    """
+    workbook = program.workbook.with_values(program.parameter_cells())
+    plan = Plan([block for block, _ in program.results], set())
+    exact = evaluate(build_program(workbook, (), plan, dtype=torch.float64, strict=False)).values
+    return {cell: found for cell in cells if isinstance(found := exact.get(cell), ExcelError)}
+
+
+def _cell_values(program: Program, block: Block, value: Tensors, data: Tensor) -> Mapping[Cell, Value]:
+    numbers = data.detach().cpu().double().expand(value.sizes).reshape(-1).tolist()
+    kinds = value.kind_tensor().reshape(-1).tolist()
+    if len(kinds) == 1 and block.range.size > 1:
+        numbers, kinds = numbers * block.range.size, kinds * block.range.size
+    return {
+        cell: _cell_value(program, number, kind)
+        for cell, number, kind in zip(block.range.cells(), numbers, kinds, strict=True)
+    }
+
+
+def _cell_value(program: Program, number: float, kind: int) -> Value:
+    if kind == Kind.TEXT:
+        return program.builder.texts[int(number)]
+    if not math.isfinite(number):
+        return ExcelError[fault_of(number).name]
+    return bool(number) if kind == Kind.BOOLEAN else number + 0.0  # no cell holds -0
