@@ -253,7 +253,7 @@ CASES = {
     ),
     "not a number at the start": Case(
         "Model!C2",
-        ("the formula =LN($E$1)*A2+$E$2 does not give a finite number", "Check the values that it reads"),
+        ("the formula =LN($E$1)*A2+$E$2 does not give a finite number, but #NUM!", "Check the values that it reads"),
         {**predictions("=LN($E$1)*A#+$E$2"), "E1": 0.0},
         only_train=True,
     ),

@@ -147,15 +147,15 @@ def test_rows_and_columns(call: Callable[..., Any]) -> None:
 
 def test_empty_cells_text_errors_dates_and_currency(call: Callable[..., Any]) -> None:
     assert call("SGD_RELU", _ComRange([[None, "", 1.0]])) == [[0.0, 0.0, 1.0]]
-    assert call("SGD_RELU", _ComRange([["text", "12", DIVISION_BY_ZERO]])) == [["#VALUE!", 12.0, "#VALUE!"]]
+    assert call("SGD_RELU", _ComRange([["text", "12", DIVISION_BY_ZERO]])) == [["#VALUE!", 12.0, "#DIV/0!"]]
     moment = datetime.datetime(2024, 2, 29, 12)
     assert call("SGD_RELU", _ComRange([[moment]])) == [[45351.5]]
 
 
 def test_an_error_spoils_only_what_reads_it(call: Callable[..., Any]) -> None:
     scores = _ComRange([[1.0, 1.0], [DIVISION_BY_ZERO, 1.0]])
-    assert call("SGD_SOFTMAX", scores) == [[0.5, 0.5], ["#VALUE!", "#VALUE!"]]
-    assert call("SGD_MSE", scores, scores) == [["#VALUE!"]]
+    assert call("SGD_SOFTMAX", scores) == [[0.5, 0.5], ["#DIV/0!", "#DIV/0!"]]
+    assert call("SGD_MSE", scores, scores) == [["#DIV/0!"]]
 
 
 def test_missing_arguments(call: Callable[..., Any]) -> None:
