@@ -253,7 +253,8 @@ def test_no_finite_loss(tmp_path: Path) -> None:
     report, line = failed(without_values(write_book(tmp_path / "log.xlsx", cells, NAMES)))
     assert report["loss_computed"] is report["gradient_max_error"] is None
     assert line == (
-        "Model!C2: the formula =LN($E$1)*A2+$E$2 does not give a finite number, but #NUM!. Check the values that it reads"
+        "Model!C2: the formula =LN($E$1)*A2+$E$2 does not give a finite number, but #NUM!. "
+        "Check the values that it reads"
     )
 
 
