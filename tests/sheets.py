@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 import sgdsheet
+from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.compiler.planning import Planner
 from sgdsheet.compiler.program import Program, build_program
-from sgdsheet.model import SheetModel, evaluate
+from sgdsheet.model import SheetModel
 from sgdsheet.references import Cell, Range, parse_range
 from sgdsheet.workbook import DefinedName, Formula, Sheet, Table, Workbook
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from sheets import HOME, book, differences, lowered
 
+from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.formula import parse, render
 from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.registry import EXAMPLE_CELLS, Derivative
-from sgdsheet.model import evaluate
 from sgdsheet.references import Cell, address, parse_range
 from sgdsheet.syntax import ArrayConstant, Axis, Boolean, Call, Node, Number, Reference, Text, Unary, transform
 from sgdsheet.workbook import Formula, Workbook

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from oracle import agree, calculated
 from sheets import book, differences, lowered
 
+from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.errors import FormulaError
-from sgdsheet.model import evaluate
 from sgdsheet.references import address
 
 LAST = 6

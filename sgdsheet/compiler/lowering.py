@@ -221,7 +221,8 @@ class BlockLowering:
         axes, sizes = "".join(axis for axis, _ in pairs), tuple(size for _, size in pairs)
         kinds = simplified(torch.stack([item.kind_tensor() for item in items]).reshape(sizes))
         data = torch.stack([item.tensor.to(self.builder.dtype) for item in items]).reshape(sizes)
-        return Value(data.bool() if kinds is Kind.BOOLEAN else data, axes, sizes, kinds)
+        # A single value in braces is an array, too: SUM ignores its text as it does that of cells.
+        return Value(data.bool() if kinds is Kind.BOOLEAN else data, axes, sizes, kinds, reference=not axes)
 
     # --- references ---------------------------------------------------------------------------------------
 

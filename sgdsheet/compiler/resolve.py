@@ -224,24 +224,18 @@ def _combine(operator: str, left: Node, right: Node) -> Node:
     if isinstance(left, Reference) and isinstance(right, Reference) and left.sheet == right.sheet:
         if operator == ":":
             return Reference(left.sheet, left.top, left.left, right.bottom, right.right)
-        axes = [
-            left.top,
-            left.left,
-            left.bottom,
-            left.right,
-            right.top,
-            right.left,
-            right.bottom,
-            right.right,
-        ]
-        if not any(axis.relative for axis in axes):
+        rows = (left.top, left.bottom, right.top, right.bottom)
+        columns = (left.left, left.right, right.left, right.right)
+        if len({axis.relative for axis in rows}) == len({axis.relative for axis in columns}) == 1:
             top, start = max(left.top, right.top), max(left.left, right.left)
             bottom, end = min(left.bottom, right.bottom), min(left.right, right.right)
             empty = top.value > bottom.value or start.value > end.value
             return ErrorConstant(ExcelError.NULL) if empty else Reference(left.sheet, top, start, bottom, end)
     return NotSupported(
         "",
-        "uses a range whose corners are calculated" if operator == ":" else "uses an intersection of relative ranges",
+        "uses a range whose corners are calculated"
+        if operator == ":"
+        else "uses an intersection of relative and fixed ranges",
         "Write the range with fixed corners",
         unseen=True,
     )

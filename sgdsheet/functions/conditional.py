@@ -133,6 +133,8 @@ def _met_sort(
     elif not bool(is_text.tensor.any()):
         met = Value(torch.zeros_like(is_text.tensor), cells.axes, cells.sizes, Kind.BOOLEAN)
     elif how is _How.TEXT:
+        if sign not in ("=", "<>"):
+            builder.check_order(replace(cells, reference=False), *[builder.text(str(operand)) for operand in operands])
         places = Value(builder.ranks()[text_codes(cells)], cells.axes, cells.sizes)
         compared = operators.COMPARE["=" if sign == "<>" else sign]
         met = _both(builder, builder.elementwise(compared, places, numbers, kind=Kind.BOOLEAN), is_text)
@@ -174,6 +176,8 @@ def _alike(builder: Builder, cells: Value, kind: Kind, *, equality: bool) -> Val
 def _compared_with_nothing(builder: Builder, cells: Value, sign: str, *, text_too: bool) -> Value:
     """Blank cells, and with `text_too` those with the text "" as well."""
     kinds = cells.kind_tensor()
+    if sign not in ("=", "<>"):  # nothing is less than nothing, or more
+        return Value(torch.zeros(cells.sizes, dtype=torch.bool), cells.axes, cells.sizes, Kind.BOOLEAN)
     found = kinds == Kind.BLANK
     if text_too and cells.has(Kind.TEXT):
         found = found | ((kinds == Kind.TEXT) & (text_codes(cells) == builder.text_code("")))
@@ -198,8 +202,6 @@ def _all_met(context: Context, pairs: Sequence[Node], *beside: Node) -> tuple[Va
     cut = context.filled(*areas, *beside)
     cells = [_range(context, area) for area in cut[: len(areas)]]
     builder = context.builder
-    if len({context.shape(area) for area in (*areas, *beside)}) > 1:
-        raise FormulaError("has ranges of different sizes", remedy="Make them the same size")
     unread = _size(context, areas[0]) - _size(context, cut[0])
     blanks = builder.number(0.0)
     if unread:
@@ -216,6 +218,11 @@ def _met_by_all(context: Context, ranges: Sequence[Value], criteria: Sequence[No
     return result
 
 
+def _misfit(context: Context, areas: Sequence[Node]) -> bool:
+    """Whether ranges that belong together are of different sizes."""
+    return len({context.shape(area) for area in areas}) > 1
+
+
 def _size(context: Context, area: Node) -> int:
     height, width = context.shape(area) or (1, 1)
     return height * width
@@ -224,6 +231,8 @@ def _size(context: Context, area: Node) -> int:
 def _sum_and_count(context: Context, pairs: Sequence[Node], area: Node) -> tuple[Value, Value]:
     """Sum and number of the numbers among the cells for which all criteria are met."""
     builder = context.builder
+    if _misfit(context, (*pairs[::2], area)):
+        return builder.error(Fault.VALUE), builder.number(1.0)
     met, (beside,), _ = _all_met(context, pairs, area)
     cells = _range(context, beside)
     kinds = cells.kind_tensor()
@@ -306,6 +315,8 @@ def countif(context: Context, area: Node, wanted: Node) -> Value:
 def countifs(context: Context, *pairs: Node) -> Value:
     """How many cells meet all criteria."""
     builder = context.builder
+    if _misfit(context, pairs[::2]):
+        return builder.error(Fault.VALUE)
     met, _, blanks = _all_met(context, pairs)
     return operators.add(builder, builder.reduce(torch.sum, builder.numbers(met)), blanks)
 

@@ -27,12 +27,22 @@ _SWAP = {"h": "w", "w": "h"}
 def mmult(context: Context, left: Value, right: Value) -> Value:
     """Matrix product."""
     builder = context.builder
-    strange = any(value.has(Kind.TEXT, Kind.BLANK, Kind.BOOLEAN) for value in (left, right))
-    if strange or left.size("w") != right.size("h"):
+    if left.size("w") != right.size("h"):
         return builder.error(Fault.VALUE)
+    strange = builder.boolean(False)
+    factors = []
+    for value in (left, right):
+        numeric = torch.isin(value.kind_tensor(), torch.tensor([Kind.NUMBER, Kind.ERROR], dtype=torch.uint8))
+        if not bool(numeric.all()):
+            others = builder.reduced_bits(torch.any, Value(~numeric, value.axes, value.sizes, Kind.BOOLEAN))
+            strange = builder.elementwise(torch.logical_or, strange, others, kind=Kind.BOOLEAN)
+            kinds = torch.where(numeric, value.kind_tensor(), int(Kind.NUMBER)).to(torch.uint8)
+            value = builder.stored(value).with_kinds(kinds)
+        factors.append(value)
     # The inner axis gets a name of its own, k, so that it is neither left's rows nor right's columns.
-    product = contract(builder, left.renamed({"w": "k"}), right.renamed({"h": "k"}), "k")
-    return builder.canonical(product)
+    product = contract(builder, factors[0].renamed({"w": "k"}), factors[1].renamed({"h": "k"}), "k")
+    product = builder.canonical(product)
+    return builder.spoiled(product, strange, Fault.VALUE) if bool(strange.tensor.any()) else product
 
 
 @function(
@@ -113,6 +123,7 @@ def index(context: Context, array: Node, row_node: Node, column_node: Node | Non
             rows_, columns_ = builder.number(1.0), rows_
         else:
             columns_ = builder.number(1.0 if width == 1 else 0.0)
+    errors = [builder.errors_of(place) for place in (columns_, rows_)]  # which go before a position that is not there
     rows_, columns_ = _within(builder, rows_, height), _within(builder, columns_, width)
     if rows_.only(Kind.NUMBER) and columns_.only(Kind.NUMBER) and not (rows_.axes or columns_.axes):
         part = context.part(array, int(rows_.tensor), int(columns_.tensor))
@@ -125,6 +136,8 @@ def index(context: Context, array: Node, row_node: Node, column_node: Node | Non
     value = context.lower(cut if enough else array, array=True)
     for axis, place in (("h", rows_), ("w", columns_)):
         value = gathered(builder, value, axis, place)
+    for found in errors:
+        value = builder.spoiled(value, found)
     return value
 
 

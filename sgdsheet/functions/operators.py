@@ -51,9 +51,12 @@ def power(builder: Builder, left: Value, right: Value) -> Value:
     if exponent is None:
         base = _flat_where_undefined(builder, left, right)
         result = builder.elementwise(operator.pow, base, _flat_exponent(builder, left, right))
-        return builder.spoiled(result, _zero_to_nothing(builder, left, right))
+        result = builder.spoiled(result, _zero_to_nothing(builder, left, right))
+        # To torch, anything to the power of 0 is 1, and 1 to any power.
+        return builder.spoiled(builder.spoiled(result, builder.errors_of(right)), builder.errors_of(left))
     if exponent == 0:
-        return builder.spoiled(builder.number(1.0), _zero_to_nothing(builder, left, right))
+        one = builder.spoiled(builder.number(1.0), _zero_to_nothing(builder, left, right))
+        return builder.spoiled(one, builder.errors_of(left))
     if exponent < 0:
         left = guarded(builder, torch.ne, left, 0.0)
     elif exponent < 1 or exponent != int(exponent):
@@ -165,6 +168,8 @@ COMPARE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 def compare(builder: Builder, sign: str, left: Value, right: Value) -> Value:
     """Excel's comparison: numbers < text < booleans, text in any case, blank like 0, "" or FALSE."""
+    if sign not in ("=", "<>"):
+        builder.check_order(left, right)
     if left.constant and right.constant:
         return _compare_constants(builder, sign, left, right)
     operation = COMPARE[sign]
@@ -252,10 +257,8 @@ def _snapped(numbers: Tensor, others: Tensor) -> Tensor:
     same = [
         f"{one:.14e}" == f"{two:.14e}" for one, two in zip(numbers[close].tolist(), others[close].tolist(), strict=True)
     ]
-    places = close.nonzero(as_tuple=True)
-    chosen = torch.tensor(same)
     found = numbers.clone()
-    found[places] = torch.where(chosen, others[places], numbers[places])
+    found[close] = torch.where(torch.tensor(same), others[close], numbers[close])
     return found
 
 

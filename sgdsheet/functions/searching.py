@@ -45,6 +45,8 @@ def find(builder: Builder, key: Value, cells: Value, way: Way, *, last: bool = F
         return builder.error(Fault.NA)
     along = "h" if "h" in cells.axes else "w"
     cells = replace(cells, reference=False).renamed({along: "k"})
+    if way not in (Way.EXACT, Way.PATTERN):
+        builder.check_order(key, cells)
     errors = builder.errors_of(key)
     key = builder.cleaned(key)
     kinds = key.kind_tensor()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,6 +28,7 @@ _SHARE = frozenset({torch.amax, torch.amin, torch.prod})
 _ADD = frozenset({operator.add, operator.sub, operator.neg})
 """Operations whose slopes do not depend on their operands."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9 ]*")
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
 AXES = "RChwkl"
@@ -66,6 +68,20 @@ class Builder(Recorder):
         folded = [text.casefold() for text in self.texts]
         places = {text: place for place, text in enumerate(sorted(set(folded)))}
         return torch.tensor([places[text] for text in folded], dtype=self.dtype)
+
+    def check_order(self, *values: Value) -> None:
+        """Raise FormulaError for texts whose order depends on the country: only letters, digits and spaces are plain.
+
+        A single text has no order.
+        """
+        codes = [value.tensor[value.kind_tensor() == Kind.TEXT] for value in values if value.constant]
+        texts = [self.texts[code] for code in torch.cat(codes).unique().long().tolist()] if codes else []
+        strange = next((text for text in texts if not _PLAIN.fullmatch(text)), None)
+        if strange is not None and len(texts) > 1:
+            raise FormulaError(
+                f"asks for the alphabetical order of the text “{strange}”, which differs from country to country",
+                remedy="Compare numbers, or texts of plain letters and digits",
+            )
 
     # --- axes ---------------------------------------------------------------------------------------------
 

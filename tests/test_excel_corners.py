@@ -1,0 +1,281 @@
+"""Corners of Excel's language that are easily got wrong without a word, each with what Excel says.
+
+The same whether the numbers are constants or parameters: `P` stands for numbers that may be either, `K` for data that
+stay as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from sheets import check, value, values
+
+from sgdsheet.errors import FormulaError
+from sgdsheet.workbook import ExcelError
+
+DIV0, NA, NAME, NULL, NUM, REF, VALUE = (
+    getattr(ExcelError, name) for name in ("DIV0", "NA", "NAME", "NULL", "NUM", "REF", "VALUE")
+)
+
+CELLS: dict[str, Any] = {
+    "P1:P4": [1, 2, 3, 4],
+    "K1:K6": [10, "text", None, True, "5", -2],
+    "L1:L4": [25, 38, 40, 41],
+    "M1:M4": ["b", "A", "B", "a*"],
+    "N1:N4": [DIV0, NA, 3, "x"],
+    "O1:O4": [3, 1, 4, 2],
+    "Q1:R3": [[1, 2], [3, 4], [5, 6]],
+}
+
+CORNERS: list[tuple[str, Any]] = [
+    # kinds of errors, and which of several wins
+    ("=N1+N2", DIV0),
+    ("=N2+N1", NA),
+    ("=N2*0", NA),
+    ("=SUM(N1:N3)", DIV0),
+    ("=1/0", DIV0),
+    ("=P1/(P1-1)", DIV0),
+    ("=SQRT(-P1)", NUM),
+    ("=LN(P1-1)", NUM),
+    ("=ASIN(P2)", NUM),
+    ("=EXP(P4*1000)", NUM),
+    ("=10^(P4*100)", NUM),
+    ("=K2+1", VALUE),
+    ("=(P1-1)^(P1-1)", NUM),
+    ("=(P1-1)^-P1", DIV0),
+    ("=#REF!+1", REF),
+    ("=IF(N2,1,2)", NA),
+    ("=IF(P1>0,N2,N1)", NA),
+    ("=IF(P1<0,N2,N1)", DIV0),
+    ("=IFERROR(N1,P3)", 3),
+    ("=CHOOSE(9,P1)", VALUE),
+    ("=SWITCH(7,1,P1)", NA),
+    ("=IFS(P1>5,1)", NA),
+    ("=SUM(Q1:Q3 R1:R3)", NULL),
+    ("=N1&\"x\"", DIV0),
+    ("=\"x\"&N2", NA),
+    ("=N1=N2", DIV0),
+    ("=AND(TRUE,N2)", NA),
+    ("=NOT(N1)", DIV0),
+    ("=AVERAGE(K2:K3)", DIV0),
+    ("=VAR(P1)", DIV0),
+    ("=STDEV.S(K1:K3)", DIV0),
+    ("=DEVSQ(K2:K3)", NUM),
+    # ROW and COLUMN of a range
+    ("=SUMPRODUCT(ROW(P1:P3)*P1:P3)", 14),
+    ("=SUMPRODUCT(COLUMN(Q1:R1)*Q1:R1)", 17 + 36),
+    # sums over pairs
+    ("=SUMXMY2(P1:P4,K1:K4)", 81),
+    ("=SUMX2PY2(P1:P4,K1:K4)", 101),
+    ("=SUMX2MY2(P1:P4,K1:K4)", -99),
+    ("=SUMX2MY2(P1:P3,{1,2,3})", NA),
+    ("=SUMXMY2(P1:P4,P1)", NA),
+    ("=SUMX2MY2(P1:P3,{1;2;4})", -7),
+    ("=SUMPRODUCT(P1:P4,P1:P3)", VALUE),
+    # whole columns and rows
+    ("=ROWS(K:K)", 1048576),
+    ("=COLUMNS(9:9)", 16384),
+    ("=COUNTIF($Y:$Y,\"\")", 1048576),
+    ("=COUNTIF(K:K,\"\")", 1048576 - 5),
+    ("=COUNTIF(K:K,\"<>5\")", 1048576 - 1),
+    ("=COUNTIF(9:9,\"\")", 16384),
+    ("=SUM(P:P)", 10),
+    ("=AVERAGE(P:P)", 2.5),
+    ("=SUMPRODUCT(P:P*P:P)", 30),
+    ("=SUMPRODUCT((M:M=\"b\")*P:P)", 4),
+    ("=SUMIF(M:M,\"b\",P:P)", 4),
+    ("=MATCH(3,O:O,0)", 1),
+    ("=INDEX(P:P,3)", 3),
+    ("=INDEX(P:P,1000)", 0),
+    ("=SUM(MMULT(TRANSPOSE(K1:K2),P1:P2))", VALUE),
+    # looking things up
+    ("=MATCH(40,L1:L4,-1)", NA),
+    ("=MATCH(39,L1:L4,1)", 2),
+    ("=MATCH(24,L1:L4,1)", NA),
+    ("=MATCH(3,{3;1;4;2},1)", 2),
+    ("=MATCH(2,{4;3;2;1},-1)", 3),
+    ("=MATCH(2.5,{4;3;2;1},-1)", 2),
+    ("=MATCH(1.625,{100;4.5;4.25;3;3;1.75;1;0.001;-1;-3.554;-4;-5},1)", NA),
+    ("=MATCH(\"a~*\",M1:M4,0)", 4),
+    ("=MATCH(\"?\",M1:M4,0)", 1),
+    ("=MATCH(\"a\",M1:M4,0)", 2),
+    ("=MATCH(TRUE,K1:K4,0)", 4),
+    ("=MATCH(N1,L1:L4,0)", DIV0),
+    ("=MATCH(99,L1:L4,0)", NA),
+    ("=MATCH(0.3,{0.1;0.2;0.30000000000000004},0)", NA),
+    ("=VLOOKUP(N2,Q1:R3,2,FALSE)", NA),
+    ("=VLOOKUP(3,Q1:R3,3,FALSE)", REF),
+    ("=VLOOKUP(3,Q1:R3,0,FALSE)", VALUE),
+    ("=VLOOKUP(4,Q1:R3,2)", 4),
+    ("=VLOOKUP(4,Q1:R3,2,FALSE)", NA),
+    ("=VLOOKUP(3,{1,7;3,8},2,FALSE)", 8),
+    ("=HLOOKUP(2,Q1:R3,3,FALSE)", 6),
+    ("=HLOOKUP(2,Q1:R3,4,FALSE)", REF),
+    ("=INDEX(Q1:R3,4,1)", REF),
+    ("=INDEX(Q1:R3,-1,1)", VALUE),
+    ("=INDEX(Q1:R3,1/0,9)", DIV0),
+    ("=SUM(INDEX(Q1:R3,0,2))", 12),
+    ("=SUM(INDEX(Q1:R3,2,0))", 7),
+    ("=SUM(INDEX(Q1:R3,,1))", 9),
+    ("=XLOOKUP(99,L1:L4,P1:P4)", NA),
+    ("=XLOOKUP(99,L1:L4,P1:P4,7)", 7),
+    ("=XLOOKUP(99,L1:L4,P1:P4,)", NA),
+    ("=XLOOKUP(39,L1:L4,P1:P4,,-1)", 2),
+    ("=XLOOKUP(39,L1:L4,P1:P4,,1)", 3),
+    ("=XLOOKUP(39,L1:L4,P1:P4,0,0)", 0),
+    ("=XLOOKUP(\"a*\",M1:M4,P1:P4,,0)", 4),
+    ("=XLOOKUP(\"a?\",M1:M4,P1:P4,,2)", 4),
+    ("=XLOOKUP(\"b\",M1:M4,P1:P4,,0,-1)", 3),
+    ("=XLOOKUP(N2,L1:L4,P1:P4,7)", NA),
+    ("=XLOOKUP(38,L1:L4,P1:P3)", VALUE),
+    # domains
+    ("=NORM.DIST(P1,0,-1,TRUE)", NUM),
+    ("=NORM.DIST(P1,0,P1-1,FALSE)", NUM),
+    ("=GAMMALN(-P1/2)", NUM),
+    ("=GAMMALN(P1-1)", NUM),
+    ("=ATAN2(P1-1,P1-1)", DIV0),
+    ("=ATAN2(P1,P1-1)", 0),
+    ("=ATAN2(-P1,P1-1)", math.pi),
+    # matrices
+    ("=SUM(MMULT(Q1:R2,P1:P2))", 16),
+    ("=SUM(MMULT(Q1:R2,K1:K2))", VALUE),
+    ("=SUM(MMULT(Q1:R2,K3:K4))", VALUE),
+    ("=SUM(MMULT(Q1:R2,P1:P3))", VALUE),
+    # conditions
+    ("=IF(\"1\",P1,P2)", VALUE),
+    ("=IF(\"true\",P1,P2)", 1),
+    ("=IF(K2,P1,P2)", VALUE),
+    ("=IF(K3,P1,P2)", 2),
+    ("=AND(K2:K3)", VALUE),
+    ("=OR(M1:M4)", VALUE),
+    ("=XOR(K2:K3)", VALUE),
+    ("=AND(K1:K4)*P1", 1),
+    ("=AND(\"x\",TRUE)", VALUE),
+    ("=AND(\"TRUE\",P1)*1", 1),
+    ("=NOT(\"false\")*P1", 1),
+    ("=NOT(\"0\")", VALUE),
+    # criteria
+    ("=COUNTIF(N1:N4,\"#N/A\")", 1),
+    ("=COUNTIF(N1:N4,\"<>#N/A\")", 3),
+    ("=COUNTIF(K1:K6,\">\")", 0),
+    ("=COUNTIF(K1:K6,N2)", NA),
+    ("=SUMIFS(P1:P4,P1:P3,1)", VALUE),
+    ("=COUNTIFS(P1:P4,1,K1:K2,10)", VALUE),
+    ("=SUMIF(M1:M4,\"B\",P1:P4)", 4),
+    # texts
+    ("=M1&M3", "bB"),
+    ("=1/3&\"\"", "0.333333333333333"),
+    ("=1E+20&\"\"", "1E+20"),
+    ("=123456789012&\"\"", "123456789012"),
+    ("=0/(-2)&\"\"", "0"),
+    ("=\"1,000\"+P1", 1001),
+    ("=\"(5)\"+P1", -4),
+    ("=\"50%\"*P2", 1),
+    ("=\"1_000\"+P1", VALUE),
+    ("=\"1e400\"+P1", VALUE),
+    ("=SUM({\"5\"})", 0),
+    ("=AVERAGE({\"1e3\"})", DIV0),
+    # numbers
+    ("=(0.1+0.2=0.3)*P1", 1),
+    ("=(1=1.0000000001)*P1", 0),
+    ("=POWER(-0.9,-P2)", (-0.9) ** -2),
+    ("=POWER(-0.9,P3)", (-0.9) ** 3),
+    ("=POWER(1/0,P1-1)", DIV0),
+    ("=1^(1/(P1-1))", DIV0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("params", [(), ("P1:P4",)], ids=["constants", "parameters"])
+@pytest.mark.parametrize(("formula", "expected"), CORNERS)
+def test_corner(formula: str, expected: Any, params: tuple[str, ...]) -> None:
+    found = value(formula, CELLS, params=params)
+    if isinstance(expected, (int, float)) and not isinstance(expected, bool):
+        assert found == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    else:
+        assert found == expected
+
+
+def test_a_kind_survives_a_column_of_formulas() -> None:
+    """Through blocks, lookups and sums, whether a parameter is on the way or not."""
+    cells = {
+        "A1:A4": [0, 1, -1, 2],
+        "B1:B4": "=1/A1", "C1:C4": "=SQRT(A1)", "D1:D4": "=B1+C1", "E1:E4": "=C1+B1", "F1:F4": '=IF(A1>5,A1,"x"+B1)',
+        "G1": "=MAX(B1:B4)", "H1:H4": "=IFERROR(D1,-1)",
+    }  # fmt: skip
+    for params in ((), ("A1:A4",)):
+        assert values(cells, "D1:D4", params=params) == [DIV0, 2, NUM, pytest.approx(0.5 + math.sqrt(2))]
+        assert values(cells, "E1:E4", params=params)[:3] == [DIV0, 2, NUM]
+        assert values(cells, "G1", params=params) == [DIV0]
+        assert values(cells, "H1:H4", params=params)[:3] == [-1, 2, -1]
+
+
+ARRAYS: list[tuple[dict[str, Any], str, list[Any]]] = [
+    # side by side: each copy has its own column of results
+    ({"C5:C8": "{=$B5:$B8*C3*$J$1}", "D5:D8": "{=$B5:$B8*D3*$J$1}", "E5:E8": "{=$B5:$B8*E3*$J$1}"}, "C5:E8",
+     [b * c * 10 for b in (1, 2, 3, 4) for c in (1, 2, 3)]),
+    # one below the other, rows of results
+    ({"D11:F11": "{=$B$5:$D$5*$J1}", "D12:F12": "{=$B$5:$D$5*$J2}"}, "D11:F12", None),
+    ({"F5:F8": "{=ROW(B5:B8)}", "G5:G8": "{=ROW(C5:C8)}"}, "F5:G8", [5, 5, 6, 6, 7, 7, 8, 8]),
+    ({"F5:G5": "{=COLUMN(B5:C5)}", "F6:G6": "{=COLUMN(B6:C6)}"}, "F5:G6", [2, 3, 2, 3]),
+    ({"F5:F8": "{=INDEX($B$5:$C$8,0,1)}", "G5:G8": "{=INDEX($B$5:$C$8,0,2)}"}, "F5:G8", [1, 5, 2, 6, 3, 7, 4, 8]),
+    ({"F5:G5": "{=INDEX($B$5:$C$8,2,0)}", "F6:G6": "{=INDEX($B$5:$C$8,3,0)}"}, "F5:G6", [2, 6, 3, 7]),
+    ({"F5:F6": "{=VARP(B$5:B$8)*{1;2}}", "G5:G6": "{=VARP(C$5:C$8)*{1;2}}"}, "F5:G6", [1.25, 1.25, 2.5, 2.5]),
+    ({"F5:F8": "{=MATCH(B5:B8,{4;3;2;1},0)}"}, "F5:F8", [4, 3, 2, 1]),
+    ({"F5:F8": "{=ABS(B5:B8-2.5)}", "G5:G8": "{=ABS(C5:C8-2.5)}"}, "F5:G8", [1.5, 2.5, 0.5, 3.5, 0.5, 4.5, 1.5, 5.5]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("params", [(), ("B5:C8",)], ids=["constants", "parameters"])
+@pytest.mark.parametrize(("formulas", "area", "expected"), ARRAYS)
+def test_array_formulas_side_by_side(
+    formulas: dict[str, Any], area: str, expected: list[Any] | None, params: tuple[str, ...]
+) -> None:
+    cells = {"B5:C8": [[1, 5], [2, 6], [3, 7], [4, 8]], "C3": 1, "D3": 2, "E3": 3, "J1": 10, "J2": 20, **formulas}
+    if "MATCH" in str(formulas) and params:
+        pytest.skip("keys do not depend on parameters")
+    if expected is None:
+        cells["D5"] = 9.0
+        expected = [10, 50, 90, 20, 100, 180]
+    assert values(cells, area, params=params) == pytest.approx(expected)
+
+
+def test_windows_filled_across() -> None:
+    """A range where one value fits, filled across: each copy takes the cell of its own column."""
+    cells = {"K7:N7": [[-1, 2, -3, 4]], "O7:Q7": [[-5, 6, -7]], "K8:N8": "=ABS(K7:N7)", "Z1": "=SUM(K8:N8)"}
+    assert values(cells, "K8:N8", params=("K7:N7",)) == [1, 2, 3, 4]
+    check(cells, "K7:N7", 10)
+
+
+@pytest.mark.parametrize(
+    ("formula", "cause"),
+    [
+        ('="1/2/2024"+1', "may be a date"),
+        ('="12:30"*2', "may be a date"),
+        ('="Jan 5"+1', "may be a date"),
+        ("=(-8)^(1/3)", "odd root"),
+        ('="über">"z"', "alphabetical order"),
+        ("=XLOOKUP(K3,L1:L4,P1:P4)", "blank"),
+        ("=XLOOKUP(3,L1:L4,P1:P4,,0,2)", "not supported"),
+        ('=MATCH(3,{1;"x";5;2},1)', "not sorted"),
+        ("=0.00001&P1", "very small"),
+    ],
+)
+def test_what_is_not_certain_is_refused(formula: str, cause: str) -> None:
+    """A refusal that names the cell is no defect; a guess would be one."""
+    with pytest.raises(FormulaError, match=cause):
+        value(formula, CELLS)
+
+
+def test_texts_keep_their_case() -> None:
+    cells = {"A1:A3": ["b", "B", "b"], "C1:C3": "=A1", "D1": '=IF(P1>0,"yes","YES")', "P1": -1, "E1": '=D1="Yes"'}
+    for params in ((), ("P1",)):
+        assert values(cells, "C1:C3", "D1", "E1", params=params) == ["b", "B", "b", "YES", True]
+
+
+def test_a_gradient_past_an_error_of_a_kind() -> None:
+    """An IFERROR that hides an error hides its gradient, too."""
+    cells = {"A1": 0.0, "A2": 2.0, "B1:B2": "=IFERROR(LN(A1)+1/A1,A1*3)", "Z1": "=SUM(B1:B2)"}
+    model = check({**cells, "A1": -1.0}, "A1:A2", -3 + math.log(2) + 0.5)
+    assert list(model.gradients().values()) == [3, 0.5 - 0.25]
