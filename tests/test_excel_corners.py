@@ -274,6 +274,13 @@ def test_texts_keep_their_case() -> None:
         assert values(cells, "C1:C3", "D1", "E1", params=params) == ["b", "B", "b", "YES", True]
 
 
+def test_beyond_all_numbers() -> None:
+    """What is too large is an error, also where a program's infinity would come back to a number."""
+    cells = {"A1": 1e200, "B1": "=A1*A1", "C1": "=1/B1", "D1": "=IFERROR(C1,5)"}
+    for params in ((), ("A1",)):
+        assert values(cells, "B1", "C1", "D1", params=params) == [NUM, NUM, 5]
+
+
 def test_a_gradient_past_an_error_of_a_kind() -> None:
     """An IFERROR that hides an error hides its gradient, too."""
     cells = {"A1": 0.0, "A2": 2.0, "B1:B2": "=IFERROR(LN(A1)+1/A1,A1*3)", "Z1": "=SUM(B1:B2)"}

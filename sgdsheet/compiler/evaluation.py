@@ -35,29 +35,28 @@ def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
         warnings.simplefilter("ignore", UserWarning)
         computed = iter(program.module(live)(*arguments) if live else ())
     values: dict[Cell, Value] = {}
-    unknown: list[Cell] = []
+    live_cells: list[Cell] = []
     for block, value in program.results:
-        is_live = isinstance(value.data, fx.Node)
-        data = next(computed) if isinstance(value.data, fx.Node) else value.data
-        found = _cell_values(program, block, value, data)
-        values.update(found)
-        if is_live:
-            unknown += [cell for cell, item in found.items() if isinstance(item, ExcelError)]
-    if unknown and not arguments:
-        values.update(_errors(program, unknown))
+        data = value.data
+        if isinstance(data, fx.Node):
+            data = next(computed)
+            live_cells += block.range.cells()
+        values.update(_cell_values(program, block, value, data))
+    if not arguments and any(isinstance(values[cell], ExcelError) for cell in live_cells):
+        values.update(_exactly(program, live_cells))
     return CellValues(values, program.failures)
 
 
-def _errors(program: Program, cells: Iterable[Cell]) -> dict[Cell, Value]:
-    """The kinds of errors of cells that depend on a parameter.
+def _exactly(program: Program, cells: Iterable[Cell]) -> dict[Cell, Value]:
+    """The values of cells that depend on a parameter, calculated one operation at a time.
 
-    A program tells that a cell is an error, and not which. Calculated with the present parameters as constants, each
-    operation tells. Where that gives no error, or cannot be done, #NUM! stays.
+    A program tells that a cell is an error, and not which; and a number beyond all bounds, an error in a spreadsheet,
+    may come back to a finite one on its way. With the present parameters as constants, each operation tells.
     """
     workbook = program.workbook.with_values(program.parameter_cells())
     plan = Plan([block for block, _ in program.results], set())
     exact = evaluate(build_program(workbook, (), plan, dtype=torch.float64, strict=False)).values
-    return {cell: found for cell in cells if isinstance(found := exact.get(cell), ExcelError)}
+    return {cell: exact[cell] for cell in cells if cell in exact}
 
 
 def _cell_values(program: Program, block: Block, value: Tensors, data: Tensor) -> Mapping[Cell, Value]:

@@ -27,12 +27,13 @@ class Regions:
     sources: RangeIndex[Value] = field(default_factory=RangeIndex)
     _constants: dict[Range, Value] = field(default_factory=dict)
     _extents: dict[str, Position] = field(default_factory=dict)
+    _provided: dict[str, Position] = field(default_factory=dict)
     _cache: dict[Range, tuple[list[Range], Value]] = field(default_factory=dict)
 
     def provide(self, area: Range, value: Value) -> None:
         """Let `value` (axes r and c) stand for the cells of `area` from now on."""
-        row, column = self.extent(area.sheet)
-        self._extents[area.sheet] = max(row, area.bottom), max(column, area.right)
+        row, column = self._provided.get(area.sheet, (0, 0))
+        self._provided[area.sheet] = max(row, area.bottom), max(column, area.right)
         self.sources.add(area, value)
 
     def extent(self, name: str) -> Position:
@@ -40,7 +41,9 @@ class Regions:
         if name not in self._extents:
             sheet = self.workbook.sheets.get(name) or Sheet(name)
             self._extents[name] = sheet.extent
-        return self._extents[name]
+        pairs = zip(self._extents[name], self._provided.get(name, (0, 0)), strict=True)
+        row, column = (max(pair) for pair in pairs)
+        return row, column
 
     def read(self, area: Range) -> Value:
         """The cells of `area` as a Value with the axes r and c (without those of length 1).
