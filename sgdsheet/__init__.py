@@ -14,7 +14,7 @@ The stages, in the order in which a workbook passes through them:
     functions      what Excel's functions mean in torch, one declaration each
     model          the program as a torch.nn.Module
     training       methods, samples, restarts, checkpoints; constrained: what Solver does
-    diagnosis      why it does not learn; checking, export, logbook, plots
+    diagnosis      why it does not learn; checking, export, logbook, plots (animate, surface)
     cli            what a person calls
 
 Importing this package does not import torch; the first use of `compile` or `Session` does.
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sgdsheet.hosts.file import load as load
     from sgdsheet.model import SheetModel as SheetModel
     from sgdsheet.model import compile as compile
+    from sgdsheet.plots.animation import animate as animate
+    from sgdsheet.plots.surface import surface as surface
     from sgdsheet.training.session import Session as Session
 
 __version__ = "0.1.0"
@@ -47,6 +49,8 @@ _HOMES = {
     "load": "sgdsheet.hosts.file",
     "SheetModel": "sgdsheet.model",
     "compile": "sgdsheet.model",
+    "animate": "sgdsheet.plots.animation",
+    "surface": "sgdsheet.plots.surface",
     "Session": "sgdsheet.training.session",
 }
 
@@ -57,10 +61,12 @@ __all__ = [
     "SgdSheetError",
     "SheetModel",
     "__version__",
+    "animate",
     "compile",
     "diagnose",
     "explain_rise",
     "load",
+    "surface",
 ]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
+from sgdsheet.charts import Chart
 from sgdsheet.references import Cell, Range
 
 
@@ -108,14 +109,15 @@ class Workbook:
     """All that a host read. Sheets by name in tab order; names and tables looked up without regard to case.
 
     A `stale` workbook asks to be recalculated when it is opened: its saved results may be out of date, or
-    placeholders that a program wrote which cannot calculate. `folder` is where it lies: names of data files are
-    relative to it.
+    placeholders that a program wrote which cannot calculate. `charts` are those that a file host found. `folder` is
+    where it lies: names of data files are relative to it.
     """
 
     name: str
     sheets: dict[str, Sheet] = field(default_factory=dict)
     names: list[DefinedName] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
+    charts: list[Chart] = field(default_factory=list)
     active: str | None = None
     stale: bool = False
     folder: Path | None = None
@@ -126,6 +128,16 @@ class Workbook:
             return self.sheets[name]
         folded = name.casefold()
         return next((sheet for key, sheet in self.sheets.items() if key.casefold() == folded), None)
+
+    def trimmed(self, areas: Iterable[Range]) -> list[Range]:
+        """Those of the ranges that lie on sheets that are there, without what is past the sheets' ends."""
+        found = []
+        for area in areas:
+            if (sheet := self.sheet(area.sheet)) is not None:
+                bottom, right = min(area.bottom, sheet.extent[0]), min(area.right, sheet.extent[1])
+                if area.top <= bottom and area.left <= right:
+                    found.append(Range(sheet.name, area.top, area.left, bottom, right))
+        return found
 
     def has_values(self, area: Range) -> bool:
         """Whether all cells of an area (of a sheet that is there) have a saved value."""

@@ -25,7 +25,7 @@ import sgdsheet
 FLOORS = (
     ("errors atomic processes origins", ""),
     ("compiler training constrained udf references extras optimizers schedules initialisers", "tensors"),
-    ("workbook syntax formula logbook examples sources datasets", "functions"),
+    ("charts workbook syntax formula logbook examples sources datasets", "functions"),
     (
         "problem names solver settings hosts.base compiler.resolve compiler.blocks compiler.grouping compiler.planning",
         "",
@@ -41,7 +41,8 @@ FLOORS = (
         "constrained.lagrangian constrained.flat constrained.exact constrained.solve"
         " training.methods training.restarts training.batching training.checkpoints training.run_plan"
         " training.residuals training.convergence training.run"
-        " training.drivers training.session diagnosis.curvature diagnosis diagnosis.lr_finder checking export",
+        " training.drivers training.session diagnosis.curvature diagnosis diagnosis.lr_finder checking export"
+        " trajectory observation loss_surface plots.animation plots.surface",
     ),
     (
         "service ribbon udfs extension addin cli live __main__ sgdsheet",

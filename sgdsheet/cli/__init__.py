@@ -19,6 +19,8 @@ COMMANDS = {
     "check": "Prove values and gradients; find what hinders training",
     "find-lr": "Suggest a learning rate",
     "inspect": "Show what was found: loss, parameters, blocks",
+    "animate": "Draw the sheet's charts while it trains",
+    "surface": "Draw the loss over one or two parameters",
     "attach": "Train a workbook that is open in a spreadsheet",
     "export": "Write the sheet as stand-alone PyTorch",
     "new": "Build an example workbook",

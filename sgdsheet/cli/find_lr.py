@@ -11,7 +11,7 @@ from rich.console import Console
 import sgdsheet
 from sgdsheet.cli.common import console, json_option, model_arguments, print_json, shown, with_source
 from sgdsheet.optimizers import OPTIMIZERS, Family
-from sgdsheet.plots import save_learning_rate_plot
+from sgdsheet.plots.losses import save_learning_rate_plot
 from sgdsheet.problem import find_problem
 from sgdsheet.settings import Settings, combine
 

@@ -21,9 +21,9 @@ from sgdsheet.cli.common import (
 from sgdsheet.cli.outcome import Outcome, announce, as_dict, report
 from sgdsheet.cli.progress import progress_bar
 from sgdsheet.errors import FileError, SettingError
-from sgdsheet.logbook import Logbook, Record, TensorBoardWriter, Writer, file_writer
+from sgdsheet.logbook import Logbook, TensorBoardWriter, Writer, file_writer
 from sgdsheet.optimizers import Family
-from sgdsheet.plots import save_plot
+from sgdsheet.plots.losses import save_plot
 from sgdsheet.problem import (
     Problem,
     clipped_by_solver_neg,
@@ -96,12 +96,14 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     out = console()
     if not as_json:
         announce(out, session, [] if sheet or loss else sheets_with_problem(workbook))
+    from sgdsheet.trajectory import last_record  # imports torch: not for the help page
+
     with Logbook(_writers(options), objective=model.as_objective) as logbook:
         losses: list[float] = []
         metric_start = model.value_of(problem.metric) if problem.metric is not None else None
         interrupted = _run(session, logbook, losses, options["checkpoint"], quiet=as_json)
         outcome = Outcome(session, target, interrupted, metric_start, replaced=replaced)
-        logbook.add(_last_record(session))
+        logbook.add(last_record(session))
     session.leave()
     outcome.findings = _overfitting(session) + _findings(session, losses)
     outcome.warnings += _clipped(problem, workbook)
@@ -170,6 +172,8 @@ def _run(
     session: sgdsheet.Session, logbook: Logbook, losses: list[float], checkpoint: str | None, *, quiet: bool
 ) -> bool:
     """Take all steps; True if the user stopped it with Ctrl-C. The best parameters are in place either way."""
+    from sgdsheet.trajectory import record_of  # imports torch: not for the help page
+
     steps = iter(session)
     saved = time.monotonic()
     try:
@@ -178,18 +182,7 @@ def _run(
                 show(step.number, step.loss)
                 if len(losses) < _MOST_LOSSES:
                     losses.append(step.loss)
-                logbook.add(
-                    Record(
-                        step.number - 1,
-                        step.epoch,
-                        step.loss,
-                        step.valid_loss,
-                        step.metric,
-                        step.learning_rate,
-                        step.gradient_norm,
-                        session.seconds,
-                    )
-                )
+                logbook.add(record_of(session, step))
                 if checkpoint and time.monotonic() - saved > _SECONDS_PER_CHECKPOINT:
                     _write_checkpoint(checkpoint, session)
                     saved = time.monotonic()
@@ -200,19 +193,6 @@ def _run(
             _write_checkpoint(checkpoint, session)
         steps.close()  # type: ignore[attr-defined]
     return False
-
-
-def _last_record(session: sgdsheet.Session) -> Record:
-    return Record(
-        session.steps_taken,
-        session.epochs_done,
-        session.loss_last,
-        session.valid_last,
-        session.metric_last,
-        session.learning_rate,
-        None,
-        session.seconds,
-    )
 
 
 def _writers(options: dict[str, Any]) -> list[Writer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sgdsheet.errors import FileError, FormulaError
+from sgdsheet.hosts.xlsx.charts import read_charts
 from sgdsheet.hosts.xlsx.package import Package, Relationship
 from sgdsheet.hosts.xlsx.sheet import Context, read_sheet
 from sgdsheet.hosts.xlsx.xml import REPAIR, Node, Part, read_strings, read_tree, truth, unescape
@@ -65,7 +66,7 @@ def read_outline(package: Package) -> Outline:
 
 
 def read_workbook(package: Package) -> Workbook:
-    """Values, formulas, names and tables of a package."""
+    """Values, formulas, names, tables and charts of a package."""
     outline = read_outline(package)
     strings = outline.related("sharedStrings")
     properties = outline.root.all("workbookPr")
@@ -83,6 +84,7 @@ def read_workbook(package: Package) -> Workbook:
                 if relationship.kind == "table":
                     table = _table(package.part(relationship.target), entry.name)
                     workbook.tables[table.name] = table
+            workbook.charts += read_charts(package, entry.name, entry.part)
     return workbook
 
 

@@ -90,12 +90,17 @@ def _parse(
     run_parser(parser, part)
 
 
-def read_tree(part: Part) -> Node:
-    """A small part as a tree. Text is kept only for elements without children."""
+def read_tree(part: Part, *, without: frozenset[str] = frozenset()) -> Node:
+    """A small part as a tree, without the elements of some names. Text is kept only for elements without children."""
     stack = [Node("", {})]
     pieces: list[str] = []
+    ignored = 0
 
     def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal ignored
+        if ignored or (len(stack) > 1 and _local(tag) in without):
+            ignored += 1
+            return
         if len(stack) > _MAX_DEPTH:
             raise part.error("is nested too deeply")
         # Sorted so that a plain attribute wins over one of the same name from another namespace.
@@ -106,10 +111,18 @@ def read_tree(part: Part) -> Node:
         pieces.clear()
 
     def end(tag: str) -> None:
+        nonlocal ignored
+        if ignored:
+            ignored -= 1
+            return
         stack.pop().text = "".join(pieces)
         pieces.clear()
 
-    _parse(part, start, end, pieces.append)
+    def text(piece: str) -> None:
+        if not ignored:
+            pieces.append(piece)
+
+    _parse(part, start, end, text)
     return stack[0].children[0]
 
 
