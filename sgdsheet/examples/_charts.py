@@ -6,15 +6,18 @@ from typing import Any
 
 from xlsxwriter.chart import Chart  # type: ignore[import-untyped]
 
-from sgdsheet.examples.style import Page
+from sgdsheet.examples.style import DATA, LOSS, PREDICTION, Page
+
+SCATTER = {"type": "scatter", "subtype": "straight"}
+BLUE, GREEN, RED, AMBER = DATA.dark, PREDICTION.dark, LOSS.dark, "#C77700"
 
 
 def line(chart: Chart, page: Page, name: str, x: str, y: str, colour: str, *, dash: str = "solid", width: float = 2,
-         marker: str = "") -> None:  # fmt: skip
+         marker: str = "", size: int = 8) -> None:  # fmt: skip
     """A line through points whose coordinates stand in the areas `x` and `y` of the page."""
     look: dict[str, Any] = {"type": "none"}
     if marker:
-        look = {"type": marker, "size": 8, "fill": {"color": colour}, "border": {"color": "#FFFFFF"}}
+        look = {"type": marker, "size": size, "fill": {"color": colour}, "border": {"color": "#FFFFFF"}}
     chart.add_series(
         {
             "name": name,

@@ -14,6 +14,7 @@ from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 
 from sgdsheet.examples._pictures import SIDE
 from sgdsheet.examples.style import DATA, HAIRLINE, LOSS, PREDICTION, Content, Formula, Page, Role, mark
+from sgdsheet.examples.style import Setting as Setting
 
 PIXEL_WIDTH = 1.86  # of a column, so that its cells are square in a row of PIXEL_HEIGHT points
 PIXEL_HEIGHT = 13.5
@@ -23,7 +24,6 @@ GAP = 2.0
 BRIGHT, SOFT = PREDICTION.dark, "#8CCBA8"  # for cells without and with visible numbers
 
 Row = Sequence[float]
-Setting = tuple[str, Content, str]
 
 
 def tidy(value: float) -> float:

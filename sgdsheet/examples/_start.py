@@ -154,7 +154,7 @@ class _Writer:
         self.at += 1
 
     def row(self, first: str, second: str, third: str, *, link: str = "") -> None:
-        self._height(third, 92, second, 25)
+        self._height(third, 100, second, 25)
         base: dict[str, object] = {"valign": "top", "align": "left", "bg_color": _PALE}
         base |= {"bottom": 1, "bottom_color": "#FFFFFF"}
         plain, bold = self.book.format(**base, text_wrap=True), self.book.format(**base, bold=True, indent=1)

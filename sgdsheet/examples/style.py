@@ -68,6 +68,8 @@ class Formula(NamedTuple):
 
 
 Content = Formula | float | str
+Setting = tuple[str, Content, str]
+"""Name, value, and a hint beside it."""
 
 
 def fill_down(text: str, rows: Iterable[int], values: Iterable[float] | None = None) -> list[Formula]:
@@ -153,7 +155,7 @@ class Page:
             self.sheet.set_row(row, height)
         self.sheet.write_string("A1", title, book.format(bold=True, font_size=20))
         self.sheet.write_string("A2", sentence, book.format(font_color=MUTED, font_size=12))
-        for column, role in enumerate(ROLES):
+        for column, role in zip(_wide_columns(widths), ROLES, strict=False):
             look = {"bold": True, "align": "center", "font_size": 10, "bottom": 5, "bottom_color": role.dark}
             swatch = book.format(**look, font_color=role.dark, bg_color=role.light)
             self.sheet.write_string(2, column, role.name, swatch)
@@ -216,7 +218,7 @@ class Page:
         self.sheet.merge_range(area, "", box)
         self.sheet.write_rich_string(area.split(":")[0], bold, heading, plain, f"\n{text}", box)
 
-    def settings(self, top: str, settings: Sequence[tuple[str, Content, str]]) -> None:
+    def settings(self, top: str, settings: Sequence[Setting]) -> None:
         """Setting, value and a hint beside it; the two columns become `sgd_settings`."""
         row, column = xl_cell_to_rowcol(top)
         left, right = xl_col_to_name(column), xl_col_to_name(column + 1)
@@ -245,6 +247,11 @@ class Page:
         """Keep the top rows in view, on the screen and on every printed page."""
         self.sheet.freeze_panes(rows, 0)
         self.sheet.repeat_rows(0, rows - 1)
+
+    def one_page(self, area: str) -> None:
+        """Print only an area, on one page."""
+        self.sheet.print_area(area)
+        self.sheet.fit_to_pages(1, 1)
 
     def area(self, area: str) -> str:
         """`B2:C9` as an absolute reference that names this sheet."""
@@ -290,6 +297,16 @@ class Page:
 
     def _write(self, row: int, column: int, content: Content, cell_format: Format) -> None:
         self.book.write(self.sheet, row, column, content, cell_format)
+
+
+def _wide_columns(widths: Mapping[str, float]) -> list[int]:
+    """The columns, from 0, that a word fits into."""
+    found = {}
+    for columns, width in widths.items():
+        first, _, last = columns.partition(":")
+        for column in range(xl_cell_to_rowcol(f"{first}1")[1], xl_cell_to_rowcol(f"{last or first}1")[1] + 1):
+            found[column] = width
+    return [column for column in range(max(found, default=0) + 5) if found.get(column, 8.43) >= 8]
 
 
 def _plain(value: float | str) -> float | str:
