@@ -106,7 +106,7 @@ LESSON = Lesson(
             best="< 0.0001",
             cells={"A6": "3.00"},
         ),
-        Training("rates", {0: "25", 1: "729", 2: "1.19e7"}, best="25", stopped="the loss became inf"),
+        Training("rates", {0: "25", 1: "729", 2: "1.19e7"}, best="25", stopped="diverged"),
         Training(
             "not_zeroed",
             {0: "64.00", 1: "52.67", 2: "24.08", 3: "0.57", 4: "64.82", 5: "30.03", 6: "3.97", 7: "37.33",
@@ -278,7 +278,7 @@ def _steps(book: Book) -> None:
     chart = page.chart(SCATTER, "A14", title="The path on the loss curve", x="x", y="loss", number="0", size=(500, 384))
     line(chart, page, "loss (x² − 9)²", x, y, BLUE)
     steps = [f"{column}{FIRST}:{column}{FIRST + STEPS}" for column in "FG"]
-    line(chart, page, "steps", *steps, RED, width=1.25, marker="diamond")
+    line(chart, page, "steps", steps[0], steps[1], RED, width=1.25, marker="diamond")
     limits(chart, "x", -5, 5, 1)
     limits(chart, "y", 0, 120, 20)
     page.notes("A31:C42", "Why do the steps get shorter?", STEPPING)
@@ -303,7 +303,7 @@ def _rates(book: Book) -> None:
                                                ("right", "K", GREEN, "circle", STEPS),
                                                ("too high", "O", RED, "diamond", 3)):  # fmt: skip
         areas = (f"E{FIRST}:E{FIRST + count}", f"{column}{FIRST}:{column}{FIRST + count}")
-        line(chart, page, name, *areas, colour, width=1.25, marker=shape, size=6)
+        line(chart, page, name, areas[0], areas[1], colour, width=1.25, marker=shape, size=6)
     limits(chart, "x", 0, STEPS, 5)
     limits(chart, "y", 0, 60, 10)
     page.notes("A31:C44", "How large may a step be?", RATES)
