@@ -165,8 +165,8 @@ def log10(context: Context, value: Value) -> Value:
 @function("LOG", arguments=(1, 2), examples={"LOG(100)": 2, "LOG(8,2)": 3})
 def log(context: Context, value: Value, base: Value | None = None) -> Value:
     """Logarithm to a base, 10 unless given."""
-    if base is None:
-        return log10(context, value)
+    if base is None or (base.constant and not base.axes and float(base.tensor) == 10):
+        return log10(context, value)  # exact for powers of 10, which ln(1000)/ln(10) is not
     return operators.divide(context.builder, ln(context, value), ln(context, base))
 
 
