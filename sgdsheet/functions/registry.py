@@ -234,7 +234,16 @@ def _filled(context: Context, arguments: Sequence[Node], arrays: bool) -> Sequen
     """Without the cells of whole columns that nothing stands in, where these make no difference."""
     if not arrays:
         return [context.filled(item)[0] if isinstance(item, Area) else item for item in arguments]
-    if all(vanishes(item) for item in arguments):
+
+    def holds_something(area: Area) -> bool:
+        value = context.lower(area, array=False)
+        if not value.constant:
+            return False
+        empty = (value.kind_tensor() == Kind.TEXT) & (value.tensor == context.builder.text_code(""))
+        zero = (value.kind_tensor() != Kind.TEXT) & (value.tensor == 0)
+        return not bool((empty | zero).any())
+
+    if all(vanishes(item, holds_something) for item in arguments):
         return context.filled(*arguments)
     return arguments
 

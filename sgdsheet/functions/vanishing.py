@@ -23,27 +23,46 @@ def is_whole(area: Area) -> bool:
     return area.bottom == Affine(MAX_ROW) or area.right == Affine(MAX_COLUMN)
 
 
-def vanishes(node: Node) -> bool:
-    """Whether what it gives for blank cells of its whole columns, all of which are whole, adds nothing to a sum."""
-    return all(is_whole(part) for part in walk(node) if isinstance(part, Area)) and _is_zero(node)
+def is_single(area: Area) -> bool:
+    """Whether each copy of the formula reads one cell."""
+    return area.top == area.bottom and area.left == area.right
 
 
-def _is_zero(node: Node) -> bool:
+def vanishes(node: Node, holds_something: Callable[[Area], bool]) -> bool:
+    """Whether what it gives for blank cells of its whole columns adds nothing to a sum.
+
+    Its other references must be single cells; `holds_something` tells whether one surely holds a text or a number
+    other than 0.
+    """
+    areas = [part for part in walk(node) if isinstance(part, Area)]
+    if not all(is_whole(area) or is_single(area) for area in areas):
+        return False
+    return not any(map(is_whole, areas)) or _is_zero(node, holds_something)
+
+
+def _is_zero(node: Node, holds_something: Callable[[Area], bool]) -> bool:
+    def zero(part: Node) -> bool:
+        return _is_zero(part, holds_something)
+
     match node:
         case Area():
-            return True
+            return is_whole(node)
         case Unary(operator="-" | "+"):
-            return _is_zero(node.operand)
+            return zero(node.operand)
         case Binary(operator="*"):
-            return (_is_zero(node.left) and _is_sound(node.right)) or (_is_zero(node.right) and _is_sound(node.left))
+            return (zero(node.left) and _is_sound(node.right)) or (zero(node.right) and _is_sound(node.left))
         case Binary(operator="+" | "-"):
-            return _is_zero(node.left) and _is_zero(node.right)
+            return zero(node.left) and zero(node.right)
+        case Binary(left=Area() as area) if not is_whole(area):
+            return False
         case Binary(left=Area(), right=Number(number), operator=sign) if sign in _COMPARED:
             return not _COMPARED[sign](number)
         case Binary(left=Area(), right=Text(text), operator="="):
             return text != ""
         case Binary(left=Area(), right=Boolean(flag), operator="="):
             return flag
+        case Binary(left=Area(), right=Area() as other, operator="="):
+            return is_single(other) and holds_something(other)
         case _:
             return False
 
