@@ -36,6 +36,12 @@ class Optimizer:
     accumulates: bool = False
     """Whether gradients pile up because nobody sets them to zero."""
 
+    def momentum_options(self, momentum: float | None) -> dict[str, Any]:
+        """What the setting “momentum” adds to the options. Nesterov's kind of none is plain gradient descent."""
+        if not self.momentum or momentum is None:
+            return {}
+        return {"momentum": momentum, **({"nesterov": False} if "nesterov" in self.options and not momentum else {})}
+
 
 _ROWS = (
     Optimizer("sgd", "SGD", 0.01, "Plain gradient descent, with momentum if set", momentum=True),

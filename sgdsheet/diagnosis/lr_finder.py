@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
@@ -105,9 +104,7 @@ def _row(name: str) -> Optimizer:
 
 
 def _maker(model: SheetModel, row: Optimizer, momentum: float | None) -> Make:
-    options: dict[str, Any] = dict(row.options)
-    if row.momentum and momentum is not None:
-        options["momentum"] = momentum
+    options = {**row.options, **row.momentum_options(momentum)}
     kind = getattr(torch.optim, row.torch_name)
 
     def make(rate: float) -> torch.optim.Optimizer:

@@ -81,15 +81,9 @@ def torch_optimizer(row: Optimizer, parameters: Sequence[Tensor], rate: float, *
 
 def gradient_options(row: Optimizer, settings: Settings) -> dict[str, Any]:
     """What the settings add to an optimizer's own options."""
-    options: dict[str, Any] = {}
-    if row.momentum and settings.momentum is not None:
-        options["momentum"] = settings.momentum
-        if settings.momentum == 0:
-            options["nesterov"] = False
+    options = row.momentum_options(settings.momentum)
     if row.weight_decay and settings.weight_decay:
         options["weight_decay"] = settings.weight_decay
-    if options.get("nesterov") is False and row.torch_name != "SGD":
-        del options["nesterov"]
     return options
 
 
