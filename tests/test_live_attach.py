@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from activated import empty_environment
 from cli_books import run
 from live_books import PATIENCE, until
 from office import LibreOffice, OfficeBook, available
 
+from sgdsheet.hosts.libreoffice.programs import office_python
 from sgdsheet.live.places import VARIABLE
 from sgdsheet.problem import find_problem
 from sgdsheet.references import Range
@@ -26,8 +28,18 @@ SHEET = "nnet"
 pytestmark = pytest.mark.skipif(not available(), reason="LibreOffice is not installed")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def active(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """As in a person's terminal, an environment is active; one that would mislead LibreOffice's Python."""
+    made = empty_environment(tmp_path_factory.mktemp("environment") / ".venv", office_python())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in made.active(os.environ).items():
+            patch.setenv(name, value)
+        yield
+
+
 @pytest.fixture(scope="module")
-def program() -> Iterator[LibreOffice]:
+def program(active: None) -> Iterator[LibreOffice]:
     office = LibreOffice()
     yield office
     office.stop()

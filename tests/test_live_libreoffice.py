@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import threading
@@ -110,6 +111,34 @@ def live(program: LibreOffice, tmp_path: Path) -> Iterator[Live]:
     found.close()
     with suppress(AssertionError):  # the test may have closed it
         found.book.shut()
+
+
+def test_first_five_minutes_of_the_guide(live: Live) -> None:
+    """What addin/GUIDE.md says of its buttons: the numbers are in its text."""
+    text = (ROOT / "addin" / "GUIDE.md").read_text(encoding="utf-8")
+    text = " ".join(text.split("## The first five minutes")[1].split("\n## ")[0].split())
+
+    def told(pattern: str) -> float:
+        (found,) = re.findall(pattern, text)
+        return float(found)
+
+    def shows(number: float, loss: float) -> None:
+        assert loss == pytest.approx(number, abs=0.6 * 10 ** -len(str(number).partition(".")[2]))
+
+    start = live.parameters()
+    assert len(start) == 12
+    shows(told(r"The loss in O6 is ([\d.]+):"), live.loss())
+    live.done("step")
+    shows(told(r"the loss falls to ([\d.]+\d)\."), live.loss())
+    live.done("undo")
+    assert live.parameters() == start
+    live.done("train")
+    assert live.until_idle()["step"] == told(r"\*\*Train\.\*\* (\d+) steps")
+    shows(told(r"the loss is ([\d.]+\d)\. Too fast"), live.loss())
+    live.done("reset")
+    assert live.parameters() == start
+    rate = live.done("find-lr")["suggestion"]
+    assert rate == pytest.approx(told(r"writes a good one, ([\d.]+) or so"), rel=0.5)
 
 
 def untouched(workbook: Workbook, problem: Problem) -> dict[str, Any]:
