@@ -24,7 +24,7 @@ TOOLBAR = {action.label for action in ACTIONS}
 PROSE = {"Real Excel was never run", "Excel was never started"}
 """What is bold and no button."""
 
-COMMANDS = sorted({found.strip() for found in re.findall(r"`[^`\n]*?\b(sgdsheet(?: +[\w.-]+)+)`", TEXT)})
+COMMANDS = sorted({found.strip() for found in re.findall(r"`[^`\n]*?\b(sgdsheet(?: +[\w./-]+)+)`", TEXT)})
 FIRST_WORDS = {line.split()[1] for line in COMMANDS}
 
 
