@@ -33,7 +33,7 @@ CURVE = [round(-4.4 + 0.1 * number, 1) for number in range(89)]  # x from -4.4 t
 FIRST = 8
 STEPS = 30
 STRONG: dict[str, Any] = {"bold": True, "align": "center"}
-LONG = "[>=1000000]0.00E+00;[<=-1000000]-0.00E+00;#,##0.00"
+LONG, POWERS = "#,##0.00", "0.00E+00"
 LOSSES = "[>=1000000]0.00E+00;[<0.005]0.0E+00;#,##0.00"
 
 TANGENT = (
@@ -240,7 +240,7 @@ def _descent(page: Page, left: int, *, start: str, rate: str, count: int, kept: 
     page.column(f"{x}7", f"{mark(5, 'x')}\nafter the step", PREDICTION, [Formula(f"={start}"), *moved], "#,##0.0000")
     page.column(f"{loss}7", f"{mark(3, 'loss')}\n(x² − 9)²", LOSS, fill_down(f"={_loss(x + '{0}')}", rows), LOSSES)
     slopes = fill_down(f"={_gradient(x + '{0}')}", rows)
-    page.column(f"{slope}7", f"{mark(4, 'gradient')}\n4x(x² − 9)", LOSS, slopes, LONG)
+    page.column(f"{slope}7", f"{mark(4, 'gradient')}\n4x(x² − 9)", LOSS, slopes, POWERS if count < STEPS else LONG)
     if kept:
         sums = [Formula(f"={slope}{FIRST}"), *(Formula(f"={total}{row - 1}+{slope}{row}") for row in rows[1:])]
         page.column(f"{total}7", "sum of all\ngradients", LOSS, sums, LONG)
