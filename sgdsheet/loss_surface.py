@@ -32,6 +32,11 @@ _SAMPLES = 2_000
 _DIFFERENCE = 0.02
 """Width of a finite difference to either side, as a share of the slice."""
 
+_MARKS = "①②③④⑤⑥⑦"
+"""Numbers of the steps of training, with which our lessons mark their headers."""
+
+_LONGEST_LABEL = 24
+
 Span = tuple[float, float]
 
 
@@ -209,5 +214,5 @@ def _label(model: SheetModel, cell: Cell) -> str:
     """The text above the cell or left of it."""
     above = header(model.workbook, Range.of_cell(cell))
     left = model.workbook.sheets[cell.sheet].values.get((cell.row, cell.column - 1))
-    text = above or (" ".join(left.split()) if isinstance(left, str) else "")
-    return text if len(text) <= 24 else ""
+    text = (above or (" ".join(left.split()) if isinstance(left, str) else "")).lstrip(_MARKS).strip()
+    return text if len(text) <= _LONGEST_LABEL else ""

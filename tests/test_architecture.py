@@ -69,7 +69,7 @@ IMPORT_BY_NAME = ("sgdsheet", "cli", "cli.*", "functions", "examples", "extras",
 IMPORT_IN_FUNCTIONS = ("cli", "cli.*")
 LONGEST = 400  # lines
 
-FOLDERS = {"sgdsheet", "addin", "workbooks", "tests", "benchmarks", ".ci"}
+FOLDERS = {"sgdsheet", "addin", "workbooks", "tests", "benchmarks", "docs", ".ci"}
 FILES = {
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),
     *("pyproject.toml", "constraints.txt", ".gitignore"),

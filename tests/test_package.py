@@ -70,7 +70,9 @@ def test_script() -> None:
     assert callable(script.load())
 
 
-@pytest.mark.parametrize(("folder", "test"), [("sgdsheet", False), ("tests", True), ("benchmarks", True)])
+@pytest.mark.parametrize(
+    ("folder", "test"), [("sgdsheet", False), ("tests", True), ("benchmarks", True), ("docs", True)]
+)
 def test_imports_are_declared(folder: str, test: bool) -> None:
     owners = packages_distributions()
     missing = [
