@@ -21,6 +21,7 @@ from sgdsheet.diagnosis.units import MOST_NUMBERS
 from sgdsheet.errors import SettingError, TrainingError
 from sgdsheet.model import SheetModel
 from sgdsheet.optimizers import OPTIMIZERS, Family, Optimizer, normalised
+from sgdsheet.training.methods import torch_optimizer
 
 _LOWEST, _HIGHEST = 1e-8, 10.0
 _POINTS_PER_DECADE = 16
@@ -104,14 +105,10 @@ def _row(name: str) -> Optimizer:
 
 
 def _maker(model: SheetModel, row: Optimizer, momentum: float | None) -> Make:
+    if momentum and not row.momentum:
+        raise SettingError(f"momentum does not go with {row.name}", remedy="Leave it out, or choose sgd")
     options = {**row.options, **row.momentum_options(momentum)}
-    kind = getattr(torch.optim, row.torch_name)
-
-    def make(rate: float) -> torch.optim.Optimizer:
-        built: torch.optim.Optimizer = kind(list(model.parameters()), lr=rate, **options)
-        return built
-
-    return make
+    return lambda rate: torch_optimizer(row, list(model.parameters()), rate, **options)
 
 
 def _stable(model: SheetModel) -> float | None:

@@ -169,6 +169,10 @@ def norm_of_gradient(parameters: Sequence[Tensor]) -> float:
     return float(torch.stack(parts).norm().item()) if parts else 0.0
 
 
+class _NoStartError(Exception):
+    """The loss or its gradient is not finite where a line search would start."""
+
+
 class LineSearch:
     """L-BFGS: each step evaluates the loss several times and never goes up.
 
@@ -200,15 +204,17 @@ class LineSearch:
                 first.append(now if finite else math.nan)
                 if math.isfinite(now):
                     keep(now)
+                if not finite:
+                    raise _NoStartError
                 if measure:
                     self.gradient_norm = gradient
             elif not finite:
                 return self._bowl(before, first[0]).to(value)
             return value
 
-        self.optimizer.step(closure)  # type: ignore[arg-type]  # LBFGS wants the loss as a tensor
-        if not math.isfinite(first[0]):
-            put(self.parameters, before)
+        try:
+            self.optimizer.step(closure)  # type: ignore[arg-type]  # LBFGS wants the loss as a tensor
+        except _NoStartError:
             return first[0]
         if not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters):
             put(self.parameters, before)
