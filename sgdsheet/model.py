@@ -212,8 +212,13 @@ class SheetModel(nn.Module):
     def _values_of(self, areas: Iterable[Range]) -> Iterator[tuple[Cell, CellValue | None]]:
         for area in areas:
             values = self.workbook.sheets[area.sheet].values
-            for cell in area.cells():
-                yield cell, values.get((cell.row, cell.column))
+            if area.size <= len(values):
+                places: Iterable[tuple[int, int]] = ((cell.row, cell.column) for cell in area.cells())
+            else:  # as whole columns are
+                inside = (place for place in values if area.contains(Range.of_cell(Cell(area.sheet, *place))))
+                places = sorted(inside)
+            for place in places:
+                yield Cell(area.sheet, *place), values.get(place)
 
 
 def compile(

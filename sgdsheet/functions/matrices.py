@@ -39,6 +39,8 @@ def mmult(context: Context, left: Value, right: Value) -> Value:
             kinds = torch.where(numeric, value.kind_tensor(), int(Kind.NUMBER)).to(torch.uint8)
             value = builder.stored(value).with_kinds(kinds)
         factors.append(value)
+    if bool(strange.tensor.all()):
+        return builder.error(Fault.VALUE)
     # The inner axis gets a name of its own, k, so that it is neither left's rows nor right's columns.
     product = contract(builder, factors[0].renamed({"w": "k"}), factors[1].renamed({"h": "k"}), "k")
     product = builder.canonical(product)

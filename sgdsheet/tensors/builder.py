@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sgdsheet import memory
 from sgdsheet.errors import FormulaError
 from sgdsheet.tensors.numerals import text_number
 from sgdsheet.tensors.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorder
-from sgdsheet.tensors.values import MOST_CELLS, Fault, Kind, Value, simplified
+from sgdsheet.tensors.values import Fault, Kind, Value, refuse_large, simplified
 
 _SHARE = frozenset({torch.amax, torch.amin, torch.prod})
 """Reductions in which the slope of one element depends on the others."""
@@ -31,15 +32,20 @@ _ADD = frozenset({operator.add, operator.sub, operator.neg})
 _PLAIN = re.compile(r"[A-Za-z0-9 ]*")
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
+_COPIES = 3
+"""Times the memory of the numbers: what is kept to go back, its gradient, and what comes and goes."""
+
 AXES = "RChwkl"
 """The axes in their order; k is what a matrix product sums over, k and l what a convolution does."""
 
 
 @dataclass(slots=True)
 class Builder(Recorder):
-    """Records what happens to `Value`s. `texts` are the texts that occur, by their index."""
+    """Records what happens to `Value`s. `texts` are the texts that occur, by their index; `kept` is the size of all
+    results that depend on parameters."""
 
     texts: list[str] = field(default_factory=list)
+    kept: int = 0
     _codes: dict[str, int] = field(default_factory=dict)
 
     # --- constants ----------------------------------------------------------------------------------------
@@ -95,11 +101,22 @@ class Builder(Recorder):
                 shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in values)
                 raise FormulaError(f"combines arrays of different sizes ({shapes})", remedy="Make them the same size")
             sizes.append(lengths.pop())
-        if math.prod(sizes) > MOST_CELLS:
-            raise FormulaError(
-                f"works on {math.prod(sizes):,} numbers at once, more than can be handled", remedy="Use smaller ranges"
-            )
+        refuse_large(math.prod(sizes))
         return axes, tuple(sizes)
+
+    def count(self, result: Value) -> Value:
+        """Take note of a result that training keeps until it has gone back; FormulaError if all do not fit."""
+        if result.constant:
+            return result
+        self.kept += math.prod(result.sizes)
+        size = self.kept * self.dtype.itemsize * _COPIES
+        if size > memory.room():
+            raise FormulaError(
+                f"is one too many: with those before it, it needs some {memory.gigabytes(size)} of memory, and"
+                f" {memory.gigabytes(memory.room())} are to be had",
+                remedy="Use smaller ranges",
+            )
+        return result
 
     def aligned(self, value: Value, axes: str) -> Data:
         """The data with its dimensions in the order of `axes`, ready to broadcast."""
@@ -252,7 +269,7 @@ class Builder(Recorder):
             # Python reads `-2.0 ** x` as -(2.0**x).
             if function in TAKE_NUMBERS and not (function is operator.pow and self.domains.at_least(operands[0]) < 0):
                 operands[0] = self._scalar(operands[0])
-        result = Value(self.call(function, *operands), axes, sizes, kind)
+        result = self.count(Value(self.call(function, *operands), axes, sizes, kind))
         return self.with_errors(self.checked(result), values)
 
     def _settled(self, function: Callable[..., Any], value: Value, values: Sequence[Value]) -> Value:
@@ -299,7 +316,7 @@ class Builder(Recorder):
         data = self.call(torch.where, *[self.aligned(value, axes) for value in (condition, chosen, other)])
         if chosen.has(Kind.ERROR) or other.has(Kind.ERROR):
             self.domains.suspect(data)
-        found = Value(data, axes, sizes, kinds, wide=kinds is Kind.BOOLEAN and not chosen.is_bits)
+        found = self.count(Value(data, axes, sizes, kinds, wide=kinds is Kind.BOOLEAN and not chosen.is_bits))
         return self.spoiled(found, errors)
 
     def _chosen_kinds(

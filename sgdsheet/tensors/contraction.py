@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
 
+from sgdsheet.errors import FormulaError
 from sgdsheet.tensors.builder import Builder
 from sgdsheet.tensors.recording import Data
-from sgdsheet.tensors.values import Kind, Value
+from sgdsheet.tensors.values import Kind, Value, refuse_large
+
+_MOST_PRODUCTS = 20_000_000_000
+"""Multiplications of one matrix product, which then takes seconds."""
 
 
 def contract(builder: Builder, left: Value, right: Value, over: str) -> Value:
@@ -36,12 +41,19 @@ def _matrix_product(builder: Builder, left: Value, right: Value, over: str) -> V
     ]
     axes = "".join(axis for part in kept for axis, _ in part)
     sizes = tuple(size for part in kept for _, size in part)
+    refuse_large(math.prod(sizes))
+    products = math.prod(sizes) * math.prod(left.size(axis) for axis in over)
+    if products > _MOST_PRODUCTS:
+        raise FormulaError(
+            f"multiplies {products:,} pairs of numbers at once, and {_MOST_PRODUCTS:,} can be handled",
+            remedy="Use smaller ranges",
+        )
     if len(over) == 1 and len(kept[0]) <= 1 and len(kept[1]) <= 1:
         first = _ordered(builder, left, kept[0], over, last=True)
         second = _ordered(builder, right, kept[1], over, last=False)
-        return Value(builder.call(torch.matmul, first, second), axes, sizes)
+        return builder.count(Value(builder.call(torch.matmul, first, second), axes, sizes))
     dims = ([left.axes.index(axis) for axis in over], [right.axes.index(axis) for axis in over])
-    return Value(builder.call(torch.tensordot, left.data, right.data, dims=dims), axes, sizes)
+    return builder.count(Value(builder.call(torch.tensordot, left.data, right.data, dims=dims), axes, sizes))
 
 
 def _ordered(builder: Builder, value: Value, kept: list[tuple[str, int]], over: str, *, last: bool) -> Data:

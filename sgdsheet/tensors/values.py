@@ -22,6 +22,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
+from sgdsheet.errors import FormulaError
 from sgdsheet.tensors.recording import Data
 
 MOST_CELLS = 20_000_000
@@ -158,3 +159,11 @@ def simplified(kinds: Tensor) -> Kind | Tensor:
     """One Kind where all cells agree."""
     first = int(kinds.flatten()[0]) if kinds.numel() else 0
     return Kind(first) if bool((kinds == first).all()) else kinds
+
+
+def refuse_large(count: int) -> None:
+    """FormulaError for more numbers in one tensor than can be handled."""
+    if count > MOST_CELLS:
+        raise FormulaError(
+            f"works on {count:,} numbers at once, and {MOST_CELLS:,} can be handled", remedy="Use smaller ranges"
+        )

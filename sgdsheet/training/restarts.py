@@ -10,10 +10,15 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call, vmap
 
+from sgdsheet import memory
+from sgdsheet.errors import SettingError
 from sgdsheet.initialisers import INITIALISERS, StartValues
 from sgdsheet.optimizers import Optimizer
 from sgdsheet.settings import Settings
 from sgdsheet.training.methods import build_scheduler, gradient_options, torch_optimizer
+
+_COPIES = 8
+_OVERHEAD = 500  # bytes of a start and of each of its tensors, besides the numbers
 
 _NUMBERS_AT_ONCE = 30_000_000
 """Intermediate numbers per group of starts: more starts than fit are trained group by group."""
@@ -63,6 +68,20 @@ def default_start(parameters: Sequence[Tensor]) -> tuple[StartValues, ...]:
     values = torch.cat([parameter.detach().abs().flatten() for parameter in parameters])
     typical = float(values.median()) if len(values) else 0.0
     return (StartValues(INITIALISERS["uniform"], 2 * typical if typical > 1 else 0.5),)
+
+
+def refuse_many(count: int, parameters: Sequence[Tensor], cell: str) -> None:
+    """SettingError for more starts than fit into memory: each has its parameters, their gradients, the best of them and
+    what the optimizer remembers."""
+    numbers = sum(parameter.numel() for parameter in parameters)
+    each = _COPIES * numbers * parameters[0].element_size() + _OVERHEAD * (1 + len(parameters))
+    most = max(1, memory.room() // each)
+    if count > most:
+        raise SettingError(
+            f"{count:,} restarts need {memory.gigabytes(count * each)} of memory",
+            cell=cell,
+            remedy=f"{most:,} fit; some hundred are often enough",
+        )
 
 
 class BatchedStarts:

@@ -13,7 +13,7 @@ from sgdsheet.model import SheetModel
 from sgdsheet.optimizers import AUTO, OPTIMIZERS, Family, Optimizer
 from sgdsheet.samples.in_sheet import Samples
 from sgdsheet.settings import Settings
-from sgdsheet.training.restarts import default_start
+from sgdsheet.training.restarts import default_start, refuse_many
 
 _STEPS = 1000
 _BOUND_BATCH = 256
@@ -167,6 +167,8 @@ def _refuse(
             f"restarts do not go with {optimizer.name}", cell=sheet, remedy="Leave the optimizer to auto"
         )
     _refuse_unused(settings, optimizer, sheet)
+    if settings.restarts:
+        refuse_many(settings.restarts, parameters, sheet)
     if settings.restarts and settings.early_stopping is not None:
         raise SettingError("early stopping does not go with restarts", cell=sheet, remedy="Leave one of them out")
     if settings.early_stopping is not None and (samples is None or not len(samples.validation)):
