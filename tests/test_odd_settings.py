@@ -39,6 +39,12 @@ ODD = {
 }
 
 
+def check_line(error: SgdSheetError) -> None:
+    """It is one line, and says what to do."""
+    assert "\n" not in str(error)
+    assert error.remedy
+
+
 def test_every_setting_is_tried() -> None:
     assert set(ODD) == {item.key for item in DECLARATIONS}
 
@@ -61,8 +67,7 @@ def test_training(curve: SheetModel, name: str, key: str) -> None:
             session = Session(curve, combine((), options))  # type: ignore[arg-type]
             session.run()
         except SgdSheetError as error:
-            assert "\n" not in str(error)
-            assert error.remedy
+            check_line(error)
             continue
         assert session.loss <= session.loss_start, options
         assert all(map(math.isfinite, curve.parameter_cells().values())), options
@@ -76,8 +81,7 @@ def test_finding_a_learning_rate(curve: SheetModel, name: str) -> None:
         try:
             found = find_learning_rate(curve, name, momentum=momentum)
         except SgdSheetError as error:
-            assert "\n" not in str(error)
-            assert error.remedy
+            check_line(error)
             continue
         assert 0 < found.suggestion < math.inf
         assert found.optimizer == name
