@@ -127,10 +127,12 @@ def test_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("optimizer", SWEPT)
 def test_no_momentum(optimizer: str) -> None:
     """Nesterov's momentum cannot be 0 in torch."""
-    found = run("find-lr", QUADRATIC, "--optimizer", optimizer, "--momentum", 0, "--json")
+    found = run("find-lr", QUADRATIC, "-s", "centred", "--optimizer", optimizer, "--momentum", 0, "--json")
     assert (found.status, found.err) == (0, "")
     if optimizer in ("momentum", "nesterov"):
-        assert found.json | {"optimizer": ""} == run("find-lr", QUADRATIC, "--json").json | {"optimizer": ""}
+        assert found.json | {"optimizer": ""} == run("find-lr", QUADRATIC, "-s", "centred", "--json").json | {
+            "optimizer": ""
+        }
 
 
 def test_command_json(capsys: pytest.CaptureFixture[str]) -> None:
