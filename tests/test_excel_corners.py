@@ -195,6 +195,14 @@ CORNERS: list[tuple[str, Any]] = [
     ("=\"1e400\"+P1", VALUE),
     ("=SUM({\"5\"})", 0),
     ("=AVERAGE({\"1e3\"})", DIV0),
+    # an array stays one where all of it is the same
+    ("=SUMPRODUCT(EXP(P1:P4)^0)", 4),
+    ("=SUMPRODUCT((P1:P4<\"x\")*P1:P4)", 10),
+    ("=SUMPRODUCT(ISNA(P1:P4)+1)", 4),
+    ("=COLUMNS(P1/0)", DIV0),
+    ("=ROWS(P1:P4/0)", 4),
+    ("=MIN(K2:K4,M1)", 0),
+    ("=MAX(K2:K4)", 0),
     # numbers
     ("=(0.1+0.2=0.3)*P1", 1),
     ("=(1=1.0000000001)*P1", 0),
@@ -258,6 +266,20 @@ def test_array_formulas_side_by_side(
         cells["D5"] = 9.0
         expected = [10, 50, 90, 20, 100, 180]
     assert values(cells, area, params=params) == pytest.approx(expected)
+
+
+def test_growing_ranges_that_have_to_fit() -> None:
+    """Lengthened by blanks, the first copies would fit where they do not."""
+    cells = {
+        "A1:A3": [1, 2, 3], "B1:B3": [4, 5, 6],
+        "C1:C3": "=SUMPRODUCT($A$1:A1,$B$1:$B$3)", "D1:D3": "=SUMXMY2($A$1:A1,$B$1:$B$3)",
+        "E1:E3": "=SUMPRODUCT($A$1:A1,$B$1:B1)", "F1:F3": "=SUMX2PY2($A$1:A1,$B$1:B1)", "G1:G3": "=MIN($A$3:A3,B1)",
+    }  # fmt: skip
+    for params in ((), ("A1:B3",)):
+        assert values(cells, "C1:C3", params=params) == [VALUE, VALUE, 32]
+        assert values(cells, "D1:D3", params=params) == [NA, NA, 27]
+        assert values(cells, "E1:E3", params=params) == [4, 14, 32]
+        assert values(cells, "F1:F3", params=params) == [17, 46, 91]
 
 
 def test_windows_filled_across() -> None:

@@ -15,7 +15,7 @@ from sgdsheet.compiler.planning import Plan
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.references import Cell
-from sgdsheet.tensors.values import Kind, fault_of
+from sgdsheet.tensors.values import Kind, fault_codes, fault_of
 from sgdsheet.tensors.values import Value as Tensors
 from sgdsheet.workbook import ExcelError, Value
 
@@ -41,6 +41,8 @@ def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
         if isinstance(data, fx.Node):
             data = next(computed)
             live_cells += block.range.cells()
+        elif value.has(Kind.ERROR) and bool((data.isnan() & (fault_codes(data) == 0)).any()):
+            live_cells += block.range.cells()  # an error of something that depends on a parameter
         values.update(_cell_values(program, block, value, data))
     if not arguments and any(isinstance(values[cell], ExcelError) for cell in live_cells):
         values.update(_exactly(program, live_cells))

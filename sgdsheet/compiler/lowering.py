@@ -14,6 +14,7 @@ from sgdsheet.compiler.regions import Regions, cut
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
 from sgdsheet.functions import REGISTRY
 from sgdsheet.functions.operators import BINARY, COMPARISONS, UNARY, compare
+from sgdsheet.functions.registry import Takes
 from sgdsheet.functions.vanishing import is_whole
 from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.syntax import (
@@ -84,10 +85,26 @@ def _strict(node: Node) -> Iterator[Area]:
     """The references of a formula that must not be lengthened by blanks."""
     if isinstance(node, Area):
         yield node
-    skips = isinstance(node, Call) and node.name in REGISTRY and REGISTRY[node.name].skips_blanks
+    skips = isinstance(node, Call) and _skips_blanks(node)
     for part in children(node):
         if not (skips and isinstance(part, Area)):
             yield from _strict(part)
+
+
+def _skips_blanks(call: Call) -> bool:
+    """Whether blanks at the end of its ranges make no difference: not where these have to be of one size."""
+    found = REGISTRY.get(call.name)
+    if found is None or not found.skips_blanks:
+        return False
+    areas = [item for item in call.arguments if isinstance(item, Area)]
+    alike = found.takes is not Takes.ARRAYS or len(call.arguments) == 1 or len(areas) == len(call.arguments)
+    return alike and (found.takes is not Takes.ARRAYS or len({_lengths(area) for area in areas}) <= 1)
+
+
+def _lengths(area: Area) -> tuple[tuple[int, ...], ...]:
+    """Rows and columns of a reference, and how they change from copy to copy."""
+    pairs = ((area.top, area.bottom), (area.left, area.right))
+    return tuple(tuple(last - first for first, last in zip(start, end, strict=True)) for start, end in pairs)
 
 
 def _is_ragged(area: Area, block: Block) -> bool:

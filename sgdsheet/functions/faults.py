@@ -23,7 +23,7 @@ def _faults(builder: Builder, value: Value) -> Value:
     """
     errors = builder.errors_of(value)
     if errors is None:
-        return builder.number(_NONE)
+        return builder.expanded(builder.number(_NONE), value.axes, value.sizes)
     if not value.constant:
         raise FormulaError(
             "asks which error something is that depends on a parameter", remedy="Use IFERROR or ISERROR there"

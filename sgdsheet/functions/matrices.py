@@ -68,7 +68,7 @@ def transpose(context: Context, array: Value) -> Value:
 )
 def rows(context: Context, array: Node) -> Value:
     """How many rows a range has."""
-    return context.builder.number(float(_shape(context, array)[0]))
+    return _length(context, array, 0)
 
 
 @function(
@@ -81,7 +81,16 @@ def rows(context: Context, array: Node) -> Value:
 )
 def columns(context: Context, array: Node) -> Value:
     """How many columns a range has."""
-    return context.builder.number(float(_shape(context, array)[1]))
+    return _length(context, array, 1)
+
+
+def _length(context: Context, array: Node, way: int) -> Value:
+    """How many rows (way 0) or columns an argument has; a single error is the result."""
+    length = context.builder.number(float(_shape(context, array)[way]))
+    if context.shape(array) is not None:
+        return length
+    value = context.lower(array, array=True)
+    return length if value.is_array else context.builder.spoiled(length, context.builder.errors_of(value))
 
 
 def _shape(context: Context, node: Node) -> tuple[int, int]:

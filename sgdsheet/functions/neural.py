@@ -23,7 +23,7 @@ from sgdsheet.functions.registry import (
 )
 from sgdsheet.tensors.builder import Builder
 from sgdsheet.tensors.contraction import contract
-from sgdsheet.tensors.values import MOST_CELLS, Kind, Value
+from sgdsheet.tensors.values import MOST_CELLS, Fault, Kind, Value
 
 INPUTS = Argument("inputs", "Numbers: one cell or a range.")
 _LARGEST_SEED = 2**32 - 1
@@ -220,7 +220,7 @@ def _without_strangers(builder: Builder, found: Value) -> Value:
     """The rows of 0 and 1 with an error where a label is none of the classes."""
     classes = builder.reduce(torch.sum, found, "w")
     strange = builder.elementwise(torch.eq, classes, builder.number(0.0), kind=Kind.BOOLEAN)
-    return builder.spoiled(found, strange)
+    return builder.spoiled(found, strange, Fault.VALUE)
 
 
 @own_function(

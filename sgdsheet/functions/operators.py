@@ -55,8 +55,8 @@ def power(builder: Builder, left: Value, right: Value) -> Value:
         # To torch, anything to the power of 0 is 1, and 1 to any power.
         return builder.spoiled(builder.spoiled(result, builder.errors_of(right)), builder.errors_of(left))
     if exponent == 0:
-        one = builder.spoiled(builder.number(1.0), _zero_to_nothing(builder, left, right))
-        return builder.spoiled(one, builder.errors_of(left))
+        one = builder.expanded(builder.number(1.0), left.axes, left.sizes)
+        return builder.spoiled(builder.spoiled(one, _zero_to_nothing(builder, left, right)), builder.errors_of(left))
     if exponent < 0:
         left = guarded(builder, torch.ne, left, 0.0)
     elif exponent < 1 or exponent != int(exponent):
@@ -179,7 +179,7 @@ def compare(builder: Builder, sign: str, left: Value, right: Value) -> Value:
         raise varying(builder, cause, left, right, remedy=_NUMBERS)
     if ranks[0] != ranks[1]:
         outcome = bool(operation(torch.tensor(ranks[0]), torch.tensor(ranks[1])))
-        result = builder.boolean(outcome)
+        result = builder.expanded(builder.boolean(outcome), *builder.union_axes([left, right]))
     elif ranks[0] == 1:
         result = _compare_texts(builder, sign, left, right)
     else:

@@ -76,9 +76,11 @@ def _extreme(
     arguments: tuple[Value, ...],
     reduction: Callable[..., Tensor],
     pairwise: Callable[[Tensor, Tensor], Tensor],
-    nothing: float,
+    side: float,
 ) -> Value:
+    """`side` is on which side of all numbers a cell is put that does not count."""
     builder, result = context.builder, None
+    nothing = side * torch.finfo(builder.dtype).max
     for value, counts in numbers_of(builder, arguments):
         part = builder.reduce(reduction, masked(builder, value, counts, nothing))
         result = part if result is None else _larger(builder, result, part, pairwise)
@@ -110,7 +112,7 @@ def _larger(builder: Builder, left: Value, right: Value, pairwise: Callable[[Ten
 )
 def maximum(context: Context, *arguments: Value) -> Value:
     """Largest number."""
-    return _extreme(context, arguments, torch.amax, torch.maximum, -torch.inf)
+    return _extreme(context, arguments, torch.amax, torch.maximum, -1.0)
 
 
 @function(
@@ -123,7 +125,7 @@ def maximum(context: Context, *arguments: Value) -> Value:
 )
 def minimum(context: Context, *arguments: Value) -> Value:
     """Smallest number."""
-    return _extreme(context, arguments, torch.amin, torch.minimum, torch.inf)
+    return _extreme(context, arguments, torch.amin, torch.minimum, 1.0)
 
 
 @function(

@@ -209,8 +209,8 @@ class Builder(Recorder):
             return Value(known, value.axes, value.sizes, Kind.BOOLEAN)
         return Value(torch.where(known, value.tensor.to(self.dtype), 0.0), value.axes, value.sizes)
 
-    def spoiled(self, result: Value, errors: Value | None, fault: Fault = Fault.VALUE) -> Value:
-        """The result with an error wherever `errors` has one, or says so; then it is this `fault`."""
+    def spoiled(self, result: Value, errors: Value | None, fault: Fault | None = None) -> Value:
+        """The result with an error wherever `errors` has one, or says so: this `fault`, or an unknown one."""
         if errors is None:
             return result
         there = self.conditions(errors)
@@ -218,7 +218,8 @@ class Builder(Recorder):
         result = self.expanded(self.stored(result), axes, sizes)
         error: Data | float = torch.nan
         if result.constant and there.constant:
-            error = torch.tensor(fault.nan, dtype=self.dtype) if errors.is_bits else self.aligned(errors, axes)
+            unknown = torch.tensor(torch.nan if fault is None else fault.nan, dtype=self.dtype)
+            error = unknown if errors.is_bits else self.aligned(errors, axes)
         data = self.call(torch.where, self.aligned(there, axes), error, result.data)
         if not there.constant:
             return replace(result, data=data)
