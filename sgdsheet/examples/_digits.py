@@ -20,6 +20,7 @@ PIXEL_WIDTH = 1.86  # of a column, so that its cells are square in a row of PIXE
 PIXEL_HEIGHT = 13.5
 PAPER, INK = "#FFFFFF", "#10202F"
 BELOW, ABOVE = "#2F6DB5", "#D9730D"  # blue for negative weights, orange for positive ones
+PALE_BELOW, PALE_ABOVE = "#8DB8EA", "#F3B06B"
 GAP = 2.0
 BRIGHT, SOFT = PREDICTION.dark, "#8CCBA8"  # for cells without and with visible numbers
 
@@ -85,10 +86,11 @@ def glow(page: Page, cells: str, colour: str = BRIGHT) -> None:
     page.sheet.conditional_format(cells, look)
 
 
-def signed(page: Page, cells: str) -> None:
-    """Blue below nothing, orange above."""
+def signed(page: Page, cells: str, *, numbers: bool = False) -> None:
+    """Blue below nothing, orange above; paler where the cells show their numbers."""
+    below, above = (PALE_BELOW, PALE_ABOVE) if numbers else (BELOW, ABOVE)
     look = {"type": "3_color_scale", "mid_type": "num", "mid_value": 0}
-    page.sheet.conditional_format(cells, look | {"min_color": BELOW, "mid_color": "#FFFFFF", "max_color": ABOVE})
+    page.sheet.conditional_format(cells, look | {"min_color": below, "mid_color": "#FFFFFF", "max_color": above})
 
 
 def picture(page: Page, top: int, left: int, rows: Sequence[Sequence[Content]], *, edge: str = HAIRLINE

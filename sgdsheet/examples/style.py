@@ -116,7 +116,8 @@ class Book:
     def write(self, sheet: Worksheet, row: int, column: int, content: Content, cell_format: Format) -> None:
         """One cell, by its row and column from 0."""
         place = (sheet.get_name(), row + 1, column + 1)
-        self._contents[place] = content.text if isinstance(content, Formula) else content
+        if content != "":  # which is an empty cell
+            self._contents[place] = content.text if isinstance(content, Formula) else content
         if isinstance(content, str):
             sheet.write_string(row, column, content, cell_format)
         elif not isinstance(content, Formula):
