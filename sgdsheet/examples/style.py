@@ -178,9 +178,12 @@ class Page:
         self.sheet.write_rich_string("A4", *parts, self.book.format())
 
     def cell(self, address: str, content: Content, role: Role, number: str = "General", **look: object) -> None:
-        """One cell in the colours of its role."""
+        """One cell in the colours of its role; it stays empty for an empty text."""
         row, column = xl_cell_to_rowcol(address)
-        self._write(row, column, content, self._cell_format(role, number, **look))
+        if content == "":
+            self.sheet.write_blank(row, column, None, self._cell_format(role, number, **look))
+        else:
+            self._write(row, column, content, self._cell_format(role, number, **look))
 
     def put(self, row: int, column: int, content: Content, cell_format: Format) -> None:
         """One cell, by its row and column from 1, in a look of its own."""
