@@ -117,7 +117,7 @@ def ratings() -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], int]]:
 
 def _sheet(book: Book, name: str, title: str, *, biased: bool) -> None:
     sentence = "Train this sheet: the factors of people and films change until the predictions meet the ratings."
-    widths = {**PANEL, "F": 9, "G:I": 9.5, "J": 2, "K": 9.5, "L:U": 8, "V": 2, "W:AF": 8}
+    widths = {**PANEL, "F": 9, "G:I": 9.5, "J": 2, "K": 9.5, "L:U": 7.4, "V": 2, "W:AF": 7.4}
     page = Page(book, name, title=title, sentence=sentence, widths=widths)
     for row, height in ((6, 20), (8, 20), (TOP - 1, 34), (25, 34)):
         page.sheet.set_row(row, height)
