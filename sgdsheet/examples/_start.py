@@ -109,13 +109,15 @@ def _outcome(training: Training) -> Iterable[tuple[str, str]]:
     ends += [(f"cell {cell}", value) for cell, value in training.cells.items()]
     said = [f"{name} {value}" for name, value in ends if value]
     if training.stopped:
-        said.append(f"it stops early: {training.stopped}")
+        said.append(f"the run ends with “{training.stopped}”")
     if said:
         yield after, f"at the end: {', '.join(said)}"
 
 
 def _typed(cells: Mapping[str, float | str]) -> str:
-    return " and ".join(f"{value} in {cell}" for cell, value in cells.items())
+    return " and ".join(
+        f"{value:g} in {cell}" if isinstance(value, float) else f"{value} in {cell}" for cell, value in cells.items()
+    )
 
 
 def _questions(writer: _Writer, questions: Sequence[tuple[str, str]]) -> None:
