@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
 import torch
 from torch import Tensor, fx, nn
 
+from sgdsheet.chosen_source import with_source
 from sgdsheet.compiler.blocks import Block, bounding_range
 from sgdsheet.compiler.evaluation import CellValues, evaluate
 from sgdsheet.compiler.planning import Plan, Planner
@@ -229,15 +231,18 @@ def compile(
     params: str | None = None,
     problem: Problem | None = None,
     precision: str | None = None,
+    source: str | Path | None = None,
 ) -> SheetModel:
     """Compile the model of a sheet.
 
     The problem is taken from the sheet's names (see `find_problem`), or `loss` and `params` are A1 references.
     `precision` is float64, which Excel calculates in, or float32; left out, it is float32 only for a model that is
-    trained on data from a file.
+    trained on data from a file. `source` is that file, or the name of a dataset, in place of what the sheet names.
     Raises a subclass of SgdSheetError, with cell, cause and remedy, if the sheet cannot be trained.
     """
     problem = problem or find_problem(workbook, sheet, loss, params)
+    if source is not None:
+        problem = with_source(problem, source)
     dtypes = {"float64": torch.float64, "float32": torch.float32}
     precision = precision or ("float32" if problem.origin else "float64")
     if precision not in dtypes:

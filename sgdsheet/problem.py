@@ -60,6 +60,8 @@ class Problem:
     settings: tuple[Setting, ...] = field(default=())
     origin: str | None = None
     origin_cell: Cell | None = None
+    origin_chosen: bool = False
+    """Whether a person said the origin, and not the workbook."""
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Range, ...] = ()
 

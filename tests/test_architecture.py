@@ -27,7 +27,8 @@ FLOORS = (
     ("compiler training constrained udf references extras optimizers schedules initialisers", "tensors"),
     ("charts workbook syntax formula logbook examples sources datasets", "functions"),
     (
-        "problem names solver settings hosts.base compiler.resolve compiler.blocks compiler.grouping compiler.planning",
+        "problem chosen_source names solver settings hosts.base"
+        " compiler.resolve compiler.blocks compiler.grouping compiler.planning",
         "",
     ),
     (

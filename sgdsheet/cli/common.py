@@ -6,15 +6,13 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
-from sgdsheet.origins import split_origin
+from sgdsheet import chosen_source
 from sgdsheet.problem import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,17 +32,12 @@ def model_arguments(command: F) -> F:
 
 
 def with_source(problem: Problem, source: str | None) -> Problem:
-    """The problem with the data that --source names: a path from where the command runs, or a dataset's name."""
+    """The problem with the data that --source names."""
     if source is None:
         return problem
     if not source.strip():
         raise click.UsageError("--source is empty")
-    name, selection = split_origin(source)
-    path = Path(name).expanduser()
-    place = str(path.absolute()) if path.exists() or path.suffix or len(path.parts) > 1 else name
-    # Which samples the sheet wants is part of the model: it holds for data from elsewhere, too.
-    selection = selection or split_origin(problem.origin or "")[1]
-    return replace(problem, origin=place + selection, origin_cell=None)
+    return chosen_source.with_source(problem, source)
 
 
 def console() -> Console:

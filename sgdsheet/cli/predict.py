@@ -77,6 +77,6 @@ def _keep_source(workbook: Workbook, problem: Problem, output: Path) -> None:
     from sgdsheet.samples.locate import locate  # imports what downloads: not for the help page
 
     if problem.origin is not None and output.exists():
-        path = locate(split_origin(problem.origin)[0], workbook.folder)
+        path = locate(split_origin(problem.origin)[0], workbook.folder, chosen=problem.origin_chosen)
         if path.exists() and path.samefile(output):
             raise FileError(f"{quoted(output.name)} is the source of the data", remedy="Write into another file")

@@ -37,7 +37,7 @@ def _located(model: SheetModel, origin: str | None = None) -> Iterator[tuple[Pat
     problem = model.problem
     name, selection = parse_selection(origin or origin_of(problem))
     with blaming(problem):
-        path = locate(name, model.workbook.folder)
+        path = locate(name, model.workbook.folder, chosen=problem.origin_chosen and origin is None)
         if selection is None and not path.exists():
             _refuse_words(name)
         yield path, selection.of if selection is not None else _all

@@ -53,7 +53,7 @@ def _sets(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
     found: dict[str, dict[tuple[str, str], Path]] = {}
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
-            if match := _NAME.fullmatch(path.name):
+            if (match := _NAME.fullmatch(path.name)) and path.is_file():
                 files = found.setdefault(match["prefix"], {})
                 files.setdefault((_PART[match["part"].lower()], _field(match)), path)
     return found
