@@ -30,10 +30,10 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A person's own settings, empty, and a home folder with something private in it."""
     folder = tmp_path / "config"
     monkeypatch.setattr(platformdirs, "user_config_path", lambda name, **more: folder / name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    (tmp_path / "home").mkdir()
-    save(tmp_path / "home" / "private.csv", numbers())
+    monkeypatch.setenv("HOME", str(tmp_path / "owner"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "owner"))
+    (tmp_path / "owner").mkdir()
+    save(tmp_path / "owner" / "private.csv", numbers())
     return folder
 
 
@@ -55,14 +55,14 @@ def book(tmp_path: Path) -> Callable[[str], Path]:
 
 COMMANDS = [("train", "--steps", "2"), ("predict",), ("find-lr",)]
 OUTSIDE = [
-    "../home/private.csv",
-    "{tmp}/home/private.csv",
+    "../owner/private.csv",
+    "{tmp}/owner/private.csv",
     "~/private.csv",
-    "sub/../../home/private.csv",
+    "sub/../../owner/private.csv",
     "link.csv",
     "linked/private.csv",
     "link.csv where x is 3",
-    "../home/there-is-no-such-file.csv",
+    "../owner/there-is-no-such-file.csv",
     "loop.csv",
 ]
 
@@ -74,8 +74,8 @@ def test_files_elsewhere_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = book(source.replace("{tmp}", str(tmp_path)))
-    (path.parent / "link.csv").symlink_to(tmp_path / "home" / "private.csv")
-    (path.parent / "linked").symlink_to(tmp_path / "home")
+    (path.parent / "link.csv").symlink_to(tmp_path / "owner" / "private.csv")
+    (path.parent / "linked").symlink_to(tmp_path / "owner")
     (path.parent / "loop.csv").symlink_to("loop.csv")
     before = sorted(tmp_path.rglob("*"))
     name, *options = command
@@ -89,8 +89,8 @@ def test_files_elsewhere_are_refused(
 
 
 def test_nothing_tells_whether_a_file_is_there(book: Callable[[str], Path]) -> None:
-    there = run("train", book("../home/private.csv")).err
-    assert there.replace("private", "nothing") == run("train", book("../home/nothing.csv")).err
+    there = run("train", book("../owner/private.csv")).err
+    assert there.replace("private", "nothing") == run("train", book("../owner/nothing.csv")).err
 
 
 NETWORKS = ["\\\\host\\share\\x.csv", "//host/share/x.csv", "smb:host/x.csv", "\\\\?\\C:\\x.csv"]
@@ -124,7 +124,7 @@ def test_links_among_the_files_of_a_folder(book: Callable[[str], Path], tmp_path
 
 
 def test_inspect_says_it_and_goes_on(book: Callable[[str], Path]) -> None:
-    found = run("inspect", book("../home/private.csv"), "--json")
+    found = run("inspect", book("../owner/private.csv"), "--json")
     assert found.status == 0
     assert REFUSED in found.json["file"]["error"]
     assert found.json["file"]["samples"] is None
@@ -147,8 +147,8 @@ def test_what_a_person_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     name, *options = command
-    path = book("data.npz") if name == "predict" else book("../home/private.csv")
-    said = run(name, path, "--source", tmp_path / "home" / "private.csv", *options)
+    path = book("data.npz") if name == "predict" else book("../owner/private.csv")
+    said = run(name, path, "--source", tmp_path / "owner" / "private.csv", *options)
     assert (said.status, said.err) == (0, "")
 
 
@@ -160,14 +160,14 @@ def test_what_predict_reads_besides_is_the_workbooks_choice(
     rows = Rows(formulas=("=$K$1*(C{r}-AVERAGE(C${a}:C${b}))+$K$2*D{r}+$K$3", "=(F{r}-E{r})^2"))
     names = {**rows.all_names(3), "sgd_source": "A2", "sgd_output": "F4:F6"}
     path = tmp_path / "received" / "book.xlsx"
-    write(path, {**rows.cells(numbers(), 3), "A2": "../home/private.csv"}, names)
+    write(path, {**rows.cells(numbers(), 3), "A2": "../owner/private.csv"}, names)
     refused = run("predict", path, "--source", path.parent / "data.npz")
     assert refused.status == 1
     assert REFUSED in refused.err
 
 
 def test_a_list_of_ones_own(book: Callable[[str], Path], tmp_path: Path) -> None:
-    path = book("../home/private.csv")
+    path = book("../owner/private.csv")
     assert run("train", path, "--steps", "2").status == 1
     list_of_allowed().parent.mkdir(parents=True)
     list_of_allowed().write_text(f"# mine\n\nrelative\n{tmp_path / 'elsewhere'}\n", encoding="utf-8")
@@ -177,17 +177,17 @@ def test_a_list_of_ones_own(book: Callable[[str], Path], tmp_path: Path) -> None
 
 
 def test_python_says_it_as_an_argument(book: Callable[[str], Path], tmp_path: Path) -> None:
-    workbook = sgdsheet.load(book("../home/private.csv"))
+    workbook = sgdsheet.load(book("../owner/private.csv"))
     with pytest.raises(FileError, match=REFUSED):
         sgdsheet.Session(sgdsheet.compile(workbook), steps=2)
-    session = sgdsheet.Session(sgdsheet.compile(workbook, source=tmp_path / "home" / "private.csv"), steps=2)
+    session = sgdsheet.Session(sgdsheet.compile(workbook, source=tmp_path / "owner" / "private.csv"), steps=2)
     assert session.run() > 0
     assert session.source == "private.csv"
 
 
 def test_a_workbook_that_was_never_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the program happens to run is nobody's choice."""
-    monkeypatch.chdir(tmp_path / "home")
+    monkeypatch.chdir(tmp_path / "owner")
     with pytest.raises(FileError, match="not saved"):
         locate("private.csv", None)
     assert locate("private.csv", None, chosen=True) == Path("private.csv")
@@ -195,14 +195,14 @@ def test_a_workbook_that_was_never_saved(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_live(tmp_path: Path, state: Path) -> None:
     workbook = line_workbook({"steps": 30.0})
-    workbook.sheets[SHEET].values[10, 1] = "../home/points.csv"
+    workbook.sheets[SHEET].values[10, 1] = "../owner/points.csv"
     workbook.names += [
         DefinedName("sgd_source", f"{SHEET}!$A$10", SHEET),
         DefinedName("sgd_data", f"{SHEET}!$A$2:$D$6", SHEET),
     ]
     workbook.folder = tmp_path / "received"
     calculate(workbook)
-    with (tmp_path / "home" / "points.csv").open("w", newline="", encoding="utf-8") as file:
+    with (tmp_path / "owner" / "points.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["x", "y"], *([float(row), 2.0 * row] for row in range(20))])
     host = MemoryHost(workbook, calculate, "line.xlsx")
     before = host.read().sheets[SHEET].values.copy()
