@@ -172,7 +172,7 @@ def test_a_list_of_ones_own(book: Callable[[str], Path], tmp_path: Path) -> None
     list_of_allowed().parent.mkdir(parents=True)
     list_of_allowed().write_text(f"# mine\n\nrelative\n{tmp_path / 'elsewhere'}\n", encoding="utf-8")
     assert run("train", path, "--steps", "2").status == 1
-    list_of_allowed().write_text(f"{tmp_path / 'elsewhere'}\n{tmp_path / 'home'}\n", encoding="utf-8")
+    list_of_allowed().write_text(f"{tmp_path / 'elsewhere'}\n{tmp_path / 'owner'}\n", encoding="utf-8")
     assert run("train", path, "--steps", "2").status == 0
 
 
