@@ -1,4 +1,4 @@
-"""Which of several processes this is. `torchrun` tells each of them by environment variables."""
+"""Which of several processes this is, and how one ends. `torchrun` tells by environment variables."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def wait_for_the_first(seconds: float = 10.0) -> None:
 
 
 def end(status: int) -> NoReturn:
-    """End one of several processes at once.
+    """End this process at once, without Python's tidying up, which takes torch a good part of a second.
 
-    Threads of gloo outlive DistributedDataParallel and its process group; now and then they abort an interpreter that
-    takes its time to tidy up.
+    Where several processes work together, threads of gloo outlive DistributedDataParallel and its process group; now
+    and then they abort an interpreter that takes its time to tidy up.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sgdsheet import __version__
+from sgdsheet import __version__, processes
 from sgdsheet.errors import HostError, one_line
 from sgdsheet.hosts.live import connect, show_state
 from sgdsheet.live import places
@@ -147,3 +147,4 @@ if __name__ == "__main__":
     except HostError as failure:
         print(failure, file=sys.stderr)
         sys.exit(1)
+    processes.end(0)  # all is saved: no tidying up of torch

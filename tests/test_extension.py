@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,7 +22,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from click.testing import CliRunner
-from live_books import until
+from live_books import most, taken, until
 
 from sgdsheet import __version__
 from sgdsheet.cli.libreoffice import command
@@ -229,16 +230,37 @@ def refuse(request: dict[str, Any]) -> dict[str, Any]:
     return {"ok": False, "reason": "not open"}
 
 
+@dataclass
+class Answers:
+    """What the office answers, at first that whatever book it is asked for is not open."""
+
+    answer: Callable[[dict[str, Any]], dict[str, Any]] = refuse
+    answer_call: Callable[[dict[str, Any]], dict[str, Any]] = refuse
+
+
 @pytest.fixture(scope="module")
-def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    """The real process, without an office: whatever book it asks for is not open."""
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Child, Answers]]:
+    """The real process, without an office: one for all tests, each of which says what the office answers."""
+    answers = Answers()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SGDSHEET_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         write_settings(Settings(sys.executable))
-        child = Child(refuse, refuse)
-    yield child
+        child = Child(lambda request: answers.answer(request), lambda request: answers.answer_call(request))
+    yield child, answers
     child.close()
     assert not child.alive()
+
+
+@pytest.fixture
+def answers(running: tuple[Child, Answers]) -> Iterator[Answers]:
+    _, answers = running
+    yield answers
+    answers.answer = answers.answer_call = refuse
+
+
+@pytest.fixture
+def child(running: tuple[Child, Answers]) -> Child:
+    return running[0]
 
 
 def evaluator(child: Child) -> Evaluator:
@@ -292,9 +314,8 @@ def test_command_about_a_book_that_is_not_open(child: Child) -> None:
     assert "not open" in reply["error"]
 
 
-def test_function_is_answered_while_the_trainer_waits_for_the_office(state: Path) -> None:
+def test_function_is_answered_while_the_trainer_waits_for_the_office(child: Child, answers: Answers) -> None:
     """As in the office: training asks for cells, and the office calculates a function before it answers."""
-    write_settings(Settings(sys.executable))
     asked, answered = threading.Event(), threading.Event()
     results = []
 
@@ -304,56 +325,45 @@ def test_function_is_answered_while_the_trainer_waits_for_the_office(state: Path
         answered.set()
         return {"ok": False, "reason": "not open"}
 
-    child = Child(answer, refuse)
-    try:
-        child.ask({"command": {"command": "check", "host": "libreoffice", "book": "a.xlsx"}}, 60)
-        assert asked.wait(60)
-        assert answered.wait(60)
-        assert results[0] == ((5.0,),)
-    finally:
-        child.close()
+    answers.answer = answer
+    child.ask({"command": {"command": "check", "host": "libreoffice", "book": "a.xlsx"}}, 60)
+    assert asked.wait(60)
+    assert answered.wait(60)
+    assert results[0] == ((5.0,),)
 
 
-def test_question_for_a_function_is_answered_by_its_caller(state: Path) -> None:
-    write_settings(Settings(sys.executable))
+def test_question_for_a_function_is_answered_by_its_caller(child: Child, answers: Answers) -> None:
     threads = []
 
     def answer_call(request: dict[str, Any]) -> dict[str, Any]:
         threads.append(threading.current_thread())
         return {"ok": False, "reason": "not open"}
 
-    child = Child(refuse, answer_call)
-    try:
-        area = {"sheet": "Sheet1", "area": [1, 1, 1, 1]}
-        reply = child.ask({"call": "SGD_GRAD", "book": "a.xlsx", "arguments": [area, area]}, 60)
-        assert "not open" in reply["error"]
-        assert set(threads) == {threading.current_thread()}
-    finally:
-        child.close()
+    answers.answer_call = answer_call
+    area = {"sheet": "Sheet1", "area": [1, 1, 1, 1]}
+    reply = child.ask({"call": "SGD_GRAD", "book": "b.xlsx", "arguments": [area, area]}, 60)
+    assert "not open" in reply["error"]
+    assert set(threads) == {threading.current_thread()}
 
 
-def test_function_is_answered_while_another_one_waits_for_the_office(state: Path) -> None:
+def test_function_is_answered_while_another_one_waits_for_the_office(child: Child, answers: Answers) -> None:
     """As in the office: to read the loss for SGD_GRAD, it has to calculate the functions that the loss needs."""
-    write_settings(Settings(sys.executable))
     depth, results = 3, []
 
     def answer_call(request: dict[str, Any]) -> dict[str, Any]:
         if len(results) < depth:
             results.append({})
             own = results[-1]
-            nested = {"call": "SGD_GRAD", "book": "a.xlsx", "arguments": [area, area]}
+            nested = {"call": "SGD_GRAD", "book": "c.xlsx", "arguments": [area, area]}
             own |= child.ask({"call": "SGD_RELU", "book": "", "arguments": [[[-1.0, 2.0]]]}, 30)
             child.ask(nested, 30)
         return {"ok": False, "reason": "not open"}
 
-    child = Child(refuse, answer_call)
-    try:
-        area = {"sheet": "Sheet1", "area": [1, 1, 1, 1]}
-        reply = child.ask({"call": "SGD_GRAD", "book": "a.xlsx", "arguments": [area, area]}, 60)
-        assert "not open" in reply["error"]
-        assert results == depth * [{"ok": True, "value": [[0.0, 2.0]]}]
-    finally:
-        child.close()
+    answers.answer_call = answer_call
+    area = {"sheet": "Sheet1", "area": [1, 1, 1, 1]}
+    reply = child.ask({"call": "SGD_GRAD", "book": "c.xlsx", "arguments": [area, area]}, 60)
+    assert "not open" in reply["error"]
+    assert results == depth * [{"ok": True, "value": [[0.0, 2.0]]}]
 
 
 def test_link_answers_after_a_reply_that_cannot_be_sent() -> None:
@@ -382,7 +392,7 @@ def test_link_answers_after_a_reply_that_cannot_be_sent() -> None:
 def test_process_that_dies_is_noticed(state: Path) -> None:
     write_settings(Settings(sys.executable))
     child = Child(refuse, refuse)
-    child.close()
+    assert taken(child.close) < most(2.0, 4.5)  # before it is killed: it does not tidy up
     assert not child.alive()
     assert "has ended" in child.ask({"call": "SGD_VERSION", "arguments": []}, 5)["error"]
 

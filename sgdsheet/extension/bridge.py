@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+from sgdsheet import processes
 from sgdsheet.errors import HostError
 from sgdsheet.extension.calls import Calls
 from sgdsheet.extension.link import Link
@@ -42,6 +43,7 @@ def main() -> None:
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     Bridge(Link(sys.stdin.buffer, target)).serve()
+    processes.end(0)  # the office waits: no tidying up of torch
 
 
 if __name__ == "__main__":
