@@ -130,6 +130,7 @@ def _serve(idle_seconds: float) -> None:
     finally:
         server.close()
         trainer.close()
+        server.finish()
         log.info("left")
 
 

@@ -98,6 +98,7 @@ def test_it_starts_on_demand_and_quits(service: int) -> None:
         "message": "",
         "steps": None,
         "failed": None,
+        "stopped": None,
     }
     assert call({"command": "quit"})["ok"]
     until(lambda: not alive(service))

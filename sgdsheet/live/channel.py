@@ -11,8 +11,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client as connect_to
 from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge
@@ -125,17 +125,24 @@ class Server:
             Path(address).chmod(0o600)
         self._room = threading.Semaphore(_MOST_CLIENTS)
         self._closed = False
+        self._answering = 0
+        self._answered = threading.Condition()
         self._thread = threading.Thread(target=self._accept, name="sgdsheet accept", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Listen no more. Clients that are being answered still get their answer."""
+        """Listen no more. Clients that are being answered still get their answer, see `finish`."""
         self._closed = True
         with suppress(OSError, EOFError):  # wakes the thread that waits for clients
             connect_to(self.address, family=_FAMILY).close()
         self._thread.join(2.0)
         with suppress(OSError):
             self._listener.close()
+
+    def finish(self, seconds: float = 5.0) -> None:
+        """Wait for the answers that are on their way, before the process ends."""
+        with self._answered:
+            self._answered.wait_for(lambda: self._answering == 0, seconds)
 
     def _accept(self) -> None:
         while not self._closed:
@@ -155,7 +162,20 @@ class Server:
                 deliver_challenge(patient, self._key)
                 answer_challenge(patient, self._key)
                 while connection.poll(_SILENCE):
-                    message = decode(connection.recv_bytes(LONGEST_REQUEST))
-                    connection.send_bytes(encode(self._answer(message)))
+                    with self._counted():
+                        message = decode(connection.recv_bytes(LONGEST_REQUEST))
+                        connection.send_bytes(encode(self._answer(message)))
         finally:
             self._room.release()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """While a client is being answered."""
+        with self._answered:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._answered:
+                self._answering -= 1
+                self._answered.notify_all()
