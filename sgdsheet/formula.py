@@ -143,6 +143,8 @@ class _Converter:
             return self._call(str(tree.get_function_name()), parts)
         if kind == "Array":
             rows = tree.to_dict()["rows"]
+            if not parts:
+                return NotSupported("{}", "has an array constant that is empty", "Mend the formula")
             width = len(rows[0])
             return ArrayConstant(tuple(parts[start : start + width] for start in range(0, len(parts), width)))
         return NotSupported(tree.to_formula(), "calls a LAMBDA directly", "Write the calculation out in cells")

@@ -333,6 +333,11 @@ def test_all_slopes_are_zero(x: float, severity: str, word: str) -> None:
     assert word in found.message
 
 
+def test_parameters_whose_squares_overflow() -> None:
+    """Their length is a number, and no warning of numpy's reaches a person."""
+    diagnose(compiled({"A1": 1e300, "A2": -2e300, "Z1": "=A1/1E300+A2/1E300"}, "A1:A2"))
+
+
 def test_exploding_gradient() -> None:
     found = only(diagnose(compiled({"A1": 1000.0, "Z1": "=(A1^2-9)^2"}, "A1")), "exploding gradient")
     assert found.severity == "warning"

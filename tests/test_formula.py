@@ -106,6 +106,7 @@ def test_what_is_no_formula_is_an_error_with_its_cell(text: str) -> None:
         ("'[Book 2.xlsx]Sheet1'!A1", "another file", False),
         ("Sheet1:Sheet3!A1", "several sheets", True),
         ("LAMBDA(x,x+1)(2)", "LAMBDA", False),
+        ("SUM({})", "array constant that is empty", False),
     ],
 )
 def test_what_parses_and_cannot_be_compiled(text: str, cause: str, unseen: bool) -> None:

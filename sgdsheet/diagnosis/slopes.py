@@ -47,12 +47,17 @@ class Slopes:
 
     @property
     def norm(self) -> float:
-        return float(np.linalg.norm(self.gradient))
+        return _length(self.gradient)
 
     @property
     def still(self) -> list[Cell]:
         """The parameters whose slope is exactly 0."""
         return [cell for cell, slope in zip(self.cells, self.gradient.tolist(), strict=True) if slope == 0]
+
+
+def _length(vector: Vector) -> float:
+    """The norm, also of numbers whose squares overflow."""
+    return math.hypot(*vector.tolist())
 
 
 def _flat(tensors: Sequence[Tensor]) -> Vector:
@@ -70,7 +75,7 @@ def explosions(slopes: Slopes, curvature: Spectrum | None) -> Iterator[Finding]:
         )
         yield Finding("exploding gradient", WARNING, (str(cell),), message)
         return
-    ratio = slopes.norm / max(1.0, float(np.linalg.norm(slopes.values)))
+    ratio = slopes.norm / max(1.0, _length(slopes.values))
     if ratio < _EXPLODES:
         return
     rate = "a much smaller learning rate"
@@ -87,7 +92,7 @@ def explosions(slopes: Slopes, curvature: Spectrum | None) -> Iterator[Finding]:
 def plateaus(slopes: Slopes, curvature: Spectrum | None, history: Sequence[float]) -> Iterator[Finding]:
     """Places where training crawls although this is no minimum."""
     loss, (area, *_) = slopes.model.problem.loss, ranges_of(slopes.cells)
-    size = max(1.0, float(np.linalg.norm(slopes.values)))
+    size = max(1.0, _length(slopes.values))
     if curvature is not None and _is_stalled(history, curvature.potential, slopes.objective):
         quarter = len(history) // 4
         message = (

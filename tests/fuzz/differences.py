@@ -1,0 +1,383 @@
+"""The one table of known differences between the judges: where, why, and which side Excel takes.
+
+A row is asked about the smallest part of a formula that is disagreed about. Excel's documentation and results that
+Excel saved are the judge; what neither tells is marked `UNKNOWN`.
+"""
+
+# ruff: noqa: E501 - one case per line reads better
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from sgdsheet.syntax import (
+    ArrayConstant,
+    Binary,
+    Boolean,
+    Call,
+    Node,
+    Number,
+    Omitted,
+    Text,
+    Unary,
+    children,
+    walk,
+)
+from sgdsheet.workbook import ExcelError, Value
+
+from .engines import areas
+
+if TYPE_CHECKING:
+    from .formulas import Finding
+
+OFFICE, IRON = "LibreOffice", "IronCalc"
+
+
+class Side(Enum):
+    """Whose result is Excel's."""
+
+    OURS = "ours"
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One reason for which an engine differs from us."""
+
+    engine: str
+    reason: str
+    holds: Callable[[Finding], bool]
+    excel: Side = Side.OURS
+
+
+AGGREGATES = {
+    *("SUM", "SUMSQ", "PRODUCT", "AVERAGE", "COUNT", "MAX", "MIN", "DEVSQ", "VAR", "VARP", "VAR.S", "VAR.P", "STDEV"),
+    *("STDEVP", "STDEV.S", "STDEV.P", "SUMPRODUCT", "SUMIF", "SUMIFS", "AVERAGEIF", "AVERAGEIFS", "COUNTIF"),
+    *("COUNTIFS", "SUMXMY2", "SUMX2MY2", "SUMX2PY2", "MMULT", "XOR", "AND", "OR"),
+}
+SPREADS = {"VAR", "VARP", "VAR.S", "VAR.P", "STDEV", "STDEVP", "STDEV.S", "STDEV.P", "DEVSQ"}
+PAIRS = {"SUMXMY2", "SUMX2MY2", "SUMX2PY2"}
+LOOKUPS = {"MATCH", "VLOOKUP", "HLOOKUP", "XLOOKUP"}
+IFS = {"SUMIF", "SUMIFS", "AVERAGEIF", "AVERAGEIFS", "COUNTIF", "COUNTIFS"}
+COMPARISONS = {"=", "<>", "<", ">", "<=", ">="}
+LAZY = {"IF", "IFS", "SWITCH", "CHOOSE", "IFERROR", "IFNA"}
+
+
+def name(finding: Finding) -> str:
+    """The function or operator at the top of the part."""
+    node = finding.node
+    if isinstance(node, Call):
+        return node.name
+    return node.operator if isinstance(node, (Binary, Unary)) else ""
+
+
+def read(finding: Finding) -> list[Value]:
+    """All values that the part reads."""
+    values = finding.sheet.values
+    found: list[Value] = []
+    for area in areas(finding.text, finding.cell):
+        found += [
+            values[row, column]
+            for row in range(area.top, min(area.bottom, 60) + 1)
+            for column in range(area.left, min(area.right, 60) + 1)
+            if (row, column) in values and (row, column) not in finding.sheet.formulas
+        ]
+    return found
+
+
+def constants(finding: Finding) -> list[Value]:
+    """All constants that are written in the part."""
+    parts = list(walk(finding.node)) if finding.node is not None else []
+    return [part.value for part in parts if isinstance(part, (Number, Text, Boolean))]
+
+
+def has_boolean(finding: Finding) -> bool:
+    return any(isinstance(value, bool) for value in [*read(finding), *constants(finding)]) or any(
+        boolean(part) for part in inner(finding)
+    )
+
+
+def has_text(finding: Finding) -> bool:
+    return any(isinstance(value, str) for value in [*read(finding), *constants(finding)])
+
+
+def boolean(node: Node) -> bool:
+    """Whether a part gives TRUE or FALSE by its nature."""
+    comparison = isinstance(node, Binary) and node.operator in ("=", "<>", "<", ">", "<=", ">=")
+    return comparison or (isinstance(node, Call) and node.name in ("AND", "OR", "XOR", "NOT", "TRUE", "FALSE"))
+
+
+def inner(finding: Finding) -> list[Node]:
+    """All parts below the top."""
+    return [part for child in children(finding.node) for part in walk(child)] if finding.node is not None else []
+
+
+def has_arrays(finding: Finding) -> bool:
+    """Whether an array constant or a calculation with ranges stands in it."""
+    return any(isinstance(part, ArrayConstant) for part in inner(finding)) or any(
+        isinstance(part, (Binary, Unary, Call)) for part in inner(finding)
+    )
+
+
+def single(finding: Finding) -> bool:
+    """An array formula of one cell."""
+    area = finding.area
+    return area is not None and area[:2] == area[2:]
+
+
+def multi(finding: Finding) -> bool:
+    """An array formula of several cells."""
+    return finding.area is not None and not single(finding)
+
+
+def reads_ranges(finding: Finding) -> bool:
+    return any(area.size > 1 for area in areas(finding.text, finding.cell)) or any(
+        isinstance(part, ArrayConstant) for part in inner(finding)
+    )
+
+
+def lazy(finding: Finding) -> bool:
+    """Whether branches stand in it that are not taken."""
+    return any(
+        isinstance(part, Call) and part.name in LAZY
+        for part in ([finding.node, *inner(finding)] if finding.node else [])
+    )
+
+
+def approximate(finding: Finding) -> bool:
+    """A lookup for the nearest key, in cells that are not sorted."""
+    node = finding.node
+    if not isinstance(node, Call) or node.name not in LOOKUPS:
+        return False
+    mode = node.arguments[{"MATCH": 2, "XLOOKUP": 4}.get(node.name, 3) :]
+    return not mode or mode[0] not in (Number(0.0), Boolean(False), Omitted())
+
+
+def error(value: Value | None) -> bool:
+    return isinstance(value, ExcelError)
+
+
+DIFFERENCES = (
+    # --- LibreOffice --------------------------------------------------------------------------------------
+    Difference(
+        OFFICE,
+        "TRUE and FALSE are numbers to LibreOffice: it counts them in ranges, compares them with numbers, joins them as 1",
+        lambda item: has_boolean(item) and (name(item) in AGGREGATES | LOOKUPS | COMPARISONS | {"&", "SWITCH", "N"}),
+    ),
+    Difference(
+        OFFICE,
+        "0^0 is 1 in LibreOffice, #NUM! in Excel",
+        lambda item: name(item) in ("^", "POWER") and error(item.ours) and item.libreoffice == 1.0,
+    ),
+    Difference(
+        OFFICE,
+        "empty or numeric text calculates differently in LibreOffice",
+        lambda item: has_text(item) and error(item.ours) and name(item) not in LOOKUPS,
+    ),
+    Difference(
+        OFFICE,
+        "LibreOffice's SUMX… gives #VALUE! where a pair is no number; Excel leaves the pair out",
+        lambda item: name(item) in PAIRS and error(item.libreoffice),
+    ),
+    Difference(
+        OFFICE,
+        "ROWS and COLUMNS of a calculation are #VALUE! in LibreOffice outside of array formulas",
+        lambda item: name(item) in ("ROWS", "COLUMNS") and error(item.libreoffice),
+    ),
+    Difference(OFFICE, "SUMXMY2 takes a blank for 0 in LibreOffice", lambda item: name(item) == "SUMXMY2"),
+    Difference(
+        OFFICE,
+        "the criterion TRUE is 1 to LibreOffice",
+        lambda item: (
+            name(item) in IFS
+            and any(
+                "TRUE" in str(value).upper() or "FALSE" in str(value).upper()
+                for value in [*read(item), *constants(item)]
+            )
+        ),
+    ),
+    Difference(
+        OFFICE,
+        "empty text is a blank cell to LibreOffice",
+        lambda item: (
+            (item.ours == "" and item.libreoffice == 0.0)
+            or ("" in read(item) and name(item) in ("COUNTA", *COMPARISONS, "&"))
+        ),
+    ),
+    Difference(
+        OFFICE,
+        "numeric text given directly to STDEV and its like is an error in LibreOffice",
+        lambda item: name(item) in SPREADS and has_text(item),
+    ),
+    Difference(
+        OFFICE,
+        "ATAN2(0,0) is 0 in LibreOffice, #DIV/0! in Excel",
+        lambda item: name(item) == "ATAN2" and item.ours is ExcelError.DIV0,
+    ),
+    Difference(
+        OFFICE,
+        "LibreOffice has no sine of a very large number",
+        lambda item: name(item) in ("SIN", "COS", "TAN") and error(item.libreoffice),
+    ),
+    Difference(
+        OFFICE,
+        "LibreOffice trims texts of cells",
+        lambda item: (
+            isinstance(item.libreoffice, str)
+            and isinstance(item.ours, str)
+            and item.ours.split() == item.libreoffice.split()
+        ),
+    ),
+    Difference(
+        OFFICE,
+        "an approximate lookup in unsorted data: each engine bisects otherwise, Excel's documentation does not tell",
+        approximate,
+        Side.UNKNOWN,
+    ),
+    Difference(
+        OFFICE,
+        "ROW() and COLUMN() in an array formula of several cells: LibreOffice counts on, IronCalc does not",
+        lambda item: name(item) in ("ROW", "COLUMN") and multi(item) and not any(areas(item.text, item.cell)),
+        Side.UNKNOWN,
+    ),
+    Difference(
+        OFFICE,
+        "LibreOffice evaluates branches that are not taken",
+        lambda item: lazy(item) and error(item.libreoffice) and not error(item.ours),
+    ),
+    Difference(
+        OFFICE,
+        "ISERR and its like look at one cell only in LibreOffice's array formulas",
+        lambda item: name(item).startswith("IS") and multi(item),
+    ),
+    # --- IronCalc -----------------------------------------------------------------------------------------
+    Difference(
+        IRON,
+        "IronCalc does not repeat a row or column over an array formula's cells: the others are #VALUE! there",
+        lambda item: multi(item) and item.ironcalc is ExcelError.VALUE,
+    ),
+    Difference(
+        IRON,
+        "IronCalc finds any text in sorted numbers: the last one",
+        lambda item: name(item) in LOOKUPS and error(item.ours) and not error(item.ironcalc),
+    ),
+    Difference(
+        IRON, "IronCalc compares texts with numbers in criteria", lambda item: name(item) in IFS and has_text(item)
+    ),
+    Difference(
+        IRON,
+        "IronCalc writes 16 or 17 digits where Excel writes 15",
+        lambda item: (
+            isinstance(item.ours, str)
+            and isinstance(item.ironcalc, str)
+            and any(len(part) > 15 for part in re.findall(r"[0-9.]+", item.ironcalc))
+        ),
+    ),
+    Difference(
+        IRON,
+        "a column or row below 1 is #VALUE! in Excel, #REF! in IronCalc",
+        lambda item: name(item) in LOOKUPS and item.ours is ExcelError.VALUE and item.ironcalc is ExcelError.REF,
+    ),
+    Difference(
+        IRON,
+        "what has no result (LN(-1), an overflow) is a not-a-number inside of IronCalc, not an error",
+        lambda item: item.ours is ExcelError.NUM and name(item) not in IFS | LOOKUPS,
+    ),
+    Difference(
+        IRON,
+        "IronCalc loses the brackets around & in a sum",
+        lambda item: "&" in item.text and isinstance(item.ironcalc, str),
+    ),
+    Difference(
+        IRON,
+        "ROW() and COLUMN() in an array formula of several cells: LibreOffice counts on, IronCalc does not",
+        lambda item: name(item) in ("ROW", "COLUMN") and multi(item) and not any(areas(item.text, item.cell)),
+        Side.UNKNOWN,
+    ),
+    Difference(
+        IRON,
+        "IronCalc gives #VALUE! for arrays that stand across from each other in an array formula of one cell",
+        lambda item: single(item) and item.ironcalc is ExcelError.VALUE and reads_ranges(item),
+    ),
+    Difference(IRON, "IronCalc loses the brackets before %", lambda item: name(item) == "%"),
+    Difference(
+        IRON,
+        "IronCalc leaves out text given directly to VAR, STDEV and their like",
+        lambda item: name(item) in SPREADS and has_text(item),
+    ),
+    Difference(
+        IRON,
+        "an error as SWITCH's value is the result in Excel",
+        lambda item: name(item) == "SWITCH" and error(item.ours),
+    ),
+    Difference(
+        IRON,
+        "SUMPRODUCT of misfitting arrays is #VALUE!, whatever they hold",
+        lambda item: name(item) == "SUMPRODUCT" and item.ours is ExcelError.VALUE and error(item.ironcalc),
+    ),
+    Difference(
+        IRON, "an approximate lookup in unsorted data: IronCalc goes through it from the end", approximate, Side.UNKNOWN
+    ),
+    Difference(
+        IRON,
+        "IronCalc does not intersect ranges in a calculation within a condition",
+        lambda item: lazy(item) and not item.array and item.ironcalc is ExcelError.VALUE and reads_ranges(item),
+    ),
+    Difference(
+        IRON,
+        "IronCalc's INDEX of a single cell is #VALUE!",
+        lambda item: name(item) == "INDEX" and item.ours is ExcelError.REF and item.ironcalc is ExcelError.VALUE,
+    ),
+    Difference(
+        IRON,
+        "the sine of a very large number: its last digits decide",
+        lambda item: name(item) in ("SIN", "COS", "TAN") and not error(item.ironcalc),
+    ),
+    Difference(
+        IRON,
+        "AND and OR evaluate everything: an error behind a TRUE is the result in Excel",
+        lambda item: name(item) in ("AND", "OR") and error(item.ours) and isinstance(item.ironcalc, bool),
+    ),
+    Difference(
+        IRON, "IronCalc's % gives an error for TRUE and FALSE", lambda item: name(item) == "%" and error(item.ironcalc)
+    ),
+    Difference(
+        IRON,
+        "IronCalc wants ranges of several cells in SUMIF and its like",
+        lambda item: (
+            name(item) in IFS and error(item.ironcalc) and any(area.size == 1 for area in areas(item.text, item.cell))
+        ),
+    ),
+    Difference(
+        IRON,
+        "IronCalc leaves out array constants and calculated arrays in COUNT and its like",
+        lambda item: name(item) in AGGREGATES | {"COUNTA"} and has_arrays(item),
+    ),
+    Difference(
+        IRON,
+        "IronCalc leaves out TRUE and FALSE given directly to VAR, STDEV and their like",
+        lambda item: name(item) in SPREADS and has_boolean(item),
+    ),
+    Difference(
+        IRON,
+        "IronCalc's SUMX… takes blanks, texts and booleans for 0, and single values for errors",
+        lambda item: name(item) in PAIRS,
+    ),
+)
+
+
+def known(finding: Finding) -> str:
+    """The reasons for all who disagree; empty if somebody's is not known, or we disagree with ourselves."""
+    reasons = []
+    for engine in finding.against:
+        found = next((row for row in DIFFERENCES if row.engine == engine and row.holds(finding)), None)
+        if found is None:
+            return ""
+        if found.excel is Side.UNKNOWN and "recorded" in finding.against:
+            return ""
+        reasons.append(f"{engine}: {found.reason}")
+    return "; ".join(reasons)
