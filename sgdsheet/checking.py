@@ -55,7 +55,7 @@ class Unsupported:
 
 @dataclass(slots=True)
 class Report:
-    """What `check` found. `gradient_max_error` is relative to the largest slope (or to the loss, if larger)."""
+    """What `check` found. `gradient_max_error` is relative to the largest gradient (or to the loss, if larger)."""
 
     formulas: int = 0
     supported: int = 0
@@ -74,8 +74,8 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        slopes = self.gradient_max_error is None or self.gradient_max_error <= GRADIENT_TOLERANCE
-        return self.fault is None and not self.mismatches and slopes
+        gradients = self.gradient_max_error is None or self.gradient_max_error <= GRADIENT_TOLERANCE
+        return self.fault is None and not self.mismatches and gradients
 
 
 def check_model(model: SheetModel, *, everything: bool = False) -> Report:
@@ -157,10 +157,10 @@ def _same(saved: Value, computed: Value) -> bool:
 
 def compare_gradients(report: Report, model: SheetModel) -> None:
     """Compare the exact gradient with central differences, for all parameters or for an even selection of many."""
-    slopes = model.gradients()
-    report.dead_parameters = [cell for cell, slope in slopes.items() if slope == 0.0]
-    scale = max(max(map(abs, slopes.values()), default=0.0), abs(report.loss_computed or 0.0), 1e-12)
-    cells = list(slopes)
+    gradients = model.gradients()
+    report.dead_parameters = [cell for cell, gradient in gradients.items() if gradient == 0.0]
+    scale = max(max(map(abs, gradients.values()), default=0.0), abs(report.loss_computed or 0.0), 1e-12)
+    cells = list(gradients)
     chosen = set(cells[:: max(1, len(cells) // _MOST_DIFFERENCES)])
     worst, worst_cell = 0.0, None
     for area, tensor in model.ranges():
@@ -168,20 +168,20 @@ def compare_gradients(report: Report, model: SheetModel) -> None:
         for index, cell in enumerate(area.cells()):
             if cell not in chosen:
                 continue
-            error, around = _smallest_error(model, flat, index, slopes[cell])
-            scale = max(scale, around)  # where the fit is perfect, slopes and loss are 0, and differences are not
+            error, around = _smallest_error(model, flat, index, gradients[cell])
+            scale = max(scale, around)  # where the fit is perfect, gradients and loss are 0, and differences are not
             report.gradient_checked += 1
             if worst_cell is None or error > worst:
                 worst, worst_cell = error, cell
     report.gradient_max_error, report.gradient_worst_cell = worst / scale, worst_cell
 
 
-def _smallest_error(model: SheetModel, flat: Tensor, index: int, slope: float) -> tuple[float, float]:
-    """Distance of a slope from the central difference, and the size of the loss nearby.
+def _smallest_error(model: SheetModel, flat: Tensor, index: int, gradient: float) -> tuple[float, float]:
+    """Distance of a gradient from the central difference, and the size of the loss nearby.
 
     Large steps are exact, small ones do not jump over kinks.
 
-    Exactly on a kink, as of MAX(0, x) at 0, any slope between those to the left and to the right is right.
+    Exactly on a kink, as of MAX(0, x) at 0, any gradient between those to the left and to the right is right.
     """
     best, around = float("inf"), 0.0
     start = float(flat[index])
@@ -200,10 +200,10 @@ def _smallest_error(model: SheetModel, flat: Tensor, index: int, slope: float) -
         here = loss_at(0.0)
         from_right = (4 * right - 3 * here - far_right) / (2 * step)
         from_left = (3 * here + far_left - 4 * left) / (2 * step)
-        between = max(min(from_left, from_right) - slope, slope - max(from_left, from_right), 0.0)
+        between = max(min(from_left, from_right) - gradient, gradient - max(from_left, from_right), 0.0)
         kinked = abs(from_right - from_left) > 1e-4 * max(abs(from_left), abs(from_right))
         around = max(around, *map(abs, (left, right)))
-        best = min(best, abs(central - slope), between if kinked else float("inf"))
-        if best < 1e-10 * max(1.0, abs(slope)):
+        best = min(best, abs(central - gradient), between if kinked else float("inf"))
+        if best < 1e-10 * max(1.0, abs(gradient)):
             break
     return best, around

@@ -138,10 +138,10 @@ class SheetModel(nn.Module):
     def gradients(self) -> dict[Cell, float]:
         """The derivative of the loss cell with respect to each parameter cell."""
         pairs = list(self.ranges())
-        slopes = torch.autograd.grad(self(), [tensor for _, tensor in pairs], allow_unused=True)
+        gradients = torch.autograd.grad(self(), [tensor for _, tensor in pairs], allow_unused=True)
         found: dict[Cell, float] = {}
-        for (area, tensor), slope in zip(pairs, slopes, strict=True):
-            flat = (slope if slope is not None else torch.zeros_like(tensor)).flatten().tolist()
+        for (area, tensor), gradient in zip(pairs, gradients, strict=True):
+            flat = (gradient if gradient is not None else torch.zeros_like(tensor)).flatten().tolist()
             found.update(zip(area.cells(), flat, strict=True))
         return found
 

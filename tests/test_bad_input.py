@@ -126,12 +126,12 @@ CASES = {
     ),
     "only rounded": Case(
         "Model!E1",
-        ("depends on this parameter only in steps (ROUND in Model!C2)", "no slope", "Use a smooth formula"),
+        ("depends on this parameter only in steps (ROUND in Model!C2)", "no gradient", "Use a smooth formula"),
         predictions("=ROUND($E$1,1)*A#+$E$2"),
     ),
     "only compared": Case(
         "Model!E2",
-        ("depends on this parameter only in steps (a comparison in Model!C2)", "no slope", "Use a smooth"),
+        ("depends on this parameter only in steps (a comparison in Model!C2)", "no gradient", "Use a smooth"),
         predictions("=$E$1*A#+($E$2>0)"),
     ),
     "parameter is a formula": Case(
@@ -185,7 +185,7 @@ CASES = {
     ),
     "only a condition": Case(
         "Model!E2",
-        ("depends on this parameter only in steps (IF in Model!C2)", "no slope", "Use a smooth formula"),
+        ("depends on this parameter only in steps (IF in Model!C2)", "no gradient", "Use a smooth formula"),
         predictions("=$E$1*A#+IF($E$2>0,1,2)"),
     ),
     # formulas

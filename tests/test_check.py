@@ -70,7 +70,7 @@ def test_text(tmp_path: Path) -> None:
         "Model!E4  computed 18.6745, saved 18.6745",
         "✓ 11 cells equal their saved values (largest difference 0.0e+00)",
     ]
-    assert lines[2].startswith("✓ 2 slopes agree with central differences to ")
+    assert lines[2].startswith("✓ 2 gradients agree with central differences to ")
 
 
 @pytest.mark.parametrize(

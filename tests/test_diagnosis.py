@@ -314,14 +314,14 @@ def test_a_column_of_zeros() -> None:
         "E2:E3": "=SUMPRODUCT(A2:B2,$D$1:$E$1)-3",
         "Z1": "=SUMSQ(E2:E3)",
     }
-    found = only(diagnose(compiled(cells, "D1:E1")), "zero slope")
+    found = only(diagnose(compiled(cells, "D1:E1")), "zero gradient")
     assert found.cells == ("Sheet1!E1",)
     assert "“empty” (Sheet1!B2:B3)" in found.message
 
 
 def test_all_zeros_hold_each_other() -> None:
     cells = {"A1:A3": [[0.0], [0.0], [1.0]], "C1": X, "D1:D3": "=$A$1*TANH($A$2*C1)+$A$3-C1"}
-    found = only(diagnose(compiled({**cells, "Z1": "=SUMSQ(D1:D3)"}, "A1:A3")), "zero slope")
+    found = only(diagnose(compiled({**cells, "Z1": "=SUMSQ(D1:D3)"}, "A1:A3")), "zero gradient")
     assert found.cells == ("Sheet1!A1:A2",)
     assert "random" in found.message
 
@@ -329,7 +329,7 @@ def test_all_zeros_hold_each_other() -> None:
 @pytest.mark.parametrize(("x", "severity", "word"), [(3.0, "note", "minimum"), (0.0, "warning", "hilltop")])
 def test_all_slopes_are_zero(x: float, severity: str, word: str) -> None:
     (found,) = diagnose(compiled({"A1": x, "Z1": "=(A1^2-9)^2"}, "A1"))
-    assert (found.kind, found.severity) == ("zero slope", severity)
+    assert (found.kind, found.severity) == ("zero gradient", severity)
     assert word in found.message
 
 

@@ -192,12 +192,12 @@ def test_buttons_follow_the_training(desk: Desk) -> None:
 def test_looking_at_the_model(desk: Desk) -> None:
     before = desk.parameters()
     desk.press_for("gradients", desk.has(GRADIENTS))
-    until(desk.says("the slopes are on the sheet"))
+    until(desk.says("the gradients are on the sheet"))
     workbook = desk.book.host.read()
     shown = workbook.sheets[GRADIENTS].values
     slopes = sgdsheet.compile(workbook, SHEET).gradients()
     assert [shown[5, 2], shown[6, 2]] == pytest.approx([slopes[cell] for cell in PARAMETERS.cells()], rel=1e-12)
-    desk.press_for("check", desk.boxes("2 slopes agree with central differences"))
+    desk.press_for("check", desk.boxes("2 gradients agree with central differences"))
     rate = desk.value(RATE)
     desk.press_for("find_lr", lambda: desk.value(RATE) != rate)
     until(desk.boxes(f"written to {SHEET}!H2"))

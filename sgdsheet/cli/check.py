@@ -180,7 +180,10 @@ def _show_gradient(out: Console, report: Report) -> None:
     error = report.gradient_max_error or 0.0
     where = shown(f", the worst at {report.gradient_worst_cell}") if report.gradient_worst_cell else ""
     if error <= GRADIENT_TOLERANCE:
-        checked, agree = count(report.gradient_checked, "slope"), "agrees" if report.gradient_checked == 1 else "agree"
+        checked, agree = (
+            count(report.gradient_checked, "gradient"),
+            "agrees" if report.gradient_checked == 1 else "agree",
+        )
         out.print(f"{_GOOD} {checked} {agree} with central differences to {error:.1e}{where}")
     else:
         out.print(f"{_BAD} the gradient differs from central differences by {error:.1e}{where}")

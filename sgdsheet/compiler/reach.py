@@ -1,4 +1,4 @@
-"""Which parameters the loss depends on, read off the formulas: without a slope there is no training."""
+"""Which parameters the loss depends on, read off the formulas: without a gradient there is no training."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _unreached(problem: Problem, cell: Cell, in_steps: bool, steps: dict[Range, 
     )
     where = f" ({found[1]} in {found[0].range.first})" if found else ""
     return ProblemError(
-        f"the loss depends on this parameter only in steps{where}, so it has no slope",
+        f"the loss depends on this parameter only in steps{where}, so it has no gradient",
         cell=cell,
         remedy="Use a smooth formula instead, or leave it out of the parameters",
     )

@@ -23,11 +23,11 @@ _RESTARTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Descended:
-    """Where a descent ended: the point, its value and the largest slope that the bounds leave."""
+    """Where a descent ended: the point, its value and the largest gradient that the bounds leave."""
 
     x: Floats
     value: float
-    slope: float
+    gradient: float
 
 
 class _Stopped(BaseException):
@@ -39,26 +39,26 @@ def descend(
 ) -> Generator[Floats, None, Descended]:
     """Minimise within bounds; yields the point after each step.
 
-    Ends where the largest slope is below `tolerance` (relative to the scale of `evaluate`) or where the value
+    Ends where the largest gradient is below `tolerance` (relative to the scale of `evaluate`) or where the value
     cannot be lowered any more: when the line search fails the curvature is forgotten and the descent begins
     anew.
     """
     guarded = _Guarded(evaluate)
     x = np.clip(start, lower, upper)
-    value, slopes = guarded(x)
+    value, gradients = guarded(x)
     for _ in range(_RESTARTS):
         before = value
         result = yield from _run(guarded, x, lower, upper, tolerance)
         x = np.clip(np.asarray(result.x, dtype=np.float64), lower, upper)
-        value, slopes = guarded(x)
-        if projected_slope(x, slopes, lower, upper) <= tolerance or not before - value > 1e-15 * abs(value):
+        value, gradients = guarded(x)
+        if projected_gradient(x, gradients, lower, upper) <= tolerance or not before - value > 1e-15 * abs(value):
             break
-    return Descended(x, value, projected_slope(x, slopes, lower, upper))
+    return Descended(x, value, projected_gradient(x, gradients, lower, upper))
 
 
-def projected_slope(x: Floats, slopes: Floats, lower: Floats, upper: Floats) -> float:
-    """The largest slope along which the bounds let a parameter move."""
-    return float(np.abs(np.clip(x - slopes, lower, upper) - x).max(initial=0.0))
+def projected_gradient(x: Floats, gradients: Floats, lower: Floats, upper: Floats) -> float:
+    """The largest gradient along which the bounds let a parameter move."""
+    return float(np.abs(np.clip(x - gradients, lower, upper) - x).max(initial=0.0))
 
 
 @dataclass(slots=True)
@@ -69,12 +69,12 @@ class _Guarded:
     _good: tuple[Floats, float] | None = None
 
     def __call__(self, x: Floats) -> tuple[float, Floats]:
-        value, slopes = self.evaluate(x)
-        if np.isfinite(value) and np.isfinite(slopes).all():
+        value, gradients = self.evaluate(x)
+        if np.isfinite(value) and np.isfinite(gradients).all():
             self._good = (x.copy(), value)
-            return value, slopes
+            return value, gradients
         if self._good is None:
-            return value, slopes
+            return value, gradients
         centre, lowest = self._good
         way = x - centre
         height = max(1.0, abs(lowest))

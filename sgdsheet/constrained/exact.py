@@ -40,7 +40,7 @@ def solve_if_linear(flat: FlatModel, x: Floats) -> Point | None:
     if flat.count > _MOST_ROWS or not _is_affine(flat, x):
         return None
     base = flat.at(x)
-    _, costs = flat.slope(x, objective_alone)
+    _, costs = flat.gradient(x, objective_alone)
     sparse_rows = [sparse.csr_array(row[None, :]) for row in flat.rows(x)]
     rows = sparse.vstack(sparse_rows, format="csr") if sparse_rows else sparse.csr_array((0, len(x)))
     limits = rows @ x - base.residuals
@@ -70,8 +70,8 @@ def _is_affine(flat: FlatModel, x: Floats) -> bool:
     first: list[Floats] = []
     for number in range(3):
         there = _somewhere(flat, x, random)
-        _, objective = flat.slope(there, objective_alone)
-        _, combined = flat.slope(there, lambda f, c: 0.0 * f + (weights.to(c) * c).sum())
+        _, objective = flat.gradient(there, objective_alone)
+        _, combined = flat.gradient(there, lambda f, c: 0.0 * f + (weights.to(c) * c).sum())
         if not np.isfinite(objective).all() or not np.isfinite(combined).all():
             return False
         if number == 0:
@@ -142,8 +142,8 @@ def polish(flat: FlatModel, near: Point, scale: float, tolerance: float) -> Poin
     parts += [part("eq", slice(split, None), 1.0)] if split < flat.count else []
 
     def objective(x: Floats) -> tuple[float, Floats]:
-        value, slopes = flat.slope(x, objective_alone)
-        return scale * value, scale * slopes
+        value, gradients = flat.gradient(x, objective_alone)
+        return scale * value, scale * gradients
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # of points that scipy moves back into the bounds
@@ -171,7 +171,7 @@ def unbalanced(flat: FlatModel, point: Point) -> float:
     sign, of the inequalities and bounds that hold with equality.
     """
     x = point.x
-    _, slopes = flat.slope(x, objective_alone)
+    _, gradients = flat.gradient(x, objective_alone)
     rows = flat.jacobian(x)
     split = flat.split
     near = 1e-6 * flat.magnitudes
@@ -182,8 +182,8 @@ def unbalanced(flat: FlatModel, point: Point) -> float:
     columns = np.concatenate([active, rows[split:], -rows[split:], -at_lower, at_upper])
     lengths = np.linalg.norm(columns, axis=1)
     columns = columns[lengths > 0] / lengths[lengths > 0, None]
-    size = float(np.linalg.norm(slopes))
+    size = float(np.linalg.norm(gradients))
     if size == 0.0 or not len(columns):
         return 1.0 if size > 0.0 else 0.0
-    _, rest = nnls(columns.T, -slopes / size)
+    _, rest = nnls(columns.T, -gradients / size)
     return float(rest)

@@ -96,15 +96,15 @@ class FlatModel:
             float((violated / self.magnitudes).max(initial=0.0)),
         )
 
-    def slope(self, x: Floats, scalar: Scalar) -> tuple[float, Floats]:
+    def gradient(self, x: Floats, scalar: Scalar) -> tuple[float, Floats]:
         """A scalar and its gradient."""
         self.set(x)
         with torch.enable_grad():
             value = scalar(self.model.objective(), self.constraints.residuals())
-            slopes = torch.autograd.grad(value, self.tensors, allow_unused=True)
-        return float(value.detach()), self._joined(slopes)
+            gradients = torch.autograd.grad(value, self.tensors, allow_unused=True)
+        return float(value.detach()), self._joined(gradients)
 
-    def checked_slopes(self, start: Point) -> Floats:
+    def checked_gradients(self, start: Point) -> Floats:
         """The objective's gradient at the start; raises, naming the cell, if anything there is not finite."""
         if not np.isfinite(start.loss):
             self.set(start.x)
@@ -113,12 +113,12 @@ class FlatModel:
             if not np.isfinite(residual):
                 cause = f"{label} is not a finite number at the start"
                 raise TrainingError(cause, cell=label.cell, remedy="Start from other values")
-        _, slopes = self.slope(start.x, objective_alone)
-        for cell, slope, value in zip(self.cells, slopes.tolist(), start.x.tolist(), strict=True):
-            if not np.isfinite(slope):
-                cause = f"the loss has no finite slope here (the cell starts at {value:g})"
+        _, gradients = self.gradient(start.x, objective_alone)
+        for cell, gradient, value in zip(self.cells, gradients.tolist(), start.x.tolist(), strict=True):
+            if not np.isfinite(gradient):
+                cause = f"the loss has no finite gradient here (the cell starts at {value:g})"
                 raise TrainingError(cause, cell=cell, remedy="Start from another value")
-        return slopes
+        return gradients
 
     def rows(self, x: Floats) -> Iterator[Floats]:
         """The gradients of the residuals, one after the other."""
@@ -126,18 +126,18 @@ class FlatModel:
         with torch.enable_grad():
             residuals = self.constraints.residuals()
         for item in residuals.unbind():
-            slopes = torch.autograd.grad(item, self.tensors, retain_graph=True, allow_unused=True)
-            yield self._joined(slopes)
+            gradients = torch.autograd.grad(item, self.tensors, retain_graph=True, allow_unused=True)
+            yield self._joined(gradients)
 
     def jacobian(self, x: Floats) -> Floats:
         """The derivatives of all residuals, one row each."""
         rows = list(self.rows(x))
         return np.stack(rows) if rows else np.zeros((0, len(x)))
 
-    def _joined(self, slopes: tuple[Tensor | None, ...]) -> Floats:
+    def _joined(self, gradients: tuple[Tensor | None, ...]) -> Floats:
         parts = [
-            (torch.zeros_like(tensor) if slope is None else slope).reshape(-1).double().cpu()
-            for slope, tensor in zip(slopes, self.tensors, strict=True)
+            (torch.zeros_like(tensor) if gradient is None else gradient).reshape(-1).double().cpu()
+            for gradient, tensor in zip(gradients, self.tensors, strict=True)
         ]
         found: Floats = torch.cat(parts).numpy()
         return found

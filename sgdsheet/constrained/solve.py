@@ -32,16 +32,16 @@ _ROUNDS_TO_SCALE = 4
 _ALIKE = 1e-6
 """Relative difference of objectives that the tolerance of the constraints explains."""
 _LARGEST_PENALTY = 1e9
-_LAST_SLOPE = 1e-10
-"""How flat the augmented Lagrangian has to be in the end, where the objective's slope was 1 at the start."""
+_LAST_GRADIENT = 1e-10
+"""How flat the augmented Lagrangian has to be in the end, where the objective's gradient was 1 at the start."""
 _FLAT = 1e-6
-"""The slope from which a point counts as an optimum, should rounding keep the descent from getting lower."""
+"""The gradient from which a point counts as an optimum, should rounding keep the descent from getting lower."""
 _MOST_POLISHES = 6
 _NUDGE = 0.1
-_LEAST_SLOPE = 1e-3
-"""A slope below this part of the objective says nothing about its scale: the start may be an optimum."""
+_LEAST_GRADIENT = 1e-3
+"""A gradient below this part of the objective says nothing about its scale: the start may be an optimum."""
 _WITHOUT_LIMIT = 1e20
-"""An objective below minus this, in terms of its slope at the start, falls without limit."""
+"""An objective below minus this, in terms of its gradient at the start, falls without limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class _Solution:
     tolerance: float
     steps: int = 0
     scale: float = 1.0
-    """What the objective is multiplied by, so that its slope at the start is about 1."""
+    """What the objective is multiplied by, so that its gradient at the start is about 1."""
     best: Point | None = None
     polish_from: float = 1e-2
     """Relative violation from which it is worth while to polish."""
@@ -106,24 +106,24 @@ class _Solution:
         """The start, moved into the bounds; it has to have a loss."""
         flat = self.flat
         first = flat.at(flat.clipped(start))
-        slopes = flat.checked_slopes(first)
+        gradients = flat.checked_gradients(first)
         self.best = first
-        steepest = float(np.abs(slopes).max(initial=0.0))
+        steepest = float(np.abs(gradients).max(initial=0.0))
         if steepest == 0.0:
             return self._nudged(first)
-        self.scale = 1.0 / max(steepest, _LEAST_SLOPE * max(abs(first.objective), 1e-3))
+        self.scale = 1.0 / max(steepest, _LEAST_GRADIENT * max(abs(first.objective), 1e-3))
         return first
 
     def _nudged(self, flat_spot: Point) -> Point:
-        """A point nearby: where nothing slopes, as a product at 0, an optimum looks like a saddle."""
+        """A point nearby: where the gradient is 0, as of a product at 0, an optimum looks like a saddle."""
         flat, x = self.flat, flat_spot.x
         aside = _NUDGE * (1 + np.abs(x)) * np.random.default_rng(0).random(len(x))
         for sign in (1.0, -1.0):
             found = flat.at(flat.clipped(x + sign * aside))
-            _, slopes = flat.slope(found.x, objective_alone)
-            steepest = float(np.abs(slopes).max(initial=0.0))
+            _, gradients = flat.gradient(found.x, objective_alone)
+            steepest = float(np.abs(gradients).max(initial=0.0))
             if found.finite and np.isfinite(steepest) and steepest > 0.0:
-                self.scale = 1.0 / max(steepest, _LEAST_SLOPE * max(abs(found.objective), 1e-3))
+                self.scale = 1.0 / max(steepest, _LEAST_GRADIENT * max(abs(found.objective), 1e-3))
                 return found
         return flat_spot
 
@@ -150,7 +150,7 @@ class _Solution:
         ended = yield from self._descend(first.x, objective_alone, self.scale, 1e-12)
         if ended is None:
             return OUT_OF_STEPS
-        return OPTIMAL if ended.slope <= _FLAT else STALLED
+        return OPTIMAL if ended.gradient <= _FLAT else STALLED
 
     def _descend(
         self, x: Floats, scalar: Scalar, scale: float, tolerance: float
@@ -159,8 +159,8 @@ class _Solution:
         flat = self.flat
 
         def evaluate(there: Floats) -> tuple[float, Floats]:
-            value, slopes = flat.slope(there, scalar)
-            return scale * value, scale * slopes
+            value, gradients = flat.gradient(there, scalar)
+            return scale * value, scale * gradients
 
         points = descend(evaluate, x, flat.lower, flat.upper, tolerance=tolerance)
         try:
@@ -193,11 +193,11 @@ class _Solution:
     def _augmented(self, first: Point, *, again: bool = True) -> Generator[Progress, None, str]:
         """Rounds of descent, each followed by a better guess of what the constraints cost."""
         lagrangian = Lagrangian(self.flat.split, self.scale, row_scales(self.flat, first))
-        point, slope, before, idle, runaway = first, 1e-2, np.inf, 0, False
+        point, gradient, before, idle, runaway = first, 1e-2, np.inf, 0, False
         for number in range(_MOST_ROUNDS):
             if lagrangian.penalty > _LARGEST_PENALTY or idle >= _MOST_IDLE:
                 break
-            ended = yield from self._descend(point.x, lagrangian, 1.0, slope)
+            ended = yield from self._descend(point.x, lagrangian, 1.0, gradient)
             if ended is None:
                 return OUT_OF_STEPS
             there = self.flat.at(ended.x)
@@ -212,22 +212,22 @@ class _Solution:
                 return OPTIMAL
             moved = abs(there.objective - point.objective) * self.scale
             steady = moved <= 1e-11 * (1 + abs(there.objective) * self.scale)
-            idle = idle + 1 if slope <= _LAST_SLOPE and np.array_equal(there.x, point.x) else 0
+            idle = idle + 1 if gradient <= _LAST_GRADIENT and np.array_equal(there.x, point.x) else 0
             point = there
-            if there.excess <= self.tolerance and steady and slope <= _LAST_SLOPE and ended.slope <= _FLAT:
+            if there.excess <= self.tolerance and steady and gradient <= _LAST_GRADIENT and ended.gradient <= _FLAT:
                 self.best = there
                 return OPTIMAL
             if unmet > 0.25 * before and there.excess > self.tolerance:
                 lagrangian.penalty *= 10.0
-            before, slope = unmet, max(0.1 * slope, _LAST_SLOPE)
+            before, gradient = unmet, max(0.1 * gradient, _LAST_GRADIENT)
         if runaway:
             raise self._unlimited()
         return (yield from self._stalled(point, again))
 
     def _rescale(self, there: Point, lagrangian: Lagrangian) -> None:
-        """Weigh the objective by its slope here, where that has become much larger than at the start."""
-        _, slopes = self.flat.slope(there.x, objective_alone)
-        ratio = 1.0 / max(self.scale * float(np.abs(slopes).max(initial=0.0)), 1e-10)
+        """Weigh the objective by its gradient here, where that has become much larger than at the start."""
+        _, gradients = self.flat.gradient(there.x, objective_alone)
+        ratio = 1.0 / max(self.scale * float(np.abs(gradients).max(initial=0.0)), 1e-10)
         if ratio < 0.1:
             lagrangian.rescale(ratio)
             self.scale *= ratio

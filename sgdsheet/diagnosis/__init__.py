@@ -1,4 +1,4 @@
-"""What stands in the way of training: dead units, features of different scale, slopes that are 0 or huge."""
+"""What stands in the way of training: dead units, features of different scale, gradients that are 0 or huge."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from sgdsheet.diagnosis.curvature import MOST_EXACT, spectrum
 from sgdsheet.diagnosis.findings import WARNING, Finding
+from sgdsheet.diagnosis.gradients import Gradients, explosions, plateaus
 from sgdsheet.diagnosis.rise import explain_rise
 from sgdsheet.diagnosis.scales import scales_of_columns, scales_of_curvature
-from sgdsheet.diagnosis.slopes import Slopes, explosions, plateaus
-from sgdsheet.diagnosis.still import steps, zero_slopes
+from sgdsheet.diagnosis.still import steps, zero_gradients
 from sgdsheet.diagnosis.units import MOST_NUMBERS, find_layers
 from sgdsheet.diagnosis.unitwords import about_layer
 from sgdsheet.model import SheetModel
@@ -27,21 +27,21 @@ def diagnose(model: SheetModel, *, history: Sequence[float] | None = None) -> li
     `history` holds the losses of the run so far, if there was one. It takes a fraction of a second: what is
     expensive is left out for many parameters or much data.
     """
-    slopes = Slopes.of(model)
-    if not math.isfinite(slopes.objective):
+    gradients = Gradients.of(model)
+    if not math.isfinite(gradients.objective):
         error = model.explain_bad_loss()
         return [Finding("not finite", WARNING, (error.cell or str(model.problem.loss),), str(error))]
     explained: dict[Cell, str] = {}
     layers = find_layers(model)
-    findings = [found for layer in layers for found in about_layer(slopes, layer, explained)]
-    cheap = bool(np.isfinite(slopes.gradient).all()) and model.numbers_read() <= MOST_NUMBERS
-    curvature = spectrum(model) if cheap and len(slopes.cells) <= MOST_EXACT else None
-    findings += explosions(slopes, curvature)
-    findings += steps(slopes) or zero_slopes(slopes, curvature, explained, layers)
+    findings = [found for layer in layers for found in about_layer(gradients, layer, explained)]
+    cheap = bool(np.isfinite(gradients.flat).all()) and model.numbers_read() <= MOST_NUMBERS
+    curvature = spectrum(model) if cheap and len(gradients.cells) <= MOST_EXACT else None
+    findings += explosions(gradients, curvature)
+    findings += steps(gradients) or zero_gradients(gradients, curvature, explained, layers)
     if curvature is not None:
         findings += scales_of_curvature(model, curvature)
     elif cheap:
         findings += scales_of_columns(model)
     if cheap and not explained:
-        findings += plateaus(slopes, curvature, history or ())
+        findings += plateaus(gradients, curvature, history or ())
     return sorted(findings, key=lambda found: found.severity != WARNING)

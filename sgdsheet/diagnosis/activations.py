@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx
 
 FLAT = 1e-3
-"""A slope of TANH or sigmoid below this passes next to nothing on."""
+"""A gradient of TANH or sigmoid below this passes next to nothing on."""
 
 COMPARISONS = frozenset({torch.lt, torch.le, torch.gt, torch.ge})
 _LINEAR = frozenset({torch.mean, torch.sum, operator.add, operator.sub, operator.neg, "select", "reshape", "expand"})
@@ -23,7 +23,7 @@ _LOG_STEPS = 6
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """A formula that bends. `flat` tells from the values of `watched` where its slope is (next to) 0."""
+    """A formula that bends. `flat` tells from the values of `watched` where its gradient is (next to) 0."""
 
     name: str
     node: fx.Node
@@ -117,7 +117,7 @@ def _is_number(program: fx.GraphModule, item: Any, number: float) -> bool:
 
 
 def _unguarded(item: Any) -> Any:
-    """Without the choices that only keep an error's slope from spreading."""
+    """Without the choices that only keep an error's gradient from spreading."""
     while isinstance(item, fx.Node) and item.target is torch.where:
         _, first, second = item.args
         if isinstance(first, fx.Node) and first.target == "detach":

@@ -42,25 +42,25 @@ class Hessian:
         self._parameters = [tensor for _, tensor in model.ranges()]
         self.size = sum(tensor.numel() for tensor in self._parameters)
         self.objective = model.objective()
-        self._slope = self._flat_gradient(self.objective, create_graph=True)
-        self.gradient: Vector = _numbers(self._slope)
+        self._gradient = self._flat_gradient(self.objective, create_graph=True)
+        self.gradient: Vector = _numbers(self._gradient)
 
     def _flat_gradient(self, of: Tensor, *, create_graph: bool = False) -> Tensor:
         if not of.requires_grad:
             return self._parameters[0].new_zeros(self.size)
-        slopes = torch.autograd.grad(
+        gradients = torch.autograd.grad(
             of, self._parameters, create_graph=create_graph, retain_graph=True, materialize_grads=True
         )
-        return torch.cat([slope.reshape(-1) for slope in slopes])
+        return torch.cat([gradient.reshape(-1) for gradient in gradients])
 
     def product(self, vector: Vector) -> Vector:
         """The matrix times a vector."""
-        direction = torch.from_numpy(vector.reshape(-1).copy()).to(self._slope)
-        return _numbers(self._flat_gradient(self._slope @ direction))
+        direction = torch.from_numpy(vector.reshape(-1).copy()).to(self._gradient)
+        return _numbers(self._flat_gradient(self._gradient @ direction))
 
     def matrix(self) -> NDArray[np.float64]:
         """The whole matrix."""
-        rows = np.stack([_numbers(self._flat_gradient(item)) for item in self._slope.unbind()])
+        rows = np.stack([_numbers(self._flat_gradient(item)) for item in self._gradient.unbind()])
         return np.asarray((rows + rows.T) / 2)
 
 
@@ -192,7 +192,7 @@ def _stable(curvature: float) -> float:
 def stable_rate_ahead(model: SheetModel, *, steps: int = 40) -> float:
     """The same for the way down from here: the loss may be steeper at the minimum than where training starts.
 
-    Follows the slope in careful steps on which the curvature hardly changes. For few parameters.
+    Follows the gradient in careful steps on which the curvature hardly changes. For few parameters.
     """
     with kept_parameters(model):
         curvature = largest = largest_eigenvalue(model)
@@ -212,16 +212,16 @@ def _careful_step(model: SheetModel, curvature: float) -> float:
     """One step that does not jump over the valley; returns the curvature there, NaN if there is none."""
     tensors = [tensor for _, tensor in model.ranges()]
     objective = model.objective()
-    slopes = torch.autograd.grad(objective, tensors, materialize_grads=True)
-    size = math.sqrt(sum(float(slope.square().sum()) for slope in slopes))
+    gradients = torch.autograd.grad(objective, tensors, materialize_grads=True)
+    size = math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients))
     if size == 0 or not math.isfinite(size):
         return math.nan
     rate = 0.5 / curvature if curvature > 0 else 1 / size
     before = [tensor.detach().clone() for tensor in tensors]
     for _ in range(20):
         with torch.no_grad():
-            for tensor, start, slope in zip(tensors, before, slopes, strict=True):
-                tensor.copy_(start - rate * slope)
+            for tensor, start, gradient in zip(tensors, before, gradients, strict=True):
+                tensor.copy_(start - rate * gradient)
             lower = bool(model.objective() <= objective)
         found = largest_eigenvalue(model) if lower else math.nan
         if lower and rate * found <= 1:
@@ -239,6 +239,6 @@ def kept_parameters(model: SheetModel) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for tensor, (values, slope) in zip(tensors, before, strict=True):
+            for tensor, (values, gradient) in zip(tensors, before, strict=True):
                 tensor.copy_(values)
-                tensor.grad = slope
+                tensor.grad = gradient

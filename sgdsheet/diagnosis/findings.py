@@ -13,7 +13,7 @@ Kind = Literal[
     "dead unit",
     "partly dead unit",
     "saturated unit",
-    "zero slope",
+    "zero gradient",
     "exploding gradient",
     "feature scale",
     "nearly equal features",

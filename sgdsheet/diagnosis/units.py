@@ -1,4 +1,4 @@
-"""The units of a network on the sheet, and in how many rows each of them passes on no slope.
+"""The units of a network on the sheet, and in how many rows each of them passes on no gradient.
 
 A unit is what the copies of a bent formula with the same weights have in common: a filled-down column, one
 row of an array. It is found by looking at what each copy depends on, not at the layout.
@@ -27,7 +27,7 @@ _MOST_TRACED = 16  # units whose weights are looked for
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One unit: its cells, in how many rows it has no slope, of how many, and the weights behind it."""
+    """One unit: its cells, in how many rows it has no gradient, of how many, and the weights behind it."""
 
     cells: Range
     flat: int
@@ -41,7 +41,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """All units of one bent formula. `dead` tells which of its entries have no slope in any row."""
+    """All units of one bent formula. `dead` tells which of its entries have no gradient in any row."""
 
     activation: Activation
     units: list[Unit]
@@ -187,8 +187,8 @@ class Dependence:
         self._values = interpreter.kept
 
     def _mask(self, value: Tensor) -> Tensor:
-        slopes = torch.autograd.grad(value.sum(), self._weights, retain_graph=True, materialize_grads=True)
-        return torch.cat([slope.reshape(-1) != 0 for slope in slopes])
+        gradients = torch.autograd.grad(value.sum(), self._weights, retain_graph=True, materialize_grads=True)
+        return torch.cat([gradient.reshape(-1) != 0 for gradient in gradients])
 
     def is_unit_dimension(self, node: fx.Node, dim: int) -> bool:
         """Whether the entries along a dimension have weights of their own."""

@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from sgdsheet.diagnosis.findings import NOTE, WARNING, Finding, listed, ranges_of, texts
-from sgdsheet.diagnosis.slopes import Slopes
+from sgdsheet.diagnosis.gradients import Gradients
 from sgdsheet.diagnosis.units import Interpreter, Layer, Unit
 from sgdsheet.references import Cell, Range
 
 PARTLY = 0.95
-"""A unit without a slope in more than this share of the rows is worth a word."""
+"""A unit without a gradient in more than this share of the rows is worth a word."""
 
 
-def about_layer(slopes: Slopes, layer: Layer, explained: dict[Cell, str]) -> Iterator[Finding]:
+def about_layer(gradients: Gradients, layer: Layer, explained: dict[Cell, str]) -> Iterator[Finding]:
     """Dead, partly dead and saturated units of one formula.
 
-    `explained` collects the parameters whose slope of 0 is accounted for, and what they do to a dead unit.
+    `explained` collects the parameters whose gradient of 0 is accounted for, and what they do to a dead unit.
     """
     flat = [unit for unit in layer.units if unit.flat == unit.rows]
     partly = [unit for unit in layer.units if PARTLY < unit.share < 1]
@@ -27,7 +27,7 @@ def about_layer(slopes: Slopes, layer: Layer, explained: dict[Cell, str]) -> Ite
             yield _saturated(layer, flat + partly)
         return
     if flat:
-        yield _dead(slopes, layer, flat, explained)
+        yield _dead(gradients, layer, flat, explained)
     if partly:
         areas = _areas(partly)
         message = f"{_name(layer, partly)} 0 {_rows(partly)}, and can learn from the other rows only."
@@ -53,11 +53,11 @@ def _rows(units: Sequence[Unit]) -> str:
     return f"in all {rows:,} rows" if share == 1 else f"in {least}{share:.1%} of the {rows:,} rows"
 
 
-def _dead(slopes: Slopes, layer: Layer, units: list[Unit], explained: dict[Cell, str]) -> Finding:
-    one, still = len(units) == 1, set(slopes.still)
+def _dead(gradients: Gradients, layer: Layer, units: list[Unit], explained: dict[Cell, str]) -> Finding:
+    one, still = len(units) == 1, set(gradients.still)
     further_back = {cell for cell, role in explained.items() if role == "feeds"}
     feeding = ({cell for unit in units for cell in unit.weights} & still) - further_back
-    multiplying = _multipliers(slopes, layer) - feeding
+    multiplying = _multipliers(gradients, layer) - feeding
     explained.update(dict.fromkeys(multiplying, "multiplies") | dict.fromkeys(feeding, "feeds"))
     its, weights = "its" if one else "their", listed(ranges_of(feeding))
     never = f"{its} weights {weights} never change" if feeding else f"the weights behind {its} formula never change"
@@ -73,18 +73,18 @@ def _dead(slopes: Slopes, layer: Layer, units: list[Unit], explained: dict[Cell,
     return Finding("dead unit", WARNING if units[0].rows > 1 else NOTE, cells, message)
 
 
-def _multipliers(slopes: Slopes, layer: Layer) -> set[Cell]:
-    """The parameters that have no slope only because they multiply the 0 of a dead unit."""
-    model, dead = slopes.model, layer.dead
+def _multipliers(gradients: Gradients, layer: Layer) -> set[Cell]:
+    """The parameters that have no gradient only because they multiply the 0 of a dead unit."""
+    model, dead = gradients.model, layer.dead
     wake = {layer.activation.node: lambda result: torch.where(dead, result + 1, result)}
-    awake = Slopes.of(model, Interpreter(model.program, changes=wake).run())
-    return set(slopes.still) - set(awake.still)
+    awake = Gradients.of(model, Interpreter(model.program, changes=wake).run())
+    return set(gradients.still) - set(awake.still)
 
 
 def _saturated(layer: Layer, units: list[Unit]) -> Finding:
     ends = "-1 or 1" if layer.activation.name == "TANH" else "0 or 1"
     message = (
         f"{_name(layer, units)} saturated: {layer.activation.name} is next to {ends} {_rows(units)}, where it"
-        " has hardly any slope. Start from smaller weights, or scale the inputs down."
+        " has hardly any gradient. Start from smaller weights, or scale the inputs down."
     )
     return Finding("saturated unit", WARNING, texts(_areas(units)), message)

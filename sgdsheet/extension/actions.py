@@ -43,7 +43,7 @@ GROUPS = (
     ),
     (
         Action("find-lr", "Find learning rate", "tries larger and larger steps until the loss explodes"),
-        Action("gradients", "Gradients", "a sheet with the slope of the loss for each parameter"),
+        Action("gradients", "Gradients", "a sheet with the gradient of the loss for each parameter"),
         Action("log", "Log", "while training, a sheet with the loss of each step and a chart; a second click ends it"),
         Action("export", "Export", "writes the model as readable Python beside the workbook"),
     ),

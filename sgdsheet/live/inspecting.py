@@ -24,7 +24,7 @@ _LONG = 5.0
 
 
 def check(book: Desk, sheet: str | None) -> Reply:
-    """Compare the model with the sheet, cell by cell, and the slopes with differences."""
+    """Compare the model with the sheet, cell by cell, and the gradients with differences."""
     book.refuse_while_training("a check")
     prepared = book.prepare(sheet, {"precision": "float64"})  # in single precision, all cells differ a little
     findings: list[str] = []
@@ -87,23 +87,23 @@ def find_rate(book: Desk, sheet: str | None, options: Options) -> Reply:
 
 
 def show_gradients(book: Desk, sheet: str | None, options: Options) -> Reply:
-    """Write the slopes of the loss to a sheet of their own, as a heat map."""
+    """Write the gradients of the loss to a sheet of their own, as a heat map."""
     if book.run is not None:
         run = book.run.run
         prepared = book.run.prepared
-        slopes = run.between_steps(lambda: run.model().gradients(), _LONG)
-        if slopes is None:
+        gradients = run.between_steps(lambda: run.model().gradients(), _LONG)
+        if gradients is None:
             raise TrainingError("the training does not pause for the gradients", remedy="Stop the training first")
     else:
         prepared = book.prepare(sheet, options)
         put_numbers(prepared.model(), prepared.start_values())
         with threads(1):
-            slopes = prepared.model().gradients()
+            gradients = prepared.model().gradients()
     areas, loss = prepared.problem.parameters, prepared.problem.loss
-    if set(slopes) != {cell for area in areas for cell in area.cells()}:
+    if set(gradients) != {cell for area in areas for cell in area.cells()}:
         raise TrainingError("the model has just changed", remedy="Ask for the gradients again")
-    book.host.put_sheet(gradient_sheet(areas, slopes, loss))
-    text = f"the slopes are on the sheet “{GRADIENTS}”, {steepest(slopes)}"
+    book.host.put_sheet(gradient_sheet(areas, gradients, loss))
+    text = f"the gradients are on the sheet “{GRADIENTS}”, {steepest(gradients)}"
     if book.run is None:
         book.host.status(text)
     return {"message": text}

@@ -37,9 +37,9 @@ def log_sheet(records: Sequence[Record], fields: Sequence[str], title: str) -> O
     return OwnSheet(LOG, [head, *log_rows(records, fields)], bold=(1,), chart=LineChart(title, 0, losses))
 
 
-def gradient_sheet(areas: Sequence[Range], slopes: Mapping[Cell, float], loss: Cell) -> OwnSheet:
-    """The slopes of the loss, laid out like the parameters, under the letters and beside the numbers of their cells."""
-    rows: list[Row] = [[f"Slope of {loss} with respect to each parameter"], []]
+def gradient_sheet(areas: Sequence[Range], gradients: Mapping[Cell, float], loss: Cell) -> OwnSheet:
+    """The gradients of the loss, laid out like the parameters, with the letters and numbers of their cells."""
+    rows: list[Row] = [[f"Gradient of {loss} with respect to each parameter"], []]
     bold, heat = [1], []
     for area in areas:
         bold += [len(rows) + 1, len(rows) + 2]
@@ -48,16 +48,16 @@ def gradient_sheet(areas: Sequence[Range], slopes: Mapping[Cell, float], loss: C
         first = len(rows) + 1
         for row in range(area.top, area.bottom + 1):
             cells = (Cell(area.sheet, row, column) for column in range(area.left, area.right + 1))
-            rows.append([float(row), *(_plain(slopes[cell]) for cell in cells)])
+            rows.append([float(row), *(_plain(gradients[cell]) for cell in cells)])
         heat.append(Range(GRADIENTS, first, 2, len(rows), area.width + 1))
         rows.append([])
     return OwnSheet(GRADIENTS, rows, bold=tuple(bold), heat=tuple(heat))
 
 
-def steepest(slopes: Mapping[Cell, float]) -> str:
+def steepest(gradients: Mapping[Cell, float]) -> str:
     """The parameter that the loss depends on most, in words."""
-    cell = max(slopes, key=lambda item: abs(slopes[item]))
-    return f"steepest at {cell.sheet}!{address(cell.row, cell.column)}: {slopes[cell]:.4g}"
+    cell = max(gradients, key=lambda item: abs(gradients[item]))
+    return f"steepest at {cell.sheet}!{address(cell.row, cell.column)}: {gradients[cell]:.4g}"
 
 
 def _plain(value: float | None) -> float | None:

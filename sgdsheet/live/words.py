@@ -77,10 +77,10 @@ def checked(report: Report) -> str:
     if report.gradient_max_error is not None:
         good = report.gradient_max_error <= GRADIENT_TOLERANCE
         verdict = "agree with" if good else "differ from"
-        slopes = count(report.gradient_checked, "slope")
-        lines.append(f"{slopes} {verdict} central differences (to {report.gradient_max_error:.1e})")
+        gradients = count(report.gradient_checked, "gradient")
+        lines.append(f"{gradients} {verdict} central differences (to {report.gradient_max_error:.1e})")
     if report.dead_parameters:
         cells = ", ".join(str(cell) for cell in report.dead_parameters[:3])
         more = ", …" if len(report.dead_parameters) > 3 else ""
-        lines.append(f"{count(len(report.dead_parameters), 'parameter')} without any slope: {cells}{more}")
+        lines.append(f"{count(len(report.dead_parameters), 'parameter')} without any gradient: {cells}{more}")
     return "\n".join(lines)

@@ -51,7 +51,7 @@ class Share:
     def of(self, loss: Loss, indices: Tensor) -> Callable[[], Tensor]:
         """The loss over a batch, of which this process calculates its share.
 
-        It has the value of the whole batch's loss and the slope of the share's part of it.
+        It has the value of the whole batch's loss and the gradient of the share's part of it.
         """
         own = indices[self.rank :: self.processes]
         weight = len(own) * self.processes / len(indices)

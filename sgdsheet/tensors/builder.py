@@ -1,6 +1,6 @@
 """What may happen to values: coercion as Excel does it, errors that spread, operations cell by cell and sums.
 
-An error is NaN in the data. It must not leak through the gradient of what an IF hides: a slope of 0 times NaN
+An error is NaN in the data. It must not leak through the gradient of what an IF hides: a gradient of 0 times NaN
 is NaN. Therefore whatever makes an error cuts the gradient there, and so does `elementwise` for the other
 operands.
 """
@@ -24,10 +24,10 @@ from sgdsheet.tensors.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorde
 from sgdsheet.tensors.values import Fault, Kind, Value, refuse_large, simplified
 
 _SHARE = frozenset({torch.amax, torch.amin, torch.prod})
-"""Reductions in which the slope of one element depends on the others."""
+"""Reductions in which the gradient of one element depends on the others."""
 
 _ADD = frozenset({operator.add, operator.sub, operator.neg})
-"""Operations whose slopes do not depend on their operands."""
+"""Operations whose gradients do not depend on their operands."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9 ]*")
 _TRUTHS = {"true": 1.0, "false": 0.0}

@@ -1,6 +1,6 @@
 """The form of a program that is fastest for many starts at once under `torch.vmap`.
 
-Good for exploring, not for the last digit: it calculates in float32 and takes slope 0 exactly on a ReLU's
+Good for exploring, not for the last digit: it calculates in float32 and takes gradient 0 exactly on a ReLU's
 kink.
 """
 

@@ -24,17 +24,17 @@ _MOST_PRODUCTS = 5_000  # parameters up to which a few products with second deri
 
 
 @dataclass(frozen=True, slots=True)
-class Slopes:
+class Gradients:
     """The gradient of what has to become small, flat and in the order of the parameter cells."""
 
     model: SheetModel
     cells: list[Cell]
     values: Vector
-    gradient: Vector
+    flat: Vector
     objective: float
 
     @classmethod
-    def of(cls, model: SheetModel, loss: Tensor | None = None) -> Slopes:
+    def of(cls, model: SheetModel, loss: Tensor | None = None) -> Gradients:
         """At the present parameters; `loss` may be one that was calculated in another way."""
         pairs = list(model.ranges())
         tensors = [tensor for _, tensor in pairs]
@@ -47,12 +47,12 @@ class Slopes:
 
     @property
     def norm(self) -> float:
-        return _length(self.gradient)
+        return _length(self.flat)
 
     @property
     def still(self) -> list[Cell]:
-        """The parameters whose slope is exactly 0."""
-        return [cell for cell, slope in zip(self.cells, self.gradient.tolist(), strict=True) if slope == 0]
+        """The parameters whose gradient is exactly 0."""
+        return [cell for cell, gradient in zip(self.cells, self.flat.tolist(), strict=True) if gradient == 0]
 
 
 def _length(vector: Vector) -> float:
@@ -64,18 +64,18 @@ def _flat(tensors: Sequence[Tensor]) -> Vector:
     return np.asarray(torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).cpu().double().numpy())
 
 
-def explosions(slopes: Slopes, curvature: Spectrum | None) -> Iterator[Finding]:
+def explosions(gradients: Gradients, curvature: Spectrum | None) -> Iterator[Finding]:
     """A gradient that is no number, or that throws the parameters far away."""
-    largest = int(np.argmax(np.nan_to_num(np.abs(slopes.gradient), nan=np.inf)))
-    cell, slope, value = slopes.cells[largest], float(slopes.gradient[largest]), float(slopes.values[largest])
-    if not math.isfinite(slope):
+    largest = int(np.argmax(np.nan_to_num(np.abs(gradients.flat), nan=np.inf)))
+    cell, gradient, value = gradients.cells[largest], float(gradients.flat[largest]), float(gradients.values[largest])
+    if not math.isfinite(gradient):
         message = (
-            f"The slope at {cell} is not a finite number, although the loss is one."
+            f"The gradient at {cell} is not a finite number, although the loss is one."
             " Look for divisions by nearly 0 and for powers and exponentials of large numbers."
         )
         yield Finding("exploding gradient", WARNING, (str(cell),), message)
         return
-    ratio = slopes.norm / max(1.0, _length(slopes.values))
+    ratio = gradients.norm / max(1.0, _length(gradients.values))
     if ratio < _EXPLODES:
         return
     rate = "a much smaller learning rate"
@@ -83,17 +83,17 @@ def explosions(slopes: Slopes, curvature: Spectrum | None) -> Iterator[Finding]:
         rate = f"a learning rate below {short(curvature.stable_rate)}"
     message = (
         f"The gradient is {short(ratio)} times as large as the parameters: one step of plain gradient descent"
-        f" with learning rate 0.01 would throw {cell} from {short(value)} to {short(value - 0.01 * slope)}."
+        f" with learning rate 0.01 would throw {cell} from {short(value)} to {short(value - 0.01 * gradient)}."
         f" Scale the inputs, start from other values, or use {rate}."
     )
     yield Finding("exploding gradient", WARNING, (str(cell),), message)
 
 
-def plateaus(slopes: Slopes, curvature: Spectrum | None, history: Sequence[float]) -> Iterator[Finding]:
+def plateaus(gradients: Gradients, curvature: Spectrum | None, history: Sequence[float]) -> Iterator[Finding]:
     """Places where training crawls although this is no minimum."""
-    loss, (area, *_) = slopes.model.problem.loss, ranges_of(slopes.cells)
-    size = max(1.0, _length(slopes.values))
-    if curvature is not None and _is_stalled(history, curvature.potential, slopes.objective):
+    loss, (area, *_) = gradients.model.problem.loss, ranges_of(gradients.cells)
+    size = max(1.0, _length(gradients.values))
+    if curvature is not None and _is_stalled(history, curvature.potential, gradients.objective):
         quarter = len(history) // 4
         message = (
             f"The loss has changed by only {short(abs(history[-1 - quarter] - history[-1]))} in the last"
@@ -101,11 +101,11 @@ def plateaus(slopes: Slopes, curvature: Spectrum | None, history: Sequence[float
             " along flat directions. Scale the inputs, or use L-BFGS."
         )
         yield Finding("plateau", WARNING, (str(loss),), message)
-    elif 0 < slopes.norm * size < _TINY * abs(slopes.objective):
-        shape = _shape_here(slopes, curvature, size)
+    elif 0 < gradients.norm * size < _TINY * abs(gradients.objective):
+        shape = _shape_here(gradients, curvature, size)
         if shape:
             message = (
-                f"The slope of the loss is tiny ({short(slopes.norm)}), but this is no minimum: {shape}."
+                f"The gradient of the loss is tiny ({short(gradients.norm)}), but this is no minimum: {shape}."
                 " Start from other values, or use restarts or momentum."
             )
             yield Finding("plateau", WARNING, (str(area),), message)
@@ -118,12 +118,12 @@ def _is_stalled(history: Sequence[float], potential: float, objective: float) ->
     return abs(history[-1 - len(history) // 4] - history[-1]) < _STALLED * potential
 
 
-def _shape_here(slopes: Slopes, curvature: Spectrum | None, size: float) -> str:
-    """What the loss looks like where its slope is tiny; empty at a minimum."""
-    if curvature is None and len(slopes.cells) > _MOST_PRODUCTS:
+def _shape_here(gradients: Gradients, curvature: Spectrum | None, size: float) -> str:
+    """What the loss looks like where its gradient is tiny; empty at a minimum."""
+    if curvature is None and len(gradients.cells) > _MOST_PRODUCTS:
         return ""
-    lowest = curvature.lowest if curvature is not None else lowest_eigenvalue(slopes.model)
-    flat = _TINY * abs(slopes.objective) / size**2
+    lowest = curvature.lowest if curvature is not None else lowest_eigenvalue(gradients.model)
+    flat = _TINY * abs(gradients.objective) / size**2
     if lowest < -flat:
         return "a saddle, from which the loss falls in some direction"
     if curvature is not None and curvature.largest < flat:

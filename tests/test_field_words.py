@@ -1,0 +1,46 @@
+"""What people read uses the words of the field: the derivative of a loss is its gradient; a line has a slope."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LINES = ("examples", "cli/surface.py", "loss_surface.py", "plots")
+"""Where lines and tangents are drawn or taught, which have a slope."""
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """The texts of a module, but for docstrings; those of commands and functions are help pages, and count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    silent = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+        and not (isinstance(node, ast.FunctionDef) and node.decorator_list)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
+            yield node.lineno, node.value
+
+
+def test_a_loss_has_a_gradient() -> None:
+    found = []
+    for path in sorted((ROOT / "sgdsheet").rglob("*.py")):
+        name = path.relative_to(ROOT / "sgdsheet").as_posix()
+        if not name.startswith(LINES):
+            found += [f"{name}:{line}: {text}" for line, text in texts(path) if re.search(r"\bslopes?\b", text, re.I)]
+    assert not found
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "addin/GUIDE.md", "addin/customUI14.xml"])
+def test_so_do_the_papers(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    found = [line for line in text.splitlines() if re.search(r"\bslopes?\b", line, re.I)]
+    assert all(re.search(r"a slope in F2|slope of (the|a) (line|tangent)", line) for line in found), found
