@@ -72,7 +72,7 @@ LONGEST = 400  # lines
 
 FOLDERS = {"sgdsheet", "addin", "workbooks", "tests", "benchmarks", "docs", ".ci"}
 FILES = {
-    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"),
     *("pyproject.toml", "constraints.txt", ".gitignore"),
 }
 
