@@ -29,8 +29,8 @@ def room() -> int:
 
 
 def gigabytes(size: float) -> str:
-    """`2.8 GB`."""
-    return f"{size / 2**30:,.1f} GB"
+    """`2.8 GB`, or `40.0 MB`."""
+    return f"{size / 2**30:,.1f} GB" if size >= 2**29 else f"{size / 2**20:,.1f} MB"
 
 
 def _free() -> int:

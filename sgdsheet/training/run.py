@@ -21,7 +21,7 @@ from sgdsheet.training.course import Course
 from sgdsheet.training.methods import put
 from sgdsheet.training.residuals import residuals_of
 from sgdsheet.training.restarts import Distribution
-from sgdsheet.training.run_plan import RunPlan, plan_run
+from sgdsheet.training.run_plan import RunPlan, plan_run, refuse_large_batch
 
 CONVERGED, STALLED, STEPS, DIVERGED, EARLY = "converged", "stalled", "steps", "diverged", "early"
 """How a run ends: at a minimum, as a criterion says; where nothing moves any more without one; with all steps used
@@ -81,6 +81,8 @@ class Run:
         self.samples: Samples | None = self.bound or split_samples(model, settings, self.generator)
         self.constraints = compile_constraints(model)
         self.plan: RunPlan = plan_run(model, settings, self.samples, self.parameters, self.constraints)
+        if self.bound is not None and self.plan.batch_size is not None:
+            refuse_large_batch(model, self.bound, self.plan.batch_size)
         self.steps_taken = 0
         self.epochs_done = 0
         self.stopped = ""

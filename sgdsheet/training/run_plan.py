@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from sgdsheet import memory
 from sgdsheet.constrained.constraints import ConstraintModel
 from sgdsheet.errors import SettingError
 from sgdsheet.model import SheetModel
 from sgdsheet.optimizers import AUTO, OPTIMIZERS, Family, Optimizer
+from sgdsheet.samples.bound import BoundSamples
 from sgdsheet.samples.in_sheet import Samples
 from sgdsheet.settings import Settings
 from sgdsheet.training.restarts import default_start, refuse_many
@@ -23,6 +26,11 @@ _RESTART_RATE = 0.1
 _POLISHED = 5
 _POLISH_STEPS = 300
 _SOLVER_STEPS = 10_000
+_SMALL_BATCH = 2_048
+"""Samples that are not worth a look at the memory."""
+_FEW = 64
+_COPIES = 3
+"""Times the memory of the numbers: what is kept to go back, its gradient, and what comes and goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,23 @@ def plan_run(
         why,
         solved,
     )
+
+
+def refuse_large_batch(model: SheetModel, samples: BoundSamples, size: int) -> None:
+    """SettingError for a batch that does not fit into memory, with the size that does."""
+    size = min(size, len(samples.training))
+    if size <= _SMALL_BATCH:
+        return
+    device = samples.data.device
+    free = memory.room() if device.type == "cpu" else torch.cuda.mem_get_info(device)[0]
+    each = samples.numbers(_FEW) / min(_FEW, samples.data.count) * model.dtype.itemsize * _COPIES
+    most = int(free / each)
+    if size > most:
+        raise SettingError(
+            f"a batch of {size:,} samples needs {memory.gigabytes(size * each)} of memory",
+            cell=model.problem.sheet,
+            remedy=f"{most:,} fit; some hundred are mostly better",
+        )
 
 
 def _is_solved(model: SheetModel, settings: Settings, constraints: ConstraintModel) -> bool:
