@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from sgdsheet.atomic import replacing, write_atomically
 from sgdsheet.errors import one_line
 from sgdsheet.model import SheetModel
+from sgdsheet.outputs import MODULE, NUMBERS, ready
 from sgdsheet.problem import Direction
 
 _INLINE = 2_000
 """Numbers up to which data and parameters are written into the source."""
+
+_MARK = "Written by sgdsheet"
+"""By it the file of numbers is known as ours, so that the next export may replace it."""
 
 _HEADER = '''"""{title}, as PyTorch.
 
@@ -61,13 +67,17 @@ def export_source(model: SheetModel, file_name: str = "model.py") -> Exported:
 def save_export(model: SheetModel, output: Path) -> list[Path]:
     """Write the source, and beside it a .pt file if the data are large. Returns the files written."""
     exported = export_source(model, output.name)
-    written = [output]
-    if exported.tensors:
-        beside = output.with_suffix(".pt")
-        torch.save(exported.tensors, beside)
-        written.append(beside)
-    output.write_text(exported.source, encoding="utf-8")
-    return written
+    source = exported.source.encode("utf-8")
+    target = ready(output, MODULE)
+    if not exported.tensors:
+        write_atomically(target, source)
+        return [output]
+    beside, numbers = output.with_suffix(".pt"), BytesIO()
+    torch.save({_MARK: True, **exported.tensors}, numbers)
+    with replacing(target) as one, replacing(ready(beside, NUMBERS)) as other:  # both or neither
+        one.write_bytes(source)
+        other.write_bytes(numbers.getvalue())
+    return [output, beside]
 
 
 def _header(model: SheetModel, file_name: str) -> str:

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import platform
+import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
+from io import BytesIO, FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError
 from sgdsheet.extras import optional
+from sgdsheet.outputs import EVENTS, LOG, ready
 
 LIMIT = 2_000
 """Records that charts and sheets get at most."""
@@ -126,7 +133,9 @@ class _Sieve:
 
 
 class Writer(Protocol):
-    """Takes every record of a run, as it comes."""
+    """Takes every record of a run, as it comes. `name` is the option that asked for it."""
+
+    name: str
 
     def add(self, record: Record) -> None: ...
     def close(self) -> None: ...
@@ -135,12 +144,14 @@ class Writer(Protocol):
 class Logbook:
     """Collects the records of a run and hands each to the writers; closes them at the end of a `with` block.
 
-    `objective` is what is to be low, so that the best record is known: pass `operator.neg` for a maximum.
+    `objective` is what is to be low, so that the best record is known: pass `operator.neg` for a maximum. A writer that
+    fails is closed and left out from then on, since a run is worth more than its log: see `failures`.
     """
 
     def __init__(self, writers: Iterable[Writer] = (), *, limit: int = LIMIT, objective: Objective = float) -> None:
         self.best: Record | None = None
         self.last: Record | None = None
+        self.failures: dict[str, FileError] = {}
         self._writers, self._limit, self._objective = list(writers), limit, objective
         self._count, self._best_index, self._lowest = 0, 0, math.inf
         # Two sieves: a common stride would drop all validation losses if they come, say, every 100 steps.
@@ -159,9 +170,15 @@ class Logbook:
         self.close()
 
     def add(self, record: Record) -> None:
-        """Take note of a step; FileError if it cannot be written."""
-        for writer in self._writers:
-            writer.add(record)
+        """Take note of a step."""
+        for writer in tuple(self._writers):
+            try:
+                writer.add(record)
+            except FileError as error:
+                self._writers.remove(writer)
+                self.failures[writer.name] = error
+                with suppress(FileError):
+                    writer.close()
         if math.isfinite(record.loss) and (value := self._objective(record.loss)) < self._lowest:
             self.best, self._best_index, self._lowest = record, self._count, value
         sieve = self._measured if record.measured else self._plain
@@ -181,37 +198,63 @@ class Logbook:
     def close(self) -> None:
         """Finish the files. All are closed, even if one fails."""
         writers, self._writers = self._writers, []
-        failures = []
         for writer in writers:
             try:
                 writer.close()
             except FileError as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+                self.failures[writer.name] = error
+
+
+class _GrowingFile:
+    """A file that grows by whole pieces: of one for which there is no room, nothing stays."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file, self._size = path, FileIO(path, "a"), path.stat().st_size
+
+    def add(self, data: bytes) -> None:
+        rest = data
+        try:
+            while rest:  # where there is room for a part only, the next attempt says why
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(self._size)
+            raise
+        self._size += len(data)
+
+    def close(self) -> None:
+        """Raises FileError if nobody will find the file."""
+        with self._file as file:
+            if not os.fstat(file.fileno()).st_nlink:
+                raise FileError(f"“{self._path}” was removed during the run", remedy="Run again to have it whole")
 
 
 class LineWriter:
-    """A text file that gets one line per record, each on the disk as soon as it is complete."""
+    """A text file that gets one line per record, each in the file as soon as it is complete.
+
+    So it can be watched, and is there to the last step however the run ends. An older log is replaced with the first
+    record, in one step.
+    """
+
+    name = "log"
 
     def __init__(self, path: str | Path, line: Callable[[Record], str], header: str = "") -> None:
-        self.path, self._line = Path(path), line
-        with _file_errors(self.path):
-            self._file = self.path.open("w", encoding="utf-8", newline="\n", buffering=1)
-            try:
-                self._file.write(header)
-            except OSError:
-                with suppress(OSError):
-                    self._file.close()
-                raise
+        self.path, self._line, self._header = ready(Path(path), LOG), line, header
+        self._file: _GrowingFile | None = None
 
     def add(self, record: Record) -> None:
+        line = self._line(record)
         with _file_errors(self.path):
-            self._file.write(self._line(record))
+            if self._file is None:
+                write_atomically(ready(self.path, LOG), (self._header + line).encode("utf-8"))
+                self._file = _GrowingFile(self.path)
+            else:
+                self._file.add(line.encode("utf-8"))
 
     def close(self) -> None:
-        with _file_errors(self.path):
-            self._file.close()
+        if self._file is not None:
+            with _file_errors(self.path):
+                self._file.close()
 
 
 def csv_writer(path: str | Path) -> LineWriter:
@@ -226,12 +269,7 @@ def jsonl_writer(path: str | Path) -> LineWriter:
 
 def file_writer(path: str | Path) -> LineWriter:
     """The writer for a file name: .csv or .jsonl."""
-    kinds = {".csv": csv_writer, ".jsonl": jsonl_writer}
-    make = kinds.get(Path(path).suffix.lower())
-    if make is None:
-        remedy = f"Give it a name that ends in {' or '.join(kinds)}"
-        raise FileError(f"“{path}” is not a kind of log file that can be written", remedy=remedy)
-    return make(path)
+    return csv_writer(path) if Path(path).suffix.lower() == ".csv" else jsonl_writer(path)
 
 
 def _csv_line(record: Record) -> str:
@@ -244,36 +282,46 @@ def _json_line(record: Record) -> str:
 
 
 class TensorBoardWriter:
-    """Scalars in TensorBoard's format, in a folder; needs the extra `tensorboard`.
+    """Scalars in TensorBoard's format, in a new file of a folder; needs the extra `tensorboard`.
 
-    TensorBoard shows about a thousand points of a curve and takes its time to write each. So past 10,000
+    TensorBoard shows about a thousand points of a curve and takes its time to read each. So past 10,000
     records only some are written, ever fewer, and all that have a validation loss or a metric.
     """
 
+    name = "tensorboard"
     _ALL = 10_000
 
     def __init__(self, folder: str | Path) -> None:
-        summary = optional("tensorboard.summary", "tensorboard")
-        self.path, self._seen = Path(folder), 0
+        # Not tensorboard's own writer: its thread has a traceback printed when the disk is full.
+        self._events = optional("tensorboard.compat.proto.event_pb2", "tensorboard")
+        self._records = optional("tensorboard.summary.writer.record_writer", "tensorboard")
+        self.path, self._seen = ready(Path(folder), EVENTS), 0
+        name = f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}.{os.getpid()}.{secrets.token_hex(4)}"
         with _file_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._writer = summary.Writer(str(self.path))
+            (self.path / name).touch(exist_ok=False)
+            self._file = _GrowingFile(self.path / name)
+            self._file.add(self._packed(file_version="brain.Event:2"))
 
     def add(self, record: Record) -> None:
         stride = 1 << (self._seen // self._ALL).bit_length()
         wanted = self._seen % stride == 0 or record.measured
         self._seen += 1
         if wanted:
+            scalars = {column.tag: number(record, column.field) for column in COLUMNS if column.tag}
+            known = [{"tag": tag, "simple_value": value} for tag, value in scalars.items() if value is not None]
             with _file_errors(self.path):
-                for column in COLUMNS:
-                    if column.tag and (value := number(record, column.field)) is not None:
-                        self._writer.add_scalar(column.tag, value, record.step)
+                self._file.add(self._packed(step=int(record.step), summary={"value": known}))
+
+    def _packed(self, **fields: Any) -> bytes:
+        packed = BytesIO()
+        event = self._events.Event(wall_time=time.time(), **fields)
+        self._records.RecordWriter(packed).write(event.SerializeToString())
+        return packed.getvalue()
 
     def close(self) -> None:
         with _file_errors(self.path):
-            if self._seen:
-                self._writer.flush()
-            self._writer.close()
+            self._file.close()
 
 
 @contextmanager

@@ -217,10 +217,10 @@ def _extras(workbook: Workbook, sheet: str) -> dict[str, Any]:
     if text is not None:
         extras["outputs"] = areas_of(workbook, text, sheet, f"the name sgd_output on sheet {sheet}")
     extras["inputs"] = _inputs(workbook, sheet)
-    return {**extras, **_origin(workbook, sheet)}
+    return {**extras, **named_origin(workbook, sheet)}
 
 
-def _origin(workbook: Workbook, sheet: str) -> dict[str, Any]:
+def named_origin(workbook: Workbook, sheet: str) -> dict[str, Any]:
     """`sgd_source`: a cell with the name of the data, or the name itself as text."""
     text = name_text(workbook, sheet, "sgd_source")
     if text is None:

@@ -4,47 +4,38 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdsheet.errors import FileError, SettingError, quoted
+from sgdsheet.atomic import replacing
+from sgdsheet.errors import FileError
 from sgdsheet.extras import optional
+from sgdsheet.outputs import TABLE, ready
 
 Column = NDArray[np.float64] | list[str | None]
 Add = Callable[[Sequence[Column]], None]
 """Adds rows to a table, column by column; what a column holds stays the same."""
 
-_ENDINGS = (".csv", ".parquet")
-
 
 @contextmanager
 def table_writer(path: Path, columns: Sequence[str]) -> Iterator[Add]:
     """A function that adds rows to a new table, which takes its place at the end, complete or not at all."""
-    if path.suffix.lower() not in _ENDINGS:
-        raise SettingError(
-            f"{quoted(path.name)} is no kind of table that can be written", remedy=f"Use {' or '.join(_ENDINGS)}"
-        )
     write = _parquet if path.suffix.lower() == ".parquet" else _csv
-    part: Path | None = None
+    target = ready(path, TABLE)
     try:
-        with NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False) as file:
-            part = Path(file.name)
-        with write(part, columns) as add:
+        with replacing(target, lambda: _look_again(path)) as part, write(part, columns) as add:
             yield add
-        part.chmod(0o644)
-        part.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise FileError(f"{quoted(str(path))} cannot be written: {reason}", remedy="Write somewhere else") from None
-    finally:
-        if part is not None:
-            with suppress(OSError):
-                part.unlink()
+        raise FileError(f"“{path}” cannot be written: {reason}", remedy="Write somewhere else") from None
+
+
+def _look_again(path: Path) -> None:
+    ready(path, TABLE)
 
 
 @contextmanager
@@ -75,7 +66,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Add]:
 
         def add(parts: Sequence[Column]) -> None:
             types = [arrow.string() if isinstance(part, list) else arrow.float64() for part in parts]
-            schema = arrow.schema(list(zip(columns, types, strict=True)))
+            schema = arrow.schema(list(zip(columns, types, strict=True)), metadata={"sgdsheet_predictions": "1"})
             if not writers:
                 writers.append(stack.enter_context(parquet.ParquetWriter(path, schema)))
             writers[0].write_table(arrow.table(list(parts), schema=schema))

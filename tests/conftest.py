@@ -20,6 +20,14 @@ settings.register_profile("sgdsheet", deadline=None, derandomize=True)
 settings.load_profile("sgdsheet")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_state_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Locks and snapshots of tests stay away from those of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own for what the background trainer keeps."""

@@ -202,7 +202,7 @@ def test_command_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["-o", "fit.png"], 1, "is not a kind of picture that can be written"),
+        (["-o", "fit.png"], 1, "is not the name of a moving picture"),
         (["-o", "fit.gif", "--seconds", "999"], 2, "999 is not possible for --seconds. Allowed: from 1 to 60"),
         (["-o", "fit.gif", "--lr", "fast"], 2, "“fast” is not possible for --lr"),
         ([], 2, "Missing option"),

@@ -23,7 +23,7 @@ import sgdsheet
 # without torch, which are instant to import, then those that may import it. A package's row holds for its
 # modules too, unless they have a row of their own: a new function, host, example or command needs no row.
 FLOORS = (
-    ("errors memory atomic processes origins", ""),
+    ("errors memory atomic outputs processes origins", ""),
     ("compiler training constrained udf references extras optimizers schedules initialisers", "tensors"),
     ("charts workbook syntax formula logbook examples sources datasets", "functions"),
     (

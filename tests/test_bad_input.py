@@ -554,9 +554,9 @@ def test_output_in_a_protected_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "words"),
     [
-        ("model.txt", ("“model.txt” is not a Python file name", "Let it end with .py")),
+        ("model.txt", ("“model.txt” is not the name of a model", "Let it end with .py")),
         ("missing/model.py", ("“missing” is not a folder", "Create it, or write somewhere else")),
-        ("folder.py", ("“folder.py” cannot be written", "Write somewhere else")),
+        ("folder.py", ("“folder.py” is a folder", "Give a file name")),
     ],
 )
 def test_output_of_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, words: tuple[str, ...]) -> None:

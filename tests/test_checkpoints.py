@@ -185,7 +185,7 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
         with pytest.raises(FileError, match="cannot be read"):
             read_checkpoint(path)
     for path in (tmp_path / "none" / "run.json", tmp_path):
-        with pytest.raises(FileError, match="cannot be written"):
+        with pytest.raises(FileError, match=r"is not a folder|is a folder"):
             write_checkpoint(path, {})
     assert not list(tmp_path.iterdir())
 

@@ -292,20 +292,21 @@ def test_cells_that_are_the_same_for_all(book: Path) -> None:
 
 def test_a_file_is_replaced_at_once(book: Path, tmp_path: Path) -> None:
     target = tmp_path / "found.csv"
-    target.write_text("old", encoding="utf-8")
+    target.write_text("sample,old", encoding="utf-8")
+    target.chmod(0o640)
     other = os.open(target, os.O_RDONLY)
     assert run("predict", book, "-o", target).status == 0
-    assert os.read(other, 10) == b"old"  # whoever was reading it goes on reading the old one
+    assert os.read(other, 99) == b"sample,old"  # whoever was reading it goes on reading the old one
     os.close(other)
     assert len(rows_of(target)[1]) == COUNT
-    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
     assert sorted(item.name for item in tmp_path.iterdir()) == ["bound", "found.csv"]
 
 
 def test_what_fails_half_way_leaves_the_old_file(book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full: a real one would say so in the middle of the table."""
     target = tmp_path / "found.csv"
-    target.write_text("old", encoding="utf-8")
+    target.write_text("sample,old", encoding="utf-8")
     write_row = csv.writer
 
     class Full:
@@ -322,7 +323,7 @@ def test_what_fails_half_way_leaves_the_old_file(book: Path, tmp_path: Path, mon
     ended = run("predict", book, "-o", target)
     assert (ended.status, ended.out) == (1, "")
     assert "cannot be written: No space left on device" in ended.err
-    assert target.read_text(encoding="utf-8") == "old"
+    assert target.read_text(encoding="utf-8") == "sample,old"
     assert sorted(item.name for item in tmp_path.iterdir()) == ["bound", "found.csv"]
 
 
@@ -337,16 +338,19 @@ def refused(book: Path, *options: object, status: int = 1) -> str:
 
 
 def test_places_that_cannot_be_written(book: Path, tmp_path: Path) -> None:
-    assert "cannot be written: No such file or directory" in refused(book, "-o", tmp_path / "nowhere" / "found.csv")
+    assert "nowhere” is not a folder. Create it" in refused(book, "-o", tmp_path / "nowhere" / "found.csv")
     (tmp_path / "folder.csv").mkdir()
-    assert "“folder.csv” cannot be written: Is a directory" in refused(book, "-o", "folder.csv")
-    message = refused(book, "-o", "found.xlsx", status=2)
-    assert message == "sgdsheet: “found.xlsx” is no kind of table that can be written. Use .csv or .parquet"
+    assert "“folder.csv” is a folder" in refused(book, "-o", "folder.csv")
+    message = refused(book, "-o", "found.xlsx")
+    assert (
+        message == "sgdsheet: “found.xlsx” is not the name of predictions of sgdsheet. Let it end with .csv or .parquet"
+    )
 
 
 def test_the_data_are_not_overwritten(book: Path, tmp_path: Path) -> None:
     save(tmp_path / "mine.csv", numbers())
-    assert "“mine.csv” is the source of the data" in refused(book, "--source", "mine.csv", "-o", "mine.csv")
+    message = refused(book, "--source", "mine.csv", "-o", "mine.csv", status=2)
+    assert message == "sgdsheet: --output would write over the data “mine.csv”. Give it another name"
 
 
 def test_cells_that_are_no_predictions(book: Path) -> None:

@@ -158,7 +158,7 @@ def test_relief(model: SheetModel) -> None:
 def test_the_same_surface_gives_the_same_bytes(model: SheetModel, tmp_path: Path, ending: str) -> None:
     one, two = (surface(model, "E1", tmp_path / f"{name}{ending}") for name in "ab")
     assert one.data == two.data
-    with pytest.raises(FileError, match="is not a kind of picture"):
+    with pytest.raises(FileError, match="is not the name of a picture"):
         surface(model, "E1", tmp_path / "loss.gif")
 
 
@@ -221,7 +221,7 @@ def test_without_names(tmp_path: Path) -> None:
     ("arguments", "status", "message"),
     [
         (["--params", "E1"], 2, "Missing option"),
-        (["--params", "E1", "-o", "loss.txt"], 1, "is not a kind of picture"),
+        (["--params", "E1", "-o", "loss.txt"], 1, "is not the name of a picture"),
         (["--params", "E1", "-o", "loss.png", "--between", "1"], 2, "--between has '1' instead of two numbers"),
         (["--params", "E1", "-o", "loss.png", "--between", "2:1"], 2, "2 to 1 is no span"),
         (["--params", "B2", "-o", "loss.png"], 1, "B2: the cell is not a parameter"),

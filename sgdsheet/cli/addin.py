@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from sgdsheet import examples
+from sgdsheet import examples, outputs
 from sgdsheet.addin import install as installing
 from sgdsheet.addin.build import build as build_addin
 from sgdsheet.addin.places import ADDIN, Places, places
 from sgdsheet.atomic import write_atomically
 from sgdsheet.cli.common import console, json_option, print_json, shown
+from sgdsheet.cli.files import OutputFile, guard
 from sgdsheet.cli.state import leave_state
 from sgdsheet.errors import FileError
 
@@ -25,16 +26,21 @@ def command() -> None:
 
 
 @command.command()
-@click.option("-o", "--output", metavar="FILE", default=ADDIN, show_default=True, help="Where to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(outputs.ADDIN),
+    metavar="FILE",
+    default=ADDIN,
+    show_default=True,
+    help="Where to write.",
+)
 def build(output: str) -> None:
     """Only build the add-in. The same versions of sgdsheet and xlwings give the same bytes."""
     path = Path(output)
-    if path.suffix.lower() != ".xlam":
-        raise FileError(f"“{path}” is not the name of an add-in", remedy="Let it end with .xlam")
-    if not path.parent.is_dir():
-        raise FileError(f"“{path.parent}” is not a folder", remedy="Create it, or write somewhere else")
+    guard()
     try:
-        write_atomically(path, _built())
+        write_atomically(path.resolve(), _built())
     except OSError as error:
         raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
     console().print(shown(f"Wrote {path}"))

@@ -10,8 +10,10 @@ from rich.console import Console
 
 import sgdsheet
 from sgdsheet.cli.common import console, count, figure, json_option, model_arguments, print_json, shown, with_source
+from sgdsheet.cli.files import DATA, OutputFile, guard
 from sgdsheet.cli.progress import progress_bar
 from sgdsheet.cli.train import settings_options
+from sgdsheet.outputs import ANIMATION
 from sgdsheet.problem import find_problem
 from sgdsheet.settings import DECLARATIONS, combine
 
@@ -19,10 +21,17 @@ from sgdsheet.settings import DECLARATIONS, combine
 @click.command("animate")
 @model_arguments
 @settings_options
-@click.option("-o", "--output", metavar="FILE", required=True, help="A .gif file, or .mp4 where ffmpeg is installed.")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(ANIMATION),
+    metavar="FILE",
+    required=True,
+    help="A .gif file, or .mp4 where ffmpeg is installed.",
+)
 @click.option("--seconds", type=float, default=6.0, metavar="N", show_default=True, help="How long it moves.")
 @click.option("--width", type=int, default=900, metavar="N", show_default=True, help="How many pixels it is wide.")
-@click.option("--source", metavar="FILE", help="Data from a file; those that the sheet names unless given.")
+@click.option("--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given.")
 @json_option
 def command(
     book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, output: str, **options: Any
@@ -32,10 +41,11 @@ def command(
 
     chosen = {item.key: options[item.key] for item in DECLARATIONS}
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
-    check_request(output, options["seconds"], options["width"])
     workbook = sgdsheet.load(book)
     problem = with_source(find_problem(workbook, sheet, loss, params), options["source"])
     settings = combine(problem.settings, chosen)
+    guard(workbook, problem)
+    check_request(output, options["seconds"], options["width"])
     model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
     session = sgdsheet.Session(model, replace(settings, restarts=None))
     size = {"seconds": options["seconds"], "width": options["width"]}

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from sgdsheet import chosen_source
+from sgdsheet.cli.files import BOOK
 from sgdsheet.problem import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_book_argument = click.argument("book", type=click.Path())
+_book_argument = click.argument("book", type=BOOK)
 _sheet_option = click.option("--sheet", "-s", metavar="NAME", help="The sheet, if several have a model.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 _loss_option = click.option("--loss", metavar="REF", help="The loss cell, if the sheet does not name one.")

@@ -8,12 +8,19 @@ import click
 
 from sgdsheet import datasets
 from sgdsheet.cli.common import console, json_option, print_json, shown
+from sgdsheet.cli.files import InputFile
 from sgdsheet.errors import quoted
 
 
 @click.command("data")
 @click.argument("name", required=False)
-@click.option("--from", "origin", metavar="DIR", help="Take the files from this folder instead of the web.")
+@click.option(
+    "--from",
+    "origin",
+    type=InputFile("the files"),
+    metavar="DIR",
+    help="Take the files from this folder instead of the web.",
+)
 @json_option
 def command(name: str | None, origin: str | None, as_json: bool) -> None:
     """Fetch the dataset NAME, verified, and say where it is; without a name, list the datasets."""

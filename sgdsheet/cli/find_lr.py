@@ -10,7 +10,10 @@ from rich.console import Console
 
 import sgdsheet
 from sgdsheet.cli.common import console, json_option, model_arguments, print_json, shown, with_source
+from sgdsheet.cli.files import DATA, OutputFile, guard
+from sgdsheet.extras import optional
 from sgdsheet.optimizers import OPTIMIZERS, Family
+from sgdsheet.outputs import PICTURE
 from sgdsheet.plots.losses import save_learning_rate_plot
 from sgdsheet.problem import find_problem
 from sgdsheet.settings import Settings, combine
@@ -26,10 +29,15 @@ _SAMPLES = 2048  # of a source, that every step looks at
 
 @click.command("find-lr")
 @model_arguments
-@click.option("--source", metavar="FILE", help="Data from a file; those that the sheet names unless given.")
+@click.option("--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given.")
 @click.option("--optimizer", metavar="NAME", help="For which optimizer; the sheet's, or sgd, unless given.")
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), metavar="VALUE", help="Its momentum.")
-@click.option("--plot", metavar="FILE", help="Draw the loss over the learning rate (.png, .svg or .pdf).")
+@click.option(
+    "--plot",
+    type=OutputFile(PICTURE),
+    metavar="FILE",
+    help="Draw the loss over the learning rate (.png, .svg or .pdf).",
+)
 @json_option
 def command(
     book: str,
@@ -50,6 +58,9 @@ def command(
 
     workbook = sgdsheet.load(book)
     problem = with_source(find_problem(workbook, sheet, loss, params), source)
+    guard(workbook, problem)
+    if plot is not None:
+        optional("matplotlib", "plot")
     model = sgdsheet.compile(workbook, problem=problem)
     settings = combine(problem.settings, {"device": "cpu"})
     bound = bind_samples(model, settings)

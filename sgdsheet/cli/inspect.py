@@ -19,6 +19,7 @@ from sgdsheet.cli.common import (
     shown,
     with_source,
 )
+from sgdsheet.cli.files import DATA
 from sgdsheet.compiler.blocks import formula_text
 from sgdsheet.errors import one_line
 from sgdsheet.problem import Direction, Problem, find_problem
@@ -30,7 +31,7 @@ _LISTED = 12
 
 @click.command("inspect")
 @model_arguments
-@click.option("--source", metavar="FILE", help="The data; those that the sheet names unless given.")
+@click.option("--source", type=DATA, metavar="FILE", help="The data; those that the sheet names unless given.")
 @json_option
 def command(
     book: str, sheet: str | None, loss: str | None, params: str | None, source: str | None, as_json: bool

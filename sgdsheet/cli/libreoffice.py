@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sgdsheet.cli.common import console, json_option, print_json, shown
+from sgdsheet.cli.files import OutputFile, guard
 from sgdsheet.cli.state import leave_state
 from sgdsheet.errors import FileError
 from sgdsheet.extension import install as installing
 from sgdsheet.extension.package import FILE_NAME, write
+from sgdsheet.outputs import EXTENSION
 
 if TYPE_CHECKING:
     from sgdsheet.extension.functions import CalcFunction
@@ -72,16 +74,23 @@ def status(office: str | None, profile: str | None, as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--output", "-o", metavar="FILE", default=FILE_NAME, show_default=True, help="Where to write it.")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(EXTENSION),
+    metavar="FILE",
+    default=FILE_NAME,
+    show_default=True,
+    help="Where to write it.",
+)
 def build(output: str) -> None:
     """Build the .oxt file only, for LibreOffice's Extension Manager."""
-    path = Path(output).expanduser()
-    if path.suffix.lower() != ".oxt":
-        raise FileError(f"“{path}” is not the name of an extension", remedy="Let it end with .oxt")
+    path = Path(output)
+    guard()
     try:
-        write(path, _functions())
+        write(path.resolve(), _functions())
     except OSError as error:
-        raise FileError(f"{path} cannot be written: {error.strerror}") from None
+        raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
     console().print(shown(f"Wrote {path}"))
 
 

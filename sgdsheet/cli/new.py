@@ -8,12 +8,16 @@ import click
 
 from sgdsheet import examples
 from sgdsheet.cli.common import console, shown
+from sgdsheet.cli.files import OutputFile, guard
 from sgdsheet.errors import FileError, quoted
+from sgdsheet.outputs import EXAMPLE
 
 
 @click.command("new")
 @click.argument("name", required=False)
-@click.option("-o", "--output", metavar="BOOK", help="Where to write; NAME.xlsx here unless given.")
+@click.option(
+    "-o", "--output", type=OutputFile(EXAMPLE), metavar="BOOK", help="Where to write; NAME.xlsx here unless given."
+)
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 def command(name: str | None, output: str | None, force: bool) -> None:
     """Build the example workbook NAME; without a name, list the examples."""
@@ -25,9 +29,10 @@ def command(name: str | None, output: str | None, force: bool) -> None:
     if name not in examples.names():
         raise click.BadParameter(f"there is no example {quoted(name)}; choose one of {', '.join(examples.names())}")
     path = Path(output if output is not None else f"{name}.xlsx")
+    guard(output=path)
+    _refuse_existing(path, force)
     try:
-        _check(path, force)
-        examples.build(name, path)
+        examples.build(name, path.resolve(), lambda: _refuse_existing(path, force))
     except OSError as error:
         raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
     models = dict.fromkeys(training.sheet for training in examples.lessons()[name].trainings)
@@ -35,12 +40,6 @@ def command(name: str | None, output: str | None, force: bool) -> None:
     out.print(shown(f"Wrote {path}. Look inside: sgdsheet inspect {path}{sheet}"))
 
 
-def _check(path: Path, force: bool) -> None:
-    if path.is_dir():
-        raise FileError(f"“{path}” is a folder", remedy="Give a file name with -o")
-    if path.suffix.lower() != ".xlsx":
-        raise FileError(f"“{path}” is not the name of a workbook", remedy="Let it end with .xlsx")
-    if not path.parent.is_dir():
-        raise FileError(f"“{path.parent}” is not a folder", remedy="Create it, or write somewhere else")
+def _refuse_existing(path: Path, force: bool) -> None:
     if path.exists() and not force:
         raise FileError(f"“{path}” exists already", remedy="Choose another name with -o, or say --force")

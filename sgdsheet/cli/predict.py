@@ -10,21 +10,28 @@ import click
 
 import sgdsheet
 from sgdsheet.cli.common import console, count, figure, json_option, model_arguments, print_json, shown, with_source
-from sgdsheet.errors import FileError, quoted
+from sgdsheet.cli.files import DATA, OutputFile, guard
 from sgdsheet.names import areas_of
-from sgdsheet.origins import split_origin
-from sgdsheet.problem import Problem, find_problem
+from sgdsheet.outputs import TABLE
+from sgdsheet.problem import find_problem
 from sgdsheet.settings import combine
-from sgdsheet.workbook import Workbook
 
 
 @click.command("predict")
 @model_arguments
-@click.option("--source", metavar="FILE", help="The data; those that the sheet names unless given.")
+@click.option("--source", type=DATA, metavar="FILE", help="The data; those that the sheet names unless given.")
 @click.option("--part", type=click.Choice(["train", "valid", "test"]), help="Which part; test, if there is one.")
 @click.option("--cells", metavar="REF", help="The cells to write; those named sgd_output unless given.")
 @click.option("--device", metavar="VALUE", help="Where to calculate (auto, cpu or cuda).")
-@click.option("-o", "--output", metavar="OUT", help="A .csv or .parquet file; predictions.csv unless given.")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(TABLE),
+    default="predictions.csv",
+    show_default=True,
+    metavar="OUT",
+    help="A .csv or .parquet file.",
+)
 @json_option
 def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, **options: Any) -> None:
     """Evaluate BOOK on all samples of its source, and write each sample's predictions into a file."""
@@ -32,12 +39,12 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     from sgdsheet.samples.predictions import predict
     from sgdsheet.tables import table_writer
 
-    output = Path(options["output"] or "predictions.csv")
+    output = Path(options["output"])
     workbook = sgdsheet.load(book)
     own = find_problem(workbook, sheet, loss, params)
     problem = with_source(own, options["source"])
     origin_of(problem)
-    _keep_source(workbook, problem, output)
+    guard(workbook, problem)
     areas = areas_of(workbook, options["cells"], problem.sheet, "--cells") if options["cells"] else ()
     settings = combine(problem.settings, {"device": options["device"]})
     settings = replace(settings, batch_size=None)
@@ -70,13 +77,3 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     for note in found.notes:
         out.print(f"[yellow]![/yellow] {shown(note)}")
     out.print(f"Wrote {shown(output)}: {shown(', '.join(found.columns[:8]))}{', …' if len(found.columns) > 8 else ''}")
-
-
-def _keep_source(workbook: Workbook, problem: Problem, output: Path) -> None:
-    """Refuse to write over the data."""
-    from sgdsheet.samples.locate import locate  # imports what downloads: not for the help page
-
-    if problem.origin is not None and output.exists():
-        path = locate(split_origin(problem.origin)[0], workbook.folder, chosen=problem.origin_chosen)
-        if path.exists() and path.samefile(output):
-            raise FileError(f"{quoted(output.name)} is the source of the data", remedy="Write into another file")

@@ -9,9 +9,10 @@ import click
 
 import sgdsheet
 from sgdsheet.cli.common import console, json_option, print_json, shown, with_source
+from sgdsheet.cli.files import BOOK, DATA, OutputFile, guard
 from sgdsheet.cli.progress import progress_bar
 from sgdsheet.cli.train import settings_options
-from sgdsheet.plots.look import kind_of
+from sgdsheet.outputs import PICTURE
 from sgdsheet.problem import find_problem
 from sgdsheet.settings import DECLARATIONS, combine
 
@@ -20,18 +21,20 @@ if TYPE_CHECKING:
 
 
 @click.command("surface")
-@click.argument("book", type=click.Path())
+@click.argument("book", type=BOOK)
 @click.option("--sheet", "-s", metavar="NAME", help="The sheet, if several have a model.")
 @click.option(
     "--loss", metavar="REF", help="The loss cell, if the sheet does not name one; --params then goes with it."
 )
 @click.option("--params", metavar="REF", help="One or two parameter cells, such as F6 or F6,G6.")
 @settings_options
-@click.option("-o", "--output", metavar="FILE", required=True, help="A .png, .svg or .pdf file.")
+@click.option(
+    "-o", "--output", type=OutputFile(PICTURE), metavar="FILE", required=True, help="A .png, .svg or .pdf file."
+)
 @click.option("--between", metavar="LOW:HIGH", help="What to show of each parameter, such as -4:4 or -4:4,0:10.")
 @click.option("--no-path", is_flag=True, help="Don't train: show no path.")
 @click.option("--three-d", is_flag=True, help="As a relief instead of contours.")
-@click.option("--source", metavar="FILE", help="Data from a file; those that the sheet names unless given.")
+@click.option("--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given.")
 @json_option
 def command(
     book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, output: str, **options: Any
@@ -45,12 +48,12 @@ def command(
 
     chosen = {item.key: options[item.key] for item in DECLARATIONS}
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
-    kind_of(output)
     between = _spans(options["between"])
     workbook = sgdsheet.load(book)
     problem = find_problem(workbook, sheet, loss, params if loss is not None else None)
     problem = with_source(problem, options["source"])
     settings = combine(problem.settings, chosen)
+    guard(workbook, problem)
     model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
     session = sgdsheet.Session(model, replace(settings, restarts=None))
     with progress_bar(session.plan.steps, session.loss_start, quiet=as_json) as show:

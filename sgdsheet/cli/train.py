@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 import sgdsheet
 from sgdsheet import processes
+from sgdsheet.cli.checkpointing import Checkpoints
 from sgdsheet.cli.common import (
     F,
     console,
@@ -18,11 +18,14 @@ from sgdsheet.cli.common import (
     print_json,
     with_source,
 )
+from sgdsheet.cli.files import DATA, InputFile, OutputFile, guard, hold, open_elsewhere, refuse_open, save
 from sgdsheet.cli.outcome import Outcome, announce, as_dict, report
 from sgdsheet.cli.progress import progress_bar
 from sgdsheet.errors import FileError, SettingError
+from sgdsheet.extras import optional
 from sgdsheet.logbook import Logbook, TensorBoardWriter, Writer, file_writer
 from sgdsheet.optimizers import Family
+from sgdsheet.outputs import CHECKPOINT, EVENTS, LOG, PICTURE, WORKBOOK, same
 from sgdsheet.plots.losses import save_plot
 from sgdsheet.problem import (
     Problem,
@@ -35,7 +38,6 @@ from sgdsheet.references import Cell
 from sgdsheet.settings import DECLARATIONS, combine
 from sgdsheet.workbook import ExcelError, Value, Workbook
 
-_SECONDS_PER_CHECKPOINT = 30.0
 _MOST_LOSSES = 100_000
 """Losses from the start on that are kept, to explain a rise by."""
 
@@ -52,17 +54,46 @@ def settings_options(command: F) -> F:
 @model_arguments
 @settings_options
 @click.option(
-    "--source", metavar="FILE", help="Train on data from a file: .npz, .csv, .parquet, MNIST IDX, or a dataset's name."
+    "--source",
+    type=DATA,
+    metavar="FILE",
+    help="Train on data from a file: .npz, .csv, .parquet, MNIST IDX, or a dataset's name.",
 )
 @click.option("--preview", is_flag=True, help="Show the first samples of the source in the sheet.")
-@click.option("-o", "--output", metavar="OUT", help="Where to write; BOOK-trained.xlsx unless given.")
+@click.option(
+    "-o", "--output", type=OutputFile(WORKBOOK), metavar="OUT", help="Where to write; BOOK-trained.xlsx unless given."
+)
 @click.option("--in-place", is_flag=True, help="Write into BOOK itself.")
-@click.option("--log", "--log-file", "log", metavar="FILE", help="Write every step to a .csv or .jsonl file.")
+@click.option(
+    "--log",
+    "--log-file",
+    "log",
+    type=OutputFile(LOG),
+    metavar="FILE",
+    help="Write every step to a .csv or .jsonl file.",
+)
 @click.option("--log-sheet", is_flag=True, help="Add a sheet “SGD log” with a chart to the workbook.")
-@click.option("--plot", metavar="FILE", help="Draw the losses into a .png, .svg or .pdf (extra: plot).")
-@click.option("--tensorboard", metavar="FOLDER", help="Write events for TensorBoard (extra: tensorboard).")
-@click.option("--checkpoint", metavar="FILE", help="Keep the run's state in a .json file, to go on later.")
-@click.option("--resume", metavar="FILE", help="Go on where a checkpoint stopped.")
+@click.option(
+    "--plot", type=OutputFile(PICTURE), metavar="FILE", help="Draw the losses into a .png, .svg or .pdf (extra: plot)."
+)
+@click.option(
+    "--tensorboard",
+    type=OutputFile(EVENTS),
+    metavar="FOLDER",
+    help="Write events for TensorBoard (extra: tensorboard).",
+)
+@click.option(
+    "--checkpoint",
+    type=OutputFile(CHECKPOINT),
+    metavar="FILE",
+    help="Keep the run's state in a .json file, to go on later.",
+)
+@click.option(
+    "--resume",
+    type=InputFile("the checkpoint", continued=CHECKPOINT),
+    metavar="FILE",
+    help="Go on where a checkpoint stopped.",
+)
 @json_option
 def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, **options: Any) -> None:
     """Train the parameters of BOOK and write a trained copy, with nothing else in the file changed."""
@@ -70,13 +101,21 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     if options["output"] is not None and options["in_place"]:
         raise click.UsageError("--output and --in-place exclude each other")
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
+    target = _target(Path(book), options)
+    hold(target)  # before it is read: what another run is about to write must not be missed
     host = sgdsheet.FileHost(book)
     workbook = host.read()
-    target = _target(Path(book), options)
     host.check_output(target)
     replaced = target.exists() and not options["in_place"]
     problem = find_problem(workbook, sheet, loss, params)
     problem = with_source(problem, options["source"])
+    if not options["in_place"] and same(Path(book), target):
+        raise SettingError(f"--output names the workbook “{target}” itself", remedy="Say --in-place if that is meant")
+    if options["in_place"]:
+        refuse_open(target)
+    hold(*guard(workbook, problem, output=None if options["in_place"] else target))
+    if options["plot"]:
+        optional("matplotlib", "plot")
     refuse_protected(workbook, problem)
     settings = combine(problem.settings, chosen)
     model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
@@ -101,7 +140,8 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     with Logbook(_writers(options), objective=model.as_objective) as logbook:
         losses: list[float] = []
         metric_start = model.value_of(problem.metric) if problem.metric is not None else None
-        interrupted = _run(session, logbook, losses, options["checkpoint"], quiet=as_json)
+        checkpoints = Checkpoints(options["checkpoint"])
+        interrupted = _run(session, logbook, losses, checkpoints, quiet=as_json)
         outcome = Outcome(session, target, interrupted, metric_start, replaced=replaced)
         logbook.add(last_record(session))
     session.leave()
@@ -110,8 +150,9 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     host.write({**preview, **_results(session, outcome, preview)})
     if options["log_sheet"]:
         host.write_log(logbook.records(), _title(session), [str(item) for item in outcome.findings])
-    host.save(None if options["in_place"] else target)
-    _write_extras(session, logbook, outcome, options)
+    outcome.warnings += open_elsewhere(Path(book), target)
+    save(host, target, in_place=options["in_place"])
+    _write_extras(session, logbook, checkpoints, outcome, options)
     if as_json:
         print_json(as_dict(outcome))
     else:
@@ -122,16 +163,8 @@ def _target(book: Path, options: dict[str, Any]) -> Path:
     if options["in_place"]:
         return book
     return (
-        Path(options["output"])
-        if options["output"] is not None
-        else book.with_name(f"{book.stem}-trained{book.suffix}")
+        Path(options["output"]) if options["output"] is not None else book.parent / f"{book.stem}-trained{book.suffix}"
     )
-
-
-def _write_checkpoint(path: str, session: sgdsheet.Session) -> None:
-    from sgdsheet.training.checkpoints import write_checkpoint  # imports torch: not for the help page
-
-    write_checkpoint(Path(path), session.state())
 
 
 def _clipped(problem: Problem, workbook: Workbook) -> list[str]:
@@ -169,13 +202,12 @@ def _overfitting(session: sgdsheet.Session) -> list[sgdsheet.Finding]:
 
 
 def _run(
-    session: sgdsheet.Session, logbook: Logbook, losses: list[float], checkpoint: str | None, *, quiet: bool
+    session: sgdsheet.Session, logbook: Logbook, losses: list[float], checkpoints: Checkpoints, *, quiet: bool
 ) -> bool:
     """Take all steps; True if the user stopped it with Ctrl-C. The best parameters are in place either way."""
     from sgdsheet.trajectory import record_of  # imports torch: not for the help page
 
     steps = iter(session)
-    saved = time.monotonic()
     try:
         with progress_bar(session.plan.steps, session.loss_start, quiet=quiet) as show:
             for step in steps:
@@ -183,14 +215,11 @@ def _run(
                 if len(losses) < _MOST_LOSSES:
                     losses.append(step.loss)
                 logbook.add(record_of(session, step))
-                if checkpoint and time.monotonic() - saved > _SECONDS_PER_CHECKPOINT:
-                    _write_checkpoint(checkpoint, session)
-                    saved = time.monotonic()
+                checkpoints.keep(session)
     except KeyboardInterrupt:
         return True
     finally:
-        if checkpoint:
-            _write_checkpoint(checkpoint, session)
+        checkpoints.write(session)
         steps.close()  # type: ignore[attr-defined]
     return False
 
@@ -232,11 +261,16 @@ def _results(session: sgdsheet.Session, outcome: Outcome, preview: dict[Cell, Va
     return {**results, **model.parameter_cells()}
 
 
-def _write_extras(session: sgdsheet.Session, logbook: Logbook, outcome: Outcome, options: dict[str, Any]) -> None:
-    outcome.written += [options[name] for name in ("log", "tensorboard", "checkpoint") if options[name]]
+def _write_extras(
+    session: sgdsheet.Session, logbook: Logbook, checkpoints: Checkpoints, outcome: Outcome, options: dict[str, Any]
+) -> None:
+    """The workbook is written by now: nothing else is worth failing for."""
+    failures = {"checkpoint": checkpoints.failure, **logbook.failures}
     if options["plot"]:
         try:
             save_plot(logbook.records(), options["plot"], _title(session))
-            outcome.written.append(options["plot"])
-        except FileError as error:  # the workbook is written already: a picture is not worth failing for
-            outcome.warnings.append(str(error))
+        except FileError as error:
+            failures["plot"] = error
+    outcome.warnings += [str(error) for error in failures.values() if error is not None]
+    kept = [name for name in ("log", "tensorboard", "checkpoint", "plot") if failures.get(name) is None]
+    outcome.written += [options[name] for name in kept if options[name]]

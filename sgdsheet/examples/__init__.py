@@ -8,12 +8,14 @@ twice gives the same bytes.
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
 from xlsxwriter.exceptions import XlsxFileError  # type: ignore[import-untyped]
 
+from sgdsheet.atomic import replacing
 from sgdsheet.errors import FileError, SettingError
 from sgdsheet.examples.lesson import Lesson
 
@@ -37,13 +39,17 @@ def lessons() -> dict[str, Lesson]:
     return {name: example.LESSON for name, example in _examples().items()}
 
 
-def build(name: str, path: Path, **options: object) -> None:
-    """Write the example workbook `name` to `path`; options are the example's own."""
+def build(name: str, path: Path, last_look: Callable[[], None] = lambda: None, **options: object) -> None:
+    """Write the example workbook `name` to `path`, complete or not at all; options are the example's own.
+
+    What `last_look` raises keeps the file that is there.
+    """
     examples = _examples()
     if name not in examples:
         raise SettingError(f"there is no example “{name}”", remedy=f"Choose one of: {', '.join(examples)}")
     try:
-        examples[name].build(Path(path), **options)
+        with replacing(Path(path), last_look) as temporary:
+            examples[name].build(temporary, **options)
     except XlsxFileError as error:
         reason = getattr(error.args[0] if error.args else None, "strerror", None) or error
         raise FileError(f"“{path}” cannot be written: {reason}", remedy="Write somewhere else") from None

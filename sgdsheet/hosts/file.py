@@ -81,11 +81,15 @@ class FileHost:
         package, outline = self._loaded()
         target = _target(self.path if output is None else Path(output), self.path)
         in_place = output is None or _same_file(target, self.path)
-        if in_place and self._read_bytes() != package.data:
-            raise FileError(
-                f"“{self.path.name}” was changed by another program since it was read",
-                remedy="Run again, or save to another file",
-            )
+
+        def look() -> None:
+            if in_place and self._read_bytes() != package.data:
+                raise FileError(
+                    f"“{self.path.name}” was changed by another program since it was read",
+                    remedy="Run again, or save to another file",
+                )
+
+        look()
         if in_place and not self._changes and self._log is None:
             return
         parts = {entry.name: entry.part for entry in outline.sheets}
@@ -97,7 +101,7 @@ class FileHost:
             patched.update(add_log(package, outline, *self._log))
         data = package.rewritten(patched) if patched else package.data
         with _file_errors(target, "written", _ELSEWHERE):
-            write_atomically(target, data)
+            write_atomically(target, data, look)  # again, when the new file is on the disk already
         if in_place:
             self._package, self._outline = Package(self.path.name, data), None
             self._changes, self._log = {}, None

@@ -11,9 +11,7 @@ from sgdsheet.errors import FileError
 from sgdsheet.export import save_export
 from sgdsheet.live.desk import Desk, Options, Reply
 from sgdsheet.model import compile
-
-_OURS = "\nWritten by sgdsheet."
-_HEAD = 4_000  # characters in which an exported file says that it is ours
+from sgdsheet.outputs import MODULE, NUMBERS, Product, recognised
 
 
 def export(book: Desk, sheet: str | None, options: Options) -> Reply:
@@ -41,19 +39,18 @@ def _free(folder: Path, title: str) -> Path:
         name = f"model_{name}"
     for number in count(1):
         path = folder / (f"{name}.py" if number == 1 else f"{name}_{number}.py")
-        if _is_ours(path) or not (lexists(path) or lexists(path.with_suffix(".pt"))):
+        if _may_write(path, MODULE) and _may_write(path.with_suffix(".pt"), NUMBERS):
             return path
     raise AssertionError("numbers do not end")
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether it is a file that an earlier export wrote; a link never is."""
-    if path.is_symlink() or path.with_suffix(".pt").is_symlink() or not path.is_file():
-        return False
+def _may_write(path: Path, product: Product) -> bool:
+    """Whether nothing lies there, or what an earlier export wrote; a link never is."""
+    if not lexists(path):
+        return True
     try:
-        with path.open(encoding="utf-8") as file:
-            return _OURS in file.read(_HEAD)
-    except (OSError, UnicodeDecodeError):
+        return not path.is_symlink() and path.is_file() and recognised(path, product)
+    except OSError:
         return False
 
 

@@ -35,6 +35,12 @@ def snapshot_folder() -> Path:
     return state_folder() / "snapshots"
 
 
+def book_file(book: str, ending: str) -> Path:
+    """What is kept of a workbook, by its key: the full path of its file, if it has one."""
+    digest = hashlib.sha256(book.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return snapshot_folder() / f"{digest}{ending}"
+
+
 def lock_path() -> Path:
     """Whoever holds the lock on this file is the service."""
     return state_folder() / "service.lock"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -64,8 +63,7 @@ class History:
     @classmethod
     def open(cls, book: str) -> History:
         """The history of a workbook; an empty one if there is none, or none that can be read."""
-        folder = places.snapshot_folder()
-        history = cls(book, folder / f"{hashlib.sha256(book.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}.json")
+        history = cls(book, places.book_file(book, ".json"))
         history.refresh()
         return history
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sgdsheet.atomic import LEFTOVER
 from sgdsheet.errors import FileError, HostError
 from sgdsheet.live import client, places
 
 _PATIENCE = 20.0  # seconds for a trainer to put the best parameters into the sheets and to leave
 _OURS = re.compile(r"key|\.key-[0-9a-f]+|service\.[a-z]+(\.\d+)?")
-_SNAPSHOT = re.compile(r"[0-9a-f]{32}\.[a-z]+|\.sgdsheet-[0-9a-f]+\.tmp")
+_SNAPSHOT = re.compile(rf"[0-9a-f]{{32}}\.[a-z]+|{LEFTOVER.pattern}")
 
 
 def stop_trainer() -> bool:

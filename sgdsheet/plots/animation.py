@@ -22,6 +22,7 @@ from sgdsheet.extras import optional
 from sgdsheet.logbook import Record, number, wants_log_axis
 from sgdsheet.model import SheetModel
 from sgdsheet.observation import Observer, charts_of_fit
+from sgdsheet.outputs import ANIMATION
 from sgdsheet.plots.charts import ChartPainter, ChartReader
 from sgdsheet.plots.look import (
     COLUMN,
@@ -39,8 +40,6 @@ from sgdsheet.plots.look import (
 )
 from sgdsheet.training.session import Session
 from sgdsheet.trajectory import Snapshot, Trajectory, record_training
-
-MOVING = (".gif", ".mp4")
 
 _CHARTS = 2
 """Charts of the sheet that are shown, at most."""
@@ -95,7 +94,7 @@ def animate(
 
 def check_request(output: str | Path | None, seconds: float, width: int) -> str:
     """The kind of file to make. Raises SettingError or FileError for what cannot be made, before any work is done."""
-    kind = kind_of(output, MOVING) if output is not None else ".gif"
+    kind = kind_of(output, ANIMATION) if output is not None else ".gif"
     for value, (low, high), what in ((seconds, _SECONDS, "seconds"), (width, _WIDTHS, "width")):
         if not low <= value <= high:
             raise SettingError(f"{value:g} is not possible for --{what}", remedy=f"Allowed: from {low:g} to {high:g}")
@@ -272,7 +271,16 @@ def _mp4(film: _Film, canvas: Any) -> bytes:
         return target.read_bytes()
 
 
-_PLAYABLE = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
+_PLAYABLE = [
+    "-vf",
+    "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white",
+    "-pix_fmt",
+    "yuv420p",
+    "-movflags",
+    "+faststart",
+    "-metadata",
+    "comment=sgdsheet",
+]
 """What players everywhere can show has an even number of pixels each way."""
 
 

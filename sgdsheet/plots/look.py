@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError
 from sgdsheet.extras import optional
 from sgdsheet.logbook import COLUMNS
+from sgdsheet.outputs import ANIMATION, PICTURE, Product, ready
 
 INK, MUTED, GRID = "#1F2937", "#6B7280", "#E5E7EB"
 COLOURS = ("#27567F", "#1F6B48", "#C2570C", "#6D4C9F", "#A02A38", "#8F5F00")
@@ -51,9 +52,12 @@ _LOOK = {
     "ytick.color": "#9CA3AF",
     "ytick.labelcolor": MUTED,
 }
-_UNDATED: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-STILL = tuple(_UNDATED)
-"""Endings of pictures that do not move."""
+_METADATA: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": "sgdsheet"},
+    ".svg": {"Creator": "sgdsheet", "Date": None},
+    ".pdf": {"Creator": "sgdsheet", "CreationDate": None},
+}
+"""By it a picture is known as ours; and without a date it has the same bytes every time."""
 
 _MIME = {".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf"}
 
@@ -97,23 +101,16 @@ def new_figure(width: float, height: float) -> Any:
     return optional("matplotlib.figure", "plot").Figure(figsize=(width, height), layout="constrained")
 
 
-def kind_of(path: str | Path, allowed: Sequence[str] = STILL) -> str:
+def kind_of(path: str | Path, product: Product = PICTURE) -> str:
     """The kind of picture that a file's name asks for. FileError if it cannot be written."""
-    kind = Path(path).suffix.lower()
-    if kind not in allowed:
-        remedy = f"Give it a name that ends in {', '.join(allowed)}"
-        raise FileError(f"“{path}” is not a kind of picture that can be written", remedy=remedy)
-    if not Path(path).resolve().parent.is_dir():
-        raise FileError(f"“{Path(path).parent}” is not a folder", remedy="Create it, or write somewhere else")
-    if Path(path).is_dir():
-        raise FileError(f"“{path}” is a folder", remedy="Give a file name")
-    return kind
+    ready(Path(path), product)
+    return Path(path).suffix.lower()
 
 
 def rendered(figure: Any, kind: str) -> bytes:
     """The picture's bytes: the same figure gives the same ones."""
     stream = io.BytesIO()
-    figure.savefig(stream, format=kind.removeprefix("."), metadata=_UNDATED[kind])
+    figure.savefig(stream, format=kind.removeprefix("."), metadata=_METADATA[kind])
     return stream.getvalue()
 
 
@@ -121,7 +118,8 @@ def write(path: str | Path, data: bytes) -> Path:
     """Write a finished picture, complete or not at all. FileError if that is impossible."""
     target = Path(path)
     try:
-        write_atomically(target.resolve(), data)
+        product = PICTURE if target.suffix.lower() in PICTURE.endings else ANIMATION
+        write_atomically(ready(target, product), data)
     except OSError as error:
         reason = error.strerror or str(error)
         remedy = "Close it in other programs, or write somewhere else"

@@ -14,7 +14,7 @@ import pkgutil
 
 from sgdsheet.sources.fields import field_called
 from sgdsheet.sources.finite import check_finite
-from sgdsheet.sources.registry import FORMATS, PARTS, Format, Source, open_source
+from sgdsheet.sources.registry import FORMATS, PARTS, Format, Source, open_source, source_files
 from sgdsheet.sources.selection import Selection, parse_selection
 
 for _module in pkgutil.iter_modules(__path__):
@@ -30,4 +30,5 @@ __all__ = [
     "field_called",
     "open_source",
     "parse_selection",
+    "source_files",
 ]

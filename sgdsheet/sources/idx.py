@@ -79,7 +79,16 @@ def _recognises(path: Path) -> bool:
     return bool(_matching(path))
 
 
-@dataset_format("MNIST IDX", recognises=_recognises)
+def _files(path: Path) -> list[Path]:
+    """Every file of the sets that a path means, packed and unpacked ones alike."""
+    prefixes, folder = set(_matching(path)), path if path.is_dir() else path.parent
+    if not prefixes:
+        return []
+    named = ((_NAME.fullmatch(item.name), item) for item in folder.iterdir())
+    return [item for match, item in named if match and match["prefix"] in prefixes]
+
+
+@dataset_format("MNIST IDX", recognises=_recognises, files=_files)
 def read(path: Path, part: str) -> Source:
     """Images and labels of one part."""
     if not path.is_dir() and _NAME.fullmatch(path.name) and not path.is_file():

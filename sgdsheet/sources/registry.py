@@ -7,6 +7,7 @@ def read(path: Path, part: str) -> Source: ...
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,20 +63,26 @@ class Format:
     read: Reader
     recognises: Callable[[Path], bool] | None
     """For what has no ending of its own, such as a folder."""
+    files: Callable[[Path], list[Path]] | None = None
+    """Which files a path means, where it is not one file."""
 
 
 FORMATS: dict[str, Format] = {}
 
 
 def dataset_format(
-    name: str, *, endings: Sequence[str] = (), recognises: Callable[[Path], bool] | None = None
+    name: str,
+    *,
+    endings: Sequence[str] = (),
+    recognises: Callable[[Path], bool] | None = None,
+    files: Callable[[Path], list[Path]] | None = None,
 ) -> Callable[[Reader], Reader]:
     """Declare a format. It is chosen by the file's ending, or else because it recognises the path."""
 
     def declare(read: Reader) -> Reader:
         if name in FORMATS:
             raise ValueError(f"{name} is declared twice")
-        FORMATS[name] = Format(name, tuple(endings), read, recognises)
+        FORMATS[name] = Format(name, tuple(endings), read, recognises, files)
         return read
 
     return declare
@@ -96,6 +103,17 @@ def open_source(path: Path, part: str = "train") -> Source:
         there = " and ".join(f"“{item}”" for item in found.existing)
         raise DataError(f"{called(path)} has no part “{part}”, only {there}", remedy="Name a part that it has")
     _check(found)
+    return found
+
+
+def source_files(path: Path) -> list[Path]:
+    """All files and folders that a source's path means, so that nobody writes over them."""
+    path = Path(str(path).replace("\0", " ")).expanduser()
+    found = [path]
+    for item in FORMATS.values():
+        if item.files is not None:
+            with suppress(OSError):
+                found += item.files(path)
     return found
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError
+from sgdsheet.outputs import CHECKPOINT, ready
 
 FORMAT = "sgdsheet checkpoint 1"
 _DTYPES = {str(dtype): dtype for dtype in (torch.float64, torch.float32, torch.int64, torch.uint8, torch.bool)}
@@ -63,7 +64,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write the state, complete or not at all."""
     content = json.dumps({"format": FORMAT, "state": encode(state)})
     try:
-        write_atomically(path, content.encode("utf-8"))
+        write_atomically(ready(path, CHECKPOINT), content.encode("utf-8"))
     except OSError as error:
         reason = error.strerror or error
         raise FileError(f"“{path}” cannot be written: {reason}", remedy="Write somewhere else") from None
