@@ -44,9 +44,9 @@ COMMANDS = (
 OLD = {
     "out.xlsx": b"",
     "state.json": b"",
-    "log.csv": b"old,log\r\n1,2\r\n",
-    "model.py": b"# a model of old\n",
-    "predictions.csv": b"old\r\n1\r\n",
+    "log.csv": b"step,epoch,loss,old\r\n1,2\r\n",
+    "model.py": b'"""A model of old.\n\nWritten by sgdsheet.\n"""\n',
+    "predictions.csv": b"sample,old\r\n1,2\r\n",
 }
 
 
@@ -77,7 +77,7 @@ class Place:
             (folder / name).write_bytes(data if data else self.old(name))
 
     def old(self, name: str) -> bytes:
-        return self.before if name.endswith(".xlsx") else b"{}"
+        return self.before if name.endswith(".xlsx") else b'{"format": "sgdsheet checkpoint 1"}'
 
     def faults(self, arguments: list[str], *, complete: bool) -> list[str]:
         """What is broken: each file is whole, as it was or anew."""
