@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 from live_books import Desk, line_host
+from office import LibreOffice, available
 
 from sgdsheet.hosts.memory import MemoryHost
 from sgdsheet.live.places import VARIABLE
@@ -33,6 +34,16 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own for what the background trainer keeps."""
     monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
     return tmp_path / "state"
+
+
+@pytest.fixture(scope="session")
+def converter() -> Iterator[LibreOffice]:
+    """One LibreOffice for all tests that only want to have files converted or calculated by it."""
+    if not available():
+        pytest.skip("LibreOffice or its Python bridge is not installed")
+    office = LibreOffice()
+    yield office
+    office.stop()
 
 
 @pytest.fixture

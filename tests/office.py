@@ -52,6 +52,17 @@ print(json.dumps([item.Range.RangeAddressesAsString for item in formats]))
 """
 
 
+_CONVERT = """
+from com.sun.star.beans import PropertyValue
+def given(**values):
+    return tuple(PropertyValue(name, 0, value, 0) for name, value in values.items())
+document = desktop.loadComponentFromURL(sys.argv[2], "_blank", 0, given(Hidden=True))
+document.storeToURL({target!r}, given(FilterName={filter!r}))
+document.close(True)
+"""
+_FILTERS = {".xlsx": "Calc MS Excel 2007 XML", ".pdf": "calc_pdf_Export"}
+
+
 def look(office: Office, path: Path, script: str) -> Any:
     """Run a script under LibreOffice's Python, past our own agent; what it prints, as JSON.
 
@@ -113,6 +124,15 @@ class LibreOffice:
     def open(self, path: Path) -> OfficeBook:
         key = self.office.open(path)
         return OfficeBook(LibreOfficeHost(AgentProcess(self.office.pipe), key), self.office)
+
+    def convert(self, source: Path, target: Path) -> Path:
+        """The workbook as LibreOffice writes it into another file, of the kind that its name says.
+
+        What has no value is calculated. An office of its own for each file would cost more than all else.
+        """
+        target.parent.mkdir(exist_ok=True)
+        look(self.office, source, _CONVERT.format(target=target.as_uri(), filter=_FILTERS[target.suffix]))
+        return target
 
     def stop(self) -> None:
         self.office.stop()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -16,8 +15,10 @@ from pathlib import Path
 import openpyxl
 import pytest
 from lesson_functions import EVERYWHERE
+from office import LibreOffice
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
+from xlsx_parts import without_values
 
 import sgdsheet
 from sgdsheet import checking, examples
@@ -101,13 +102,13 @@ def test_the_seven_steps_are_marked(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_looks_and_prints(name: str, tmp_path: Path) -> None:
+def test_looks_and_prints(name: str, converter: LibreOffice, tmp_path: Path) -> None:
     for sheet in drawn(name):
         assert not sheet.sheet_view.showGridLines
         assert sheet.page_setup.orientation == "landscape"
         assert sheet.sheet_properties.pageSetUpPr.fitToPage
         assert sheet.title == "Start" or sheet.freeze_panes
-    folder = converted(name, "pdf", tmp_path)
+    folder = converted(converter, name, "pdf", tmp_path)
     pages = len(re.findall(rb"/Type\s*/Page\b", (folder / f"{name}.pdf").read_bytes()))
     assert pages <= MOST_PAGES * len(drawn(name).sheetnames)
 
@@ -151,26 +152,20 @@ def test_small(name: str) -> None:
     assert (WORKBOOKS / f"{name}.xlsx").stat().st_size < MOST_BYTES
 
 
-def converted(name: str, kind: str, folder: Path) -> Path:
+def converted(office: LibreOffice, name: str, kind: str, folder: Path) -> Path:
     """The folder with the workbook as LibreOffice writes it, from a copy without saved values."""
-    office = shutil.which("soffice")
-    if office is None:
-        pytest.skip("LibreOffice is not installed")
     source = folder / f"{name}.xlsx"
     if kind == "xlsx":
-        openpyxl.load_workbook(WORKBOOKS / f"{name}.xlsx").save(source)  # openpyxl saves no values of formulas
+        without_values(WORKBOOKS / f"{name}.xlsx", source)
     else:
         shutil.copy(WORKBOOKS / f"{name}.xlsx", source)
-    profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
-    command = [office, profile, "--headless", "--convert-to", kind, "--outdir", str(folder / "out"), str(source)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    return folder / "out"
+    return office.convert(source, folder / "out" / f"{name}.{kind}").parent
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_libreoffice_ours_and_the_saved_values_are_the_same(name: str, tmp_path: Path) -> None:
+def test_libreoffice_ours_and_the_saved_values_are_the_same(name: str, converter: LibreOffice, tmp_path: Path) -> None:
     """In every formula cell of the workbook; and `check` finds nothing, on the way to the loss and everywhere."""
-    theirs = openpyxl.load_workbook(converted(name, "xlsx", tmp_path) / f"{name}.xlsx", data_only=True)
+    theirs = openpyxl.load_workbook(converted(converter, name, "xlsx", tmp_path) / f"{name}.xlsx", data_only=True)
     saved = openpyxl.load_workbook(WORKBOOKS / f"{name}.xlsx", data_only=True)
     ours = {}
     for title in models(name):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +11,9 @@ import pytest
 import xlsxwriter
 from cli_books import line_book, run
 from gallery import GALLERY
+from office import LibreOffice
 from solver_models import PORTFOLIO, TRANSPORT, solver_names, write
-from xlsx_parts import WORKBOOKS
+from xlsx_parts import WORKBOOKS, without_values
 
 import sgdsheet
 from sgdsheet.hosts.file import load
@@ -25,7 +23,6 @@ from sgdsheet.workbook import ExcelError, Value, Workbook
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
 SOLVED = [path for path in (WORKBOOKS / "titanic_solved.xlsx",) if path.exists()]
-SAVED = re.compile(rb"(<f\b[^>]*?(?:/>|>[^<]*</f>))<v>[^<]*</v>")
 TOLERANCE = 1e-9
 
 
@@ -56,25 +53,16 @@ def digits(folder: Path) -> Path:
     return folder / "digits.npz"
 
 
-def strip(path: Path, target: Path) -> None:
-    """A copy without the saved values of formulas: LibreOffice would keep those of a file from Excel."""
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            data = old.read(name)
-            new.writestr(name, SAVED.sub(rb"\1", data) if name.startswith("xl/worksheets/sheet") else data)
-
-
-def recalculate(office: str, folder: Path, paths: list[Path]) -> dict[Path, Workbook]:
-    """The workbooks as LibreOffice calculates them: one process for all."""
-    bare, out = folder / "bare", folder / "out"
+def recalculate(office: LibreOffice, folder: Path, paths: list[Path]) -> dict[Path, Workbook]:
+    """The workbooks as LibreOffice calculates them."""
+    bare = folder / "bare"
     bare.mkdir()
-    copies = [bare / f"book{index}.xlsx" for index, _ in enumerate(paths)]
-    for path, copy in zip(paths, copies, strict=True):
-        strip(path, copy)
-    profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
-    command = [office, profile, "--headless", "--convert-to", "xlsx", "--outdir", str(out), *map(str, copies)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    return {path: load(out / copy.name) for path, copy in zip(paths, copies, strict=True)}
+    found = {}
+    for index, path in enumerate(paths):
+        copy = bare / f"book{index}.xlsx"
+        without_values(path, copy)  # LibreOffice would keep those of a file from Excel
+        found[path] = load(office.convert(copy, folder / "out" / copy.name))
+    return found
 
 
 def agree(one: Value | None, two: Value | None) -> bool:
@@ -85,12 +73,9 @@ def agree(one: Value | None, two: Value | None) -> bool:
     return abs(float(one or 0) - float(two or 0)) <= TOLERANCE * max(1.0, abs(float(one or 0)))
 
 
-def test_libreoffice_calculates_what_was_written(tmp_path: Path) -> None:
-    office = shutil.which("soffice")
-    if office is None:
-        pytest.skip("LibreOffice is not installed")
+def test_libreoffice_calculates_what_was_written(converter: LibreOffice, tmp_path: Path) -> None:
     results = train(tmp_path)
-    recalculated = recalculate(office, tmp_path, list(results))
+    recalculated = recalculate(converter, tmp_path, list(results))
     compared, wrong = 0, []
     for path, models in results.items():
         written, other = load(path), recalculated[path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -19,6 +20,17 @@ RELATIONSHIPS_TYPE = "application/vnd.openxmlformats-package.relationships+xml"
 TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 WORKBOOKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "workbooks"
 MISSING_WORKBOOKS = f"the example workbooks are not in {WORKBOOKS.name}"
+
+
+_SAVED = re.compile(rb"(<f\b[^>]*?(?:/>|>[^<]*</f>))<v>[^<]*</v>")
+
+
+def without_values(path: Path, target: Path) -> None:
+    """A copy without the saved values of formulas."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            data = old.read(name)
+            new.writestr(name, _SAVED.sub(rb"\1", data) if name.startswith("xl/worksheets/sheet") else data)
 
 
 def sheet(rows: str = "", before: str = "", after: str = "", namespace: str = MAIN) -> str:
