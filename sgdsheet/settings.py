@@ -36,6 +36,7 @@ class Settings:
     device: str = "auto"
     precision: str | None = None
     compile: bool = False
+    steps_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,13 @@ DECLARATIONS: tuple[Declaration, ...] = (
     ),
     Declaration("precision", "--precision", _one_of("float64", "float32"), "float64 or float32", "Digits of a number"),
     Declaration("compile", "--compile", _yes_no, "yes or no", "Let torch.compile translate the program first"),
+    Declaration(
+        "steps_per_second",
+        "--steps-per-second",
+        Number(0, above=True),
+        "a number above 0",
+        "Slow motion in an open spreadsheet, to watch",
+    ),
 )
 
 assert {item.key for item in DECLARATIONS} == {field.name for field in fields(Settings)}

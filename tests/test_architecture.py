@@ -43,7 +43,7 @@ FLOORS = (
         " training.methods training.restarts training.batching training.checkpoints training.run_plan"
         " training.residuals training.convergence training.run"
         " training.drivers training.session diagnosis.curvature diagnosis diagnosis.lr_finder checking export"
-        " trajectory observation loss_surface plots.animation plots.surface",
+        " trajectory observation loss_surface plots.animation plots.fit plots.surface",
     ),
     (
         "service ribbon udfs extension addin cli live __main__ sgdsheet",

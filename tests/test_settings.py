@@ -38,7 +38,8 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
         False), ("off", False), (1, True)],
         "device": [("cpu", "cpu"), ("CPU", "cpu"), ("auto", "auto"), ("CUDA", "cuda")],
         "precision": [("float64", "float64"), ("Float-32", "float32")],
-        "compile": [("no", False), ("Yes", True)], }  # fmt: skip
+        "compile": [("no", False), ("Yes", True)],
+        "steps_per_second": [(5, 5.0), ("0.5", 0.5)], }  # fmt: skip
 
 NO_NUMBER = ["many", "1,5", "nan", "inf", "-inf", True, "0x10", "1e999"]
 
@@ -61,6 +62,7 @@ BAD: dict[str, list[Any]] = {
     "device": ["cuda:x", "tpu", 1],
     "precision": ["float16", 64, "double"],
     "compile": ["fast", 2],
+    "steps_per_second": [0, -1, *NO_NUMBER],
 }
 
 
@@ -236,7 +238,8 @@ FLAGS = {
     "optimizer": "sgd", "learning_rate": "0.02", "momentum": "0.5", "weight_decay": "0.1", "schedule":
     "cosine", "steps": "6", "epochs": "6", "batch_size": "4", "shuffle": "no", "validation": "20%",
     "early_stopping": "3", "restarts": "3", "start": "normal 0.1", "seed": "3", "zero_gradients": "no",
-    "device": "cpu", "precision": "float32", "compile": "no", }  # fmt: skip
+    "device": "cpu", "precision": "float32", "compile": "no",
+    "steps_per_second": "50", }  # fmt: skip
 
 
 @pytest.mark.parametrize("item", DECLARATIONS, ids=lambda item: item.key)

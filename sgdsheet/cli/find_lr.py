@@ -11,6 +11,7 @@ from rich.console import Console
 import sgdsheet
 from sgdsheet.cli.common import console, json_option, model_arguments, print_json, shown, with_source
 from sgdsheet.cli.files import DATA, OutputFile, guard
+from sgdsheet.cli.sparkline import bars
 from sgdsheet.extras import optional
 from sgdsheet.optimizers import OPTIMIZERS, Family
 from sgdsheet.outputs import PICTURE
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from sgdsheet.diagnosis.lr_finder import LearningRates
 
 _WIDTH = 60
-_BARS = "▁▂▃▄▅▆▇█"
 _PER_DECADE = 2  # rows of the table
 _SAMPLES = 2048  # of a source, that every step looks at
 
@@ -131,12 +131,10 @@ def _draw(out: Console, found: LearningRates) -> None:
 
 
 def _bars(losses: list[float], start: float) -> str:
-    """One bar per loss; what is far above the start is cut off, and so is what is not a number."""
+    """One bar per loss; what is far above the start is cut off."""
     low = min(loss for loss in [*losses, start] if math.isfinite(loss))
     high = start + (abs(start) if start == low else 0.3 * (start - low))
-    scale = (len(_BARS) - 1) / (high - low or 1.0)
-    heights = [min(high, loss) if math.isfinite(loss) else high for loss in losses]
-    return "".join(_BARS[round((height - low) * scale)] for height in heights)
+    return bars(losses, low, high)
 
 
 def _table_rows(found: LearningRates) -> range:

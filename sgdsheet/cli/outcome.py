@@ -12,6 +12,7 @@ from rich.console import Console
 import sgdsheet
 from sgdsheet import processes
 from sgdsheet.cli.common import count, figure, shown
+from sgdsheet.cli.sparkline import sparkline
 from sgdsheet.problem import Direction
 from sgdsheet.workbook import Value
 
@@ -21,7 +22,10 @@ STOPPED = "stopped"
 
 @dataclass(slots=True)
 class Outcome:
-    """A finished run and what became of it. `stale` are formula cells that could not be recalculated."""
+    """A finished run and what became of it. `stale` are formula cells that could not be recalculated.
+
+    `course` are the losses on the way, or some of them, evenly spread.
+    """
 
     session: sgdsheet.Session
     output: Path
@@ -30,6 +34,7 @@ class Outcome:
     replaced: bool = False
     metric: Value | None = None
     stale: list[str] = field(default_factory=list)
+    course: Sequence[float] = ()
     written: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     findings: list[sgdsheet.Finding] = field(default_factory=list)
@@ -114,6 +119,8 @@ def report(out: Console, outcome: Outcome) -> None:
     epochs = f" ({count(session.epochs_done, 'epoch')})" if session.epochs_done else ""
     final = f"loss {figure(session.loss_start)} → [bold]{figure(session.loss)}[/bold]"
     out.print(f"{final} in {steps}{epochs}, {session.seconds:.2f} s{rate}")
+    if course := sparkline(outcome.course):
+        out.print(f"     {course}")
     if session.loss_last != session.loss:
         last, best = figure(session.loss_last), figure(session.loss)
         out.print(f"last {last}, best {best} at step {session.best_step:,} (kept)")

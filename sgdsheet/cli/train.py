@@ -145,6 +145,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         outcome = Outcome(session, target, interrupted, metric_start, replaced=replaced)
         logbook.add(last_record(session))
     session.leave()
+    outcome.course = [record.loss for record in logbook.records()]
     outcome.findings = _overfitting(session) + _findings(session, losses)
     outcome.warnings += _clipped(problem, workbook)
     host.write({**preview, **_results(session, outcome, preview)})
@@ -265,10 +266,18 @@ def _write_extras(
     session: sgdsheet.Session, logbook: Logbook, checkpoints: Checkpoints, outcome: Outcome, options: dict[str, Any]
 ) -> None:
     """The workbook is written by now: nothing else is worth failing for."""
+    from sgdsheet.plots.fit import fit_of  # imports torch: not for the help page
+
     failures = {"checkpoint": checkpoints.failure, **logbook.failures}
     if options["plot"]:
         try:
-            save_plot(logbook.records(), options["plot"], _title(session))
+            save_plot(
+                logbook.records(),
+                options["plot"],
+                _title(session),
+                best=session.best_step,
+                fit=fit_of(session.model),
+            )
         except FileError as error:
             failures["plot"] = error
     outcome.warnings += [str(error) for error in failures.values() if error is not None]

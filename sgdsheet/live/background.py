@@ -89,7 +89,7 @@ class BackgroundRun(threading.Thread):
         self.error: SgdSheetError | None = None
         self.step, self.loss, self.seconds = 0, float("nan"), 0.0
         self._start_values, self._on_end = start, on_end
-        self._halted, self._paused, self._over = False, False, False
+        self._halted, self._paused, self._over, self._lingers = False, False, False, False
         self._inbox: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._wake = threading.Condition()
         self._session: Session | None = None
@@ -160,6 +160,7 @@ class BackgroundRun(threading.Thread):
             earlier = self._change[1] if self._change is not None else {}
             self._change = (prepared, {**earlier, **edits})
             self._asked += 1
+            self._wake.notify()
             return self._asked
 
     # --- the thread -------------------------------------------------------------------------------------
@@ -221,6 +222,8 @@ class BackgroundRun(threading.Thread):
                 self._note(step)
                 if self._inbox:
                     self._serve()
+                if self.prepared.settings.steps_per_second is not None:
+                    self._linger(1 / self.prepared.settings.steps_per_second - step.seconds)
                 if self._paused and not self._halted:
                     self._rest()
                 if self._halted:
@@ -256,7 +259,7 @@ class BackgroundRun(threading.Thread):
 
     def _moment(self) -> Moment:
         known, self.known = self.known, None
-        if not self._plain or self._paused:
+        if not self._plain or self._paused or self._lingers:
             self._calculate()
         self._asked_at = self.step if self.known is None else None
         return Moment(self.step, self.loss, self.seconds, latest_numbers(self.model()), self._made, known)
@@ -285,6 +288,22 @@ class BackgroundRun(threading.Thread):
                     self.seconds,
                 )
             )  # fmt: skip
+
+    def _linger(self, seconds: float) -> None:
+        """Slow motion: let so much time pass before the next step, and do meanwhile what others want."""
+        due = perf_counter() + seconds
+        self._lingers = True
+        while not self._wanted and (left := due - perf_counter()) > 0:
+            self._serve()
+            with self._wake:
+                if not self._inbox and not self._wanted:
+                    self._wake.wait(left)
+        self._lingers = False
+
+    @property
+    def _wanted(self) -> bool:
+        """Whether a person wants something that slow motion must not delay."""
+        return self._halted or self._paused or self._change is not None
 
     def _rest(self) -> None:
         """Wait until the run goes on or ends, and do meanwhile what others want."""

@@ -6,15 +6,11 @@ import io
 import shutil
 import subprocess
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sgdsheet.charts import Chart
 from sgdsheet.errors import FileError, SettingError, quoted
@@ -24,6 +20,7 @@ from sgdsheet.model import SheetModel
 from sgdsheet.observation import Observer, charts_of_fit
 from sgdsheet.outputs import ANIMATION
 from sgdsheet.plots.charts import ChartPainter, ChartReader
+from sgdsheet.plots.colours import in_palette, palette_of
 from sgdsheet.plots.look import (
     COLUMN,
     GRID,
@@ -54,9 +51,6 @@ _FIRST, _LAST = 0.8, 2.5
 _DOTS_PER_INCH = 100
 _INCHES = {1: (8.0, 3.6), 2: (9.0, 3.7), 3: (12.0, 3.7)}
 """Size of the figure by its number of panels."""
-
-_GIF_COLOURS = 128
-"""Colours of an animation: its flat ones, and the most frequent of those along edges."""
 
 
 def animate(
@@ -215,8 +209,8 @@ def _durations(count: int) -> list[float]:
 def _gif(film: _Film, canvas: Any) -> bytes:
     """All frames with the colours of the last, which has everything; what stays the same is stored once."""
     pictures = list(film.pictures(canvas))
-    palette = _palette([pictures[0], pictures[len(pictures) // 2], pictures[-1]])
-    frames = [_with_palette(picture, palette) for picture in pictures]
+    palette = palette_of([pictures[0], pictures[len(pictures) // 2], pictures[-1]])
+    frames = [in_palette(picture, palette) for picture in pictures]
     stream = io.BytesIO()
     times = [round(1000 * seconds) for seconds in _durations(len(frames))]
     frames[0].save(
@@ -230,27 +224,6 @@ def _gif(film: _Film, canvas: Any) -> bytes:
         comment=b"sgdsheet",
     )
     return stream.getvalue()
-
-
-def _palette(pictures: Sequence[Any]) -> NDArray[np.int64]:
-    """The most frequent colours of some frames (n × 3): a quantizer would make white grey."""
-    counts: Counter[tuple[int, int, int]] = Counter()
-    for picture in pictures:
-        for count, colour in picture.getcolors(picture.width * picture.height):
-            counts[colour] += count
-    return np.array([colour for colour, _ in counts.most_common(_GIF_COLOURS)])
-
-
-def _with_palette(picture: Any, palette: NDArray[np.int64]) -> Any:
-    """The picture in the nearest of these colours."""
-    red, green, blue = np.moveaxis(np.asarray(picture, dtype=np.int64), 2, 0)
-    codes, places = np.unique((red << 16 | green << 8 | blue).ravel(), return_inverse=True)
-    colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
-    distances = ((colours[:, None, :] - palette[None, :, :]) ** 2).sum(axis=2)
-    nearest = distances.argmin(axis=1).astype(np.uint8)[places].reshape(picture.height, picture.width)
-    found = optional("PIL.Image", "plot").fromarray(nearest)
-    found.putpalette(palette.flatten().tolist())
-    return found
 
 
 def _mp4(film: _Film, canvas: Any) -> bytes:

@@ -126,6 +126,7 @@ class ChartPainter:
         self._bars = [curve for curve in self.first.curves if curve.series.kind in (ChartKind.BAR, ChartKind.COLUMN)]
         self._paint(self.first)
         self._limit(frames)
+        self._unclip(frames)
         if len(self.first.curves) > 1:
             legend_above(axes)
 
@@ -252,6 +253,19 @@ class ChartPainter:
             )
             if chart.x.reversed:
                 axes.invert_xaxis()
+
+    def _unclip(self, frames: Sequence[Drawing]) -> None:
+        """Markers that lie on the border are drawn whole, unless others of the series lie outside."""
+        x, y = sorted(self.axes.get_xlim()), sorted(self.axes.get_ylim())
+        for place, artist in enumerate(self._artists):
+            curves = [frame.curves[place] for frame in frames]
+            inside = all(
+                not (across < x[0] or across > x[1] or up < y[0] or up > y[1])
+                for curve in curves
+                for across, up in zip(curve.x, curve.y, strict=True)
+            )
+            if inside and hasattr(artist, "set_data"):
+                artist.set_clip_on(False)
 
     def _extent(self, frames: Sequence[Drawing], side: str, *, log: bool) -> tuple[float, float]:
         """From where to where an axis goes: what stays in place and the end are whole, what moves there may be cut."""

@@ -24,6 +24,11 @@ COLOURS = ("#27567F", "#1F6B48", "#C2570C", "#6D4C9F", "#A02A38", "#8F5F00")
 TITLE_PAD = 20
 """Points between a chart and its title, where a line below the title has room."""
 
+_LETTERS = 66
+"""Letters of a legend that fit into a row."""
+
+_ROW = 11.0
+
 COLUMN = {column.field: column for column in COLUMNS}
 
 _LOOK = {
@@ -147,19 +152,27 @@ def scale(axes: Any, *, log: bool) -> None:
 
 def legend_above(axes: Any) -> None:
     """The legend between the title and the axes, where it hides nothing and never moves."""
+    names = axes.get_legend_handles_labels()[1]
+    rows = -(-sum(len(name) + 6 for name in names) // _LETTERS)
+    columns = -(-len(names) // rows)
     legend = axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.01, 0.985),
-        ncols=8,
+        ncols=columns,
         labelcolor=INK,
         fontsize=8,
         handlelength=1.4,
         handletextpad=0.5,
         columnspacing=1.2,
+        labelspacing=0.2,
         borderaxespad=0.2,
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
+    legend.set_in_layout(False)  # a long one must not make the axes small
+    axes.set_title(
+        axes.get_title(loc="left"), loc="left", parse_math=False, pad=TITLE_PAD + _ROW * (-(-len(names) // columns) - 1)
+    )
 
 
 def count_steps(axes: Any) -> None:

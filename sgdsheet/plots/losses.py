@@ -8,26 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from sgdsheet.logbook import Column, Record, number, thin, wants_log_axis
+from sgdsheet.plots.charts import ChartPainter, Drawing
 from sgdsheet.plots.look import COLUMN, INK, count_steps, saved_figure, scale
 
 _FEW = 40
 """Points up to which each is marked."""
 
+_LONG_RUN, _EARLY, _MOSTLY = 100, 0.04, 0.8
+"""Of so many steps, the first share of them in which most of what the loss does may lie unseen."""
 
-def save_plot(records: Sequence[Record], path: str | Path, title: str = "") -> None:
+
+def save_plot(
+    records: Sequence[Record],
+    path: str | Path,
+    title: str = "",
+    *,
+    best: int | None = None,
+    fit: Drawing | None = None,
+) -> None:
     """Training and validation loss over the steps; below them the learning rate and the gradient norm.
 
-    The ending of `path` says how to draw: .png, .svg or .pdf. Of many records, some are drawn.
+    The step that was `best` is marked, and beside the losses stands a chart of the `fit`. The axes are logarithmic
+    where that shows the losses better. The ending of `path` says how to draw: .png, .svg or .pdf. Of many records,
+    some are drawn.
     """
     records = thin(records)
-    with saved_figure(path, 4.6) as figure:
-        upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1.1]})
+    with saved_figure(path, 4.6, 7.2 if fit is None else 11.6) as figure:
+        left, right = (figure, None) if fit is None else figure.subfigures(1, 2, width_ratios=[1.35, 1])
+        upper, lower = left.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1.1]})
         upper.set_title(title or "Loss", parse_math=False)
         shown = [_draw(upper, records, COLUMN[field]) for field in ("loss", "valid_loss")]
-        _scale(upper, records, "loss", "valid_loss")
-        upper.set_ylabel("loss")
-        if any(shown):
-            upper.legend(loc="best", labelcolor=INK)
+        log = _scale(upper, records, "loss", "valid_loss")
+        upper.set_ylabel("loss (logarithmic)" if log else "loss")
         _side_axis(lower, records, "learning_rate")
         lower.set_ylim(bottom=0)
         if any(number(record, "gradient_norm") is not None for record in records):
@@ -39,7 +51,49 @@ def save_plot(records: Sequence[Record], path: str | Path, title: str = "") -> N
         count_steps(lower)
         if len(records) == 1:
             lower.set_xlim(records[0].step - 1, records[0].step + 1)
-        figure.align_ylabels([upper, lower])
+        elif _happens_early(records, log=log):
+            lower.set_xscale("symlog", linthresh=1)
+            lower.set_xlim(left=0)
+            lower.set_xlabel("step (logarithmic)")
+            lower.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+        if best is not None:
+            _mark_best(upper, records, best)
+        if any(shown):
+            upper.legend(loc="best", labelcolor=INK)
+        left.align_ylabels([upper, lower])
+        if right is not None and fit is not None:
+            ChartPainter(right.subplots(), [fit])
+
+
+def _happens_early(records: Sequence[Record], *, log: bool) -> bool:
+    """Whether most of what the loss does lies in so few steps that nobody would see it."""
+    known = [(record.step, value) for record in records if (value := number(record, "loss")) is not None]
+    if not known or known[-1][0] < _LONG_RUN:
+        return False
+    heights = [math.log(value) if log else value for _, value in known]
+    limit = heights[0] + _MOSTLY * (min(heights) - heights[0])
+    there = next(step for (step, _), height in zip(known, heights, strict=True) if height <= limit)
+    return there < _EARLY * known[-1][0]
+
+
+def _mark_best(axes: Any, records: Sequence[Record], best: int) -> None:
+    """A dot at the step whose parameters were kept, and its number."""
+    near = [record for record in records if number(record, "loss") is not None]
+    if not near:
+        return
+    record = min(near, key=lambda item: abs(item.step - best))
+    colour = COLUMN["loss"].colour
+    axes.plot([record.step], [record.loss], "o", color=colour, markersize=7, markeredgecolor="white", zorder=4)
+    late = record.step > 0.6 * near[-1].step
+    axes.annotate(
+        f"best: step {best:,}",
+        (record.step, record.loss),
+        xytext=(-4 if late else 4, 9),
+        textcoords="offset points",
+        ha="right" if late else "left",
+        color=colour,
+        fontweight="bold",
+    )
 
 
 def save_learning_rate_plot(
@@ -101,8 +155,11 @@ def _draw(axes: Any, records: Sequence[Record], column: Column, *, slim: bool = 
     return bool(points)
 
 
-def _scale(axes: Any, records: Sequence[Record], *fields: str) -> None:
-    scale(axes, log=wants_log_axis([number(record, field) for record in records for field in fields]))
+def _scale(axes: Any, records: Sequence[Record], *fields: str) -> bool:
+    """Choose the axis for these columns; whether it is logarithmic."""
+    log = wants_log_axis([number(record, field) for record in records for field in fields])
+    scale(axes, log=log)
+    return log
 
 
 def _side_axis(axes: Any, records: Sequence[Record], field: str) -> None:
