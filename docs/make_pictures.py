@@ -37,8 +37,9 @@ ANIMATED = {
     "titanic": "nnet",
     "cross_entropy": "two_classes",
     "mini_batches": "data",
+    "local_minima": "greedy",
+    "dead_relu": "leaky",
     "overfitting": "degree_15",
-    "attention": "attention",
 }
 """Workbooks whose charts are shown while they train, and the sheet."""
 
@@ -106,8 +107,8 @@ def page_of(printed: Path, sheet: str) -> int:
     """The first page of a sheet, whose name stands in its footer."""
     text = subprocess.run(["pdftotext", "-layout", printed, "-"], check=True, capture_output=True, text=True).stdout
     for number, page in enumerate(text.split("\f"), 1):
-        lines = page.strip().splitlines()
-        if lines and lines[-1].split()[:1] == [sheet]:
+        footers = [line.split() for line in page.splitlines() if " page " in line]
+        if any(words[:1] == [sheet] for words in footers):
             return number
     raise AssertionError(f"{printed.name} has no page of {sheet}")
 

@@ -70,7 +70,7 @@ IMPORT_BY_NAME = ("sgdsheet", "cli", "cli.*", "functions", "examples", "extras",
 IMPORT_IN_FUNCTIONS = ("cli", "cli.*")
 LONGEST = 400  # lines
 
-FOLDERS = {"sgdsheet", "addin", "workbooks", "tests", "benchmarks", "docs", ".ci"}
+FOLDERS = {"sgdsheet", "addin", "workbooks", "tests", "benchmarks", "docs", "notebooks", ".ci"}
 FILES = {
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"),
     *("pyproject.toml", "constraints.txt", ".gitignore"),

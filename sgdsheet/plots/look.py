@@ -7,7 +7,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,9 @@ class Picture:
     A notebook shows it. `shows` is what it was drawn from.
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     kind: str
-    shows: Any
+    shows: Any = field(repr=False)
     path: Path | None = None
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
