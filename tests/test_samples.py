@@ -254,6 +254,14 @@ def test_conditions_of_rows_that_are_sorted(tmp_path: Path) -> None:
     assert found == pytest.approx([float(part.mean()) for part in expected.split(4)], rel=1e-9)
 
 
+def test_a_metric_that_cannot_be_calculated_is_refused(tmp_path: Path) -> None:
+    """It does not keep the saved value of other parameters."""
+    names = {**NAMES, "sgd_metric": "Y1", "sgd_valid": "I2:I24"}
+    content = cells(G2_G24="=MATCH(MAX(C{r}:F{r}),C{r}:F{r},0)", I2_I24="=IF(ROW()>20,1,0)", Y1="=AVERAGE(G2:G24)")
+    with pytest.raises(FormulaError, match="G2: the formula looks something up by a value that depends"):
+        Session(model(tmp_path, content, names), optimizer="sgd", steps=2).run()
+
+
 def test_a_penalty_is_not_scaled(tmp_path: Path) -> None:
     trained = sheet(tmp_path, "=SUM(F2:F24)+3*SUMSQ(A1:A3)")
     penalty = 3 * sum(value**2 for value in START)

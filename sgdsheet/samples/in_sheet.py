@@ -97,10 +97,11 @@ class PooledCell:
 
     def _build(self, size: int) -> fx.GraphModule:
         parameters = self.model.problem.parameters
+        blocks = list(cut_blocks(self._plan.blocks, parameters, self.rows, size))
         program = build_program(
             self._workbook,
             parameters,
-            Plan(list(cut_blocks(self._plan.blocks, parameters, self.rows, size)), self._plan.depends),
+            Plan(blocks, {id(block) for block in blocks}),  # none of them may keep its saved values
             dtype=self.model.dtype,
             shared=self.model.shared_parameters,
             generic=True,
