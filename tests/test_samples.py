@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,20 @@ def test_conditions_of_rows_that_are_sorted(tmp_path: Path) -> None:
     session = Session(trained, optimizer="sgd", lr=1e-15, batch_size=4, epochs=1, shuffle="no")
     found = [step.loss for step in session]
     assert found == pytest.approx([float(part.mean()) for part in expected.split(4)], rel=1e-9)
+
+
+def test_powers_of_rows_that_are_sorted(tmp_path: Path) -> None:
+    """Bases above 0 in all rows of the first batch, and 0 in later ones, where a power has no gradient."""
+    trained = sheet(
+        tmp_path, "=AVERAGE(H2:H24)", G2_G24="=IF(ROW()<13,2,0)", H2_H24="=(G{r}^$A$1+$A$2*C{r}+$A$3-E{r})^2"
+    )
+    table, weights = data(), torch.tensor(START, dtype=torch.float64)
+    powers = torch.where(torch.arange(COUNT) < 11, 2.0, 0.0).double() ** weights[0]
+    expected = (powers + weights[1] * table[:, 0] + weights[2] - table[:, 2]) ** 2
+    session = Session(trained, optimizer="sgd", lr=1e-15, batch_size=4, epochs=1, shuffle="no")
+    steps = list(session)
+    assert [step.loss for step in steps] == pytest.approx([float(part.mean()) for part in expected.split(4)], rel=1e-9)
+    assert all(math.isfinite(step.gradient_norm) for step in steps if step.gradient_norm is not None)
 
 
 def test_a_metric_that_cannot_be_calculated_is_refused(tmp_path: Path) -> None:

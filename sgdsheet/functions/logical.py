@@ -64,11 +64,9 @@ def chosen_by(context: Context, condition: Node, chosen: Node, otherwise: Callab
     builder = context.builder
     tested = builder.truths(context.lower(condition, array=context.array))
     test, errors = builder.conditions(tested), builder.errors_of(builder.numbers(tested))
-    # In a generic program the condition may hold for these samples and not for the next ones.
-    known = test.constant and errors is None and (not builder.generic or test.tensor.numel() == 1)
-    if known and bool(test.tensor.all()):
+    if errors is None and builder.always(test, lambda holds: holds):
         return _over(builder, test, _branch(context, chosen))
-    if known and not bool(test.tensor.any()):
+    if errors is None and builder.always(test, torch.logical_not):
         return _over(builder, test, otherwise())
     return builder.spoiled(builder.where(test, _branch(context, chosen), otherwise()), errors)
 

@@ -87,7 +87,7 @@ def _refuse_odd_roots(base: Tensor, exponent: Tensor) -> None:
 
 def _flat_where_undefined(builder: Builder, left: Value, right: Value) -> Value:
     """The base of a power with slope 0 where a power has none: at 0 and below, but for whole exponents."""
-    whole_exponents = right.constant and bool(((right.tensor == right.tensor.trunc()) & (right.tensor > 0)).all())
+    whole_exponents = builder.always(right, lambda exponent: (exponent == exponent.trunc()) & (exponent > 0))
     if left.constant or whole_exponents or builder.domains.at_least(left.data) > 0:
         return left
     positive = builder.elementwise(torch.gt, left, builder.number(0.0), kind=Kind.BOOLEAN)
@@ -102,7 +102,7 @@ def _flat_where_undefined(builder: Builder, left: Value, right: Value) -> Value:
 
 def _flat_exponent(builder: Builder, left: Value, right: Value) -> Value:
     """The exponent with slope 0 where the base is not positive: there is only a power at whole exponents."""
-    positive = left.constant and bool((left.tensor > 0).all())
+    positive = builder.always(left, lambda base: base > 0)
     if right.constant or positive or builder.domains.at_least(left.data) > 0:
         return right
     kept = builder.elementwise(torch.gt, left, builder.number(0.0), kind=Kind.BOOLEAN)
@@ -112,9 +112,9 @@ def _flat_exponent(builder: Builder, left: Value, right: Value) -> Value:
 
 def _zero_to_nothing(builder: Builder, left: Value, right: Value) -> Value | None:
     """Where a power is 0^0 or 0 to something negative; None if it is nowhere."""
-    if (left.constant and bool((left.tensor != 0).all())) or builder.domains.at_least(left.data) > 0:
+    if builder.always(left, lambda base: base != 0) or builder.domains.at_least(left.data) > 0:
         return None
-    if (right.constant and bool((right.tensor > 0).all())) or builder.domains.at_least(right.data) > 0:
+    if builder.always(right, lambda exponent: exponent > 0) or builder.domains.at_least(right.data) > 0:
         return None
     zero = Value(builder.call(torch.eq, left.data, 0), left.axes, left.sizes, Kind.BOOLEAN)
     nothing = Value(builder.call(torch.le, right.data, 0), right.axes, right.sizes, Kind.BOOLEAN)

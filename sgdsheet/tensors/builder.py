@@ -194,6 +194,11 @@ class Builder(Recorder):
 
     # --- errors -------------------------------------------------------------------------------------------
 
+    def always(self, value: Value, test: Callable[[Tensor], Tensor]) -> bool:
+        """Whether a constant passes a test in all its entries, whichever samples it stands for."""
+        settled = value.constant and (not self.generic or value.tensor.numel() == 1)
+        return settled and bool(test(value.tensor).all())
+
     def errors_of(self, value: Value) -> Value | None:
         """Where the value is an error (text that is no number apart); None if it cannot be one.
 

@@ -53,8 +53,12 @@ _KEEP = frozenset(
 
 @dataclass(slots=True)
 class Domains:
-    """Lower bounds of nodes (where there is one) and the nodes that may hold an error."""
+    """Lower bounds of nodes (where there is one) and the nodes that may hold an error.
 
+    In a `generic` program a constant may be exchanged for that of other samples, so it has no bound.
+    """
+
+    generic: bool = False
     lower: dict[fx.Node, float] = field(default_factory=dict)
     risky: set[fx.Node] = field(default_factory=set)
 
@@ -95,6 +99,8 @@ class Domains:
         if isinstance(item, Tensor):
             if not item.is_floating_point() or not item.numel():
                 return 0.0
+            if self.generic and item.numel() > 1:
+                return -math.inf
             return float(item.nan_to_num(nan=math.inf, posinf=math.inf, neginf=-math.inf).min())
         return float(item) if isinstance(item, (int, float)) and not math.isnan(item) else math.inf
 

@@ -54,6 +54,9 @@ class Recorder:
     _kept: list[Tensor] = field(default_factory=list)
     _alike: dict[object, list[tuple[Tensor, fx.Node]]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.domains.generic = self.generic
+
     def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Data:
         """Apply a torch function: now if all is constant, else as a node."""
         if not _contains_node(arguments):
