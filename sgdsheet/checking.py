@@ -8,40 +8,22 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from sgdsheet.comparison import Comparison, Mismatch, is_number
 from sgdsheet.compiler.blocks import Block
-from sgdsheet.compiler.evaluation import CellValues, evaluate
 from sgdsheet.compiler.lowering import unsupported
 from sgdsheet.compiler.planning import Planner
-from sgdsheet.compiler.program import build_program
+from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.functions import REGISTRY
 from sgdsheet.model import SheetModel
 from sgdsheet.problem import Problem
 from sgdsheet.references import Cell, Range
 from sgdsheet.syntax import Call, walk
-from sgdsheet.workbook import Value, Workbook
-
-TOLERANCE = 1e-9
-"""Largest difference from a saved value, relative where the value is larger than 1."""
+from sgdsheet.workbook import Workbook
 
 GRADIENT_TOLERANCE = 1e-6
 _MOST_DIFFERENCES = 200
 _STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A cell whose computed value is not the saved one."""
-
-    cell: Cell
-    saved: Value
-    computed: Value
-
-    @property
-    def distance(self) -> float:
-        if _is_number(self.saved) and _is_number(self.computed):
-            return abs(float(self.saved) - float(self.computed))  # type: ignore[arg-type]
-        return float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +63,10 @@ class Report:
 def check_model(model: SheetModel, *, everything: bool = False) -> Report:
     """Compare all lowered cells (with `everything`, all formula cells of the workbook), and the gradient."""
     report = Report()
-    cells = model.dependent_cells(everything=True) if everything else model.lowered_cells()
-    compare_values(report, model.workbook, cells, on_the_way=not everything)
+    program = model.everything() if everything else model.lowered
+    compare_values(report, model.workbook, program, on_the_way=not everything)
     saved = model.workbook.sheets[model.problem.loss.sheet].values.get(model.problem.loss[1:])
-    report.loss_saved = float(saved) if _is_number(saved) else None  # type: ignore[arg-type]
+    report.loss_saved = float(saved) if is_number(saved) else None
     with torch.no_grad():
         report.loss_computed = float(model())
     if math.isfinite(report.loss_computed):
@@ -99,38 +81,22 @@ def check_formulas(workbook: Workbook, problem: Problem, fault: SgdSheetError) -
     report = Report(fault=fault)
     plan = Planner(workbook, problem.parameters).plan([Range.of_cell(problem.loss)])
     program = build_program(workbook, problem.parameters, plan, dtype=torch.float64, strict=False)
-    compare_values(report, workbook, evaluate(program))
+    compare_values(report, workbook, program)
     saved = workbook.sheets[problem.loss.sheet].values.get(problem.loss[1:])
-    report.loss_saved = float(saved) if _is_number(saved) else None  # type: ignore[arg-type]
+    report.loss_saved = float(saved) if is_number(saved) else None
     return report
 
 
-def _is_number(value: Value | None) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def compare_values(report: Report, workbook: Workbook, cells: CellValues, *, on_the_way: bool = True) -> None:
+def compare_values(report: Report, workbook: Workbook, program: Program, *, on_the_way: bool = True) -> None:
     """Enter differences from the saved values, the largest first, and what cannot be calculated."""
-    placeholders = workbook.stale and all(
-        workbook.sheets[cell.sheet].values.get((cell.row, cell.column)) in (None, 0.0, "") for cell in cells.values
-    )
-    for cell, computed in cells.values.items():
-        report.formulas += 1
-        report.supported += 1
-        saved = workbook.sheets[cell.sheet].values.get((cell.row, cell.column))
-        if saved is None or placeholders:  # nobody has ever calculated the workbook
-            continue
-        report.compared += 1
-        found = Mismatch(cell, saved, computed)
-        if _is_number(saved) and _is_number(computed):
-            report.largest_difference = max(report.largest_difference, found.distance)
-            if found.distance > TOLERANCE * max(1.0, abs(float(saved))):  # type: ignore[arg-type]
-                report.mismatches.append(found)
-        elif not _same(saved, computed):
-            report.mismatches.append(found)
-    report.formulas += sum(block.range.size for block, _ in cells.failures)
-    report.unsupported += _unsupported(cells.failures, on_the_way)
-    report.mismatches.sort(key=lambda item: -item.distance)
+    found = Comparison(workbook)
+    found.run(program)
+    report.supported += found.cells
+    report.formulas += found.cells + sum(block.range.size for block, _ in program.failures)
+    report.compared += found.compared + (0 if found.never_calculated else found.zeros - found.placeholders)
+    report.largest_difference = found.largest_difference
+    report.mismatches = sorted(found.mismatches, key=lambda item: -item.distance)
+    report.unsupported += _unsupported(program.failures, on_the_way)
 
 
 def _unsupported(failures: list[tuple[Block, SgdSheetError]], on_the_way: bool) -> list[Unsupported]:
@@ -145,14 +111,6 @@ def _unsupported(failures: list[tuple[Block, SgdSheetError]], on_the_way: bool) 
             found.append(Unsupported(block.range, "", error))
         failed.append(block.range)
     return found
-
-
-def _same(saved: Value, computed: Value) -> bool:
-    if isinstance(saved, str) and isinstance(computed, str):
-        return saved.casefold() == computed.casefold()
-    if isinstance(saved, bool) or isinstance(computed, bool):
-        return saved == computed
-    return type(saved) is type(computed)
 
 
 def compare_gradients(report: Report, model: SheetModel) -> None:

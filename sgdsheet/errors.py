@@ -7,6 +7,7 @@
     │   └── CircularReference     … because it depends on itself
     ├── ProblemError              loss, parameters or constraints are missing or unusable
     ├── DataError                 a value in the sheet cannot be used
+    ├── ProofError                the workbook holds other values than its formulas give
     ├── SettingError              an option or a setting is unknown or impossible
     ├── TrainingError             training cannot go on
     └── HostError                 a spreadsheet program refuses
@@ -73,6 +74,10 @@ class ProblemError(SgdSheetError):
 
 class DataError(SgdSheetError):
     """A value in the sheet cannot be used."""
+
+
+class ProofError(SgdSheetError):
+    """The workbook holds other values than its formulas give: nothing is trained on that unasked."""
 
 
 class SettingError(SgdSheetError):

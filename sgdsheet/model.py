@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -20,6 +21,7 @@ from sgdsheet.compiler.rewrites import simplify
 from sgdsheet.errors import DataError, ProblemError, SettingError, quoted
 from sgdsheet.problem import Direction, Problem, find_problem
 from sgdsheet.references import Cell, Range, identifiers, rectangles
+from sgdsheet.settings import trusts_formulas
 from sgdsheet.syntax import ErrorConstant, walk
 from sgdsheet.tensors.values import Kind, Value
 from sgdsheet.workbook import ExcelError, Workbook
@@ -41,6 +43,8 @@ class SheetModel(nn.Module):
         self.workbook = workbook
         self.problem = problem
         self.dtype = dtype
+        self.trusted = False
+        """Whether a person has said that the formulas are right where the saved values are not."""
         self.planner = Planner(workbook, problem.parameters)  # inputs are constants here: the cells as they stand
         self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
         read = [Range.of_cell(problem.loss), *problem.constrained]
@@ -109,6 +113,11 @@ class SheetModel(nn.Module):
         return objective
 
     @property
+    def lowered(self) -> Program:
+        """The program with all its cells, before it was rewritten for speed."""
+        return self._lowered
+
+    @property
     def shared_parameters(self) -> dict[str, Tensor]:
         """The parameters by name, for other programs over the same cells."""
         return self._lowered.parameters
@@ -149,6 +158,10 @@ class SheetModel(nn.Module):
         """The values of all cells between the parameters and the loss."""
         return evaluate(self._lowered)
 
+    def everything(self) -> Program:
+        """All formula cells of the workbook, as far as they can be calculated, as a program."""
+        return self._exact(self.planner.plan_everything())
+
     def dependent_cells(
         self, *, everything: bool = False, changed: Mapping[Cell, CellValue] = MappingProxyType({})
     ) -> CellValues:
@@ -157,8 +170,7 @@ class SheetModel(nn.Module):
         `changed` are other cells with new values: what depends on them is calculated, too.
         """
         if not changed:
-            planner = self.planner
-            return evaluate(self._exact(planner.plan_everything() if everything else planner.plan_dependents()))
+            return evaluate(self.everything() if everything else self._exact(self.planner.plan_dependents()))
         workbook, areas = self.workbook.with_values(changed), list(self.problem.parameters)
         for sheet in dict.fromkeys(cell.sheet for cell in changed):
             for top, left, rows, columns in rectangles({cell[1:] for cell in changed if cell.sheet == sheet}):
@@ -232,12 +244,15 @@ def compile(
     problem: Problem | None = None,
     precision: str | None = None,
     source: str | Path | None = None,
+    trust_formulas: bool | None = None,
 ) -> SheetModel:
     """Compile the model of a sheet.
 
     The problem is taken from the sheet's names (see `find_problem`), or `loss` and `params` are A1 references.
     `precision` is float64, which Excel calculates in, or float32; left out, it is float32 only for a model that is
     trained on data from a file. `source` is that file, or the name of a dataset, in place of what the sheet names.
+    With `trust_formulas` (the sheet's setting, unless given) no saved result is used that
+    can be calculated: for workbooks whose saved values are out of date.
     Raises a subclass of SgdSheetError, with cell, cause and remedy, if the sheet cannot be trained.
     """
     problem = problem or find_problem(workbook, sheet, loss, params)
@@ -247,4 +262,8 @@ def compile(
     precision = precision or ("float32" if problem.origin else "float64")
     if precision not in dtypes:
         raise SettingError(f"{quoted(precision)} is not possible for precision", remedy=f"Allowed: {', '.join(dtypes)}")
+    if trusts_formulas(problem.settings) if trust_formulas is None else trust_formulas:
+        model = SheetModel(replace(workbook, stale=True), problem, dtype=dtypes[precision])
+        model.trusted = True
+        return model
     return SheetModel(workbook, problem, dtype=dtypes[precision])

@@ -10,6 +10,7 @@ import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from typing import Generic, NamedTuple, TypeVar
 
 from sgdsheet.errors import FormulaError
@@ -117,6 +118,10 @@ class Range(NamedTuple):
         for row in range(self.top, self.bottom + 1):
             for column in range(self.left, self.right + 1):
                 yield Cell(self.sheet, row, column)
+
+    def positions(self) -> Iterator[tuple[int, int]]:
+        """Row and column of all cells, row by row."""
+        return product(range(self.top, self.bottom + 1), range(self.left, self.right + 1))
 
     def contains(self, other: Range) -> bool:
         return (

@@ -37,6 +37,7 @@ class Settings:
     precision: str | None = None
     compile: bool = False
     steps_per_second: float | None = None
+    trust_formulas: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Declaration:
     read: Callable[[Value], Any]
     allowed: str
     help: str
+    switch: bool = False
+    """On the command line it is said without a value, which then is yes."""
 
     @property
     def label(self) -> str:
@@ -172,6 +175,14 @@ DECLARATIONS: tuple[Declaration, ...] = (
         "a number above 0",
         "Slow motion in an open spreadsheet, to watch",
     ),
+    Declaration(
+        "trust_formulas",
+        "--trust-formulas",
+        _yes_no,
+        "yes or no",
+        "Train although saved values are not what the formulas give",
+        switch=True,
+    ),
 )
 
 assert {item.key for item in DECLARATIONS} == {field.name for field in fields(Settings)}
@@ -219,6 +230,13 @@ def combine(rows: Sequence[Setting], options: Mapping[str, Value | None]) -> Set
     if "learning_rate" in given and "optimizer" not in chosen:
         chosen["optimizer"] = "sgd"
     return Settings(**chosen)
+
+
+def trusts_formulas(rows: Sequence[Setting]) -> bool:
+    """Whether the sheet itself says that its formulas are right where its saved values are not."""
+    wanted = normalised(next(item.label for item in DECLARATIONS if item.key == "trust_formulas"))
+    rows = [row for row in rows if normalised(row.name) == wanted and row.value not in (None, "")]
+    return bool(combine(rows, {}).trust_formulas)
 
 
 def _drop_overruled(chosen: dict[str, Any], given: Mapping[str, Any]) -> None:

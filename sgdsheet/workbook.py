@@ -141,8 +141,14 @@ class Workbook:
 
     def has_values(self, area: Range) -> bool:
         """Whether all cells of an area (of a sheet that is there) have a saved value."""
+        return all(map(self.sheets[area.sheet].values.__contains__, area.positions()))
+
+    def has_results(self, area: Range) -> bool:
+        """Whether the saved values of formulas can be used: they are there, and no placeholders of a stale workbook."""
+        if not self.stale:
+            return self.has_values(area)
         values = self.sheets[area.sheet].values
-        return all((cell.row, cell.column) in values for cell in area.cells())
+        return all(values.get(place) not in (None, 0.0, "") for place in area.positions())
 
     def with_values(self, values: Mapping[Cell, Value]) -> Workbook:
         """A workbook with other values in some cells; this one stays as it is."""

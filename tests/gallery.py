@@ -127,8 +127,9 @@ def by_hand(path: Path) -> Path:
         blank = '<c r="E2"/>' if row == 2 else ""
         rows.append(
             f'<row r="{row}" foo="bar"><c r="A{row}"><v>{x}</v></c><c r="B{row}" t="n"><v>{y}</v></c>'
-            f'<c r="C{row}"><f t="shared"{area} si="0">{text}</f><v>99</v></c>'
-            f'<c r="D{row}" t="str"><f>(C{row}-B{row})^2</f><v>old</v></c>{blank}</row>'
+            f'<c r="C{row}"><f t="shared"{area} si="0">{text}</f><v>{0.5 * x}</v></c>'
+            f'<c r="D{row}"><f>(C{row}-B{row})^2</f><v>{(0.5 * x - y) ** 2}</v></c>{blank}'
+            f'<c r="G{row}" t="str"><f>C{row}*2</f><v>old</v></c></row>'
         )
     rows.append(
         '<row r="5"><c r="C5" cm="1"><f t="array" ref="C5:D5">A3:B3*E1</f><v>1</v></c><c r="D5"><v>1</v></c>'

@@ -46,11 +46,28 @@ def calculate(workbook: Workbook) -> None:
         slope, intercept = (_number(values.get((top + row, 5), 0.0)) for row in (1, 2))
         errors = []
         for row in range(top + 2, top + len(X) + 2):
-            line = slope * _number(values[row, 1]) + intercept
+            formula = sheet.formulas.get((row, 3))
+            line = (
+                slope * _number(values[row, 1]) + intercept if formula is None else _sum(formula.text, workbook, sheet)
+            )
             errors.append((line - _number(values[row, 2])) ** 2)
             values[row, 3], values[row, 4] = line, errors[-1]
         total = sum(errors)
         values[found, 5] = total / len(X) if sheet.formulas[found, 5].text.startswith("AVERAGE") else total
+
+
+def _sum(text: str, workbook: Workbook, home: Sheet) -> float:
+    """A sum of products of cells and numbers, as it is written."""
+    total = 0.0
+    for term in text.split("+"):
+        product = 1.0
+        for factor in term.replace("$", "").split("*"):
+            name, _, cell = factor.rpartition("!")
+            values = (workbook.sheets[name.strip("'")] if name else home).values
+            known = values.get((int(cell[1:]), ord(cell[0]) - 64), 0.0) if cell[0].isalpha() else float(cell)
+            product *= _number(known)
+        total += product
+    return total
 
 
 def _number(value: Any) -> float:

@@ -25,7 +25,7 @@ import sgdsheet
 FLOORS = (
     ("errors memory atomic outputs processes origins", ""),
     ("compiler training constrained udf references extras optimizers schedules initialisers", "tensors"),
-    ("charts workbook syntax formula logbook examples sources datasets", "functions"),
+    ("charts workbook agreement syntax formula logbook examples sources datasets", "functions"),
     (
         "problem chosen_source names solver settings hosts.base"
         " compiler.resolve compiler.blocks compiler.grouping compiler.planning",
@@ -42,7 +42,8 @@ FLOORS = (
         "constrained.lagrangian constrained.flat constrained.exact constrained.solve"
         " training.methods training.restarts training.batching training.checkpoints training.run_plan"
         " training.residuals training.convergence training.run"
-        " training.drivers training.session diagnosis.curvature diagnosis diagnosis.lr_finder checking export"
+        " training.drivers training.session diagnosis.curvature diagnosis diagnosis.lr_finder"
+        " comparison proof checking export"
         " trajectory observation loss_surface plots.animation plots.fit plots.surface",
     ),
     (

@@ -30,6 +30,7 @@ def put(host: MemoryHost, row: int, value: Any) -> None:
 
 def refused(desk: Desk, host: MemoryHost, command: str) -> str:
     """What is said against a command, which then changes nothing."""
+    host.read()  # the program has calculated by then
     writes, before = host.writes, dict(host.workbook.sheets[next(iter(host.workbook.sheets))].values)
     reply = desk.ask(command)
     assert not reply["ok"]

@@ -133,7 +133,13 @@ def test_check_says_what_it_found(desk: Desk, host: MemoryHost) -> None:
     reply = desk.done("check")
     assert reply["passed"]
     assert "11 cells equal what the spreadsheet calculates" in host.messages[-1]
-    host.workbook.sheets[SHEET].values[3, 3] = 99.0  # a program that calculates something else
+    right = host._calculate
+
+    def otherwise(workbook: Workbook) -> None:
+        right(workbook)
+        workbook.sheets[SHEET].values[3, 3] = 99.0
+
+    host._calculate = otherwise
     reply = desk.done("check")
     assert not reply["passed"]
     assert "Model!C3: 99.0 there, 0.75 here" in host.messages[-1]

@@ -38,7 +38,7 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
         False), ("off", False), (1, True)],
         "device": [("cpu", "cpu"), ("CPU", "cpu"), ("auto", "auto"), ("CUDA", "cuda")],
         "precision": [("float64", "float64"), ("Float-32", "float32")],
-        "compile": [("no", False), ("Yes", True)],
+        "compile": [("no", False), ("Yes", True)], "trust_formulas": [("no", False), (True, True)],
         "steps_per_second": [(5, 5.0), ("0.5", 0.5)], }  # fmt: skip
 
 NO_NUMBER = ["many", "1,5", "nan", "inf", "-inf", True, "0x10", "1e999"]
@@ -63,6 +63,7 @@ BAD: dict[str, list[Any]] = {
     "precision": ["float16", 64, "double"],
     "compile": ["fast", 2],
     "steps_per_second": [0, -1, *NO_NUMBER],
+    "trust_formulas": ["perhaps", 2],
 }
 
 
@@ -252,7 +253,7 @@ def test_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str], item: Any) ->
         "B1": "=AVERAGE(E2:E11)",
     }
     book = write(tmp_path / "book.xlsx", cells, {"sgd_loss": "B1", "sgd_params": "A1:A2", "sgd_data": "C2:E11"})
-    flags = [item.flag, FLAGS[item.key]]
+    flags = [item.flag] if item.switch else [item.flag, FLAGS[item.key]]
     if item.key not in ("steps", "epochs"):
         flags += ["--steps", "6"]
     if item.key in ("momentum", "weight_decay", "schedule", "zero_gradients"):
@@ -264,6 +265,8 @@ def test_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str], item: Any) ->
     main(["train", str(book), *flags, "--json"])
     report = json.loads(capsys.readouterr().out)
     assert report["loss"] < report["loss_start"]
+    if item.switch:  # it is said without a value
+        return
     with pytest.raises(SystemExit) as caught:
         main(["train", str(book), item.flag, "nonsense"])
     assert caught.value.code in (1, 2)

@@ -32,6 +32,7 @@ _SAMPLES = 2048  # of a source, that every step looks at
 @click.option("--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given.")
 @click.option("--optimizer", metavar="NAME", help="For which optimizer; the sheet's, or sgd, unless given.")
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), metavar="VALUE", help="Its momentum.")
+@click.option("--trust-formulas", is_flag=True, default=None, help="Although saved values are not what they give.")
 @click.option(
     "--plot",
     type=OutputFile(PICTURE),
@@ -47,12 +48,14 @@ def command(
     source: str | None,
     optimizer: str | None,
     momentum: float | None,
+    trust_formulas: bool | None,
     plot: str | None,
     as_json: bool,
 ) -> None:
     """Suggest a learning rate for BOOK: try larger and larger ones until the loss explodes. BOOK is only
     read."""
     from sgdsheet.diagnosis.lr_finder import find_learning_rate
+    from sgdsheet.proof import required
     from sgdsheet.samples.bound import bind_samples  # imports torch: not for the help page
     from sgdsheet.training.session import threads
 
@@ -61,8 +64,9 @@ def command(
     guard(workbook, problem)
     if plot is not None:
         optional("matplotlib", "plot")
-    model = sgdsheet.compile(workbook, problem=problem)
-    settings = combine(problem.settings, {"device": "cpu"})
+    settings = combine(problem.settings, {"device": "cpu", "trust_formulas": trust_formulas})
+    model = sgdsheet.compile(workbook, problem=problem, trust_formulas=settings.trust_formulas)
+    proof = required(model, trust=settings.trust_formulas)
     bound = bind_samples(model, settings)
     if optimizer is None:
         optimizer = settings.optimizer if _has_rate(settings) else "sgd"
@@ -73,8 +77,10 @@ def command(
     if plot is not None:
         save_learning_rate_plot(found.rates, found.losses, found.suggestion, plot)
     if as_json:
-        print_json(as_dict(model, found, plot))
+        print_json({**as_dict(model, found, plot), "warnings": proof.warnings})
     else:
+        for warning in proof.warnings:
+            console().print(f"[yellow]{shown(warning)}[/yellow]")
         _show(console(), found)
         if plot is not None:
             console().print(f"Wrote {shown(plot)}")

@@ -39,6 +39,15 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     findings: list[sgdsheet.Finding] = field(default_factory=list)
 
+    @property
+    def all_warnings(self) -> list[str]:
+        """What a person should know, and which cells have no value now."""
+        if not self.stale:
+            return self.warnings
+        listed = ", ".join(self.stale[:4]) + (", …" if len(self.stale) > 4 else "")
+        text = f"Not recalculated here: {listed}. They have no value until a spreadsheet opens the file and calculates"
+        return [*self.warnings, text]
+
 
 def as_dict(outcome: Outcome) -> dict[str, Any]:
     """The outcome with the keys of the contract."""
@@ -79,7 +88,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         },
         "stopped": STOPPED if outcome.interrupted else session.stopped or None,
         "stopped_because": "Ctrl-C" if outcome.interrupted else session.reason or None,
-        "warnings": outcome.warnings,
+        "warnings": outcome.all_warnings,
         "findings": [
             {"kind": item.kind, "severity": item.severity, "cells": list(item.cells), "message": item.message}
             for item in outcome.findings
@@ -136,15 +145,12 @@ def report(out: Console, outcome: Outcome) -> None:
     for finding in outcome.findings:
         if finding.severity == "warning":
             out.print(f"[yellow]![/yellow] {shown(finding.message)}")
-    for warning in outcome.warnings:
+    for warning in outcome.all_warnings:
         out.print(f"[yellow]{shown(warning)}[/yellow]")
     if outcome.interrupted:
         out.print("[yellow]Stopped by Ctrl-C; the best parameters so far were written.[/yellow]")
     elif session.ending:
         out.print(shown(session.ending[0].upper() + session.ending[1:]) + ".")
-    if outcome.stale:
-        listed = shown(", ".join(outcome.stale[:4])) + (", …" if len(outcome.stale) > 4 else "")
-        out.print(f"[yellow]Not recalculated here: {listed}. Recalculate in the spreadsheet (Ctrl+Alt+F9).[/yellow]")
     before = " (in place of an older one)" if outcome.replaced else ""
     out.print("Wrote " + shown(str(outcome.output)) + before + shown("".join(f", {path}" for path in outcome.written)))
 

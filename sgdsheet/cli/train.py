@@ -9,6 +9,7 @@ import click
 
 import sgdsheet
 from sgdsheet import processes
+from sgdsheet.agreement import same_value
 from sgdsheet.cli.checkpointing import Checkpoints
 from sgdsheet.cli.common import (
     F,
@@ -45,6 +46,9 @@ _MOST_LOSSES = 100_000
 def settings_options(command: F) -> F:
     """One option per setting, from the one declaration of each."""
     for item in reversed(DECLARATIONS):
+        if item.switch:
+            command = click.option(item.flag, item.key, is_flag=True, default=None, help=f"{item.help}.")(command)
+            continue
         help_text = f"{item.help} ({item.allowed})."
         command = click.option(item.flag, item.key, metavar="VALUE", help=help_text)(command)
     return command
@@ -118,7 +122,9 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         optional("matplotlib", "plot")
     refuse_protected(workbook, problem)
     settings = combine(problem.settings, chosen)
-    model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
+    model = sgdsheet.compile(
+        workbook, problem=problem, precision=settings.precision, trust_formulas=settings.trust_formulas
+    )
     if options["preview"] and problem.origin is None:
         raise SettingError("--preview is for models whose data come from a file", remedy="Leave it out")
     watched = any(options[name] for name in ("log", "log_sheet", "plot", "tensorboard"))
@@ -147,8 +153,10 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     session.leave()
     outcome.course = [record.loss for record in logbook.records()]
     outcome.findings = _overfitting(session) + _findings(session, losses)
-    outcome.warnings += _clipped(problem, workbook)
-    host.write({**preview, **_results(session, outcome, preview)})
+    outcome.warnings += [*session.proof.warnings, *_clipped(problem, workbook)]
+    results, uncalculated = _results(session, outcome, preview)
+    host.write({**preview, **results})
+    host.mark_uncalculated(uncalculated)
     if options["log_sheet"]:
         host.write_log(logbook.records(), _title(session), [str(item) for item in outcome.findings])
     outcome.warnings += open_elsewhere(Path(book), target)
@@ -239,27 +247,27 @@ def _title(session: sgdsheet.Session) -> str:
     return f"Training of {problem.loss} with {session.plan.optimizer_name}"
 
 
-def _results(session: sgdsheet.Session, outcome: Outcome, preview: dict[Cell, Value]) -> dict[Cell, Value]:
-    """The new parameters, and the values of all formula cells that depend on them.
-
-    An error is left to the spreadsheet, which alone knows whether it is #NUM! or #DIV/0!, or caught as text.
-    """
+def _results(
+    session: sgdsheet.Session, outcome: Outcome, preview: dict[Cell, Value]
+) -> tuple[dict[Cell, Value], set[Cell]]:
+    """The new parameters, and the values of all formula cells that depend on them; and those that are not known."""
     model = session.model
     cells = model.dependent_cells(changed=preview)
     outcome.stale = [str(block.range) for block, _ in cells.failures]
     unknown = {cell for block, _ in cells.failures for cell in block.range.cells()}
     saved = {name: sheet.values for name, sheet in model.workbook.sheets.items()}
-    results: dict[Cell, Value] = {}
-    for cell, value in cells.values.items():
-        if not isinstance(value, ExcelError):
-            results[cell] = value
-        elif not isinstance(saved[cell.sheet].get(cell[1:]), ExcelError):
-            outcome.stale.append(str(cell))
-            unknown.add(cell)
+    results = {
+        cell: value for cell, value in cells.values.items() if not _stays(saved[cell.sheet].get(cell[1:]), value)
+    }
     metric = model.problem.metric
     if metric is not None:
         outcome.metric = None if metric in unknown else results.get(metric, saved[metric.sheet].get(metric[1:]))
-    return {**results, **model.parameter_cells()}
+    return {**results, **model.parameter_cells()}, unknown
+
+
+def _stays(saved: Value | None, value: Value) -> bool:
+    """Whether it is an error that the file has: the newer ones have metadata beside them, which stay as they are."""
+    return isinstance(value, ExcelError) and isinstance(saved, ExcelError) and same_value(saved, value)
 
 
 def _write_extras(

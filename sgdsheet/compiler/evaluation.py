@@ -43,7 +43,7 @@ def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
             live_cells += block.range.cells()
         elif value.has(Kind.ERROR) and bool((data.isnan() & (fault_codes(data) == 0)).any()):
             live_cells += block.range.cells()  # an error of something that depends on a parameter
-        values.update(_cell_values(program, block, value, data))
+        values.update(cell_values(program, block, value, data))
     if not arguments and any(isinstance(values[cell], ExcelError) for cell in live_cells):
         values.update(_exactly(program, live_cells))
     return CellValues(values, program.failures)
@@ -61,7 +61,8 @@ def _exactly(program: Program, cells: Iterable[Cell]) -> dict[Cell, Value]:
     return {cell: exact[cell] for cell in cells if cell in exact}
 
 
-def _cell_values(program: Program, block: Block, value: Tensors, data: Tensor) -> Mapping[Cell, Value]:
+def cell_values(program: Program, block: Block, value: Tensors, data: Tensor) -> Mapping[Cell, Value]:
+    """The cells of one block, of which a program has made `data`."""
     numbers = data.detach().cpu().double().expand(value.sizes).reshape(-1).tolist()
     kinds = value.kind_tensor().reshape(-1).tolist()
     if len(kinds) == 1 and block.range.size > 1:

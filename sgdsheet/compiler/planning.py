@@ -140,6 +140,14 @@ class Planner:
         ordered, depends = self._ordered(roots)
         return self._demanded(ordered, depends, targets)
 
+    def plan_known(self, targets: Sequence[Range]) -> Plan:
+        """What `plan` leaves out: the blocks needed for the targets that are constant and have saved values."""
+        roots = [block for target in targets for block in self.blocks_of(target)]
+        ordered, depends = self._ordered(roots)
+        whole = self._demanded(ordered, depends, targets, constants=True)
+        known = [b for b in whole.blocks if not whole.is_live(b) and not self._lacks_values(b.range)]
+        return Plan(known, set())
+
     def plan_dependents(self) -> Plan:
         """All blocks of the workbook that depend on a parameter, and what they need."""
         everything = [block for name in self.workbook.sheets for block in self._of_sheet(name)]
@@ -182,8 +190,13 @@ class Planner:
         """Whether the saved results of some formula cells are missing, or not to be trusted."""
         return self.workbook.stale or not self.workbook.has_values(area)
 
-    def _demanded(self, ordered: list[Block], depends: set[int], targets: Sequence[Range]) -> Plan:
-        """Cut each block down to what is needed of it, and leave out what is constant."""
+    def _demanded(
+        self, ordered: list[Block], depends: set[int], targets: Sequence[Range], *, constants: bool = False
+    ) -> Plan:
+        """Cut each block down to what is needed of it, and leave out what is constant, unless `constants` are wanted.
+
+        Those with saved values are left out as a rule: the values are used.
+        """
         index = BlockIndex()
         for block in ordered:
             index.add(block)
@@ -201,15 +214,17 @@ class Planner:
         kept: list[tuple[Block, bool]] = []
         for block in reversed(ordered):
             part = wanted.get(id(block))
-            if part is None or (id(block) not in depends and not self._lacks_values(part)):
+            if part is None:
+                continue
+            if id(block) not in depends and not constants and not self._lacks_values(part):
                 continue
             trimmed = block.trimmed(part)
             for read in trimmed.reads():
                 want(read)
             kept.append((trimmed, id(block) in depends))
-        return self._live_again([block for block, _ in reversed(kept)])
+        return self._live_again([block for block, _ in reversed(kept)], constants=constants)
 
-    def _live_again(self, blocks: list[Block]) -> Plan:
+    def _live_again(self, blocks: list[Block], *, constants: bool = False) -> Plan:
         """Cut down, a block may no longer depend on a parameter: keep it only for want of saved values."""
         live = BlockIndex()
         kept, depends = [], set()
@@ -219,7 +234,7 @@ class Planner:
                 live.add(block)
                 depends.add(id(block))
                 kept.append(block)
-            elif self._lacks_values(block.range):
+            elif constants or self._lacks_values(block.range):
                 kept.append(block)
         return Plan(kept, depends)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,12 +14,15 @@ from sgdsheet.compiler.blocks import Block
 from sgdsheet.compiler.lowering import lower_block, separated
 from sgdsheet.compiler.planning import Plan
 from sgdsheet.compiler.regions import Regions
-from sgdsheet.errors import FormulaError, SgdSheetError
+from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
 from sgdsheet.references import Cell, Range, identifiers
 from sgdsheet.tensors.builder import Builder
 from sgdsheet.tensors.recording import Data
 from sgdsheet.tensors.values import Kind, Value
 from sgdsheet.workbook import Sheet, Workbook
+
+_MOST_HALVED = 1_000
+"""Blocks that are cut in two in search of the copies that cannot be lowered: each costs time."""
 
 
 @dataclass(slots=True)
@@ -84,7 +88,8 @@ def build_program(
     generic: bool = False,
     suspicious: bool = False,
 ) -> Program:
-    """Lower the plan's blocks. With `strict` the first block that cannot be lowered raises; else it is noted.
+    """Lower the plan's blocks. With `strict` the first block that cannot be lowered raises; else it is noted, cut down
+    to those of its copies that it is the matter with.
 
     A constant block that cannot be lowered keeps its saved values, if it has any. `inputs` are cells whose
     numbers are arguments of the module, by name and in this order.
@@ -104,20 +109,41 @@ def build_program(
         regions.provide(area, _value_of_cells(builder.graph.placeholder(name), area))
     program = Program(workbook, parameters, tensors, builder, regions)
     unknown: list[Range] = []
-    for block, live in ((copy, plan.is_live(whole)) for whole in plan.blocks for copy in separated(whole)):
+    waiting = deque((copy, plan.is_live(whole)) for whole in plan.blocks for copy in separated(whole))
+    halved = 0
+    while waiting:
+        block, live = waiting.popleft()
         failed = next((area for area in unknown for read in block.reads() if read.intersection(area)), None)
         try:
             if failed is not None:
                 raise FormulaError(f"reads {failed}, which cannot be calculated here", cell=block.range.first)
             program.results.append((block, lower_block(block, regions)))
         except SgdSheetError as error:
-            if strict and not live and workbook.has_values(block.range):
+            if strict and not live and workbook.has_results(block.range):
                 continue
             if strict:
                 raise
+            if halved < _MOST_HALVED and (halves := _halves(block, error)):
+                halved += 1
+                waiting.extendleft((half, live) for half in reversed(halves))
+                continue
             unknown.append(block.range)
             program.failures.append((block, error))
     return program
+
+
+def _halves(block: Block, error: SgdSheetError) -> list[Block]:
+    """The two halves of a block of which perhaps only one copy cannot be lowered; none if it is all of them."""
+    if block.error is not None or isinstance(error, UnsupportedFunction) or block.rows == block.columns == 1:
+        return []
+    area = block.range
+    if block.rows > 1:
+        middle = area.top + block.rows // 2 * block.height
+        parts = area._replace(bottom=middle - 1), area._replace(top=middle)
+    else:
+        middle = area.left + block.columns // 2 * block.width
+        parts = area._replace(right=middle - 1), area._replace(left=middle)
+    return [block.trimmed(part) for part in parts]
 
 
 def _value_of_cells(node: fx.Node, area: Range) -> Value:

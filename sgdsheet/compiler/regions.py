@@ -128,6 +128,13 @@ class Regions:
 
     def _read_constant(self, area: Range) -> Value:
         sheet = self.workbook.sheets.get(area.sheet) or Sheet(area.sheet)
+        axes, sizes = _region_axes(area)
+        if area.size <= len(sheet.values):
+            held = list(map(sheet.values.get, area.positions()))
+            if set(map(type, held)) == {float}:  # as in most columns of data
+                tensor = torch.tensor(held, dtype=self.builder.dtype).reshape(sizes)
+                self.builder.name_constant(tensor, area.identifier)
+                return Value(tensor, axes, sizes, Kind.NUMBER)
         tensor = torch.zeros(area.height, area.width, dtype=self.builder.dtype)
         kinds = torch.full((area.height, area.width), int(Kind.BLANK), dtype=torch.uint8)
         places, numbers, found = [], [], []
@@ -139,7 +146,6 @@ class Regions:
         where = torch.tensor(places, dtype=torch.long)
         tensor.view(-1)[where] = torch.tensor(numbers, dtype=self.builder.dtype)
         kinds.view(-1)[where] = torch.tensor(found, dtype=torch.uint8)
-        axes, sizes = _region_axes(area)
         kind = simplified(kinds.reshape(sizes))
         tensor = tensor.reshape(sizes)
         if kind is Kind.BOOLEAN:

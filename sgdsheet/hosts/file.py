@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from sgdsheet.hosts.xlsx.log import add_log
 from sgdsheet.hosts.xlsx.package import MAX_FILE, Package
 from sgdsheet.hosts.xlsx.patch import patch_sheet
 from sgdsheet.hosts.xlsx.read import Outline, read_outline, read_workbook
+from sgdsheet.hosts.xlsx.recalculation import ask_for_calculation
 from sgdsheet.logbook import Record, thin
 from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.workbook import ExcelError, Position, Value, Workbook
@@ -41,7 +42,7 @@ class FileHost:
         self.path = Path(path)
         self._package: Package | None = None
         self._outline: Outline | None = None
-        self._changes: dict[str, dict[Position, Value]] = {}
+        self._changes: dict[str, dict[Position, Value | None]] = {}
         self._log: tuple[list[Record], str, tuple[str, ...]] | None = None
 
     def read(self) -> Workbook:
@@ -51,18 +52,17 @@ class FileHost:
 
     def write(self, values: Mapping[Cell, Value]) -> None:
         """Collect new values for cells; the file changes only when it is saved."""
-        outline = self._loaded()[1]
-        parts = {entry.name: entry.part for entry in outline.sheets}
-        folded = {entry.name.casefold(): entry.name for entry in outline.sheets}
-        checked = []
+        names = self._sheet_names(values)
         for cell, value in values.items():
-            name = cell.sheet if cell.sheet in parts else folded.get(cell.sheet.casefold(), cell.sheet)
-            if parts.get(name) is None:
-                raise FileError(f"“{self.path.name}” has no worksheet {cell.sheet!r}", cell=cell)
             _check(cell, value)
-            checked.append((name, cell, value))
-        for name, cell, value in checked:
-            self._changes.setdefault(name, {})[(cell.row, cell.column)] = value
+        for cell, value in values.items():
+            self._changes.setdefault(names[cell.sheet], {})[cell[1:]] = value
+
+    def mark_uncalculated(self, cells: Collection[Cell]) -> None:
+        """Take away the saved values of formulas that are out of date, and have the workbook calculated when opened."""
+        names = self._sheet_names(cells)
+        for cell in cells:
+            self._changes.setdefault(names[cell.sheet], {})[cell[1:]] = None
 
     def write_log(self, records: Sequence[Record], title: str, notes: Sequence[str] = ()) -> None:
         """Add a sheet `SGD log` with a table of the records, charts and notes when the workbook is saved.
@@ -99,6 +99,10 @@ class FileHost:
                 patched[part] = patch_sheet(package.part(part), values)
         if self._log is not None:
             patched.update(add_log(package, outline, *self._log))
+        if any(None in values.values() for values in self._changes.values()):
+            book = patched.get(outline.part.name)
+            whole = outline.part if book is None else replace(outline.part, data=book)
+            patched[outline.part.name] = ask_for_calculation(whole)
         data = package.rewritten(patched) if patched else package.data
         with _file_errors(target, "written", _ELSEWHERE):
             write_atomically(target, data, look)  # again, when the new file is on the disk already
@@ -113,6 +117,19 @@ class FileHost:
     def close(self) -> None:
         """Forget the file and all values that were not saved."""
         self._package, self._outline, self._changes, self._log = None, None, {}, None
+
+    def _sheet_names(self, cells: Iterable[Cell]) -> dict[str, str]:
+        """The worksheets of cells as they are spelled. Raises FileError if there is none of a name."""
+        parts = {entry.name: entry.part for entry in self._loaded()[1].sheets}
+        folded = {name.casefold(): name for name in parts}
+        found: dict[str, str] = {}
+        for cell in cells:
+            if cell.sheet not in found:
+                name = cell.sheet if cell.sheet in parts else folded.get(cell.sheet.casefold(), cell.sheet)
+                if parts.get(name) is None:
+                    raise FileError(f"“{self.path.name}” has no worksheet {cell.sheet!r}", cell=cell)
+                found[cell.sheet] = name
+        return found
 
     def _load(self) -> Package:
         self._package, self._outline = Package(self.path.name, self._read_bytes()), None

@@ -58,6 +58,7 @@ class MemoryHost:
     @_in_turn
     def read(self) -> Workbook:
         book = self._open()
+        self._calculate(book)  # a person's edit was followed by that
         return replace(book, sheets={name: _copy(sheet) for name, sheet in book.sheets.items()}, names=[*book.names])
 
     @_in_turn
@@ -82,6 +83,7 @@ class MemoryHost:
 
     @_in_turn
     def read_values(self, areas: Sequence[Range]) -> dict[Cell, Value]:
+        self._calculate(self._open())
         sheets = {area: self.sheet(area.sheet).values for area in areas}
         return {
             cell: values[cell.row, cell.column]

@@ -204,7 +204,7 @@ class BackgroundRun(threading.Thread):
     def _open(self, prepared: Prepared, values: Numbers) -> Session:
         model = prepared.model()
         put_numbers(model, values)
-        self._session = Session(model, prepared.settings)
+        self._session = Session(model, prepared.settings, workbook=prepared.workbook)
         self.loss = self._session.loss_start
         return self._session
 
@@ -254,7 +254,7 @@ class BackgroundRun(threading.Thread):
         self._offset = self.step
         left = max(0, session.plan.steps - self.step)
         rest: Settings = replace(prepared.settings, steps=left, epochs=None)
-        self._session = Session(prepared.model(), rest)
+        self._session = Session(prepared.model(), rest, workbook=prepared.workbook)
         return self._session
 
     def _moment(self) -> Moment:

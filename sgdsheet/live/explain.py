@@ -6,15 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from time import sleep
 
+from sgdsheet.agreement import LEAST, ROUNDING, SINGLE, same_number
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, SgdSheetError
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.prepared import Prepared, changes
 from sgdsheet.live.shown import is_written
 from sgdsheet.references import Cell, Range
 from sgdsheet.workbook import Value
-
-_TOLERANCE, _SINGLE_TOLERANCE = 1e-9, 1e-4
-"""How exactly the spreadsheet has to agree at the end; the second in float32."""
 
 _TRIES, _PAUSE = 5, 0.2
 """A workbook that is just being closed is neither open nor gone for a moment."""
@@ -52,10 +50,10 @@ def loss_of(host: LiveHost, prepared: Prepared) -> Value | None:
 def shows(host: LiveHost, prepared: Prepared, ours: float) -> bool:
     """Whether the loss cell shows what a run came to; an error there is as good as a loss that is no number."""
     office = loss_of(host, prepared)
-    tolerance = _TOLERANCE if prepared.settings.precision != "float32" else _SINGLE_TOLERANCE
+    tolerance = SINGLE if prepared.settings.precision == "float32" else ROUNDING
     if not isinstance(office, float) or not math.isfinite(ours):
         return not isinstance(office, float) and not math.isfinite(ours)
-    return abs(office - ours) <= tolerance * max(1.0, abs(ours))
+    return same_number(office, ours, tolerance, LEAST)
 
 
 def edited_since(trained: Prepared, now: Prepared, left: Mapping[Cell, float]) -> list[Cell] | None:

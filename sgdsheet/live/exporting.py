@@ -12,12 +12,15 @@ from sgdsheet.export import save_export
 from sgdsheet.live.desk import Desk, Options, Reply
 from sgdsheet.model import compile
 from sgdsheet.outputs import MODULE, NUMBERS, Product, recognised
+from sgdsheet.proof import required
 
 
 def export(book: Desk, sheet: str | None, options: Options) -> Reply:
     """Write the model with the present parameters, and say where. A file that is not ours is left alone."""
     prepared = book.prepare(sheet, options)
-    model = compile(prepared.workbook, problem=prepared.problem, precision="float64")
+    trust = prepared.settings.trust_formulas
+    model = compile(prepared.workbook, problem=prepared.problem, precision="float64", trust_formulas=trust)
+    required(model, trust=trust)
     folder = prepared.workbook.folder or _documents()
     path = _free(folder, f"{Path(prepared.workbook.name).stem}_{prepared.problem.sheet}")
     try:

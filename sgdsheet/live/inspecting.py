@@ -66,8 +66,7 @@ def find_rate(book: Desk, sheet: str | None, options: Options) -> Reply:
     prepared = book.prepare(sheet, options)
     row = OPTIMIZERS.get(prepared.settings.optimizer)
     optimizer = row.name if row is not None and row.family is Family.GRADIENT and not row.accumulates else "sgd"
-    model = prepared.model()
-    put_numbers(model, prepared.start_values())
+    model = prepared.proven()
     momentum = prepared.settings.momentum if row is not None else None
     bound = bind_samples(model, replace(prepared.settings, device="cpu"))
     if bound is not None:  # steps by hand may have been on another device
@@ -96,9 +95,9 @@ def show_gradients(book: Desk, sheet: str | None, options: Options) -> Reply:
             raise TrainingError("the training does not pause for the gradients", remedy="Stop the training first")
     else:
         prepared = book.prepare(sheet, options)
-        put_numbers(prepared.model(), prepared.start_values())
+        model = prepared.proven()
         with threads(1):
-            gradients = prepared.model().gradients()
+            gradients = model.gradients()
     areas, loss = prepared.problem.parameters, prepared.problem.loss
     if set(gradients) != {cell for area in areas for cell in area.cells()}:
         raise TrainingError("the model has just changed", remedy="Ask for the gradients again")

@@ -12,6 +12,7 @@ import torch
 from sgdsheet.live.sheets import OWN_SHEETS
 from sgdsheet.model import SheetModel, compile
 from sgdsheet.problem import SPREADSHEET, Problem, find_problem, refuse_protected, refuse_unsupported
+from sgdsheet.proof import required
 from sgdsheet.references import Cell, Range
 from sgdsheet.settings import Settings, combine
 from sgdsheet.workbook import DefinedName, Sheet, Value, Workbook
@@ -26,16 +27,28 @@ class Prepared:
     workbook: Workbook
     problem: Problem
     settings: Settings
-    _models: dict[str | None, SheetModel] = field(default_factory=dict)
+    _models: dict[tuple[str | None, bool], SheetModel] = field(default_factory=dict)
     _compiling: Lock = field(default_factory=Lock, compare=False)
 
     def model(self) -> SheetModel:
         """The compiled model, the parameters being whatever they were last."""
-        precision = self.settings.precision
+        precision, trust = self.settings.precision, self.settings.trust_formulas
         with self._compiling:  # two threads ask for it, and it has to be the same for both
-            if precision not in self._models:
-                self._models[precision] = compile(self.workbook, problem=self.problem, precision=precision)
-            return self._models[precision]
+            if (precision, trust) not in self._models:
+                self._models[precision, trust] = compile(
+                    self.workbook, problem=self.problem, precision=precision, trust_formulas=trust
+                )
+            return self._models[precision, trust]
+
+    def proven(self) -> SheetModel:
+        """The model at the parameters that are in the sheet, after every cell on the way was compared with it.
+
+        Raises ProofError if the sheet shows other values than its formulas give.
+        """
+        model = self.model()
+        required(model, trust=self.settings.trust_formulas, workbook=self.workbook)
+        put_numbers(model, self.start_values())
+        return model
 
     def shares_model(self, other: Prepared) -> bool:
         """Whether the other reading means the same model, so that nothing has to be compiled anew."""

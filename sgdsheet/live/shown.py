@@ -6,13 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
+from sgdsheet.agreement import LEAST, same_number
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.prepared import Prepared
 from sgdsheet.references import Cell
 from sgdsheet.workbook import ExcelError, Value
-
-TOLERANCE = 1e-9
-"""Relative distance below which a value is the one that was written: not all programs keep all digits."""
 
 _AGAIN = 1.0
 """Seconds after which all numbers are written, also those that are the same: the program then says whether it still
@@ -116,4 +114,4 @@ def is_written(value: Value | None, written: float) -> bool:
         value = 0.0
     if isinstance(value, bool) or not isinstance(value, float):
         return False
-    return abs(value - written) <= TOLERANCE * max(1e-6, abs(written))
+    return same_number(value, written, least=LEAST)  # not all programs keep all digits

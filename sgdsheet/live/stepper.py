@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from sgdsheet.agreement import LEAST, same_number
 from sgdsheet.hosts.base import LiveHost
-from sgdsheet.live.prepared import Numbers, Prepared, put_numbers
+from sgdsheet.live.prepared import Numbers, Prepared
 from sgdsheet.references import Range
 from sgdsheet.settings import Settings, combine
 from sgdsheet.training.run import Step
@@ -51,13 +52,12 @@ class Stepper:
             sheet == problem.sheet
             and all(found.get(cell) == value for cell, value in self.left.items())
             and isinstance(loss, float)
-            and abs(loss - self.loss) <= 1e-9 * max(1.0, abs(self.loss))
+            and same_number(loss, self.loss, least=LEAST)
             and all(found.get(row.cell) == row.value for row in problem.settings)
         )
 
 
 def start_stepper(prepared: Prepared) -> Stepper:
     """A run from the values that are in the sheet."""
-    put_numbers(prepared.model(), prepared.start_values())
-    session = Session(prepared.model(), prepared.settings)
+    session = Session(prepared.proven(), prepared.settings, workbook=prepared.workbook)
     return Stepper(prepared, prepared.settings, session, iter(session), {})

@@ -11,7 +11,7 @@ import torch
 from sgdsheet.errors import BookClosedError, SettingError, TrainingError
 from sgdsheet.live import words
 from sgdsheet.live.desk import Desk, Options, Reply
-from sgdsheet.live.prepared import Numbers, Prepared, latest_numbers, put_numbers
+from sgdsheet.live.prepared import Numbers, Prepared, latest_numbers
 from sgdsheet.live.stepper import Stepper, start_stepper
 from sgdsheet.references import Cell, Range
 from sgdsheet.training.methods import put
@@ -91,9 +91,8 @@ def randomize(book: Desk, sheet: str | None, options: Options) -> Reply:
     """Draw new start values, as the setting `start` says, else small uniform ones."""
     book.refuse_while_training("drawing start values")
     prepared = book.prepare(sheet, options)
-    settings, model = prepared.settings, prepared.model()
+    settings, model = prepared.settings, prepared.proven()
     seed = settings.seed if settings.seed is not None else secrets.randbits(31)
-    put_numbers(model, prepared.start_values())
     parameters = [tensor for _, tensor in model.ranges()]
     start = settings.start or default_start(parameters)
     if len(start) not in (1, len(parameters)):

@@ -7,13 +7,13 @@ what stands there, and nothing may be written there.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from sgdsheet.agreement import same_number
 from sgdsheet.errors import FormulaError, HostError, ProblemError, quoted
 from sgdsheet.live.prepared import Prepared
-from sgdsheet.live.shown import TOLERANCE, ShownParameters
+from sgdsheet.live.shown import ShownParameters
 from sgdsheet.live.snapshots import Areas, Contents, History, Level
 from sgdsheet.names import areas_of, name_text, tidy_areas
 from sgdsheet.problem import settings_areas, settings_in
@@ -159,7 +159,7 @@ def _may_be_ours(history: History, workbook: Workbook, cell: Cell) -> bool:
 
 def _equal(one: Value | None, two: Value | None) -> bool:
     if isinstance(one, float) and isinstance(two, float):
-        return math.isclose(one, two, rel_tol=TOLERANCE)
+        return same_number(one, two)
     return one == two
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
+from sgdsheet.agreement import LEAST, SINGLE, same_number
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.prepared import Prepared
 from sgdsheet.problem import settings_areas
@@ -22,7 +23,7 @@ _LARGEST = 4_000
 _FEW = 200
 """Cells with settings that are read at every refresh."""
 
-_TOLERANCE = {"float32": 1e-4}
+_TOLERANCE = {"float32": SINGLE}
 _DOUBLE_TOLERANCE = 1e-7
 """How exactly the spreadsheet has to agree, relatively."""
 
@@ -48,7 +49,7 @@ class Agreement:
             return True
         if self._false_alarms >= _FALSE_ALARMS:
             return True
-        return isinstance(shown, float) and abs(shown - known[1]) <= self._tolerance * max(1e-6, abs(known[1]))
+        return isinstance(shown, float) and same_number(shown, known[1], self._tolerance, LEAST)
 
     def was_false_alarm(self) -> None:
         """Nothing had been changed."""

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from sgdsheet.errors import SettingError, SgdSheetError, TrainingError, quoted
 from sgdsheet.model import SheetModel
 from sgdsheet.origins import split_origin
+from sgdsheet.proof import required
 from sgdsheet.references import Cell
 from sgdsheet.samples.parallel import leave
 from sgdsheet.settings import Settings, combine
@@ -21,7 +22,7 @@ from sgdsheet.training.methods import Method, put
 from sgdsheet.training.restarts import Distribution, draw_start
 from sgdsheet.training.run import EARLY, STEPS, Run, Step, copies
 from sgdsheet.training.run_plan import RunPlan
-from sgdsheet.workbook import Value
+from sgdsheet.workbook import Value, Workbook
 
 _SMALL_MODEL = 2_000_000
 """Numbers read per step below which one thread is fastest."""
@@ -40,10 +41,12 @@ class Session:
     sheet's own settings fill the gaps. When the iteration ends, for whatever reason, the parameters are the
     best that were seen (with batches: the last, unless early stopping asks for the best on the validation
     rows), and never worse than those at the start. `measure_gradient` adds the gradient's length to each
-    step.
+    step. Before the first step, every cell on the way is compared with what the workbook holds (`workbook`, if it
+    was read again since the model was compiled from it); `proof` is what came of it.
 
-    Raises SettingError for settings that do not go together, DataError if the loss is not finite at the
-    start.
+    Raises SettingError for settings that do not go together, ProofError if the workbook holds other values than
+    its formulas give (unless the setting trust_formulas says to go on), DataError if the loss is not finite at
+    the start.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Session:
         settings: Settings | None = None,
         *,
         measure_gradient: bool = False,
+        workbook: Workbook | None = None,
         **options: Any,
     ) -> None:
         if "lr" in options and "learning_rate" in options:
@@ -62,6 +66,7 @@ class Session:
         self.settings = settings if settings is not None else combine(model.problem.settings, options)
         self.measure_gradient = measure_gradient
         self._run = Run(model, self.settings)
+        self.proof = required(model, trust=self.settings.trust_formulas, workbook=workbook)
         self.loss_start = self.loss = self._run.whole_loss()
         if not math.isfinite(self.loss_start):
             bound = self._run.bound

@@ -35,8 +35,11 @@ Edit = tuple[int, int, bytes]
 """Replace the bytes from start to end."""
 
 
-def patch_sheet(part: Part, values: Mapping[Position, Value]) -> bytes:
-    """The worksheet part with these values. Formulas, styles and everything else stay."""
+def patch_sheet(part: Part, values: Mapping[Position, Value | None]) -> bytes:
+    """The worksheet part with these values. Formulas, styles and everything else stay.
+
+    None takes the saved value of a formula away.
+    """
     head = part.data[:4]
     if b"\0" in head or head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise part.error("is written in UTF-16, which can be read but not changed")
@@ -64,7 +67,7 @@ class _Target:
 
     attributes: dict[str, str]
     column: int
-    value: Value
+    value: Value | None
     formula_end: int = 0
     contents: list[_Span] = field(default_factory=list)
 
@@ -72,15 +75,15 @@ class _Target:
 class _Patcher:
     """Walks through the part once. What is wanted waits in stacks, the next row or cell on top."""
 
-    def __init__(self, part: Part, values: Mapping[Position, Value]) -> None:
+    def __init__(self, part: Part, values: Mapping[Position, Value | None]) -> None:
         self._part = part
         self._data = part.data
-        self._rows: list[tuple[int, list[tuple[int, Value]]]] = []
+        self._rows: list[tuple[int, list[tuple[int, Value | None]]]] = []
         for (row, column), value in sorted(values.items(), key=lambda item: item[0], reverse=True):
             if not self._rows or self._rows[-1][0] != row:
                 self._rows.append((row, []))
             self._rows[-1][1].append((column, value))
-        self._cells: list[tuple[int, Value]] = []
+        self._cells: list[tuple[int, Value | None]] = []
         self._edits: list[Edit] = []
         self._arrays: list[Range] = []
         self._row, self._row_text, self._column = 0, "0", 0
@@ -168,6 +171,10 @@ class _Patcher:
         self._after = span.end
         if target is not None:
             calculated = bool(target.formula_end) or self._spilled(self._row, target.column)
+            if target.value is None:
+                self._edits += _emptied(self._data, span, target)
+                self._target = None
+                return
             self._edits += _edit_cell(self._data, span, target, _kind(target.value, calculated))
             self._target = None
 
@@ -197,15 +204,17 @@ class _Patcher:
         else:
             self._edits.append((at, at, content))
 
-    def _new_rows(self, rows: Iterable[tuple[int, list[tuple[int, Value]]]], near: _Span) -> bytes:
+    def _new_rows(self, rows: Iterable[tuple[int, list[tuple[int, Value | None]]]], near: _Span) -> bytes:
         tag = _prefix(self._data, near) + b"row"
         return b"".join(
             b'<%s r="%d">%s</%s>' % (tag, row, self._new_cells(row, cells[::-1], near), tag) for row, cells in rows
         )
 
-    def _new_cells(self, row: int, cells: Iterable[tuple[int, Value]], near: _Span) -> bytes:
+    def _new_cells(self, row: int, cells: Iterable[tuple[int, Value | None]], near: _Span) -> bytes:
         prefix, new = _prefix(self._data, near), []
         for column, value in cells:
+            if value is None:
+                continue
             kind = _kind(value, self._spilled(row, column))
             mark = b"" if kind == "n" else b' t="%s"' % kind.encode()
             content = _content(value, kind, prefix)
@@ -220,8 +229,17 @@ def _take_before(stack: list[tuple[int, T]], limit: int) -> list[tuple[int, T]]:
     return taken
 
 
+def _emptied(data: bytes, span: _Span, target: _Target) -> list[Edit]:
+    """The edits that take a cell's value away, and the type that it had."""
+    tag = data[span.start : span.tag_end]
+    plain = _retag(tag, "n")
+    edits = [(span.start, span.tag_end, plain)] if plain != tag else []
+    return edits + [(old.start, old.end, b"") for old in target.contents]
+
+
 def _edit_cell(data: bytes, span: _Span, target: _Target, kind: str) -> list[Edit]:
     """The edits that give a cell its value, in the order of their places."""
+    assert target.value is not None
     old_kind = target.attributes.get("t", "n")
     same_tag = kind == old_kind and "vm" not in target.attributes
     if same_tag and kind == "n" and target.contents and _same_number(data, target.contents[0], target.value):
