@@ -109,8 +109,14 @@ def line_book(
     name: str = "line.xlsx",
     **more: Any,
 ) -> Path:
-    """The straight line as a file, with some cells or names changed."""
-    return write_book(folder / name, {**line_cells(), **(changes or {})}, {**NAMES, **(names or {})}, **more)
+    """The straight line as a file, with some cells or names changed.
+
+    Where that makes the saved values of its own formulas wrong, they have none; a pair says what is saved.
+    """
+    cells, changes = line_cells(), changes or {}
+    if any(not isinstance(content, tuple) and (key in cells or key[0] in "AB") for key, content in changes.items()):
+        cells = {key: content[0] if isinstance(content, tuple) else content for key, content in cells.items()}
+    return write_book(folder / name, {**cells, **changes}, {**NAMES, **(names or {})}, **more)
 
 
 def predictions(formula: str) -> dict[str, str]:
