@@ -230,11 +230,11 @@ def _rounding(workbook: Workbook, block: Block, own: Mapping[Cell, Value]) -> tu
     spread = dict.fromkeys(own, 0.0)
     for _ in range(_DRAWS):
         changes = generator.uniform(-_LAST_DIGITS, _LAST_DIGITS, len(numbers)).tolist()
-        # Whole numbers are exact, and a formula that counts with them would jump.
+        # A whole number that somebody has typed is exact; one that a formula gave may have been 2.9999999999999.
         moved: dict[Cell, Value] = {
             cell: number * (1.0 + change)
             for (cell, number), change in zip(numbers.items(), changes, strict=True)
-            if not number.is_integer()
+            if not number.is_integer() or cell[1:] in workbook.sheets[cell.sheet].formulas
         }
         for cell, value in _locally(workbook.with_values(moved), block).items():
             if is_number(value) and is_number(before := own.get(cell)):

@@ -327,6 +327,15 @@ def test_digits_that_another_program_does_not_keep(tmp_path: Path) -> None:
     assert prove(sgdsheet.compile(load(path))).mismatches == []
 
 
+def test_a_whole_number_that_was_none(tmp_path: Path) -> None:
+    """Near a minimum: G1 was 3 and a little less, and was saved as 3."""
+    cells = {"G1": ("=A5*1+6.3E-14*0", 3.0), "G2": ("=4*G1*(G1^2-9)", -4.5e-12)}
+    path = calculated(tmp_path, {**cells, "E4": ("=AVERAGE(D2:D6)+G2", 18.6745)})
+    assert trained(path)["warnings"] == []
+    path.with_name("line-trained.xlsx").unlink()
+    assert refused(saved(path, "G2", "-4.5E-8")).startswith("Model!G2: saved as -4.5e-08, but its formula gives 0.")
+
+
 def test_a_sum_of_many_rows_that_cancel(tmp_path: Path) -> None:
     """The last digits of a mean of residuals depend on the order in which they are added."""
     count = 20_000
