@@ -76,6 +76,15 @@ def check_model(model: SheetModel, *, everything: bool = False) -> Report:
     return report
 
 
+def check_workbook(workbook: Workbook, sheet: str | None = None) -> Report:
+    """Compare all formula cells of a workbook, or of one sheet of it: that takes no model."""
+    report = Report()
+    plan = Planner(workbook, ()).plan_everything(None if sheet is None else (sheet,))
+    program = build_program(workbook, (), plan, dtype=torch.float64, strict=False, on_saved=True)
+    compare_values(report, workbook, program, on_the_way=False)
+    return report
+
+
 def check_formulas(workbook: Workbook, problem: Problem, fault: SgdSheetError) -> Report:
     """The report for a sheet that cannot be compiled: all formulas on the way to the loss that stand in the way."""
     report = Report(fault=fault)

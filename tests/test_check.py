@@ -275,3 +275,44 @@ def test_a_perfect_fit(tmp_path: Path) -> None:
     assert done.status == 0
     assert done.json["loss_computed"] == 0
     assert done.json["gradient_max_error"] < 1e-9
+
+
+# --- any workbook: --all takes no model -----------------------------------------------------------------------
+
+
+def test_a_workbook_without_a_model(tmp_path: Path) -> None:
+    """All formulas are compared; a circle and an unknown function refuse their own cells only."""
+    cells = {
+        "A1": 1, "A2": 2, "B1": ("=A1*2", 2), "B2": ("=A2*2", 4), "C1": ("=SUM(B1:B2)", 6),
+        "D1": ("=E1+1", 3), "E1": ("=D1/2", 2), "F1": ("=D1*10", 30),
+        "G1": ("=BESSELJ(A1,1)", 0.44), "H1": ("=G1*2", 0.88), "I1": ("=1/0", "#DIV/0!"),
+    }  # fmt: skip
+    path = write_book(tmp_path / "any.xlsx", cells, {}, more={"Other": {"A1": ("=Model!C1+1", 7)}})
+    report = check(path, "--all")
+    assert report["sheet"] is report["loss_cell"] is report["loss_saved"] is None
+    assert (report["formulas"], report["supported"], report["compared"]) == (10, 7, 7)
+    circle, bessel = sorted(report["unsupported"], key=lambda item: item["function"])
+    assert "the formulas in D1, E1 depend on each other in a circle" in circle["message"]
+    assert (bessel["cell"], bessel["function"]) == ("Model!G1", "BESSELJ")
+    only = check(path, "--all", "--sheet", "other")
+    assert (only["formulas"], only["supported"]) == (1, 1)
+    text = run("check", path, "--all").out
+    assert "7 of 10 formula cells calculated; there is no model to train" in text
+    assert "BESSELJ" in text
+
+
+def test_a_wrong_value_without_a_model(tmp_path: Path) -> None:
+    cells = {"A1": 1, "B1": ("=A1*2", 5), "C1": ("=1/0", "#N/A"), "D1": ('=IF(A1,"yes",1)', "yes")}
+    report, line = failed(write_book(tmp_path / "wrong.xlsx", cells, {}), "--all")
+    assert [item["cell"] for item in report["mismatches"]] == ["Model!C1", "Model!B1"]
+    assert "saved as #N/A but calculated as #DIV/0!" in line
+
+
+def test_without_all_a_model_is_needed(tmp_path: Path) -> None:
+    path = write_book(tmp_path / "any.xlsx", {"A1": 1, "B1": ("=A1*2", 2)}, {})
+    found = run("check", path)
+    assert found.status == 1
+    assert "no loss cell was found" in found.err
+    found = run("check", path, "--all", "--sheet", "nowhere")
+    assert found.status == 1
+    assert "no worksheet “nowhere”" in found.err

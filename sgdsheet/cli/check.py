@@ -19,8 +19,9 @@ from sgdsheet.cli.common import (
     print_json,
     shown,
 )
-from sgdsheet.errors import DataError, FormulaError, SgdSheetError, one_line, quoted
+from sgdsheet.errors import DataError, FormulaError, ProblemError, SgdSheetError, one_line, quoted
 from sgdsheet.problem import Problem, find_problem
+from sgdsheet.workbook import Workbook
 
 if TYPE_CHECKING:
     from sgdsheet.checking import Report
@@ -36,7 +37,7 @@ _GOOD, _BAD, _NOTE = "[green]✓[/green]", "[red]✗[/red]", "[yellow]![/yellow]
     "--all",
     "everything",
     is_flag=True,
-    help="Check every formula of the workbook, not only the way to the loss.",
+    help="Check every formula of the workbook, not only the way to the loss; that takes no model.",
 )
 @json_option
 def command(
@@ -47,8 +48,14 @@ def command(
     from sgdsheet import checking  # imports torch: not for the help page
 
     workbook = sgdsheet.load(book)
-    problem = find_problem(workbook, sheet, loss, params)
     findings: list[Finding] = []
+    try:
+        problem = find_problem(workbook, sheet, loss, params)
+    except ProblemError:
+        if not everything or loss or params:
+            raise
+        _check_without_model(workbook, sheet, as_json)
+        return
     try:
         model = sgdsheet.compile(workbook, problem=problem, precision="float64")
     except FormulaError as error:
@@ -63,6 +70,28 @@ def command(
         print_json(as_dict(problem, report, findings))
     else:
         _show(console(), problem, report, findings)
+    if not report.passed:
+        raise _complaint(report)
+
+
+def _check_without_model(workbook: Workbook, sheet: str | None, as_json: bool) -> None:
+    from sgdsheet import checking  # imports torch: not for the help page
+
+    chosen = None if sheet is None else workbook.sheet(sheet)
+    if sheet is not None and chosen is None:
+        raise ProblemError(
+            f"the workbook has no worksheet {quoted(sheet)}", remedy=f"It has {', '.join(workbook.sheets)}"
+        )
+    report = checking.check_workbook(workbook, chosen.name if chosen else None)
+    if as_json:
+        print_json(as_dict(None, report))
+    else:
+        out = console()
+        where = workbook.name if chosen is None else f"{workbook.name}, sheet {chosen.name}"
+        calculated = f"{report.supported:,} of {count(report.formulas, 'formula cell')} calculated"
+        out.print(f"[bold]{shown(where)}[/bold]  {calculated}; there is no model to train")
+        _show_unsupported(out, report, _NOTE)
+        _show_values(out, report)
     if not report.passed:
         raise _complaint(report)
 
@@ -94,12 +123,12 @@ def _complaint(report: Report) -> SgdSheetError:
     )
 
 
-def as_dict(problem: Problem, report: Report, findings: Sequence[Finding] = ()) -> dict[str, Any]:
-    """The report with the keys of the contract."""
+def as_dict(problem: Problem | None, report: Report, findings: Sequence[Finding] = ()) -> dict[str, Any]:
+    """The report with the keys of the contract; without a model there is no sheet and no loss."""
     worst = report.mismatches[0] if report.mismatches else None
     return {
-        "sheet": problem.sheet,
-        "loss_cell": str(problem.loss),
+        "sheet": problem.sheet if problem else None,
+        "loss_cell": str(problem.loss) if problem else None,
         "formulas": report.formulas,
         "supported": report.supported,
         "compared": report.compared,
@@ -145,17 +174,20 @@ def _show(out: Console, problem: Problem, report: Report, findings: Sequence[Fin
     saved = "no saved value" if report.loss_saved is None else f"saved {figure(report.loss_saved)}"
     computed = "cannot be calculated" if report.loss_computed is None else f"computed {figure(report.loss_computed)}"
     out.print(f"[bold]{shown(problem.loss)}[/bold]  {computed}, {saved}")
-    for item in report.unsupported[:_SHOWN]:
-        cells = "" if item.area.size == 1 else f" (and {count(item.area.size - 1, 'cell')} like it)"
-        mark = _BAD if report.loss_computed is None else _NOTE
-        out.print(f"{mark} {shown(one_line(str(item.error)))}{cells}")
-    if len(report.unsupported) > _SHOWN:
-        out.print(f"    and {len(report.unsupported) - _SHOWN:,} more; --json lists them all")
+    _show_unsupported(out, report, _BAD if report.loss_computed is None else _NOTE)
     _show_values(out, report)
     if report.gradient_max_error is not None:
         _show_gradient(out, report)
     for finding in findings:
         out.print(f"{_NOTE} {shown(finding.message)}")
+
+
+def _show_unsupported(out: Console, report: Report, mark: str) -> None:
+    for item in report.unsupported[:_SHOWN]:
+        cells = "" if item.area.size == 1 else f" (and {count(item.area.size - 1, 'cell')} like it)"
+        out.print(f"{mark} {shown(one_line(str(item.error)))}{cells}")
+    if len(report.unsupported) > _SHOWN:
+        out.print(f"    and {len(report.unsupported) - _SHOWN:,} more; --json lists them all")
 
 
 def _show_values(out: Console, report: Report) -> None:

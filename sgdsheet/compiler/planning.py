@@ -15,6 +15,9 @@ from sgdsheet.errors import CircularReference
 from sgdsheet.references import Range, RangeIndex, address, rectangles
 from sgdsheet.workbook import Workbook
 
+_MOST_SEARCHED = 20_000
+"""Cells of a recursion that has saved values, up to which it is looked at whether it is a circle."""
+
 
 @dataclass(slots=True)
 class BlockIndex:
@@ -95,10 +98,14 @@ def circular(cells: Sequence[Block]) -> CircularReference:
 
 @dataclass(slots=True)
 class Plan:
-    """Blocks in order. `depends` are those that depend on a parameter; the others had no saved values."""
+    """Blocks in order. `depends` are those that depend on a parameter; the others had no saved values.
+
+    `circles` are blocks that have no order, and why, where the others are wanted all the same.
+    """
 
     blocks: list[Block]
     depends: set[int]
+    circles: list[tuple[Block, CircularReference]] = field(default_factory=list)
 
     def is_live(self, block: Block) -> bool:
         """Whether the block depends on a parameter."""
@@ -154,18 +161,25 @@ class Planner:
         ordered, depends = self._ordered(everything)
         return self._demanded(ordered, depends, [block.range for block in ordered if id(block) in depends])
 
-    def plan_everything(self) -> Plan:
-        """All blocks of the workbook, in order, also those that have saved values."""
-        everything = [block for name in self.workbook.sheets for block in self._of_sheet(name)]
-        ordered, depends = self._ordered(everything)
-        return Plan(ordered, depends)
+    def plan_everything(self, sheets: Iterable[str] | None = None) -> Plan:
+        """All blocks of some sheets (of the workbook), in order, also those that have saved values."""
+        names = set(self.workbook.sheets if sheets is None else sheets)
+        everything = [block for name in self.workbook.sheets if name in names for block in self._of_sheet(name)]
+        circles: list[tuple[Block, CircularReference]] = []
+        ordered, depends = self._ordered(everything, circles)
+        return Plan([block for block in ordered if block.range.sheet in names], depends, circles)
 
     def _of_sheet(self, name: str) -> list[Block]:
         last_row, last_column = self.workbook.sheets[name].extent
         return self.blocks_of(Range(name, 1, 1, max(last_row, 1), max(last_column, 1)))
 
-    def _ordered(self, roots: Iterable[Block]) -> tuple[list[Block], set[int]]:
-        """All blocks that the roots need, in order, and the ids of those that depend on a parameter."""
+    def _ordered(
+        self, roots: Iterable[Block], circles: list[tuple[Block, CircularReference]] | None = None
+    ) -> tuple[list[Block], set[int]]:
+        """All blocks that the roots need, in order, and the ids of those that depend on a parameter.
+
+        Blocks in a circle are entered in `circles`, if given, and left out; else they raise CircularReference.
+        """
         depends: set[int] = set()
         ordered: list[Block] = []
         for group, is_cycle in strongly_connected(roots, self.reads):
@@ -176,8 +190,15 @@ class Planner:
                 for block in group
             )
             whole = group
-            if is_cycle and (live or any(self._lacks_values(block.range) for block in group)):
-                group = split_cycle(group)
+            small = circles is not None and sum(block.range.size for block in group) <= _MOST_SEARCHED
+            if is_cycle and (small or live or any(self._lacks_values(block.range) for block in group)):
+                try:
+                    group = split_cycle(group)
+                except CircularReference as error:
+                    if circles is None:
+                        raise
+                    circles += [(block, error) for block in group]
+                    group = []
             if live:
                 depends.update(id(block) for block in [*whole, *group])  # readers know the blocks before the split
             ordered += group

@@ -87,12 +87,14 @@ def build_program(
     shared: dict[str, Tensor] | None = None,
     generic: bool = False,
     suspicious: bool = False,
+    on_saved: bool = False,
 ) -> Program:
     """Lower the plan's blocks. With `strict` the first block that cannot be lowered raises; else it is noted, cut down
     to those of its copies that it is the matter with.
 
     A constant block that cannot be lowered keeps its saved values, if it has any. `inputs` are cells whose
     numbers are arguments of the module, by name and in this order.
+    With `on_saved`, what reads cells that could not be calculated takes their saved values.
     `shared` are parameters that exist already; in a `generic` program constants may be exchanged for others,
     with errors among them if it is `suspicious`.
     """
@@ -108,7 +110,8 @@ def build_program(
         builder.reserved.add(name)
         regions.provide(area, _value_of_cells(builder.graph.placeholder(name), area))
     program = Program(workbook, parameters, tensors, builder, regions)
-    unknown: list[Range] = []
+    program.failures += plan.circles
+    unknown = [block.range for block, _ in plan.circles if not (on_saved and workbook.has_values(block.range))]
     waiting = deque((copy, plan.is_live(whole)) for whole in plan.blocks for copy in separated(whole))
     halved = 0
     while waiting:
@@ -127,7 +130,8 @@ def build_program(
                 halved += 1
                 waiting.extendleft((half, live) for half in reversed(halves))
                 continue
-            unknown.append(block.range)
+            if not (on_saved and workbook.has_values(block.range)):
+                unknown.append(block.range)
             program.failures.append((block, error))
     return program
 
