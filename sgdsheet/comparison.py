@@ -29,7 +29,7 @@ from sgdsheet.workbook import Value, Workbook
 _ENOUGH = 20
 """Causes after which no more are looked for."""
 
-_DRAWS, _LAST_DIGITS, _SLACK = 3, 1e-14, 64.0
+_DRAWS, _LAST_DIGITS, _SLACK = 3, 1e-13, 64.0
 """How a formula's rounding is measured: so often, with inputs that are changed by so much, it may be off by so many
 times what that changes."""
 

@@ -333,7 +333,7 @@ def test_a_whole_number_that_was_none(tmp_path: Path) -> None:
     path = calculated(tmp_path, {**cells, "E4": ("=AVERAGE(D2:D6)+G2", 18.6745)})
     assert trained(path)["warnings"] == []
     path.with_name("line-trained.xlsx").unlink()
-    assert refused(saved(path, "G2", "-4.5E-8")).startswith("Model!G2: saved as -4.5e-08, but its formula gives 0.")
+    assert refused(saved(path, "G2", "-4.5E-8")).startswith("Model!G2: saved as -4.5e-08, but its formula gives 0")
 
 
 def test_a_sum_of_many_rows_that_cancel(tmp_path: Path) -> None:
