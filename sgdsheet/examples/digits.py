@@ -140,7 +140,7 @@ def _rows(book: Book) -> None:
         f"{letters(LABEL)}{header}", "label", DATA, [label for label, _, _ in made], "0", align="center", bold=True
     )
     tested = [1.0 if valid else 0.0 for _, _, valid in made]
-    page.column(f"{letters(LABEL + 1)}{header}", "validation?\n(1 = yes)", DATA, tested, "0", align="center")
+    page.column(f"{letters(LABEL + 1)}{header}", "valid?\n(1 = yes)", DATA, tested, "0", align="center")
     page.sheet.set_row(header - 1, 34)
     for pixel in range(PIXELS):
         title = f"{pixel // SIDE + 1},{pixel % SIDE + 1}"
@@ -167,7 +167,7 @@ def _rows(book: Book) -> None:
     page.column(f"{hit}{header}", "correct\n(1 = yes)", PREDICTION, fill_down(text, ROWS), "0.0", align="center")
     glow(page, area(ROWS[0], CHANCES, len(ROWS), 10), SOFT)
     page.label("A6", "The panel with loss and settings is on “digits”.")
-    page.sheet.print_area(f"F1:{hit}{last}")
+    page.sheet.print_area(f"A1:{hit}{last}")
     page.sheet.fit_to_pages(2, 0)
     page.freeze(header)
     page.sheet.freeze_panes(header, FIRST - 1)

@@ -74,9 +74,8 @@ LESSON = Lesson(
     ),
     watch="The chart of the accuracy over all pictures: it swings on “sorted” and stays up on “shuffled”.",
     wrong=(
-        "Rows that are sorted by class: at the end of every epoch all pictures are called sevens, and the accuracy "
-        "is 0.5. With MNIST's "
-        "threes and sevens it is 0.51 after the first epoch, and 0.965 if they are shuffled."
+        "Rows that are sorted by class: after the first and the second epoch all pictures are called sevens, and the "
+        "accuracy is 0.5. With MNIST's threes and sevens it is 0.51 after the first epoch; shuffled, it is 0.965."
     ),
     questions=(
         (

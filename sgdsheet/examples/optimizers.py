@@ -80,7 +80,7 @@ OPTIMIZERS = (
         "after a hundred steps.\n"
         "The columns P and Q find the gradient in another way: the loss a little higher and a little lower (h in "
         "Q6), and the difference between them. They agree with N and O.\n"
-        "Try 0.0002 in P6: the steps overshoot, and the loss explodes.",
+        "Try 0.0002 in P6: b overshoots and swings. With 0.0005 all numbers explode.",
     ),
     Optimizer(
         "momentum",
@@ -166,7 +166,7 @@ LESSON = Lesson(
     watch="The columns “new a” and “new b”, the charts, and on “compare” the loss after each epoch.",
     wrong=(
         "One learning rate for all: the gradient of b is x times that of a, up to 99 times. What is right for b is far "
-        "too little for a. With 0.0002 on “sgd” even b overshoots, and all numbers explode."
+        "too little for a. With 0.0005 on “sgd” even b overshoots, and all numbers explode."
     ),
     questions=(
         (
