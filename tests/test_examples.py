@@ -14,9 +14,12 @@ import openpyxl
 import pytest
 from openpyxl.workbook import Workbook
 
+import sgdsheet
 from sgdsheet import examples
+from sgdsheet.diagnosis.curvature import spectrum
 from sgdsheet.errors import SettingError
 from sgdsheet.examples import quadratic, titanic
+from sgdsheet.examples._titanic_more import CONDITIONS
 from sgdsheet.examples.style import DATA, LOSS, Book, Formula, Page
 
 COMMITTED = Path(__file__).parent.parent / "workbooks"
@@ -120,6 +123,16 @@ def test_titanic_is_the_published_table() -> None:
 def test_titanic_rows_are_shuffled() -> None:
     fates = [row[3] for row in named(saved("titanic"), "linear", "sgd_data")]
     assert 0.25 < sum(fates[:500]) / 500 < 0.4  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sheet", ["raw", "scaled"])
+def test_how_unequal_the_columns_are(sheet: str) -> None:
+    condition, rate = CONDITIONS[sheet]
+    found = spectrum(sgdsheet.compile(sgdsheet.load(COMMITTED / "titanic.xlsx"), sheet))
+    assert found.condition == pytest.approx(float(condition.replace(",", "")), rel=0.01)
+    assert found.stable_rate == pytest.approx(float(rate), rel=0.01)
+    texts = [str(cell.value) for row in saved("titanic")[sheet].iter_rows(max_row=60) for cell in row]
+    assert any(f"{condition} times" in text and rate in text for text in texts)
 
 
 def test_claims_in_the_notes() -> None:

@@ -8,7 +8,7 @@ import click
 
 from sgdsheet import examples
 from sgdsheet.cli.common import console, shown
-from sgdsheet.cli.files import OutputFile, guard
+from sgdsheet.cli.files import InputFile, OutputFile, guard
 from sgdsheet.errors import FileError, quoted
 from sgdsheet.outputs import EXAMPLE
 
@@ -18,8 +18,14 @@ from sgdsheet.outputs import EXAMPLE
 @click.option(
     "-o", "--output", type=OutputFile(EXAMPLE), metavar="BOOK", help="Where to write; NAME.xlsx here unless given."
 )
+@click.option(
+    "--csv",
+    type=InputFile("the table"),
+    metavar="FILE",
+    help="Build it from this table (titanic: a passenger file such as train.csv).",
+)
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
-def command(name: str | None, output: str | None, force: bool) -> None:
+def command(name: str | None, output: str | None, csv: str | None, force: bool) -> None:
     """Build the example workbook NAME; without a name, list the examples."""
     out = console()
     if name is None:
@@ -32,7 +38,8 @@ def command(name: str | None, output: str | None, force: bool) -> None:
     guard(output=path)
     _refuse_existing(path, force)
     try:
-        examples.build(name, path.resolve(), lambda: _refuse_existing(path, force))
+        options: dict[str, object] = {"csv": Path(csv)} if csv is not None else {}
+        examples.build(name, path.resolve(), lambda: _refuse_existing(path, force), **options)
     except OSError as error:
         raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
     models = dict.fromkeys(training.sheet for training in examples.lessons()[name].trainings)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -47,6 +48,13 @@ def build(name: str, path: Path, last_look: Callable[[], None] = lambda: None, *
     examples = _examples()
     if name not in examples:
         raise SettingError(f"there is no example “{name}”", remedy=f"Choose one of: {', '.join(examples)}")
+    known = signature(examples[name].build).parameters
+    for option in options:
+        if option not in known:
+            able = [other for other, example in examples.items() if option in signature(example.build).parameters]
+            raise SettingError(
+                f"the example “{name}” takes no {option}", remedy=f"It is for: {', '.join(able) or 'none'}"
+            )
     try:
         with replacing(Path(path), last_look) as temporary:
             examples[name].build(temporary, **options)

@@ -117,7 +117,7 @@ class Book:
         """One cell, by its row and column from 0."""
         place = (sheet.get_name(), row + 1, column + 1)
         if content != "":  # which is an empty cell
-            self._contents[place] = content.text if isinstance(content, Formula) else content
+            self._contents[place] = _to_calculate(content)
         if isinstance(content, str):
             sheet.write_string(row, column, content, cell_format)
         elif not isinstance(content, Formula):
@@ -311,6 +311,13 @@ def _wide_columns(widths: Mapping[str, float]) -> list[int]:
         for column in range(xl_cell_to_rowcol(f"{first}1")[1], xl_cell_to_rowcol(f"{last or first}1")[1] + 1):
             found[column] = width
     return [column for column in range(max(found, default=0) + 5) if found.get(column, 8.43) >= 8]
+
+
+def _to_calculate(content: Content) -> float | str:
+    """What the calculation sees of a cell: a formula's value, if the builder gave it, else the formula."""
+    if not isinstance(content, Formula):
+        return content
+    return content.text if content.value is None else content.value
 
 
 def _plain(value: float | str) -> float | str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from sgdsheet.examples import _passengers, _titanic_more
 from sgdsheet.examples.lesson import Lesson, Training
 from sgdsheet.examples.style import DATA, LOSS, PARAMETER, PREDICTION, Book, Content, Formula, Page, fill_down, mark
 
@@ -58,14 +59,15 @@ LESSON = Lesson(
     about=(
         "Each of the 2201 people on board is a row, and the sheet predicts from class, sex and age who survived.",
         "On “linear” the prediction is a weighted sum: one weight for each trait.",
-        "On “nnet” two such sums are cut off at zero and added, which is a small neural network.",
+        "On “nnet” two such sums are cut off at zero and added, on “mmult” eight, and “raw” and “scaled” show what "
+        "columns of unequal size do.",
     ),
-    press="Go to “linear” and press Train; then do the same on “nnet”.",
+    press="Go to “linear” and press Train; then do the same on “nnet”, “mmult”, “raw” and “scaled”.",
     watch="The chart: the bars “predicted” approach the bars “actual”, while the loss in the red cell falls.",
     wrong=(
         "The linear model takes off the same amount for every man, in any class, so it cannot follow the data, however "
         "long it is trained. The network can, but from other start values it may end in a worse valley: its loss has "
-        "many local minima."
+        "many local minima. On “raw” the age in months sets the learning rate, and the other weights hardly move."
     ),
     questions=(
         (
@@ -83,6 +85,9 @@ LESSON = Lesson(
     trainings=(
         Training("linear", {0: "0.25170", 10: "0.18068", 100: "0.16337"}, best="0.163369"),
         Training("nnet", {0: "0.27045", 10: "0.17334", 100: "0.15527"}, best="0.15503"),
+        Training("mmult", {0: "0.41832", 10: "0.2126"}, valid="< 0.18", metric="> 0.75"),
+        Training("raw", {0: "0.32303", 10: "0.22756"}, best="0.22754"),
+        Training("scaled", {0: "0.32303", 10: "0.20271"}, best="0.17185"),
     ),
 )
 
@@ -115,12 +120,17 @@ def people() -> list[Person]:
     return sorted(table, key=lambda _: draw.random())
 
 
-def build(path: Path) -> None:
-    """Write the workbook to `path`."""
+def build(path: Path, csv: Path | None = None) -> None:
+    """Write the workbook to `path`; with a passenger file, from that."""
+    if csv is not None:
+        _passengers.build(path, LESSON, csv)
+        return
     persons = people()
     with Book(path, "The Titanic", LESSON) as book:
         _linear(book, persons)
         _nnet(book, persons)
+        plain = _titanic_more.rows_of(persons, list(COUNTS))
+        _titanic_more.build(book, plain, [person.features for person in persons])
 
 
 def _linear(book: Book, persons: list[Person]) -> None:
