@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from sgdsheet.functions import REGISTRY
+from sgdsheet.functions.registry import Takes
 from sgdsheet.syntax import (
     ArrayConstant,
     Binary,
@@ -63,6 +65,7 @@ SPREADS = {"VAR", "VARP", "VAR.S", "VAR.P", "STDEV", "STDEVP", "STDEV.S", "STDEV
 PAIRS = {"SUMXMY2", "SUMX2MY2", "SUMX2PY2"}
 LOOKUPS = {"MATCH", "VLOOKUP", "HLOOKUP", "XLOOKUP"}
 IFS = {"SUMIF", "SUMIFS", "AVERAGEIF", "AVERAGEIFS", "COUNTIF", "COUNTIFS"}
+BOOLEANS = {"AND", "OR", "XOR", "NOT", "TRUE", "FALSE", "ISERR", "ISERROR", "ISNA"}
 COMPARISONS = {"=", "<>", "<", ">", "<=", ">="}
 LAZY = {"IF", "IFS", "SWITCH", "CHOOSE", "IFERROR", "IFNA"}
 
@@ -73,6 +76,12 @@ def name(finding: Finding) -> str:
     if isinstance(node, Call):
         return node.name
     return node.operator if isinstance(node, (Binary, Unary)) else ""
+
+
+def names(finding: Finding) -> set[str]:
+    """All functions in the part."""
+    parts = [finding.node, *inner(finding)] if finding.node is not None else []
+    return {part.name for part in parts if isinstance(part, Call)}
 
 
 def read(finding: Finding) -> list[Value]:
@@ -108,7 +117,7 @@ def has_text(finding: Finding) -> bool:
 def boolean(node: Node) -> bool:
     """Whether a part gives TRUE or FALSE by its nature."""
     comparison = isinstance(node, Binary) and node.operator in ("=", "<>", "<", ">", "<=", ">=")
-    return comparison or (isinstance(node, Call) and node.name in ("AND", "OR", "XOR", "NOT", "TRUE", "FALSE"))
+    return comparison or (isinstance(node, Call) and node.name in BOOLEANS)
 
 
 def inner(finding: Finding) -> list[Node]:
@@ -254,7 +263,81 @@ DIFFERENCES = (
         "ISERR and its like look at one cell only in LibreOffice's array formulas",
         lambda item: name(item).startswith("IS") and multi(item),
     ),
+    Difference(
+        OFFICE, "LibreOffice's own errors (Err:502) have no ERROR.TYPE", lambda item: "ERROR.TYPE" in names(item)
+    ),
+    Difference(
+        OFFICE,
+        "a criterion that is an operator alone, or empty text, meets other cells in LibreOffice",
+        lambda item: name(item) in IFS and has_text(item),
+    ),
+    Difference(
+        OFFICE,
+        "NOT and IFERROR look at one cell only in LibreOffice's array formulas",
+        lambda item: item.array and name(item) in ("NOT", "IFERROR") and reads_ranges(item),
+    ),
+    Difference(
+        OFFICE,
+        "the remainder of a very large number: its last digits decide",
+        lambda item: name(item) == "MOD" and not error(item.libreoffice) and not error(item.ours),
+    ),
+    Difference(
+        OFFICE,
+        "the sine of a very large number: its last digits decide",
+        lambda item: name(item) in ("SIN", "COS", "TAN") and not error(item.libreoffice),
+    ),
+    Difference(
+        OFFICE,
+        "text given directly to SUM and its like is an error in LibreOffice",
+        lambda item: name(item) in AGGREGATES and has_text(item) and error(item.libreoffice),
+    ),
+    Difference(
+        OFFICE,
+        "LibreOffice's SWITCH and IFS give an error of their own within another function",
+        lambda item: lazy(item) and name(item) in BOOLEANS,
+    ),
     # --- IronCalc -----------------------------------------------------------------------------------------
+    Difference(
+        IRON,
+        "IronCalc does not intersect ranges in a calculation with the formula's row or column",
+        lambda item: (
+            not item.array and item.ironcalc is ExcelError.VALUE and reads_ranges(item) and OFFICE not in item.against
+        ),
+    ),
+    Difference(
+        IRON,
+        "IronCalc evaluates ROUNDUP, ATAN2 and others over arrays for the first element only",
+        lambda item: (
+            item.array
+            and reads_ranges(item)
+            and OFFICE not in item.against
+            and isinstance(item.node, Call)
+            and REGISTRY[item.node.name].takes is Takes.SCALARS
+        ),
+    ),
+    Difference(
+        IRON,
+        "ranges of different shapes are #VALUE! in SUMIFS and its like, not so in IronCalc",
+        lambda item: bool(names(item) & IFS) and item.ours is ExcelError.VALUE and error(item.libreoffice),
+    ),
+    Difference(
+        IRON,
+        "ROWS and COLUMNS of an array with errors in it: the errors are IronCalc's result",
+        lambda item: name(item) in ("ROWS", "COLUMNS") and error(item.ironcalc) and reads_ranges(item),
+    ),
+    Difference(
+        IRON, "a not-a-number inside of IronCalc (LN(-1)) has no ERROR.TYPE", lambda item: "ERROR.TYPE" in names(item)
+    ),
+    Difference(
+        IRON,
+        "IronCalc's IS functions find errors in array constants and in calculations with ranges",
+        lambda item: name(item).startswith("IS") and reads_ranges(item),
+    ),
+    Difference(
+        IRON,
+        "IronCalc compares arrays of TRUE and FALSE with a single one otherwise",
+        lambda item: item.array and name(item) in COMPARISONS and OFFICE not in item.against and has_boolean(item),
+    ),
     Difference(
         IRON,
         "IronCalc does not repeat a row or column over an array formula's cells: the others are #VALUE! there",
@@ -330,7 +413,7 @@ DIFFERENCES = (
     Difference(
         IRON,
         "IronCalc's INDEX of a single cell is #VALUE!",
-        lambda item: name(item) == "INDEX" and item.ours is ExcelError.REF and item.ironcalc is ExcelError.VALUE,
+        lambda item: name(item) == "INDEX" and item.ironcalc is ExcelError.VALUE,
     ),
     Difference(
         IRON,

@@ -180,7 +180,7 @@ class Grammar:
             case "b":
                 return random.choice(["TRUE", "FALSE", "1", "0"]) if random.random() < 0.9 else self.scalar(0, array)
             case "s":
-                return "" if random.random() < 0.03 else self.scalar(depth, array)
+                return self.scalar(depth, array)
             case "c":
                 return self.condition(depth, array)
             case "q":

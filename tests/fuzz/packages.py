@@ -147,6 +147,8 @@ def run(seed: int, count: int, *, each: int = EACH, largest: int = LARGEST, keep
                 f"{seed}/{number}",
                 each,
             )
+            if keep is not None and number % 100 == 99:
+                print(f"… {result.inputs:,} inputs, {result.commands:,} commands", flush=True)
             if keep is not None and len(result.problems) > before:
                 book = next((folder / "work").glob("book.*"), None)
                 if book is not None:
