@@ -257,6 +257,7 @@ def run(
     office: str | None = None,
     per_book: int = PER_BOOK,
     functions: Sequence[str] = (),
+    progress: bool = False,
 ) -> Result:
     """`count` formulas in workbooks of `per_book`; all are made from the seed, of all functions or of some.
 
@@ -282,6 +283,12 @@ def run(
                 else:
                     result.findings.append(culprit)
             done += some
+            if progress:
+                print(
+                    f"… {done:,} entered, {result.formulas:,} formulas in {result.cells:,} cells,"
+                    f" {len(result.findings)} findings, {len(result.crashes)} crashes",
+                    flush=True,
+                )
     return result
 
 
@@ -342,7 +349,9 @@ def main() -> int:
     parser.add_argument("--any-error", action="store_true", help="Do not tell errors apart.")
     parser.add_argument("--show", type=int, default=40, help="How many findings to print.")
     arguments = parser.parse_args()
-    result = run(arguments.seed, arguments.count, kinds=not arguments.any_error, office=shutil.which("soffice"))
+    result = run(
+        arguments.seed, arguments.count, kinds=not arguments.any_error, office=shutil.which("soffice"), progress=True
+    )
     report(result, arguments.show)
     return 1 if result.findings or result.crashes else 0
 

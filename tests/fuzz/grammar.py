@@ -166,7 +166,10 @@ class Grammar:
         letters = ARGUMENTS.get(name) or {Takes.SCALARS: "n", Takes.RANGES: "r"}.get(found.takes, "a")
         low, high = found.arguments
         count = self.random.randint(low, max(low, min(high, 3, len(letters) if name in ARGUMENTS else 3)))
-        return [self.argument(letters[min(index, len(letters) - 1)], depth - 1, array) for index in range(count)]
+        found = [self.argument(letters[min(index, len(letters) - 1)], depth - 1, array) for index in range(count)]
+        if name in ("IF", "IFERROR") and self.random.random() < 0.04:
+            found[1] = ""  # an omitted argument
+        return found
 
     def argument(self, letter: str, depth: int, array: bool) -> str:
         random = self.random

@@ -7,7 +7,7 @@ import re
 import zipfile
 import zlib
 
-_VALUE = re.compile(rb"<v\b[^>]*>[^<]*</v>|<v/>|<is>.*?</is>", re.DOTALL)
+_VALUE = re.compile(rb"<v/>|<v(?:\s[^>]*)?>.*?</v>|<is>.*?</is>", re.DOTALL)
 _KIND = re.compile(rb'(<c\b[^>]*?)\s+t="[^"]*"')
 _NOTHING = re.compile(rb'<c r="[A-Z]+[0-9]+"\s*(?:/>|></c>)')  # a cell that had no value, or did not exist
 _NO_CELLS = re.compile(rb'<row r="[0-9]+"\s*(?:/>|></row>)')

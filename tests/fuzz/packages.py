@@ -44,7 +44,7 @@ COMMANDS = (
     ["train", "--steps", "3", "--in-place"],
     ["train", "--steps", "3"],
 )
-WRITTEN = {"model.py", "predictions.csv", "out.xlsx", "log.csv", "state.json"}
+WRITTEN = {"model.py", "model.pt", "predictions.csv", "out.xlsx", "log.csv", "state.json"}
 
 
 @dataclass(slots=True)
