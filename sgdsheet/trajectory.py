@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -87,11 +88,15 @@ def record_of(session: Session, step: Step) -> Record:
 
 
 def last_record(session: Session) -> Record:
-    """Where the last step led, for the end of the log."""
+    """Where the last step led, for the end of the log.
+
+    With validation rows in the sheet, the loss cell is over these, too: that is no training loss, so there is none.
+    """
+    with_validation = session.valid_loss is not None and session.source is None
     return Record(
         session.steps_taken,
         session.epochs_done,
-        session.loss_last,
+        math.nan if with_validation else session.loss_last,
         session.valid_last,
         session.metric_last,
         session.learning_rate,

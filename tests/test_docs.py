@@ -159,6 +159,12 @@ def test_pictures_are_used_and_have_words(site: Path) -> None:
     assert all(len(words.split()) >= 4 for words, _ in shown), "words for those who do not see them"
 
 
+@pytest.mark.parametrize("name", examples.names())
+def test_every_workbook_has_a_picture(name: str) -> None:
+    """Of a new one: python docs/make_pictures.py --only NAME, and look at it."""
+    assert (DOCS / "pictures" / f"{name}.png").is_file()
+
+
 def test_pictures_are_small() -> None:
     assert [path.name for path in PICTURES if path.stat().st_size > LARGEST] == []
     everywhere = [path for path in ROOT.glob("*/pictures/*") if path.is_file()]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,9 @@ import sgdsheet
 from sgdsheet.logbook import Record
 from sgdsheet.plots.fit import fit_of
 from sgdsheet.plots.losses import save_plot
+from sgdsheet.trajectory import record_training
+
+WORKBOOKS = Path(__file__).parent.parent / "workbooks"
 
 
 def record(step: int, loss: float) -> Record:
@@ -52,3 +57,14 @@ def test_the_fit_is_that_of_the_trained_parameters(tmp_path: Path) -> None:
     drawing = fit_of(model)
     assert drawing is not None
     assert drawing.curves[1].y == pytest.approx(drawing.curves[0].y, abs=0.01)
+
+
+def test_the_loss_of_all_rows_is_no_training_loss(tmp_path: Path) -> None:
+    """Where the sheet has validation rows, its loss cell is over these, too: the curve must not jump in the end."""
+    model = sgdsheet.compile(sgdsheet.load(WORKBOOKS / "overfitting.xlsx"), "degree_15")
+    trajectory = record_training(sgdsheet.Session(model))
+    *course, last = trajectory.records
+    assert math.isnan(last.loss)
+    assert last.valid_loss == pytest.approx(trajectory.session.valid_last)
+    assert all(later.loss <= earlier.loss * 1.5 for earlier, later in pairwise(course))
+    assert trajectory.session.loss > 5 * course[-1].loss

@@ -151,7 +151,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
         outcome = Outcome(session, target, interrupted, metric_start, replaced=replaced)
         logbook.add(last_record(session))
     session.leave()
-    outcome.course = [record.loss for record in logbook.records()]
+    outcome.course = [item.loss for item in logbook.records() if item.step < session.steps_taken]
     outcome.findings = _overfitting(session) + _findings(session, losses)
     outcome.warnings += [*session.proof.warnings, *_clipped(problem, workbook)]
     results, uncalculated = _results(session, outcome, preview)
