@@ -123,8 +123,10 @@ def sheets(workbook: Workbook) -> list[tuple[str, str]]:
     for sheet in workbook.sheets.values():
         if sheet.name != "Start":
             words = [sheet.values.get(place) for place in ((1, 1), (2, 1))]
-            texts = [plain(word).rstrip(".") for word in words if isinstance(word, str)]
-            found.append((f"`{sheet.name}`", ". ".join(texts) + "."))
+            texts = [plain(word) for word in words if isinstance(word, str)]
+            found.append(
+                (f"`{sheet.name}`", " ".join(text if text.endswith((".", "?")) else f"{text}." for text in texts))
+            )
     return found
 
 
