@@ -153,6 +153,9 @@ CORNERS: list[tuple[str, Any]] = [
     ("=NORM.DIST(P1,0,P1-1,FALSE)", NUM),
     ("=GAMMALN(-P1/2)", NUM),
     ("=GAMMALN(P1-1)", NUM),
+    ("=NORM.S.DIST(P1,N2)", NA),
+    ("=NORM.DIST(P1,0,1,N1)", DIV0),
+    ("=CHOOSE(TRUE,P3)", 3),
     ("=ATAN2(P1-1,P1-1)", DIV0),
     ("=ATAN2(P1,P1-1)", 0),
     ("=ATAN2(-P1,P1-1)", math.pi),
@@ -301,6 +304,7 @@ def test_windows_filled_across() -> None:
         ("=XLOOKUP(3,L1:L4,P1:P4,,0,2)", "not supported"),
         ('=MATCH(3,{1;"x";5;2},1)', "not sorted"),
         ("=0.00001&P1", "very small"),
+        ("=ROUNDUP(P1,-999996)", "more digits"),
     ],
 )
 def test_what_is_not_certain_is_refused(formula: str, cause: str) -> None:

@@ -34,6 +34,7 @@ def _is_cumulative(context: Context, cumulative: Value) -> bool:
 def norm_s_dist(context: Context, z: Value, cumulative: Value) -> Value:
     """Standard normal distribution: below a value, or its density there."""
     builder = context.builder
+    z = builder.spoiled(z, builder.errors_of(cumulative))
     if _is_cumulative(context, cumulative):
         scaled = operators.multiply(builder, z, builder.number(-math.sqrt(0.5)))
         return operators.multiply(builder, builder.elementwise(torch.erfc, scaled), builder.number(0.5))

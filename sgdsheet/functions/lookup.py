@@ -28,6 +28,7 @@ from sgdsheet.workbook import ExcelError
 )
 def choose(context: Context, index: Node, *choices: Node) -> Value:
     """The choice with a number."""
+    index = Binary("*", index, Number(1.0))  # TRUE is 1 here
 
     def from_(position: int) -> Value:
         if position > len(choices):

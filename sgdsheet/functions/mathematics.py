@@ -9,6 +9,7 @@ from sys import float_info
 import torch
 from torch import Tensor
 
+from sgdsheet.errors import FormulaError
 from sgdsheet.functions import operators
 from sgdsheet.functions.registry import (
     Context,
@@ -204,12 +205,15 @@ def mod(context: Context, number: Value, divisor: Value) -> Value:
 
 
 _NUDGE = 1 + 1e-15
+_MOST_DIGITS = 30
 
 
 def _rounded(context: Context, number: Value, digits: Value | None, rounding: str) -> Value:
     """Round the size of the number and put its sign back; Excel rounds what it shows with 15 digits."""
     builder = context.builder
     digits = digits if digits is not None else builder.number(0.0)
+    if digits.constant and bool((builder.cleaned(digits).tensor.abs() > _MOST_DIGITS).any()):
+        raise FormulaError("rounds to more digits than a number has", remedy=f"Give at most {_MOST_DIGITS} digits")
     scale = operators.power(builder, builder.number(10.0), builder.elementwise(torch.trunc, digits))
     size = operators.multiply(builder, builder.elementwise(torch.abs, number), scale)
     nudge = builder.number(1 / _NUDGE if rounding == "up" else _NUDGE)
