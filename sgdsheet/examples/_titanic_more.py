@@ -13,7 +13,7 @@ HIDDEN = 8
 MMULT = Words(
     "mmult",
     "Eight units, by MMULT",
-    "Train this sheet: eight units, each with its own column of weights; the marked rows only judge.",
+    "Train this sheet of 500 people: eight units, each with its own column of weights; marked rows only judge.",
     "A layer is one product of matrices",
     "Features × weights for all units at once is one product of two matrices: MMULT. Each of the eight columns is cut "
     "off at zero, and one more weighted sum, squeezed between 0 and 1, is the prediction.\n"
@@ -23,7 +23,7 @@ MMULT = Words(
 RAW = Words(
     "raw",
     "Raw columns",
-    "Train this sheet and compare with “scaled”: only the units of two columns differ, and here it is stuck.",
+    "Train this sheet of 500 people and compare with “scaled”: only the units of two columns differ, and here it is stuck.",
     "Why is it stuck?",
     "Age stands in months here (360 for adults and 60 for children, as a guess), and class is a number from 1 to 4. "
     "The loss reacts {condition} times as strongly in one direction as in another, and explodes at rates above {rate}. "
@@ -39,7 +39,7 @@ SCALED = Words(
     "the rate may be up to {rate}.\n"
     "The weights are others now, because they multiply other numbers; the predictions that can be had are the same.",
 )
-CONDITIONS = {"raw": ("4,400,000", "0.0000081"), "scaled": ("197", "0.315")}
+CONDITIONS = {"raw": ("4,500,000", "0.0000081"), "scaled": ("204", "0.315")}
 
 
 def rows_of(people: Sequence[tuple[str, str, str, int]], groups: Sequence[tuple[str, str]]) -> People:

@@ -32,6 +32,7 @@ COUNTS = {
     ("crew", "male"): ((192, 670), (0, 0)),
     ("crew", "female"): ((20, 3), (0, 0)),
 }
+SOME = 500  # people on the sheets where all would only make the workbook slow
 FEATURES = ("male", "child", "1st", "2nd", "3rd", "constant")
 COLUMNS = "EFGHIJ"  # of the features, and of the weights above them
 LINEAR_START = ((0.12, -0.31, 0.26, 0.07, -0.18, 0.35),)
@@ -85,9 +86,9 @@ LESSON = Lesson(
     trainings=(
         Training("linear", {0: "0.25170", 10: "0.18068", 100: "0.16337"}, best="0.163369"),
         Training("nnet", {0: "0.27045", 10: "0.17334", 100: "0.15527"}, best="0.15503"),
-        Training("mmult", {0: "0.41832", 10: "0.2126"}, valid="< 0.18", metric="> 0.75"),
-        Training("raw", {0: "0.32303", 10: "0.22756"}, best="0.22754"),
-        Training("scaled", {0: "0.32303", 10: "0.20271"}, best="0.17185"),
+        Training("mmult", {0: "0.41681", 10: "0.2156"}, valid="< 0.17", metric="> 0.75"),
+        Training("raw", {0: "0.3380", 1: "0.2378", 10: "0.2319"}, best="0.2319"),
+        Training("scaled", {0: "0.3380", 1: "0.3138", 10: "0.2142"}, best="0.1821"),
     ),
 )
 
@@ -129,8 +130,9 @@ def build(path: Path, csv: Path | None = None) -> None:
     with Book(path, "The Titanic", LESSON) as book:
         _linear(book, persons)
         _nnet(book, persons)
-        plain = _titanic_more.rows_of(persons, list(COUNTS))
-        _titanic_more.build(book, plain, [person.features for person in persons])
+        some = persons[:SOME]
+        plain = _titanic_more.rows_of(some, list(COUNTS))
+        _titanic_more.build(book, plain, [person.features for person in some])
 
 
 def _linear(book: Book, persons: list[Person]) -> None:
