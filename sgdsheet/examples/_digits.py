@@ -22,6 +22,7 @@ PAPER, INK = "#FFFFFF", "#10202F"
 BELOW, ABOVE = "#2F6DB5", "#D9730D"  # blue for negative weights, orange for positive ones
 PALE_BELOW, PALE_ABOVE = "#8DB8EA", "#F3B06B"
 GAP = 2.0
+UNSHOWN, SIGNS = ";;;", '[>=0.1]"+";[<=-0.1]"−";""'  # number formats of pictures: of ink, and of weights
 BRIGHT, SOFT = PREDICTION.dark, "#8CCBA8"  # for cells without and with visible numbers
 
 Row = Sequence[float]
@@ -93,9 +94,9 @@ def signed(page: Page, cells: str, *, numbers: bool = False) -> None:
     page.sheet.conditional_format(cells, look | {"min_color": below, "mid_color": "#FFFFFF", "max_color": above})
 
 
-def picture(page: Page, top: int, left: int, rows: Sequence[Sequence[Content]], *, edge: str = HAIRLINE
-            ) -> str:  # fmt: skip
-    """Rows of cells whose numbers are not shown, in a frame; returns their area."""
+def picture(page: Page, top: int, left: int, rows: Sequence[Sequence[Content]], *, edge: str = HAIRLINE,
+            number: str = UNSHOWN) -> str:  # fmt: skip
+    """Rows of cells whose numbers are not shown, or only their signs, in a frame; returns their area."""
     height, width = len(rows), len(rows[0])
     for down, contents in enumerate(rows):
         for across, content in enumerate(contents):
@@ -105,7 +106,12 @@ def picture(page: Page, top: int, left: int, rows: Sequence[Sequence[Content]], 
                 **({"left": 1, "left_color": edge} if across == 0 else {}),
                 **({"right": 1, "right_color": edge} if across == width - 1 else {}),
             }
-            page.put(top + down, left + across, content, page.book.format(num_format=";;;", font_size=6, **edges))
+            page.put(
+                top + down,
+                left + across,
+                content,
+                page.book.format(num_format=number, font_size=6, align="center", **edges),
+            )
     return area(top, left, height, width)
 
 
@@ -142,12 +148,12 @@ def panel(page: Page, loss: Formula, accuracy: Formula, settings: Sequence[Setti
     page.names(sgd_loss="A6", sgd_metric="B6", sgd_source="C6")
 
 
-def as_picture(page: Page, top: int, left: int, numbers: str, values: Row) -> None:
+def as_picture(page: Page, top: int, left: int, numbers: str, values: Row, number: str = UNSHOWN) -> None:
     """784 numbers that stand in a row or a column elsewhere, as a picture of 28×28 formula cells."""
     corner = fixed(f"{letters(left - 1)}{top - 1}")
     text = f"=INDEX({numbers},{SIDE}*(ROW()-ROW({corner})-1)+COLUMN()-COLUMN({corner}))"
     rows = [[Formula(text, values[SIDE * down + across]) for across in range(SIDE)] for down in range(SIDE)]
-    picture(page, top, left, rows)
+    picture(page, top, left, rows, number=number)
 
 
 def several(page: Page, **areas: Sequence[str]) -> None:

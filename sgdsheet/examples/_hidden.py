@@ -9,6 +9,7 @@ from sgdsheet.examples._digits import (
     PANEL,
     PIXEL_HEIGHT,
     PIXEL_WIDTH,
+    SIGNS,
     SOFT,
     Row,
     area,
@@ -32,8 +33,8 @@ _ACROSS = 6  # pictures beside each other
 _READING = (
     "Each small square is one of 28×28 pixels, and its colour is a number.\n"
     "In a digit, dark is ink (255) and white is paper (0).\n"
-    "In a unit, orange is a positive weight: ink there makes the unit larger. Blue is a negative weight: ink there "
-    "makes it smaller. White hardly matters.\n"
+    "In a unit, orange (+) is a positive weight: ink there makes the unit larger. Blue (−) is a negative weight: ink "
+    "there makes it smaller. White hardly matters.\n"
     "Before training the weights are random; afterwards you see strokes, curves and edges."
 )
 
@@ -165,6 +166,6 @@ def pictures_sheet(book: Book, name: str, weights: Weights, hidden: Row, preview
         below, left = 5 + (SIDE + 2) * (1 + unit // _ACROSS), 6 + (SIDE + 1) * (unit % _ACROSS)
         page.label(f"{letters(left)}{below}", f"unit {unit + 1}", bold=True)
         column = weights.of(weights.hidden, unit).partition("!")[2].replace("$", "")
-        as_picture(page, below + 1, left, fixed(column, weights.sheet), hidden[unit::HIDDEN])
+        as_picture(page, below + 1, left, fixed(column, weights.sheet), hidden[unit::HIDDEN], SIGNS)
         signed(page, area(below + 1, left, SIDE, SIDE))
     page.sheet.freeze_panes(4, 5)

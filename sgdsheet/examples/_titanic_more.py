@@ -23,7 +23,7 @@ MMULT = Words(
 RAW = Words(
     "raw",
     "Raw columns",
-    "Train this sheet of 500 people and compare with “scaled”: only the units of two columns differ, and here it is stuck.",
+    "Train this sheet of 500 people and compare with “scaled”: two columns have other units, and it is stuck.",
     "Why is it stuck?",
     "Age stands in months here (360 for adults and 60 for children, as a guess), and class is a number from 1 to 4. "
     "The loss reacts {condition} times as strongly in one direction as in another, and explodes at rates above {rate}. "

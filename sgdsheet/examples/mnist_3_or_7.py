@@ -12,6 +12,8 @@ from pathlib import Path
 from sgdsheet.examples._digits import (
     GAP,
     PANEL,
+    SIGNS,
+    UNSHOWN,
     Row,
     Setting,
     area,
@@ -49,8 +51,8 @@ WIDTHS = {**PANEL, "F:J": 10.5, "K": GAP}
 LINEAR_NOTE = (
     "Each pixel has a weight. The prediction is the sum of pixel × weight, plus a bias, squeezed between 0 "
     "and 1: above 0.5 the sheet says “three”.\n"
-    "The weights start at random. Train, and look at their picture: orange where ink speaks for a three, blue "
-    "where it speaks for a seven.\n"
+    "The weights start at random. Train, and look at their picture: orange (+) where ink speaks for a three, "
+    "blue (−) where it speaks for a seven.\n"
     "The rows are a preview, drawn for this sheet; training uses every three and seven of the source."
 )
 NET_NOTE = (
@@ -118,7 +120,7 @@ def _linear(book: Book, samples: Samples) -> None:
     _panel(page, sums, samples, settings=_settings(1.0, 10), note=LINEAR_NOTE)
     several(page, sgd_params=[fixed(held, "linear"), "linear!$J$6"])
     shown = ":".join(corner.rstrip("0123456789") + str(ROWS[0]) for corner in pixels.split(":"))
-    _seen(page, pictures, "the 784 weights", fixed(held), weights)
+    _seen(page, pictures, "the 784 weights", fixed(held), weights, SIGNS)
     _seen(page, pictures + SIDE + 1, "the digit of the first row", fixed(shown), samples[0][1])
     for cells in (held, area(8, pictures, SIDE, SIDE)):
         signed(page, cells)
@@ -127,9 +129,9 @@ def _linear(book: Book, samples: Samples) -> None:
     page.sheet.print_area(f"A1:{letters(first - 2)}36")
 
 
-def _seen(page: Page, left: int, title: str, numbers: str, values: Row) -> None:
+def _seen(page: Page, left: int, title: str, numbers: str, values: Row, number: str = UNSHOWN) -> None:
     page.label(f"{letters(left)}7", title, bold=True)
-    as_picture(page, 8, left, numbers, values)
+    as_picture(page, 8, left, numbers, values, number)
 
 
 def _net(book: Book, samples: Samples) -> None:

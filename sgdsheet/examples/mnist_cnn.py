@@ -15,6 +15,7 @@ from sgdsheet.examples._convolution import Picture, convolved, kernels_of, maxim
 from sgdsheet.examples._digits import (
     PANEL,
     PIXEL_HEIGHT,
+    SIGNS,
     SOFT,
     Row,
     Setting,
@@ -130,7 +131,7 @@ def _first_layer(page: Page, image: Picture) -> list[Picture]:
     band(page, IMAGE[0] - 1, left, KERNEL * FIRST, "2  Eight kernels of 5×5 weights", PARAMETER)
     for number, kernel in enumerate(kernels):
         page.label(f"{letters(left + KERNEL * number)}{top - 1}", f"{number + 1}", indent=0)
-        picture(page, top, left + KERNEL * number, kernel, edge=MUTED)
+        picture(page, top, left + KERNEL * number, kernel, edge=MUTED, number=SIGNS)
     signed(page, area(top, left, KERNEL, KERNEL * FIRST))
     _biases(page, BIAS, FIRST)
     band(page, MAPS[0] - 1, MAPS[1], WIDTH, "3  Eight maps of 24×24: where each kernel fits", PREDICTION)
@@ -161,7 +162,7 @@ def _second_layer(page: Page, maps: Sequence[Picture]) -> Picture:
     band(page, top - 1, left, KERNEL * FIRST, "5  Sixteen kernels of 5×5 weights × 8 maps", PARAMETER)
     for number, channels in enumerate(kernels):
         for channel, kernel in enumerate(channels):
-            picture(page, top + KERNEL * number, left + KERNEL * channel, kernel, edge=MUTED)
+            picture(page, top + KERNEL * number, left + KERNEL * channel, kernel, edge=MUTED, number=SIGNS)
     signed(page, area(top, left, KERNEL * SECOND, KERNEL * FIRST))
     _biases(page, BIAS_2, SECOND)
     across = SECOND * MAPS_2_STEP - 1
@@ -191,7 +192,7 @@ def _over_all_maps(number: int, row: int, column: int) -> str:
 def _biases(page: Page, corner: tuple[int, int], count: int) -> None:
     row, left = corner
     page.label(f"{letters(left)}{row - 1}", mark(1, "and a bias for each"))
-    signed(page, picture(page, row, left, [[0.0] * count]))
+    signed(page, picture(page, row, left, [[0.0] * count], number=SIGNS))
 
 
 def _formulas(page: Page, corner: tuple[int, int], texts: Sequence[Sequence[str]], values: Picture) -> str:
@@ -229,7 +230,7 @@ def _outcome(page: Page, seen: Picture) -> None:
     for digit in range(10):
         part = weights[digit * POOLED_2 * wide :]
         rows = [part[wide * row : wide * row + wide] for row in range(POOLED_2)]
-        picture(page, top + POOLED_2 * digit, left, rows, edge=MUTED)
+        picture(page, top + POOLED_2 * digit, left, rows, edge=MUTED, number=SIGNS)
         page.label(f"{letters(left + wide + 1)}{top + POOLED_2 * digit + 1}", f"{digit}", bold=True)
     signed(page, area(top, left, 10 * POOLED_2, wide))
     flat = [value for row in seen for value in row]
