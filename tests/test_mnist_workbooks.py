@@ -182,3 +182,13 @@ def test_drawn_digits_differ_but_are_reproducible() -> None:
     labels = [label for label, _ in shuffled((3, 7), 20, seed=37)]
     assert labels.count(3) == labels.count(7) == 10
     assert labels != sorted(labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "sheet", "cell"),
+    [("mnist", "pictures", "F36"), ("mnist_3_or_7", "linear", "L8"), ("mnist_cnn", "cnn", "AK8")],
+)
+def test_weights_show_their_signs_and_not_only_colours(
+    drawn: dict[str, Workbook], name: str, sheet: str, cell: str
+) -> None:
+    assert drawn[name][sheet][cell].number_format == '[>=0.1]"+";[<=-0.1]"−";""'
