@@ -19,7 +19,7 @@ from office import LibreOffice, OfficeBook, available
 
 from sgdsheet.hosts.libreoffice.programs import office_python
 from sgdsheet.live.places import VARIABLE
-from sgdsheet.problem import find_problem
+from sgdsheet.problem import find_problem, sheets_with_problem
 from sgdsheet.references import Range
 
 ROOT = Path(__file__).parent.parent
@@ -141,14 +141,16 @@ def test_by_another_name(program: LibreOffice, book: OfficeBook, tmp_path: Path)
 
 def test_a_sheet_without_a_model(program: LibreOffice, book: OfficeBook) -> None:
     """The remedies are ones that there are in a spreadsheet, and that this command has."""
+    models = sheets_with_problem(book.host.read())
     book.look("document.Sheets.insertNewByName('Notes', 0)")
     found = run("attach", *where(program), "--sheet", "Notes")
     assert found.status == 1
     assert "sheet Notes has no loss cell. Mark the loss cell with Set loss and the parameters with" in found.err
-    assert "or go to another sheet with a model: “linear” or “nnet”" in found.err
+    listed = " or ".join(f"“{name}”" for name in models)
+    assert f"or go to another sheet with a model: {listed}" in found.err
     book.look("document.CurrentController.setActiveSheet(document.Sheets.getByName('Notes'))")
     found = run("attach", *where(program))
-    assert "there are models on several sheets (linear, nnet). Go to the one that you mean" in found.err
+    assert f"there are models on several sheets ({', '.join(models)}). Go to the one that you mean" in found.err
 
 
 def test_no_book_at_all(program: LibreOffice) -> None:
