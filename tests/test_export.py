@@ -119,7 +119,7 @@ def test_same_loss_and_gradient(tmp_path: Path) -> None:
         models[name] = sgdsheet.compile(book, sheet, precision="float64")
         written = save_export(models[name], tmp_path / f"{name}.py")
         assert [path.suffix for path in written] == (
-            [".py", ".pt"] if name.startswith(("titanic", "mnist")) else [".py"]
+            [".py", ".pt"] if name.startswith(("titanic", "mnist", "digits")) else [".py"]
         )
         check_source(tmp_path / f"{name}.py")
 

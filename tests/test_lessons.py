@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -238,13 +237,14 @@ def prepared(name: str, training: Training) -> SheetModel:
     if training.typed:
         typed = {cell_at(address, training.sheet): value for address, value in training.typed.items()}
         book = book.with_values(typed)
-    problem = find_problem(book, training.sheet)
+    problem, source = find_problem(book, training.sheet), None
     if training.needs:
         if not MNIST.exists():
             pytest.skip(f"{training.needs} is not here")
         wanted = split_origin(problem.origin or "")[1]
-        problem = replace(problem, origin=f"{MNIST}{wanted}", origin_cell=None)
-    return sgdsheet.compile(book, problem=problem, trust_formulas=bool(training.typed))  # nobody has calculated since
+        source = f"{MNIST}{wanted}"
+    trusted = bool(training.typed)  # nobody has calculated since
+    return sgdsheet.compile(book, problem=problem, source=source, trust_formulas=trusted)
 
 
 def cell_at(address: str, sheet: str) -> Cell:

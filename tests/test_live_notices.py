@@ -173,7 +173,7 @@ def test_export_beside_the_workbook(tmp_path: Path) -> None:
         assert desk.done("export")["files"] == [str(tmp_path / "line_Model_3.py")]
         (tmp_path / "gone").mkdir()
         host.workbook.folder = tmp_path / "gone" / "for good"
-        assert "cannot be written" in desk.ask("export")["error"]
+        assert "is not a folder" in desk.ask("export")["error"]
     assert not aim.exists()
     assert host.messages[-1].startswith(f"the model was written to {tmp_path / 'line_Model_3.py'}")
     done = subprocess.run([sys.executable, tmp_path / "line_Model_3.py"], capture_output=True, text=True, check=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 
 import sgdsheet
 from sgdsheet.model import SheetModel
-from sgdsheet.problem import find_problem
 from sgdsheet.sources import open_source
 
 ROOT = Path(__file__).parent.parent
@@ -50,8 +48,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compiled(sheet: str, source: Path, start: list[NDArray[Any]]) -> SheetModel:
     book = sgdsheet.load(ROOT / "workbooks" / "mnist_3_or_7.xlsx")
-    problem = replace(find_problem(book, sheet), origin=str(source), origin_cell=None)
-    model = sgdsheet.compile(book, problem=problem)
+    model = sgdsheet.compile(book, sheet, source=str(source))
     with torch.no_grad():
         for (_, parameter), values in zip(model.ranges(), start, strict=True):
             parameter.copy_(torch.from_numpy(values).reshape(parameter.shape))

@@ -36,6 +36,8 @@ ODD = {
     "device": ["cpu", "cuda", "tpu"],
     "precision": ["float32", "float64", "half"],
     "compile": ["no"],
+    "trust_formulas": ["yes", "perhaps"],
+    "steps_per_second": [1e-300, 1e300, 0, -1],
 }
 
 

@@ -198,7 +198,7 @@ def _digits(book: Book) -> None:
     table = range(16, 26)
     page.column("A15", "digit", DATA, list(DIGITS), "0", align="center", bold=True)
     chances = fixed(area(ROWS[0], CHANCES, len(ROWS), 10), "rows")
-    page.column("B15", "p", PREDICTION, fill_down(f"=INDEX({chances},$C$6,A{{0}}+1)", table), "0.0%")
+    page.column("B15", mark(2, "p"), PREDICTION, fill_down(f"=INDEX({chances},$C$6,A{{0}}+1)", table), "0.0%")
     hits = f"rows!${hit}${ROWS[0]}:${hit}${ROWS[-1]}"
     tested = f"rows!${letters(LABEL + 1)}${ROWS[0]}:${letters(LABEL + 1)}${ROWS[-1]}"
     for letter, title, valid in (("C", "of 10 right", 0), ("D", "of 5 right", 1)):
