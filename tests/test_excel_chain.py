@@ -135,7 +135,13 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 @pytest.fixture
 def desk(chain: Chain, tmp_path: Path) -> Iterator[Desk]:
-    found = Desk(chain, write(tmp_path / "my & book.xlsx"))
+    path = write(tmp_path / "my & book.xlsx")
+    host = sgdsheet.FileHost(
+        path
+    )  # Excel calculates a new workbook when it opens it, the office of this harness does not
+    host.write(sgdsheet.compile(host.read(), SHEET).dependent_cells(everything=True).values)
+    host.save()
+    found = Desk(chain, path)
     yield found
     client.call({"command": "stop", "host": "excel", "book": str(found.path), "wait": 10}, start=False)
     found.book.host.close()
