@@ -136,9 +136,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 @pytest.fixture
 def desk(chain: Chain, tmp_path: Path) -> Iterator[Desk]:
     path = write(tmp_path / "my & book.xlsx")
-    host = sgdsheet.FileHost(
-        path
-    )  # Excel calculates a new workbook when it opens it, the office of this harness does not
+    host = sgdsheet.FileHost(path)  # Excel calculates a new workbook at once, this harness's office does not
     host.write(sgdsheet.compile(host.read(), SHEET).dependent_cells(everything=True).values)
     host.save()
     found = Desk(chain, path)
