@@ -54,6 +54,8 @@ def warm_up(folder: Path) -> None:
         ["find-lr", book],
         ["export", book, "-o", f"{out}.py"],
         ["predict", book, "-o", f"{out}.csv"],
+        ["animate", book, "-o", f"{out}.gif", "--steps", "2", "--seconds", "0.2", "--width", "200"],
+        ["surface", book, "-o", f"{out}.png", "--no-path"],
     ):
         run(*arguments)
 

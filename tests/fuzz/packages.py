@@ -42,9 +42,16 @@ COMMANDS = (
     ["train", "--steps", "2", "-o", "out.xlsx", "--optimizer", "lbfgs"],
     ["train", "--steps", "2", "-o", "out.xlsx", "--optimizer", "adam", "--restarts", "2", "--json"],
     ["train", "--steps", "3", "--in-place"],
+    ["train", "--steps", "3", "-o", "out.xlsx", "--plot", "loss.png"],
     ["train", "--steps", "3"],
+    ["animate", "--steps", "3", "-o", "fit.gif", "--seconds", "0.5", "--width", "300"],
+    ["surface", "--steps", "2", "-o", "loss.png"],
+    ["surface", "--no-path", "-o", "loss.svg"],
 )
-WRITTEN = {"model.py", "model.pt", "predictions.csv", "out.xlsx", "log.csv", "state.json"}
+WRITTEN = {
+    *("model.py", "model.pt", "predictions.csv", "out.xlsx", "log.csv", "state.json"),
+    *("loss.png", "loss.svg", "fit.gif"),
+}
 
 
 @dataclass(slots=True)
