@@ -10,7 +10,7 @@ on sgdRun(parameterText)
 	set AppleScript's text item delimiters to ""
 	if not isMadeOf(theAction, "abcdefghijklmnopqrstuvwxyz_") then return "refused"
 	if not isMadeOf(theBook, "0123456789ABCDEF") then return "refused"
-	set theCode to "import sys; sys.path = [p for p in sys.path if p]; import sgdsheet.ribbon; sgdsheet.ribbon.dispatch('" & theAction & "')"
+	set theCode to "import sys; sys.path = [p for p in sys.path if p]; from sgdsheet.apps.excel_addin.ribbon import dispatch; dispatch('" & theAction & "')"
 	do shell script quoted form of interpreter & " -B -c " & quoted form of theCode & " --book=" & theBook & " > /dev/null 2>&1 &"
 	return "started"
 end sgdRun

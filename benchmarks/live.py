@@ -19,9 +19,9 @@ from typing import Any
 import sgdsheet
 from sgdsheet.hosts import libreoffice
 from sgdsheet.hosts.base import LiveHost
-from sgdsheet.hosts.libreoffice.office import Office
-from sgdsheet.live.places import VARIABLE
-from sgdsheet.live.trainer import Trainer
+from sgdsheet.hosts.libreoffice.office_process import Office
+from sgdsheet.live.ipc.state_folder import VARIABLE
+from sgdsheet.live.ipc.trainer import Trainer
 
 BOOK = Path(__file__).parent.parent / "workbooks" / "titanic.xlsx"
 SHEET = "nnet"

@@ -26,8 +26,8 @@ import torch
 from mnist_by_hand import NETWORKS, ByHand, Part, Recipe, Trainer, accuracy, read, valid_loss
 
 import sgdsheet
-from sgdsheet.optimizers import OPTIMIZERS
-from sgdsheet.problem import find_problem
+from sgdsheet.problem.definition import find_problem
+from sgdsheet.problem.optimizers import OPTIMIZERS
 
 HERE = Path(__file__).parent.parent
 SHARED = HERE.parent / "shared" / "data"

@@ -55,9 +55,9 @@ def compared(name: str, model: sgdsheet.SheetModel, theirs: Callable[[], Tensor]
     return {"what": name, "ours_us": ours * 1e6, "hand_written_us": written * 1e6, "ratio": ours / written}
 
 
-def numbers(book: sgdsheet.workbook.Workbook, area: str, sheet: str) -> Tensor:
+def numbers(book: sgdsheet.sheet.workbook.Workbook, area: str, sheet: str) -> Tensor:
     """A range of the sheet as a tensor."""
-    found = sgdsheet.references.parse_range(area, sheet)
+    found = sgdsheet.sheet.references.parse_range(area, sheet)
     values = [book.sheets[sheet].values.get((cell.row, cell.column), 0.0) for cell in found.cells()]
     return torch.tensor(values, dtype=torch.float64).reshape(found.height, found.width).squeeze()
 

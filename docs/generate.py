@@ -14,16 +14,16 @@ from pathlib import Path
 import click
 
 import sgdsheet
-from sgdsheet import examples
-from sgdsheet.cli import COMMANDS, cli
-from sgdsheet.examples.lesson import Lesson, Training
-from sgdsheet.functions import REGISTRY
-from sgdsheet.initialisers import INITIALISERS
-from sgdsheet.optimizers import OPTIMIZERS
-from sgdsheet.schedules import SCHEDULES
-from sgdsheet.settings import DECLARATIONS, Settings
-from sgdsheet.udf.declarations import declarations
-from sgdsheet.workbook import Workbook
+from sgdsheet.apps import examples
+from sgdsheet.apps.cli import COMMANDS, cli
+from sgdsheet.apps.examples.lesson import Lesson, Training
+from sgdsheet.apps.udf.declarations import declarations
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.problem.initialisers import INITIALISERS
+from sgdsheet.problem.optimizers import OPTIMIZERS
+from sgdsheet.problem.schedules import SCHEDULES
+from sgdsheet.problem.settings import DECLARATIONS, Settings
+from sgdsheet.sheet.workbook import Workbook
 
 ROOT = Path(__file__).parent.parent
 
@@ -106,7 +106,7 @@ def load(name: str) -> Workbook:
 
 def lesson_of(name: str) -> Lesson | None:
     """What the example declares, if it is a lesson."""
-    found: Lesson | None = getattr(import_module(f"sgdsheet.examples.{name}"), "LESSON", None)
+    found: Lesson | None = getattr(import_module(f"sgdsheet.apps.examples.{name}"), "LESSON", None)
     return found
 
 

@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from PIL import Image, ImageChops
 
 import sgdsheet
-from sgdsheet import examples
-from sgdsheet.cli.train import command as train
+from sgdsheet.apps import examples
+from sgdsheet.apps.cli.train import command as train
 from sgdsheet.hosts.libreoffice.programs import soffice
 from sgdsheet.plots.colours import in_palette, palette_of
 
@@ -138,7 +138,7 @@ def said(target: Path) -> None:
     print(f"{target.name}  {size:,} bytes")
 
 
-def book(name: str) -> sgdsheet.workbook.Workbook:
+def book(name: str) -> sgdsheet.sheet.workbook.Workbook:
     return sgdsheet.load(ROOT / "workbooks" / f"{name}.xlsx")
 
 

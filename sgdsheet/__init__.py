@@ -26,32 +26,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sgdsheet.diagnosis import Finding as Finding
-    from sgdsheet.diagnosis import diagnose as diagnose
-    from sgdsheet.diagnosis import explain_rise as explain_rise
+    from sgdsheet.analysis.diagnosis import Finding as Finding
+    from sgdsheet.analysis.diagnosis import diagnose as diagnose
+    from sgdsheet.analysis.diagnosis import explain_rise as explain_rise
+    from sgdsheet.compiler.model import SheetModel as SheetModel
+    from sgdsheet.compiler.model import compile as compile
     from sgdsheet.errors import SgdSheetError as SgdSheetError
     from sgdsheet.hosts.file import FileHost as FileHost
     from sgdsheet.hosts.file import load as load
-    from sgdsheet.model import SheetModel as SheetModel
-    from sgdsheet.model import compile as compile
     from sgdsheet.plots.animation import animate as animate
     from sgdsheet.plots.surface import surface as surface
-    from sgdsheet.training.session import Session as Session
+    from sgdsheet.train.session import Session as Session
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Finding": "sgdsheet.diagnosis",
-    "diagnose": "sgdsheet.diagnosis",
-    "explain_rise": "sgdsheet.diagnosis",
+    "Finding": "sgdsheet.analysis.diagnosis",
+    "diagnose": "sgdsheet.analysis.diagnosis",
+    "explain_rise": "sgdsheet.analysis.diagnosis",
     "SgdSheetError": "sgdsheet.errors",
     "FileHost": "sgdsheet.hosts.file",
     "load": "sgdsheet.hosts.file",
-    "SheetModel": "sgdsheet.model",
-    "compile": "sgdsheet.model",
+    "SheetModel": "sgdsheet.compiler.model",
+    "compile": "sgdsheet.compiler.model",
     "animate": "sgdsheet.plots.animation",
     "surface": "sgdsheet.plots.surface",
-    "Session": "sgdsheet.training.session",
+    "Session": "sgdsheet.train.session",
 }
 
 __all__ = [

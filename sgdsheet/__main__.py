@@ -2,8 +2,8 @@
 
 import sys
 
-from sgdsheet import processes
-from sgdsheet.cli import main
+from sgdsheet.apps.cli import main
+from sgdsheet.system import processes
 
 if __name__ == "__main__":
     status = 0

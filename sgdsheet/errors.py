@@ -15,7 +15,7 @@
         └── HostBusyError         … because a person is editing a cell or has a dialog open
 
 A message is one line: the cell, the cause, the remedy. Excel's own errors (#N/A and friends) are values,
-see `sgdsheet.workbook.ExcelError`; they are never raised.
+see `sgdsheet.sheet.workbook.ExcelError`; they are never raised.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ NOBODY = 65534
 USER = NOBODY if os.getuid() == 0 else os.getuid()
 """For whom LibreOffice installs extensions: not for root."""
 
-_SCRIPT = "#!{python}\nimport sys\nfrom sgdsheet.cli import main\nsys.exit(main())\n"
+_SCRIPT = "#!{python}\nimport sys\nfrom sgdsheet.apps.cli import main\nsys.exit(main())\n"
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from functools import cache
 
-from sgdsheet import examples
-from sgdsheet.addin import build as building
-from sgdsheet.addin.generated import ribbon
-from sgdsheet.addin.project import Module
-from sgdsheet.udf.declarations import declarations
+from sgdsheet.apps import examples
+from sgdsheet.apps.excel_addin import build as building
+from sgdsheet.apps.excel_addin.generated import ribbon
+from sgdsheet.apps.excel_addin.project import Module
+from sgdsheet.apps.udf.declarations import declarations
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # oletools uses names of pyparsing that are to go

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import sgdsheet
-from sgdsheet.model import SheetModel
-from sgdsheet.training.session import Session
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.train.session import Session
 from tests.training_books import workbook, write
 
 Array = NDArray[Any]

@@ -12,8 +12,8 @@ from typing import Any
 
 import xlsxwriter
 
-from sgdsheet.cli import main
-from sgdsheet.references import parse_range
+from sgdsheet.apps.cli import main
+from sgdsheet.sheet.references import parse_range
 
 SHEET = "Model"
 X = [0.0, 1.0, 2.0, 3.0, 4.0]

@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import settings
 from live_books import Desk, line_host
+from memory_host import MemoryHost
 from office import LibreOffice, available
 
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.live.places import VARIABLE
+from sgdsheet.live.ipc.state_folder import VARIABLE
 
 torch.set_num_threads(1)
 

@@ -24,18 +24,18 @@ from test_addin_office import PROBE, for_office
 from xlwings_libreoffice import ALERTS, PIPE, register, unregister
 from xlwings_program import ExcelBook
 
-from sgdsheet.addin.package import xlam
-from sgdsheet.addin.project import Module, vba_project
+from sgdsheet.apps.excel_addin.project import Module, vba_project
+from sgdsheet.apps.excel_addin.ribbon import ACTIONS
+from sgdsheet.apps.excel_addin.xlam import xlam
 from sgdsheet.hosts.excel import connect
-from sgdsheet.hosts.libreoffice.office import Office
-from sgdsheet.live import client, places
-from sgdsheet.ribbon import ACTIONS
+from sgdsheet.hosts.libreoffice.office_process import Office
+from sgdsheet.live.ipc import client, state_folder
 
 TESTS = Path(__file__).parent
 BUTTONS = tuple(action for action, command in ACTIONS.items() if command)
 ADDIN = "sgdsheet.xlam"
 
-_SERVICE = "import xlwings_libreoffice, sgdsheet.service; sgdsheet.service.main()"
+_SERVICE = "import xlwings_libreoffice, sgdsheet.live.ipc.service; sgdsheet.live.ipc.service.main()"
 
 _TOLD = """
 Public Function ToldTo(ByVal ReplyFile As String) As String
@@ -117,7 +117,7 @@ class Chain:
         self.addin.write_bytes(xlam("<customUI/>", vba_project("sgdsheet", parts), ["sgdsheet"]))
         self.environment = {
             **os.environ, "APPDATA": str(folder / "appdata"), "TEMP": str(self.temp), "OMP_NUM_THREADS": "1",
-            places.VARIABLE: os.environ[places.VARIABLE],
+            state_folder.VARIABLE: os.environ[state_folder.VARIABLE],
         }  # fmt: skip
         self.office = Office(environment=self.environment)
         self.engine = register(self.office.pipe)
@@ -129,16 +129,16 @@ class Chain:
 
     def start_service(self) -> None:
         """The trainer's process; it answers when this returns."""
-        with places.error_path().open("wb") as errors:
+        with state_folder.error_path().open("wb") as errors:
             self.service = subprocess.Popen(
-                [sys.executable, "-c", _SERVICE], env=self.environment, cwd=places.state_folder(),
+                [sys.executable, "-c", _SERVICE], env=self.environment, cwd=state_folder.state_folder(),
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
             )  # fmt: skip
         until(self._answers)
 
     def _answers(self) -> bool:
         assert self.service is not None
-        assert self.service.poll() is None, places.error_path().read_text(encoding="utf-8")
+        assert self.service.poll() is None, state_folder.error_path().read_text(encoding="utf-8")
         return bool(client.call({"command": "status", "host": "excel", "book": "none"}, start=False)["ok"])
 
     def open(self, path: Path) -> ExcelBook:

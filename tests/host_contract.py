@@ -14,14 +14,14 @@ from typing import Protocol
 import oracle
 import pytest
 import xlsxwriter  # type: ignore[import-untyped]
+from memory_host import MemoryHost
 
 from sgdsheet.errors import BookClosedError, HostError
-from sgdsheet.formula import parse
 from sgdsheet.hosts.base import LineChart, LiveHost, OwnSheet
 from sgdsheet.hosts.file import FileHost, load
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.references import Cell, Range, parse_range
-from sgdsheet.workbook import ExcelError, Value, Workbook
+from sgdsheet.sheet.formula import parse
+from sgdsheet.sheet.references import Cell, Range, parse_range
+from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 
 SHEET, OTHER, LOCKED, LOG = "model", "my data", "locked", "SGD log"
 PARAMETERS = [Cell(SHEET, 1, 6), Cell(SHEET, 2, 6)]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from live_books import SHEET
+from memory_host import MemoryHost
 
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.live.places import VARIABLE
-from sgdsheet.workbook import Formula, Sheet
+from sgdsheet.live.ipc.state_folder import VARIABLE
+from sgdsheet.sheet.workbook import Formula, Sheet
 
 
 def insert_rows(host: MemoryHost, count: int) -> None:

@@ -30,15 +30,15 @@ from office import look
 from PIL import Image
 from test_extension_office import calc, until
 
-from sgdsheet.cli.libreoffice import command as libreoffice
-from sgdsheet.cli.train import command as train
+from sgdsheet.apps.cli.libreoffice import command as libreoffice
+from sgdsheet.apps.cli.train import command as train
+from sgdsheet.apps.libreoffice_ext.actions import ACTIONS
 from sgdsheet.errors import HostError
-from sgdsheet.extension.actions import ACTIONS
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
-from sgdsheet.hosts.libreoffice.office import AgentProcess
+from sgdsheet.hosts.libreoffice.office_process import AgentProcess
 from sgdsheet.hosts.libreoffice.programs import soffice
-from sgdsheet.references import parse_range
-from sgdsheet.workbook import Value
+from sgdsheet.sheet.references import parse_range
+from sgdsheet.sheet.workbook import Value
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "addin" / "pictures"

@@ -11,9 +11,9 @@ from typing import Any
 
 from sgdsheet.errors import HostError
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
-from sgdsheet.hosts.libreoffice.office import AgentProcess, Office
+from sgdsheet.hosts.libreoffice.office_process import AgentProcess, Office
 from sgdsheet.hosts.libreoffice.programs import office_python
-from sgdsheet.references import Range
+from sgdsheet.sheet.references import Range
 
 
 def available() -> bool:

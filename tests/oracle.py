@@ -8,9 +8,9 @@ from typing import Any
 import ironcalc
 from sheets import HOME
 
-from sgdsheet.compiler.blocks import formula_text
-from sgdsheet.references import Cell, parse_range
-from sgdsheet.workbook import ExcelError, Value, Workbook
+from sgdsheet.compiler.frontend.blocks import formula_text
+from sgdsheet.sheet.references import Cell, parse_range
+from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 
 
 def calculated(workbook: Workbook, *targets: str) -> dict[Cell, Any]:

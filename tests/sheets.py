@@ -9,11 +9,11 @@ import torch
 
 import sgdsheet
 from sgdsheet.compiler.evaluation import evaluate
-from sgdsheet.compiler.planning import Planner
+from sgdsheet.compiler.frontend.planning import Planner
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.program import Program, build_program
-from sgdsheet.model import SheetModel
-from sgdsheet.references import Cell, Range, parse_range
-from sgdsheet.workbook import DefinedName, Formula, Sheet, Table, Workbook
+from sgdsheet.sheet.references import Cell, Range, parse_range
+from sgdsheet.sheet.workbook import DefinedName, Formula, Sheet, Table, Workbook
 
 HOME = "Sheet1"
 

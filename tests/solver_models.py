@@ -8,10 +8,10 @@ from typing import Any
 
 import xlsxwriter
 
+from sgdsheet.compiler.model import SheetModel, compile
 from sgdsheet.hosts.file import FileHost
-from sgdsheet.model import SheetModel, compile
-from sgdsheet.references import parse_range
-from sgdsheet.workbook import Workbook
+from sgdsheet.sheet.references import parse_range
+from sgdsheet.sheet.workbook import Workbook
 
 SHEET = "Model"
 MAX, MIN, VALUE = 1, 2, 3

@@ -15,15 +15,15 @@ from addin_parts import VBA_Parser, addin, decompress_stream, modules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgdsheet import examples
-from sgdsheet.addin import build as building
-from sgdsheet.addin.bridge import installed_bridge, read_bridge
-from sgdsheet.addin.compression import compress
-from sgdsheet.addin.container import container
-from sgdsheet.addin.project import Module, encrypted, vba_project
-from sgdsheet.addin.sources import DOCUMENTS, MODULES, source
+from sgdsheet.apps import examples
+from sgdsheet.apps.excel_addin import build as building
+from sgdsheet.apps.excel_addin.compression import compress
+from sgdsheet.apps.excel_addin.container import container
+from sgdsheet.apps.excel_addin.project import Module, encrypted, vba_project
+from sgdsheet.apps.excel_addin.texts import DOCUMENTS, MODULES, source
+from sgdsheet.apps.excel_addin.xlwings_bridge import installed_bridge, read_bridge
+from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.udf.declarations import declarations
 
 XLWINGS = distribution("xlwings")
 TEMPLATE = XLWINGS.locate_file("xlwings/quickstart_addin_ribbon.xlam")

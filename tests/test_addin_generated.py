@@ -9,10 +9,10 @@ import pytest
 from addin_parts import modules
 from test_addin_grammar import complaints
 
-from sgdsheet.addin.bridge import Bridge
-from sgdsheet.addin.generated import functions
-from sgdsheet.settings import DECLARATIONS, read_setting
-from sgdsheet.udf.declarations import declarations
+from sgdsheet.apps.excel_addin.generated import functions
+from sgdsheet.apps.excel_addin.xlwings_bridge import Bridge
+from sgdsheet.apps.udf.declarations import declarations
+from sgdsheet.problem.settings import DECLARATIONS, read_setting
 
 BRIDGE = Bridge("0.37", "", "")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sgdsheet.addin.install import install, read_interpreter, status, uninstall
-from sgdsheet.addin.places import Places, places
-from sgdsheet.cli import addin
+from sgdsheet.apps.cli import addin
+from sgdsheet.apps.excel_addin.addin_install import install, read_interpreter, status, uninstall
+from sgdsheet.apps.excel_addin.excel_folders import Places, places
 from sgdsheet.errors import FileError, HostError
-from sgdsheet.live import client
+from sgdsheet.live.ipc import client
 
 PYTHONS = {"win32": r"C:\Program Files\Pythön 3\python.exe", "darwin": "/Applications/My \\ Pythön/bin/python3"}
 

@@ -21,11 +21,11 @@ from addin_parts import modules
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from sgdsheet.addin.generated import OLD_BLOCKS
-from sgdsheet.addin.package import xlam
-from sgdsheet.addin.project import Module, vba_project
-from sgdsheet.optimizers import normalised
-from sgdsheet.ribbon import ACTIONS, from_digits
+from sgdsheet.apps.excel_addin.generated import OLD_BLOCKS
+from sgdsheet.apps.excel_addin.project import Module, vba_project
+from sgdsheet.apps.excel_addin.ribbon import ACTIONS, from_digits
+from sgdsheet.apps.excel_addin.xlam import xlam
+from sgdsheet.problem.optimizers import normalised
 
 SOFFICE = shutil.which("soffice")
 PYTHON = Path("/usr/bin/python3")
@@ -199,7 +199,10 @@ def put(address: str, text: str) -> list[Any]:
 def test_a_button_runs_its_action(office: Office) -> None:
     buttons = [action for action, command in ACTIONS.items() if command]
     found = office.run(*(step for action in buttons for step in (put("Z1", ""), call("Press", action), cell("Z1"))))
-    code = "import sys; sys.path = [p for p in sys.path if p]; import sgdsheet.ribbon; sgdsheet.ribbon.dispatch('{}')"
+    code = (
+        "import sys; sys.path = [p for p in sys.path if p];"
+        " from sgdsheet.apps.excel_addin.ribbon import dispatch; dispatch('{}')"
+    )
     assert found[2::3] == [code.format(action) for action in buttons]
 
 

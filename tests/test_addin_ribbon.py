@@ -13,9 +13,9 @@ import pytest
 from addin_parts import modules, ribbon_xml
 from lxml import etree
 
-from sgdsheet import examples
-from sgdsheet.optimizers import AUTO, OPTIMIZERS
-from sgdsheet.ribbon import ACTIONS, example_action
+from sgdsheet.apps import examples
+from sgdsheet.apps.excel_addin.ribbon import ACTIONS, example_action
+from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS
 
 NAMESPACE = "{http://schemas.microsoft.com/office/2009/07/customui}"
 

@@ -15,12 +15,12 @@ from cli_books import run
 from PIL import Image
 
 import sgdsheet
+from sgdsheet.analysis.trajectory import Snapshot, record_training
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import FileError, SettingError, SgdSheetError, TrainingError
-from sgdsheet.model import SheetModel
 from sgdsheet.plots.animation import animate, spread
 from sgdsheet.plots.look import Picture
-from sgdsheet.trajectory import Snapshot, record_training
-from sgdsheet.workbook import DefinedName
+from sgdsheet.sheet.workbook import DefinedName
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sgdsheet.atomic import write_atomically
+from sgdsheet.system.atomic import write_atomically
 
 
 def test_new_and_replaced(tmp_path: Path) -> None:

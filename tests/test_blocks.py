@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sheets import HOME, book, check, compiled, lowered, values
 
 import sgdsheet
-from sgdsheet.compiler.blocks import Block
-from sgdsheet.compiler.grouping import SheetBlocks
-from sgdsheet.compiler.planning import Plan, Planner
+from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.grouping import SheetBlocks
+from sgdsheet.compiler.frontend.planning import Plan, Planner
 from sgdsheet.errors import CircularReference, FormulaError, UnsupportedFunction
-from sgdsheet.references import parse_range
-from sgdsheet.workbook import ExcelError, Formula
+from sgdsheet.sheet.references import parse_range
+from sgdsheet.sheet.workbook import ExcelError, Formula
 
 
 def blocks(cells: dict[str, Any]) -> dict[str, Block]:

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import sgdsheet
-from sgdsheet.model import SheetModel
-from sgdsheet.problem import find_problem
-from sgdsheet.training.session import Session
-from sgdsheet.workbook import Workbook
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.problem.definition import find_problem
+from sgdsheet.sheet.workbook import Workbook
+from sgdsheet.train.session import Session
 from tests.bound_books import Array, idx, parameters, save, session, slope
 from tests.training_books import write
 

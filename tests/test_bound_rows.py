@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import sgdsheet
+from sgdsheet.data.predictions import predict
 from sgdsheet.errors import FormulaError
-from sgdsheet.samples.predictions import predict
-from sgdsheet.settings import Settings
+from sgdsheet.problem.settings import Settings
 from tests.bound_books import COUNT, START, TOP, Rows, numbers, parameters, save, session, slope, trained
 
 TOLERANCE = 1e-10
@@ -192,7 +192,7 @@ ADDITIVE = {"average", "penalty", "several cells of a row", "a product of matric
 @pytest.mark.parametrize("name", OVER_PARTS)
 def test_the_loss_over_all_samples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Portion by portion where the parts' mean is the whole, else all at once: either way the whole sheet's loss."""
-    monkeypatch.setattr("sgdsheet.samples.form._AT_ONCE", 512)
+    monkeypatch.setattr("sgdsheet.data.layouts.layout._AT_ONCE", 512)
     rows, data = OVER_PARTS[name], numbers(MANY)
     expected = float(rows.in_sheet(tmp_path, data)().detach())
     run = session(rows.bound(tmp_path, data))

@@ -13,12 +13,12 @@ from chart_books import X, Y, charted
 from matplotlib.figure import Figure
 
 import sgdsheet
-from sgdsheet.charts import Axis, Chart, ChartKind, Series, Stacking
-from sgdsheet.observation import Observer, charts_of_fit
-from sgdsheet.plots.charts import ChartPainter, ChartReader
+from sgdsheet.analysis.observation import Observer, charts_of_fit
+from sgdsheet.plots.chart_drawing import ChartPainter, ChartReader
 from sgdsheet.plots.look import look
-from sgdsheet.references import Range, parse_range
-from sgdsheet.workbook import Workbook
+from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking
+from sgdsheet.sheet.references import Range, parse_range
+from sgdsheet.sheet.workbook import Workbook
 
 SHEET = "line & co"
 

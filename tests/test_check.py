@@ -12,7 +12,7 @@ from training_books import write
 from xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS
 
 from sgdsheet.hosts.file import load
-from sgdsheet.problem import sheets_with_problem
+from sgdsheet.problem.definition import sheets_with_problem
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
 MODELS = [(path, sheet) for path in EXAMPLES for sheet in sheets_with_problem(load(path))]

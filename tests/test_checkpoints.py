@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sgdsheet
-from sgdsheet.cli import main
+from sgdsheet.apps.cli import main
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import FileError, TrainingError
-from sgdsheet.model import SheetModel
-from sgdsheet.optimizers import OPTIMIZERS, Family
-from sgdsheet.schedules import SCHEDULES
-from sgdsheet.training.checkpoints import FORMAT, decode, encode, read_checkpoint, write_checkpoint
-from sgdsheet.training.session import Session
+from sgdsheet.problem.optimizers import OPTIMIZERS, Family
+from sgdsheet.problem.schedules import SCHEDULES
+from sgdsheet.train.checkpoints import FORMAT, decode, encode, read_checkpoint, write_checkpoint
+from sgdsheet.train.session import Session
 from tests.sheets import HOME, book, compiled
 from tests.training_books import FOURTH_POWER, fourth_power, values, write
 

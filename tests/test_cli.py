@@ -19,12 +19,12 @@ from cli_books import Run, fill, line_book, line_cells, predictions, run
 from click import Command, Context, Option
 
 import sgdsheet
-from sgdsheet import examples
-from sgdsheet.cli import COMMANDS, cli, main
-from sgdsheet.cli.common import console, shown
+from sgdsheet.apps import examples
+from sgdsheet.apps.cli import COMMANDS, cli, main
+from sgdsheet.apps.cli.common import console, shown
 from sgdsheet.hosts.file import load
-from sgdsheet.optimizers import OPTIMIZERS
-from sgdsheet.settings import DECLARATIONS
+from sgdsheet.problem.optimizers import OPTIMIZERS
+from sgdsheet.problem.settings import DECLARATIONS
 
 ROOT = Path(__file__).parent.parent
 ESCAPE = "\x1b"
@@ -83,7 +83,7 @@ def test_every_help_page_is_instant() -> None:
     """Torch takes seconds to import."""
     pages = f"""
 import sys
-from sgdsheet.cli import main
+from sgdsheet.apps.cli import main
 for name in {list(COMMANDS)}:
     for arguments in ([name, "--help"], ["--help"]):
         try:

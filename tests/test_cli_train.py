@@ -18,9 +18,9 @@ from xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS, openpyxl_book
 
 import sgdsheet
 from sgdsheet.hosts.file import load
-from sgdsheet.problem import sheets_with_problem
-from sgdsheet.references import Cell, parse_range
-from sgdsheet.workbook import Value, Workbook
+from sgdsheet.problem.definition import sheets_with_problem
+from sgdsheet.sheet.references import Cell, parse_range
+from sgdsheet.sheet.workbook import Value, Workbook
 
 EXAMPLES = [
     path

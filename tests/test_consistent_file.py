@@ -15,8 +15,8 @@ from scipy.special import jv
 from test_proof import calculated, patched
 
 from sgdsheet.hosts.file import FileHost, load
-from sgdsheet.references import Cell, address
-from sgdsheet.workbook import ExcelError, Value
+from sgdsheet.sheet.references import Cell, address
+from sgdsheet.sheet.workbook import ExcelError, Value
 
 SHEET = "Model"
 WORKBOOK, PART = "xl/workbook.xml", "xl/worksheets/sheet1.xml"

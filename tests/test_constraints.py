@@ -14,12 +14,12 @@ from hock_schittkowski import CASES, Case
 from scipy.optimize import least_squares, linprog
 from solver_models import AT_LEAST, AT_MOST, EQUAL, MAX, MIN, VALUE
 
-from sgdsheet.constrained import solve as constrained
-from sgdsheet.constrained.constraints import compile_constraints
-from sgdsheet.constrained.solve import OPTIMAL, OUT_OF_STEPS, Progress, solve
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import DataError, ProblemError, TrainingError
-from sgdsheet.model import SheetModel
-from sgdsheet.problem import clipped_by_solver_neg, find_problem
+from sgdsheet.problem.definition import clipped_by_solver_neg, find_problem
+from sgdsheet.train.constrained import solve as constrained
+from sgdsheet.train.constrained.constraints import compile_constraints
+from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, Progress, solve
 
 CLOSE = 1e-6
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from cli_books import run
 
-from sgdsheet import datasets
-from sgdsheet.sources import open_source
+from sgdsheet.data import datasets
+from sgdsheet.data.formats import open_source
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 needs_mnist = pytest.mark.skipif(not (SHARED / "mnist").is_dir(), reason="the MNIST files are not here")

@@ -13,9 +13,8 @@ import torch
 from sheets import HOME, compiled
 
 import sgdsheet
-from sgdsheet.cli import main
-from sgdsheet.diagnosis import Finding, diagnose, explain_rise
-from sgdsheet.diagnosis.curvature import (
+from sgdsheet.analysis.diagnosis import Finding, diagnose, explain_rise
+from sgdsheet.analysis.diagnosis.curvature import (
     Hessian,
     largest_eigenvalue,
     lowest_eigenvalue,
@@ -23,10 +22,11 @@ from sgdsheet.diagnosis.curvature import (
     stable_rate,
     stable_rate_ahead,
 )
-from sgdsheet.diagnosis.findings import rounded_down, short
-from sgdsheet.model import SheetModel
-from sgdsheet.references import Cell
-from sgdsheet.workbook import DefinedName, Formula, Workbook
+from sgdsheet.analysis.diagnosis.findings import rounded_down, short
+from sgdsheet.apps.cli import main
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.workbook import DefinedName, Formula, Workbook
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"

@@ -17,10 +17,10 @@ import click
 import pytest
 from cli_books import run
 
-from sgdsheet import examples
-from sgdsheet.cli import COMMANDS, cli
-from sgdsheet.functions import REGISTRY
-from sgdsheet.settings import DECLARATIONS
+from sgdsheet.apps import examples
+from sgdsheet.apps.cli import COMMANDS, cli
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.problem.settings import DECLARATIONS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -78,7 +78,7 @@ def test_every_link_leads_somewhere(site: Path) -> None:
 def test_every_workbook_has_its_page(site: Path, name: str) -> None:
     text = html.unescape((site / "lessons" / f"{name}.html").read_text(encoding="utf-8"))
     text = " ".join(re.sub(r"<[^>]+>", "", text).replace("’", "'").split())
-    lesson = getattr(importlib.import_module(f"sgdsheet.examples.{name}"), "LESSON", None)
+    lesson = getattr(importlib.import_module(f"sgdsheet.apps.examples.{name}"), "LESSON", None)
     assert f"sgdsheet new {name}" in text
     assert (site / "_downloads").is_dir()
     if lesson is not None:

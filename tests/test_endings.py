@@ -15,10 +15,10 @@ import torch
 from openpyxl import load_workbook
 
 import sgdsheet
-from sgdsheet.model import SheetModel
-from sgdsheet.training.course import Course
-from sgdsheet.training.residuals import residuals_of
-from sgdsheet.training.session import Session
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.train.course import Course
+from sgdsheet.train.residuals import residuals_of
+from sgdsheet.train.session import Session
 from tests.cli_books import line_book, run
 from tests.sheets import HOME, book, compiled
 from tests.training_books import SHARED, fourth_power, polynomial, values

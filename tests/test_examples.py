@@ -15,12 +15,12 @@ import pytest
 from openpyxl.workbook import Workbook
 
 import sgdsheet
-from sgdsheet import examples
-from sgdsheet.diagnosis.curvature import spectrum
+from sgdsheet.analysis.diagnosis.curvature import spectrum
+from sgdsheet.apps import examples
+from sgdsheet.apps.examples import quadratic, titanic
+from sgdsheet.apps.examples._titanic_more import CONDITIONS
+from sgdsheet.apps.examples.style import DATA, LOSS, Book, Formula, Page
 from sgdsheet.errors import SettingError
-from sgdsheet.examples import quadratic, titanic
-from sgdsheet.examples._titanic_more import CONDITIONS
-from sgdsheet.examples.style import DATA, LOSS, Book, Formula, Page
 
 COMMITTED = Path(__file__).parent.parent / "workbooks"
 NAMES = list(examples.names())

@@ -20,9 +20,9 @@ from live_books import most, taken, until
 from xlwings_program import ExcelBook
 
 import sgdsheet
-from sgdsheet.live import client, places
-from sgdsheet.live.sheets import GRADIENTS, LOG
-from sgdsheet.references import Cell, Range, parse_range
+from sgdsheet.live.ipc import client, state_folder
+from sgdsheet.live.run.own_sheets import GRADIENTS, LOG
+from sgdsheet.sheet.references import Cell, Range, parse_range
 
 pytestmark = pytest.mark.skipif(not office.available(), reason="LibreOffice is not installed")
 
@@ -121,7 +121,7 @@ class Desk:
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(places.VARIABLE, str(tmp_path_factory.mktemp("state")))
+        patch.setenv(state_folder.VARIABLE, str(tmp_path_factory.mktemp("state")))
         folder = tmp_path_factory.mktemp("chain")
         (folder / "bin").mkdir()
         patch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")

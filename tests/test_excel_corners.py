@@ -13,7 +13,7 @@ import pytest
 from sheets import check, value, values
 
 from sgdsheet.errors import FormulaError
-from sgdsheet.workbook import ExcelError
+from sgdsheet.sheet.workbook import ExcelError
 
 DIV0, NA, NAME, NULL, NUM, REF, VALUE = (
     getattr(ExcelError, name) for name in ("DIV0", "NA", "NAME", "NULL", "NUM", "REF", "VALUE")

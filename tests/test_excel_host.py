@@ -25,17 +25,17 @@ from xlwings_program import ExcelBook, ExcelOverLibreOffice
 
 import sgdsheet
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError
-from sgdsheet.formula import relative_key
 from sgdsheet.hosts import excel
 from sgdsheet.hosts.base import LineChart, OwnSheet
 from sgdsheet.hosts.excel import busy
-from sgdsheet.hosts.excel import host as host_module
+from sgdsheet.hosts.excel import excel_host as host_module
 from sgdsheet.hosts.excel.com import ComNative
 from sgdsheet.hosts.excel.mac import MacNative
 from sgdsheet.hosts.file import load
-from sgdsheet.hosts.live import connect
-from sgdsheet.references import Cell, Range, parse_range
-from sgdsheet.workbook import ExcelError, Formula, Table
+from sgdsheet.hosts.live_hosts import connect
+from sgdsheet.sheet.formula import relative_key
+from sgdsheet.sheet.references import Cell, Range, parse_range
+from sgdsheet.sheet.workbook import ExcelError, Formula, Table
 
 TITANIC = Path(__file__).parent.parent / "workbooks" / "titanic.xlsx"
 SHEET = "model"

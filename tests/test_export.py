@@ -19,10 +19,10 @@ from solver_models import GOAL, PRODUCT_MIX, solver_names, write
 from xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS
 
 import sgdsheet
-from sgdsheet.export import save_export
-from sgdsheet.model import SheetModel
-from sgdsheet.problem import sheets_with_problem
-from sgdsheet.workbook import Workbook
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.compiler.torch_source import save_export
+from sgdsheet.problem.definition import sheets_with_problem
+from sgdsheet.sheet.workbook import Workbook
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
 SOLVED = WORKBOOKS / "titanic_solved.xlsx"

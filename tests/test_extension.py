@@ -25,17 +25,23 @@ from click.testing import CliRunner
 from live_books import most, taken, until
 
 from sgdsheet import __version__
-from sgdsheet.cli.libreoffice import command
+from sgdsheet.apps.cli.libreoffice import command
+from sgdsheet.apps.libreoffice_ext import actions, extension_install, oxt
+from sgdsheet.apps.libreoffice_ext.calc_functions import CalcFunction, calc_functions
+from sgdsheet.apps.libreoffice_ext.link import Link
+from sgdsheet.apps.libreoffice_ext.office.cellerrors import cell_error
+from sgdsheet.apps.libreoffice_ext.office.child import Child
+from sgdsheet.apps.libreoffice_ext.office.chosen_python import (
+    CannotStart,
+    Settings,
+    read_settings,
+    settings_file,
+    write_settings,
+)
+from sgdsheet.apps.libreoffice_ext.office.office_functions import Evaluator
+from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.errors import FileError, HostError
-from sgdsheet.extension import actions, install, package
-from sgdsheet.extension.functions import CalcFunction, calc_functions
-from sgdsheet.extension.link import Link
-from sgdsheet.extension.office.cellerrors import cell_error
-from sgdsheet.extension.office.child import Child
-from sgdsheet.extension.office.functions import Evaluator
-from sgdsheet.extension.office.settings import CannotStart, Settings, read_settings, settings_file, write_settings
-from sgdsheet.live.trainer import COMMANDS
-from sgdsheet.udf.declarations import declarations
+from sgdsheet.live.ipc.trainer import COMMANDS
 
 OOR = "{http://openoffice.org/2001/registry}"
 MANIFEST = "{http://openoffice.org/2001/manifest}"
@@ -48,7 +54,7 @@ def functions() -> list[CalcFunction]:
 
 @pytest.fixture(scope="module")
 def parts(functions: list[CalcFunction]) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(package.build(functions))) as opened:
+    with zipfile.ZipFile(io.BytesIO(oxt.build(functions))) as opened:
         return {name: opened.read(name) for name in opened.namelist()}
 
 
@@ -169,7 +175,7 @@ def test_office_modules_need_only_the_standard_library_and_uno(parts: dict[str, 
         name.removeprefix("python/pythonpath/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for name in modules
     }
-    assert "sgdsheet.hosts.libreoffice.agent.agent" in ours
+    assert "sgdsheet.hosts.libreoffice.agent.requests" in ours
     for name, source in modules.items():
         tree = ast.parse(source, feature_version=(3, 8))
         for node in ast.walk(tree):
@@ -434,4 +440,4 @@ def test_cell_says_so_when_there_is_no_python(state: Path) -> None:
 
 def test_office_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="--office"):
-        install.find_unopkg(str(tmp_path))
+        extension_install.find_unopkg(str(tmp_path))

@@ -19,14 +19,14 @@ from activated import USER, empty_environment, environment_with_sgdsheet, own, t
 from click.testing import CliRunner
 from office import available
 
-from sgdsheet.cli.libreoffice import command
+from sgdsheet.apps.cli.libreoffice import command
+from sgdsheet.apps.libreoffice_ext import active_environment, configuration, extension_install, oxt
+from sgdsheet.apps.libreoffice_ext.calc_functions import calc_functions
+from sgdsheet.apps.libreoffice_ext.office.chosen_python import INSTALL
+from sgdsheet.apps.libreoffice_ext.office_registry import empty_registers
+from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.errors import HostError
-from sgdsheet.extension import configuration, install, package, reach
-from sgdsheet.extension.functions import calc_functions
-from sgdsheet.extension.office.settings import INSTALL
-from sgdsheet.extension.registry import empty_registers
 from sgdsheet.hosts.libreoffice.programs import office_environment, office_python, soffice
-from sgdsheet.udf.declarations import declarations
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="LibreOffice or its Python bridge is not installed"),
@@ -61,9 +61,9 @@ class Machine:
 
     def add_old_style(self, profile: str) -> None:
         """The extension as it was registered earlier, in an environment without Pythons that mislead."""
-        path = self.folder / "old" / package.FILE_NAME
+        path = self.folder / "old" / oxt.FILE_NAME
         path.parent.mkdir()
-        built = io.BytesIO(package.build(calc_functions(declarations())))
+        built = io.BytesIO(oxt.build(calc_functions(declarations())))
         with zipfile.ZipFile(built) as new, zipfile.ZipFile(path, "w") as old:
             for name in new.namelist():
                 content = new.read(name)
@@ -94,12 +94,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
 @pytest.fixture
 def untried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it answers is not what the test is about, and takes seconds."""
-    monkeypatch.setattr(install, "try_out", lambda program, profile: None)
+    monkeypatch.setattr(extension_install, "try_out", lambda program, profile: None)
 
 
 @pytest.mark.usefixtures("untried")
 def test_uninstall_leaves_other_profiles_alone(machine: Machine) -> None:
-    settings = install.settings_file()
+    settings = extension_install.settings_file()
     machine.run("install", "a")
     written = settings.read_bytes()
     assert "not installed there" in machine.run("uninstall", "b")
@@ -117,10 +117,10 @@ def test_uninstall_leaves_other_profiles_alone(machine: Machine) -> None:
 @pytest.mark.usefixtures("untried")
 def test_settings_of_an_earlier_version_name_no_profiles(machine: Machine) -> None:
     """They are the usual profile's, as long as that has the extension."""
-    settings = install.settings_file()
+    settings = extension_install.settings_file()
     machine.run("install", "a")
     settings.write_text(json.dumps({"python": sys.executable}))
-    assert install.known_profiles() == [""]
+    assert extension_install.known_profiles() == [""]
     assert "not installed there" in machine.run("uninstall", "b")
     assert settings.exists()
     assert "Removed" in machine.run("uninstall", "a")
@@ -134,7 +134,7 @@ def test_profile_that_cannot_be_written(machine: Machine) -> None:
     own(home, USER)
     locked.chmod(0o555)
     with pytest.raises(HostError) as caught:
-        install.install([], str(machine.program), str(locked / "profile"))
+        extension_install.install([], str(machine.program), str(locked / "profile"))
     locked.chmod(0o755)
     assert str(caught.value) == (
         "unopkg failed: a folder could not be created. "
@@ -156,7 +156,7 @@ def test_extension_that_does_not_answer_is_removed_again(machine: Machine, monke
         "the extension was installed, but its functions do not answer in LibreOffice: "
         f"{broken} cannot run sgdsheet: No module named 'sgdsheet'. {INSTALL[:-1]}. It was removed again"
     )
-    assert not install.settings_file().exists()
+    assert not extension_install.settings_file().exists()
     assert "not installed" in machine.run("status", "a")
 
 
@@ -206,10 +206,10 @@ def test_nothing_of_an_environment_is_inherited(tmp_path: Path) -> None:
 def test_environment_is_led_to_uno_and_forgets_it(tmp_path: Path) -> None:
     made = environment_with_sgdsheet(tmp_path / "venv")
     before = sorted(made.folder.rglob("*"))
-    assert reach.lead_to_uno(soffice(), made.folder)
-    (line,) = made.folder.rglob(reach.FILE_NAME)
+    assert active_environment.lead_to_uno(soffice(), made.folder)
+    (line,) = made.folder.rglob(active_environment.FILE_NAME)
     assert str(soffice().parent) in line.read_text()
-    reach.forget(made.folder)
+    active_environment.forget(made.folder)
     assert sorted(made.folder.rglob("*")) == before
-    assert reach.lead_to_uno(soffice(), tmp_path)  # no environment: nothing to do
+    assert active_environment.lead_to_uno(soffice(), tmp_path)  # no environment: nothing to do
     assert not list(tmp_path.glob("lib"))

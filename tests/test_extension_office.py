@@ -30,15 +30,15 @@ from live_books import PATIENCE
 from office import available
 
 from sgdsheet import __version__
-from sgdsheet.cli.libreoffice import command
+from sgdsheet.apps.cli.libreoffice import command
+from sgdsheet.apps.libreoffice_ext import active_environment, extension_install
 from sgdsheet.errors import HostError
-from sgdsheet.extension import install, reach
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
-from sgdsheet.hosts.libreoffice.office import AgentProcess
+from sgdsheet.hosts.libreoffice.office_process import AgentProcess
 from sgdsheet.hosts.libreoffice.programs import office_python, soffice
-from sgdsheet.live.state import state_files
-from sgdsheet.references import Cell, Range
-from sgdsheet.workbook import ExcelError, Value
+from sgdsheet.live.ipc.leftovers import state_files
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import ExcelError, Value
 
 PROGRAMS = ("Xvfb", "xdotool", "unopkg")
 MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -194,7 +194,7 @@ def screen() -> Iterator[Screen]:
         try:
             assert f"Installed sgdsheet {__version__}" in screen.run("install")
             screen.status = json.loads(screen.run("status", "--json"))
-            settings = install.settings_file()
+            settings = extension_install.settings_file()
             hidden = settings.rename(settings.with_name("hidden.json"))
             screen.start()
             screen.write((1, 4), -0.5)
@@ -219,7 +219,7 @@ def test_status_tells_what_is_installed(screen: Screen) -> None:
 def test_the_environment_leads_the_office_to_uno(screen: Screen) -> None:
     """Without that, the office of this screen would have crashed: it was started where the environment is active."""
     assert shutil.which("python3", path=screen.environment["PATH"]) == str(screen.folder / ".venv" / "bin" / "python3")
-    (line,) = (screen.folder / ".venv").rglob(reach.FILE_NAME)
+    (line,) = (screen.folder / ".venv").rglob(active_environment.FILE_NAME)
     code = "import sys; print(sys.path)"
     inside = {**screen.environment, "PYTHONPATH": str(soffice().parent)}
     for environment, leads in ((screen.environment, False), (inside, True)):
@@ -233,7 +233,7 @@ def test_the_environment_leads_the_office_to_uno(screen: Screen) -> None:
 
 def test_profile_in_use_is_refused(screen: Screen) -> None:
     with pytest.raises(HostError, match="running with the profile"):
-        install.status(str(screen.folder / "program"), str(screen.folder / "profile"))
+        extension_install.status(str(screen.folder / "program"), str(screen.folder / "profile"))
 
 
 def test_no_python_to_start_is_an_error_value(screen: Screen) -> None:
@@ -322,13 +322,13 @@ def test_the_trainer_ends_with_the_office(screen: Screen) -> None:
 
 def test_uninstall_leaves_nothing(screen: Screen) -> None:
     screen.close()
-    assert install.settings_file().exists()
+    assert extension_install.settings_file().exists()
     assert state_files()  # the buttons have trained
     told = screen.run("uninstall")
     assert "Removed the extension" in told
-    assert not list((screen.folder / ".venv").rglob(reach.FILE_NAME))
+    assert not list((screen.folder / ".venv").rglob(active_environment.FILE_NAME))
     assert "To remove them, too: sgdsheet libreoffice uninstall --all" in told
-    assert not install.settings_file().exists()
+    assert not extension_install.settings_file().exists()
     assert "not installed" in screen.run("status")
     deployed = screen.folder / "profile" / "user" / "uno_packages"
     assert not [path for path in deployed.rglob("*") if "sgdsheet" in path.name]

@@ -28,8 +28,8 @@ from xlsx_parts import (
 
 from sgdsheet.errors import FileError
 from sgdsheet.hosts.file import FileHost, load
-from sgdsheet.references import Range, address
-from sgdsheet.workbook import DefinedName, ExcelError, Formula, Sheet, Table, Workbook
+from sgdsheet.sheet.references import Range, address
+from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Sheet, Table, Workbook
 
 DYNAMIC = (
     f'<metadata xmlns="{MAIN}" xmlns:xda="urn:xda">'

@@ -19,8 +19,8 @@ from sgdsheet.errors import FileError
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.hosts.xlsx import package as package_module
 from sgdsheet.hosts.xlsx.package import Package
-from sgdsheet.hosts.xlsx.read import read_outline
-from sgdsheet.references import Cell
+from sgdsheet.hosts.xlsx.xlsx_reader import read_outline
+from sgdsheet.sheet.references import Cell
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504)
 BILLION_LAUGHS = (

@@ -28,8 +28,8 @@ from xlsx_parts import (
 
 from sgdsheet.errors import FileError
 from sgdsheet.hosts.file import FileHost
-from sgdsheet.references import Cell, address, parse_range
-from sgdsheet.workbook import ExcelError, Value
+from sgdsheet.sheet.references import Cell, address, parse_range
+from sgdsheet.sheet.workbook import ExcelError, Value
 
 NEWER = ExcelError.SPILL
 ATTRIBUTES = ("filename", "date_time", "compress_type", "external_attr", "create_system", "comment", "extra")

@@ -15,11 +15,11 @@ from sheets import compiled
 from training_books import write
 
 import sgdsheet
-from sgdsheet.cli import main
-from sgdsheet.diagnosis.lr_finder import find_learning_rate
+from sgdsheet.analysis.diagnosis.lr_finder import find_learning_rate
+from sgdsheet.apps.cli import main
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SettingError
-from sgdsheet.model import SheetModel
-from sgdsheet.optimizers import OPTIMIZERS, Family
+from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 
 ROOT = Path(__file__).parent.parent
 QUADRATIC = ROOT / "workbooks" / "quadratic.xlsx"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgdsheet.errors import FormulaError
-from sgdsheet.formula import parse, relative_key, render
-from sgdsheet.references import (
+from sgdsheet.sheet.formula import parse, relative_key, render
+from sgdsheet.sheet.references import (
     MAX_COLUMN,
     MAX_ROW,
     Cell,
@@ -21,7 +21,7 @@ from sgdsheet.references import (
     rectangles,
     split_areas,
 )
-from sgdsheet.syntax import (
+from sgdsheet.sheet.syntax import (
     ArrayConstant,
     Axis,
     Binary,
@@ -39,7 +39,7 @@ from sgdsheet.syntax import (
     Unary,
     walk,
 )
-from sgdsheet.workbook import ExcelError
+from sgdsheet.sheet.workbook import ExcelError
 
 
 def here(offset: int) -> Axis:

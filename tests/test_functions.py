@@ -10,13 +10,24 @@ import torch
 from sheets import HOME, book, differences, lowered
 
 from sgdsheet.compiler.evaluation import evaluate
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions.registry import EXAMPLE_CELLS, Derivative
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.formula import parse, render
-from sgdsheet.functions import REGISTRY
-from sgdsheet.functions.registry import EXAMPLE_CELLS, Derivative
-from sgdsheet.references import Cell, address, parse_range
-from sgdsheet.syntax import ArrayConstant, Axis, Boolean, Call, Node, Number, Reference, Text, Unary, transform
-from sgdsheet.workbook import Formula, Workbook
+from sgdsheet.sheet.formula import parse, render
+from sgdsheet.sheet.references import Cell, address, parse_range
+from sgdsheet.sheet.syntax import (
+    ArrayConstant,
+    Axis,
+    Boolean,
+    Call,
+    Node,
+    Number,
+    Reference,
+    Text,
+    Unary,
+    transform,
+)
+from sgdsheet.sheet.workbook import Formula, Workbook
 
 EXAMPLES = [(name, text, expected) for name, found in REGISTRY.items() for text, expected in found.examples.items()]
 KEYED = {"MATCH", "VLOOKUP", "HLOOKUP"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sgdsheet.training.session import Session
+from sgdsheet.train.session import Session
 from tests.training_books import model, values
 
 TWO = {"sgd_loss": "B1", "sgd_params": "A1:A2"}

@@ -15,18 +15,18 @@ from sheets import HOME, book, check, check_gradients, compiled, lowered, value
 from torch import Tensor
 
 import sgdsheet
-from sgdsheet.checking import check_model
+from sgdsheet.analysis.checking import check_model
+from sgdsheet.apps.udf.calls import Grid, calculate
+from sgdsheet.apps.udf.declarations import declarations
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions.registry import Derivative
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.data.in_sheet import PooledCell
 from sgdsheet.errors import FormulaError, SgdSheetError
-from sgdsheet.formula import function_name
-from sgdsheet.functions import REGISTRY
-from sgdsheet.functions.registry import Derivative
-from sgdsheet.model import SheetModel
-from sgdsheet.references import Cell, Range, address, parse_range
-from sgdsheet.samples.in_sheet import PooledCell
-from sgdsheet.training.session import Session
-from sgdsheet.udf.calls import Grid, calculate
-from sgdsheet.udf.declarations import declarations
-from sgdsheet.workbook import ExcelError
+from sgdsheet.sheet.formula import function_name
+from sgdsheet.sheet.references import Cell, Range, address, parse_range
+from sgdsheet.sheet.workbook import ExcelError
+from sgdsheet.train.session import Session
 
 Function = Callable[..., Tensor]
 

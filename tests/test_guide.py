@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import pytest
 
-from sgdsheet import examples
-from sgdsheet.addin.generated import ribbon
-from sgdsheet.cli import cli
-from sgdsheet.extension.actions import ACTIONS
-from sgdsheet.udf.declarations import declarations
+from sgdsheet.apps import examples
+from sgdsheet.apps.cli import cli
+from sgdsheet.apps.excel_addin.generated import ribbon
+from sgdsheet.apps.libreoffice_ext.actions import ACTIONS
+from sgdsheet.apps.udf.declarations import declarations
 
 GUIDE = Path(__file__).parent.parent / "addin" / "GUIDE.md"
 TEXT = GUIDE.read_text(encoding="utf-8")

@@ -10,9 +10,9 @@ import pytest
 from sheets import book, compiled
 
 import sgdsheet
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import FormulaError, ProblemError, SettingError, SgdSheetError
-from sgdsheet.model import SheetModel
-from sgdsheet.workbook import Workbook
+from sgdsheet.sheet.workbook import Workbook
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import sgdsheet
-from sgdsheet.problem import find_problem
-from sgdsheet.references import Cell, parse_range
-from sgdsheet.workbook import Value
+from sgdsheet.problem.definition import find_problem
+from sgdsheet.sheet.references import Cell, parse_range
+from sgdsheet.sheet.workbook import Value
 
 WORKBOOKS = Path(__file__).parent.parent / "workbooks"
 

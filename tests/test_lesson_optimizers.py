@@ -12,9 +12,9 @@ from office import LibreOffice
 from xlsx_parts import without_values
 
 import sgdsheet
-from sgdsheet.examples import optimizers
-from sgdsheet.examples.optimizers import EPOCHS, STEPS, TIMES
-from sgdsheet.references import Cell, column_number
+from sgdsheet.apps.examples import optimizers
+from sgdsheet.apps.examples.optimizers import EPOCHS, STEPS, TIMES
+from sgdsheet.sheet.references import Cell, column_number
 
 BOOK = Path(__file__).parent.parent / "workbooks" / "optimizers.xlsx"
 TOLERANCE = 1e-12  # relative

@@ -20,16 +20,17 @@ from openpyxl.worksheet.worksheet import Worksheet
 from xlsx_parts import without_values
 
 import sgdsheet
-from sgdsheet import checking, examples
-from sgdsheet.agreement import ROUNDING
-from sgdsheet.examples.lesson import Training, agrees
-from sgdsheet.examples.style import MARKS, ROLES, STEPS
-from sgdsheet.model import SheetModel
-from sgdsheet.origins import split_origin
-from sgdsheet.problem import find_problem
-from sgdsheet.references import Cell, parse_range
-from sgdsheet.settings import combine
-from sgdsheet.workbook import ExcelError
+from sgdsheet.analysis import checking
+from sgdsheet.apps import examples
+from sgdsheet.apps.examples.lesson import Training, agrees
+from sgdsheet.apps.examples.style import MARKS, ROLES, STEPS
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.problem.definition import find_problem
+from sgdsheet.problem.settings import combine
+from sgdsheet.problem.source_names import split_origin
+from sgdsheet.sheet.agreement import ROUNDING
+from sgdsheet.sheet.references import Cell, parse_range
+from sgdsheet.sheet.workbook import ExcelError
 
 ROOT = Path(__file__).parent.parent
 WORKBOOKS = ROOT / "workbooks"  # `test_same_as_the_committed_file` proves that they are what the builders write
@@ -46,7 +47,7 @@ def drawn(name: str) -> Workbook:
 
 
 @cache
-def loaded(name: str) -> sgdsheet.workbook.Workbook:
+def loaded(name: str) -> sgdsheet.sheet.workbook.Workbook:
     return sgdsheet.load(WORKBOOKS / f"{name}.xlsx")
 
 

@@ -17,16 +17,16 @@ from host_contract import LOG, LOSS, OTHER, PARAMETERS, SHEET, build, one, same_
 from live_books import most, taken, until
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError
-from sgdsheet.formula import parse
 from sgdsheet.hosts.base import LineChart, OwnSheet
 from sgdsheet.hosts.file import load
 from sgdsheet.hosts.libreoffice import LibreOfficeHost, connect, open_books
-from sgdsheet.hosts.libreoffice import host as host_module
-from sgdsheet.hosts.libreoffice.formula import name_content, to_excel
-from sgdsheet.hosts.libreoffice.office import AgentProcess, Office
-from sgdsheet.names import areas_of
-from sgdsheet.references import Cell, Range
-from sgdsheet.workbook import ExcelError, Workbook
+from sgdsheet.hosts.libreoffice import libreoffice_host as host_module
+from sgdsheet.hosts.libreoffice.notation import name_content, to_excel
+from sgdsheet.hosts.libreoffice.office_process import AgentProcess, Office
+from sgdsheet.sheet.defined_names import areas_of
+from sgdsheet.sheet.formula import parse
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import ExcelError, Workbook
 
 WORKBOOKS = sorted((Path(__file__).parent.parent / "workbooks").glob("[!m]*.xlsx"))  # those of MNIST take long
 installed = pytest.mark.skipif(not office.available(), reason="LibreOffice is not installed")

@@ -11,9 +11,9 @@ from time import monotonic
 
 import pytest
 
-from sgdsheet import memory
 from sgdsheet.errors import DataError, FormulaError, SettingError
-from sgdsheet.training.session import Session
+from sgdsheet.system import memory
+from sgdsheet.train.session import Session
 from tests.bound_books import Rows, numbers
 from tests.cli_books import line_book, run
 from tests.sheets import compiled

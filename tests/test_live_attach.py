@@ -18,9 +18,9 @@ from live_books import PATIENCE, until
 from office import LibreOffice, OfficeBook, available
 
 from sgdsheet.hosts.libreoffice.programs import office_python
-from sgdsheet.live.places import VARIABLE
-from sgdsheet.problem import find_problem, sheets_with_problem
-from sgdsheet.references import Range
+from sgdsheet.live.ipc.state_folder import VARIABLE
+from sgdsheet.problem.definition import find_problem, sheets_with_problem
+from sgdsheet.sheet.references import Range
 
 ROOT = Path(__file__).parent.parent
 SHEET = "nnet"

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from live_books import LOSS, SHEET, START, Desk, calculate, line_workbook, parameters, until
+from memory_host import MemoryHost
 
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.live.places import VARIABLE
-from sgdsheet.references import Range
-from sgdsheet.workbook import DefinedName
+from sgdsheet.live.ipc.state_folder import VARIABLE
+from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.workbook import DefinedName
 
 SHOWN = 5
 

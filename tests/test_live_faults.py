@@ -26,16 +26,16 @@ from live_books import (
     until,
 )
 from live_moves import crash
+from memory_host import MemoryHost
 
 from sgdsheet.errors import HostBusyError
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.live import live_run
-from sgdsheet.live.background import BackgroundRun
-from sgdsheet.live.places import snapshot_folder
-from sgdsheet.live.prepared import Prepared, prepare
-from sgdsheet.live.snapshots import History
-from sgdsheet.references import Cell, Range
-from sgdsheet.workbook import Formula, Value, Workbook
+from sgdsheet.live.ipc.state_folder import snapshot_folder
+from sgdsheet.live.run import live_run
+from sgdsheet.live.run.background import BackgroundRun
+from sgdsheet.live.run.prepared import Prepared, prepare
+from sgdsheet.live.undo.snapshots import History
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Formula, Value, Workbook
 
 pytestmark = pytest.mark.usefixtures("state")
 

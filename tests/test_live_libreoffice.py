@@ -19,13 +19,13 @@ from office import LibreOffice, OfficeBook, available
 
 import sgdsheet
 from sgdsheet.hosts import libreoffice
-from sgdsheet.live.client import call
-from sgdsheet.live.places import VARIABLE, log_path
-from sgdsheet.live.sheets import GRADIENTS, LOG
-from sgdsheet.live.trainer import Trainer
-from sgdsheet.problem import Problem, find_problem
-from sgdsheet.references import Cell, Range
-from sgdsheet.workbook import Value, Workbook
+from sgdsheet.live.ipc.client import call
+from sgdsheet.live.ipc.state_folder import VARIABLE, log_path
+from sgdsheet.live.ipc.trainer import Trainer
+from sgdsheet.live.run.own_sheets import GRADIENTS, LOG
+from sgdsheet.problem.definition import Problem, find_problem
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Value, Workbook
 
 ROOT = Path(__file__).parent.parent
 SHEET = "nnet"

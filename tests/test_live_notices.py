@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 from live_books import LOSS, PATIENCE, SHEET, Desk, line_host, until
+from memory_host import MemoryHost
 
 import sgdsheet
 from sgdsheet.errors import BookClosedError
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.live import alert, worker
-from sgdsheet.live.board import IDLE, PAUSED, STARTING, TRAINING
-from sgdsheet.live.buttons import RETRY, Buttons
-from sgdsheet.live.places import VARIABLE
-from sgdsheet.live.trainer import Trainer
-from sgdsheet.references import Cell
+from sgdsheet.live.ipc import alert, worker
+from sgdsheet.live.ipc.buttons import RETRY, Buttons
+from sgdsheet.live.ipc.state_folder import VARIABLE
+from sgdsheet.live.ipc.status import IDLE, PAUSED, STARTING, TRAINING
+from sgdsheet.live.ipc.trainer import Trainer
+from sgdsheet.sheet.references import Cell
 
 
 @pytest.fixture(autouse=True)

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 from live_books import LOSS, SHEET, START, Desk, calculate, line_host, parameters, rename
+from memory_host import MemoryHost
 
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.live import alert, worker
-from sgdsheet.live.background import BackgroundRun
-from sgdsheet.live.board import IDLE, Board
-from sgdsheet.live.channel import encode
-from sgdsheet.live.places import VARIABLE
-from sgdsheet.live.trainer import Trainer
-from sgdsheet.workbook import ExcelError, Workbook
+from sgdsheet.live.ipc import alert, worker
+from sgdsheet.live.ipc.channel import encode
+from sgdsheet.live.ipc.state_folder import VARIABLE
+from sgdsheet.live.ipc.status import IDLE, Board
+from sgdsheet.live.ipc.trainer import Trainer
+from sgdsheet.live.run.background import BackgroundRun
+from sgdsheet.sheet.workbook import ExcelError, Workbook
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def test_a_run_that_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     host = line_host()
     with Desk(host) as desk:
         with monkeypatch.context() as patched:
-            patched.setattr("sgdsheet.live.book.BackgroundRun", Reluctant)
+            patched.setattr("sgdsheet.live.commands.book.BackgroundRun", Reluctant)
             assert "can't start new thread" in desk.ask("train")["error"]
         assert desk.ask("status")["state"] == "idle"
         assert not host.is_quiet

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from live_books import SHEET, START, Desk, line_host, parameters, rename, until
 from live_moves import crash, insert_rows, point_to
+from memory_host import MemoryHost
 
 from sgdsheet.errors import TrainingError
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.live.claim import Claim
-from sgdsheet.live.snapshots import History
-from sgdsheet.workbook import Formula, Sheet, Workbook
+from sgdsheet.live.ipc.lock import Claim
+from sgdsheet.live.undo.snapshots import History
+from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -313,7 +313,7 @@ def test_one_at_a_time(desk: Desk, host: MemoryHost) -> None:
 
 def test_a_crash_lets_others_write(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "book.lock"
-    code = "import pathlib, sys, time; from sgdsheet.live.claim import Claim; c = Claim(pathlib.Path(sys.argv[1]));"
+    code = "import pathlib, sys, time; from sgdsheet.live.ipc.lock import Claim; c = Claim(pathlib.Path(sys.argv[1]));"
     code += "c.take(); print('held', flush=True); time.sleep(600)"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
     with process:

@@ -6,11 +6,11 @@ import time
 
 import pytest
 from live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, parameters, until
+from memory_host import MemoryHost
 
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.live.sheets import GRADIENTS, LOG
-from sgdsheet.references import Range
-from sgdsheet.workbook import Formula, Sheet, Workbook
+from sgdsheet.live.run.own_sheets import GRADIENTS, LOG
+from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 
 pytestmark = pytest.mark.usefixtures("state")
 

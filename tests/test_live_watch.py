@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 from live_books import BEST, LOSS, SHEET, START, Desk, calculate, line_workbook, parameters, until
+from memory_host import MemoryHost
 
 from sgdsheet.errors import HostBusyError, HostError
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.live import live_run, shown
-from sgdsheet.live.places import VARIABLE
-from sgdsheet.live.prepared import prepare
-from sgdsheet.live.watch import Agreement, Watch
-from sgdsheet.references import Cell, Range
-from sgdsheet.workbook import DefinedName, ExcelError, Formula, Sheet, Value, Workbook
+from sgdsheet.live.ipc.state_folder import VARIABLE
+from sgdsheet.live.run import live_run, shown
+from sgdsheet.live.run.prepared import prepare
+from sgdsheet.live.run.watch import Agreement, Watch
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Sheet, Value, Workbook
 
 LOSS_AREA = Range.of_cell(LOSS)
 

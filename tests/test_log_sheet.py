@@ -28,8 +28,8 @@ from xlsx_parts import (
 )
 
 from sgdsheet.hosts.file import FileHost
-from sgdsheet.logbook import LIMIT, Record
-from sgdsheet.references import Cell
+from sgdsheet.sheet.references import Cell
+from sgdsheet.train.logbook import LIMIT, Record
 
 OWN = Path(__file__).resolve().parents[1] / "workbooks"
 BOOKS = sorted(OWN.glob("*.xlsx")) + sorted(WORKBOOKS.glob("titanic_solved.xlsx"))

@@ -17,11 +17,11 @@ from full_disks import limited_files
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgdsheet import logbook
 from sgdsheet.errors import FileError, SgdSheetError
-from sgdsheet.extras import optional
-from sgdsheet.logbook import FIELDS, LIMIT, Logbook, Record, TensorBoardWriter, file_writer, thin
-from sgdsheet.plots.losses import save_learning_rate_plot, save_plot
+from sgdsheet.plots.loss_curves import save_learning_rate_plot, save_plot
+from sgdsheet.system.extras import optional
+from sgdsheet.train import logbook
+from sgdsheet.train.logbook import FIELDS, LIMIT, Logbook, Record, TensorBoardWriter, file_writer, thin
 
 NAN, INFINITY = math.nan, math.inf
 
@@ -209,7 +209,7 @@ def test_a_missing_extra_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_light_imports() -> None:
-    heavy = "import sgdsheet.logbook, sgdsheet.plots.losses, sgdsheet.hosts.file, sys"
+    heavy = "import sgdsheet.train.logbook, sgdsheet.plots.loss_curves, sgdsheet.hosts.file, sys"
     check = "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'matplotlib', 'tensorboard')))"
     subprocess.run([sys.executable, "-c", f"{heavy}; {check}"], check=True)
 

@@ -16,9 +16,9 @@ from sheets import HOME, Cells, book, check, compiled, value, values
 from torch import fx
 
 import sgdsheet
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import DataError, FormulaError
-from sgdsheet.model import SheetModel
-from sgdsheet.workbook import ExcelError
+from sgdsheet.sheet.workbook import ExcelError
 
 RANDOM = np.random.default_rng(0)
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 import sgdsheet
-from sgdsheet.model import SheetModel
-from sgdsheet.sources import open_source
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.data.formats import open_source
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"

@@ -14,9 +14,10 @@ from openpyxl.workbook import Workbook
 from torch import Tensor
 
 import sgdsheet
-from sgdsheet.examples._pictures import PIXELS, SIDE, draw, shuffled
-from sgdsheet.model import SheetModel
-from sgdsheet.references import Range, parse_range
+from sgdsheet.apps.examples._pictures import PIXELS, SIDE, draw, shuffled
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.sheet.references import Range, parse_range
+from sgdsheet.sheet.workbook import Workbook as SheetWorkbook
 
 WORKBOOKS = Path(__file__).parent.parent / "workbooks"
 MODELS = [("mnist_3_or_7", "linear"), ("mnist_3_or_7", "net"), ("mnist", "mnist"), ("mnist_cnn", "cnn")]
@@ -29,7 +30,7 @@ PARAMETERS = {
 
 
 @pytest.fixture(scope="module")
-def books() -> dict[str, sgdsheet.workbook.Workbook]:
+def books() -> dict[str, SheetWorkbook]:
     return {name: sgdsheet.load(WORKBOOKS / f"{name}.xlsx") for name in ("mnist_3_or_7", "mnist", "mnist_cnn")}
 
 
@@ -38,7 +39,7 @@ def drawn() -> dict[str, Workbook]:
     return {name: openpyxl.load_workbook(WORKBOOKS / f"{name}.xlsx") for name in ("mnist_3_or_7", "mnist", "mnist_cnn")}
 
 
-def numbers(book: sgdsheet.workbook.Workbook, area: Range) -> Tensor:
+def numbers(book: SheetWorkbook, area: Range) -> Tensor:
     values = [book.sheets[area.sheet].values[cell.row, cell.column] for cell in area.cells()]
     return torch.tensor([float(value) for value in values], dtype=torch.float64).reshape(area.height, area.width)
 
@@ -77,7 +78,7 @@ BY_HAND: dict[str, Callable[..., Tensor]] = {"linear": linear, "net": net, "mnis
 
 @pytest.mark.parametrize(("name", "sheet"), MODELS)
 def test_value_and_gradient_of_the_network_it_claims_to_be(
-    books: dict[str, sgdsheet.workbook.Workbook], name: str, sheet: str
+    books: dict[str, SheetWorkbook], name: str, sheet: str
 ) -> None:
     model = sgdsheet.compile(books[name], sheet, precision="float64")
     generator = torch.Generator().manual_seed(0)
@@ -103,14 +104,14 @@ def _fields(model: SheetModel) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize(("name", "sheet"), MODELS)
-def test_saved_loss_is_the_compiled_one(books: dict[str, sgdsheet.workbook.Workbook], name: str, sheet: str) -> None:
+def test_saved_loss_is_the_compiled_one(books: dict[str, SheetWorkbook], name: str, sheet: str) -> None:
     model = sgdsheet.compile(books[name], sheet, precision="float64")
     saved = books[name].sheets[sheet].values[model.problem.loss[1:]]
     assert model().item() == pytest.approx(saved, rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "sheet"), MODELS)
-def test_names(books: dict[str, sgdsheet.workbook.Workbook], name: str, sheet: str) -> None:
+def test_names(books: dict[str, SheetWorkbook], name: str, sheet: str) -> None:
     model = sgdsheet.compile(books[name], sheet)
     problem = model.problem
     assert [tuple(parameter.shape) for _, parameter in model.ranges()] == PARAMETERS[sheet]
@@ -149,7 +150,7 @@ def test_pages(drawn: dict[str, Workbook], name: str) -> None:
         assert sheet.conditional_formatting
 
 
-def test_pictures_show_the_weights(books: dict[str, sgdsheet.workbook.Workbook]) -> None:
+def test_pictures_show_the_weights(books: dict[str, SheetWorkbook]) -> None:
     book = books["mnist"]
     pictures = book.sheets["pictures"]
     weights = numbers(book, parse_range("B7:AE790", "weights"))

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sgdsheet.diagnosis.lr_finder import find_learning_rate
+from sgdsheet.analysis.diagnosis.lr_finder import find_learning_rate
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.model import SheetModel
-from sgdsheet.optimizers import AUTO, OPTIMIZERS
-from sgdsheet.settings import DECLARATIONS, combine
-from sgdsheet.training.session import Session
+from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS
+from sgdsheet.problem.settings import DECLARATIONS, combine
+from sgdsheet.train.session import Session
 from tests.cli_books import line_book, run
 from tests.training_books import polynomial
 

@@ -14,11 +14,11 @@ import click
 import numpy as np
 import pytest
 
-from sgdsheet.cli import COMMANDS, cli
-from sgdsheet.cli.files import DATA, InputFile, OutputFile
+from sgdsheet.apps.cli import COMMANDS, cli
+from sgdsheet.apps.cli.files import DATA, InputFile, OutputFile
 from sgdsheet.errors import FileError, SettingError
-from sgdsheet.live.places import VARIABLE
-from sgdsheet.outputs import CHECKPOINT, LOG, Output, check, ready, same
+from sgdsheet.live.ipc.state_folder import VARIABLE
+from sgdsheet.system.outputs import CHECKPOINT, LOG, Output, check, ready, same
 from tests.bound_books import Rows, idx, numbers, save
 from tests.cli_books import Run, line_book, run
 from tests.training_books import write
@@ -211,7 +211,7 @@ def test_no_output_is_an_input(folder: Path, option: Option, victim: str, disgui
 
 @pytest.mark.parametrize("option", READING, ids=str)
 def test_it_is_said_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch, option: Option) -> None:
-    monkeypatch.setattr("sgdsheet.model.compile", lambda *arguments, **options: pytest.fail("it was compiled"))
+    monkeypatch.setattr("sgdsheet.compiler.model.compile", lambda *arguments, **options: pytest.fail("it was compiled"))
     name = "book.xlsx" if option.flag == "--output" and option.words == ("train",) else "data.csv"
     refused(folder, *option.arguments, option.flag, name)
 
@@ -405,7 +405,7 @@ def test_places_where_nothing_can_be_written(folder: Path, option: Option) -> No
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.kind.product.endings], ids=str)
 def test_a_wrong_ending_is_said_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch, option: Option) -> None:
-    monkeypatch.setattr("sgdsheet.model.compile", lambda *arguments, **options: pytest.fail("it was compiled"))
+    monkeypatch.setattr("sgdsheet.compiler.model.compile", lambda *arguments, **options: pytest.fail("it was compiled"))
     assert "Let it end with" in refused(folder, *option.arguments, option.flag, "name.doc", status=1)
 
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from sgdsheet import atomic
-from sgdsheet.atomic import replacing, sweep, write_atomically
 from sgdsheet.errors import FileError
 from sgdsheet.hosts.file import FileHost, load
-from sgdsheet.live import claim
-from sgdsheet.live.claim import claim_file
-from sgdsheet.live.places import snapshot_folder
-from sgdsheet.references import Cell
-from sgdsheet.training.checkpoints import read_checkpoint
+from sgdsheet.live.ipc import lock
+from sgdsheet.live.ipc.lock import claim_file
+from sgdsheet.live.ipc.state_folder import snapshot_folder
+from sgdsheet.sheet.references import Cell
+from sgdsheet.system import atomic
+from sgdsheet.system.atomic import replacing, sweep, write_atomically
+from sgdsheet.train.checkpoints import read_checkpoint
 from tests.cli_books import SLOPE, line_book, run
 from tests.full_disks import limited_files, small_disk
 
@@ -104,7 +104,7 @@ def test_checkpoints_come_ever_more_seldom(tmp_path: Path) -> None:
 WRITER = """
 import sys, time
 from pathlib import Path
-from sgdsheet.atomic import replacing, write_atomically
+from sgdsheet.system.atomic import replacing, write_atomically
 path = Path(sys.argv[1])
 data = b"new" * 1_000_000
 while True:
@@ -224,7 +224,7 @@ def test_old_locks_are_cleared(tmp_path: Path) -> None:
     held = claim_file(tmp_path / "two")
     one, two = sorted(snapshot_folder().glob("*.lock"), key=lambda path: path.stat().st_mtime_ns)
     for path in (one, two):
-        os.utime(path, (time.time() - claim._OLD - 60,) * 2)
+        os.utime(path, (time.time() - lock._OLD - 60,) * 2)
     third = claim_file(tmp_path / "three")
     assert not one.exists()
     assert two.exists()

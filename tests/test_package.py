@@ -66,7 +66,7 @@ def test_metadata_shows_the_readme() -> None:
 
 def test_script() -> None:
     (script,) = entry_points(group="console_scripts", name="sgdsheet")
-    assert script.value == "sgdsheet.cli:main"
+    assert script.value == "sgdsheet.apps.cli:main"
     assert callable(script.load())
 
 

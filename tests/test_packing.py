@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from sheets import Cells, book, lowered
 from torch import fx
 
-from sgdsheet.compiler.packing import Packer
-from sgdsheet.compiler.rewrites import simplify
-from sgdsheet.compiler.windows import correlate
-from sgdsheet.references import column_letters
+from sgdsheet.compiler.passes.packing import Packer
+from sgdsheet.compiler.passes.rewrites import simplify
+from sgdsheet.compiler.passes.windows import correlate
+from sgdsheet.sheet.references import column_letters
 
 SIZE, KERNEL = 9, 3
 

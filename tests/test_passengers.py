@@ -12,11 +12,12 @@ import torch
 from test_lessons import same
 
 import sgdsheet
-from sgdsheet import checking, examples
-from sgdsheet.cli import main
-from sgdsheet.diagnosis.curvature import spectrum
+from sgdsheet.analysis import checking
+from sgdsheet.analysis.diagnosis.curvature import spectrum
+from sgdsheet.apps import examples
+from sgdsheet.apps.cli import main
+from sgdsheet.apps.examples._passengers import MOST, read
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.examples._passengers import MOST, read
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not (SHARED / "titanic.csv").exists(), reason="the shared data are not here")

@@ -12,10 +12,10 @@ from chart_books import charted
 from cli_books import run
 
 import sgdsheet
-from sgdsheet.logbook import Record
+from sgdsheet.analysis.trajectory import record_training
 from sgdsheet.plots.fit import fit_of
-from sgdsheet.plots.losses import save_plot
-from sgdsheet.trajectory import record_training
+from sgdsheet.plots.loss_curves import save_plot
+from sgdsheet.train.logbook import Record
 
 WORKBOOKS = Path(__file__).parent.parent / "workbooks"
 

@@ -113,7 +113,7 @@ def test_other_cells(book: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 601])
 def test_any_number_of_samples(count: int, book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A single one, too; and so many that they are evaluated in portions."""
-    monkeypatch.setattr("sgdsheet.samples.form._AT_ONCE", 512)
+    monkeypatch.setattr("sgdsheet.data.layouts.layout._AT_ONCE", 512)
     data = numbers(count)
     save(tmp_path / "other.csv", data)
     found = run("predict", book, "--source", "other.csv", "-o", "found.csv", "--json").json
@@ -319,7 +319,7 @@ def test_what_fails_half_way_leaves_the_old_file(book: Path, tmp_path: Path, mon
         def writerows(self, rows: list[list[float]]) -> None:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sgdsheet.tables.csv.writer", Full)
+    monkeypatch.setattr("sgdsheet.data.tables.csv.writer", Full)
     ended = run("predict", book, "-o", target)
     assert (ended.status, ended.out) == (1, "")
     assert "cannot be written: No space left on device" in ended.err

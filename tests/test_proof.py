@@ -17,11 +17,11 @@ from openpyxl.workbook.defined_name import DefinedName
 from training_books import write
 
 import sgdsheet
+from sgdsheet.compiler.proof import NEVER_CALCULATED, prove
 from sgdsheet.errors import ProofError
 from sgdsheet.hosts.file import FileHost, load
-from sgdsheet.proof import NEVER_CALCULATED, prove
-from sgdsheet.references import Cell
-from sgdsheet.workbook import ExcelError, Value
+from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.workbook import ExcelError, Value
 
 SHEET = "Model"
 HOW = "Recalculate it in a spreadsheet and save it"

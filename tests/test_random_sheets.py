@@ -12,7 +12,7 @@ from sheets import book, differences, lowered
 
 from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.errors import FormulaError
-from sgdsheet.references import address
+from sgdsheet.sheet.references import address
 
 LAST = 6
 """Rows of the sheet. Column A holds parameters, B data with a text or a blank; C to G are filled down."""

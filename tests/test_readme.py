@@ -20,10 +20,10 @@ import xlsxwriter
 from activated import Environment, environment_with_sgdsheet
 from cli_books import run
 
-from sgdsheet import examples
-from sgdsheet.cli import COMMANDS, cli
-from sgdsheet.datasets import DATASETS
-from sgdsheet.settings import DECLARATIONS
+from sgdsheet.apps import examples
+from sgdsheet.apps.cli import COMMANDS, cli
+from sgdsheet.data.datasets import DATASETS
+from sgdsheet.problem.settings import DECLARATIONS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

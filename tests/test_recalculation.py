@@ -17,9 +17,9 @@ from xlsx_parts import WORKBOOKS, without_values
 
 import sgdsheet
 from sgdsheet.hosts.file import load
-from sgdsheet.problem import sheets_with_problem
-from sgdsheet.references import Cell, address, parse_range
-from sgdsheet.workbook import ExcelError, Value, Workbook
+from sgdsheet.problem.definition import sheets_with_problem
+from sgdsheet.sheet.references import Cell, address, parse_range
+from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
 SOLVED = [path for path in (WORKBOOKS / "titanic_solved.xlsx",) if path.exists()]

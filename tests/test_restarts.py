@@ -10,15 +10,15 @@ import pytest
 import torch
 
 import sgdsheet
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SettingError
-from sgdsheet.initialisers import parse_start_values
-from sgdsheet.model import SheetModel
-from sgdsheet.optimizers import OPTIMIZERS, Family
-from sgdsheet.schedules import SCHEDULES
-from sgdsheet.settings import Settings
-from sgdsheet.training.drivers import restarts
-from sgdsheet.training.restarts import BatchedStarts, Distribution, best_of, default_start
-from sgdsheet.training.session import Session
+from sgdsheet.problem.initialisers import parse_start_values
+from sgdsheet.problem.optimizers import OPTIMIZERS, Family
+from sgdsheet.problem.schedules import SCHEDULES
+from sgdsheet.problem.settings import Settings
+from sgdsheet.train.drivers import restarts
+from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start
+from sgdsheet.train.session import Session
 from tests.sheets import HOME, book, compiled
 from tests.solver_models import AT_LEAST, AT_MOST, solver_names
 from tests.training_books import model, put, values

@@ -9,8 +9,8 @@ import torch
 from sheets import Cells, book, lowered
 from torch import fx
 
-from sgdsheet.compiler import rewrites
-from sgdsheet.compiler.rewrites import RULES, Rule, simplify
+from sgdsheet.compiler.passes import rewrites
+from sgdsheet.compiler.passes.rewrites import RULES, Rule, simplify
 
 ROWS = [[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]]
 GRID = [[0.1, 0.7, -0.3, 0.2], [0.5, -0.2, 0.9, 0.4], [-0.6, 0.3, 0.8, -0.1], [0.25, 0.65, 0.15, 0.35]]

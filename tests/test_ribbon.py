@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgdsheet import examples, ribbon
-from sgdsheet.live import client, places
-from sgdsheet.live.trainer import COMMANDS
+from sgdsheet.apps import examples
+from sgdsheet.apps.excel_addin import ribbon
+from sgdsheet.live.ipc import client, state_folder
+from sgdsheet.live.ipc.trainer import COMMANDS
 
 HOSTILE = "a'); __import__('os').system('echo owned'); ('"
 
@@ -121,19 +122,22 @@ def test_an_example_opens_as_a_fresh_copy(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_click_imports_nothing_slow() -> None:
-    code = "import sys, sgdsheet.ribbon; print(*sys.modules)"
+    code = "import sys, sgdsheet.apps.excel_addin.ribbon; print(*sys.modules)"
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
-    assert "sgdsheet.ribbon" in loaded
+    assert "sgdsheet.apps.excel_addin.ribbon" in loaded
     assert not loaded & {"torch", "numpy", "scipy", "xlwings", "xlsxwriter"}
 
 
 def test_a_whole_click(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that VBA runs, with a real trainer behind it; which finds no Excel here, and says so."""
-    monkeypatch.setenv(places.VARIABLE, str(tmp_path / "state"))
+    monkeypatch.setenv(state_folder.VARIABLE, str(tmp_path / "state"))
     reply = tmp_path / "sgdsheet-1.txt"
-    code = "import sys; sys.path = [p for p in sys.path if p]; import sgdsheet.ribbon; sgdsheet.ribbon.dispatch('step')"
+    code = (
+        "import sys; sys.path = [p for p in sys.path if p];"
+        " from sgdsheet.apps.excel_addin.ribbon import dispatch; dispatch('step')"
+    )
     (tmp_path / "sgdsheet.py").write_text("raise SystemExit('the module beside the workbook')")
     command = [sys.executable, "-B", "-c", code, f"--book={digits('nowhere.xlsx')}", "--window=1"]
     check = {"command": "check", "host": "excel", "book": "nowhere.xlsx", "where": "", "sheet": None, "options": {}}

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import DataError, FormulaError, ProblemError, SettingError, SgdSheetError
-from sgdsheet.model import SheetModel
-from sgdsheet.training.session import Session
+from sgdsheet.train.session import Session
 from tests.sheets import check_gradients
 from tests.training_books import model, polynomial, put, values
 

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 import sgdsheet
-from sgdsheet.cli import main
-from sgdsheet.model import SheetModel
-from sgdsheet.training.session import Session
+from sgdsheet.apps.cli import main
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.train.session import Session
 from tests.training_books import (
     FOURTH_POWER,
     GOLDEN,

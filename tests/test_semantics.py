@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sheets import HOME, check, compiled, slope, value, values
 
-from sgdsheet.references import Cell, Range
-from sgdsheet.workbook import ExcelError, Table
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import ExcelError, Table
 
 CELLS: dict[str, Any] = {
     "A1": [0, -2, 3],

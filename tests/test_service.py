@@ -20,15 +20,15 @@ from typing import Any
 import pytest
 from live_books import PATIENCE, most, services, until
 
-from sgdsheet.live import channel, client, places
-from sgdsheet.live.client import call
-from sgdsheet.live.trainer import Trainer
-from sgdsheet.service import Service
+from sgdsheet.live.ipc import channel, client, state_folder
+from sgdsheet.live.ipc.client import call
+from sgdsheet.live.ipc.service import Service
+from sgdsheet.live.ipc.trainer import Trainer
 
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(places.VARIABLE, str(tmp_path / "state"))
+    monkeypatch.setenv(state_folder.VARIABLE, str(tmp_path / "state"))
     return tmp_path / "state"
 
 
@@ -45,14 +45,14 @@ def status(**more: Any) -> dict[str, Any]:
 
 def running() -> int | None:
     """The process that holds the lock, from the log."""
-    lines = places.log_path().read_text(encoding="utf-8").splitlines() if places.log_path().exists() else []
+    lines = state_folder.log_path().read_text(encoding="utf-8").splitlines() if state_folder.log_path().exists() else []
     last = [line for line in lines if "starts, process" in line or line.endswith(": left")]
     return int(last[-1].rpartition(" ")[2]) if last and "starts" in last[-1] else None
 
 
 def starts() -> int:
     """How many services there have been."""
-    return places.log_path().read_text(encoding="utf-8").count("starts, process")
+    return state_folder.log_path().read_text(encoding="utf-8").count("starts, process")
 
 
 def alive(process: int) -> bool:
@@ -75,13 +75,13 @@ def service() -> int:
 @pytest.fixture
 def server() -> Iterator[channel.Server]:
     """A server in this process that answers with what it was asked."""
-    found = channel.Server(places.address(), places.key(), lambda message: {"ok": True, "got": message})
+    found = channel.Server(state_folder.address(), state_folder.key(), lambda message: {"ok": True, "got": message})
     yield found
     found.close()
 
 
 def ask(message: dict[str, Any], key: bytes | None = None) -> dict[str, Any]:
-    return channel.ask(places.address(), key if key is not None else places.key(), message, 5.0)
+    return channel.ask(state_folder.address(), key if key is not None else state_folder.key(), message, 5.0)
 
 
 # --- the service ------------------------------------------------------------------------------------------
@@ -119,8 +119,8 @@ def test_a_killed_service_is_started_again(service: int) -> None:
     """Its lock and its socket stay behind and are no hindrance."""
     os.kill(service, 9)
     until(lambda: not alive(service))
-    assert Path(places.address()).exists()
-    assert places.lock_path().exists()
+    assert Path(state_folder.address()).exists()
+    assert state_folder.lock_path().exists()
     assert status()["ok"]
     assert running() not in (service, None)
 
@@ -153,7 +153,7 @@ def test_a_service_that_nobody_needs_any_more(service: int) -> None:
 def test_a_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service starts in another folder, and means the same one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(places.VARIABLE, "mine")
+    monkeypatch.setenv(state_folder.VARIABLE, "mine")
     assert status()["ok"]
     assert running() is not None
     assert not (tmp_path / "mine" / "mine").exists()
@@ -164,8 +164,8 @@ def test_it_leaves_when_idle() -> None:
     until(lambda: status(start=False).get("ok", False))
     until(lambda: process.poll() is not None)
     assert process.returncode == 0
-    assert "idle: leaving" in places.log_path().read_text(encoding="utf-8")
-    assert places.error_path().read_bytes() == b""
+    assert "idle: leaving" in state_folder.log_path().read_text(encoding="utf-8")
+    assert state_folder.error_path().read_bytes() == b""
 
 
 def test_after_an_upgrade_a_new_one_takes_over(service: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,9 @@ def test_an_old_service_that_trains_stays() -> None:
 
 
 def test_asking_is_instant() -> None:
-    code = "import sys, sgdsheet.live.client; print(sorted({'torch', 'numpy', 'scipy', 'xlwings'} & set(sys.modules)))"
+    code = (
+        "import sys, sgdsheet.live.ipc.client; print(sorted({'torch', 'numpy', 'scipy', 'xlwings'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"[]"
 
 
@@ -255,13 +257,13 @@ def test_without_the_key(server: channel.Server) -> None:
     with pytest.raises(channel.ChannelError, match="another key"):
         ask({"command": "status"}, b"x" * 32)
     with pytest.raises(AuthenticationError):
-        Client(places.address(), authkey=b"guess")
+        Client(state_folder.address(), authkey=b"guess")
     assert ask({})["ok"]
 
 
 def greeted() -> Connection:
     """A connection of somebody who knows the key, and may send what he likes."""
-    return Client(places.address(), authkey=places.key())
+    return Client(state_folder.address(), authkey=state_folder.key())
 
 
 @pytest.mark.parametrize(
@@ -293,7 +295,7 @@ def test_garbage_is_cut_off(server: channel.Server, data: bytes) -> None:
 )
 def test_strangers_do_not_hold_it_up(server: channel.Server, data: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.connect(places.address())
+        stranger.connect(state_folder.address())
         stranger.sendall(data)
         started = time.monotonic()
         assert ask({})["ok"]
@@ -304,7 +306,7 @@ def test_a_crowd_of_strangers_is_let_go(server: channel.Server, monkeypatch: pyt
     monkeypatch.setattr(channel, "_HANDSHAKE", 0.3)
     strangers = [socket.socket(socket.AF_UNIX) for _ in range(40)]
     for stranger in strangers:
-        stranger.connect(places.address())
+        stranger.connect(state_folder.address())
     until(lambda: _answers())
     for stranger in strangers:
         stranger.close()
@@ -319,29 +321,29 @@ def _answers() -> bool:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 def test_files_are_for_the_user_only(server: channel.Server, state: Path) -> None:
-    key = places.key()
+    key = state_folder.key()
     assert len(key) == 32
-    assert places.key() == key
+    assert state_folder.key() == key
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert stat.S_IMODE((state / "key").stat().st_mode) == 0o600
-    assert stat.S_IMODE(Path(places.address()).stat().st_mode) == 0o600
+    assert stat.S_IMODE(Path(state_folder.address()).stat().st_mode) == 0o600
     state.chmod(0o755)
     (state / "key").chmod(0o644)
-    assert places.key() == key
+    assert state_folder.key() == key
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert stat.S_IMODE((state / "key").stat().st_mode) == 0o600
 
 
 def test_a_damaged_key_is_one_line(state: Path) -> None:
-    places.key()
+    state_folder.key()
     (state / "key").write_text("zz")
     assert "the key file" in call({"command": "status"}, start=False)["error"]
 
 
 def test_a_long_path_gets_a_short_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(places.VARIABLE, str(tmp_path / ("long" * 30)))
-    assert len(places.address()) < 100
-    server = channel.Server(places.address(), places.key(), lambda message: {"ok": True})
+    monkeypatch.setenv(state_folder.VARIABLE, str(tmp_path / ("long" * 30)))
+    assert len(state_folder.address()) < 100
+    server = channel.Server(state_folder.address(), state_folder.key(), lambda message: {"ok": True})
     assert ask({})["ok"]
     server.close()
-    Path(places.address()).parent.rmdir()
+    Path(state_folder.address()).parent.rmdir()

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 import sgdsheet
-from sgdsheet.cli import main
+from sgdsheet.apps.cli import main
 from sgdsheet.errors import SettingError
-from sgdsheet.initialisers import INITIALISERS
-from sgdsheet.optimizers import OPTIMIZERS
-from sgdsheet.problem import Setting
-from sgdsheet.references import Cell
-from sgdsheet.schedules import SCHEDULES
-from sgdsheet.settings import DECLARATIONS, Settings, combine
-from sgdsheet.training.session import Session
+from sgdsheet.problem.definition import Setting
+from sgdsheet.problem.initialisers import INITIALISERS
+from sgdsheet.problem.optimizers import OPTIMIZERS
+from sgdsheet.problem.schedules import SCHEDULES
+from sgdsheet.problem.settings import DECLARATIONS, Settings, combine
+from sgdsheet.sheet.references import Cell
+from sgdsheet.train.session import Session
 from tests.training_books import FOURTH_POWER, HOME, model, write
 
 GOOD: dict[str, list[tuple[Any, Any]]] = {
@@ -120,7 +120,7 @@ def test_lists_of_what_is_allowed() -> None:
 
 
 def test_values_that_are_errors_or_text_over_lines() -> None:
-    from sgdsheet.workbook import ExcelError
+    from sgdsheet.sheet.workbook import ExcelError
 
     for value in (ExcelError.NA, "a\nb", "x" * 10_000):
         with pytest.raises(SettingError) as caught:

@@ -12,12 +12,12 @@ import numpy as np
 import platformdirs
 import pytest
 from live_books import SHEET, Desk, calculate, line_workbook
+from memory_host import MemoryHost
 
 import sgdsheet
+from sgdsheet.data.locate import list_of_allowed, locate
 from sgdsheet.errors import FileError
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.samples.locate import list_of_allowed, locate
-from sgdsheet.workbook import DefinedName
+from sgdsheet.sheet.workbook import DefinedName
 from tests.bound_books import Rows, idx, numbers, save
 from tests.cli_books import run
 from tests.training_books import write

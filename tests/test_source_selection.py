@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sgdsheet.data.formats import Source, open_source, parse_selection
 from sgdsheet.errors import DataError
-from sgdsheet.sources import Source, open_source, parse_selection
 
 
 @pytest.fixture

@@ -18,8 +18,19 @@ import numpy as np
 import pytest
 import torch
 
+from sgdsheet.data.formats import (
+    FORMATS,
+    Source,
+    check_finite,
+    delimited,
+    field_called,
+    finite,
+    open_source,
+)
+from sgdsheet.data.formats import (
+    source as source_module,
+)
 from sgdsheet.errors import DataError, FileError, SettingError, SgdSheetError
-from sgdsheet.sources import FORMATS, Source, check_finite, delimited, field_called, finite, open_source, registry
 
 parquet = pytest.importorskip("pyarrow.parquet")
 arrow = pytest.importorskip("pyarrow")
@@ -303,7 +314,7 @@ def test_promises_are_not_believed(tmp_path: Path) -> None:
 def test_limit_of_what_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez_compressed(tmp_path / "big.npz", x=np.zeros(2_000_000))
     assert open_source(tmp_path / "big.npz").count == 2_000_000
-    monkeypatch.setattr(registry, "MAX_UNPACKED", 1 << 20)
+    monkeypatch.setattr(source_module, "MAX_UNPACKED", 1 << 20)
     assert "savez" in refused(tmp_path / "big.npz")
     np.savez(tmp_path / "big.npz", x=np.zeros(2_000_000))
     assert isinstance(open_source(tmp_path / "big.npz").fields["x"], np.memmap)
@@ -628,7 +639,7 @@ def test_parquet_wrong(column: list[Any], message: str, tmp_path: Path) -> None:
 def test_parquet_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A column of one value is tiny in the file."""
     parquet.write_table(arrow.table({"x": np.zeros(1_000_000)}), tmp_path / "a.parquet")
-    monkeypatch.setattr("sgdsheet.sources.parquet.MAX_UNPACKED", 1 << 20)
+    monkeypatch.setattr("sgdsheet.data.formats.parquet.MAX_UNPACKED", 1 << 20)
     assert "unpacks to" in refused(tmp_path / "a.parquet")
 
 

@@ -11,7 +11,7 @@ import pytest
 from chart_books import charted
 from cli_books import run
 
-from sgdsheet.cli.sparkline import WIDTH, bars, sparkline
+from sgdsheet.apps.cli.sparkline import WIDTH, bars, sparkline
 
 
 @pytest.fixture

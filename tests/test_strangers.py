@@ -10,12 +10,12 @@ import pytest
 import torch
 from xlsx_parts import WORKBOOKS
 
-from sgdsheet.compiler.planning import Plan, Planner
+from sgdsheet.compiler.frontend.planning import Plan, Planner
+from sgdsheet.compiler.model import evaluate
 from sgdsheet.compiler.program import build_program
 from sgdsheet.hosts.file import load
-from sgdsheet.model import evaluate
-from sgdsheet.references import Cell, Range, rectangles
-from sgdsheet.workbook import ExcelError, Value, Workbook
+from sgdsheet.sheet.references import Cell, Range, rectangles
+from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 
 FOLDERS = [WORKBOOKS.with_name(name) for name in ("formulas", "strangers")]
 FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.xls[xm]"))]

@@ -14,9 +14,9 @@ from sheets import compiled
 from training_books import write
 
 import sgdsheet
+from sgdsheet.analysis.loss_surface import LossSlice, LossSurface, chosen_cells, loss_slice, losses_at
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import FileError, ProblemError, SettingError, TrainingError
-from sgdsheet.loss_surface import LossSlice, LossSurface, chosen_cells, loss_slice, losses_at
-from sgdsheet.model import SheetModel
 from sgdsheet.plots.animation import animate
 from sgdsheet.plots.surface import surface
 

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 import sgdsheet
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import DataError, SettingError, TrainingError
-from sgdsheet.initialisers import INITIALISERS
-from sgdsheet.model import SheetModel
-from sgdsheet.optimizers import OPTIMIZERS, Family
-from sgdsheet.schedules import SCHEDULES
-from sgdsheet.training.session import Session
+from sgdsheet.problem.initialisers import INITIALISERS
+from sgdsheet.problem.optimizers import OPTIMIZERS, Family
+from sgdsheet.problem.schedules import SCHEDULES
+from sgdsheet.train.session import Session
 from tests.sheets import HOME, book, compiled
 from tests.training_books import fourth_power, losses, polynomial, put, values, write
 

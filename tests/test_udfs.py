@@ -26,17 +26,17 @@ import torch
 import xlwings as xw
 import xlwings.conversion
 import xlwings.main
+from memory_host import MemoryHost
 from sheets import HOME, book
 from training_books import write
 
 import sgdsheet
+from sgdsheet.apps.udf.declarations import FAILURE, declarations
+from sgdsheet.apps.udf.gradient import Gradients
+from sgdsheet.apps.udf.prediction import Predictors
 from sgdsheet.errors import DataError, FileError, ProblemError, SgdSheetError
-from sgdsheet.hosts.memory import MemoryHost
-from sgdsheet.references import Cell, Range
-from sgdsheet.udf.declarations import FAILURE, declarations
-from sgdsheet.udf.gradient import Gradients
-from sgdsheet.udf.prediction import Predictors
-from sgdsheet.workbook import Workbook
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Workbook
 
 MISSING = -2147352572
 """How VBA says that an argument was left out."""
@@ -91,17 +91,17 @@ def call() -> Iterator[Callable[..., Any]]:
         patch.setattr(xw, name, getattr(udfs, f"xl{name}"))
     before = dict(xw.engines.engines_by_name)
     xw.engines.engines_by_name["excel"] = _engine()
-    sys.modules.pop("sgdsheet.udfs", None)
-    importlib.import_module("sgdsheet.udfs")
+    sys.modules.pop("sgdsheet.apps.udf.xlwings_functions", None)
+    importlib.import_module("sgdsheet.apps.udf.xlwings_functions")
 
     def run(name: str, *arguments: Any) -> Any:
         given = tuple(MISSING if item is None else item for item in arguments)
-        return udfs.call_udf("sgdsheet.udfs", name, given)
+        return udfs.call_udf("sgdsheet.apps.udf.xlwings_functions", name, given)
 
     yield run
     xw.engines.engines_by_name.clear()
     xw.engines.engines_by_name.update(before)
-    for name in ("sgdsheet.udfs", "xlwings.udfs"):
+    for name in ("sgdsheet.apps.udf.xlwings_functions", "xlwings.udfs"):
         sys.modules.pop(name, None)
     patch.undo()
 
@@ -192,7 +192,7 @@ def test_no_traceback_in_a_cell(call: Callable[..., Any], monkeypatch: pytest.Mo
     def fails(*arguments: Any) -> None:
         raise ZeroDivisionError("oh\nno")
 
-    monkeypatch.setattr(sys.modules["sgdsheet.udfs"], "calculate", fails)
+    monkeypatch.setattr(sys.modules["sgdsheet.apps.udf.xlwings_functions"], "calculate", fails)
     assert call("SGD_RELU", 1.0) == FAILURE + "SGD_RELU failed unexpectedly: ZeroDivisionError: oh no"
 
 
@@ -201,7 +201,7 @@ def test_version(call: Callable[..., Any]) -> None:
 
 
 def test_xlwings_knows_names_arguments_and_help(call: Callable[..., Any]) -> None:
-    module = sys.modules["sgdsheet.udfs"]
+    module = sys.modules["sgdsheet.apps.udf.xlwings_functions"]
     for item in declarations():
         known = getattr(module, item["name"]).__xlfunc__
         assert known["name"] == item["name"]
@@ -235,7 +235,7 @@ def test_declarations() -> None:
 
 
 def test_importing_needs_no_excel() -> None:
-    code = "import sgdsheet.udfs as u; print(u.SGD_RELU([[-1.0, 2.0]]))"
+    code = "import sgdsheet.apps.udf.xlwings_functions as u; print(u.SGD_RELU([[-1.0, 2.0]]))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[[0.0, 2.0]]"
 
@@ -371,7 +371,7 @@ def test_gradients_that_are_refused(case: str) -> None:
 def test_gradient_in_excel(call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """SGD_GRAD gets its arguments as references, and answers in their shape."""
     host = opened()
-    monkeypatch.setattr(sys.modules["sgdsheet.udfs"].excel, "connect", lambda book, where: host)
+    monkeypatch.setattr(sys.modules["sgdsheet.apps.udf.xlwings_functions"].excel, "connect", lambda book, where: host)
     loss, params = _ComRange([[0.0]], Range.of_cell(LOSS)), _ComRange([[0.0] * 2] * 3, PARAMS)
     assert close(call("SGD_GRAD", loss, params), by_model(host))
     step = call("SGD_STEP", params, loss, 0.5)

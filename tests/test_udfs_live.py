@@ -16,8 +16,8 @@ from training_books import write
 from xlwings_program import ExcelBook, ExcelOverLibreOffice
 
 import sgdsheet
-from sgdsheet import udfs
-from sgdsheet.references import Cell
+from sgdsheet.apps.udf import xlwings_functions
+from sgdsheet.sheet.references import Cell
 
 pytestmark = pytest.mark.skipif(not office.available(), reason="LibreOffice is not installed")
 
@@ -48,7 +48,7 @@ def cells(opened: ExcelBook, reference: str) -> xw.Range:
 
 def argument(opened: ExcelBook, reference: str) -> Any:
     """What xlwings makes of a range for an argument that is an array."""
-    return xlwings.conversion.read(cells(opened, reference), None, udfs.ARRAY_OPTIONS)
+    return xlwings.conversion.read(cells(opened, reference), None, xlwings_functions.ARRAY_OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -62,37 +62,37 @@ def argument(opened: ExcelBook, reference: str) -> Any:
     ],
 )
 def test_ranges(opened: ExcelBook, reference: str, wanted: list[list[float]]) -> None:
-    assert udfs.answer("SGD_RELU", [argument(opened, reference)]) == wanted
+    assert xlwings_functions.answer("SGD_RELU", [argument(opened, reference)]) == wanted
 
 
 def test_the_gradient_is_the_models(opened: ExcelBook) -> None:
-    udfs._gradients.compilations = 0
+    xlwings_functions._gradients.compilations = 0
     loss, params = cells(opened, "Z1"), cells(opened, "A1:B3")
     for number in (0.5, -0.5, 2.0):
         opened.host.write({Cell("Model", 1, 1): number})
         slopes = sgdsheet.compile(opened.host.read(), "Model", loss="Z1", params="A1:B3").gradients()
-        found = udfs.answer("SGD_GRAD", [loss, params])
+        found = xlwings_functions.answer("SGD_GRAD", [loss, params])
         assert isinstance(found, list), found
         for row, line in enumerate(found, 1):
             for column, slope in enumerate(line, 1):
                 exact = slopes[Cell("Model", row, column)]
                 assert exact != 0
                 assert math.isclose(slope, exact, rel_tol=1e-12), (row, column)
-    assert udfs._gradients.compilations == 1
-    step = udfs.answer("SGD_STEP", [params, loss, [[0.1]]])
+    assert xlwings_functions._gradients.compilations == 1
+    step = xlwings_functions.answer("SGD_STEP", [params, loss, [[0.1]]])
     assert step[0][0] == 2.0 - 0.1 * found[0][0]
 
 
 def test_a_change_of_a_formula_is_noticed(opened: ExcelBook) -> None:
     loss, params = cells(opened, "Z1"), cells(opened, "A1:B3")
-    before = udfs.answer("SGD_GRAD", [loss, params])
+    before = xlwings_functions.answer("SGD_GRAD", [loss, params])
     opened.host.write({Cell("Model", 2, 12): 1.5})
-    after = udfs.answer("SGD_GRAD", [loss, params])
+    after = xlwings_functions.answer("SGD_GRAD", [loss, params])
     assert before != after
     slopes = sgdsheet.compile(opened.host.read(), "Model", loss="Z1", params="A1:B3").gradients()
     assert math.isclose(after[2][1], slopes[Cell("Model", 3, 2)], rel_tol=1e-12)
 
 
 def test_refusals_name_the_cell(opened: ExcelBook) -> None:
-    found = udfs.answer("SGD_GRAD", [cells(opened, "Z1"), cells(opened, "K1:K4")])
+    found = xlwings_functions.answer("SGD_GRAD", [cells(opened, "Z1"), cells(opened, "K1:K4")])
     assert found == "#SGD! Model!K1: a parameter cell holds a formula. Put a number there, or leave the cell out"

@@ -16,11 +16,11 @@ import xlsxwriter
 from numpy.typing import NDArray
 
 import sgdsheet
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.hosts.file import FileHost
-from sgdsheet.model import SheetModel
-from sgdsheet.references import parse_range
-from sgdsheet.training.session import Session
-from sgdsheet.workbook import Workbook
+from sgdsheet.sheet.references import parse_range
+from sgdsheet.sheet.workbook import Workbook
+from sgdsheet.train.session import Session
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"

@@ -14,14 +14,8 @@ from com.sun.star.awt import Rectangle  # type: ignore[import-not-found]
 from com.sun.star.lang import Locale  # type: ignore[import-not-found]
 from com.sun.star.table import CellAddress  # type: ignore[import-not-found]
 
-from sgdsheet.hosts.libreoffice.agent.agent import Agent, connect
-from sgdsheet.hosts.libreoffice.agent.cells import (
-    FORMULAS,
-    Refused,
-    array_areas,
-    corners,
-    rectangle,
-)
+from sgdsheet.hosts.libreoffice.agent.cells import FORMULAS, Refused, array_areas, corners, rectangle
+from sgdsheet.hosts.libreoffice.agent.requests import Agent, connect
 
 EVERYTHING = 1023  # com.sun.star.sheet.CellFlags
 LOGICAL = 1024  # com.sun.star.util.NumberFormat

@@ -9,10 +9,10 @@ from xlwings import base_classes
 from xlwings_com import EXCEPTION, Cells, ComError, areas_of
 from xlwings_parts import Charts, Names, Tables
 
-from sgdsheet.hosts.libreoffice.formula import to_excel
-from sgdsheet.hosts.libreoffice.read import formulas, values
-from sgdsheet.references import Range
-from sgdsheet.workbook import ExcelError
+from sgdsheet.hosts.libreoffice.calc_reader import formulas, values
+from sgdsheet.hosts.libreoffice.notation import to_excel
+from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.workbook import ExcelError
 
 FEW = 2_000
 """Cells of which it is quick to tell which are merged."""

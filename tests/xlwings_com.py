@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sgdsheet.hosts.libreoffice.calc_reader import values
 from sgdsheet.hosts.libreoffice.programs import office_python
-from sgdsheet.hosts.libreoffice.read import values
-from sgdsheet.references import MAX_COLUMN, MAX_ROW, Range, column_letters, parse_range
-from sgdsheet.workbook import ExcelError
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Range, column_letters, parse_range
+from sgdsheet.sheet.workbook import ExcelError
 
 EDITING, REJECTED = -2146777998, -2147418111  # 0x800AC472, 0x80010001
 EXCEPTION, UNAVAILABLE, REQUIRED = -2147352567, -2147023174, -2146827864

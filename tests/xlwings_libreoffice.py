@@ -19,7 +19,7 @@ from xlwings_cells import CellRange, Sheet, Sheets
 from xlwings_com import Office
 from xlwings_parts import Names
 
-from sgdsheet.references import Range
+from sgdsheet.sheet.references import Range
 
 PIPE = "XLWINGS_PIPE"
 ALERTS = "XLWINGS_ALERTS"

@@ -10,8 +10,8 @@ from xlwings_com import Scales
 from xlwings_libreoffice import HarnessEngine, register, unregister
 
 from sgdsheet.hosts.excel import ExcelHost, connect
-from sgdsheet.hosts.libreoffice.office import Office
-from sgdsheet.references import Range
+from sgdsheet.hosts.libreoffice.office_process import Office
+from sgdsheet.sheet.references import Range
 
 
 @dataclass

@@ -34,7 +34,7 @@ End Function
 
 Private Function CodeFor(ByVal Action As String) As String
     ' The first part keeps modules that lie in the current folder out.
-    CodeFor = "import sys; sys.path = [p for p in sys.path if p]; import sgdsheet.ribbon; sgdsheet.ribbon.dispatch('" & Action & "')"
+    CodeFor = "import sys; sys.path = [p for p in sys.path if p]; from sgdsheet.apps.excel_addin.ribbon import dispatch; dispatch('" & Action & "')"
 End Function
 
 ' The name of a workbook is the work of a stranger, so it travels as digits.

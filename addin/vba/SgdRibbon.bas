@@ -1,7 +1,7 @@
 Attribute VB_Name = "SgdRibbon"
 Option Explicit
 
-' What the ribbon calls. The buttons' tags name actions; see sgdsheet/ribbon.py for what they do.
+' What the ribbon calls. The buttons' tags name actions; see sgdsheet/apps/excel_addin/ribbon.py for what they do.
 
 Private Ribbon As IRibbonUI
 Private States As String ' a line for each workbook: "training", "paused" or "idle", a tab, its full name

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx
 
-from sgdsheet.compiler.blocks import Block
-from sgdsheet.compiler.planning import Plan
+from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.planning import Plan
+from sgdsheet.compiler.ir.values import Kind, fault_codes, fault_of
+from sgdsheet.compiler.ir.values import Value as Tensors
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.references import Cell
-from sgdsheet.tensors.values import Kind, fault_codes, fault_of
-from sgdsheet.tensors.values import Value as Tensors
-from sgdsheet.workbook import ExcelError, Value
+from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.workbook import ExcelError, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import fx
 
-from sgdsheet.compiler.blocks import Block, bounding_range, single_copies
+from sgdsheet.compiler.frontend.blocks import Block, bounding_range, single_copies
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions.operators import BINARY, COMPARISONS, UNARY, compare
+from sgdsheet.compiler.functions.registry import Takes
+from sgdsheet.compiler.functions.vanishing import is_whole
+from sgdsheet.compiler.ir.builder import Builder
+from sgdsheet.compiler.ir.values import MOST_CELLS, Fault, Kind, Value, simplified
 from sgdsheet.compiler.regions import Regions, cut
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
-from sgdsheet.functions import REGISTRY
-from sgdsheet.functions.operators import BINARY, COMPARISONS, UNARY, compare
-from sgdsheet.functions.registry import Takes
-from sgdsheet.functions.vanishing import is_whole
-from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
-from sgdsheet.syntax import (
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
+from sgdsheet.sheet.syntax import (
     Affine,
     Area,
     ArrayConstant,
@@ -35,8 +37,6 @@ from sgdsheet.syntax import (
     transform,
     walk,
 )
-from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import MOST_CELLS, Fault, Kind, Value, simplified
 
 
 def lower_block(block: Block, regions: Regions) -> Value:

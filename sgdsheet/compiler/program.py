@@ -10,16 +10,16 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, fx, nn
 
-from sgdsheet.compiler.blocks import Block
+from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.planning import Plan
+from sgdsheet.compiler.ir.builder import Builder
+from sgdsheet.compiler.ir.recording import Data
+from sgdsheet.compiler.ir.values import Kind, Value
 from sgdsheet.compiler.lowering import lower_block, separated
-from sgdsheet.compiler.planning import Plan
 from sgdsheet.compiler.regions import Regions
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
-from sgdsheet.references import Cell, Range, identifiers
-from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.recording import Data
-from sgdsheet.tensors.values import Kind, Value
-from sgdsheet.workbook import Sheet, Workbook
+from sgdsheet.sheet.references import Cell, Range, identifiers
+from sgdsheet.sheet.workbook import Sheet, Workbook
 
 _MOST_HALVED = 1_000
 """Blocks that are cut in two in search of the copies that cannot be lowered: each costs time."""

@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import torch
 
+from sgdsheet.compiler.ir.builder import Builder
+from sgdsheet.compiler.ir.values import MOST_CELLS, Fault, Kind, Value, simplified
 from sgdsheet.errors import FormulaError
-from sgdsheet.references import Range, RangeIndex
-from sgdsheet.tensors.builder import Builder
-from sgdsheet.tensors.values import MOST_CELLS, Fault, Kind, Value, simplified
-from sgdsheet.workbook import ExcelError, Position, Sheet, Workbook
-from sgdsheet.workbook import Value as CellValue
+from sgdsheet.sheet.references import Range, RangeIndex
+from sgdsheet.sheet.workbook import ExcelError, Position, Sheet, Workbook
+from sgdsheet.sheet.workbook import Value as CellValue
 
 # Within a region the axes are called r and c: its rows and columns.
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sgdsheet.references import Cell, Range
-from sgdsheet.workbook import Value, Workbook
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Value, Workbook
 
 
 class Host(Protocol):

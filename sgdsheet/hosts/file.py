@@ -14,16 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 from sys import float_info
 
-from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError
-from sgdsheet.hosts.xlsx.log import add_log
+from sgdsheet.hosts.xlsx.log_parts import add_log
 from sgdsheet.hosts.xlsx.package import MAX_FILE, Package
 from sgdsheet.hosts.xlsx.patch import patch_sheet
-from sgdsheet.hosts.xlsx.read import Outline, read_outline, read_workbook
 from sgdsheet.hosts.xlsx.recalculation import ask_for_calculation
-from sgdsheet.logbook import Record, thin
-from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
-from sgdsheet.workbook import ExcelError, Position, Value, Workbook
+from sgdsheet.hosts.xlsx.xlsx_reader import Outline, read_outline, read_workbook
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
+from sgdsheet.sheet.workbook import ExcelError, Position, Value, Workbook
+from sgdsheet.system.atomic import write_atomically
+from sgdsheet.train.logbook import Record, thin
 
 MAX_TEXT = 32_767
 """Characters that Excel allows in a cell."""

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, one_line
-from sgdsheet.hosts.xlsx.log import MARK as MARK  # the name by which an own sheet is known as ours
-from sgdsheet.references import MAX_COLUMN, MAX_ROW, Cell
-from sgdsheet.workbook import ExcelError, Value
+from sgdsheet.hosts.xlsx.log_parts import MARK as MARK  # the name by which an own sheet is known as ours
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
+from sgdsheet.sheet.workbook import ExcelError, Value
 
 _ELSEWHERE = "Only cells without a formula can be changed"
 

@@ -12,14 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sgdsheet.charts import Chart
+from sgdsheet.analysis.observation import Observer, charts_of_fit
+from sgdsheet.analysis.trajectory import Snapshot, Trajectory, record_training
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import FileError, SettingError, quoted
-from sgdsheet.extras import optional
-from sgdsheet.logbook import Record, number, wants_log_axis
-from sgdsheet.model import SheetModel
-from sgdsheet.observation import Observer, charts_of_fit
-from sgdsheet.outputs import ANIMATION
-from sgdsheet.plots.charts import ChartPainter, ChartReader
+from sgdsheet.plots.chart_drawing import ChartPainter, ChartReader
 from sgdsheet.plots.colours import in_palette, palette_of
 from sgdsheet.plots.look import (
     COLUMN,
@@ -35,8 +32,11 @@ from sgdsheet.plots.look import (
     scale,
     write,
 )
-from sgdsheet.training.session import Session
-from sgdsheet.trajectory import Snapshot, Trajectory, record_training
+from sgdsheet.sheet.charts import Chart
+from sgdsheet.system.extras import optional
+from sgdsheet.system.outputs import ANIMATION
+from sgdsheet.train.logbook import Record, number, wants_log_axis
+from sgdsheet.train.session import Session
 
 _CHARTS = 2
 """Charts of the sheet that are shown, at most."""

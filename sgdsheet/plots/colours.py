@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdsheet.extras import optional
+from sgdsheet.system.extras import optional
 
 COLOURS = 128
 """Those of flat areas, and the most frequent ones along edges."""

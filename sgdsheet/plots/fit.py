@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sgdsheet.model import SheetModel
-from sgdsheet.observation import Observer, charts_of_fit
-from sgdsheet.plots.charts import ChartReader, Drawing
+from sgdsheet.analysis.observation import Observer, charts_of_fit
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.plots.chart_drawing import ChartReader, Drawing
 
 
 def fit_of(model: SheetModel) -> Drawing | None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sgdsheet.atomic import write_atomically
 from sgdsheet.errors import FileError
-from sgdsheet.extras import optional
-from sgdsheet.logbook import COLUMNS
-from sgdsheet.outputs import ANIMATION, PICTURE, Product, ready
+from sgdsheet.system.atomic import write_atomically
+from sgdsheet.system.extras import optional
+from sgdsheet.system.outputs import ANIMATION, PICTURE, Product, ready
+from sgdsheet.train.logbook import COLUMNS
 
 INK, MUTED, GRID = "#1F2937", "#6B7280", "#E5E7EB"
 COLOURS = ("#27567F", "#1F6B48", "#C2570C", "#6D4C9F", "#A02A38", "#8F5F00")

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sgdsheet.errors import SettingError, TrainingError
-from sgdsheet.extras import optional
-from sgdsheet.loss_surface import (
+from sgdsheet.analysis.loss_surface import (
     LossSlice,
     LossSurface,
     Span,
@@ -22,7 +20,9 @@ from sgdsheet.loss_surface import (
     place_of,
     unchanged,
 )
-from sgdsheet.model import SheetModel
+from sgdsheet.analysis.trajectory import Trajectory, record_training
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.errors import SettingError, TrainingError
 from sgdsheet.plots.look import (
     MUTED,
     TITLE_PAD,
@@ -34,10 +34,10 @@ from sgdsheet.plots.look import (
     rendered,
     write,
 )
-from sgdsheet.references import Cell
-from sgdsheet.training.methods import put
-from sgdsheet.training.session import Session
-from sgdsheet.trajectory import Trajectory, record_training
+from sgdsheet.sheet.references import Cell
+from sgdsheet.system.extras import optional
+from sgdsheet.train.methods import put
+from sgdsheet.train.session import Session
 
 _SLICE, _SURFACE, _SURFACE_OF_SOURCE = 201, 61, 21
 """Values of each parameter that are tried."""

@@ -10,12 +10,12 @@ from pathlib import Path
 from gallery import GALLERY
 from xlsx_parts import WORKBOOKS
 
-from sgdsheet.compiler.planning import Planner
+from sgdsheet.compiler.frontend.planning import Planner
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.hosts.file import load
-from sgdsheet.problem import sheets_with_problem
-from sgdsheet.references import Cell, Range, address
-from sgdsheet.workbook import Workbook
+from sgdsheet.problem.definition import sheets_with_problem
+from sgdsheet.sheet.references import Cell, Range, address
+from sgdsheet.sheet.workbook import Workbook
 
 SHARED = WORKBOOKS.parent
 FOLDERS = ("workbooks", "formulas", "strangers")

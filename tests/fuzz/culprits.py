@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sgdsheet.formula import parse, render
-from sgdsheet.syntax import Binary, Call, Node, Unary, children
-from sgdsheet.workbook import Formula, Sheet, Workbook
+from sgdsheet.sheet.formula import parse, render
+from sgdsheet.sheet.syntax import Binary, Call, Node, Unary, children
+from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 
 from .grammar import PREFIXED
 

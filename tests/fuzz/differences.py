@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from sgdsheet.functions import REGISTRY
-from sgdsheet.functions.registry import Takes
-from sgdsheet.syntax import (
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions.registry import Takes
+from sgdsheet.sheet.syntax import (
     ArrayConstant,
     Binary,
     Boolean,
@@ -29,7 +29,7 @@ from sgdsheet.syntax import (
     children,
     walk,
 )
-from sgdsheet.workbook import ExcelError, Value
+from sgdsheet.sheet.workbook import ExcelError, Value
 
 from .engines import areas
 

@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from lxml import etree
 
-from sgdsheet.compiler.planning import Planner
+from sgdsheet.compiler.frontend.planning import Planner
+from sgdsheet.compiler.model import evaluate
 from sgdsheet.compiler.program import build_program
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.formula import parse
-from sgdsheet.model import evaluate
-from sgdsheet.references import Cell, Range
-from sgdsheet.syntax import Reference, walk
-from sgdsheet.workbook import ExcelError, Value, Workbook
+from sgdsheet.sheet.formula import parse
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.syntax import Reference, walk
+from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 
 from . import sheetfile
 

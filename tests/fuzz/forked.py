@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from cli_books import line_book, run
 
-from sgdsheet.cli import main
+from sgdsheet.apps.cli import main
 
 SECONDS = 20
 """Of the processor, so that a busy machine makes nothing look like a hang."""

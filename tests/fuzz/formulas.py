@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from sgdsheet.compiler.blocks import formula_text
+from sgdsheet.compiler.frontend.blocks import formula_text
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.formula import relative_key
-from sgdsheet.references import Cell, Range, address
-from sgdsheet.syntax import Binary, Call, Node, Unary
-from sgdsheet.workbook import ExcelError, Formula, Sheet, Value, Workbook
+from sgdsheet.sheet.formula import relative_key
+from sgdsheet.sheet.references import Cell, Range, address
+from sgdsheet.sheet.syntax import Binary, Call, Node, Unary
+from sgdsheet.sheet.workbook import ExcelError, Formula, Sheet, Value, Workbook
 
 from . import engines, sheetfile
 from .culprits import located

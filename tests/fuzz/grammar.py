@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from sgdsheet.functions import REGISTRY
-from sgdsheet.functions.registry import Takes
-from sgdsheet.references import column_letters
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions.registry import Takes
+from sgdsheet.sheet.references import column_letters
 
 from .grids import COLUMNS, NUMERIC_TEXTS, ROWS, TEXTS, number
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from sgdsheet.workbook import ExcelError, Sheet, Value
+from sgdsheet.sheet.workbook import ExcelError, Sheet, Value
 
 ROWS, COLUMNS = 12, 8
 """The data fill A1:H12; formulas stand from column T on, above row 9, so that whole columns and rows are data."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from random import Random
 
 from sgdsheet.hosts.file import FileHost, load
-from sgdsheet.references import Cell
-from sgdsheet.workbook import Value, Workbook
+from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.workbook import Value, Workbook
 
 from .corpus import workbooks
 from .packagediff import differences

@@ -21,9 +21,9 @@ import torch
 from sheets import book
 
 import sgdsheet
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.model import SheetModel
-from sgdsheet.references import Cell, column_letters
+from sgdsheet.sheet.references import Cell, column_letters
 
 ROWS = 6
 """Samples, in rows 1 to 6. Columns A and B hold parameters, C to E data, F texts, from G on stand formulas."""

@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from sgdsheet.compiler.blocks import formula_text
-from sgdsheet.references import address
-from sgdsheet.workbook import ExcelError, Formula, Sheet, Value, Workbook
+from sgdsheet.compiler.frontend.blocks import formula_text
+from sgdsheet.sheet.references import address
+from sgdsheet.sheet.workbook import ExcelError, Formula, Sheet, Value, Workbook
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

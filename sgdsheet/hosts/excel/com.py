@@ -8,8 +8,8 @@ import xlwings as xw
 
 from sgdsheet.hosts.base import LineChart
 from sgdsheet.hosts.excel.native import ArrayArea, Grid, rows_of
-from sgdsheet.references import address, column_letters, parse_range, quote_sheet
-from sgdsheet.workbook import ExcelError, Value
+from sgdsheet.sheet.references import address, column_letters, parse_range, quote_sheet
+from sgdsheet.sheet.workbook import ExcelError, Value
 
 _ERRORS = {
     2000: ExcelError.NULL,

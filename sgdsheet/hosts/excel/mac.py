@@ -13,8 +13,8 @@ import xlwings as xw
 
 from sgdsheet.hosts.base import LineChart
 from sgdsheet.hosts.excel.native import ArrayArea, Grid, columns_of, rows_of
-from sgdsheet.references import address, parse_range, split_areas
-from sgdsheet.workbook import ExcelError, Value
+from sgdsheet.sheet.references import address, parse_range, split_areas
+from sgdsheet.sheet.workbook import ExcelError, Value
 
 _EPOCH = datetime(1899, 12, 30)
 _EPOCH_1904 = datetime(1904, 1, 1)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import xlwings as xw
 
 from sgdsheet.hosts.base import LineChart
-from sgdsheet.workbook import Value
+from sgdsheet.sheet.workbook import Value
 
 Grid = list[list[Value | None]]
 """Rows of values; None stands for an empty cell."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import xlsxwriter  # type: ignore[import-untyped]
 
-from sgdsheet.logbook import COLUMNS, Column, Record, number, wants_log_axis
+from sgdsheet.train.logbook import COLUMNS, Column, Record, number, wants_log_axis
 
 HEADER = 3
 """Row of the table's header, from 0."""

@@ -19,8 +19,8 @@ from sgdsheet.hosts.xlsx.xml import (
     row_number,
     run_parser,
 )
-from sgdsheet.references import Range, address, parse_range
-from sgdsheet.workbook import ExcelError, Position, Value
+from sgdsheet.sheet.references import Range, address, parse_range
+from sgdsheet.sheet.workbook import ExcelError, Position, Value
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from sgdsheet.errors import FileError, FormulaError
-from sgdsheet.references import MAX_COLUMN, MAX_ROW, column_number
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, column_number
 
 if TYPE_CHECKING:
     from xml.parsers.expat import XMLParserType

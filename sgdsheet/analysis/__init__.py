@@ -1,0 +1,1 @@
+"""What else is done with a model: check it, look at its gradients and its loss, watch it train."""

@@ -1,0 +1,176 @@
+"""Proof that the compiled sheet is the sheet: values against the saved ones, gradients against differences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from sgdsheet.compiler.comparison import Comparison, Mismatch, is_number
+from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.planning import Planner
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.lowering import unsupported
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.errors import SgdSheetError
+from sgdsheet.problem.definition import Problem
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.syntax import Call, walk
+from sgdsheet.sheet.workbook import Workbook
+
+GRADIENT_TOLERANCE = 1e-6
+_MOST_DIFFERENCES = 200
+_STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """Cells of one formula that cannot be calculated, because of a function or (empty) for another reason."""
+
+    area: Range
+    function: str
+    error: SgdSheetError
+
+
+@dataclass(slots=True)
+class Report:
+    """What `check` found. `gradient_max_error` is relative to the largest gradient (or to the loss, if larger)."""
+
+    formulas: int = 0
+    supported: int = 0
+    compared: int = 0
+    mismatches: list[Mismatch] = field(default_factory=list)
+    unsupported: list[Unsupported] = field(default_factory=list)
+    fault: SgdSheetError | None = None
+    """Why there is no loss to speak of, if there is none."""
+    loss_saved: float | None = None
+    loss_computed: float | None = None
+    gradient_max_error: float | None = None
+    gradient_worst_cell: Cell | None = None
+    gradient_checked: int = 0
+    dead_parameters: list[Cell] = field(default_factory=list)
+    largest_difference: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        gradients = self.gradient_max_error is None or self.gradient_max_error <= GRADIENT_TOLERANCE
+        return self.fault is None and not self.mismatches and gradients
+
+
+def check_model(model: SheetModel, *, everything: bool = False) -> Report:
+    """Compare all lowered cells (with `everything`, all formula cells of the workbook), and the gradient."""
+    report = Report()
+    program = model.everything() if everything else model.lowered
+    compare_values(report, model.workbook, program, on_the_way=not everything)
+    saved = model.workbook.sheets[model.problem.loss.sheet].values.get(model.problem.loss[1:])
+    report.loss_saved = float(saved) if is_number(saved) else None
+    with torch.no_grad():
+        report.loss_computed = float(model())
+    if math.isfinite(report.loss_computed):
+        compare_gradients(report, model)
+    else:
+        report.fault = model.explain_bad_loss()
+    return report
+
+
+def check_workbook(workbook: Workbook, sheet: str | None = None) -> Report:
+    """Compare all formula cells of a workbook, or of one sheet of it: that takes no model."""
+    report = Report()
+    plan = Planner(workbook, ()).plan_everything(None if sheet is None else (sheet,))
+    program = build_program(workbook, (), plan, dtype=torch.float64, strict=False, on_saved=True)
+    compare_values(report, workbook, program, on_the_way=False)
+    return report
+
+
+def check_formulas(workbook: Workbook, problem: Problem, fault: SgdSheetError) -> Report:
+    """The report for a sheet that cannot be compiled: all formulas on the way to the loss that stand in the way."""
+    report = Report(fault=fault)
+    plan = Planner(workbook, problem.parameters).plan([Range.of_cell(problem.loss)])
+    program = build_program(workbook, problem.parameters, plan, dtype=torch.float64, strict=False)
+    compare_values(report, workbook, program)
+    saved = workbook.sheets[problem.loss.sheet].values.get(problem.loss[1:])
+    report.loss_saved = float(saved) if is_number(saved) else None
+    return report
+
+
+def compare_values(report: Report, workbook: Workbook, program: Program, *, on_the_way: bool = True) -> None:
+    """Enter differences from the saved values, the largest first, and what cannot be calculated."""
+    found = Comparison(workbook)
+    found.run(program)
+    report.supported += found.cells
+    report.formulas += found.cells + sum(block.range.size for block, _ in program.failures)
+    report.compared += found.compared + (0 if found.never_calculated else found.zeros - found.placeholders)
+    report.largest_difference = found.largest_difference
+    report.mismatches = sorted(found.mismatches, key=lambda item: -item.distance)
+    report.unsupported += _unsupported(program.failures, on_the_way)
+
+
+def _unsupported(failures: list[tuple[Block, SgdSheetError]], on_the_way: bool) -> list[Unsupported]:
+    """What has to be mended: all unknown functions, and no formula that only reads one that cannot be calculated."""
+    found: list[Unsupported] = []
+    failed: list[Range] = []
+    for block, error in failures:
+        names = [part.name for part in walk(block.tree) if isinstance(part, Call) and part.name not in REGISTRY]
+        for name in dict.fromkeys(names):
+            found.append(Unsupported(block.range, name, unsupported(name, block.range.first, on_the_way)))
+        if not names and not any(area.intersection(read) for area in failed for read in block.reads()):
+            found.append(Unsupported(block.range, "", error))
+        failed.append(block.range)
+    return found
+
+
+def compare_gradients(report: Report, model: SheetModel) -> None:
+    """Compare the exact gradient with central differences, for all parameters or for an even selection of many."""
+    gradients = model.gradients()
+    report.dead_parameters = [cell for cell, gradient in gradients.items() if gradient == 0.0]
+    scale = max(max(map(abs, gradients.values()), default=0.0), abs(report.loss_computed or 0.0), 1e-12)
+    cells = list(gradients)
+    chosen = set(cells[:: max(1, len(cells) // _MOST_DIFFERENCES)])
+    worst, worst_cell = 0.0, None
+    for area, tensor in model.ranges():
+        flat = tensor.detach().view(-1)
+        for index, cell in enumerate(area.cells()):
+            if cell not in chosen:
+                continue
+            error, around = _smallest_error(model, flat, index, gradients[cell])
+            scale = max(scale, around)  # where the fit is perfect, gradients and loss are 0, and differences are not
+            report.gradient_checked += 1
+            if worst_cell is None or error > worst:
+                worst, worst_cell = error, cell
+    report.gradient_max_error, report.gradient_worst_cell = worst / scale, worst_cell
+
+
+def _smallest_error(model: SheetModel, flat: Tensor, index: int, gradient: float) -> tuple[float, float]:
+    """Distance of a gradient from the central difference, and the size of the loss nearby.
+
+    Large steps are exact, small ones do not jump over kinks.
+
+    Exactly on a kink, as of MAX(0, x) at 0, any gradient between those to the left and to the right is right.
+    """
+    best, around = float("inf"), 0.0
+    start = float(flat[index])
+
+    def loss_at(distance: float) -> float:
+        with torch.no_grad():
+            flat[index] = start + distance
+            loss = float(model())
+            flat[index] = start
+        return loss
+
+    for relative in _STEPS:
+        step = relative * max(1.0, abs(start))
+        far_left, left, right, far_right = (loss_at(factor * step) for factor in (-2, -1, 1, 2))
+        central = (8 * (right - left) - (far_right - far_left)) / (12 * step)
+        here = loss_at(0.0)
+        from_right = (4 * right - 3 * here - far_right) / (2 * step)
+        from_left = (3 * here + far_left - 4 * left) / (2 * step)
+        between = max(min(from_left, from_right) - gradient, gradient - max(from_left, from_right), 0.0)
+        kinked = abs(from_right - from_left) > 1e-4 * max(abs(from_left), abs(from_right))
+        around = max(around, *map(abs, (left, right)))
+        best = min(best, abs(central - gradient), between if kinked else float("inf"))
+        if best < 1e-10 * max(1.0, abs(gradient)):
+            break
+    return best, around

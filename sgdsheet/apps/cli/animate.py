@@ -1,0 +1,86 @@
+"""`sgdsheet animate`: a training as a moving picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+from rich.console import Console
+
+import sgdsheet
+from sgdsheet.apps.cli.common import (
+    console,
+    count,
+    figure,
+    json_option,
+    model_arguments,
+    print_json,
+    shown,
+    with_source,
+)
+from sgdsheet.apps.cli.files import DATA, OutputFile, guard
+from sgdsheet.apps.cli.progress import progress_bar
+from sgdsheet.apps.cli.train import settings_options
+from sgdsheet.problem.definition import find_problem
+from sgdsheet.problem.settings import DECLARATIONS, combine
+from sgdsheet.system.outputs import ANIMATION
+
+
+@click.command("animate")
+@model_arguments
+@settings_options
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(ANIMATION),
+    metavar="FILE",
+    required=True,
+    help="A .gif file, or .mp4 where ffmpeg is installed.",
+)
+@click.option("--seconds", type=float, default=6.0, metavar="N", show_default=True, help="How long it moves.")
+@click.option("--width", type=int, default=900, metavar="N", show_default=True, help="How many pixels it is wide.")
+@click.option("--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given.")
+@json_option
+def command(
+    book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, output: str, **options: Any
+) -> None:
+    """Train BOOK and draw its own charts as they move, with the loss beside them. BOOK is only read."""
+    from sgdsheet.plots.animation import animate, check_request, moving_charts  # imports torch: not for the help page
+
+    chosen = {item.key: options[item.key] for item in DECLARATIONS}
+    combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
+    workbook = sgdsheet.load(book)
+    problem = with_source(find_problem(workbook, sheet, loss, params), options["source"])
+    settings = combine(problem.settings, chosen)
+    guard(workbook, problem)
+    check_request(output, options["seconds"], options["width"])
+    model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
+    session = sgdsheet.Session(model, replace(settings, restarts=None))
+    size = {"seconds": options["seconds"], "width": options["width"]}
+    with progress_bar(session.plan.steps, session.loss_start, quiet=as_json) as show:
+        picture = animate(model, output, session=session, show=show, **size)
+    content = {
+        "sheet": problem.sheet,
+        "loss_cell": str(problem.loss),
+        "loss_start": session.loss_start,
+        "loss": session.loss,
+        "steps": session.steps_taken,
+        "charts": len(moving_charts(model)),
+        "bytes": len(picture.data),
+        "output": output,
+    }
+    if as_json:
+        print_json(content)
+    else:
+        _show(console(), content, restarts=settings.restarts)
+
+
+def _show(out: Console, content: dict[str, Any], *, restarts: int | None) -> None:
+    losses = f"loss {figure(content['loss_start'])} → [bold]{figure(content['loss'])}[/bold]"
+    out.print(f"{losses} in {count(content['steps'], 'step')}")
+    if not content["charts"]:
+        out.print("The workbook has no chart that training moves: the picture shows the loss alone.")
+    if restarts:
+        out.print("One start is shown: the restarts were left out.")
+    out.print(f"Wrote {shown(content['output'])} ({content['bytes'] / 1000:,.0f} kB)")

@@ -1,0 +1,151 @@
+"""`sgdsheet attach`: train a workbook that is open in a spreadsheet, from a terminal."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sgdsheet.apps.cli.common import console, json_option, print_json, shown
+from sgdsheet.apps.cli.outcome import STOPPED
+from sgdsheet.apps.cli.progress import progress_bar
+from sgdsheet.apps.cli.train import settings_options
+from sgdsheet.errors import BookClosedError, HostError, ProblemError, SgdSheetError, TrainingError, quoted
+from sgdsheet.hosts.live_hosts import LIVE_HOSTS, connect, open_books
+from sgdsheet.live.ipc.trainer import Trainer
+from sgdsheet.problem.settings import DECLARATIONS, combine
+
+_TICK = 0.1
+_LONG = 3600.0
+_ENDING = 60.0
+_KINDS = {kind.__name__: kind for kind in (BookClosedError, HostError, ProblemError)}
+
+
+@click.command("attach")
+@click.argument("book", required=False)
+@click.option("--sheet", "-s", metavar="NAME", help="The sheet; the active one unless given.")
+@click.option("--host", type=click.Choice(LIVE_HOSTS), help="The program; whichever has the workbook open.")
+@click.option("--where", default="", metavar="NAME", help="Which instance: LibreOffice's pipe, Excel's process.")
+@click.option("--log-sheet", is_flag=True, help="Add a sheet “SGD log” with a chart that grows.")
+@settings_options
+@json_option
+def command(
+    book: str | None, sheet: str | None, host: str | None, where: str, log_sheet: bool, as_json: bool, **options: Any
+) -> None:
+    """Train the workbook BOOK where it is open, in Excel or LibreOffice, which stays usable meanwhile.
+
+    Without BOOK, the only workbook that is open. Ctrl-C stops and leaves the best parameters in the sheet.
+    """
+    # In this process and not in the background trainer: who closes the terminal wants the training to end.
+    chosen = {item.key: options[item.key] for item in DECLARATIONS if options[item.key] is not None}
+    combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
+    name, key = _find(book, host, where)
+    trainer = Trainer(connect)
+    request = {"host": name, "book": key, "where": where, "sheet": sheet}
+    if not as_json:
+        console().print(f"[bold]{shown(key)}[/bold] in {shown(name)}; Ctrl-C stops")
+    try:
+        outcome = _train(trainer, request, {**chosen, "log": log_sheet}, quiet=as_json)
+    finally:
+        trainer.close()
+    if as_json:
+        print_json({"book": key, "host": name, **outcome})
+    else:
+        console().print(shown(str(outcome["message"])))
+
+
+def _find(book: str | None, host: str | None, where: str) -> tuple[str, str]:
+    """The program and the key of the workbook that is meant. Raises HostError."""
+    found = [(name, key) for name in ([host] if host else LIVE_HOSTS) for key in _books(name, where, quiet=not host)]
+    listed = ", ".join(key for _, key in found)
+    if book is None:
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise _nothing_open("no workbook is open", "Open one in Excel or LibreOffice", where)
+        raise HostError(f"several workbooks are open: {listed}", remedy="Say which: sgdsheet attach BOOK")
+    path = Path(book).expanduser()
+    exact = [item for item in found if item[1] == book or _same_file(item[1], path)]
+    only_a_name = len(path.parts) == 1 and not path.exists()  # else another file of that name is not the one meant
+    same = exact or [item for item in found if only_a_name and Path(item[1]).name.casefold() == book.casefold()]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise HostError(f"several open workbooks are called “{Path(book).name}”", remedy="Give the full path")
+    if not found:
+        raise _nothing_open(f"“{book}” is not open in a spreadsheet", "Open it in Excel or LibreOffice", where)
+    raise HostError(f"“{book}” is not open in a spreadsheet", remedy=f"Open there are {listed}")
+
+
+def _nothing_open(cause: str, remedy: str, where: str) -> HostError:
+    """Nothing is open, or nobody answers where we were told to look: programs don't say which."""
+    if where:
+        cause, remedy = f"{cause} at {quoted(where)}", f"{remedy} there, or leave out --where to look everywhere"
+        return HostError(cause, remedy=remedy)
+    return HostError(cause, remedy=f"{remedy}, then try again")
+
+
+def _same_file(key: str, path: Path) -> bool:
+    """Whether a key is this file, by whatever name."""
+    return os.path.normcase(os.path.realpath(key)) == os.path.normcase(os.path.realpath(path))
+
+
+def _books(name: str, where: str, *, quiet: bool) -> list[str]:
+    """The open workbooks of a program; none if it was not asked for and cannot be reached."""
+    try:
+        return open_books(name, where)
+    except HostError:
+        if quiet:
+            return []
+        raise
+
+
+def _train(trainer: Trainer, request: dict[str, Any], options: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """Train to the end, or to Ctrl-C."""
+    interrupted = False
+    try:
+        _checked(trainer.handle({**request, "command": "train", "options": options, "wait": _LONG}))
+        _watch(trainer, request, quiet=quiet)
+    except KeyboardInterrupt:
+        interrupted = True
+        _checked(trainer.handle({**request, "command": "stop", "wait": _ENDING}))
+    status = _checked(trainer.handle({**request, "command": "status"}))
+    if status.get("failed"):
+        raise _KINDS.get(status["failed"], TrainingError)(status["message"])
+    return {
+        "message": status["message"],
+        "loss": status["loss"],
+        "steps": status["step"],
+        "stopped": STOPPED if interrupted else status.get("stopped"),
+    }
+
+
+def _watch(trainer: Trainer, request: dict[str, Any], *, quiet: bool) -> None:
+    status = trainer.handle({**request, "command": "status"})
+    while status["state"] != "idle" and status["steps"] is None:  # it is being compiled
+        time.sleep(_TICK)
+        status = trainer.handle({**request, "command": "status"})
+    with progress_bar(status["steps"] or 0, _number(status["loss"]), quiet=quiet) as show:
+        while status["state"] != "idle":
+            show(status["step"], _number(status["loss"]))
+            time.sleep(_TICK)
+            status = trainer.handle({**request, "command": "status"})
+
+
+def _number(loss: float | None) -> float:
+    return loss if loss is not None else math.nan
+
+
+def _checked(reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply, or what is wrong as an exception."""
+    if not reply["ok"]:
+        raise _error(reply)
+    return reply
+
+
+def _error(reply: dict[str, Any]) -> SgdSheetError:
+    return _KINDS.get(reply.get("kind", ""), TrainingError)(reply["error"])

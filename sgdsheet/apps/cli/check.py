@@ -1,0 +1,213 @@
+"""`sgdsheet check`: proof that the compiled sheet is the sheet, and what stands in the way of training it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+import sgdsheet
+from sgdsheet.apps.cli.common import console, count, figure, json_option, model_arguments, print_json, shown
+from sgdsheet.errors import DataError, FormulaError, ProblemError, SgdSheetError, one_line, quoted
+from sgdsheet.problem.definition import Problem, find_problem
+from sgdsheet.sheet.workbook import Workbook
+
+if TYPE_CHECKING:
+    from sgdsheet.analysis.checking import Report
+    from sgdsheet.analysis.diagnosis import Finding
+
+_SHOWN = 8
+_GOOD, _BAD, _NOTE = "[green]✓[/green]", "[red]✗[/red]", "[yellow]![/yellow]"
+
+
+@click.command("check")
+@model_arguments
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Check every formula of the workbook, not only the way to the loss; that takes no model.",
+)
+@json_option
+def command(
+    book: str, sheet: str | None, loss: str | None, params: str | None, everything: bool, as_json: bool
+) -> None:
+    """Compare every cell between the parameters and the loss of BOOK with its saved value, and the exact
+    gradient with central differences; then say what stands in the way of training."""
+    from sgdsheet.analysis import checking  # imports torch: not for the help page
+
+    workbook = sgdsheet.load(book)
+    findings: list[Finding] = []
+    try:
+        problem = find_problem(workbook, sheet, loss, params)
+    except ProblemError:
+        if not everything or loss or params:
+            raise
+        _check_without_model(workbook, sheet, as_json)
+        return
+    try:
+        model = sgdsheet.compile(workbook, problem=problem, precision="float64")
+    except FormulaError as error:
+        report = checking.check_formulas(workbook, problem, error)
+        if not report.unsupported:
+            raise
+    else:
+        report = checking.check_model(model, everything=everything)
+        # What the few samples of a preview do to a unit says nothing about the data.
+        findings = _diagnosed(model) if problem.origin is None else []
+    if as_json:
+        print_json(as_dict(problem, report, findings))
+    else:
+        _show(console(), problem, report, findings)
+    if not report.passed:
+        raise _complaint(report)
+
+
+def _check_without_model(workbook: Workbook, sheet: str | None, as_json: bool) -> None:
+    from sgdsheet.analysis import checking  # imports torch: not for the help page
+
+    chosen = None if sheet is None else workbook.sheet(sheet)
+    if sheet is not None and chosen is None:
+        raise ProblemError(
+            f"the workbook has no worksheet {quoted(sheet)}", remedy=f"It has {', '.join(workbook.sheets)}"
+        )
+    report = checking.check_workbook(workbook, chosen.name if chosen else None)
+    if as_json:
+        print_json(as_dict(None, report))
+    else:
+        out = console()
+        where = workbook.name if chosen is None else f"{workbook.name}, sheet {chosen.name}"
+        calculated = f"{report.supported:,} of {count(report.formulas, 'formula cell')} calculated"
+        out.print(f"[bold]{shown(where)}[/bold]  {calculated}; there is no model to train")
+        _show_unsupported(out, report, _NOTE)
+        _show_values(out, report)
+    if not report.passed:
+        raise _complaint(report)
+
+
+def _diagnosed(model: sgdsheet.SheetModel) -> list[Finding]:
+    from sgdsheet.analysis.diagnosis import diagnose  # imports torch: not for the help page
+    from sgdsheet.train.session import threads
+
+    with threads(1):
+        return diagnose(model)
+
+
+def _complaint(report: Report) -> SgdSheetError:
+    """The worst of what was found, for stderr."""
+    if report.fault is not None:
+        return report.fault
+    if report.mismatches:
+        worst, others = report.mismatches[0], len(report.mismatches) - 1
+        more = f", and {count(others, 'more cell')} likewise" if others else ""
+        return DataError(
+            f"saved as {_value(worst.saved)} but calculated as {_value(worst.computed)}{more}",
+            cell=worst.cell,
+            remedy="Recalculate and save the workbook; if they still differ, this is a bug of sgdsheet's",
+        )
+    return DataError(
+        f"the gradient differs from central differences by {report.gradient_max_error or 0.0:.1e}",
+        cell=report.gradient_worst_cell,
+        remedy="If the loss has no jump there, this is a bug of sgdsheet's",
+    )
+
+
+def as_dict(problem: Problem | None, report: Report, findings: Sequence[Finding] = ()) -> dict[str, Any]:
+    """The report with the keys of the contract; without a model there is no sheet and no loss."""
+    worst = report.mismatches[0] if report.mismatches else None
+    return {
+        "sheet": problem.sheet if problem else None,
+        "loss_cell": str(problem.loss) if problem else None,
+        "formulas": report.formulas,
+        "supported": report.supported,
+        "compared": report.compared,
+        "mismatches": [
+            {"cell": str(item.cell), "saved": _json(item.saved), "computed": _json(item.computed)}
+            for item in report.mismatches
+        ],
+        "worst_cell": str(worst.cell) if worst else None,
+        "largest_difference": report.largest_difference,
+        "unsupported": [
+            {
+                "cell": str(item.area.first),
+                "range": str(item.area),
+                "function": item.function,
+                "message": one_line(str(item.error)),
+            }
+            for item in report.unsupported
+        ],
+        "loss_saved": report.loss_saved,
+        "loss_computed": report.loss_computed,
+        "gradient_max_error": report.gradient_max_error,
+        "gradient_worst_cell": str(report.gradient_worst_cell) if report.gradient_worst_cell else None,
+        "gradients_checked": report.gradient_checked,
+        "dead_parameters": [str(cell) for cell in report.dead_parameters],
+        "findings": [asdict(finding) for finding in findings],
+        "passed": report.passed,
+    }
+
+
+def _json(value: object) -> object:
+    return value if isinstance(value, (int, float, str)) else str(value)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float):
+        return figure(value)
+    return quoted(value) if isinstance(value, str) else str(value)
+
+
+def _show(out: Console, problem: Problem, report: Report, findings: Sequence[Finding]) -> None:
+    saved = "no saved value" if report.loss_saved is None else f"saved {figure(report.loss_saved)}"
+    computed = "cannot be calculated" if report.loss_computed is None else f"computed {figure(report.loss_computed)}"
+    out.print(f"[bold]{shown(problem.loss)}[/bold]  {computed}, {saved}")
+    _show_unsupported(out, report, _BAD if report.loss_computed is None else _NOTE)
+    _show_values(out, report)
+    if report.gradient_max_error is not None:
+        _show_gradient(out, report)
+    for finding in findings:
+        out.print(f"{_NOTE} {shown(finding.message)}")
+
+
+def _show_unsupported(out: Console, report: Report, mark: str) -> None:
+    for item in report.unsupported[:_SHOWN]:
+        cells = "" if item.area.size == 1 else f" (and {count(item.area.size - 1, 'cell')} like it)"
+        out.print(f"{mark} {shown(one_line(str(item.error)))}{cells}")
+    if len(report.unsupported) > _SHOWN:
+        out.print(f"    and {len(report.unsupported) - _SHOWN:,} more; --json lists them all")
+
+
+def _show_values(out: Console, report: Report) -> None:
+    cells = count(report.compared, "cell")
+    if report.mismatches:
+        many = f"{len(report.mismatches):,} of {cells}"
+        differ = "differs from its saved value" if len(report.mismatches) == 1 else "differ from their saved values"
+        out.print(f"{_BAD} {many} {differ}; the worst first:")
+        for item in report.mismatches[:_SHOWN]:
+            values = f"saved {_value(item.saved)}, computed {_value(item.computed)}"
+            out.print(f"    {shown(f'{item.cell}  {values}')}")
+    elif report.compared:
+        equal = "equals its saved value" if report.compared == 1 else "equal their saved values"
+        out.print(f"{_GOOD} {cells} {equal} (largest difference {report.largest_difference:.1e})")
+    elif report.loss_computed is not None:
+        out.print(f"{_NOTE} the file has no saved values to compare with: open and save it in a spreadsheet")
+
+
+def _show_gradient(out: Console, report: Report) -> None:
+    from sgdsheet.analysis.checking import GRADIENT_TOLERANCE
+
+    error = report.gradient_max_error or 0.0
+    where = shown(f", the worst at {report.gradient_worst_cell}") if report.gradient_worst_cell else ""
+    if error <= GRADIENT_TOLERANCE:
+        checked, agree = (
+            count(report.gradient_checked, "gradient"),
+            "agrees" if report.gradient_checked == 1 else "agree",
+        )
+        out.print(f"{_GOOD} {checked} {agree} with central differences to {error:.1e}{where}")
+    else:
+        out.print(f"{_BAD} the gradient differs from central differences by {error:.1e}{where}")

@@ -1,0 +1,90 @@
+"""What the commands share: options, output, wording."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from sgdsheet.apps.cli.files import BOOK
+from sgdsheet.problem import chosen_source
+from sgdsheet.problem.definition import Problem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_book_argument = click.argument("book", type=BOOK)
+_sheet_option = click.option("--sheet", "-s", metavar="NAME", help="The sheet, if several have a model.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+_loss_option = click.option("--loss", metavar="REF", help="The loss cell, if the sheet does not name one.")
+_params_option = click.option("--params", metavar="REF", help="The parameter cells, such as B2:B9 or B2:B9,D4.")
+
+
+def model_arguments(command: F) -> F:
+    """The workbook, and the options that say which model of it: `book`, `sheet`, `loss`, `params`."""
+    for decorate in (_params_option, _loss_option, _sheet_option, _book_argument):
+        command = decorate(command)
+    return command
+
+
+def with_source(problem: Problem, source: str | None) -> Problem:
+    """The problem with the data that --source names."""
+    if source is None:
+        return problem
+    if not source.strip():
+        raise click.UsageError("--source is empty")
+    return chosen_source.with_source(problem, source)
+
+
+def console() -> Console:
+    """A console for people: colours on a terminal, plain text into files and pipes."""
+    return Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+
+
+def shown(text: object) -> str:
+    """Text that is not ours as it may stand in rich's markup: no tags, and nothing that a terminal obeys.
+
+    Spaces stay as they are, so that names and paths can be copied; for a formula's line breaks see `one_line`.
+    """
+    return escape(_harmless(str(text), lambda letter: " "))
+
+
+def _harmless(text: str, instead: Callable[[str], str]) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else instead(c) for c in text)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """One JSON object on stdout. Numbers that JSON does not have become null."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    text = json.dumps(_plain(content), ensure_ascii=not unicode, indent=2, default=str)
+    # Unless all is ASCII, json leaves DEL, U+009B and their like as they are, which a terminal obeys.
+    print("\n".join(_harmless(line, _json_escape) for line in text.split("\n")))
+
+
+def _json_escape(letter: str) -> str:
+    return json.dumps(letter)[1:-1]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def count(number: int, noun: str) -> str:
+    """`1 parameter`, `20 parameters`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def figure(value: float) -> str:
+    """A loss as a person reads it."""
+    return f"{value:.10g}" if math.isfinite(value) else "not a number"

@@ -1,0 +1,40 @@
+"""`sgdsheet export`: the sheet as PyTorch source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+
+import click
+
+import sgdsheet
+from sgdsheet.apps.cli.common import console, model_arguments, shown
+from sgdsheet.apps.cli.files import OutputFile, guard
+from sgdsheet.errors import FileError
+from sgdsheet.system.outputs import MODULE
+
+
+@click.command("export")
+@model_arguments
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(MODULE),
+    metavar="FILE",
+    default="model.py",
+    show_default=True,
+    help="Where to write.",
+)
+def command(book: str, sheet: str | None, loss: str | None, params: str | None, output: str) -> None:
+    """Write the model of BOOK as readable PyTorch that imports torch only."""
+    path = Path(output)
+    from sgdsheet.compiler.torch_source import save_export  # imports torch: not for the help page
+
+    workbook = sgdsheet.load(book)
+    guard(workbook)
+    model = sgdsheet.compile(workbook, sheet, loss=loss, params=params, precision="float64")
+    try:
+        written = save_export(model, path)
+    except OSError as error:
+        raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
+    console().print(shown(f"Wrote {' and '.join(str(item) for item in written)}. Run it: python {quote(str(path))}"))

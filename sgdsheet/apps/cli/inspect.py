@@ -1,0 +1,148 @@
+"""`sgdsheet inspect`: what was found in a workbook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import sgdsheet
+from sgdsheet.apps.cli.common import (
+    console,
+    count,
+    figure,
+    json_option,
+    model_arguments,
+    print_json,
+    shown,
+    with_source,
+)
+from sgdsheet.apps.cli.files import DATA
+from sgdsheet.compiler.frontend.blocks import formula_text
+from sgdsheet.errors import one_line
+from sgdsheet.problem.definition import Direction, Problem, find_problem
+from sgdsheet.sheet.workbook import Workbook
+
+_LISTED = 12
+"""Fields of the source that are listed for people, at most."""
+
+
+@click.command("inspect")
+@model_arguments
+@click.option("--source", type=DATA, metavar="FILE", help="The data; those that the sheet names unless given.")
+@json_option
+def command(
+    book: str, sheet: str | None, loss: str | None, params: str | None, source: str | None, as_json: bool
+) -> None:
+    """Show what was found in BOOK: the loss, the parameters, the data, and the blocks between them."""
+    workbook = sgdsheet.load(book)
+    problem = with_source(find_problem(workbook, sheet, loss, params), source)
+    model = sgdsheet.compile(workbook, problem=problem, precision="float64")
+    content = describe(workbook, model)
+    if as_json:
+        print_json(content)
+    else:
+        _show(console(), model.problem, content)
+
+
+def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
+    """The findings as plain data."""
+    from sgdsheet.data.description import described  # imports torch: not for the help page
+
+    problem = model.problem
+    home = workbook.sheets[problem.loss.sheet]
+    formula = home.formulas.get(problem.loss[1:])
+    return {
+        "book": workbook.name,
+        "sheet": problem.sheet,
+        "source": problem.source,
+        "direction": problem.direction.value,
+        "target": problem.target if problem.direction is Direction.VALUE else None,
+        "loss_cell": str(problem.loss),
+        "loss_formula": "=" + formula_text(formula, *problem.loss[1:]) if formula else None,
+        "loss_saved": home.values.get(problem.loss[1:]),
+        "loss": float(model().item()),
+        "parameters": problem.parameter_count,
+        "parameter_ranges": [{"range": str(area), "count": area.size} for area in problem.parameters],
+        "constraints": [str(item) for item in problem.constraints],
+        "non_negative": problem.non_negative,
+        "data": str(problem.data) if problem.data else None,
+        "samples": problem.data.height if problem.data else None,
+        "file": described(model),
+        "metric_cell": str(problem.metric) if problem.metric else None,
+        "settings": {item.name: item.value for item in problem.settings},
+        "formulas": sum(block.range.size for block in model.blocks),
+        "blocks": [
+            {"range": str(block.range), "cells": block.range.size, "formula": "=" + block.text}
+            for block in model.blocks
+        ],
+    }
+
+
+_WISH = {
+    Direction.MINIMISE: "to be minimised",
+    Direction.MAXIMISE: "to be maximised",
+    Direction.VALUE: "to reach a value",
+}
+
+
+def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
+    book, sheet = shown(content["book"]), shown(content["sheet"])
+    out.print(f"[bold]{book}[/bold], sheet [bold]{sheet}[/bold] (found by {shown(content['source'])})")
+    out.print()
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row(
+        "loss", f"[bold]{shown(content['loss_cell'])}[/bold]  {shown(one_line(content['loss_formula'] or ''))}"
+    )
+    value = f"{figure(content['loss'])}, {_WISH[problem.direction]}"
+    facts.add_row("", value + (f": {problem.target:g}" if problem.direction is Direction.VALUE else ""))
+    for number, item in enumerate(content["parameter_ranges"]):
+        facts.add_row("parameters" if number == 0 else "", f"[bold]{shown(item['range'])}[/bold]  {item['count']:,}")
+    for number, text in enumerate(content["constraints"]):
+        facts.add_row("constraints" if number == 0 else "", shown(text))
+    if content["non_negative"]:
+        facts.add_row("", "all parameters at least 0 (Solver's setting)")
+    if content["data"]:
+        what = "preview" if content["file"] else "samples"
+        facts.add_row(what, f"{shown(content['data'])}  {count(content['samples'], 'row')}")
+    if content["file"]:
+        _add_file(facts, content["file"])
+    if content["metric_cell"]:
+        facts.add_row("metric", shown(content["metric_cell"]))
+    if content["settings"]:
+        listed = ", ".join(f"{name} {_value(value)}" for name, value in content["settings"].items())
+        facts.add_row("settings", shown(listed))
+    out.print(facts)
+    out.print()
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("block", no_wrap=True)
+    table.add_column("cells", justify="right")
+    table.add_column("formula of the first cell", overflow="fold")
+    for block in content["blocks"]:
+        table.add_row(shown(block["range"]), f"{block['cells']:,}", shown(one_line(block["formula"])))
+    out.print(table)
+    out.print()
+    blocks, cells = count(len(content["blocks"]), "block"), count(content["formulas"], "formula cell")
+    out.print(f"{cells} in {blocks} between the parameters and the loss.")
+
+
+def _add_file(facts: Table, file: dict[str, Any]) -> None:
+    """The source, its fields, and the cells that show them."""
+    number = f"  {count(file['samples'], 'sample')}" if file["samples"] else ""
+    facts.add_row("source", f"[bold]{shown(file['name'])}[/bold]{number}")
+    for item in file["fields"][:_LISTED]:
+        shape = " x ".join(map(str, item["shape"])) + " " if item["shape"] else ""
+        cells = ", ".join(cell["range"] for cell in file["cells"] if cell["field"] == item["name"])
+        facts.add_row(
+            "", f"{shown(one_line(item['name']))}: {shape}{item['type']}{shown(f' in {cells}' if cells else '')}"
+        )
+    if len(file["fields"]) > _LISTED:
+        facts.add_row("", f"and {len(file['fields']) - _LISTED:,} fields more")
+    if file["error"]:
+        facts.add_row("", f"[yellow]![/yellow] {shown(one_line(file['error']))}")
+
+
+def _value(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,88 @@
+"""`sgdsheet predict`: what a trained sheet says about every sample of a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+import sgdsheet
+from sgdsheet.apps.cli.common import (
+    console,
+    count,
+    figure,
+    json_option,
+    model_arguments,
+    print_json,
+    shown,
+    with_source,
+)
+from sgdsheet.apps.cli.files import DATA, OutputFile, guard
+from sgdsheet.problem.definition import find_problem
+from sgdsheet.problem.settings import combine
+from sgdsheet.sheet.defined_names import areas_of
+from sgdsheet.system.outputs import TABLE
+
+
+@click.command("predict")
+@model_arguments
+@click.option("--source", type=DATA, metavar="FILE", help="The data; those that the sheet names unless given.")
+@click.option("--part", type=click.Choice(["train", "valid", "test"]), help="Which part; test, if there is one.")
+@click.option("--cells", metavar="REF", help="The cells to write; those named sgd_output unless given.")
+@click.option("--device", metavar="VALUE", help="Where to calculate (auto, cpu or cuda).")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(TABLE),
+    default="predictions.csv",
+    show_default=True,
+    metavar="OUT",
+    help="A .csv or .parquet file.",
+)
+@json_option
+def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, **options: Any) -> None:
+    """Evaluate BOOK on all samples of its source, and write each sample's predictions into a file."""
+    from sgdsheet.data.predictions import predict
+    from sgdsheet.data.splits import origin_of  # imports torch: not for the help page
+    from sgdsheet.data.tables import table_writer
+
+    output = Path(options["output"])
+    workbook = sgdsheet.load(book)
+    own = find_problem(workbook, sheet, loss, params)
+    problem = with_source(own, options["source"])
+    origin_of(problem)
+    guard(workbook, problem)
+    areas = areas_of(workbook, options["cells"], problem.sheet, "--cells") if options["cells"] else ()
+    settings = combine(problem.settings, {"device": options["device"]})
+    settings = replace(settings, batch_size=None)
+    model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
+    trained_on = own.origin if options["source"] else None
+    found = predict(model, settings, part=options["part"], areas=areas, trained_on=trained_on)
+    with table_writer(output, found.columns) as write:
+        for columns in found.table():
+            write(columns)
+    if as_json:
+        print_json(
+            {
+                "sheet": problem.sheet,
+                "source": found.data.name,
+                "part": found.part,
+                "samples": found.count,
+                "loss": found.loss,
+                "metric": found.metric,
+                "notes": found.notes,
+                "columns": found.columns,
+                "output": str(output),
+            }
+        )
+        return
+    out = console()
+    out.print(f"{shown(found.data.name)}, {found.part}: {count(found.count, 'sample')}")
+    if found.loss is not None:
+        metric = f", metric [bold]{found.metric:.4g}[/bold]" if found.metric is not None else ""
+        out.print(f"loss {figure(found.loss)}{metric}")
+    for note in found.notes:
+        out.print(f"[yellow]![/yellow] {shown(note)}")
+    out.print(f"Wrote {shown(output)}: {shown(', '.join(found.columns[:8]))}{', …' if len(found.columns) > 8 else ''}")

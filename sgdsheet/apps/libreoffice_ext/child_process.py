@@ -1,0 +1,50 @@
+"""What the LibreOffice extension starts in the user's own Python: the trainer and the functions, behind two pipes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from sgdsheet.apps.libreoffice_ext.cell_calls import Calls
+from sgdsheet.apps.libreoffice_ext.link import Link
+from sgdsheet.errors import HostError
+from sgdsheet.hosts.base import LiveHost
+from sgdsheet.hosts.libreoffice import LibreOfficeHost
+from sgdsheet.live.ipc.trainer import Trainer
+from sgdsheet.system import processes
+
+
+class Bridge:
+    """Answers the office's two kinds of messages: commands from the toolbar, and calls from cells."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._trainer = Trainer(self._connect)
+
+    def serve(self) -> None:
+        """Until the office ends."""
+        try:
+            self._link.serve(self._command, Calls(self._link.channel).answer)
+        finally:
+            self._trainer.close()
+
+    def _connect(self, host: str, book: str, where: str) -> LiveHost:
+        if host != "libreoffice":
+            raise HostError(f"the LibreOffice extension cannot reach {host}")
+        return LibreOfficeHost(self._link.channel(), book)
+
+    def _command(self, message: dict[str, Any]) -> dict[str, Any]:
+        return self._trainer.handle(message["command"])
+
+
+def main() -> None:
+    """Speak through the standard streams. Whatever a library prints must not get between the lines."""
+    target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    Bridge(Link(sys.stdin.buffer, target)).serve()
+    processes.end(0)  # the office waits: no tidying up of torch
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""What a click does: hand the command over, return at once, and show the reply when it says that something is wrong."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sgdsheet.apps.libreoffice_ext.office.chosen_python import CannotStart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Reply = dict[str, Any]
+
+PATIENCE = 90.0
+"""Seconds for a reply, including the start of the process. Training goes on after its reply."""
+
+
+class CommandQueue:
+    """Sends commands in the order of the clicks, from a thread of its own: the office never waits."""
+
+    def __init__(self, ask: Callable[[Reply, float], Reply], show: Callable[[str, str], None]) -> None:
+        self._ask = ask
+        self._show = show
+        self._clicks: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def put(self, command: str, book: str) -> None:
+        """Queue a command about the workbook."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="sgdsheet commands", daemon=True)
+            self._thread.start()
+        self._clicks.put({"command": command, "host": "libreoffice", "book": book})
+
+    def _work(self) -> None:
+        while True:
+            request = self._clicks.get()
+            try:
+                reply = self._ask({"command": request}, PATIENCE)
+            except CannotStart as error:
+                reply = {"ok": False, "error": str(error)}
+            except Exception as error:  # the next click must find this thread alive
+                reply = {"ok": False, "error": f"sgdsheet failed: {error}"}
+            if not reply.get("ok"):
+                self._show(request["book"], str(reply.get("error")))

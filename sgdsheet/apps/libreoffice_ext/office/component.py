@@ -1,0 +1,196 @@
+"""The office's door to sgdsheet: a dispatcher for the toolbar and the menu, and the SGD_ functions.
+
+LibreOffice's own Python loads this file from the extension. Nothing heavy may be imported here: sgdsheet's work is
+done by another process, see `child.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import uno  # type: ignore[import-not-found]
+import unohelper  # type: ignore[import-not-found]
+from com.sun.star.awt.MessageBoxType import INFOBOX  # type: ignore[import-not-found]
+from com.sun.star.frame import XDispatch, XDispatchProvider, XTerminateListener  # type: ignore[import-not-found]
+from com.sun.star.lang import XInitialization, XServiceInfo  # type: ignore[import-not-found]
+
+_HERE = Path(__file__).parent
+sys.path.insert(0, str(_HERE / "pythonpath"))  # before any sgdsheet that is installed for the office's Python
+
+from sgdsheet.apps.libreoffice_ext.office.calculating_reader import StillAgent  # noqa: E402
+from sgdsheet.apps.libreoffice_ext.office.child import Child  # noqa: E402
+from sgdsheet.apps.libreoffice_ext.office.chosen_python import CannotStart  # noqa: E402
+from sgdsheet.apps.libreoffice_ext.office.clicks import CommandQueue  # noqa: E402
+from sgdsheet.apps.libreoffice_ext.office.office_functions import Evaluator  # noqa: E402
+from sgdsheet.hosts.libreoffice.agent.requests import OURS, Agent, key_of  # noqa: E402
+
+_FUNCTIONS, _COMMANDS = "org.sgdsheet.Functions", "org.sgdsheet.Commands"
+_ADD_IN, _HANDLER = "com.sun.star.sheet.AddIn", "com.sun.star.frame.ProtocolHandler"
+_SCHEME = "org.sgdsheet:"
+_CALL = 60.0  # seconds that a function in a cell may take
+_HELP = (_HERE.parent / "help.txt").read_text(encoding="utf-8")
+_METHODS: dict[str, str] = json.loads((_HERE.parent / "functions.json").read_text(encoding="utf-8"))
+
+
+class _Office:
+    """What there is once per office process: the child, which starts on first use, and the queues to it."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._told = False
+        self._agent = Agent(context)
+        self._still = StillAgent(context)
+        self.commands = CommandQueue(self.ask, self._tell)
+        self.functions = Evaluator(self._call, key_of)
+        self._desktop().addTerminateListener(_AtTheEnd(self))
+
+    def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """Ask the child, which is started if it is not there."""
+        with self._lock:
+            if self._child is None or not self._child.alive():
+                self._child = Child(self._agent.answer, self._still.answer)
+            child = self._child
+        return child.ask(message, timeout)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._child is not None:
+                self._child.close()
+                self._child = None
+
+    def reasons(self) -> str:
+        """Why functions in cells gave errors, the latest first."""
+        return "\n\n".join(self.functions.reasons) or "No SGD_ function has given an error since LibreOffice started."
+
+    def _call(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A function's call. That there is no child to ask is said once in a window, not once per cell."""
+        try:
+            return self.ask(message, _CALL)
+        except CannotStart as error:
+            if not self._told:
+                self._told = True
+                threading.Thread(target=self._tell_in_front, args=(str(error),), daemon=True).start()
+            raise
+
+    def _tell(self, book: str, text: str) -> None:
+        """A bar on top of the sheet. Not from a thread that calculates: it may have to wait for the office."""
+        self._agent.answer({"do": "message", "book": book, "text": text})
+
+    def _tell_in_front(self, text: str) -> None:
+        document = self._desktop().getCurrentComponent()
+        if document is not None:
+            self._tell(key_of(document), text)
+
+    def _desktop(self) -> Any:
+        return self._context.ServiceManager.createInstanceWithContext("com.sun.star.frame.Desktop", self._context)
+
+
+@lru_cache(maxsize=None)  # noqa: UP033 (LibreOffice 7 brings Python 3.8)
+def _office() -> _Office:
+    return _Office(uno.getComponentContext())
+
+
+class _AtTheEnd(unohelper.Base, XTerminateListener):  # type: ignore[misc]
+    """Ends the child when the office ends."""
+
+    def __init__(self, office: _Office) -> None:
+        self._office = office
+
+    def queryTermination(self, _event: Any) -> None:
+        pass
+
+    def notifyTermination(self, _event: Any) -> None:
+        self._office.close()
+
+    def disposing(self, _event: Any) -> None:
+        pass
+
+
+class Commands(unohelper.Base, XDispatchProvider, XDispatch, XInitialization, XServiceInfo):  # type: ignore[misc]
+    """Answers addresses such as `org.sgdsheet:train` for one window."""
+
+    def __init__(self, _context: Any, *_arguments: Any) -> None:
+        self._frame: Any = None
+
+    def initialize(self, arguments: Any) -> None:
+        if arguments:
+            self._frame = arguments[0]
+
+    def queryDispatch(self, url: Any, _target: str, _flags: int) -> Any:
+        return self if url.Complete.startswith(_SCHEME) else None
+
+    def queryDispatches(self, requests: Any) -> Any:
+        return tuple(self.queryDispatch(each.FeatureURL, each.FrameName, each.SearchFlags) for each in requests)
+
+    def dispatch(self, url: Any, _arguments: Any) -> None:
+        command = url.Complete[len(_SCHEME) :]
+        if command == "why":
+            self._show("Why is this an error?", _office().reasons())
+        elif command == "help":
+            self._show("What the buttons do", _HELP)
+        else:
+            controller = self._frame.getController()
+            if controller.hasInfobar(OURS):  # what was said about the last click is out of date
+                controller.removeInfobar(OURS)
+            _office().commands.put(command, key_of(controller.getModel()))
+
+    def _show(self, title: str, text: str) -> None:
+        """A window that waits to be closed."""
+        window = self._frame.getContainerWindow()
+        window.getToolkit().createMessageBox(window, INFOBOX, 1, title, text).execute()
+
+    def addStatusListener(self, listener: Any, url: Any) -> None:
+        event = uno.createUnoStruct("com.sun.star.frame.FeatureStateEvent")
+        event.Source, event.FeatureURL, event.IsEnabled = self, url, True
+        listener.statusChanged(event)
+
+    def removeStatusListener(self, _listener: Any, _url: Any) -> None:
+        pass
+
+    def getImplementationName(self) -> str:
+        return _COMMANDS
+
+    def supportsService(self, name: str) -> bool:
+        return name in self.getSupportedServiceNames()
+
+    def getSupportedServiceNames(self) -> tuple[str, ...]:
+        return (_COMMANDS, _HANDLER)
+
+
+class _Functions(unohelper.Base, XServiceInfo):  # type: ignore[misc]
+    """The methods come from the table that was made with the type library."""
+
+    def __init__(self, _context: Any, *_arguments: Any) -> None:
+        pass
+
+    def getImplementationName(self) -> str:
+        return _FUNCTIONS
+
+    def supportsService(self, name: str) -> bool:
+        return name in self.getSupportedServiceNames()
+
+    def getSupportedServiceNames(self) -> tuple[str, ...]:
+        return (_FUNCTIONS, _ADD_IN)
+
+
+def _method(name: str) -> Any:
+    def method(self: Any, *arguments: Any) -> Any:
+        return _office().functions.call(name, arguments)
+
+    return method
+
+
+_interface = uno.getClass("org.sgdsheet.XFunctions")
+_methods = {method: _method(name) for method, name in _METHODS.items()}
+Functions: Any = type("Functions", (_Functions, _interface), _methods)
+
+g_ImplementationHelper = unohelper.ImplementationHelper()
+g_ImplementationHelper.addImplementation(Functions, _FUNCTIONS, (_FUNCTIONS, _ADD_IN))
+g_ImplementationHelper.addImplementation(Commands, _COMMANDS, (_COMMANDS, _HANDLER))

@@ -1,0 +1,176 @@
+"""SGD_GRAD and SGD_STEP: the gradient of a cell of an open workbook.
+
+A recalculation calls them again and again, so what was compiled is kept, and used again as long as the formulas
+and the fixed numbers that it was compiled from are the same, and it gives the loss that the spreadsheet shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from sgdsheet.apps.udf.calls import Grid
+from sgdsheet.compiler.frontend.planning import Planner
+from sgdsheet.compiler.ir.values import Kind
+from sgdsheet.compiler.passes.rewrites import simplify
+from sgdsheet.compiler.program import build_program
+from sgdsheet.errors import DataError, ProblemError
+from sgdsheet.hosts.base import LiveHost
+from sgdsheet.problem.definition import Problem, check_problem
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Value, Workbook
+
+_MOST_KEPT = 32
+_TOLERANCE = 1e-9
+_LEARNING_RATE = 0.01
+
+
+@dataclass(slots=True)
+class CompiledGradient:
+    """The way from some parameters to a loss, and the state of the sheet that it was compiled from."""
+
+    loss: Cell
+    params: Range
+    read: tuple[Range, ...]
+    """All cells that it was made from, without the parameters."""
+    live: tuple[Range, ...]
+    """Those of them that depend on the parameters."""
+    parameter: Tensor
+    module: torch.fx.GraphModule | None
+    """None if the loss does not depend on the parameters."""
+    formulas: dict[Cell, str] = field(default_factory=dict)
+    fixed: dict[Cell, Value] = field(default_factory=dict)
+
+    def remember(self, host: LiveHost) -> None:
+        """Note the formulas and the fixed values that it was compiled from."""
+        self.formulas = host.read_formulas(self.read)
+        self.fixed = self._fixed(host.read_values(self.read))
+
+    def fits(self, host: LiveHost) -> bool:
+        """Whether the sheet is still the one that it was compiled from, parameters apart."""
+        if host.read_formulas([*self.read, self.params]) != self.formulas:
+            return False
+        return self._fixed(host.read_values(self.read)) == self.fixed
+
+    def _fixed(self, values: dict[Cell, Value]) -> dict[Cell, Value]:
+        live = {cell for area in (*self.live, self.params) for cell in area.cells()}
+        return {cell: value for cell, value in values.items() if cell not in live}
+
+    def load(self, values: dict[Cell, Value]) -> None:
+        """Take over the parameters as they stand."""
+        numbers = [parameter_number(cell, values.get(cell)) for cell in self.params.cells()]
+        with torch.no_grad():
+            self.parameter.copy_(torch.tensor(numbers, dtype=self.parameter.dtype).reshape(self.parameter.shape))
+
+    def gradient(self) -> tuple[float | None, list[float]]:
+        """The loss (None if it is fixed) and its slopes, row by row."""
+        if self.module is None:
+            return None, [0.0] * self.params.size
+        loss = self.module()
+        (slopes,) = torch.autograd.grad(loss, [self.parameter], allow_unused=True) if loss.requires_grad else (None,)
+        if slopes is None:
+            return float(loss.detach()), [0.0] * self.params.size
+        return float(loss.detach()), slopes.flatten().tolist()
+
+
+def parameter_number(cell: Cell, value: Value | None) -> float:
+    if value is None:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise DataError("a parameter cell holds no number", cell=cell, remedy="Put a number there")
+    return float(value)
+
+
+def compile_gradient(workbook: Workbook, loss: Cell, params: Range) -> CompiledGradient:
+    """Compile the formulas between a range and a cell. Unlike a model's, not all parameters need to matter."""
+    check_problem(workbook, Problem(loss.sheet, loss, (params,), "function"))
+    plan = Planner(workbook, [params]).plan([Range.of_cell(loss)])
+    program = build_program(workbook, [params], plan, dtype=torch.float64)
+    value = program.value_of(loss)
+    if value.kinds is not Kind.NUMBER and not value.only(Kind.ERROR):
+        raise ProblemError("the loss cell holds no number", cell=loss, remedy="Let it calculate a number")
+    live = tuple(block.range for block in plan.blocks if plan.is_live(block))
+    read = {area for block in plan.blocks for area in (block.range, *block.reads())} | {Range.of_cell(loss)}
+    module = None if value.constant else simplify(program.module(value.data))
+    (parameter,) = program.parameters.values()
+    return CompiledGradient(loss, params, tuple(sorted(read - {params})), live, parameter, module)
+
+
+@dataclass(slots=True)
+class Gradients:
+    """The compiled gradients of open workbooks, the most recently used ones."""
+
+    compilations: int = 0
+    _kept: dict[tuple[str, Cell, Range], CompiledGradient] = field(default_factory=dict)
+
+    def gradient(self, host: LiveHost, loss: Cell, params: Range) -> list[list[float]]:
+        """How fast the loss grows with each parameter cell, in the shape of the range."""
+        return _rows(self._slopes(host, loss, params), params.width)
+
+    def step(self, host: LiveHost, params: Range, loss: Cell, learning_rate: float) -> list[list[float]]:
+        """The parameters after one step of gradient descent."""
+        if not math.isfinite(learning_rate):
+            raise DataError("the learning rate is no number", remedy="Give it a number such as 0.01")
+        slopes = self._slopes(host, loss, params)
+        values = host.read_values([params])
+        numbers = [parameter_number(cell, values.get(cell)) for cell in params.cells()]
+        moved = [number - learning_rate * slope for number, slope in zip(numbers, slopes, strict=True)]
+        if not all(map(math.isfinite, moved)):
+            raise DataError("the step leads to numbers that no cell can hold", remedy="Use a lower learning rate")
+        return _rows(moved, params.width)
+
+    def _slopes(self, host: LiveHost, loss: Cell, params: Range) -> list[float]:
+        key = (host.key, loss, params)
+        known = self._kept.pop(key, None)
+        slopes = None if known is None else _slopes_if_fresh(known, host)
+        if known is None or slopes is None:
+            self.compilations += 1
+            known = compile_gradient(host.read(), loss, params)
+            known.remember(host)
+            known.load(host.read_values([params]))
+            _, slopes = known.gradient()
+        self._kept[key] = known  # the latest goes to the end
+        while len(self._kept) > _MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        if not all(map(math.isfinite, slopes)):
+            raise DataError("the gradient is not a finite number", cell=loss, remedy="Check the cells that it reads")
+        return slopes
+
+
+def _slopes_if_fresh(known: CompiledGradient, host: LiveHost) -> list[float] | None:
+    """The slopes; None if the sheet has changed since it was compiled, or shows another loss."""
+    if not known.fits(host):
+        return None
+    known.load(host.read_values([known.params]))
+    loss, slopes = known.gradient()
+    shown = host.read_values([Range.of_cell(known.loss)]).get(known.loss)
+    if loss is None:
+        return slopes
+    if not isinstance(shown, float) or abs(loss - shown) > _TOLERANCE * max(1.0, abs(shown)):
+        return None
+    return slopes
+
+
+def _rows(flat: Sequence[float], width: int) -> list[list[float]]:
+    return [list(flat[start : start + width]) for start in range(0, len(flat), width)]
+
+
+def single_loss(area: Range) -> Cell:
+    """The one cell that a reference to the loss has to be."""
+    if area.size != 1:
+        raise DataError("the loss has to be one cell", remedy="Point it to the cell that calculates the loss")
+    return area.first
+
+
+def learning_rate(grid: Grid | None) -> float:
+    """The learning rate that a call gives, or the usual one."""
+    if grid is None:
+        return _LEARNING_RATE
+    value = grid[0][0] if grid else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise DataError("the learning rate is no number", remedy="Give it a number such as 0.01")
+    return float(value)

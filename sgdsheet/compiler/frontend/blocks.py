@@ -1,0 +1,119 @@
+"""Fill-downs as blocks: rectangles of cells that have the same formula in relative form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.formula import parse, render
+from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.syntax import Area, Call, Node, NotSupported, transform, walk
+from sgdsheet.sheet.workbook import Formula
+
+_FIND_CELLS = frozenset({"OFFSET", "INDIRECT"})
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """`rows` x `columns` copies of one formula; each fills `height` x `width` cells (1x1 but for arrays).
+
+    `tree` is the formula with its references as `Area`s; `array` tells an array formula from a plain one.
+    `error` is set instead of `tree` where the formula could not be understood.
+    """
+
+    range: Range
+    rows: int
+    columns: int
+    height: int
+    width: int
+    tree: Node
+    array: bool
+    formula: Formula
+    parts: tuple[Block, ...] = ()
+    error: FormulaError | None = None
+
+    @property
+    def text(self) -> str:
+        """The formula as the block's first cell shows it, without `=`."""
+        return formula_text(self.formula, self.range.top, self.range.left)
+
+    @property
+    def name(self) -> str:
+        return self.range.identifier
+
+    @property
+    def reads_unseen(self) -> bool:
+        """Whether it may read cells that its text does not tell, as OFFSET and INDIRECT do."""
+        return self.error is not None or any(
+            (isinstance(part, Call) and part.name in _FIND_CELLS) or (isinstance(part, NotSupported) and part.unseen)
+            for part in walk(self.tree)
+        )
+
+    def reads(self) -> Iterator[Range]:
+        """The cells that the block reads, as rectangles around each reference."""
+        for part in walk(self.tree):
+            if isinstance(part, Area):
+                yield bounding_range(part, self.rows, self.columns)
+
+    def trimmed(self, wanted: Range) -> Block:
+        """The block cut down to the copies that cover `wanted`."""
+        own = self.range
+        first_row, first_column = (
+            (wanted.top - own.top) // self.height,
+            (wanted.left - own.left) // self.width,
+        )
+        last_row, last_column = (
+            (wanted.bottom - own.top) // self.height,
+            (wanted.right - own.left) // self.width,
+        )
+        rows, columns = last_row - first_row + 1, last_column - first_column + 1
+        if (rows, columns) == (self.rows, self.columns):
+            return self
+        top, left = own.top + first_row * self.height, own.left + first_column * self.width
+        area = Range(own.sheet, top, left, top + rows * self.height - 1, left + columns * self.width - 1)
+
+        def shift(node: Node) -> Node | None:
+            if not isinstance(node, Area):
+                return None
+            moved = [
+                axis._replace(base=axis.at(first_row, first_column))
+                for axis in (node.top, node.left, node.bottom, node.right)
+            ]
+            return Area(node.sheet, *moved)
+
+        return replace(self, range=area, rows=rows, columns=columns, tree=transform(self.tree, shift), parts=())
+
+
+def bounding_range(area: Area, rows: int, columns: int) -> Range:
+    """The smallest rectangle around what all copies read."""
+    corners = [(i, j) for i in {0, rows - 1} for j in {0, columns - 1}]
+    # Ends that move apart may cross: of `A1:A$5` filled down the sixth copy reads A5:A6.
+    down = [axis.at(i, j) for i, j in corners for axis in (area.top, area.bottom)]
+    across = [axis.at(i, j) for i, j in corners for axis in (area.left, area.right)]
+    return Range(area.sheet, max(1, min(down)), max(1, min(across)), max(down), max(across))
+
+
+def single_copies(block: Block) -> list[Block]:
+    """One block per copy of the formula."""
+    if block.parts:
+        return [copy for part in block.parts for copy in single_copies(part)]
+    if block.rows == block.columns == 1:
+        return [block]
+    own = block.range
+    found = []
+    for top in range(own.top, own.bottom + 1, block.height):
+        for left in range(own.left, own.right + 1, block.width):
+            cell = Range(own.sheet, top, left, top + block.height - 1, left + block.width - 1)
+            found.append(block.trimmed(cell))
+    return found
+
+
+def formula_text(formula: Formula, row: int, column: int) -> str:
+    """The formula as the cell at `row`, `column` shows it, without `=`."""
+    if (formula.row, formula.column) == (row, column):
+        return formula.text
+    try:
+        return render(parse(formula.text, formula.row, formula.column), row, column)
+    except FormulaError:
+        return formula.text

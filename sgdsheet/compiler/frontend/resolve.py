@@ -1,0 +1,241 @@
+"""From what a formula says to the cells it means: defined names, tables, spills and whole columns.
+
+The result is still relative to the formula's cell, so it is made once per form. Only `Reference` nodes with a
+sheet remain of everything that points at cells; what cannot be resolved becomes `NotSupported`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.formula import parse
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW
+from sgdsheet.sheet.syntax import (
+    Axis,
+    Binary,
+    Call,
+    ErrorConstant,
+    Name,
+    Node,
+    NotSupported,
+    Omitted,
+    Reference,
+    TableReference,
+    Unary,
+    transform,
+)
+from sgdsheet.sheet.workbook import ExcelError, Table, Workbook
+
+_MOST_NODES = 20_000
+"""Parts of a formula with all its names written out: names of names grow without limit."""
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Resolves formulas of one workbook."""
+
+    workbook: Workbook
+    _open: list[tuple[str, str]] = field(default_factory=list)
+    _nodes: int = 0
+
+    def resolve(self, node: Node, sheet: str, row: int, column: int) -> Node:
+        """`node` as the cell at `row`, `column` of `sheet` means it.
+
+        Raises FormulaError where it grows too large once its names are written out.
+        """
+        self._nodes = 0
+        self._open.clear()
+        return self._resolve(node, sheet, row, column)
+
+    def _resolve(self, node: Node, sheet: str, row: int, column: int) -> Node:
+        def change(part: Node) -> Node | None:
+            self._nodes += 1
+            if self._nodes > _MOST_NODES:
+                raise FormulaError(
+                    "the formula grows too large once its names are written out", remedy="Put parts of it into cells"
+                )
+            match part:
+                case Reference():
+                    return self._reference(part, sheet)
+                case Name():
+                    return self._name(part, sheet, row, column)
+                case TableReference():
+                    return self._table_reference(part, sheet, row, column)
+                case Unary(operator="#"):
+                    return self._spill(self._resolve(part.operand, sheet, row, column), row, column)
+                case Binary(operator=":" | " "):
+                    left = self._resolve(part.left, sheet, row, column)
+                    right = self._resolve(part.right, sheet, row, column)
+                    return _combine(part.operator, left, right)
+                case Call(name="LET"):
+                    return self._let(part, sheet, row, column)
+                case Call():
+                    return self._call(part, sheet, row, column)
+                case _:
+                    return None
+
+        return transform(node, change)
+
+    def _reference(self, part: Reference, sheet: str) -> Node:
+        found = self.workbook.sheet(part.sheet if part.sheet is not None else sheet)
+        if found is None:
+            return NotSupported("", f"refers to a sheet “{part.sheet}” that is not there", "Mend the reference")
+        return replace(part, sheet=found.name)
+
+    def _name(self, part: Name, sheet: str, row: int, column: int) -> Node:
+        scope = self.workbook.sheet(part.sheet) if part.sheet is not None else None
+        found = self.workbook.defined_name(part.name, scope.name if scope else sheet)
+        if found is not None:
+            key = (found.name.casefold(), found.sheet or "")
+            if key in self._open:
+                return NotSupported(
+                    part.name, "uses defined names that refer to each other in a circle", "Mend them", True
+                )
+            meaning = parse(found.text, 1, 1)  # relative parts of a name are distances from A1
+            around = transform(meaning, lambda part: _wrapped(part, row, column))
+            self._open.append(key)
+            try:
+                return self._resolve(around, found.sheet or sheet, row, column)
+            finally:
+                self._open.pop()
+        table = self.workbook.table(part.name)
+        if table is not None:
+            return _area_of(table, (), 0, len(table.columns) - 1)
+        return NotSupported(part.name, f"uses the name “{part.name}” that is not defined", "Define it or mend the name")
+
+    def _table_reference(self, part: TableReference, sheet: str, row: int, column: int) -> Node:
+        table = self.workbook.table(part.table) if part.table is not None else self._table_at(sheet, row, column)
+        if table is None:
+            return NotSupported("", f"refers to a table “{part.table}” that is not there", "Mend the table's name")
+        names = [name.casefold() for name in table.columns]
+        try:
+            first = names.index(part.first.casefold()) if part.first is not None else 0
+            last = names.index(part.last.casefold()) if part.last is not None else len(names) - 1
+        except ValueError:
+            return NotSupported(
+                "",
+                f"refers to a column “{part.first}” that table {table.name} does not have",
+                f"Its columns are {', '.join(table.columns)}",
+            )
+        return _area_of(table, part.items, min(first, last), max(first, last))
+
+    def _table_at(self, sheet: str, row: int, column: int) -> Table | None:
+        for table in self.workbook.tables.values():
+            area = table.area
+            if area.sheet == sheet and area.top <= row <= area.bottom and area.left <= column <= area.right:
+                return table
+        return None
+
+    def _spill(self, target: Node, row: int, column: int) -> Node:
+        if isinstance(target, Reference) and target.sheet is not None:
+            top = target.top.value + (row if target.top.relative else 0)
+            left = target.left.value + (column if target.left.relative else 0)
+            formula = self.workbook.sheets[target.sheet].formulas.get((top, left))
+            if formula is not None and formula.array is not None:
+                height, width = formula.array[2] - formula.array[0], formula.array[3] - formula.array[1]
+                bottom = Axis(target.top.value + height, target.top.relative)
+                return replace(target, bottom=bottom, right=Axis(target.left.value + width, target.left.relative))
+        return ErrorConstant(ExcelError.REF)
+
+    def _call(self, part: Call, sheet: str, row: int, column: int) -> Node:
+        """Resolve the arguments; a union of areas becomes one argument per area."""
+        arguments: list[Node] = []
+        for argument in part.arguments:
+            pending = [argument]
+            while pending:
+                item = pending.pop()
+                if isinstance(item, Binary) and item.operator == ",":
+                    pending += [item.right, item.left]
+                else:
+                    arguments.append(self._resolve(item, sheet, row, column))
+        return Call(part.name, tuple(arguments))
+
+    def _let(self, part: Call, sheet: str, row: int, column: int) -> Node:
+        """`LET(x, 1, x+1)` by putting the meaning in the place of the variable."""
+        *pairs, body = part.arguments or (Omitted(),)
+        if len(pairs) % 2 or not pairs:
+            return NotSupported("", "calls LET with the wrong number of arguments", "Mend the formula", True)
+        meanings: dict[str, Node] = {}
+        for variable, meaning in zip(pairs[::2], pairs[1::2], strict=True):
+            if not isinstance(variable, Name):
+                return NotSupported("", "calls LET with something that is not a variable", "Mend the formula", True)
+            found = self._resolve(_substituted(meaning, meanings), sheet, row, column)
+            meanings[variable.name.casefold()] = found
+        return self._resolve(_substituted(body, meanings), sheet, row, column)
+
+
+def _substituted(node: Node, meanings: Mapping[str, Node]) -> Node:
+    """The formula with the meanings of LET's variables in their place; an inner LET may use a name anew."""
+
+    def change(part: Node) -> Node | None:
+        if isinstance(part, Name) and part.sheet is None:
+            return meanings.get(part.name.casefold())
+        if not (isinstance(part, Call) and part.name == "LET" and len(part.arguments) % 2):
+            return None
+        *pairs, body = part.arguments
+        known, changed = dict(meanings), []
+        for variable, meaning in zip(pairs[::2], pairs[1::2], strict=True):
+            changed += [variable, _substituted(meaning, known)]
+            if isinstance(variable, Name):
+                known.pop(variable.name.casefold(), None)
+        return Call("LET", (*changed, _substituted(body, known)))
+
+    return transform(node, change)
+
+
+def _wrapped(part: Node, row: int, column: int) -> Node | None:
+    """A relative name that points up or left does so around the edge of the sheet: XFD1 is left of A1."""
+    if not isinstance(part, Reference):
+        return None
+
+    def around(axis: Axis, here: int, last: int) -> Axis:
+        return axis._replace(value=axis.value - last) if axis.relative and axis.value + here > last else axis
+
+    top, bottom = (around(axis, row, MAX_ROW) for axis in (part.top, part.bottom))
+    left, right = (around(axis, column, MAX_COLUMN) for axis in (part.left, part.right))
+    return replace(part, top=top, bottom=bottom, left=left, right=right)
+
+
+def _area_of(table: Table, items: tuple[str, ...], first: int, last: int) -> Node:
+    area, body = table.area, table.body
+    left, right = Axis(area.left + first, False), Axis(area.left + last, False)
+    wanted = {item.casefold() for item in items} or {"#data"}
+    if wanted == {"#this row"}:
+        return Reference(area.sheet, Axis(0, True), left, Axis(0, True), right)
+    spans = {
+        "#all": (area.top, area.bottom),
+        "#headers": (area.top, body.top - 1),
+        "#data": (body.top, body.bottom),
+        "#totals": (body.bottom + 1, area.bottom),
+    }
+    if not wanted <= spans.keys():
+        raise FormulaError(f"the table reference {', '.join(items)} is not known", remedy="Mend the formula")
+    top = min(spans[item][0] for item in wanted)
+    bottom = max(spans[item][1] for item in wanted)
+    if bottom < top:
+        return ErrorConstant(ExcelError.REF)
+    return Reference(area.sheet, Axis(top, False), left, Axis(bottom, False), right)
+
+
+def _combine(operator: str, left: Node, right: Node) -> Node:
+    """`A1:INDEX(…)` is not static; `Sheet1!A1:Sheet1!B2` and `A1:C3 B2:D4` are."""
+    if isinstance(left, Reference) and isinstance(right, Reference) and left.sheet == right.sheet:
+        if operator == ":":
+            return Reference(left.sheet, left.top, left.left, right.bottom, right.right)
+        rows = (left.top, left.bottom, right.top, right.bottom)
+        columns = (left.left, left.right, right.left, right.right)
+        if len({axis.relative for axis in rows}) == len({axis.relative for axis in columns}) == 1:
+            top, start = max(left.top, right.top), max(left.left, right.left)
+            bottom, end = min(left.bottom, right.bottom), min(left.right, right.right)
+            empty = top.value > bottom.value or start.value > end.value
+            return ErrorConstant(ExcelError.NULL) if empty else Reference(left.sheet, top, start, bottom, end)
+    return NotSupported(
+        "",
+        "uses a range whose corners are calculated"
+        if operator == ":"
+        else "uses an intersection of relative and fixed ranges",
+        "Write the range with fixed corners",
+        unseen=True,
+    )

@@ -1,0 +1,60 @@
+"""The normal distribution."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from sgdsheet.compiler.functions import operators
+from sgdsheet.compiler.functions.mathematics import exp
+from sgdsheet.compiler.functions.registry import Context, function, guarded
+from sgdsheet.compiler.ir.values import Value
+from sgdsheet.errors import FormulaError
+
+_PHI_1 = 0.5 * math.erfc(-1 / math.sqrt(2))
+
+
+def _is_cumulative(context: Context, cumulative: Value) -> bool:
+    flag = context.builder.conditions(cumulative)
+    if not flag.constant or flag.axes:
+        raise FormulaError("does not say TRUE or FALSE for “cumulative”", remedy="Write TRUE or FALSE there")
+    return bool(flag.tensor)
+
+
+@function(
+    "NORM.S.DIST",
+    arguments=(2, 2),
+    fixed_arguments=[1],
+    examples={
+        "NORM.S.DIST(1,TRUE)": _PHI_1,
+        "NORM.S.DIST(1,FALSE)": math.exp(-0.5) / math.sqrt(2 * math.pi),
+    },
+)
+def norm_s_dist(context: Context, z: Value, cumulative: Value) -> Value:
+    """Standard normal distribution: below a value, or its density there."""
+    builder = context.builder
+    z = builder.spoiled(z, builder.errors_of(cumulative))
+    if _is_cumulative(context, cumulative):
+        scaled = operators.multiply(builder, z, builder.number(-math.sqrt(0.5)))
+        return operators.multiply(builder, builder.elementwise(torch.erfc, scaled), builder.number(0.5))
+    square = operators.multiply(builder, operators.power(builder, z, builder.number(2.0)), builder.number(-0.5))
+    return operators.multiply(builder, exp(context, square), builder.number(1 / math.sqrt(2 * math.pi)))
+
+
+@function(
+    "NORM.DIST",
+    arguments=(4, 4),
+    fixed_arguments=[3],
+    examples={
+        "NORM.DIST(5,3,2,TRUE)": _PHI_1,
+        "NORM.DIST(5,3,2,FALSE)": math.exp(-0.5) / math.sqrt(2 * math.pi) / 2,
+    },
+)
+def norm_dist(context: Context, x: Value, mean: Value, deviation: Value, cumulative: Value) -> Value:
+    """Normal distribution with a mean and a standard deviation."""
+    builder = context.builder
+    deviation = guarded(builder, torch.gt, deviation, 0.0)
+    z = operators.divide(builder, operators.subtract(builder, x, mean), deviation)
+    result = norm_s_dist(context, z, cumulative)
+    return result if _is_cumulative(context, cumulative) else operators.divide(builder, result, deviation)

@@ -1,0 +1,124 @@
+"""Errors as values: making them, asking for them, putting something in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function
+from sgdsheet.compiler.ir.builder import Builder
+from sgdsheet.compiler.ir.values import Fault, Kind, Value, fault_codes
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.syntax import Node, Omitted
+
+_NONE = 0
+"""In the place of a fault: no error."""
+
+
+def _faults(builder: Builder, value: Value) -> Value:
+    """Which error each cell holds, as the number of its fault.
+
+    While a program runs nobody knows which error a number is that depends on a parameter, only that it is one.
+    """
+    errors = builder.errors_of(value)
+    if errors is None:
+        return builder.expanded(builder.number(_NONE), value.axes, value.sizes)
+    if not value.constant:
+        raise FormulaError(
+            "asks which error something is that depends on a parameter", remedy="Use IFERROR or ISERROR there"
+        )
+    codes = torch.where(errors.tensor.isnan(), fault_codes(errors.tensor), _NONE)
+    return Value(codes.to(builder.dtype), errors.axes, errors.sizes)
+
+
+def _compared(builder: Builder, faults: Value, compare: Callable[..., torch.Tensor], fault: int) -> Value:
+    return builder.elementwise(compare, faults, builder.number(float(fault)), kind=Kind.BOOLEAN)
+
+
+@function("NA", arguments=(0, 0), derivative=Derivative.ZERO, examples={"IFNA(NA(),3)": 3})
+def na(context: Context) -> Value:
+    """The error #N/A: no value is available."""
+    return context.builder.error(Fault.NA)
+
+
+@function(
+    "IFNA",
+    over_samples=OverSamples.ELEMENTWISE,
+    arguments=(2, 2),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.KINKED,
+    examples={"IFNA(MATCH(7,{1,2},0),9)": 9, "IFNA(4,9)": 4},
+)
+def ifna(context: Context, value: Node, instead: Node) -> Value:
+    """A value, or another one where the first is #N/A."""
+    builder = context.builder
+    tried = context.lower(value, array=context.array)
+    missing = _compared(builder, _faults(builder, tried), torch.eq, Fault.NA)
+    if not bool(missing.tensor.any()):
+        return tried
+    other = builder.number(0.0) if isinstance(instead, Omitted) else context.lower(instead, array=context.array)
+    return builder.where(missing, other, tried)
+
+
+@function(
+    "ISERROR",
+    over_samples=OverSamples.ELEMENTWISE,
+    arguments=(1, 1),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"ISERROR(1/0)*1": 1, "ISERROR(2)*1": 0},
+)
+def iserror(context: Context, value: Node) -> Value:
+    """Whether something is an error."""
+    builder = context.builder
+    tried = context.lower(value, array=context.array)
+    errors = builder.errors_of(tried)
+    if errors is None:
+        return Value(torch.zeros(tried.sizes, dtype=torch.bool), tried.axes, tried.sizes, Kind.BOOLEAN)
+    return builder.conditions(errors)
+
+
+@function(
+    "ISERR",
+    over_samples=OverSamples.ELEMENTWISE,
+    arguments=(1, 1),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"ISERR(#DIV/0!)*1": 1, "ISERR(NA())*1": 0},
+)
+def iserr(context: Context, value: Node) -> Value:
+    """Whether something is an error other than #N/A."""
+    builder = context.builder
+    faults = _faults(builder, context.lower(value, array=context.array))
+    some, other = _compared(builder, faults, torch.ne, _NONE), _compared(builder, faults, torch.ne, Fault.NA)
+    return builder.elementwise(torch.logical_and, some, other, kind=Kind.BOOLEAN)
+
+
+@function(
+    "ISNA",
+    over_samples=OverSamples.ELEMENTWISE,
+    arguments=(1, 1),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"ISNA(NA())*1": 1, "ISNA(#DIV/0!)*1": 0},
+)
+def isna(context: Context, value: Node) -> Value:
+    """Whether something is #N/A."""
+    builder = context.builder
+    return _compared(builder, _faults(builder, context.lower(value, array=context.array)), torch.eq, Fault.NA)
+
+
+@function(
+    "ERROR.TYPE",
+    over_samples=OverSamples.ELEMENTWISE,
+    arguments=(1, 1),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"ERROR.TYPE(#DIV/0!)": 2, "ERROR.TYPE(NA())": 7, "IFERROR(ERROR.TYPE(5),-1)": -1},
+)
+def error_type(context: Context, value: Node) -> Value:
+    """The number of an error: 1 is #NULL!, 2 #DIV/0!, 3 #VALUE!, 4 #REF!, 5 #NAME?, 6 #NUM!, 7 #N/A."""
+    builder = context.builder
+    faults = _faults(builder, context.lower(value, array=context.array))
+    return builder.spoiled(faults, _compared(builder, faults, torch.eq, _NONE), Fault.NA)

@@ -1,0 +1,202 @@
+"""Looking things up: the key is fixed, what is found may depend on parameters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from sgdsheet.compiler.functions.logical import chosen_by
+from sgdsheet.compiler.functions.picking import gathered
+from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, fixed, function
+from sgdsheet.compiler.functions.searching import Way, find
+from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.syntax import Binary, ErrorConstant, Node, Number, Omitted
+from sgdsheet.sheet.workbook import ExcelError
+
+
+@function(
+    "CHOOSE",
+    over_samples=OverSamples.ELEMENTWISE,
+    arguments=(2, 254),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.KINKED,
+    zero_arguments=[0],
+    gives_range=True,
+    examples={"CHOOSE(2,5,6,7)": 6, "CHOOSE(1.9,5,6)": 5, "SUM(CHOOSE(1,A1:A4,C1:C4))": 100},
+)
+def choose(context: Context, index: Node, *choices: Node) -> Value:
+    """The choice with a number."""
+    index = Binary("*", index, Number(1.0))  # TRUE is 1 here
+
+    def from_(position: int) -> Value:
+        if position > len(choices):
+            return context.builder.error(Fault.VALUE)
+        below_next = Binary("<", index, Number(float(position + 1)))
+        return chosen_by(context, below_next, choices[position - 1], lambda: from_(position + 1))
+
+    too_small = Binary("<", index, Number(1.0))
+    return chosen_by(context, too_small, ErrorConstant(ExcelError.VALUE), lambda: from_(1))
+
+
+@function(
+    "SWITCH",
+    over_samples=OverSamples.ELEMENTWISE,
+    arguments=(3, 254),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.KINKED,
+    zero_arguments=[0, *range(1, 254, 2)],
+    examples={"SWITCH(2,1,5,2,6)": 6, 'SWITCH("b","a",5,"c",6,7)': 7},
+)
+def switch(context: Context, value: Node, *pairs: Node) -> Value:
+    """The result behind the first value that is equal, or the last argument."""
+    if not pairs:
+        return context.builder.error(Fault.NA)
+    if len(pairs) == 1:
+        return context.lower(pairs[0], array=context.array)
+    wanted, result, *rest = pairs
+    return chosen_by(context, Binary("=", value, wanted), result, lambda: switch(context, value, *rest))
+
+
+def _mode(context: Context, node: Node | None, default: int) -> int:
+    """The sign of an argument that says how to match."""
+    return int(torch.sign(torch.tensor(_number(context, node, default))))
+
+
+def _number(context: Context, node: Node | None, default: float) -> float:
+    """A fixed argument that is one number."""
+    if node is None:
+        return default
+    value = context.builder.numbers(fixed(context, node))
+    if value.axes or not bool(value.tensor.isfinite()):
+        raise FormulaError("has an option that is no single number", remedy="Write a fixed number")
+    return float(value.tensor)
+
+
+@function(
+    "MATCH",
+    arguments=(2, 3),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    fixed_arguments=[0, 1, 2],
+    examples={"MATCH(30,A1:A4,0)": 3, "MATCH(35,A1:A4)": 3, 'MATCH("FEMALE",B1:B4,0)': 2},
+)
+def match(context: Context, key: Node, area: Node, mode: Node | None = None) -> Value:
+    """Where a key stands in a row or column."""
+    (cut,) = context.filled(area)
+    way = {0: Way.PATTERN, 1: Way.ASCENDING, -1: Way.DESCENDING}[_mode(context, mode, 1)]
+    return find(context.builder, fixed(context, key), fixed(context, cut, array=True), way)
+
+
+def _looked_up(context: Context, key: Node, table: Node, number: Node, about: Node | None, axis: str) -> Value:
+    """VLOOKUP (axis h) and HLOOKUP: what stands beside the key in the column or row with a number."""
+    builder = context.builder
+    (table,) = context.filled(table)
+    across = "w" if axis == "h" else "h"
+    shape, value = context.shape(table), None
+    if shape is None:
+        value = context.lower(table, array=True)
+        shape = value.size("h"), value.size("w")
+    limit = shape[0 if axis == "w" else 1]
+    keys = _line(context, table, value, across, 1)
+    way = Way.ASCENDING if about is None or _mode(context, about, 1) else Way.PATTERN
+    place = find(builder, fixed(context, key), keys, way)
+    numbers = builder.numbers(fixed(context, number))
+    floors = replace(numbers, data=builder.cleaned(numbers).tensor.floor())
+    for outside, fault in ((floors.tensor > limit, Fault.REF), (floors.tensor < 1, Fault.VALUE)):
+        wrong = Value(outside, floors.axes, floors.sizes, Kind.BOOLEAN)
+        place = builder.spoiled(place, wrong, fault) if bool(outside.any()) else place
+    place = builder.spoiled(place, builder.errors_of(numbers))
+    wanted = floors.tensor.clamp(1, limit)
+    if floors.axes and bool((wanted != wanted.reshape(-1)[0]).any()):
+        whole = value if value is not None else context.lower(table, array=True)
+        beside = gathered(builder, whole, across, replace(floors, data=wanted, kinds=Kind.NUMBER))
+        return gathered(builder, beside, axis, place)
+    return gathered(builder, _line(context, table, value, across, int(wanted.reshape(-1)[0])), axis, place)
+
+
+def _line(context: Context, table: Node, value: Value | None, across: str, number: int) -> Value:
+    """One column (across w) or row of a table, from 1."""
+    if value is None:
+        part = context.part(table, *((0, number) if across == "w" else (number, 0)))
+        assert part is not None
+        return context.lower(part, array=True)
+    return gathered(context.builder, value, across, context.builder.number(float(number)))
+
+
+@function(
+    "VLOOKUP",
+    arguments=(3, 4),
+    takes=Takes.FORMULAS,
+    fixed_arguments=[0, 2, 3],
+    examples={"VLOOKUP(30,A1:C4,3,FALSE)": 1, "VLOOKUP(35,A1:C4,1)": 30},
+)
+def vlookup(context: Context, key: Node, table: Node, column: Node, about: Node | None = None) -> Value:
+    """What stands in a column of the row whose first cell is the key."""
+    return _looked_up(context, key, table, column, about, "h")
+
+
+@function(
+    "HLOOKUP",
+    arguments=(3, 4),
+    takes=Takes.FORMULAS,
+    fixed_arguments=[0, 2, 3],
+    examples={"HLOOKUP(10,A1:C4,2,FALSE)": 20},
+)
+def hlookup(context: Context, key: Node, table: Node, row: Node, about: Node | None = None) -> Value:
+    """What stands in a row of the column whose first cell is the key."""
+    return _looked_up(context, key, table, row, about, "w")
+
+
+_MATCH_MODES = {0.0: Way.EXACT, -1.0: Way.BELOW, 1.0: Way.ABOVE, 2.0: Way.PATTERN}
+_SEARCH_MODES = {1.0: False, -1.0: True}
+"""Whether the last one is wanted; 2 and -2, bisection, are refused."""
+
+
+@function(
+    "XLOOKUP",
+    arguments=(3, 6),
+    takes=Takes.FORMULAS,
+    fixed_arguments=[0, 1, 4, 5],
+    examples={
+        'XLOOKUP("female",B1:B4,A1:A4)': 20,
+        'XLOOKUP("none",B1:B4,A1:A4,9)': 9,
+        "XLOOKUP(25,{10,20,30},{1,2,3},0,-1)": 2,
+        "XLOOKUP(25,{10,20,30},{1,2,3},0,1)": 3,
+        'XLOOKUP("m*",B1:B4,A1:A4,0,2,-1)': 40,
+    },
+)
+def xlookup(
+    context: Context,
+    key: Node,
+    area: Node,
+    results: Node,
+    missing: Node | None = None,
+    match_mode: Node | None = None,
+    search_mode: Node | None = None,
+) -> Value:
+    """What stands beside a key."""
+    builder = context.builder
+    area, results = context.filled(area, results)
+    keys, wanted = fixed(context, area, array=True), fixed(context, key)
+    way = _MATCH_MODES.get(_number(context, None if isinstance(match_mode, Omitted) else match_mode, 0.0))
+    last = _SEARCH_MODES.get(_number(context, None if isinstance(search_mode, Omitted) else search_mode, 1.0))
+    if way is None or last is None:
+        raise FormulaError(
+            "calls XLOOKUP with a way to match or to search that is not supported",
+            remedy="Match by 0, -1, 1 or 2, and search by 1 or -1",
+        )
+    if wanted.has(Kind.BLANK):
+        raise FormulaError("calls XLOOKUP with a key that is blank", remedy="Look for something")
+    place = find(builder, wanted, keys, way, last=last)
+    along, beside = "h" if "h" in keys.axes else "w", context.lower(results, array=True)
+    if keys.is_array and keys.size(along) != beside.size(along):
+        return builder.error(Fault.VALUE)
+    found = gathered(builder, beside, along, place)
+    # A key that is itself an error is not missing: the result is that error.
+    errors = builder.errors_of(builder.spoiled(place, builder.errors_of(wanted)))
+    if errors is None or missing is None or isinstance(missing, Omitted):
+        return found
+    unfound = builder.where(errors, context.lower(missing, array=context.array), found)
+    return builder.spoiled(unfound, builder.errors_of(wanted))

@@ -1,0 +1,195 @@
+"""Matrices and their shapes, and picking from ranges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from sgdsheet.compiler.functions.picking import gathered, picked_at
+from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function
+from sgdsheet.compiler.ir.builder import Builder
+from sgdsheet.compiler.ir.contraction import contract
+from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.syntax import Node, Omitted
+
+_SWAP = {"h": "w", "w": "h"}
+
+
+@function(
+    "MMULT",
+    over_samples=OverSamples.FIRST,
+    arguments=(2, 2),
+    takes=Takes.ARRAYS,
+    examples={"SUM(MMULT({1,2;3,4},{5;6}))": 56, "MMULT({1,2},{3;4})": 11},
+)
+def mmult(context: Context, left: Value, right: Value) -> Value:
+    """Matrix product."""
+    builder = context.builder
+    if left.size("w") != right.size("h"):
+        return builder.error(Fault.VALUE)
+    strange = builder.boolean(False)
+    factors = []
+    for value in (left, right):
+        numeric = torch.isin(value.kind_tensor(), torch.tensor([Kind.NUMBER, Kind.ERROR], dtype=torch.uint8))
+        if not bool(numeric.all()):
+            others = builder.reduced_bits(torch.any, Value(~numeric, value.axes, value.sizes, Kind.BOOLEAN))
+            strange = builder.elementwise(torch.logical_or, strange, others, kind=Kind.BOOLEAN)
+            kinds = torch.where(numeric, value.kind_tensor(), int(Kind.NUMBER)).to(torch.uint8)
+            value = builder.stored(value).with_kinds(kinds)
+        factors.append(value)
+    if bool(strange.tensor.all()):
+        return builder.error(Fault.VALUE)
+    # The inner axis gets a name of its own, k, so that it is neither left's rows nor right's columns.
+    product = contract(builder, factors[0].renamed({"w": "k"}), factors[1].renamed({"h": "k"}), "k")
+    product = builder.canonical(product)
+    return builder.spoiled(product, strange, Fault.VALUE) if bool(strange.tensor.any()) else product
+
+
+@function(
+    "TRANSPOSE",
+    arguments=(1, 1),
+    takes=Takes.ARRAYS,
+    examples={"SUM(TRANSPOSE({1,2;3,4})*{1,10;100,1000})": 4231},
+)
+def transpose(context: Context, array: Value) -> Value:
+    """Rows become columns."""
+    return context.builder.canonical(array.renamed(_SWAP))
+
+
+@function(
+    "ROWS",
+    over_samples=OverSamples.SIZE,
+    arguments=(1, 1),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"ROWS({1,2;3,4;5,6})": 3},
+)
+def rows(context: Context, array: Node) -> Value:
+    """How many rows a range has."""
+    return _length(context, array, 0)
+
+
+@function(
+    "COLUMNS",
+    over_samples=OverSamples.SIZE,
+    arguments=(1, 1),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"COLUMNS({1,2,3})": 3},
+)
+def columns(context: Context, array: Node) -> Value:
+    """How many columns a range has."""
+    return _length(context, array, 1)
+
+
+def _length(context: Context, array: Node, way: int) -> Value:
+    """How many rows (way 0) or columns an argument has; a single error is the result."""
+    length = context.builder.number(float(_shape(context, array)[way]))
+    if context.shape(array) is not None:
+        return length
+    value = context.lower(array, array=True)
+    return length if value.is_array else context.builder.spoiled(length, context.builder.errors_of(value))
+
+
+def _shape(context: Context, node: Node) -> tuple[int, int]:
+    shape = context.shape(node)
+    if shape is not None:
+        return shape
+    value = context.lower(node, array=True)
+    return value.size("h"), value.size("w")
+
+
+@function("ROW", arguments=(0, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"ROW(B7)": 7})
+def row(context: Context, reference: Node | None = None) -> Value:
+    """Row number of a cell."""
+    return context.position(reference)[0]
+
+
+@function("COLUMN", arguments=(0, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"COLUMN(B7)": 2})
+def column(context: Context, reference: Node | None = None) -> Value:
+    """Column number of a cell."""
+    return context.position(reference)[1]
+
+
+@function(
+    "INDEX",
+    arguments=(2, 3),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.KINKED,
+    zero_arguments=[1, 2],
+    gives_range=True,
+    examples={"INDEX({1,2;3,4},2,1)": 3, "INDEX({5,6,7},2)": 6},
+)
+def index(context: Context, array: Node, row_node: Node, column_node: Node | None = None) -> Value:
+    """The element at a row and column of a range; row or column 0 means all of it."""
+    height, width = _shape(context, array)
+    rows_, columns_ = _place(context, row_node), _place(context, column_node)
+    if not (rows_.constant and columns_.constant):
+        return _at_run_time(context, array, rows_, columns_ if column_node is not None else None)
+    builder = context.builder
+    if column_node is None:
+        if height == 1:
+            rows_, columns_ = builder.number(1.0), rows_
+        else:
+            columns_ = builder.number(1.0 if width == 1 else 0.0)
+    errors = [builder.errors_of(place) for place in (columns_, rows_)]  # which go before a position that is not there
+    rows_, columns_ = _within(builder, rows_, height), _within(builder, columns_, width)
+    if rows_.only(Kind.NUMBER) and columns_.only(Kind.NUMBER) and not (rows_.axes or columns_.axes):
+        part = context.part(array, int(rows_.tensor), int(columns_.tensor))
+        if part is not None:
+            return context.lower(part, array=context.array)
+    (cut,) = context.filled(array)
+    heights, widths = _shape(context, cut)
+    highest = [float(builder.cleaned(place).tensor.max()) for place in (rows_, columns_)]
+    enough = highest[0] <= heights and highest[1] <= widths
+    value = context.lower(cut if enough else array, array=True)
+    for axis, place in (("h", rows_), ("w", columns_)):
+        value = gathered(builder, value, axis, place)
+    for found in errors:
+        value = builder.spoiled(value, found)
+    return value
+
+
+def _within(builder: Builder, place: Value, limit: int) -> Value:
+    """A fixed position with an error where there is no such row or column."""
+    number = builder.cleaned(place).tensor
+    for outside, fault in ((number > limit, Fault.REF), (number < 0, Fault.VALUE)):
+        if bool(outside.any()):
+            known = builder.errors_of(place)
+            wrong = Value(outside, place.axes, place.sizes, Kind.BOOLEAN)
+            place = builder.spoiled(builder.spoiled(place, wrong, fault), known)
+    return place
+
+
+def _at_run_time(context: Context, array: Node, row_place: Value, column_place: Value | None) -> Value:
+    """INDEX where data or parameters decide the position."""
+    builder = context.builder
+    value = context.lower(array, array=True)
+    if column_place is None:
+        single = value.size("h") == 1
+        if not single and value.size("w") > 1:
+            raise FormulaError(
+                "calls INDEX for a whole row that data or parameters decide", remedy="Give the column, too"
+            )
+        pairs = [("w" if single else "h", row_place)]
+    else:
+        pairs = [("h", row_place), ("w", column_place)]
+    sizes = {"h": value.size("h"), "w": value.size("w")}
+    for axis, place in pairs:
+        if place.constant:
+            value = gathered(builder, value, axis, _within(builder, place, sizes[axis]))
+        else:
+            value = picked_at(builder, value, axis, place)
+    return value
+
+
+def _place(context: Context, node: Node | None) -> Value:
+    builder = context.builder
+    if node is None or isinstance(node, Omitted):
+        return builder.number(0.0)
+    place = builder.numbers(context.lower(node, array=context.array))
+    if not place.constant:
+        return replace(place, data=builder.call(torch.trunc, place.data))
+    return replace(place, data=place.tensor.trunc())

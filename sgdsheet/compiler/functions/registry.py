@@ -1,0 +1,366 @@
+"""The registry of Excel functions: one declaration each, read by compiler, documentation and tests.
+
+    @function("SUMSQ", arguments=(1, 255), takes=Takes.RANGES, examples={"SUMSQ(3,4)": 25})
+    def sumsq(context: Context, *arguments: Value) -> Value: ...
+
+The docstring's first line is the help text. `examples` maps formulas to Excel's result; tests evaluate each
+of them, and compare the gradient with central differences where `derivative` says that there is one.
+
+A function of our own, which Excel does not have, is an `own_function`: it says its arguments by name, because the
+add-ins offer it to people (see `sgdsheet.apps.udf.declarations`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Protocol
+
+import torch
+
+from sgdsheet.compiler.functions.vanishing import vanishes
+from sgdsheet.compiler.ir.builder import Builder
+from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.compiler.ir.varying import varying
+from sgdsheet.sheet.syntax import Area, ArrayConstant, Call, Node
+
+
+class Takes(Enum):
+    """How a function wants its arguments."""
+
+    SCALARS = "scalars"
+    """Single numbers; over an array it works element by element."""
+    RANGES = "ranges"
+    """Whole ranges as they stand, with text and blanks."""
+    ARRAYS = "arrays"
+    """Whole ranges, and expressions in the arguments are array expressions (SUMPRODUCT)."""
+    FORMULAS = "formulas"
+    """The arguments before evaluation: the function decides what to evaluate (IF)."""
+
+
+class Derivative(Enum):
+    """What the gradient through a function is."""
+
+    SMOOTH = "exact"
+    KINKED = "exact, of the branch taken"
+    ZERO = "zero"
+    NONE = "none: it may not stand between parameters and loss"
+
+
+class OverSamples(Enum):
+    """What becomes of a function of all samples where only the samples of a batch are evaluated."""
+
+    UNKNOWN = "such a formula cannot be trained in batches"
+    ELEMENTWISE = "each sample has its own value"
+    ROWS = "each sample has its own value, if it is a row of several cells"
+    FIRST = "each sample has its own value; only the first argument is of the samples"
+    SUM = "the sum over the batch, scaled up"
+    MEAN = "the mean over the batch"
+    MEAN_OF_ROWS = "the mean over the batch, if each sample is a row of several cells"
+    EXTREME = "that of the batch; other values beside the samples are welcome"
+    SIZE = "that of all samples"
+
+
+class Context(Protocol):
+    """What a function may use while a block is lowered."""
+
+    @property
+    def builder(self) -> Builder:
+        """What records the operations."""
+        ...
+
+    def lower(self, node: Node, *, array: bool) -> Value:
+        """Evaluate an argument."""
+        ...
+
+    @property
+    def array(self) -> bool:
+        """Whether the call stands in an array expression."""
+        ...
+
+    def shape(self, node: Node) -> tuple[int, int] | None:
+        """Rows and columns of an argument that is a reference, else None."""
+        ...
+
+    def position(self, node: Node | None) -> tuple[Value, Value]:
+        """Row and column numbers of a reference (of the formula's own cell for None)."""
+        ...
+
+    def filled(self, *nodes: Node) -> list[Node]:
+        """Arguments with whole columns and rows cut to what is filled, all of them alike; others as they are."""
+        ...
+
+    def part(self, node: Node, row: int, column: int) -> Node | None:
+        """One row and column (from 1, 0 for all) of a reference; None if `node` is none."""
+        ...
+
+
+class ArgumentKind(Enum):
+    """What a person gives to a function of our own."""
+
+    ARRAY = "array"
+    """Cells or an array, taken whole."""
+    SCALAR = "scalar"
+    """One value."""
+    REFERENCE = "reference"
+    """Cells of the workbook: which they are matters, not only what they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of a function of our own, as a function wizard shows it."""
+
+    name: str
+    help: str
+    kind: ArgumentKind = ArgumentKind.ARRAY
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One Excel function."""
+
+    name: str
+    category: str
+    help: str
+    arguments: tuple[int, int]
+    takes: Takes
+    derivative: Derivative
+    examples: Mapping[str, float]
+    evaluate: Callable[[Context, Call], Value]
+    zero_arguments: frozenset[int]
+    """Positions of arguments through which no gradient flows (the condition of IF)."""
+    fixed_arguments: frozenset[int]
+    """Positions of arguments that must not depend on a parameter (the key of a lookup)."""
+    gives_range: bool
+    """Whether it picks a whole range where one is wanted: `SUM(INDEX(A1:C9,0,2))`."""
+    skips_blanks: bool
+    """Whether blank cells at the end of a range that is an argument make no difference."""
+    over_samples: OverSamples
+    """What it does to samples of which only a batch is there."""
+    described: tuple[Argument, ...] = ()
+    """The arguments by name; only of functions of our own."""
+
+
+REGISTRY: dict[str, Function] = {}
+
+EXAMPLE_CELLS: Mapping[str, Sequence[float | str]] = {
+    "A1:A4": (10, 20, 30, 40),
+    "B1:B4": ("male", "female", "female", "male"),
+    "C1:C4": (1, 0, 1, 1),
+}
+"""The cells that the examples refer to."""
+
+
+def function(
+    name: str,
+    *,
+    arguments: tuple[int, int],
+    takes: Takes = Takes.SCALARS,
+    derivative: Derivative = Derivative.SMOOTH,
+    examples: Mapping[str, float],
+    zero_arguments: Iterable[int] = (),
+    fixed_arguments: Iterable[int] = (),
+    gives_range: bool = False,
+    skips_blanks: bool | None = None,
+    over_samples: OverSamples | None = None,
+    described: Sequence[Argument] = (),
+) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+    """Declare an Excel function. `arguments` are the smallest and the largest number of them."""
+
+    def declare(implementation: Callable[..., Value]) -> Callable[..., Value]:
+        if name in REGISTRY:
+            raise ValueError(f"{name} is declared twice")
+        skips = takes is Takes.RANGES if skips_blanks is None else skips_blanks
+        REGISTRY[name] = Function(
+            name=name,
+            category=implementation.__module__.rpartition(".")[2],
+            help=(implementation.__doc__ or "").partition("\n")[0],
+            arguments=arguments,
+            takes=takes,
+            derivative=derivative,
+            examples=examples,
+            evaluate=_evaluator(implementation, takes, skips),
+            zero_arguments=frozenset(zero_arguments) | frozenset(fixed_arguments),
+            fixed_arguments=frozenset(fixed_arguments),
+            gives_range=gives_range,
+            skips_blanks=skips,
+            over_samples=over_samples or (OverSamples.ELEMENTWISE if takes is Takes.SCALARS else OverSamples.UNKNOWN),
+            described=tuple(described),
+        )
+        return implementation
+
+    return declare
+
+
+def own_function(
+    name: str, described: Sequence[Argument], **options: Any
+) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+    """Declare a function that Excel does not have. It takes arrays whole, as the add-ins give them to it."""
+    required = sum(not argument.optional for argument in described)
+    options.setdefault("takes", Takes.ARRAYS)
+    return function(name, arguments=(required, len(described)), described=described, **options)
+
+
+def fixed(context: Context, node: Node, *, array: bool | None = None) -> Value:
+    """An argument that must not depend on a parameter."""
+    value = context.lower(node, array=context.array if array is None else array)
+    if not value.constant:
+        cause = "looks something up by a value that depends on"
+        raise varying(context.builder, cause, value, remedy="Use a fixed value")
+    return value
+
+
+def _evaluator(
+    implementation: Callable[..., Value], takes: Takes, skips_blanks: bool
+) -> Callable[[Context, Call], Value]:
+    def evaluate(context: Context, call: Call) -> Value:
+        if takes is Takes.FORMULAS:
+            return implementation(context, *call.arguments)
+        if takes is Takes.SCALARS:
+            values = [context.lower(item, array=context.array) for item in call.arguments]
+            return implementation(context, *[context.builder.numbers(value) for value in values])
+        # A range is taken whole; of a calculation with ranges, SUM sees one row's result and SUMPRODUCT all.
+        arrays = context.array or takes is Takes.ARRAYS
+        arguments = _filled(context, call.arguments, arrays) if skips_blanks else call.arguments
+        values = [context.lower(item, array=arrays or _is_range(item)) for item in arguments]
+        return implementation(context, *values)
+
+    return evaluate
+
+
+def _filled(context: Context, arguments: Sequence[Node], arrays: bool) -> Sequence[Node]:
+    """Without the cells of whole columns that nothing stands in, where these make no difference."""
+    if not arrays:
+        return [context.filled(item)[0] if isinstance(item, Area) else item for item in arguments]
+
+    def holds_something(area: Area) -> bool:
+        value = context.lower(area, array=False)
+        if not value.constant:
+            return False
+        empty = (value.kind_tensor() == Kind.TEXT) & (value.tensor == context.builder.text_code(""))
+        zero = (value.kind_tensor() != Kind.TEXT) & (value.tensor == 0)
+        return not bool((empty | zero).any())
+
+    if all(vanishes(item, holds_something) for item in arguments):
+        return context.filled(*arguments)
+    return arguments
+
+
+def _is_range(node: Node) -> bool:
+    picks = isinstance(node, Call) and node.name in REGISTRY and REGISTRY[node.name].gives_range
+    return picks or isinstance(node, (Area, ArrayConstant))
+
+
+def elementwise(
+    name: str,
+    operation: Callable[..., torch.Tensor],
+    help_text: str,
+    *,
+    examples: Mapping[str, float],
+    arguments: tuple[int, int] = (1, 1),
+    derivative: Derivative = Derivative.SMOOTH,
+    module: str,
+) -> None:
+    """Declare a function that is one torch operation on numbers."""
+
+    def implementation(context: Context, *values: Value) -> Value:
+        return context.builder.elementwise(operation, *values)
+
+    implementation.__doc__ = help_text
+    implementation.__module__ = module
+    function(name, arguments=arguments, derivative=derivative, examples=examples)(implementation)
+
+
+def guarded(
+    builder: Builder,
+    inside: Callable[..., torch.Tensor],
+    value: Value,
+    limit: float,
+    fault: Fault = Fault.NUM,
+) -> Value:
+    """The value with an error where `inside(value, limit)` is false.
+
+    An operation whose derivative is infinite there then passes no gradient on, should an IF hide the error: 0 * inf
+    is NaN.
+    """
+    if value.constant:
+        outside = ~inside(builder.cleaned(value).tensor, limit)
+        if not bool(outside.any()):
+            return value
+        wrong = Value(outside, value.axes, value.sizes, Kind.BOOLEAN)
+        return builder.spoiled(builder.spoiled(value, wrong, fault), builder.errors_of(value))
+    kept = builder.call(inside, value.data, limit)
+    return Value(builder.call(torch.where, kept, value.data, torch.nan), value.axes, value.sizes, value.kinds)
+
+
+def flat_at_zero(builder: Builder, value: Value) -> Value:
+    """The value with slope 0 where it is 0 or less: a square root's slope there is infinite."""
+    if value.constant or builder.domains.at_least(value.data) > 0:
+        return value
+    return flat(builder, torch.gt, value, 0.0)
+
+
+def flat(builder: Builder, inside: Callable[..., torch.Tensor], value: Value, limit: float) -> Value:
+    """The value with slope 0 where `inside(value, limit)` is false."""
+    if value.constant:
+        return value
+    kept = builder.call(inside, value.data, limit)
+    still = builder.method("detach", value.data)
+    return Value(builder.call(torch.where, kept, value.data, still), value.axes, value.sizes, value.kinds)
+
+
+def numbers_of(builder: Builder, values: Iterable[Value]) -> Iterator[tuple[Value, Value | None]]:
+    """The numbers among the arguments of SUM and its like, each with a mask of the cells that count.
+
+    In cells and arrays only numbers count; a text or logical value given directly is taken as a number.
+    The mask is None where everything counts; a value of which nothing counts is left out.
+    """
+    for value in values:
+        if not (value.reference or value.is_array):
+            yield builder.numbers(value), None
+        elif isinstance(value.kinds, torch.Tensor):
+            counts = (value.kinds == Kind.NUMBER) | (value.kinds == Kind.ERROR)
+            clean = torch.where(value.kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
+            number = Value(value.data, value.axes, value.sizes, clean, value.reference)
+            mask = None if bool(counts.all()) else Value(counts, value.axes, value.sizes, Kind.BOOLEAN)
+            yield builder.numbers(number), mask
+        elif value.kinds in (Kind.NUMBER, Kind.ERROR):
+            yield value, None
+
+
+def masked(builder: Builder, value: Value, counts: Value | None, otherwise: float) -> Value:
+    """The value with `otherwise` in the cells that do not count; a mask of None counts all."""
+    if counts is None:
+        return value
+    axes, sizes = builder.union_axes([value, counts])
+    whole = builder.expanded(value, axes, sizes)
+    return replace(whole, data=builder.call(torch.where, builder.aligned(counts, axes), whole.data, otherwise))
+
+
+def count_of(builder: Builder, arguments: Iterable[Value]) -> Value:
+    """How many numbers there are, for each copy of the formula. Always a constant."""
+    result = builder.number(0.0)
+    for value in arguments:
+        if not (value.reference or value.is_array):
+            numbers = builder.numbers(value) if value.constant else value
+            counts = (numbers.kind_tensor() != Kind.ERROR).to(builder.dtype)
+        else:
+            counts = (value.kind_tensor() == Kind.NUMBER).to(builder.dtype)
+        part = builder.reduce(torch.sum, Value(counts, value.axes, value.sizes))
+        result = builder.elementwise(torch.add, result, part)
+    return result
+
+
+def zero_without_numbers(builder: Builder, result: Value | None, arguments: Iterable[Value]) -> Value:
+    """MAX and its like of cells without any number are 0."""
+    if result is None:
+        return builder.number(0.0)
+    nothing = builder.elementwise(torch.eq, count_of(builder, arguments), builder.number(0.0), kind=Kind.BOOLEAN)
+    empty = builder.elementwise(torch.logical_and, nothing, _without_errors(result), kind=Kind.BOOLEAN)
+    return builder.where(empty, builder.number(0.0), result) if bool(empty.tensor.any()) else result
+
+
+def _without_errors(value: Value) -> Value:
+    return Value(value.kind_tensor() != Kind.ERROR, value.axes, value.sizes, Kind.BOOLEAN)

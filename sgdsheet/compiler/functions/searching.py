@@ -1,0 +1,172 @@
+"""Where a key stands in a row or column: exactly, nearly, by a pattern, from either end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from sgdsheet.compiler.functions import operators
+from sgdsheet.compiler.functions.wildcards import has_wildcards, matching, pattern
+from sgdsheet.compiler.ir.builder import Builder
+from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.compiler.ir.varying import varying
+from sgdsheet.errors import FormulaError
+
+
+class Way(Enum):
+    """What is looked for."""
+
+    EXACT = "="
+    PATTERN = "= with wildcards"
+    ASCENDING = "<="
+    """The last one that is not above the key, by bisection: the cells have to ascend."""
+    DESCENDING = ">="
+    """The last one that is not below the key, by bisection: the cells have to descend."""
+    BELOW = "the key, else the largest below it"
+    ABOVE = "the key, else the smallest above it"
+
+    @property
+    def worst(self) -> float:
+        """What BELOW or ABOVE would take last."""
+        return -torch.inf if self is Way.BELOW else torch.inf
+
+
+def find(builder: Builder, key: Value, cells: Value, way: Way, *, last: bool = False) -> Value:
+    """Where a fixed key stands in fixed cells, from 1; #N/A where it does not. With `last` the last such place.
+
+    A blank key is the number 0, and an error that error. Keys match cells of their own kind only.
+    """
+    if not cells.constant or not key.constant:
+        raise varying(builder, "looks something up by a value that depends on", cells, key, remedy="Use fixed values")
+    if "h" in cells.axes and "w" in cells.axes:
+        return builder.error(Fault.NA)
+    along = "h" if "h" in cells.axes else "w"
+    cells = replace(cells, reference=False).renamed({along: "k"})
+    if way not in (Way.EXACT, Way.PATTERN):
+        builder.check_order(key, cells)
+    errors = builder.errors_of(key)
+    key = builder.cleaned(key)
+    kinds = key.kind_tensor()
+    key = key.with_kinds(torch.where(kinds == Kind.BLANK, int(Kind.NUMBER), kinds).to(torch.uint8))
+    if "k" not in cells.axes:
+        cells = builder.expanded(cells, cells.axes + "k", (*cells.sizes, 1))
+    if way in (Way.ASCENDING, Way.DESCENDING):
+        place = _bisected(builder, key, cells, way)
+    else:
+        place = _scanned(builder, key, cells, way, last=last)
+    return builder.spoiled(place, errors)
+
+
+def _scanned(builder: Builder, key: Value, cells: Value, way: Way, *, last: bool) -> Value:
+    found = _equal(builder, key, cells, pattern_too=way is Way.PATTERN)
+    place = _end(builder, found, last=last)
+    if way in (Way.EXACT, Way.PATTERN):
+        return _or_missing(builder, place)
+    beyond = operators.compare(builder, "<" if way is Way.BELOW else ">", cells, key)
+    same_kind = _same_kind(builder, key, cells)
+    beyond = builder.elementwise(torch.logical_and, builder.conditions(beyond), same_kind, kind=Kind.BOOLEAN)
+    numbers = builder.where(beyond, _ordered(builder, cells), builder.number(way.worst))
+    best = builder.reduce(torch.amax if way is Way.BELOW else torch.amin, numbers, "k")
+    nearest = builder.elementwise(torch.eq, numbers, best, kind=Kind.BOOLEAN)
+    nearest = builder.elementwise(torch.logical_and, nearest, beyond, kind=Kind.BOOLEAN)
+    other = _end(builder, nearest, last=last)
+    exact = builder.elementwise(torch.gt, place, builder.number(0.0), kind=Kind.BOOLEAN)
+    return _or_missing(builder, builder.where(exact, place, other))
+
+
+def _equal(builder: Builder, key: Value, cells: Value, *, pattern_too: bool) -> Value:
+    """Which cells are the key, to the last digit: lookups do not round as `=` does."""
+    same = builder.elementwise(torch.eq, _ordered(builder, cells), _ordered(builder, key), kind=Kind.BOOLEAN)
+    same = builder.elementwise(torch.logical_and, same, _same_kind(builder, key, cells), kind=Kind.BOOLEAN)
+    is_text = key.kind_tensor() == Kind.TEXT
+    codes = torch.unique(key.tensor[is_text].long()).tolist() if pattern_too else []
+    wild = [code for code in codes if has_wildcards(builder.texts[code])]
+    if not wild:
+        return same
+    numbers, chosen = torch.zeros(key.sizes, dtype=torch.long), torch.zeros(key.sizes, dtype=torch.bool)
+    for place, code in enumerate(wild):
+        here = is_text & (key.tensor == code)
+        numbers[here], chosen[here] = place, True
+    patterns = [pattern(builder.texts[code]) for code in wild]
+    found = matching(builder, cells, Value(numbers, key.axes, key.sizes), patterns)
+    by_pattern = Value(chosen, key.axes, key.sizes, Kind.BOOLEAN)
+    return builder.elementwise(torch.where, by_pattern, found, same, kind=Kind.BOOLEAN)
+
+
+def _same_kind(builder: Builder, key: Value, cells: Value) -> Value:
+    kinds = [Value(value.kind_tensor().to(torch.int64), value.axes, value.sizes) for value in (cells, key)]
+    return builder.elementwise(torch.eq, *kinds, kind=Kind.BOOLEAN)
+
+
+def _ordered(builder: Builder, value: Value) -> Value:
+    """Numbers that are in the order of the values of each kind: texts by their place in the alphabet."""
+    is_text = value.kind_tensor() == Kind.TEXT
+    data = value.tensor.to(builder.dtype)
+    if bool(is_text.any()):
+        data = torch.where(is_text, builder.ranks()[torch.where(is_text, data, 0.0).long()], data)
+    return Value(data.nan_to_num(nan=0.0), value.axes, value.sizes)
+
+
+def _end(builder: Builder, found: Value, *, last: bool) -> Value:
+    """The first or last place along k that is found, from 1; 0 where there is none."""
+    at = found.axes.index("k")
+    size = found.sizes[at]
+    count = torch.arange(1, size + 1).reshape([-1 if axis == "k" else 1 for axis in found.axes])
+    places = torch.where(found.tensor, count if last else size + 1 - count, 0).amax(dim=at)
+    places = places if last else torch.where(places > 0, size + 1 - places, 0)
+    return Value(places.to(builder.dtype), found.axes.replace("k", ""), (*found.sizes[:at], *found.sizes[at + 1 :]))
+
+
+def _or_missing(builder: Builder, place: Value) -> Value:
+    missing = Value(place.tensor == 0, place.axes, place.sizes, Kind.BOOLEAN)
+    return builder.spoiled(place, missing, Fault.NA) if bool(missing.tensor.any()) else place
+
+
+def _bisected(builder: Builder, key: Value, cells: Value, way: Way) -> Value:
+    """As Excel looks in sorted cells; in others it finds what bisection happens to meet, and so do we."""
+    if _is_sorted(builder, cells, way):
+        met = operators.compare(builder, way.value, cells, key)
+        found = builder.elementwise(torch.logical_and, builder.conditions(met), _same_kind(builder, key, cells))
+        return _or_missing(builder, _end(builder, replace(found, kinds=Kind.BOOLEAN), last=True))
+    kinds = {kind for value in (key, cells) for kind in value.kind_tensor().unique().tolist()}
+    if len(kinds) > 1:
+        raise FormulaError(
+            "looks something up in cells that are not sorted", remedy="Sort them, or look for the exact key"
+        )
+    length = cells.size("k")
+    axes, sizes = builder.union_axes([key, replace(cells, axes=cells.axes.replace("k", ""), sizes=_without_k(cells))])
+    rows = builder.expanded(_ordered(builder, cells), axes + "k", (*sizes, length)).tensor.reshape(-1, length)
+    keys = builder.expanded(_ordered(builder, key), axes, sizes).tensor.reshape(-1)
+    sign = 1.0 if way is Way.ASCENDING else -1.0
+    places = [_bisection(row, wanted, sign) for row, wanted in zip(rows, keys.tolist(), strict=True)]
+    return _or_missing(builder, Value(torch.tensor(places, dtype=builder.dtype).reshape(sizes), axes, sizes))
+
+
+def _without_k(value: Value) -> tuple[int, ...]:
+    return tuple(size for axis, size in zip(value.axes, value.sizes, strict=True) if axis != "k")
+
+
+def _bisection(row: Tensor, wanted: float, sign: float) -> int:
+    low, high = 0, len(row) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        if sign * float(row[middle]) <= sign * wanted:
+            low = middle + 1
+        else:
+            high = middle - 1
+    return high + 1
+
+
+def _is_sorted(builder: Builder, cells: Value, way: Way) -> bool:
+    """Whether the cells of each kind are in order, along k."""
+    at, kinds = cells.axes.index("k"), cells.kind_tensor()
+    numbers = _ordered(builder, cells).tensor * (1.0 if way is Way.ASCENDING else -1.0)
+    for kind in (Kind.NUMBER, Kind.TEXT, Kind.BOOLEAN):
+        own = kinds == kind
+        highest = torch.where(own, numbers, -torch.inf).cummax(dim=at).values
+        if bool((own & (numbers < highest)).any()):
+            return False
+    return True

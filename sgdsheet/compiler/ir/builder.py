@@ -1,0 +1,379 @@
+"""What may happen to values: coercion as Excel does it, errors that spread, operations cell by cell and sums.
+
+An error is NaN in the data. It must not leak through the gradient of what an IF hides: a gradient of 0 times NaN
+is NaN. Therefore whatever makes an error cuts the gradient there, and so does `elementwise` for the other
+operands.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sgdsheet.compiler.ir.numerals import text_number
+from sgdsheet.compiler.ir.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorder
+from sgdsheet.compiler.ir.values import Fault, Kind, Value, refuse_large, simplified
+from sgdsheet.errors import FormulaError
+from sgdsheet.system import memory
+
+_SHARE = frozenset({torch.amax, torch.amin, torch.prod})
+"""Reductions in which the gradient of one element depends on the others."""
+
+_ADD = frozenset({operator.add, operator.sub, operator.neg})
+"""Operations whose gradients do not depend on their operands."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9 ]*")
+_TRUTHS = {"true": 1.0, "false": 0.0}
+
+_COPIES = 3
+"""Times the memory of the numbers: what is kept to go back, its gradient, and what comes and goes."""
+
+AXES = "RChwkl"
+"""The axes in their order; k is what a matrix product sums over, k and l what a convolution does."""
+
+
+@dataclass(slots=True)
+class Builder(Recorder):
+    """Records what happens to `Value`s. `texts` are the texts that occur, by their index; `kept` is the size of all
+    results that depend on parameters."""
+
+    texts: list[str] = field(default_factory=list)
+    kept: int = 0
+    _codes: dict[str, int] = field(default_factory=dict)
+
+    # --- constants ----------------------------------------------------------------------------------------
+
+    def number(self, value: float) -> Value:
+        return Value(torch.tensor(value, dtype=self.dtype))
+
+    def boolean(self, value: bool) -> Value:
+        return Value(torch.tensor(value), kinds=Kind.BOOLEAN)
+
+    def text(self, value: str) -> Value:
+        return Value(torch.tensor(self.text_code(value), dtype=self.dtype), kinds=Kind.TEXT)
+
+    def error(self, fault: Fault) -> Value:
+        return Value(torch.tensor(fault.nan, dtype=self.dtype), kinds=Kind.ERROR)
+
+    def text_code(self, text: str) -> int:
+        """The index that stands for a text."""
+        if text not in self._codes:
+            self._codes[text] = len(self.texts)
+            self.texts.append(text)
+        return self._codes[text]
+
+    def ranks(self) -> Tensor:
+        """For each text, by its index, its place in the order of all: Excel compares without regard to case."""
+        folded = [text.casefold() for text in self.texts]
+        places = {text: place for place, text in enumerate(sorted(set(folded)))}
+        return torch.tensor([places[text] for text in folded], dtype=self.dtype)
+
+    def check_order(self, *values: Value) -> None:
+        """Raise FormulaError for texts whose order depends on the country: only letters, digits and spaces are plain.
+
+        A single text has no order.
+        """
+        codes = [value.tensor[value.kind_tensor() == Kind.TEXT] for value in values if value.constant]
+        texts = [self.texts[code] for code in torch.cat(codes).unique().long().tolist()] if codes else []
+        strange = next((text for text in texts if not _PLAIN.fullmatch(text)), None)
+        if strange is not None and len(texts) > 1:
+            raise FormulaError(
+                f"asks for the alphabetical order of the text “{strange}”, which differs from country to country",
+                remedy="Compare numbers, or texts of plain letters and digits",
+            )
+
+    # --- axes ---------------------------------------------------------------------------------------------
+
+    def union_axes(self, values: Sequence[Value]) -> tuple[str, tuple[int, ...]]:
+        """The axes that an elementwise operation on these values has; raises where arrays do not fit."""
+        axes = "".join(axis for axis in AXES if any(axis in value.axes for value in values))
+        sizes = []
+        for axis in axes:
+            lengths = {value.size(axis) for value in values if axis in value.axes}
+            if len(lengths) > 1:
+                shapes = " and ".join(f"{value.size('h')}x{value.size('w')}" for value in values)
+                raise FormulaError(f"combines arrays of different sizes ({shapes})", remedy="Make them the same size")
+            sizes.append(lengths.pop())
+        refuse_large(math.prod(sizes))
+        return axes, tuple(sizes)
+
+    def count(self, result: Value) -> Value:
+        """Take note of a result that training keeps until it has gone back; FormulaError if all do not fit."""
+        if result.constant:
+            return result
+        self.kept += math.prod(result.sizes)
+        size = self.kept * self.dtype.itemsize * _COPIES
+        if size > memory.room():
+            raise FormulaError(
+                f"is one too many: with those before it, it needs some {memory.gigabytes(size)} of memory, and"
+                f" {memory.gigabytes(memory.room())} are to be had",
+                remedy="Use smaller ranges",
+            )
+        return result
+
+    def aligned(self, value: Value, axes: str) -> Data:
+        """The data with its dimensions in the order of `axes`, ready to broadcast."""
+        data, order = value.data, "".join(axis for axis in axes if axis in value.axes)
+        if order != value.axes:
+            data = self.method("permute", data, *[value.axes.index(axis) for axis in order])
+        for position in range(len(axes) - 1, -1, -1):
+            axis = axes[position]
+            if axis not in value.axes and any(earlier in value.axes for earlier in axes[:position]):
+                dimension = sum(1 for later in axes[position:] if later in value.axes)
+                inserted = sum(1 for later in axes[position + 1 :] if later not in value.axes)
+                data = self.method("unsqueeze", data, -1 - dimension - inserted)
+        return data
+
+    def expanded(self, value: Value, axes: str, sizes: tuple[int, ...]) -> Value:
+        """The value repeated so that it has exactly these axes."""
+        if value.axes == axes and value.sizes == sizes:
+            return value
+        data = self.method("expand", self.aligned(value, axes), sizes)
+        kinds = value.kinds
+        if isinstance(kinds, Tensor):
+            carrier = Value(kinds, value.axes, value.sizes)
+            aligned = self.aligned(carrier, axes)
+            assert isinstance(aligned, Tensor)
+            kinds = aligned.expand(sizes).contiguous()
+        return replace(value, data=data, axes=axes, sizes=sizes, kinds=kinds)
+
+    # --- coercion -----------------------------------------------------------------------------------------
+
+    def stored(self, value: Value) -> Value:
+        """The value with its booleans stored as numbers."""
+        if not value.is_bits:
+            return value
+        return replace(value, data=self.method("to", value.data, self.dtype), wide=True)
+
+    def numbers(self, value: Value) -> Value:
+        """As arithmetic sees it: blank is 0, TRUE is 1, numeric text its number, other text an error."""
+        if value.has(Kind.TEXT):
+            return self._parsed_text(value)
+        if isinstance(value.kinds, Tensor):
+            kinds = torch.where(value.kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
+            return value.with_kinds(kinds)
+        if value.kinds in (Kind.NUMBER, Kind.ERROR):
+            return value
+        return self.stored(value).with_kinds(Kind.NUMBER)
+
+    def _parsed_text(self, value: Value) -> Value:
+        if not isinstance(value.data, Tensor):
+            raise FormulaError("calculates with text", remedy="Use numbers in the cells that it reads")
+        kinds = value.kind_tensor()
+        is_text = kinds == Kind.TEXT
+        data = value.data.clone()
+        parsed = [text_number(self.texts[int(code)]) for code in data[is_text]]
+        data[is_text] = torch.tensor(
+            [Fault.VALUE.nan if number is None else number for number in parsed], dtype=self.dtype
+        )
+        return replace(value, data=data).with_kinds(torch.where(data.isnan(), int(Kind.ERROR), 0).to(torch.uint8))
+
+    def truths(self, value: Value) -> Value:
+        """As a condition is read: of texts only “TRUE” and “FALSE” say something, the others are #VALUE!."""
+        if not value.has(Kind.TEXT) or not isinstance(value.data, Tensor):
+            return value
+        kinds, data = value.kind_tensor(), value.data.clone()
+        is_text = kinds == Kind.TEXT
+        said = [_TRUTHS.get(self.texts[int(code)].casefold(), Fault.VALUE.nan) for code in data[is_text]]
+        data[is_text] = torch.tensor(said, dtype=self.dtype)
+        return replace(value, data=data).with_kinds(torch.where(data.isnan(), int(Kind.ERROR), 0).to(torch.uint8))
+
+    def conditions(self, value: Value) -> Value:
+        """As IF and AND see it: a number is true unless it is 0. `errors_of` the value tells its errors."""
+        if value.is_bits:
+            return value
+        number = self.numbers(value)
+        return Value(self.call(torch.ne, number.data, 0), value.axes, value.sizes, Kind.BOOLEAN)
+
+    # --- errors -------------------------------------------------------------------------------------------
+
+    def always(self, value: Value, test: Callable[[Tensor], Tensor]) -> bool:
+        """Whether a constant passes a test in all its entries, whichever samples it stands for."""
+        settled = value.constant and (not self.generic or value.tensor.numel() == 1)
+        return settled and bool(test(value.tensor).all())
+
+    def errors_of(self, value: Value) -> Value | None:
+        """Where the value is an error (text that is no number apart); None if it cannot be one.
+
+        Of a constant, the errors themselves among zeros; of what depends on a parameter, where they are. For
+        `conditions` both are the same.
+        """
+        if not value.constant and self.domains.may_be_error(value.data):
+            return Value(self.call(torch.isnan, value.data), value.axes, value.sizes, Kind.BOOLEAN)
+        if not value.has(Kind.ERROR):
+            return None
+        known = value.kind_tensor() == Kind.ERROR
+        if not value.constant:
+            return Value(known, value.axes, value.sizes, Kind.BOOLEAN)
+        return Value(torch.where(known, value.tensor.to(self.dtype), 0.0), value.axes, value.sizes)
+
+    def spoiled(self, result: Value, errors: Value | None, fault: Fault | None = None) -> Value:
+        """The result with an error wherever `errors` has one, or says so: this `fault`, or an unknown one."""
+        if errors is None:
+            return result
+        there = self.conditions(errors)
+        axes, sizes = self.union_axes([result, there])
+        result = self.expanded(self.stored(result), axes, sizes)
+        error: Data | float = torch.nan
+        if result.constant and there.constant:
+            unknown = torch.tensor(torch.nan if fault is None else fault.nan, dtype=self.dtype)
+            error = unknown if errors.is_bits else self.aligned(errors, axes)
+        data = self.call(torch.where, self.aligned(there, axes), error, result.data)
+        if not there.constant:
+            return replace(result, data=data)
+        if not self.domains.may_be_error(result.data):
+            self.domains.forgive(data)  # the kinds tell where these errors are
+        kinds = torch.where(self.expanded(there, axes, sizes).tensor, int(Kind.ERROR), result.kind_tensor())
+        return replace(result, data=data).with_kinds(kinds.to(torch.uint8))
+
+    def with_errors(self, result: Value, values: Sequence[Value]) -> Value:
+        """The result with an error wherever one of the values is known to have one: that of the first that has."""
+        for value in reversed(values):
+            if value.has(Kind.ERROR):
+                known = Value(value.kind_tensor() == Kind.ERROR, value.axes, value.sizes, Kind.BOOLEAN)
+                result = self.spoiled(result, self.errors_of(value) if value.constant else known)
+        return result
+
+    def any_error(self, errors: Value, axes: str = "hw") -> Value:
+        """Errors as `errors_of` gives them, of a whole array at once: the first, row by row."""
+        over = "".join(axis for axis in axes if axis in errors.axes)
+        if errors.is_bits or not over:
+            return self.reduced_bits(torch.any, errors, over) if over else errors
+        kept = [(axis, size) for axis, size in zip(errors.axes, errors.sizes, strict=True) if axis not in over]
+        order = [errors.axes.index(axis) for axis in "".join(axis for axis, _ in kept) + over]
+        sizes = tuple(size for _, size in kept)
+        rows = errors.tensor.permute(order).reshape(*sizes, -1)
+        first = rows.isnan().to(torch.uint8).argmax(-1, keepdim=True)
+        return Value(rows.gather(-1, first).squeeze(-1), "".join(axis for axis, _ in kept), sizes)
+
+    def checked(self, result: Value) -> Value:
+        """A calculated constant with #NUM! wherever it is not a finite number."""
+        if not result.constant or result.kinds is not Kind.NUMBER:
+            return result
+        bad = ~result.tensor.isfinite()
+        if not bool(bad.any()):
+            return result
+        return self.spoiled(result, Value(bad, result.axes, result.sizes, Kind.BOOLEAN), Fault.NUM)
+
+    # --- operations ---------------------------------------------------------------------------------------
+
+    def elementwise(self, function: Callable[..., Any], *values: Value, kind: Kind = Kind.NUMBER) -> Value:
+        """Apply a torch function cell by cell; an error in any operand is an error in the result."""
+        axes, sizes = self.union_axes(values)
+        settled = [self._settled(function, value, values) for value in values]
+        operands: list[Any] = [self.aligned(value, axes) for value in settled]
+        if not all(value.constant for value in values):
+            if function not in TAKE_TENSORS:
+                operands = [operands[0], *map(self._scalar, operands[1:])]
+            # Python reads `-2.0 ** x` as -(2.0**x).
+            if function in TAKE_NUMBERS and not (function is operator.pow and self.domains.at_least(operands[0]) < 0):
+                operands[0] = self._scalar(operands[0])
+        result = self.count(Value(self.call(function, *operands), axes, sizes, kind))
+        return self.with_errors(self.checked(result), values)
+
+    def _settled(self, function: Callable[..., Any], value: Value, values: Sequence[Value]) -> Value:
+        """An operand without known errors, and without a slope where another operand has an error.
+
+        The slope of a product is the other factor: were it NaN, it would leak out of an IF that hides the
+        product.
+        """
+        if value.constant:
+            return self.cleaned(value)
+        if function in _ADD:
+            return value
+        for other in values:
+            errors = None if other is value or other.constant else self.errors_of(other)
+            if errors is not None:
+                value = self.where(errors, replace(value, data=self.method("detach", value.data)), value)
+        return value
+
+    def cleaned(self, value: Value) -> Value:
+        """The value with the number 1 in the place of its errors."""
+        errors = self.errors_of(value)
+        if errors is None:
+            return value
+        data = self.call(torch.where, self.conditions(errors).data, 1.0, value.data)
+        self.domains.forgive(data)
+        kinds = torch.where(value.kind_tensor() == Kind.ERROR, int(Kind.NUMBER), value.kind_tensor())
+        return replace(value, data=data).with_kinds(kinds.to(torch.uint8))
+
+    def _scalar(self, data: Data) -> Data | float:
+        """A single constant, written into the program as a number."""
+        if isinstance(data, Tensor) and data.dim() == 0:
+            return bool(data) if data.dtype == torch.bool else float(data)
+        return data
+
+    def where(self, condition: Value, chosen: Value, other: Value) -> Value:
+        """IF, cell by cell; an error in the condition is an error in the result."""
+        errors = None if condition.is_bits else self.errors_of(condition)
+        condition = self.conditions(condition)
+        values = (condition, chosen, other)
+        axes, sizes = self.union_axes(values)
+        kinds = self._chosen_kinds(condition, chosen, other, axes, sizes)
+        if not (chosen.is_bits and other.is_bits):
+            chosen, other = self.stored(chosen), self.stored(other)
+        data = self.call(torch.where, *[self.aligned(value, axes) for value in (condition, chosen, other)])
+        if chosen.has(Kind.ERROR) or other.has(Kind.ERROR):
+            self.domains.suspect(data)
+        found = self.count(Value(data, axes, sizes, kinds, wide=kinds is Kind.BOOLEAN and not chosen.is_bits))
+        return self.spoiled(found, errors)
+
+    def _chosen_kinds(
+        self, condition: Value, chosen: Value, other: Value, axes: str, sizes: tuple[int, ...]
+    ) -> Kind | Tensor:
+        if isinstance(chosen.kinds, Kind) and other.only(chosen.kinds):
+            return chosen.kinds
+        first = self.expanded(Value(chosen.kind_tensor(), chosen.axes, chosen.sizes), axes, sizes).tensor
+        second = self.expanded(Value(other.kind_tensor(), other.axes, other.sizes), axes, sizes).tensor
+        if isinstance(condition.data, Tensor):
+            taken = self.expanded(replace(condition, kinds=Kind.NUMBER), axes, sizes).tensor
+            return simplified(torch.where(taken, first, second))
+        if bool((first == second).all()):
+            return simplified(first.contiguous())
+        if chosen.has(Kind.TEXT) or other.has(Kind.TEXT):
+            raise FormulaError(
+                "gives text or a number depending on a parameter", remedy="Let both branches give numbers"
+            )
+        return Kind.NUMBER
+
+    def reduce(self, function: Callable[..., Any], value: Value, axes: str = "hw") -> Value:
+        """Apply a torch reduction such as torch.sum over some axes."""
+        over = [value.axes.index(axis) for axis in axes if axis in value.axes]
+        if not over:
+            return value
+        if (function in _SHARE or value.constant) and (errors := self.errors_of(value)) is not None:
+            clean = self.reduce(function, self.cleaned(value), axes)
+            return self.spoiled(clean, self.any_error(errors, axes))
+        kept = [(axis, size) for axis, size in zip(value.axes, value.sizes, strict=True) if axis not in axes]
+        if kept:
+            data = self.call(function, value.data, dim=tuple(over) if len(over) > 1 else over[0])
+        else:
+            data = self.call(function, value.data)
+        reduced = Value(data, "".join(axis for axis, _ in kept), tuple(size for _, size in kept))
+        if value.has(Kind.ERROR):
+            bad = (value.kind_tensor() == Kind.ERROR).amax(dim=tuple(over))
+            reduced = reduced.with_kinds(torch.where(bad, int(Kind.ERROR), 0).to(torch.uint8))
+        return reduced
+
+    def reduced_bits(self, function: Callable[..., Any], value: Value, axes: str = "wh") -> Value:
+        """torch.any or torch.all over the array of each copy."""
+        for axis in axes:
+            value = replace(self.reduce(function, value, axis), kinds=Kind.BOOLEAN)
+        return value
+
+    def canonical(self, value: Value) -> Value:
+        """The value with its axes in the order R, C, h, w."""
+        axes = "".join(axis for axis in AXES if axis in value.axes)
+        if axes == value.axes:
+            return value
+        order = [value.axes.index(axis) for axis in axes]
+        kinds = value.kinds.permute(order) if isinstance(value.kinds, Tensor) else value.kinds
+        sizes = tuple(value.sizes[index] for index in order)
+        return replace(value, data=self.method("permute", value.data, *order), axes=axes, sizes=sizes, kinds=kinds)

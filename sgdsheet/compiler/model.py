@@ -1,0 +1,269 @@
+"""A sheet as a `torch.nn.Module`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+import torch
+from torch import Tensor, fx, nn
+
+from sgdsheet.compiler.evaluation import CellValues, evaluate
+from sgdsheet.compiler.frontend.blocks import Block, bounding_range
+from sgdsheet.compiler.frontend.planning import Plan, Planner
+from sgdsheet.compiler.frontend.reach import calculated_areas, check_reach
+from sgdsheet.compiler.ir.values import Kind, Value
+from sgdsheet.compiler.passes.rewrites import simplify
+from sgdsheet.compiler.program import Program, build_program, parameter_tensor
+from sgdsheet.errors import DataError, ProblemError, SettingError, quoted
+from sgdsheet.problem.chosen_source import with_source
+from sgdsheet.problem.definition import Direction, Problem, find_problem
+from sgdsheet.problem.settings import trusts_formulas
+from sgdsheet.sheet.references import Cell, Range, identifiers, rectangles
+from sgdsheet.sheet.syntax import ErrorConstant, walk
+from sgdsheet.sheet.workbook import ExcelError, Workbook
+from sgdsheet.sheet.workbook import Value as CellValue
+
+Losses = TypeVar("Losses", float, Tensor)
+
+
+class SheetModel(nn.Module):
+    """The formulas between the parameter cells and the loss cell.
+
+    `model()` is the value of the loss cell, a scalar tensor with a graph for backward; `objective()` is what an
+    optimizer has to minimise (the negative loss where the sheet asks for a maximum). The parameters are named
+    after their ranges and shaped like them, without dimensions of length 1.
+    """
+
+    def __init__(self, workbook: Workbook, problem: Problem, *, dtype: torch.dtype = torch.float64) -> None:
+        super().__init__()
+        self.workbook = workbook
+        self.problem = problem
+        self.dtype = dtype
+        self.trusted = False
+        """Whether a person has said that the formulas are right where the saved values are not."""
+        self.planner = Planner(workbook, problem.parameters)  # inputs are constants here: the cells as they stand
+        self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
+        read = [Range.of_cell(problem.loss), *problem.constrained]
+        check_reach(problem, self.planner.plan(read) if problem.constrained else self.plan)
+        self._lowered = build_program(workbook, problem.parameters, self.plan, dtype=dtype)
+        loss = self._lowered.value_of(problem.loss)
+        self._check_loss(loss)
+        module = self._lowered.module(loss.data)
+        self.program: fx.GraphModule = simplify(module)
+
+    def _check_loss(self, loss: Value) -> None:
+        cell = self.problem.loss
+        if loss.kinds is Kind.ERROR:
+            raise self.explain_bad_loss()
+        if loss.constant:
+            raise ProblemError(
+                "the loss does not depend on any parameter", cell=cell, remedy="Let its formula read the parameters"
+            )
+        if loss.kinds is not Kind.NUMBER:
+            what = "text" if loss.kinds is Kind.TEXT else "TRUE or FALSE"
+            raise ProblemError(
+                f"the loss cell gives {what} and not a number", cell=cell, remedy="Let it calculate a number"
+            )
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The lowered blocks, in order of evaluation."""
+        return self.plan.blocks
+
+    def forward(self) -> Tensor:
+        """The value of the loss cell."""
+        result: Tensor = self.program()
+        return result
+
+    def objective(self) -> Tensor:
+        """What has to become small: the loss, its negative, or its squared distance from the target."""
+        return self.as_objective(self.forward())
+
+    def as_objective(self, loss: Losses) -> Losses:
+        """Turn values of the loss cell (a number, or a tensor of any shape) into what has to become small."""
+        if self.problem.direction is Direction.MAXIMISE:
+            return -loss
+        if self.problem.direction is Direction.VALUE:
+            distance = loss - self.problem.target
+            return distance * distance  # which overflows to infinity, where ** raises for plain numbers
+        return loss
+
+    def numbers_read(self) -> int:
+        """How many numbers one evaluation reads: what it costs, roughly."""
+        return sum(tensor.numel() for tensor in [*self.program.buffers(), *self.parameters()])
+
+    def value_of(self, cell: Cell) -> CellValue | None:
+        """What a cell comes to at the present parameters; None if it is empty or cannot be calculated here."""
+        program = self._exact(self.planner.plan([Range.of_cell(cell)]))
+        found = evaluate(program).values.get(cell)
+        if found is None and not program.failures:
+            return self.workbook.sheets[cell.sheet].values.get(cell[1:])
+        return None if isinstance(found, ExcelError) else found
+
+    def from_objective(self, objective: float) -> float:
+        """The loss that an objective stands for (of the two that lie as far from a target, the upper one)."""
+        if self.problem.direction is Direction.MAXIMISE:
+            return -objective
+        if self.problem.direction is Direction.VALUE:
+            return float(self.problem.target + max(objective, 0.0) ** 0.5)
+        return objective
+
+    @property
+    def lowered(self) -> Program:
+        """The program with all its cells, before it was rewritten for speed."""
+        return self._lowered
+
+    @property
+    def shared_parameters(self) -> dict[str, Tensor]:
+        """The parameters by name, for other programs over the same cells."""
+        return self._lowered.parameters
+
+    def ranges(self) -> Iterator[tuple[Range, nn.Parameter]]:
+        """The parameter ranges with their tensors."""
+        for area, name in zip(self.problem.parameters, self.parameter_names, strict=True):
+            tensor = self._lowered.parameters[name]
+            assert isinstance(tensor, nn.Parameter)
+            yield area, tensor
+
+    @property
+    def parameter_names(self) -> list[str]:
+        """The names of the parameter ranges in the program, in their order."""
+        return identifiers(self.problem.parameters)
+
+    def parameter_cells(self) -> dict[Cell, float]:
+        """The parameters' present values by cell."""
+        return self._lowered.parameter_cells()
+
+    def reset_parameters(self) -> None:
+        """Back to the values that the workbook had."""
+        with torch.no_grad():
+            for area, tensor in self.ranges():
+                tensor.copy_(parameter_tensor(self.workbook.sheets[area.sheet], area, self.dtype))
+
+    def gradients(self) -> dict[Cell, float]:
+        """The derivative of the loss cell with respect to each parameter cell."""
+        pairs = list(self.ranges())
+        gradients = torch.autograd.grad(self(), [tensor for _, tensor in pairs], allow_unused=True)
+        found: dict[Cell, float] = {}
+        for (area, tensor), gradient in zip(pairs, gradients, strict=True):
+            flat = (gradient if gradient is not None else torch.zeros_like(tensor)).flatten().tolist()
+            found.update(zip(area.cells(), flat, strict=True))
+        return found
+
+    def lowered_cells(self) -> CellValues:
+        """The values of all cells between the parameters and the loss."""
+        return evaluate(self._lowered)
+
+    def everything(self) -> Program:
+        """All formula cells of the workbook, as far as they can be calculated, as a program."""
+        return self._exact(self.planner.plan_everything())
+
+    def dependent_cells(
+        self, *, everything: bool = False, changed: Mapping[Cell, CellValue] = MappingProxyType({})
+    ) -> CellValues:
+        """The values of all formula cells of the workbook that depend on a parameter (or of all formula cells).
+
+        `changed` are other cells with new values: what depends on them is calculated, too.
+        """
+        if not changed:
+            return evaluate(self.everything() if everything else self._exact(self.planner.plan_dependents()))
+        workbook, areas = self.workbook.with_values(changed), list(self.problem.parameters)
+        for sheet in dict.fromkeys(cell.sheet for cell in changed):
+            for top, left, rows, columns in rectangles({cell[1:] for cell in changed if cell.sheet == sheet}):
+                areas.append(Range(sheet, top, left, top + rows - 1, left + columns - 1))
+        planner = Planner(workbook, areas)
+        return evaluate(self._exact(planner.plan_dependents(), workbook))
+
+    def _exact(self, plan: Plan, workbook: Workbook | None = None) -> Program:
+        """A program in float64, as a spreadsheet calculates, whatever the model is trained in."""
+        shared = {name: value.detach().to("cpu", torch.float64) for name, value in self.shared_parameters.items()}
+        return build_program(
+            workbook or self.workbook, self.problem.parameters, plan, dtype=torch.float64, strict=False, shared=shared
+        )
+
+    def explain_bad_loss(self) -> DataError:
+        """Why the loss is not a finite number: the first cell that is not, and what it reads."""
+        found = self.lowered_cells().values
+        bad = {cell for cell, value in found.items() if isinstance(value, ExcelError)}
+        # A constant with a saved error is blamed as what a formula reads; only then for itself.
+        saved = self.workbook.sheets
+        known = {cell for cell in bad if isinstance(saved[cell.sheet].values.get(cell[1:]), ExcelError)}
+        fixed = {cell for block in self.plan.blocks if not self.plan.is_live(block) for cell in block.range.cells()}
+        bad -= known & fixed
+        for block in self.plan.blocks:
+            for cell in block.range.cells():
+                if cell in bad:
+                    return self._blame(block, cell, str(found[cell]))
+        return DataError("the loss is not a number", cell=self.problem.loss, remedy="Check the formulas it reads")
+
+    def _blame(self, block: Block, cell: Cell, error: str) -> DataError:
+        copy = block.trimmed(Range.of_cell(cell))
+        if any(isinstance(part, ErrorConstant) and part.value is ExcelError.REF for part in walk(copy.tree)):
+            return DataError(f"the formula ={copy.text} refers to cells that were deleted", cell=cell, remedy="Mend it")
+        for source, value in self._values_of(copy.reads()):
+            if isinstance(value, ExcelError):
+                return DataError(
+                    f"the cell holds the error {value}, and {cell} needs it", cell=source, remedy="Mend it"
+                )
+        calculated = (bounding_range(area, copy.rows, copy.columns) for area in calculated_areas(copy.tree))
+        for source, value in self._values_of(calculated):
+            if isinstance(value, str) and error == str(ExcelError.VALUE):
+                return DataError(
+                    f"the cell holds the text {quoted(value)}, and {cell} calculates with it",
+                    cell=source,
+                    remedy="Put a number there",
+                )
+        return DataError(
+            f"the formula ={copy.text} does not give a finite number, but {error}",
+            cell=cell,
+            remedy="Check the values that it reads",
+        )
+
+    def _values_of(self, areas: Iterable[Range]) -> Iterator[tuple[Cell, CellValue | None]]:
+        for area in areas:
+            values = self.workbook.sheets[area.sheet].values
+            if area.size <= len(values):
+                places: Iterable[tuple[int, int]] = ((cell.row, cell.column) for cell in area.cells())
+            else:  # as whole columns are
+                inside = (place for place in values if area.contains(Range.of_cell(Cell(area.sheet, *place))))
+                places = sorted(inside)
+            for place in places:
+                yield Cell(area.sheet, *place), values.get(place)
+
+
+def compile(
+    workbook: Workbook,
+    sheet: str | None = None,
+    *,
+    loss: str | None = None,
+    params: str | None = None,
+    problem: Problem | None = None,
+    precision: str | None = None,
+    source: str | Path | None = None,
+    trust_formulas: bool | None = None,
+) -> SheetModel:
+    """Compile the model of a sheet.
+
+    The problem is taken from the sheet's names (see `find_problem`), or `loss` and `params` are A1 references.
+    `precision` is float64, which Excel calculates in, or float32; left out, it is float32 only for a model that is
+    trained on data from a file. `source` is that file, or the name of a dataset, in place of what the sheet names.
+    With `trust_formulas` (the sheet's setting, unless given) no saved result is used that
+    can be calculated: for workbooks whose saved values are out of date.
+    Raises a subclass of SgdSheetError, with cell, cause and remedy, if the sheet cannot be trained.
+    """
+    problem = problem or find_problem(workbook, sheet, loss, params)
+    if source is not None:
+        problem = with_source(problem, source)
+    dtypes = {"float64": torch.float64, "float32": torch.float32}
+    precision = precision or ("float32" if problem.origin else "float64")
+    if precision not in dtypes:
+        raise SettingError(f"{quoted(precision)} is not possible for precision", remedy=f"Allowed: {', '.join(dtypes)}")
+    if trusts_formulas(problem.settings) if trust_formulas is None else trust_formulas:
+        model = SheetModel(replace(workbook, stale=True), problem, dtype=dtypes[precision])
+        model.trusted = True
+        return model
+    return SheetModel(workbook, problem, dtype=dtypes[precision])

@@ -1,0 +1,1 @@
+"""What rewrites the recorded program: convolutions, equal calculations, small rewrites."""

@@ -1,0 +1,72 @@
+"""Several processes on one batch: each takes its share, and `DistributedDataParallel` averages the gradients.
+
+Started by `torchrun --nproc-per-node N -m sgdsheet train …`. All processes draw the same batches, so together they
+do what one would do alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sgdsheet.system import processes
+
+Loss = Callable[[Tensor], Callable[[], Tensor]]
+
+
+class _Replica(nn.Module):
+    """The parameters of one process, and what it calculates with them."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        super().__init__()
+        self.parameters_of_sheet = nn.ParameterList(parameters)
+
+    def forward(self, loss: Callable[[], Tensor]) -> Tensor:
+        return loss()
+
+
+@dataclass(slots=True)
+class Share:
+    """What falls to this process."""
+
+    rank: int
+    processes: int
+    replica: DistributedDataParallel
+
+    @classmethod
+    def join(cls, device: torch.device, parameters: Iterable[nn.Parameter]) -> Share | None:
+        """Join the other processes, so that gradients are averaged over all; None if torchrun started none."""
+        if processes.count() < 2:
+            return None
+        if not dist.is_initialized():
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        replica = DistributedDataParallel(_Replica(parameters))
+        return cls(dist.get_rank(), dist.get_world_size(), replica)
+
+    def of(self, loss: Loss, indices: Tensor) -> Callable[[], Tensor]:
+        """The loss over a batch, of which this process calculates its share.
+
+        It has the value of the whole batch's loss and the gradient of the share's part of it.
+        """
+        own = indices[self.rank :: self.processes]
+        weight = len(own) * self.processes / len(indices)
+        share = loss(own if len(own) else indices[:1])
+
+        def calculate() -> Tensor:
+            value: Tensor = self.replica(share) * weight
+            whole = value.detach().clone()
+            dist.all_reduce(whole)
+            return whole / self.processes + (value - value.detach())
+
+        return calculate
+
+
+def leave() -> None:
+    """Part from the other processes."""
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,63 @@
+"""In which form a sheet shows its samples, and what does not go with data from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.data.binding import Binding
+from sgdsheet.data.layouts.example import ExampleForm
+from sgdsheet.data.layouts.layout import Batch, Form, Whole
+from sgdsheet.data.layouts.rows import RowForm
+from sgdsheet.errors import DataError, ProblemError
+from sgdsheet.problem.definition import Problem
+from sgdsheet.sheet.references import Range
+from sgdsheet.system import processes
+
+
+def form_of(model: SheetModel, bindings: Sequence[Binding], source_name: str, training: Batch, judged: Whole) -> Form:
+    """The form in which the sheet shows samples.
+
+    `training` gives all samples of training, of which the means and the like are taken that single samples read;
+    `judged` are the samples that loss and metric are over, often the same.
+    """
+    problem = model.problem
+    _refuse_unfit(problem)
+    form: Form
+    if problem.data is None:
+        form = ExampleForm(model, bindings)
+    else:
+        form = RowForm(model, problem.data, bindings, source_name, training, judged)
+    plan = form.planner.plan([Range.of_cell(problem.loss)])
+    shown = [binding.area for binding in bindings]
+    if not any(area.intersection(read) for block in plan.blocks for read in block.reads() for area in shown):
+        raise ProblemError(
+            "the loss reads none of the cells that the file fills",
+            cell=problem.loss,
+            remedy=f"Let it depend on {', '.join(area.a1 for area in shown[:3])}",
+        )
+    return form
+
+
+def _refuse_unfit(problem: Problem) -> None:
+    if problem.valid is not None:
+        raise ProblemError(
+            "sgd_valid marks rows of the sheet, and the data come from a file",
+            cell=problem.valid,
+            remedy="Delete the name, and use the setting validation or a file with a valid part",
+        )
+    if problem.data is not None and problem.data.height < 2:
+        raise DataError(
+            "the preview of the data is one row high", cell=problem.data, remedy="Show two samples at least"
+        )
+    if problem.constraints:
+        raise ProblemError(
+            "constraints do not go with data from a file", cell=problem.sheet, remedy="Delete them in Solver"
+        )
+
+
+def refuse_processes(problem: Problem, why: str) -> None:
+    if processes.count() > 1:
+        raise ProblemError(
+            f"several processes cannot share this loss: {why}", cell=problem.loss, remedy="Start one without torchrun"
+        )

@@ -1,0 +1,314 @@
+"""The form *rows*: the sheet shows the first samples of a source, one per row.
+
+The formulas are cut to the size of a batch (see `training.cutting`). As a batch may have more rows than there is
+room below the preview, the samples get a sheet of their own in the compiled program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, fx
+
+from sgdsheet.compiler.evaluation import evaluate
+from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.planning import Plan, Planner
+from sgdsheet.compiler.ir.recording import Data
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.compiler.passes.rewrites import simplify
+from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.data.binding import Binding, unbound_column
+from sgdsheet.data.column_statistics import read_by, untrained, with_own_cells
+from sgdsheet.data.in_sheet import with_constants
+from sgdsheet.data.layouts.layout import Batch, Translate, Whole, as_it_is, numbers_in
+from sgdsheet.data.reductions import is_additive, tells_samples_apart
+from sgdsheet.data.slicing import along_samples, cut_blocks
+from sgdsheet.data.text_cells import texts_of
+from sgdsheet.errors import DataError, FormulaError, ProblemError, quoted
+from sgdsheet.sheet.references import Cell, Range, column_letters
+from sgdsheet.sheet.syntax import Area, Call, Node, walk
+from sgdsheet.sheet.workbook import Sheet, Workbook
+
+_SAMPLES = "\0"
+"""At the end of a sheet's name: where its samples lie in the compiled program."""
+
+
+def _home(sheet: str) -> str:
+    return sheet if sheet.endswith(_SAMPLES) else sheet + _SAMPLES
+
+
+class RowForm:
+    """A sheet with one sample per row.
+
+    `training` gives all samples of training; `judged` are those that sums are over: the sum over a batch is scaled to
+    as many.
+    """
+
+    def __init__(
+        self,
+        model: SheetModel,
+        data: Range,
+        bindings: Sequence[Binding],
+        source_name: str,
+        training: Batch,
+        judged: Whole,
+    ) -> None:
+        self.model = model
+        self.data = data
+        self.bindings = bindings
+        self.source_name = source_name
+        self.training = training
+        self.judged = judged
+        self.reads_training = False
+        self.translate: Translate = as_it_is
+        self.areas = [binding.area for binding in bindings]
+        self.planner = Planner(model.workbook, [*model.problem.parameters, *self.areas])
+
+    def pooled(self, cells: Sequence[Cell]) -> PooledRows:
+        return PooledRows(self, tuple(cells))
+
+    def each(self, areas: Sequence[Range]) -> EachRow:
+        return EachRow(self, tuple(areas))
+
+    def judging(self, whole: Whole) -> RowForm:
+        found = copy(self)
+        found.judged = whole
+        return found
+
+    # --- programs ---------------------------------------------------------------------------------------
+
+    def plan(self, targets: Sequence[Range]) -> tuple[Workbook, list[Block]]:
+        """The blocks that a batch needs, and the workbook with all that is the same for every batch."""
+        plan = self.planner.plan(targets)
+        workbook = with_constants(self.model, plan)
+        blocks = [block for block in plan.blocks if plan.is_live(block)]
+        return self._with_statistics(workbook, blocks)
+
+    def build(self, workbook: Workbook, blocks: Sequence[Block], size: int, whole: int | None = None) -> Program:
+        """The program for so many samples, or for the whole of so many; its arguments are the bindings' columns."""
+        parameters = self.model.problem.parameters
+        pooled, total = (self.areas, whole) if whole is not None else ((), self.judged.count)
+        cut = list(cut_blocks(blocks, parameters, self.data, size, _home, pooled, total))
+        self._check(cut)
+        return build_program(
+            workbook,
+            parameters,
+            Plan(cut, {id(block) for block in cut}),
+            inputs={binding.name: self.samples_of(binding.area, size) for binding in self.bindings},
+            dtype=self.model.dtype,
+            shared=self.model.shared_parameters,
+            generic=True,
+        )
+
+    def samples_of(self, area: Range, size: int) -> Range:
+        """Where the columns of an area of the preview lie for a batch."""
+        return area._replace(sheet=_home(area.sheet), bottom=area.top + size - 1)
+
+    def finished(self, program: Program, output: fx.Node, size: int) -> fx.GraphModule:
+        """The program as a module of a batch's columns."""
+        model = self.model
+        device = next(iter(model.shared_parameters.values())).device
+        examples = [
+            torch.zeros([size, area.width] if area.width > 1 else [size], dtype=model.dtype, device=device)
+            for area in self.areas
+        ]
+        return simplify(program.module(output).to(device), examples=examples)
+
+    # --- what samples have in common --------------------------------------------------------------------
+
+    def _with_statistics(self, workbook: Workbook, blocks: list[Block]) -> tuple[Workbook, list[Block]]:
+        """The workbook with what sums up the data alone, and the blocks that are left."""
+        parameters = self.model.problem.parameters
+        fixed, along = untrained(blocks, parameters), along_samples(blocks, self.data)
+        statistics = [block for block in fixed if id(block) not in along]
+        samples = [*self.areas, *(block.range for block in fixed if id(block) in along)]
+        trained = [*parameters, *(block.range for block in blocks if block not in fixed)]
+        blocks = with_own_cells(blocks, statistics, self.data, samples, trained)
+        fixed, along = untrained(blocks, parameters), along_samples(blocks, self.data)
+        statistics = [block for block in fixed if id(block) not in along]
+        if not statistics:
+            return workbook, blocks
+        own = {block.range.sheet: Sheet(block.range.sheet) for block in statistics}
+        workbook = replace(workbook, sheets={**own, **workbook.sheets})
+        common = read_by([block for block in blocks if id(block) in along], statistics)
+        self.reads_training = self.reads_training or bool(common)
+        if self.judged.batch is self.training:
+            common = statistics
+        known = self._evaluated(workbook, fixed, common, self.training)
+        rest = [block for block in fixed if block not in common]
+        known = self._evaluated(known, rest, [block for block in statistics if block not in common], self.judged.batch)
+        return known, [block for block in blocks if block not in statistics]
+
+    def _evaluated(
+        self, workbook: Workbook, blocks: Sequence[Block], wanted: Sequence[Block], batch: Batch
+    ) -> Workbook:
+        """The workbook with the values of the wanted blocks over these samples."""
+        if not wanted:
+            return workbook
+        columns = batch()
+        count = len(columns[0])
+        if count == 1:
+            if batch is self.training:
+                raise DataError(
+                    f"{quoted(self.source_name)} has a single sample, and a formula sums up a column of them",
+                    cell=self.data,
+                    remedy="Use a file with more samples",
+                )
+            columns = twice(columns)
+        found = evaluate(self.build(workbook, blocks, len(columns[0]), whole=count), columns).values
+        cells = {cell for block in wanted for cell in block.range.cells()}
+        return workbook.with_values({cell: value for cell, value in found.items() if cell in cells})
+
+    def _check(self, blocks: Sequence[Block]) -> None:
+        """Every cell of a sample that is read must be filled, and none may be one of the preview."""
+        filled = [self.samples_of(area, 1) for area in self.areas]
+        filled += [block.range for block in blocks if block.range.sheet.endswith(_SAMPLES)]
+        for block in blocks:
+            if block.range.sheet.endswith(_SAMPLES) and any(map(_tells_its_row, walk(block.tree))):
+                raise FormulaError(
+                    "the formula uses ROW, and most samples of a file have no row in the sheet",
+                    cell=_shown(block.range).first,
+                    remedy="Let the file have a field with the number",
+                )
+            for read in block.reads():
+                if any(read.intersection(area) for area in self.areas):
+                    raise FormulaError(
+                        "the formula reads the data of several samples, of which a batch has others",
+                        cell=_shown(block.range).first,
+                        remedy="Let it read its own row; what sums up a column of data goes into a cell of its own",
+                    )
+                if read.sheet.endswith(_SAMPLES):
+                    self._check_filled(block, read, filled)
+
+    def _check_filled(self, block: Block, read: Range, filled: Sequence[Range]) -> None:
+        first = read._replace(bottom=read.top)
+        for column in range(read.left, read.right + 1):
+            cell = first._replace(left=column, right=column)
+            if any(area.contains(cell) for area in filled):
+                continue
+            if any(area.sheet == cell.sheet and area.left <= column <= area.right for area in filled):
+                raise FormulaError(
+                    "the formula reads the row of another sample, which a batch does not have",
+                    cell=_shown(block.range).first,
+                    remedy="Let it read its own row",
+                )
+            raise unbound_column(self.data._replace(sheet=_shown(read).sheet), column, self.source_name)
+
+
+def twice(batch: Sequence[Tensor]) -> list[Tensor]:
+    """A single row would lose its dimension; twice the same row means the same."""
+    return [column.repeat_interleave(2, dim=0) for column in batch]
+
+
+def _tells_its_row(node: Node) -> bool:
+    """Whether a part of a sample's formula is the number of its row."""
+    if not isinstance(node, Call) or node.name != "ROW":
+        return False
+    return not all(isinstance(part, Area) and not part.top.down for part in node.arguments or (None,))
+
+
+def _shown(area: Range) -> Range:
+    return area._replace(sheet=area.sheet.removesuffix(_SAMPLES))
+
+
+@dataclass
+class PooledRows:
+    """Cells that sum up the samples. A program is compiled once per size of a batch."""
+
+    form: RowForm
+    cells: tuple[Cell, ...]
+    additive: bool = field(init=False)
+    _programs: dict[int, Callable[..., Tensor]] = field(default_factory=dict)
+    _numbers: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._workbook, self._blocks = self.form.plan([Range.of_cell(cell) for cell in self.cells])
+        samples = [*self.form.areas, *self._along()]
+        for cell in self.cells:
+            if tells_samples_apart(cell, samples):
+                raise ProblemError(
+                    "the cell belongs to a single sample", cell=cell, remedy="Name a cell that averages over the rows"
+                )
+        self.additive = all(is_additive(cell, self._blocks, self.form.areas) for cell in self.cells)
+
+    def _along(self) -> Iterator[Range]:
+        along = along_samples(self._blocks, self.form.data)
+        return (block.range for block in self._blocks if id(block) in along)
+
+    def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
+        batch = twice(batch) if len(batch[0]) == 1 else batch
+        size = len(batch[0])
+        program = self._programs.get(size)
+        if program is None:  # the module's own __call__ only looks for hooks
+            module = self._compiled(size)
+            program = self._programs[size] = self.form.translate(module.forward)
+            self._numbers[size] = numbers_in(module)
+        return lambda: program(*batch)
+
+    def numbers(self, batch: Sequence[Tensor]) -> int:
+        self.over(batch)
+        return self._numbers[max(2, len(batch[0]))]
+
+    def _compiled(self, size: int) -> fx.GraphModule:
+        program = self.form.build(self._workbook, self._blocks, size)
+        values = [program.builder.stored(program.value_of(cell)) for cell in self.cells]
+        data = values[0].data if len(values) == 1 else program.builder.call(torch.stack, [item.data for item in values])
+        if isinstance(data, Tensor):
+            data = program.builder.attribute(data)
+        return self.form.finished(program, data, size)
+
+
+@dataclass
+class EachRow:
+    """Cells that every sample has its own of, named by where the preview shows them."""
+
+    form: RowForm
+    areas: tuple[Range, ...]
+    texts: dict[int, Sequence[str]] = field(default_factory=dict)
+    _modules: dict[int, fx.GraphModule] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows = self.form.data
+        for area in self.areas:
+            if (area.top, area.bottom) != (rows.top, rows.bottom):
+                raise ProblemError(
+                    "the cells have other rows than the samples", cell=area, remedy=f"Name columns beside {rows.a1}"
+                )
+        self._workbook, self._blocks = self.form.plan(self.areas)
+        along = along_samples(self._blocks, rows)
+        filled = [*self.form.areas, *(block.range for block in self._blocks if id(block) in along)]
+        for area in self.areas:
+            for cell in area._replace(bottom=area.top).cells():
+                if not tells_samples_apart(cell, filled):
+                    raise ProblemError(
+                        f"column {column_letters(cell.column)} has no formula that follows from a sample",
+                        cell=cell,
+                        remedy=f"Name columns that are calculated from {quoted(self.form.source_name)}",
+                    )
+
+    def over(self, batch: Sequence[Tensor]) -> Tensor:
+        single = len(batch[0]) == 1
+        batch = twice(batch) if single else batch
+        size = len(batch[0])
+        if size not in self._modules:
+            self._modules[size] = self._compiled(size)
+        with torch.no_grad():
+            found: Tensor = self._modules[size](*batch)
+        return found[:1] if single else found
+
+    def _compiled(self, size: int) -> fx.GraphModule:
+        program = self.form.build(self._workbook, self._blocks, size)
+        builder, columns = program.builder, list[Data]()
+        for area in self.areas:
+            first = sum(other.width for other in self.areas[: len(columns)])
+            value = program.regions.read(self.form.samples_of(area, size))
+            texts = texts_of(value, area._replace(bottom=area.top + size - 1), area.width, builder)
+            self.texts.update((first + place, found) for place, found in texts.items())
+            columns.append(builder.method("reshape", builder.stored(value).data, (size, area.width)))
+        data = builder.call(torch.cat, columns, dim=1)
+        if isinstance(data, Tensor):
+            data = builder.attribute(data)
+        return self.form.finished(program, data, size)

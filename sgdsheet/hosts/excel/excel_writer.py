@@ -1,0 +1,78 @@
+"""Values into cells of an open workbook: what must not be changed is refused before anything is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import xlwings as xw
+
+from sgdsheet.hosts.excel.excel_reader import area_of, formulas_in, merged, parts_where, texts_of
+from sgdsheet.hosts.excel.native import Native
+from sgdsheet.hosts.refusals import array_cell, formula_cell, merged_cell, protected_sheet
+from sgdsheet.sheet.references import Cell, Range, column_letters, quote_sheet, rectangles
+from sgdsheet.sheet.workbook import Value
+
+
+def covering(cells: Iterable[Cell]) -> list[Range]:
+    """Few rectangles that cover cells and nothing else."""
+    positions: dict[str, list[tuple[int, int]]] = {}
+    for cell in cells:
+        positions.setdefault(cell.sheet, []).append((cell.row, cell.column))
+    return [
+        Range(sheet, top, left, top + height - 1, left + width - 1)
+        for sheet, found in positions.items()
+        for top, left, height, width in rectangles(found)
+    ]
+
+
+def check_sheet(sheet: xw.Sheet, area: Range, native: Native) -> None:
+    """Raise HostError if the sheet is protected."""
+    if native.protected(sheet):
+        raise protected_sheet(area.first)
+
+
+def check_area(sheet: xw.Sheet, area: Range, native: Native) -> None:
+    """Raise HostError unless plain values can be put into all cells of an area."""
+    for part in parts_where(sheet, area, native.holds_array):
+        raise array_cell(part.first)
+    texts = texts_of(sheet, area)
+    if any(text.startswith("=") for row in texts for text in row):
+        for position, _ in formulas_in(area, texts, native.values(sheet.range(area.a1))):
+            raise formula_cell(Cell(area.sheet, *position))
+    for part in parts_where(sheet, area, merged):
+        for cell in part.cells():
+            whole = area_of(sheet.range(Range.of_cell(cell).a1).merge_area, area.sheet)
+            if whole.first != cell:
+                raise merged_cell(cell)
+
+
+def put_values(sheet: xw.Sheet, area: Range, values: Mapping[Cell, Value]) -> None:
+    """Write an area that one call can carry."""
+    columns = range(area.left, area.right + 1)
+    rows = [[values[Cell(area.sheet, row, column)] for column in columns] for row in range(area.top, area.bottom + 1)]
+    put_rows(sheet, area, rows)
+
+
+def put_rows(sheet: xw.Sheet, area: Range, rows: Sequence[Sequence[Value | None]]) -> None:
+    """Write rows, which are as wide as the area; None leaves a cell empty."""
+    content = tuple(tuple(_content(value) for value in row) for row in rows)
+    sheet.range(area.a1).raw_value = content if area.size > 1 else content[0][0]
+
+
+def _content(value: Value | None) -> str | float | bool:
+    """A value so that Excel neither calculates a text nor takes it for a date: an apostrophe makes it a plain one.
+
+    Alone it would leave an empty text, which formulas cannot calculate with: the empty text empties the cell.
+    """
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return value
+    return float(value) if isinstance(value, int | float) else f"'{value}"
+
+
+def absolute(area: Range) -> str:
+    """An area as a name's definition has it: `'my sheet'!$A$1:$B$2`."""
+    first = f"${column_letters(area.left)}${area.top}"
+    last = f":${column_letters(area.right)}${area.bottom}" if area.size > 1 else ""
+    return f"{quote_sheet(area.sheet)}!{first}{last}"

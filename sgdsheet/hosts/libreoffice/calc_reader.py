@@ -1,0 +1,107 @@
+"""From what the agent reads in LibreOffice to plain data: values with their types, formulas, names, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sgdsheet.hosts.libreoffice.notation import to_excel
+from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Position, Sheet, Table, Value, Workbook
+
+_ERRORS = {
+    32767: ExcelError.NA,
+    503: ExcelError.NUM,
+    519: ExcelError.VALUE,
+    521: ExcelError.NULL,
+    523: ExcelError.NUM,  # no convergence
+    524: ExcelError.REF,
+    525: ExcelError.NAME,
+    532: ExcelError.DIV0,
+}
+_CONSTANTS = {"TRUE", "FALSE", *(error.value for error in ExcelError)}
+
+
+def workbook(key: str, read: Mapping[str, Any]) -> Workbook:
+    """The whole workbook."""
+    path = Path(key)
+    sheets = {item["name"]: _sheet(item) for item in read["sheets"]}
+    names = [DefinedName(name, to_excel(content), scope) for name, scope, content in read["names"]]
+    tables = [_table(sheets, *table) for table in read["tables"]]
+    return Workbook(
+        name=path.name,
+        sheets=sheets,
+        names=names,
+        tables={table.name: table for table in tables},
+        active=read["active"],
+        folder=path.parent if path.is_absolute() else None,
+    )
+
+
+def _sheet(read: Mapping[str, Any]) -> Sheet:
+    name = read["name"]
+    sheet = Sheet(name, merged=[Range(name, *area) for area in read["merged"]], protected=read["protected"])
+    for block in read["blocks"]:
+        sheet.values.update(values(block))
+        sheet.formulas.update(formulas(block))
+    return sheet
+
+
+def values(block: Mapping[str, Any]) -> dict[Position, Value]:
+    """The values of a block of cells. LibreOffice gives booleans as numbers, errors as nothing, and nothing as ''."""
+    top, left, _, _ = block["area"]
+    found: dict[Position, Value] = {}
+    errors = {(row, column): code for row, column, code in block.get("errors", ())}
+    texts = set(_positions(block.get("formula_areas", ())))
+    for row, line in enumerate(block["values"], top):
+        for column, value in enumerate(line, left):
+            if value is None:
+                found[row, column] = _ERRORS.get(errors.get((row, column), 0), ExcelError.VALUE)
+            elif value != "" or (row, column) in texts:
+                found[row, column] = value
+    for position in _positions(block.get("booleans", ())):
+        if isinstance(value := found.get(position), float):
+            found[position] = value != 0
+    return found
+
+
+def formulas(block: Mapping[str, Any]) -> dict[Position, Formula]:
+    """The formulas of a block, as Excel writes them. A lone TRUE or #N/A is a value, not a formula."""
+    top, left, _, _ = block["area"]
+    arrays = {
+        position: (area[0], area[1], area[2], area[3])
+        for area in block.get("arrays", ())
+        for position in _positions([area])
+    }
+    found: dict[Position, Formula] = {}
+    whole: dict[tuple[int, int, int, int], Formula] = {}
+    for row, column in _positions(block.get("formula_areas", ())):
+        array = arrays.get((row, column))
+        if array is not None:
+            if array not in whole:
+                text = to_excel(block["formulas"][row - top][column - left])  # the same in all of its cells
+                whole[array] = Formula(text, array[0], array[1], array)
+            if (row, column) == array[:2]:
+                found[row, column] = whole[array]
+            continue
+        text = to_excel(block["formulas"][row - top][column - left])
+        if text not in _CONSTANTS:
+            found[row, column] = Formula(text, row, column)
+    return found
+
+
+def _positions(areas: Sequence[Sequence[int]]) -> Iterator[Position]:
+    for top, left, bottom, right in areas:
+        for row in range(top, bottom + 1):
+            for column in range(left, right + 1):
+                yield row, column
+
+
+def _table(sheets: Mapping[str, Sheet], name: str, sheet: str, *rest: int) -> Table:
+    top, left, bottom, right, header, totals = rest
+    heads = [sheets[sheet].values.get((top, column)) for column in range(left, right + 1)]
+    columns = tuple(
+        str(head) if header and head is not None else f"Column{number}" for number, head in enumerate(heads, 1)
+    )
+    return Table(name, Range(sheet, top, left, bottom, right), columns, int(header), int(totals))

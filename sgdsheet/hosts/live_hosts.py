@@ -1,0 +1,44 @@
+"""The spreadsheet programs in which a workbook can be open, by name."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from sgdsheet.errors import HostError, quoted
+from sgdsheet.hosts.base import LiveHost
+
+LIVE_HOSTS = ("excel", "libreoffice")
+"""A module of this package each, with `connect` and `open_books`; imported when it is needed."""
+
+
+def connect(host: str, book: str, where: str = "") -> LiveHost:
+    """Connect to a workbook that is open in a program. Raises HostError."""
+    found: LiveHost = _module(host).connect(book, where)
+    return found
+
+
+def open_books(host: str, where: str = "") -> list[str]:
+    """The keys of the workbooks that are open in a program; none if the program does not run."""
+    found: list[str] = _module(host).open_books(where)
+    return found
+
+
+def show_state(host: str, book: str, where: str, state: str) -> bool:
+    """Tell a program's own buttons what the trainer does with a workbook; False if the program is busy."""
+    if host != "excel":
+        return True
+    told: bool = importlib.import_module("sgdsheet.hosts.excel.ribbon_state").show_state(book, where, state)
+    return told
+
+
+def _module(host: str) -> Any:
+    if host not in LIVE_HOSTS:
+        raise HostError(f"{quoted(host)} is not a spreadsheet program", remedy=f"Known are {', '.join(LIVE_HOSTS)}")
+    try:
+        return importlib.import_module(f"sgdsheet.hosts.{host}")
+    except ImportError as error:
+        raise HostError(
+            f"{host} cannot be reached: {error.name or error} is not installed",
+            remedy=f'Run: pip install "sgdsheet[{host}]"',
+        ) from None

@@ -1,0 +1,159 @@
+"""Charts of a package: line, scatter, bar and column charts as plain data. Others are passed over."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+
+from sgdsheet.errors import FileError, FormulaError
+from sgdsheet.hosts.xlsx.package import Package
+from sgdsheet.hosts.xlsx.xml import Node, read_tree
+from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking, Words
+from sgdsheet.sheet.references import Range, parse_range, split_areas
+
+_CACHES = frozenset(("numCache", "strCache", "multiLvlStrCache"))
+"""Copies of the cells' values: the cells themselves are read."""
+
+_KINDS = {"lineChart": ChartKind.LINE, "scatterChart": ChartKind.SCATTER, "barChart": ChartKind.COLUMN}
+_COLOUR = re.compile(r"[0-9A-Fa-f]{6}")
+
+
+def read_charts(package: Package, sheet: str, part: str) -> Iterator[Chart]:
+    """The charts on a worksheet, in the order of its drawing. One that cannot be read is passed over."""
+    for drawing in _targets(package, part, "drawing"):
+        for chart in _targets(package, drawing, "chart"):
+            try:
+                found = _chart(read_tree(package.part(chart), without=_CACHES), sheet)
+            except FileError:  # the workbook is sound without it
+                continue
+            if found is not None:
+                yield found
+
+
+def _targets(package: Package, part: str, kind: str) -> list[str]:
+    try:
+        return [item.target for item in package.relationships(part) if item.kind == kind and item.target in package]
+    except FileError:
+        return []
+
+
+def _chart(root: Node, sheet: str) -> Chart | None:
+    plot = next(iter(root.all("chart", "plotArea")), None)
+    if plot is None:
+        return None
+    groups = [group for group in plot.children if group.tag in _KINDS]
+    series = [item for group in groups for node in group.all("ser") if (item := _series(group, node, sheet))]
+    if not series:
+        return None
+    axes = {_value(node, "axId"): node for node in plot.children if node.tag in ("catAx", "dateAx", "valAx")}
+    used = [axes[name] for node in groups[0].all("axId") if (name := node.attributes.get("val")) in axes]
+    across, up = [_axis(node, sheet) for node in used[:2]] if len(used) >= 2 else (Axis(), Axis())
+    title = _title(root.all("chart", "title"), sheet)
+    if not title and len(series) == 1 and not _is_on(root.all("chart", "autoTitleDeleted")):
+        title = series[0].name  # as spreadsheets do
+    return Chart(sheet, title, across, up, tuple(series))
+
+
+def _series(group: Node, node: Node, sheet: str) -> Series | None:
+    kind, scatter = _KINDS[group.tag], group.tag == "scatterChart"
+    if kind is ChartKind.COLUMN and _value(group, "barDir") == "bar":
+        kind = ChartKind.BAR
+    values = _areas(node.all("yVal" if scatter else "val"), sheet)
+    if not values:
+        return None
+    bars = kind in (ChartKind.BAR, ChartKind.COLUMN)
+    stacking = next((item for item in Stacking if item.value == _value(group, "grouping")), Stacking.NONE)
+    symbol = node.all("marker", "symbol")
+    marked = symbol[0].attributes.get("val") != "none" if symbol else _marks_by_itself(group)
+    return Series(
+        kind,
+        _name(node.all("tx"), sheet),
+        _areas(node.all("xVal" if scatter else "cat"), sheet),
+        values,
+        _colour(node, bars=bars),
+        line=not bars and not node.all("spPr", "ln", "noFill") and not _only_markers(group),
+        marker=not bars and marked,
+        stacking=stacking if bars else Stacking.NONE,
+    )
+
+
+def _only_markers(group: Node) -> bool:
+    return _value(group, "scatterStyle") in ("marker", "none")
+
+
+def _marks_by_itself(group: Node) -> bool:
+    if group.tag == "scatterChart":
+        return _value(group, "scatterStyle") not in ("line", "smooth")
+    return _is_on(group.all("marker"))
+
+
+def _colour(node: Node, *, bars: bool) -> str | None:
+    """Of the line; where there is none, of the markers; of a bar, what it is filled with."""
+    line, fill = ("spPr", "ln", "solidFill", "srgbClr"), ("spPr", "solidFill", "srgbClr")
+    for path in (fill, line) if bars else (line, ("marker", *fill), ("marker", *line)):
+        for found in node.all(*path):
+            if _COLOUR.fullmatch(text := found.attributes.get("val", "")):
+                return f"#{text.upper()}"
+    return None
+
+
+def _axis(node: Node, sheet: str) -> Axis:
+    scaling = next(iter(node.all("scaling")), Node("scaling", {}))
+    return Axis(
+        _title(node.all("title"), sheet) if not _is_on(node.all("delete")) else "",
+        _number(_value(scaling, "min")),
+        _number(_value(scaling, "max")),
+        bool(scaling.all("logBase")),
+        _value(scaling, "orientation") == "maxMin",
+    )
+
+
+def _title(nodes: list[Node], sheet: str) -> Words:
+    for node in nodes:
+        paragraphs = node.all("tx", "rich", "p")
+        text = " ".join("".join(run.text for run in paragraph.all("r", "t")) for paragraph in paragraphs).strip()
+        return text or _name(node.all("tx"), sheet)
+    return ""
+
+
+def _name(nodes: list[Node], sheet: str) -> Words:
+    for node in nodes:
+        if areas := _references(node.all("strRef", "f"), sheet):
+            return Range.of_cell(areas[0].first)
+        return "".join(text.text for text in node.all("v"))
+    return ""
+
+
+def _areas(nodes: list[Node], sheet: str) -> tuple[Range, ...]:
+    return tuple(
+        area
+        for node in nodes
+        for kind in ("numRef", "strRef", "multiLvlStrRef")
+        for area in _references(node.all(kind, "f"), sheet)
+    )
+
+
+def _references(nodes: list[Node], sheet: str) -> list[Range]:
+    """The ranges that a chart names; none if it names something else, such as another workbook."""
+    try:
+        texts = [text for node in nodes for text in split_areas(node.text.strip().removeprefix("(").removesuffix(")"))]
+        return [parse_range(text, sheet) for text in texts]
+    except FormulaError:
+        return []
+
+
+def _value(node: Node, tag: str) -> str:
+    return next((child.attributes.get("val", "") for child in node.all(tag)), "")
+
+
+def _is_on(nodes: list[Node]) -> bool:
+    return any(node.attributes.get("val", "1") in ("1", "true") for node in nodes)
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

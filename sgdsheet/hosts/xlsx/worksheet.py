@@ -1,0 +1,224 @@
+"""One worksheet part, read in a single pass of expat.
+
+Expat's callbacks beat lxml's iterparse and ElementTree here, and a large sheet is never a tree in memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sgdsheet.errors import FileError
+from sgdsheet.hosts.xlsx.xml import (
+    Part,
+    cell_column,
+    expect_worksheet,
+    new_parser,
+    row_number,
+    run_parser,
+    truth,
+    unescape,
+)
+from sgdsheet.sheet.references import MAX_COLUMN, Cell, parse_range
+from sgdsheet.sheet.workbook import ExcelError, Formula, Position, Sheet, Value
+
+_DATE = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d))?T?(?:(\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?)?Z?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What cells refer to outside of their sheet."""
+
+    strings: Sequence[str] = ()
+    dynamic: frozenset[str] = frozenset()
+    """Values of the `cm` attribute that mark a dynamic array."""
+    date1904: bool = False
+
+
+def read_sheet(name: str, part: Part, context: Context) -> Sheet:
+    """Read a worksheet part."""
+    return _Reader(name, part, context).run()
+
+
+class _Reader:
+    def __init__(self, name: str, part: Part, context: Context) -> None:
+        self._sheet = Sheet(name)
+        self._part = part
+        self._context = context
+        self._row, self._row_text, self._column = 0, "0", 0
+        self._cell: dict[str, str] = {}
+        self._pieces: list[str] = []
+        self._value: str | None = None
+        self._formula: dict[str, str] | None = None
+        self._formula_text = ""
+        self._phonetic = False
+        self._shared: dict[str, Formula] = {}
+        self._waiting: list[tuple[Position, str]] = []
+        self._parser = new_parser(part)
+
+    def run(self) -> Sheet:
+        self._parser.StartElementHandler = self._root
+        run_parser(self._parser, self._part)
+        for position, index in self._waiting:
+            if index not in self._shared:
+                raise self._error(position, "shares a formula that is missing")
+            self._sheet.formulas[position] = self._shared[index]
+        return self._sheet
+
+    def _root(self, tag: str, attributes: dict[str, str]) -> None:
+        spell = expect_worksheet(self._part, tag)
+        self._c, self._v, self._f, self._t = spell("c"), spell("v"), spell("f"), spell("t")
+        self._row_tag, self._is, self._phonetic_tag = spell("row"), spell("is"), spell("rPh")
+        self._merge, self._protection = spell("mergeCell"), spell("sheetProtection")
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._pieces.append
+
+    # The handlers run several times per cell: one test per frequent tag, no indirection.
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._pieces.clear()
+        if tag == self._c:
+            self._cell = attributes
+            self._value = self._formula = None
+        elif tag == self._f:
+            self._formula = attributes
+        elif tag == self._row_tag:
+            self._row = row_number(attributes.get("r"), self._row)
+            self._row_text = str(self._row)
+            self._column = 0
+        elif tag == self._is:
+            self._value = ""
+        elif tag == self._phonetic_tag:
+            self._phonetic = True
+        elif tag == self._merge:
+            self._sheet.merged.append(parse_range(attributes.get("ref", ""), self._sheet.name))
+        elif tag == self._protection:
+            self._sheet.protected = truth(attributes.get("sheet"))
+
+    def _end(self, tag: str) -> None:
+        if tag == self._v:
+            self._value = "".join(self._pieces)
+        elif tag == self._c:
+            self._finish_cell()
+        elif tag == self._f:
+            self._formula_text = "".join(self._pieces)
+        elif tag == self._t:
+            if not self._phonetic:
+                self._value = (self._value or "") + "".join(self._pieces)
+        elif tag == self._phonetic_tag:
+            self._phonetic = False
+
+    def _finish_cell(self) -> None:
+        cell = self._cell
+        reference = cell.get("r")
+        if reference is None:
+            self._column += 1
+            if self._column > MAX_COLUMN:
+                raise ValueError(f"row {self._row} has too many cells")
+        else:
+            self._column = cell_column(reference, self._row_text)
+        position = (self._row, self._column)
+        if self._formula is not None:
+            self._read_formula(position, self._formula)
+        text = self._value
+        if text is None:
+            return
+        kind = cell.get("t")
+        if kind == "inlineStr" or (kind == "str" and not text):  # a formula may give the empty text
+            self._sheet.values[position] = unescape(text)
+        elif text:
+            value = self._convert(position, kind, text)
+            if value is not None:
+                self._sheet.values[position] = value
+
+    def _convert(self, position: Position, kind: str | None, text: str) -> Value | None:
+        try:
+            if kind is None or kind == "n":
+                return _number(text)
+            if kind == "s":
+                return self._context.strings[_index(text)]
+            if kind == "str":
+                return unescape(text)
+            if kind == "b":
+                return {"1": True, "0": False, "true": True, "false": False}[text.strip()]
+            if kind == "e":
+                return _error_value(text.strip())
+            if kind == "d":
+                return _serial(text.strip(), self._context.date1904)
+        except (ValueError, LookupError):
+            raise self._error(position, f"has a value that cannot be read: {text[:40]!r}") from None
+        raise self._error(position, f"is of an unknown type: {kind!r}")
+
+    def _read_formula(self, position: Position, attributes: dict[str, str]) -> None:
+        text = self._formula_text.removeprefix("=")
+        kind = attributes.get("t")
+        if kind == "dataTable":
+            return  # a what-if table has no formula of its own, only saved values
+        if kind == "shared":
+            self._read_shared(position, attributes, text)
+        elif text.strip():
+            array = None
+            if kind == "array":
+                area = parse_range(attributes.get("ref", ""), self._sheet.name)
+                array = (area.top, area.left, area.bottom, area.right)
+            dynamic = array is not None and self._cell.get("cm") in self._context.dynamic
+            self._sheet.formulas[position] = Formula(text, *position, array, dynamic)
+
+    def _read_shared(self, position: Position, attributes: dict[str, str], text: str) -> None:
+        index = attributes.get("si", "")
+        if text.strip():
+            formula = Formula(text, *position)
+            self._sheet.formulas[position] = formula
+            if "ref" in attributes or index not in self._shared:
+                self._shared[index] = formula
+        elif index in self._shared:
+            self._sheet.formulas[position] = self._shared[index]
+        else:
+            self._waiting.append((position, index))
+
+    def _error(self, position: Position, cause: str) -> FileError:
+        return self._part.error(f"is damaged: the cell {cause}", cell=Cell(self._sheet.name, *position))
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        if text.isspace():
+            return None
+        raise
+    if number - number != 0.0 or "_" in text:  # not finite, or Python's digit grouping
+        raise ValueError(text)
+    return number
+
+
+def _index(text: str) -> int:
+    index = int(text)
+    if index < 0:
+        raise IndexError(index)
+    return index
+
+
+def _error_value(text: str) -> ExcelError:
+    try:
+        return ExcelError(text)
+    except ValueError:
+        return ExcelError.UNKNOWN
+
+
+def _serial(text: str, date1904: bool) -> float:
+    """ISO 8601 date, time or both as Excel's serial number."""
+    match = _DATE.fullmatch(text)
+    if match is None or not (match[1] or match[4]):
+        raise ValueError(text)
+    year, month, day, hours, minutes, seconds = match.groups(default="0")
+    serial = 0
+    if match[1]:
+        serial = date(int(year), int(month), int(day)).toordinal()
+        serial -= date(1904, 1, 1).toordinal() if date1904 else date(1899, 12, 30).toordinal()
+        if not date1904 and serial < 61:
+            serial -= 1  # Excel counts a 29 February 1900
+    return serial + (int(hours) * 3600 + int(minutes) * 60 + float(seconds)) / 86400

@@ -1,0 +1,63 @@
+"""The command export: the model as PyTorch, in a file beside the workbook."""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from os.path import lexists
+from pathlib import Path
+
+from sgdsheet.compiler.model import compile
+from sgdsheet.compiler.proof import required
+from sgdsheet.compiler.torch_source import save_export
+from sgdsheet.errors import FileError
+from sgdsheet.live.commands.context import Desk, Options, Reply
+from sgdsheet.system.outputs import MODULE, NUMBERS, Product, recognised
+
+
+def export(book: Desk, sheet: str | None, options: Options) -> Reply:
+    """Write the model with the present parameters, and say where. A file that is not ours is left alone."""
+    prepared = book.prepare(sheet, options)
+    trust = prepared.settings.trust_formulas
+    model = compile(prepared.workbook, problem=prepared.problem, precision="float64", trust_formulas=trust)
+    required(model, trust=trust)
+    folder = prepared.workbook.folder or _documents()
+    path = _free(folder, f"{Path(prepared.workbook.name).stem}_{prepared.problem.sheet}")
+    try:
+        written = save_export(model, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FileError(f"“{path}” cannot be written: {reason}", remedy="Save the workbook somewhere else") from None
+    text = f"the model was written to {path}"
+    if len(written) > 1:
+        text += f" and its numbers to {written[1].name}"
+    book.host.message(f"{text}. Run it: python {path.name}")
+    return {"message": text, "files": [str(item) for item in written]}
+
+
+def _free(folder: Path, title: str) -> Path:
+    """`titanic_nnet.py`, or with a number if a file lies there that a person has made."""
+    name = re.sub(r"\W+", "_", title).strip("_") or "model"
+    if name[0].isdigit():
+        name = f"model_{name}"
+    for number in count(1):
+        path = folder / (f"{name}.py" if number == 1 else f"{name}_{number}.py")
+        if _may_write(path, MODULE) and _may_write(path.with_suffix(".pt"), NUMBERS):
+            return path
+    raise AssertionError("numbers do not end")
+
+
+def _may_write(path: Path, product: Product) -> bool:
+    """Whether nothing lies there, or what an earlier export wrote; a link never is."""
+    if not lexists(path):
+        return True
+    try:
+        return not path.is_symlink() and path.is_file() and recognised(path, product)
+    except OSError:
+        return False
+
+
+def _documents() -> Path:
+    """For a workbook that was never saved, or lies on the web."""
+    folder = Path.home() / "Documents"
+    return folder if folder.is_dir() else Path.home()

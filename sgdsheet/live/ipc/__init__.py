@@ -1,0 +1,1 @@
+"""How programs talk to the background trainer, and how it is started."""

@@ -1,0 +1,1 @@
+"""A training as the open workbook sees it."""

@@ -1,0 +1,86 @@
+"""What is said about a run, in the status bar and in messages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from sgdsheet.analysis.checking import GRADIENT_TOLERANCE, Report
+from sgdsheet.sheet.references import Cell
+
+
+def figure(value: float | None) -> str:
+    """A loss as the status bar shows it."""
+    return f"{value:.4g}" if value is not None and math.isfinite(value) else "not a number"
+
+
+def progress(step: int, loss: float | None, rate: float | None) -> str:
+    """`step 340, loss 0.1312, 912 steps/s`."""
+    return f"step {step:,}, loss {figure(loss)}" + (f", {speed(rate)}" if rate else "")
+
+
+def speed(rate: float) -> str:
+    return f"{rate:,.0f} steps/s" if rate >= 10 else f"{rate:.2g} steps/s"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 step`, `20 steps`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def finished(start: float, loss: float, last: float, best: int, steps: int, seconds: float, why: str) -> str:
+    """How a run went: the loss at the start, of the parameters that were kept (of the step `best`), and at its end."""
+    rate = f" ({speed(steps / seconds)})" if seconds > 0.05 and steps else ""
+    true = "" if last == loss else f"; last {figure(last)}, best {figure(loss)} at step {best:,} (kept)"
+    better = "" if loss != start or not steps else "; no step made it better: the parameters are as they were"
+    how = f"; {why}" if why else ""
+    took = f"{count(steps, 'step')}, {seconds:.1f} s{rate}"
+    return f"loss {figure(start)} → {figure(loss)} in {took}{true}{better}{how}"
+
+
+def differs(office: object, ours: float) -> str:
+    """Why the spreadsheet's loss is to be doubted, or ours."""
+    shown = figure(office) if isinstance(office, float) else str(office)
+    return f"the spreadsheet calculates {shown} where sgdsheet has {ours:.10g}: press Check to see which cells differ"
+
+
+def changed(where: Sequence[Cell], office: object, ours: float, steps: int) -> str:
+    """Why the spreadsheet's loss is another than the run came to."""
+    shown = figure(office) if isinstance(office, float) else str(office if office is not None else "nothing")
+    cells = str(where[0]) if where else "the model"
+    more = f" and {count(len(where) - 1, 'other cell')}" if where[1:] else ""
+    return (
+        f"changed since the last step: {cells}{more}. The spreadsheet calculates {shown} now, where training had come"
+        f" to {figure(ours)} in {count(steps, 'step')}"
+    )
+
+
+def checked(report: Report) -> str:
+    """What a check found, in words."""
+    lines = []
+    if report.fault is not None:
+        lines.append(str(report.fault))
+    if report.mismatches:
+        worst = report.mismatches[0]
+        lines.append(
+            f"{len(report.mismatches):,} of {count(report.compared, 'cell')} differ from what the spreadsheet"
+            f" calculates, the worst is {worst.cell}: {worst.saved} there, {worst.computed} here"
+        )
+    elif report.compared:
+        equal = "equals what" if report.compared == 1 else "equal what"
+        lines.append(
+            f"{count(report.compared, 'cell')} {equal} the spreadsheet calculates (largest difference"
+            f" {report.largest_difference:.1e})"
+        )
+    for item in report.unsupported[:5]:
+        lines.append(str(item.error))
+    if report.gradient_max_error is not None:
+        good = report.gradient_max_error <= GRADIENT_TOLERANCE
+        verdict = "agree with" if good else "differ from"
+        gradients = count(report.gradient_checked, "gradient")
+        lines.append(f"{gradients} {verdict} central differences (to {report.gradient_max_error:.1e})")
+    if report.dead_parameters:
+        cells = ", ".join(str(cell) for cell in report.dead_parameters[:3])
+        more = ", …" if len(report.dead_parameters) > 3 else ""
+        lines.append(f"{count(len(report.dead_parameters), 'parameter')} without any gradient: {cells}{more}")
+    return "\n".join(lines)

@@ -1,0 +1,194 @@
+"""A sheet's model as it was read from an open workbook, and whether the workbook still says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any
+
+import torch
+
+from sgdsheet.compiler.model import SheetModel, compile
+from sgdsheet.compiler.proof import required
+from sgdsheet.live.run.own_sheets import OWN_SHEETS
+from sgdsheet.problem.definition import (
+    SPREADSHEET,
+    Problem,
+    find_problem,
+    refuse_protected,
+    refuse_unsupported,
+)
+from sgdsheet.problem.settings import Settings, combine
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import DefinedName, Sheet, Value, Workbook
+
+Numbers = dict[Cell, float]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A problem that may be trained, with its settings; compiled when it is first needed."""
+
+    workbook: Workbook
+    problem: Problem
+    settings: Settings
+    _models: dict[tuple[str | None, bool], SheetModel] = field(default_factory=dict)
+    _compiling: Lock = field(default_factory=Lock, compare=False)
+
+    def model(self) -> SheetModel:
+        """The compiled model, the parameters being whatever they were last."""
+        precision, trust = self.settings.precision, self.settings.trust_formulas
+        with self._compiling:  # two threads ask for it, and it has to be the same for both
+            if (precision, trust) not in self._models:
+                self._models[precision, trust] = compile(
+                    self.workbook, problem=self.problem, precision=precision, trust_formulas=trust
+                )
+            return self._models[precision, trust]
+
+    def proven(self) -> SheetModel:
+        """The model at the parameters that are in the sheet, after every cell on the way was compared with it.
+
+        Raises ProofError if the sheet shows other values than its formulas give.
+        """
+        model = self.model()
+        required(model, trust=self.settings.trust_formulas, workbook=self.workbook)
+        put_numbers(model, self.start_values())
+        return model
+
+    def shares_model(self, other: Prepared) -> bool:
+        """Whether the other reading means the same model, so that nothing has to be compiled anew."""
+        return self._models is other._models
+
+    def start_values(self) -> Numbers:
+        """The parameters as the workbook has them; empty cells count as 0."""
+        return numbers(self.problem, self.workbook)
+
+    def update(self, values: Mapping[Cell, Value]) -> None:
+        """Take note of what was written."""
+        for cell, value in values.items():
+            self.workbook.sheets[cell.sheet].values[cell.row, cell.column] = value
+
+    def holds(self, cell: Cell, value: Value) -> bool:
+        """Whether a cell holds just that, and it is not calculated."""
+        sheet = self.workbook.sheets[cell.sheet]
+        if sheet.values.get(cell[1:]) != value or cell[1:] in sheet.formulas:
+            return False
+        return not any(area.contains(Range.of_cell(cell)) for area in _arrays(sheet))
+
+    def setting_cell(self, name: str) -> Cell | None:
+        """Where the sheet has a setting, if it does."""
+        wanted = name.casefold().replace("_", "").replace(" ", "")
+        for row in self.problem.settings:
+            if row.name.casefold().replace("_", "").replace(" ", "") == wanted:
+                return row.cell
+        return None
+
+
+def prepare(
+    workbook: Workbook, sheet: str | None, options: Mapping[str, Any], known: Iterable[Prepared] = ()
+) -> Prepared:
+    """Find and check the model of a sheet. What is `known` of the same model saves compiling it again.
+
+    Raises SgdSheetError, before anything is changed, if the sheet cannot be trained.
+    """
+    problem = find_problem(workbook, sheet, advice=SPREADSHEET)
+    refuse_protected(workbook, problem)
+    refuse_unsupported(problem)
+    settings = combine(problem.settings, options)
+    fresh = Prepared(workbook, problem, settings)
+    for other in known:
+        if same_model(other, fresh):
+            fresh._models, fresh._compiling = other._models, other._compiling
+    return fresh
+
+
+def same_model(one: Prepared, two: Prepared) -> bool:
+    """Whether two readings of a workbook mean the same model, the parameters' values aside.
+
+    Values of formulas don't count: they follow from the rest, or come from RAND and the like.
+    """
+    if replace(one.problem, settings=()) != replace(two.problem, settings=()):
+        return False
+    free = _free(one, two)
+    first, second = one.workbook, two.workbook
+    names = [name for name in first.sheets if name not in OWN_SHEETS]
+    return (
+        names == [name for name in second.sheets if name not in OWN_SHEETS]
+        and names_of(first) == names_of(second)
+        and first.tables == second.tables
+        and all(_same_sheet(first.sheets[name], second.sheets[name], free) for name in names)
+    )
+
+
+def names_of(workbook: Workbook) -> list[DefinedName]:
+    """The defined names, without those that mark our own sheets."""
+    return [item for item in workbook.names if item.sheet not in OWN_SHEETS]
+
+
+def changes(one: Prepared, two: Prepared) -> list[Cell]:
+    """Where data and formulas of two readings of a workbook differ; parameters and settings don't count."""
+    free = _free(one, two)
+    own = {name: sheet for name, sheet in two.workbook.sheets.items() if name not in OWN_SHEETS}
+    found = [
+        cell
+        for name, sheet in own.items()
+        for cell in _differences(one.workbook.sheets.get(name, Sheet(name)), sheet, free)
+    ]
+    return sorted(found)
+
+
+def _free(*readings: Prepared) -> set[Cell]:
+    """Cells that don't belong to the model: parameters and settings."""
+    found = {cell for item in readings for area in item.problem.parameters for cell in area.cells()}
+    return found | {row.cell for item in readings for row in item.problem.settings}
+
+
+def _same_sheet(one: Sheet, two: Sheet, free: set[Cell]) -> bool:
+    return one.merged == two.merged and next(_differences(one, two, free), None) is None
+
+
+def _differences(one: Sheet, two: Sheet, free: set[Cell]) -> Iterator[Cell]:
+    """The cells that hold another formula or another constant."""
+    if one.formulas != two.formulas:
+        for position in one.formulas.keys() | two.formulas.keys():
+            if one.formulas.get(position) != two.formulas.get(position):
+                yield Cell(one.name, *position)
+    if one.values == two.values:
+        return
+    arrays = _arrays(one)
+    for position in one.values.keys() | two.values.keys():
+        if position in one.formulas or position in two.formulas or one.values.get(position) == two.values.get(position):
+            continue
+        cell = Cell(one.name, *position)
+        if cell not in free and not any(area.contains(Range.of_cell(cell)) for area in arrays):
+            yield cell
+
+
+def _arrays(sheet: Sheet) -> list[Range]:
+    """The cells that array formulas fill."""
+    return [Range(sheet.name, *item.array) for item in sheet.formulas.values() if item.array is not None]
+
+
+def numbers(problem: Problem, workbook: Workbook) -> Numbers:
+    """The values of a problem's parameters; empty cells count as 0."""
+    found: Numbers = {}
+    for area in problem.parameters:
+        values = workbook.sheets[area.sheet].values
+        for cell in area.cells():
+            value = values.get(cell[1:])
+            found[cell] = value if isinstance(value, float) else 0.0
+    return found
+
+
+def put_numbers(model: SheetModel, values: Mapping[Cell, float]) -> None:
+    """Give the model's parameters these values."""
+    with torch.no_grad():
+        for area, tensor in model.ranges():
+            new = [values[cell] for cell in area.cells()]
+            tensor.copy_(torch.tensor(new, dtype=torch.float64).to(tensor.dtype).reshape(tensor.shape))
+
+
+def latest_numbers(model: SheetModel) -> list[float]:
+    """The parameters one after the other, in the order of the areas and their cells."""
+    return [number for _, tensor in model.ranges() for number in tensor.detach().flatten().tolist()]

@@ -1,0 +1,1 @@
+"""What the cells held before, and where they are now."""

@@ -1,0 +1,184 @@
+"""Where the cells are that were written to: a person inserts rows, renames sheets, or puts another workbook there.
+
+What was noted moves along if the model's names say so: the same areas in the same order, of the same shapes. Cells
+that hold what was written last are where they were, whatever the names say now. For all others, nothing is known of
+what stands there, and nothing may be written there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from sgdsheet.errors import FormulaError, HostError, ProblemError, quoted
+from sgdsheet.live.run.prepared import Prepared
+from sgdsheet.live.run.shown import ShownParameters
+from sgdsheet.live.undo.snapshots import Areas, Contents, History, Level
+from sgdsheet.problem.definition import settings_areas, settings_in
+from sgdsheet.sheet.agreement import same_number
+from sgdsheet.sheet.defined_names import areas_of, name_text, tidy_areas
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Value, Workbook
+
+PARAMETERS = "parameters"
+
+
+def model_areas(workbook: Workbook, sheet: str) -> Areas:
+    """The cells of a sheet's model that commands write to, by what they are, whatever they hold."""
+    found: Areas = {}
+    with suppress(ProblemError, FormulaError):
+        text = name_text(workbook, sheet, "sgd_params") or name_text(workbook, sheet, "solver_adj")
+        if text is not None:
+            found[PARAMETERS] = tidy_areas(areas_of(workbook, text, sheet, PARAMETERS))
+    with suppress(ProblemError, FormulaError):
+        for row in settings_in(workbook, settings_areas(workbook, sheet)):
+            found[f"setting {quoted(row.name)}"] = (Range.of_cell(row.cell),)
+    return found
+
+
+def follow_sheets(history: History, workbook: Workbook, name_now: Callable[[str], str | None]) -> None:
+    """Note the new names of renamed sheets. `name_now` is what the program knows of a sheet that it has shown us.
+
+    A sheet that it does not know is the only other one whose model has the same cells, if there is one.
+    """
+    names = {sheet: name_now(sheet) or _twin(history, workbook, sheet) for sheet in history.sheets}
+    moved = {old: new for old, new in names.items() if new is not None and new != old}
+    if moved:
+        history.rename(moved)
+
+
+def follow_cells(history: History, workbook: Workbook) -> None:
+    """Note where the models' cells are now. What cannot be found stays as it was noted."""
+    moved: dict[Cell, Cell] = {}
+    for sheet, areas in history.areas.items():
+        now = model_areas(workbook, sheet)
+        for what, old in areas.items():
+            new = now.get(what, ())
+            if new != old and _shapes(new) == _shapes(old) and not _all_ours(history, workbook, _cells(old)):
+                moved.update(zip(_cells(old), _cells(new), strict=True))
+                areas[what] = new
+    if moved:
+        history.move(moved)
+
+
+def follow_run(history: History, shown: ShownParameters, fresh: Prepared) -> None:
+    """Keep up with a run that goes on with what a person has made of the model since it wrote what is `shown`.
+
+    Where the parameters then and now have nothing to do with each other, Undo goes back to this moment.
+    """
+    workbook, sheet = fresh.workbook, fresh.problem.sheet
+    history.after.update(zip(shown.cells, shown.numbers, strict=True))
+    follow_cells(history, workbook)
+    if forget_lost(history, workbook, sheet):
+        history.levels.append(Level("train", {}))
+    before = {cell: _value(workbook, cell) for cell in fresh.start_values()}
+    history.extend(before, sheet, model_areas(workbook, sheet))
+
+
+def forget_lost(history: History, workbook: Workbook, sheet: str) -> bool:
+    """Before a command writes to a model: forget what was noted of cells that nobody can find again, if any."""
+    now, lost = model_areas(workbook, sheet), False
+    for what, old in history.areas.get(sheet, {}).items():
+        if now.get(what) != old and not _all_ours(history, workbook, _cells(old)):
+            history.forget(_cells(old))
+            lost = True
+    return lost
+
+
+def refuse_lost(history: History, workbook: Workbook, cells: Contents, then: str) -> None:
+    """Raise HostError unless old values can be put into these cells again: nobody else's are overwritten."""
+    for sheet in {cell.sheet for cell in cells}:
+        if sheet not in workbook.sheets:
+            raise sheet_gone(sheet, then)
+    found: set[Cell] = set()
+    for sheet, areas in history.areas.items():
+        now = model_areas(workbook, sheet)
+        found.update(cell for what, old in areas.items() if now.get(what) == old for cell in _cells(old))
+    for cell in cells:
+        if cell not in found and not _is_ours(history, workbook, cell):
+            raise _lost(history, workbook, cell, then)
+        if _has_formula(workbook, cell):
+            raise HostError("a formula stands there", cell=cell, remedy=f"Put a number there, then {then}")
+    if history.fresh and not any(_may_be_ours(history, workbook, cell) for cell in cells):
+        raise HostError(
+            "sgdsheet knows none of the numbers that stand there: perhaps this is another workbook",
+            cell=next(iter(cells)),
+            remedy=f"Nothing was changed. The values from before are in {history.path}",
+        )
+
+
+def sheet_gone(sheet: str, then: str) -> HostError:
+    """There is no sheet of the name that old values belong to."""
+    name = quoted(sheet)
+    return HostError(f"the sheet {name} is gone", remedy=f"If it was renamed, rename it back to {name}, then {then}")
+
+
+def _lost(history: History, workbook: Workbook, cell: Cell, then: str) -> HostError:
+    cause = "the cell does not hold what sgdsheet wrote"
+    for sheet, areas in history.areas.items():
+        for what, old in areas.items():
+            if any(area.contains(Range.of_cell(cell)) for area in old):
+                now = model_areas(workbook, sheet).get(what)
+                cause = f"sheet {sheet} has no {what} in {_listed(old)} any more"
+                cause += f", but in {_listed(now)}" if now else ""
+    remedy = f"Nothing was changed. Take that back, then {then}. The values from before are in {history.path}"
+    return HostError(cause, cell=cell, remedy=remedy)
+
+
+def _twin(history: History, workbook: Workbook, sheet: str) -> str | None:
+    """The sheet that a missing one must be now."""
+    areas = history.areas.get(sheet, {}).get(PARAMETERS)
+    if areas is None or sheet in workbook.sheets:
+        return None
+    found = [
+        name
+        for name in workbook.sheets
+        if name not in history.sheets
+        and model_areas(workbook, name).get(PARAMETERS)
+        == tuple(area._replace(sheet=name) if area.sheet == sheet else area for area in areas)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _all_ours(history: History, workbook: Workbook, cells: Iterable[Cell]) -> bool:
+    return all(_is_ours(history, workbook, cell) for cell in cells)
+
+
+def _is_ours(history: History, workbook: Workbook, cell: Cell) -> bool:
+    """Whether a cell holds what was written last. An empty one says nothing: those that were inserted are empty."""
+    value = _value(workbook, cell)
+    return value not in (None, "") and _equal(value, history.after.get(cell))
+
+
+def _may_be_ours(history: History, workbook: Workbook, cell: Cell) -> bool:
+    """Whether a cell holds what it held at any time that we know of, or nobody knows what was written last."""
+    value = _value(workbook, cell) or 0.0
+    known = [contents[cell] for contents in history.contents if cell in contents]
+    return cell not in history.after or any(_equal(value, one or 0.0) for one in known)
+
+
+def _equal(one: Value | None, two: Value | None) -> bool:
+    if isinstance(one, float) and isinstance(two, float):
+        return same_number(one, two)
+    return one == two
+
+
+def _value(workbook: Workbook, cell: Cell) -> Value | None:
+    sheet = workbook.sheets.get(cell.sheet)
+    return sheet.values.get((cell.row, cell.column)) if sheet is not None else None
+
+
+def _has_formula(workbook: Workbook, cell: Cell) -> bool:
+    return (cell.row, cell.column) in workbook.sheets[cell.sheet].formulas
+
+
+def _cells(areas: Iterable[Range]) -> list[Cell]:
+    return [cell for area in areas for cell in area.cells()]
+
+
+def _shapes(areas: Iterable[Range]) -> list[tuple[int, int]]:
+    return [(area.height, area.width) for area in areas]
+
+
+def _listed(areas: Iterable[Range]) -> str:
+    return ", ".join(str(area) for area in areas)

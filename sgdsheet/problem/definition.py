@@ -1,0 +1,390 @@
+"""What is to be solved: the loss cell, the parameter cells, direction, bounds and constraints.
+
+Read from the `sgd_*` names of a sheet, else from the hidden `solver_*` names that Excel's Solver leaves
+there, else from what the caller says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sgdsheet.errors import ProblemError, quoted
+from sgdsheet.problem.solver_names import Constraint, Relation, read_solver, refuse_constraints
+from sgdsheet.problem.solver_names import Direction as Direction
+from sgdsheet.sheet.defined_names import areas_of, name_text, single_cell, tidy_areas
+from sgdsheet.sheet.references import Cell, Range, address
+from sgdsheet.sheet.workbook import ExcelError, Sheet, Value, Workbook
+
+_INPUT = "sgd_input_"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of `sgd_settings`: where it stands, its name as written, and the value beside it."""
+
+    cell: Cell
+    name: str
+    value: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Cells that show a field of the source: `sgd_input_<field>`."""
+
+    field: str
+    area: Range
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One model of a workbook.
+
+    `origin` is the name or the path of the data that it is trained on, if they are not in the sheet; `inputs` are
+    cells that show them, `outputs` those that hold predictions.
+    """
+
+    sheet: str
+    loss: Cell
+    parameters: tuple[Range, ...]
+    source: str
+    """Where it was found: "sgd_* names", "Solver" or "options"."""
+    direction: Direction = Direction.MINIMISE
+    target: float = 0.0
+    constraints: tuple[Constraint, ...] = ()
+    non_negative: bool = False
+    data: Range | None = None
+    valid: Range | None = None
+    metric: Cell | None = None
+    settings: tuple[Setting, ...] = field(default=())
+    origin: str | None = None
+    origin_cell: Cell | None = None
+    origin_chosen: bool = False
+    """Whether a person said the origin, and not the workbook."""
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Range, ...] = ()
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(area.size for area in self.parameters)
+
+    @property
+    def constrained(self) -> tuple[Range, ...]:
+        """The cells that constraints compare, without parameters that are only held between numbers."""
+        found: list[Range] = []
+        for constraint in self.constraints:
+            own = any(area.contains(constraint.left) for area in self.parameters)
+            if not (own and isinstance(constraint.right, float)):
+                found += constraint.ranges
+        return tuple(found)
+
+
+class Advice(NamedTuple):
+    """What can be done about a model that was not found, by whoever asked for it."""
+
+    mark: str
+    choose: str
+    other: str
+
+    def or_other(self, sheets: Sequence[str]) -> str:
+        """The end of a remedy: the sheets that have a model, if there are any."""
+        return f", or {self.other} {' or '.join(map(quoted, sheets))}" if sheets else ""
+
+
+COMMAND_LINE = Advice(
+    mark="Name the loss cell sgd_loss and the parameters sgd_params, or say --loss and --params",
+    choose="Choose one with --sheet",
+    other="choose another sheet with a model: --sheet",
+)
+SPREADSHEET = Advice(
+    mark="Mark the loss cell with Set loss and the parameters with Set parameters, "
+    "or name them sgd_loss and sgd_params",
+    choose="Go to the one that you mean, then try again",
+    other="go to another sheet with a model:",
+)
+
+
+def find_problem(
+    workbook: Workbook,
+    sheet: str | None = None,
+    loss: str | None = None,
+    params: str | None = None,
+    *,
+    advice: Advice = COMMAND_LINE,
+) -> Problem:
+    """Find the model of a sheet and check it.
+
+    `loss` and `params` are A1 references that take the place of the names. Raises ProblemError if there is no
+    model, or more than one and no `sheet` to tell them apart; its remedy is taken from `advice`.
+    """
+    if sheet is not None:
+        found_sheet = workbook.sheet(sheet)
+        if found_sheet is None:
+            raise ProblemError(
+                f"the workbook has no sheet “{sheet}”",
+                remedy=f"Its sheets are {', '.join(workbook.sheets)}" if workbook.sheets else "",
+            )
+        sheet = found_sheet.name
+    if loss is not None or params is not None:
+        problem = _from_options(workbook, sheet, loss, params)
+    else:
+        problem = _from_names(workbook, sheet if sheet is not None else _only_sheet(workbook, advice), advice)
+    try:
+        check_problem(workbook, problem)
+    except ProblemError as error:
+        others = [name for name in sheets_with_problem(workbook) if name != problem.sheet]
+        if sheet is not None or loss is not None or not others:
+            raise
+        raise ProblemError(error.cause, cell=error.cell, remedy=error.remedy + advice.or_other(others)) from None
+    return problem
+
+
+def sheets_with_problem(workbook: Workbook) -> list[str]:
+    """The sheets that hold a model."""
+    return [name for name in workbook.sheets if _has(workbook, name, "sgd_loss") or _has(workbook, name, "solver_opt")]
+
+
+def _only_sheet(workbook: Workbook, advice: Advice) -> str:
+    found = sheets_with_problem(workbook)
+    if len(found) == 1:
+        return found[0]
+    if workbook.active in found:
+        return str(workbook.active)
+    if not found:
+        raise ProblemError("no loss cell was found", remedy=advice.mark)
+    raise ProblemError(f"there are models on several sheets ({', '.join(found)})", remedy=advice.choose)
+
+
+def _has(workbook: Workbook, sheet: str, name: str) -> bool:
+    return name_text(workbook, sheet, name) is not None
+
+
+def _from_options(workbook: Workbook, sheet: str | None, loss: str | None, params: str | None) -> Problem:
+    home = sheet or workbook.active or next(iter(workbook.sheets), None)
+    if home is None:
+        raise ProblemError("the workbook has no worksheet", remedy="Use a workbook with one")
+    if loss is None:
+        text = name_text(workbook, home, "sgd_loss") or name_text(workbook, home, "solver_opt")
+        if text is None:
+            raise ProblemError("no loss cell was given", remedy="Say --loss REF")
+        loss = text
+    if params is None:
+        text = name_text(workbook, home, "sgd_params") or name_text(workbook, home, "solver_adj")
+        if text is None:
+            raise ProblemError("no parameter cells were given", remedy="Say --params REF")
+        params = text
+    cell = single_cell(workbook, loss, home, "the reference to the loss")
+    areas = tidy_areas(areas_of(workbook, params, home, "the reference to the parameters"))
+    return Problem(cell.sheet, cell, areas, "options", **_extras(workbook, home))
+
+
+def _from_names(workbook: Workbook, sheet: str, advice: Advice) -> Problem:
+    loss = name_text(workbook, sheet, "sgd_loss")
+    if loss is None:
+        objective = name_text(workbook, sheet, "solver_opt")
+        if objective is None:
+            remedy = advice.mark + advice.or_other(sheets_with_problem(workbook))
+            raise ProblemError(f"sheet {sheet} has no loss cell", remedy=remedy)
+        return Problem(sheet, source="Solver", **read_solver(workbook, sheet, objective))
+    params = name_text(workbook, sheet, "sgd_params")
+    if params is None:
+        raise ProblemError(
+            f"sheet {sheet} has a loss cell (sgd_loss) and no parameters",
+            remedy="Name the parameter cells sgd_params",
+        )
+    cell = single_cell(workbook, loss, sheet, f"the name sgd_loss on sheet {sheet}")
+    areas = tidy_areas(areas_of(workbook, params, sheet, f"the name sgd_params on sheet {sheet}"))
+    return Problem(sheet, cell, areas, "sgd_* names", **_extras(workbook, sheet))
+
+
+def _extras(workbook: Workbook, sheet: str) -> dict[str, Any]:
+    """The optional names."""
+    extras: dict[str, Any] = {}
+    for key in ("data", "valid"):
+        text = name_text(workbook, sheet, f"sgd_{key}")
+        if text is not None:
+            areas = areas_of(workbook, text, sheet, f"the name sgd_{key} on sheet {sheet}")
+            box = areas[0]
+            for area in areas[1:]:
+                box = box.bounding_box(area)
+            extras[key] = box
+    text = name_text(workbook, sheet, "sgd_metric")
+    if text is not None:
+        extras["metric"] = single_cell(workbook, text, sheet, f"the name sgd_metric on sheet {sheet}")
+    extras["settings"] = settings_in(workbook, settings_areas(workbook, sheet))
+    text = name_text(workbook, sheet, "sgd_output")
+    if text is not None:
+        extras["outputs"] = areas_of(workbook, text, sheet, f"the name sgd_output on sheet {sheet}")
+    extras["inputs"] = _inputs(workbook, sheet)
+    return {**extras, **named_origin(workbook, sheet)}
+
+
+def named_origin(workbook: Workbook, sheet: str) -> dict[str, Any]:
+    """`sgd_source`: a cell with the name of the data, or the name itself as text."""
+    text = name_text(workbook, sheet, "sgd_source")
+    if text is None:
+        return {}
+    if text.startswith('"') and text.endswith('"') and len(text) > 2:
+        return {"origin": text[1:-1].replace('""', '"')}
+    cell = single_cell(workbook, text, sheet, f"the name sgd_source on sheet {sheet}")
+    value = workbook.sheets[cell.sheet].values.get(cell[1:])
+    if value is None or value == "":
+        return {}
+    if not isinstance(value, str):
+        raise ProblemError(
+            "the cell that sgd_source points to holds no text",
+            cell=cell,
+            remedy="Write the name of a file or of a dataset there, or clear it to train on the sheet's own data",
+        )
+    return {"origin": value, "origin_cell": cell}
+
+
+def _inputs(workbook: Workbook, sheet: str) -> tuple[Input, ...]:
+    """The `sgd_input_<field>` names that this sheet sees."""
+    found = []
+    for name in dict.fromkeys(item.name.casefold() for item in workbook.names):
+        text = name_text(workbook, sheet, name) if name.startswith(_INPUT) else None
+        if text is None:
+            continue
+        areas = areas_of(workbook, text, sheet, f"the name {name} on sheet {sheet}")
+        if len(areas) > 1:
+            raise ProblemError(f"the name {name} has several areas", cell=areas[1], remedy="Point it to one range")
+        found.append(Input(name.removeprefix(_INPUT), areas[0]))
+    return tuple(sorted(found, key=lambda item: item.field))
+
+
+def settings_areas(workbook: Workbook, sheet: str) -> tuple[Range, ...]:
+    """All of `sgd_settings`, the rows included that are still empty."""
+    text = name_text(workbook, sheet, "sgd_settings")
+    return areas_of(workbook, text, sheet, f"the name sgd_settings on sheet {sheet}") if text is not None else ()
+
+
+def settings_in(workbook: Workbook, areas: Sequence[Range]) -> tuple[Setting, ...]:
+    """The rows of `sgd_settings`, which stand in these areas."""
+    found = []
+    for area in areas:
+        if area.width != 2:
+            raise ProblemError(
+                f"the name sgd_settings is {area.width} columns wide",
+                cell=area,
+                remedy="Point it to two columns: setting and value",
+            )
+        values = workbook.sheets[area.sheet].values
+        for row in range(area.top, area.bottom + 1):
+            name = values.get((row, area.left))
+            if isinstance(name, str) and name.strip():
+                cell = Cell(area.sheet, row, area.right)
+                found.append(Setting(cell, name, values.get((row, area.right))))
+    return tuple(found)
+
+
+def check_problem(workbook: Workbook, problem: Problem) -> None:
+    """Refuse a loss that is no formula and parameters that are no numbers, before anything is compiled."""
+    check_loss(workbook, problem.loss)
+    check_parameters(workbook, problem.parameters)
+
+
+def check_loss(workbook: Workbook, loss: Cell) -> None:
+    """Refuse a loss that is no formula."""
+    home = workbook.sheets[loss.sheet]
+    if (loss.row, loss.column) not in home.formulas and not any(
+        array.contains(Range.of_cell(loss)) for array in _arrays(home)
+    ):
+        raise ProblemError(
+            "the loss cell holds no formula",
+            cell=loss,
+            remedy="Point the loss to the cell that calculates it",
+        )
+
+
+def check_parameters(workbook: Workbook, parameters: Sequence[Range]) -> None:
+    """Refuse parameters that are no numbers, or that nobody can type a number into."""
+    arrays = {area.sheet: _arrays(workbook.sheets[area.sheet]) for area in parameters}
+    for area in parameters:
+        sheet = workbook.sheets[area.sheet]
+        for cell in area.cells():
+            _check_parameter(sheet, cell)
+        _check_place(sheet, area, arrays[area.sheet])
+
+
+def refuse_protected(workbook: Workbook, problem: Problem) -> None:
+    """Refuse parameters that the workbook's author has locked, before anything is written."""
+    for area in problem.parameters:
+        if workbook.sheets[area.sheet].protected:
+            raise ProblemError(
+                f"sheet {area.sheet} is protected, and its parameters are to be changed",
+                cell=area,
+                remedy="Unprotect the sheet (in Excel: Review, Unprotect Sheet) and save the workbook",
+            )
+
+
+def refuse_unsupported(problem: Problem) -> None:
+    """Refuse constraints that cannot be kept or cannot be read, before anything is trained."""
+    refuse_constraints(problem.constraints)
+
+
+def explicit_lower_bounds(problem: Problem) -> list[Range]:
+    """The cells that have a lower bound of their own, so that Solver's general one of 0 leaves them alone."""
+    return [
+        constraint.left
+        for constraint in problem.constraints
+        if constraint.relation in (Relation.AT_LEAST, Relation.EQUAL)
+    ]
+
+
+def clipped_by_solver_neg(problem: Problem, workbook: Workbook) -> list[Cell]:
+    """The parameters that start below 0 and that Solver's general lower bound of 0 moves there."""
+    if not problem.non_negative:
+        return []
+    bounded = explicit_lower_bounds(problem)
+    found = []
+    for area in problem.parameters:
+        values = workbook.sheets[area.sheet].values
+        for cell in area.cells():
+            value = values.get((cell.row, cell.column))
+            if isinstance(value, float) and value < 0 and not any(b.contains(Range.of_cell(cell)) for b in bounded):
+                found.append(cell)
+    return found
+
+
+def _arrays(sheet: Sheet) -> list[Range]:
+    """The cells that array formulas fill."""
+    return [Range(sheet.name, *formula.array) for formula in sheet.formulas.values() if formula.array is not None]
+
+
+def _check_place(sheet: Sheet, area: Range, arrays: Sequence[Range]) -> None:
+    """Refuse cells that nobody can type a number into: filled by an array formula, or hidden in a merged cell."""
+    for array in arrays:
+        shared = array.intersection(area)
+        if shared is not None:
+            raise ProblemError(
+                f"a parameter cell is filled by the array formula in {address(array.top, array.left)}",
+                cell=shared.first,
+                remedy="Choose a cell that holds a number",
+            )
+    for merged in sheet.merged:
+        shared = merged.intersection(area)
+        hidden = next((cell for cell in shared.cells() if cell != merged.first), None) if shared else None
+        if hidden is not None:
+            raise ProblemError(
+                f"a parameter cell is hidden by the merged cells {merged.a1}",
+                cell=hidden,
+                remedy="Unmerge them, or choose only their upper left cell",
+            )
+
+
+def _check_parameter(sheet: Sheet, cell: Cell) -> None:
+    position = (cell.row, cell.column)
+    value = sheet.values.get(position)
+    if position in sheet.formulas:
+        raise ProblemError(
+            "a parameter cell holds a formula", cell=cell, remedy="Put a number there, or leave the cell out"
+        )
+    if isinstance(value, ExcelError):
+        raise ProblemError(f"a parameter cell holds the error {value}", cell=cell, remedy="Put a number there")
+    if isinstance(value, (str, bool)):
+        shown = str(value).upper() if isinstance(value, bool) else value
+        raise ProblemError(
+            f"a parameter cell holds {quoted(shown)} and not a number", cell=cell, remedy="Put a number there"
+        )

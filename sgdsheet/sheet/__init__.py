@@ -1,0 +1,1 @@
+"""Workbooks as plain data: cells and ranges, values, formulas and their syntax trees, defined names, charts."""

@@ -1,0 +1,78 @@
+"""The charts of a workbook as plain data: which cells they show, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from sgdsheet.sheet.references import Range
+
+Words = str | Range
+"""A text, or the cell that holds it."""
+
+
+class ChartKind(Enum):
+    """How a series is drawn. A bar lies, a column stands."""
+
+    LINE = "line"
+    SCATTER = "scatter"
+    BAR = "bar"
+    COLUMN = "column"
+
+
+class Stacking(Enum):
+    """Whether bars stand beside each other or on top of each other."""
+
+    NONE = "clustered"
+    SUM = "stacked"
+    SHARE = "percentStacked"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series: `values` over `categories` (the x values of a scatter chart), each in the order of their cells.
+
+    `colour` is RRGGBB with a `#`, None where the program chooses.
+    """
+
+    kind: ChartKind
+    name: Words
+    categories: tuple[Range, ...]
+    values: tuple[Range, ...]
+    colour: str | None = None
+    line: bool = True
+    marker: bool = False
+    stacking: Stacking = Stacking.NONE
+
+    @property
+    def areas(self) -> tuple[Range, ...]:
+        """All cells that the series shows."""
+        return (*self.categories, *self.values, *((self.name,) if isinstance(self.name, Range) else ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis: its title, and where it ends if that is fixed."""
+
+    title: Words = ""
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    reversed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart on a sheet. `x` is the axis of the categories, also where it stands upright."""
+
+    sheet: str
+    title: Words
+    x: Axis
+    y: Axis
+    series: tuple[Series, ...]
+
+    @property
+    def areas(self) -> tuple[Range, ...]:
+        """All cells that the chart shows."""
+        words = [word for word in (self.title, self.x.title, self.y.title) if isinstance(word, Range)]
+        return (*words, *(area for series in self.series for area in series.areas))

@@ -1,0 +1,184 @@
+"""The syntax tree of a formula.
+
+A tree is *relative*: it holds a reference as the distance from the cell that has the formula (or as an
+absolute position where the formula says `$`), so all cells of a fill-down share one tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sgdsheet.sheet.workbook import ExcelError
+
+
+class Axis(NamedTuple):
+    """A row or column: a distance from the formula's own cell, or a position."""
+
+    value: int
+    relative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Part of a formula."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Node):
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Node):
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean(Node):
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorConstant(Node):
+    value: ExcelError
+
+
+@dataclass(frozen=True, slots=True)
+class Omitted(Node):
+    """An argument left out, as the second one of `IF(A1,,3)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayConstant(Node):
+    """`{1,2;3,4}`, row by row."""
+
+    rows: tuple[tuple[Node, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference(Node):
+    """A rectangle of cells; `sheet` is None for the formula's own sheet."""
+
+    sheet: str | None
+    top: Axis
+    left: Axis
+    bottom: Axis
+    right: Axis
+
+
+class Affine(NamedTuple):
+    """A row or column for copy (i, j) of a block: `base + down * i + across * j`."""
+
+    base: int
+    down: int = 0
+    across: int = 0
+
+    def at(self, i: int, j: int) -> int:
+        return self.base + self.down * i + self.across * j
+
+
+@dataclass(frozen=True, slots=True)
+class Area(Node):
+    """What a `Reference` has become in a block: the cells that each copy of the formula reads."""
+
+    sheet: str
+    top: Affine
+    left: Affine
+    bottom: Affine
+    right: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A defined name or, without brackets, a table."""
+
+    name: str
+    sheet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableReference(Node):
+    """A structured reference: `items` such as `#This Row`, and the first and last column or None for all."""
+
+    table: str | None
+    items: tuple[str, ...]
+    first: str | None
+    last: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """A function call; `name` is in capitals and without `_xlfn.` and similar prefixes."""
+
+    name: str
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Node):
+    """`-`, `+`, `%` (written behind), `@` (implicit intersection) or `#` (the spill of a cell)."""
+
+    operator: str
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Node):
+    """An operator between two operands; also `:`, `,` and space between references."""
+
+    operator: str
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class NotSupported(Node):
+    """Something that parses and that sgdsheet cannot compile; `cause` says what and `remedy` what to do.
+
+    `unseen` tells that it reads cells of this workbook, and nobody can see which.
+    """
+
+    text: str
+    cause: str
+    remedy: str
+    unseen: bool = False
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The direct parts of a node."""
+    match node:
+        case Call():
+            return node.arguments
+        case Unary():
+            return (node.operand,)
+        case Binary():
+            return (node.left, node.right)
+        case ArrayConstant():
+            return tuple(item for row in node.rows for item in row)
+        case _:
+            return ()
+
+
+def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:
+    """A copy of the tree in which every node for which `change` returns something is replaced by that."""
+    changed = change(node)
+    if changed is not None:
+        return changed
+    match node:
+        case Call():
+            return Call(node.name, tuple(transform(item, change) for item in node.arguments))
+        case Unary():
+            return Unary(node.operator, transform(node.operand, change))
+        case Binary():
+            return Binary(node.operator, transform(node.left, change), transform(node.right, change))
+        case _:
+            return node
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all its parts, outermost first."""
+    yield node
+    for child in children(node):
+        yield from walk(child)

@@ -1,0 +1,173 @@
+"""A workbook as plain data: what every host reads and the compiler works on. No I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+
+from sgdsheet.sheet.charts import Chart
+from sgdsheet.sheet.references import Cell, Range
+
+
+class ExcelError(Enum):
+    """Excel's error values. They are data, never Python exceptions."""
+
+    NULL = "#NULL!"
+    DIV0 = "#DIV/0!"
+    VALUE = "#VALUE!"
+    REF = "#REF!"
+    NAME = "#NAME?"
+    NUM = "#NUM!"
+    NA = "#N/A"
+    SPILL = "#SPILL!"
+    CALC = "#CALC!"
+    GETTING_DATA = "#GETTING_DATA"
+    FIELD = "#FIELD!"
+    BLOCKED = "#BLOCKED!"
+    CONNECT = "#CONNECT!"
+    BUSY = "#BUSY!"
+    UNKNOWN = "#UNKNOWN!"
+    EXTERNAL = "#EXTERNAL!"
+    PYTHON = "#PYTHON!"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+Value = float | str | bool | ExcelError
+"""What a cell that is not empty holds. Dates are serial numbers; whole numbers are floats."""
+
+Position = tuple[int, int]
+"""Row and column of a cell within its sheet, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula as it is written (without `=`) for the cell at (`row`, `column`).
+
+    Cells that share a formula by fill-down share this object, so its own position may be another cell's.
+    `array` is the area that an array formula fills, corners (top, left, bottom, right); `dynamic` tells a
+    dynamic array from a Ctrl+Shift+Enter one.
+    """
+
+    text: str
+    row: int
+    column: int
+    array: tuple[int, int, int, int] | None = None
+    dynamic: bool = False
+
+
+@dataclass(slots=True)
+class Sheet:
+    """One worksheet: saved values, formulas, and what must not be written to."""
+
+    name: str
+    values: dict[Position, Value] = field(default_factory=dict)
+    formulas: dict[Position, Formula] = field(default_factory=dict)
+    merged: list[Range] = field(default_factory=list)
+    protected: bool = False
+
+    @property
+    def extent(self) -> Position:
+        """Last row and last column that hold anything; (0, 0) for an empty sheet."""
+        rows = [key[0] for part in (self.values, self.formulas) for key in part]
+        columns = [key[1] for part in (self.values, self.formulas) for key in part]
+        return (max(rows, default=0), max(columns, default=0))
+
+
+@dataclass(frozen=True, slots=True)
+class DefinedName:
+    """A defined name; `sheet` is the sheet it is scoped to, None for the whole workbook."""
+
+    name: str
+    text: str
+    sheet: str | None = None
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table (list object): its whole area, its column names, and how many rows are header and totals."""
+
+    name: str
+    area: Range
+    columns: tuple[str, ...]
+    header_rows: int = 1
+    totals_rows: int = 0
+
+    @property
+    def body(self) -> Range:
+        """The data rows."""
+        area = self.area
+        return area._replace(top=area.top + self.header_rows, bottom=area.bottom - self.totals_rows)
+
+
+@dataclass(slots=True)
+class Workbook:
+    """All that a host read. Sheets by name in tab order; names and tables looked up without regard to case.
+
+    A `stale` workbook asks to be recalculated when it is opened: its saved results may be out of date, or
+    placeholders that a program wrote which cannot calculate. `charts` are those that a file host found. `folder` is
+    where it lies: names of data files are relative to it.
+    """
+
+    name: str
+    sheets: dict[str, Sheet] = field(default_factory=dict)
+    names: list[DefinedName] = field(default_factory=list)
+    tables: dict[str, Table] = field(default_factory=dict)
+    charts: list[Chart] = field(default_factory=list)
+    active: str | None = None
+    stale: bool = False
+    folder: Path | None = None
+
+    def sheet(self, name: str) -> Sheet | None:
+        """Sheet by name, without regard to case."""
+        if name in self.sheets:
+            return self.sheets[name]
+        folded = name.casefold()
+        return next((sheet for key, sheet in self.sheets.items() if key.casefold() == folded), None)
+
+    def trimmed(self, areas: Iterable[Range]) -> list[Range]:
+        """Those of the ranges that lie on sheets that are there, without what is past the sheets' ends."""
+        found = []
+        for area in areas:
+            if (sheet := self.sheet(area.sheet)) is not None:
+                bottom, right = min(area.bottom, sheet.extent[0]), min(area.right, sheet.extent[1])
+                if area.top <= bottom and area.left <= right:
+                    found.append(Range(sheet.name, area.top, area.left, bottom, right))
+        return found
+
+    def has_values(self, area: Range) -> bool:
+        """Whether all cells of an area (of a sheet that is there) have a saved value."""
+        return all(map(self.sheets[area.sheet].values.__contains__, area.positions()))
+
+    def has_results(self, area: Range) -> bool:
+        """Whether the saved values of formulas can be used: they are there, and no placeholders of a stale workbook."""
+        if not self.stale:
+            return self.has_values(area)
+        values = self.sheets[area.sheet].values
+        return all(values.get(place) not in (None, 0.0, "") for place in area.positions())
+
+    def with_values(self, values: Mapping[Cell, Value]) -> Workbook:
+        """A workbook with other values in some cells; this one stays as it is."""
+        sheets = dict(self.sheets)
+        for cell, value in values.items():
+            known = sheets[cell.sheet]
+            if known is self.sheets[cell.sheet]:
+                known = sheets[cell.sheet] = replace(known, values=dict(known.values))
+            known.values[cell.row, cell.column] = value
+        return replace(self, sheets=sheets)
+
+    def defined_name(self, name: str, sheet: str) -> DefinedName | None:
+        """The name as a formula on `sheet` sees it: the sheet's own before the workbook's."""
+        folded = name.casefold()
+        same = [item for item in self.names if item.name.casefold() == folded]
+        own = next((item for item in same if item.sheet == sheet), None)
+        return own or next((item for item in same if item.sheet is None), None)
+
+    def table(self, name: str) -> Table | None:
+        """Table by name, without regard to case."""
+        folded = name.casefold()
+        return next((table for key, table in self.tables.items() if key.casefold() == folded), None)

@@ -1,0 +1,64 @@
+"""Constraints moved into the objective: what they cost is learned round by round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point
+
+FIRST_PENALTY = 10.0
+
+_PROBES = 4
+
+
+@dataclass(slots=True)
+class Lagrangian:
+    """Rockafellar's augmented Lagrangian of the scaled objective and residuals."""
+
+    split: int
+    scale: float
+    rows: Floats
+    penalty: float = FIRST_PENALTY
+    multipliers: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.multipliers = np.zeros(len(self.rows))
+
+    def __call__(self, objective: Tensor, residuals: Tensor) -> Tensor:
+        rho = self.penalty
+        scaled = residuals * torch.from_numpy(self.rows).to(residuals)
+        shifted = torch.from_numpy(self.multipliers).to(residuals) + rho * scaled
+        shifted = torch.cat([shifted[: self.split].clamp(min=0), shifted[self.split :]])
+        constant = float(self.multipliers @ self.multipliers)
+        return self.scale * objective + (shifted.square().sum() - constant) / (2 * rho)
+
+    def rescale(self, ratio: float) -> None:
+        """Weigh the objective anew; the multipliers are prices in its units."""
+        self.scale *= ratio
+        self.multipliers *= ratio
+
+    def update(self, residuals: Floats) -> float:
+        """New multipliers from the residuals; returns how far these are from being met and used up."""
+        scaled = residuals * self.rows
+        unmet = np.abs(scaled)
+        unmet[: self.split] = np.abs(np.maximum(scaled, -self.multipliers / self.penalty)[: self.split])
+        self.multipliers = np.clip(self.multipliers + self.penalty * scaled, -1e12, 1e12)
+        self.multipliers[: self.split] = np.maximum(self.multipliers[: self.split], 0.0)
+        return float(unmet.max(initial=0.0))
+
+
+def row_scales(flat: FlatModel, point: Point) -> Floats:
+    """One over the length of each residual's gradient, from differences in a few random directions."""
+    random = np.random.default_rng(0)
+    squares = np.zeros(flat.count)
+    size = 1e-6 * (1 + float(np.abs(point.x).max()))
+    for _ in range(_PROBES):
+        step = size * random.standard_normal(len(point.x))
+        change = flat.at(point.x + step).residuals - flat.at(point.x - step).residuals
+        squares += (change / (2 * size)) ** 2 / _PROBES
+    lengths = np.sqrt(np.where(np.isfinite(squares), squares, 1.0))
+    return 1.0 / np.maximum(lengths, 0.1)

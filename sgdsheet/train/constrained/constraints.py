@@ -1,0 +1,299 @@
+"""Bounds and constraints as tensors: what the parameters and the cells that depend on them have to keep to.
+
+A constraint whose left side is a parameter and whose right side does not depend on any is a *bound*. The
+others become *residuals*: g(x) <= 0 for inequalities and h(x) = 0 for equalities, in the sheet's own units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx
+
+from sgdsheet.compiler.frontend.planning import Plan
+from sgdsheet.compiler.ir.recording import Data
+from sgdsheet.compiler.ir.values import Kind
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.errors import ProblemError
+from sgdsheet.problem.definition import Problem, explicit_lower_bounds, refuse_unsupported
+from sgdsheet.problem.solver_names import Constraint, Relation
+from sgdsheet.sheet.references import Cell, Range
+
+HOLDS = 1e-6
+"""A constraint holds if it is violated by at most so much, relative where its numbers are larger than 1."""
+
+_SOLVER_NEG = "Solver's “Make Unconstrained Variables Non-Negative”"
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The smallest and the largest value of each parameter, flat and in the order of the parameter cells."""
+
+    lower: Tensor
+    upper: Tensor
+
+    @property
+    def count(self) -> int:
+        """How many parameters have a bound."""
+        return int((self.lower.isfinite() | self.upper.isfinite()).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """One residual: the cell on the left and the constraint that it belongs to."""
+
+    cell: Cell
+    constraint: Constraint
+
+    def __str__(self) -> str:
+        return f"{self.constraint.name}, {self.constraint},"
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintModel:
+    """Bounds, and residuals in the order g then h, differentiable in the model's parameters."""
+
+    bounds: Bounds
+    inequalities: tuple[Residual, ...]
+    equalities: tuple[Residual, ...]
+    magnitudes: Tensor
+    """How large the numbers are that each residual compares, at least 1: what a violation is relative to."""
+    program: fx.GraphModule | None = None
+
+    @property
+    def labels(self) -> tuple[Residual, ...]:
+        """What the residuals are, inequalities first."""
+        return self.inequalities + self.equalities
+
+    def residuals(self) -> Tensor:
+        """All residuals at the model's present parameters: g, which must not be positive, then h, to be 0."""
+        if self.program is None:
+            return self.magnitudes.new_zeros(0)
+        found: Tensor = self.program()
+        return found
+
+    def violations(self, residuals: Tensor) -> Tensor:
+        """By how much each constraint is violated."""
+        split = len(self.inequalities)
+        return torch.cat([residuals[:split].clamp(min=0), residuals[split:].abs()])
+
+
+def compile_constraints(model: SheetModel) -> ConstraintModel | None:
+    """The bounds and constraints of the model's problem; None if it has none.
+
+    Raises ProblemError for constraints that contradict each other, cannot be kept, or cannot be read.
+    """
+    problem = model.problem
+    if not problem.constraints and not problem.non_negative:
+        return None
+    refuse_unsupported(problem)
+    targets = [area for constraint in problem.constraints for area in constraint.ranges]
+    plan = model.planner.plan(targets)
+    program = build_program(model.workbook, problem.parameters, plan, dtype=model.dtype, shared=model.shared_parameters)
+    return _Compiler(problem, plan, program).compiled()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The residuals of one constraint."""
+
+    data: Data
+    labels: list[Residual]
+    magnitudes: Floats
+
+
+@dataclass(slots=True)
+class _Compiler:
+    """Sorts constraints, cell by cell, into bounds, residuals and those that hold anyway."""
+
+    problem: Problem
+    plan: Plan
+    program: Program
+    lower: Floats = field(init=False)
+    upper: Floats = field(init=False)
+    lower_from: Integers = field(init=False)
+    upper_from: Integers = field(init=False)
+    residuals: dict[bool, list[_Part]] = field(init=False)
+    """Inequalities under False, equalities under True."""
+    _live: list[Range] = field(init=False)
+
+    def __post_init__(self) -> None:
+        count = self.problem.parameter_count
+        self.lower, self.upper = np.full(count, -np.inf), np.full(count, np.inf)
+        self.lower_from, self.upper_from = np.full(count, -1), np.full(count, -1)
+        self.residuals = {False: [], True: []}
+        live = [block.range for block in self.plan.blocks if self.plan.is_live(block)]
+        self._live = [*self.problem.parameters, *live]
+
+    def compiled(self) -> ConstraintModel:
+        for number, constraint in enumerate(self.problem.constraints):
+            self._sort(number, constraint)
+        self._apply_solver_neg()
+        self._check_bounds()
+        dtype = self.program.builder.dtype
+        bounds = Bounds(torch.from_numpy(self.lower).to(dtype), torch.from_numpy(self.upper).to(dtype))
+        return self._built(bounds)
+
+    def _sort(self, number: int, constraint: Constraint) -> None:
+        left, right = constraint.left, constraint.right
+        assert not isinstance(right, str)  # refused before
+        name = constraint.name
+        left_data, left_live = self._side(left, name, is_left=True)
+        if isinstance(right, Range):
+            right_data, right_live = self._side(right, name)
+        else:
+            right_data, right_live = (
+                torch.tensor([right], dtype=self.program.builder.dtype),
+                np.zeros(1, np.bool_),
+            )
+        positions = self._positions(left)
+        right_live = np.broadcast_to(right_live, left.size)
+        bounds = (positions >= 0) & ~right_live
+        alive = (left_live | right_live) & ~bounds
+        rest = ~alive & ~bounds
+        if bounds.any() or rest.any():
+            numbers = np.broadcast_to(self._now(right_data), left.size)
+            self._bound(number, constraint.relation, positions[bounds], numbers[bounds])
+            self._check_rest(constraint, rest, self._now(left_data), numbers)
+        if alive.any():
+            self._add_residual(constraint, alive, left_data, right_data, right_live)
+
+    def _side(self, area: Range, name: str, *, is_left: bool = False) -> tuple[Data, Booleans]:
+        """The cells of one side as a flat vector, and which of them depend on a parameter."""
+        builder = self.program.builder
+        value = self.program.regions.read(area)
+        kinds = value.kind_tensor().reshape(-1).tolist()
+        for cell, kind in zip(area.cells(), kinds, strict=True):
+            if kind in (Kind.TEXT, Kind.ERROR) or (kind == Kind.BLANK and is_left):
+                what = {Kind.TEXT: "text", Kind.ERROR: "an error"}.get(Kind(kind), "nothing")
+                raise ProblemError(
+                    f"{name} needs a number here, and the cell holds {what}",
+                    cell=cell,
+                    remedy="Put a number or a formula there, or set the constraint again",
+                )
+        data = builder.method("reshape", builder.numbers(value).data, (-1,))
+        live = np.zeros((area.height, area.width), np.bool_)
+        if isinstance(data, fx.Node):
+            for source in self._live:
+                if common := area.intersection(source):
+                    live[_within(common, area)] = True
+        return data, live.reshape(-1)
+
+    def _positions(self, area: Range) -> Integers:
+        """Which parameter each cell is, counted over all parameter cells; -1 for other cells."""
+        found = np.full((area.height, area.width), -1)
+        start = 0
+        for parameters in self.problem.parameters:
+            if common := area.intersection(parameters):
+                numbers = start + np.arange(parameters.size).reshape(parameters.height, parameters.width)
+                found[_within(common, area)] = numbers[_within(common, parameters)]
+            start += parameters.size
+        return found.reshape(-1)
+
+    def _now(self, data: Data) -> Floats:
+        """Present values."""
+        with torch.no_grad():
+            values = data if isinstance(data, Tensor) else self.program.module(data)()
+        found: Floats = values.detach().double().numpy()
+        return found
+
+    def _bound(self, number: int, relation: Relation, positions: Integers, values: Floats) -> None:
+        if relation is not Relation.AT_MOST:
+            tighter = values > self.lower[positions]
+            self.lower[positions[tighter]] = values[tighter]
+            self.lower_from[positions[tighter]] = number
+        if relation is not Relation.AT_LEAST:
+            tighter = values < self.upper[positions]
+            self.upper[positions[tighter]] = values[tighter]
+            self.upper_from[positions[tighter]] = number
+
+    def _check_rest(self, constraint: Constraint, rest: Booleans, left: Floats, right: Floats) -> None:
+        """Constraints between constants: nothing can mend one that does not hold."""
+        excess = left - right
+        if constraint.relation is Relation.EQUAL:
+            excess = np.abs(excess)
+        elif constraint.relation is Relation.AT_LEAST:
+            excess = -excess
+        bad = rest & ~(excess <= HOLDS * np.maximum(1.0, np.abs(right)))
+        if bad.any():
+            first = int(np.flatnonzero(bad)[0])
+            raise ProblemError(
+                f"{constraint.name} ({constraint}) does not hold ({left[first]:g} against {right[first]:g}), "
+                "and no parameter can change that",
+                cell=_nth(constraint.left, first),
+                remedy="Let the cell depend on the parameters, or delete the constraint",
+            )
+
+    def _add_residual(
+        self, constraint: Constraint, alive: Booleans, left: Data, right: Data, right_live: Booleans
+    ) -> None:
+        """left - right, or right - left for >=, of the cells that depend on parameters."""
+        builder = self.program.builder
+        if constraint.relation is Relation.AT_LEAST:
+            data = builder.call(torch.sub, right, left)
+        else:
+            data = builder.call(torch.sub, left, right)
+        chosen = np.flatnonzero(alive)
+        if len(chosen) < len(alive):
+            data = builder.call(torch.index_select, data, 0, torch.from_numpy(chosen))
+        cells = list(constraint.left.cells())
+        labels = [Residual(cells[index], constraint) for index in chosen.tolist()]
+        sizes = np.where(right_live, 1.0, np.maximum(1.0, np.abs(self._now(right))))[chosen]
+        self.residuals[constraint.relation is Relation.EQUAL].append(_Part(data, labels, sizes))
+
+    def _apply_solver_neg(self) -> None:
+        if not self.problem.non_negative:
+            return
+        free = np.ones(len(self.lower), np.bool_)
+        for area in explicit_lower_bounds(self.problem):
+            positions = self._positions(area)
+            free[positions[positions >= 0]] = False
+        self.lower[free] = 0.0
+
+    def _check_bounds(self) -> None:
+        bad = np.flatnonzero(self.lower > self.upper)
+        if not len(bad):
+            return
+        number = int(bad[0])
+
+        def source(origins: Integers) -> str:
+            at = int(origins[number])
+            return self.problem.constraints[at].name if at >= 0 else _SOLVER_NEG
+
+        cells = [cell for area in self.problem.parameters for cell in area.cells()]
+        raise ProblemError(
+            f"the lower bound {self.lower[number]:g} ({source(self.lower_from)}) is above "
+            f"the upper bound {self.upper[number]:g} ({source(self.upper_from)})",
+            cell=cells[number],
+            remedy="Change one of them",
+        )
+
+    def _built(self, bounds: Bounds) -> ConstraintModel:
+        inequalities, equalities = self.residuals[False], self.residuals[True]
+        parts = inequalities + equalities
+        labels = [tuple(label for part in side for label in part.labels) for side in (inequalities, equalities)]
+        sizes = np.concatenate([part.magnitudes for part in parts]) if parts else np.zeros(0)
+        magnitudes = torch.from_numpy(sizes).to(bounds.lower.dtype)
+        if not parts:
+            return ConstraintModel(bounds, (), (), magnitudes)
+        builder = self.program.builder
+        data = builder.call(torch.cat, [part.data for part in parts]) if len(parts) > 1 else parts[0].data
+        return ConstraintModel(bounds, labels[0], labels[1], magnitudes, self.program.module(data))
+
+
+def _within(part: Range, whole: Range) -> tuple[slice, slice]:
+    """Where a part of an area lies in an array of the area's cells."""
+    top, left = part.top - whole.top, part.left - whole.left
+    return slice(top, top + part.height), slice(left, left + part.width)
+
+
+def _nth(area: Range, number: int) -> Cell:
+    return Cell(area.sheet, area.top + number // area.width, area.left + number % area.width)

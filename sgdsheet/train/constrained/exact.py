@@ -1,0 +1,189 @@
+"""Solving to the last digits: linear programmes outright, small smooth problems once a point is near."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+from scipy import sparse  # type: ignore[import-untyped]
+from scipy.optimize import linprog, minimize, nnls  # type: ignore[import-untyped]
+
+from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, objective_alone
+
+_MOST_ROWS = 5_000
+"""Constraints of a linear programme; each costs one backward pass."""
+
+_SMALL = 60
+"""Parameters, and constraints, up to which dense methods are quick."""
+
+_AFFINE = 1e-10
+"""Largest relative difference of derivatives that are the same everywhere."""
+
+BALANCED = 1e-6
+"""Part of the objective's gradient that the active constraints need not balance."""
+
+
+class Infeasible(Exception):
+    """A linear programme without a feasible point."""
+
+
+class Unbounded(Exception):
+    """A linear programme whose objective falls without limit."""
+
+
+# --- linear programmes --------------------------------------------------------------------------------------
+
+
+def solve_if_linear(flat: FlatModel, x: Floats) -> Point | None:
+    """The optimum of a linear programme, or None if this is none (or HiGHS does not succeed)."""
+    if flat.count > _MOST_ROWS or not _is_affine(flat, x):
+        return None
+    base = flat.at(x)
+    _, costs = flat.gradient(x, objective_alone)
+    sparse_rows = [sparse.csr_array(row[None, :]) for row in flat.rows(x)]
+    rows = sparse.vstack(sparse_rows, format="csr") if sparse_rows else sparse.csr_array((0, len(x)))
+    limits = rows @ x - base.residuals
+    solution = _highs(costs, rows, limits, flat)
+    if solution is None:
+        return None
+    found = flat.at(flat.clipped(solution))
+    foretold = base.objective + float(costs @ (found.x - x))
+    residuals = base.residuals + rows @ (found.x - x)
+    same = abs(found.objective - foretold) <= 1e-9 * (1 + abs(foretold) + float(np.abs(costs) @ np.abs(found.x)))
+    if not found.finite or not same or np.abs(residuals - found.residuals).max(initial=0.0) > 1e-7 * _largest(limits):
+        return None  # it only looked linear
+    return found
+
+
+def _largest(numbers: Floats) -> float:
+    return max(1.0, float(np.abs(numbers).max(initial=0.0)))
+
+
+def _is_affine(flat: FlatModel, x: Floats) -> bool:
+    """Whether the derivatives are the same at three random points.
+
+    A random combination of the residuals stands for all: their Jacobians agree if its gradients do.
+    """
+    random = np.random.default_rng(0)
+    weights = torch.from_numpy(random.standard_normal(flat.count))
+    first: list[Floats] = []
+    for number in range(3):
+        there = _somewhere(flat, x, random)
+        _, objective = flat.gradient(there, objective_alone)
+        _, combined = flat.gradient(there, lambda f, c: 0.0 * f + (weights.to(c) * c).sum())
+        if not np.isfinite(objective).all() or not np.isfinite(combined).all():
+            return False
+        if number == 0:
+            first = [objective, combined]
+        for one, two in zip(first, (objective, combined), strict=True):
+            if np.abs(one - two).max(initial=0.0) > _AFFINE * np.abs(one).max(initial=0.0):
+                return False
+    return True
+
+
+def _somewhere(flat: FlatModel, x: Floats, random: np.random.Generator) -> Floats:
+    """A point within the bounds, on none of them."""
+    scale = np.abs(x) + 1.0
+    steps = random.standard_normal(len(x)) * scale
+    has_lower, has_upper = np.isfinite(flat.lower), np.isfinite(flat.upper)
+    found = np.where(has_lower, flat.lower + np.abs(steps), x + steps)
+    found = np.where(has_upper & ~has_lower, flat.upper - np.abs(steps), found)
+    both = has_lower & has_upper
+    width = np.where(both, flat.upper, 0.0) - np.where(both, flat.lower, 0.0)
+    return np.where(both, np.where(both, flat.lower, 0.0) + random.random(len(x)) * width, found)
+
+
+def _highs(costs: Floats, rows: sparse.csr_array, limits: Floats, flat: FlatModel) -> Floats | None:
+    split = flat.split
+    bounds = np.column_stack([flat.lower, flat.upper])
+    tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+    for presolve in (True, False):
+        result = linprog(
+            costs,
+            A_ub=rows[:split] if split else None,
+            b_ub=limits[:split] if split else None,
+            A_eq=rows[split:] if split < flat.count else None,
+            b_eq=limits[split:] if split < flat.count else None,
+            bounds=bounds,
+            method="highs",
+            options={**tight, "presolve": presolve},
+        )
+        if result.status == 0:
+            return np.asarray(result.x, dtype=np.float64)
+        if result.status == 2:
+            raise Infeasible
+        if result.status == 3:
+            raise Unbounded
+    return None
+
+
+# --- small smooth problems ----------------------------------------------------------------------------------
+
+
+def polish(flat: FlatModel, near: Point, scale: float, tolerance: float) -> Point | None:
+    """The optimum next to a point, by sequential quadratic programming; None if that does not get there.
+
+    `scale` is what the objective is multiplied by.
+    """
+    if len(near.x) > _SMALL or flat.count > _SMALL:
+        return None
+    sizes = flat.magnitudes
+    split = flat.split
+
+    def part(kind: str, chosen: slice, sign: float) -> dict[str, object]:
+        return {
+            "type": kind,
+            "fun": lambda x: sign * (flat.at(x).residuals / sizes)[chosen],
+            "jac": lambda x: sign * (flat.jacobian(x) / sizes[:, None])[chosen],
+        }
+
+    parts = [part("ineq", slice(0, split), -1.0)] if split else []
+    parts += [part("eq", slice(split, None), 1.0)] if split < flat.count else []
+
+    def objective(x: Floats) -> tuple[float, Floats]:
+        value, gradients = flat.gradient(x, objective_alone)
+        return scale * value, scale * gradients
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # of points that scipy moves back into the bounds
+        result = minimize(
+            objective,
+            near.x,
+            jac=True,
+            method="SLSQP",
+            bounds=np.column_stack([flat.lower, flat.upper]),
+            constraints=parts,
+            options={"ftol": 1e-16, "maxiter": 100},
+        )
+    if not np.isfinite(result.x).all():
+        return None
+    found = flat.at(flat.clipped(np.asarray(result.x, dtype=np.float64)))
+    if not found.finite or found.excess > tolerance:
+        return None
+    return found if unbalanced(flat, found) <= BALANCED else None
+
+
+def unbalanced(flat: FlatModel, point: Point) -> float:
+    """What the active constraints leave of the objective's gradient, as a part of it: 0 at an optimum.
+
+    Lagrange's conditions: the gradient is a combination of the gradients of equalities and, with the right
+    sign, of the inequalities and bounds that hold with equality.
+    """
+    x = point.x
+    _, gradients = flat.gradient(x, objective_alone)
+    rows = flat.jacobian(x)
+    split = flat.split
+    near = 1e-6 * flat.magnitudes
+    active = rows[:split][point.residuals[:split] >= -near[:split]]
+    unit = np.eye(len(x))
+    reach = 1e-7 * (1 + np.abs(x))
+    at_lower, at_upper = unit[x - flat.lower <= reach], unit[flat.upper - x <= reach]
+    columns = np.concatenate([active, rows[split:], -rows[split:], -at_lower, at_upper])
+    lengths = np.linalg.norm(columns, axis=1)
+    columns = columns[lengths > 0] / lengths[lengths > 0, None]
+    size = float(np.linalg.norm(gradients))
+    if size == 0.0 or not len(columns):
+        return 1.0 if size > 0.0 else 0.0
+    _, rest = nnls(columns.T, -gradients / size)
+    return float(rest)

@@ -1,0 +1,148 @@
+"""A model and its constraints as functions of one flat numpy vector: what scipy's methods work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.errors import TrainingError
+from sgdsheet.train.constrained.constraints import ConstraintModel
+
+Floats = NDArray[np.float64]
+
+Scalar = Callable[[Tensor, Tensor], Tensor]
+"""A number made of the objective and the residuals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Parameters and what they give. `violation` is the largest in the sheet's units, `excess` relative."""
+
+    x: Floats
+    loss: float
+    objective: float
+    residuals: Floats
+    violation: float
+    excess: float
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.objective) and np.isfinite(self.residuals).all())
+
+    def better_than(self, other: Point, tolerance: float) -> bool:
+        """A feasible point with a lower objective, or else a smaller violation."""
+        if self.excess <= tolerance and other.excess <= tolerance:
+            return self.objective < other.objective
+        return self.excess < other.excess
+
+
+class FlatModel:
+    """Values and derivatives at a vector of all parameters, in the order of the parameter cells."""
+
+    def __init__(self, model: SheetModel, constraints: ConstraintModel) -> None:
+        self.model = model
+        self.constraints = constraints
+        self.tensors = [tensor for _, tensor in model.ranges()]
+        self.cells = [cell for area, _ in model.ranges() for cell in area.cells()]
+        self.lower: Floats = constraints.bounds.lower.double().numpy()
+        self.upper: Floats = constraints.bounds.upper.double().numpy()
+        self.magnitudes: Floats = constraints.magnitudes.double().numpy()
+        self.split = len(constraints.inequalities)
+        self.count = len(self.magnitudes)
+        """How many residuals there are; the first `split` are inequalities."""
+
+    def get(self) -> Floats:
+        """The parameters as they are."""
+        found: Floats = torch.cat([tensor.detach().reshape(-1).double().cpu() for tensor in self.tensors]).numpy()
+        return found
+
+    def set(self, x: Floats) -> None:
+        """Move the parameters."""
+        start = 0
+        with torch.no_grad():
+            for tensor in self.tensors:
+                part = x[start : start + tensor.numel()]
+                tensor.copy_(torch.from_numpy(part).reshape(tensor.shape))
+                start += tensor.numel()
+
+    def clipped(self, x: Floats) -> Floats:
+        """The nearest point within the bounds."""
+        found: Floats = np.clip(x, self.lower, self.upper)
+        return found
+
+    def violations(self, residuals: Floats) -> Floats:
+        """By how much each constraint is violated, in the sheet's units."""
+        return np.concatenate([np.maximum(residuals[: self.split], 0.0), np.abs(residuals[self.split :])])
+
+    def at(self, x: Floats) -> Point:
+        """Values at a point; the parameters stay there."""
+        self.set(x)
+        with torch.no_grad():
+            loss = self.model().double()
+            residuals: Floats = self.constraints.residuals().double().numpy()
+        violated = self.violations(residuals)
+        return Point(
+            x.copy(),
+            float(loss),
+            float(self.model.as_objective(loss)),
+            residuals,
+            float(violated.max(initial=0.0)),
+            float((violated / self.magnitudes).max(initial=0.0)),
+        )
+
+    def gradient(self, x: Floats, scalar: Scalar) -> tuple[float, Floats]:
+        """A scalar and its gradient."""
+        self.set(x)
+        with torch.enable_grad():
+            value = scalar(self.model.objective(), self.constraints.residuals())
+            gradients = torch.autograd.grad(value, self.tensors, allow_unused=True)
+        return float(value.detach()), self._joined(gradients)
+
+    def checked_gradients(self, start: Point) -> Floats:
+        """The objective's gradient at the start; raises, naming the cell, if anything there is not finite."""
+        if not np.isfinite(start.loss):
+            self.set(start.x)
+            raise self.model.explain_bad_loss()
+        for label, residual in zip(self.constraints.labels, start.residuals.tolist(), strict=True):
+            if not np.isfinite(residual):
+                cause = f"{label} is not a finite number at the start"
+                raise TrainingError(cause, cell=label.cell, remedy="Start from other values")
+        _, gradients = self.gradient(start.x, objective_alone)
+        for cell, gradient, value in zip(self.cells, gradients.tolist(), start.x.tolist(), strict=True):
+            if not np.isfinite(gradient):
+                cause = f"the loss has no finite gradient here (the cell starts at {value:g})"
+                raise TrainingError(cause, cell=cell, remedy="Start from another value")
+        return gradients
+
+    def rows(self, x: Floats) -> Iterator[Floats]:
+        """The gradients of the residuals, one after the other."""
+        self.set(x)
+        with torch.enable_grad():
+            residuals = self.constraints.residuals()
+        for item in residuals.unbind():
+            gradients = torch.autograd.grad(item, self.tensors, retain_graph=True, allow_unused=True)
+            yield self._joined(gradients)
+
+    def jacobian(self, x: Floats) -> Floats:
+        """The derivatives of all residuals, one row each."""
+        rows = list(self.rows(x))
+        return np.stack(rows) if rows else np.zeros((0, len(x)))
+
+    def _joined(self, gradients: tuple[Tensor | None, ...]) -> Floats:
+        parts = [
+            (torch.zeros_like(tensor) if gradient is None else gradient).reshape(-1).double().cpu()
+            for gradient, tensor in zip(gradients, self.tensors, strict=True)
+        ]
+        found: Floats = torch.cat(parts).numpy()
+        return found
+
+
+def objective_alone(objective: Tensor, residuals: Tensor) -> Tensor:
+    """The objective without regard to constraints."""
+    return objective

@@ -1,0 +1,304 @@
+"""Training under bounds and constraints: what a workbook that was set up for Excel's Solver asks for.
+
+Linear programmes are solved outright. Bounds alone need L-BFGS-B. Other constraints are moved into the
+objective by an augmented Lagrangian, and what comes out is polished where the problem is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.errors import SgdSheetError, TrainingError
+from sgdsheet.problem.definition import Direction
+from sgdsheet.train.constrained.augmented_lagrangian import Lagrangian, row_scales
+from sgdsheet.train.constrained.constraints import HOLDS, ConstraintModel
+from sgdsheet.train.constrained.exact import Infeasible, Unbounded, polish, solve_if_linear
+from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, Scalar, objective_alone
+from sgdsheet.train.constrained.lbfgsb import Descended, descend
+
+OPTIMAL = "optimal"
+STALLED = "stalled"
+OUT_OF_STEPS = "out of steps"
+
+_MOST_ROUNDS = 60
+_MOST_IDLE = 3
+_ROUNDS_TO_SCALE = 4
+_ALIKE = 1e-6
+"""Relative difference of objectives that the tolerance of the constraints explains."""
+_LARGEST_PENALTY = 1e9
+_LAST_GRADIENT = 1e-10
+"""How flat the augmented Lagrangian has to be in the end, where the objective's gradient was 1 at the start."""
+_FLAT = 1e-6
+"""The gradient from which a point counts as an optimum, should rounding keep the descent from getting lower."""
+_MOST_POLISHES = 6
+_NUDGE = 0.1
+_LEAST_GRADIENT = 1e-3
+"""A gradient below this part of the objective says nothing about its scale: the start may be an optimum."""
+_WITHOUT_LIMIT = 1e20
+"""An objective below minus this, in terms of its gradient at the start, falls without limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a solution stands after so many iterations.
+
+    `loss` is the value of the loss cell, `violation` the largest one of a constraint, in the sheet's own
+    units. `outcome` is empty but for the last one: "optimal", "stalled" (no better point was found, and it
+    is not sure that there is none) or "out of steps".
+    """
+
+    iterations: int
+    loss: float
+    violation: float
+    outcome: str = ""
+
+
+def solve(
+    model: SheetModel, constraints: ConstraintModel, *, max_steps: int = 10_000, tolerance: float = 1e-8
+) -> Iterator[Progress]:
+    """Move the model's parameters to the best values that bounds and constraints allow.
+
+    Yields after every step; at each yield the model holds the parameters of that step, and after the last
+    one (or when the generator is closed) the best ones found. `tolerance` is how much a constraint may be
+    violated, relative where its numbers are larger than 1. Raises TrainingError, with the parameters back at
+    the start, if the constraints cannot be met, naming the one that is violated most, or if the loss has no
+    limit.
+    """
+    return _Solution(FlatModel(model, constraints), max_steps, tolerance).run()
+
+
+@dataclass(slots=True)
+class _Solution:
+    flat: FlatModel
+    max_steps: int
+    tolerance: float
+    steps: int = 0
+    scale: float = 1.0
+    """What the objective is multiplied by, so that its gradient at the start is about 1."""
+    best: Point | None = None
+    polish_from: float = 1e-2
+    """Relative violation from which it is worth while to polish."""
+    polishes: int = 0
+
+    def run(self) -> Generator[Progress, None, None]:
+        start = self.flat.get()
+        try:
+            first = self._first(start)
+            outcome = yield from self._solved(first)
+        except SgdSheetError:
+            self.best = None
+            self.flat.set(start)
+            raise
+        finally:
+            if self.best is not None:
+                self.flat.set(self.best.x)
+        best = self.best
+        assert best is not None
+        yield Progress(self.steps, best.loss, best.violation, outcome)
+
+    def _first(self, start: Floats) -> Point:
+        """The start, moved into the bounds; it has to have a loss."""
+        flat = self.flat
+        first = flat.at(flat.clipped(start))
+        gradients = flat.checked_gradients(first)
+        self.best = first
+        steepest = float(np.abs(gradients).max(initial=0.0))
+        if steepest == 0.0:
+            return self._nudged(first)
+        self.scale = 1.0 / max(steepest, _LEAST_GRADIENT * max(abs(first.objective), 1e-3))
+        return first
+
+    def _nudged(self, flat_spot: Point) -> Point:
+        """A point nearby: where the gradient is 0, as of a product at 0, an optimum looks like a saddle."""
+        flat, x = self.flat, flat_spot.x
+        aside = _NUDGE * (1 + np.abs(x)) * np.random.default_rng(0).random(len(x))
+        for sign in (1.0, -1.0):
+            found = flat.at(flat.clipped(x + sign * aside))
+            _, gradients = flat.gradient(found.x, objective_alone)
+            steepest = float(np.abs(gradients).max(initial=0.0))
+            if found.finite and np.isfinite(steepest) and steepest > 0.0:
+                self.scale = 1.0 / max(steepest, _LEAST_GRADIENT * max(abs(found.objective), 1e-3))
+                return found
+        return flat_spot
+
+    def _solved(self, first: Point) -> Generator[Progress, None, str]:
+        try:
+            linear = solve_if_linear(self.flat, first.x)
+        except Infeasible:
+            linear = None  # unless a feasible point is found after all, this raises
+            if (yield from self._least_violation(first)) is None:
+                return OUT_OF_STEPS
+        except Unbounded:
+            raise self._unlimited() from None
+        if linear is not None and linear.excess <= max(self.tolerance, 1e-9):
+            self.best = linear
+            self.steps += 1
+            return OPTIMAL
+        if not self.flat.count:
+            return (yield from self._bounded(first))
+        return (yield from self._augmented(first))
+
+    # --- bounds only ----------------------------------------------------------------------------------------
+
+    def _bounded(self, first: Point) -> Generator[Progress, None, str]:
+        ended = yield from self._descend(first.x, objective_alone, self.scale, 1e-12)
+        if ended is None:
+            return OUT_OF_STEPS
+        return OPTIMAL if ended.gradient <= _FLAT else STALLED
+
+    def _descend(
+        self, x: Floats, scalar: Scalar, scale: float, tolerance: float
+    ) -> Generator[Progress, None, Descended | None]:
+        """Minimise a scalar; None if the steps ran out."""
+        flat = self.flat
+
+        def evaluate(there: Floats) -> tuple[float, Floats]:
+            value, gradients = flat.gradient(there, scalar)
+            return scale * value, scale * gradients
+
+        points = descend(evaluate, x, flat.lower, flat.upper, tolerance=tolerance)
+        try:
+            while self.steps < self.max_steps:
+                try:
+                    there = next(points)
+                except StopIteration as ended:
+                    result: Descended = ended.value
+                    self._note(flat.at(result.x))
+                    return result
+                self.steps += 1
+                point = flat.at(there)
+                yield self._note(point)
+                if self._limitless(point):
+                    return Descended(there, point.objective, np.inf)
+        finally:
+            points.close()
+        return None
+
+    def _note(self, point: Point) -> Progress:
+        """Remember the best point so far."""
+        if point.finite and (self.best is None or point.better_than(self.best, self.tolerance)):
+            self.best = point
+        if point.excess <= self.tolerance and self._limitless(point):
+            raise self._unlimited()
+        return Progress(self.steps, point.loss, point.violation)
+
+    # --- constraints ----------------------------------------------------------------------------------------
+
+    def _augmented(self, first: Point, *, again: bool = True) -> Generator[Progress, None, str]:
+        """Rounds of descent, each followed by a better guess of what the constraints cost."""
+        lagrangian = Lagrangian(self.flat.split, self.scale, row_scales(self.flat, first))
+        point, gradient, before, idle, runaway = first, 1e-2, np.inf, 0, False
+        for number in range(_MOST_ROUNDS):
+            if lagrangian.penalty > _LARGEST_PENALTY or idle >= _MOST_IDLE:
+                break
+            ended = yield from self._descend(point.x, lagrangian, 1.0, gradient)
+            if ended is None:
+                return OUT_OF_STEPS
+            there = self.flat.at(ended.x)
+            runaway = not there.finite or self._limitless(there)
+            if runaway:
+                lagrangian.penalty *= 10.0
+                continue
+            unmet = lagrangian.update(there.residuals)
+            if number < _ROUNDS_TO_SCALE:
+                self._rescale(there, lagrangian)
+            if self._polished(there):
+                return OPTIMAL
+            moved = abs(there.objective - point.objective) * self.scale
+            steady = moved <= 1e-11 * (1 + abs(there.objective) * self.scale)
+            idle = idle + 1 if gradient <= _LAST_GRADIENT and np.array_equal(there.x, point.x) else 0
+            point = there
+            if there.excess <= self.tolerance and steady and gradient <= _LAST_GRADIENT and ended.gradient <= _FLAT:
+                self.best = there
+                return OPTIMAL
+            if unmet > 0.25 * before and there.excess > self.tolerance:
+                lagrangian.penalty *= 10.0
+            before, gradient = unmet, max(0.1 * gradient, _LAST_GRADIENT)
+        if runaway:
+            raise self._unlimited()
+        return (yield from self._stalled(point, again))
+
+    def _rescale(self, there: Point, lagrangian: Lagrangian) -> None:
+        """Weigh the objective by its gradient here, where that has become much larger than at the start."""
+        _, gradients = self.flat.gradient(there.x, objective_alone)
+        ratio = 1.0 / max(self.scale * float(np.abs(gradients).max(initial=0.0)), 1e-10)
+        if ratio < 0.1:
+            lagrangian.rescale(ratio)
+            self.scale *= ratio
+
+    def _polished(self, there: Point) -> bool:
+        """Whether the last digits could be got by a method for small problems."""
+        if there.excess > self.polish_from or self.polishes == _MOST_POLISHES:
+            return False
+        self.polishes += 1
+        self.polish_from = 0.1 * there.excess
+        found = polish(self.flat, there, self.scale, self.tolerance)
+        if found is None or not self._acceptable(found, there):
+            return False
+        self.best = found
+        return True
+
+    def _acceptable(self, found: Point, there: Point) -> bool:
+        """A polished point is not worse than a feasible one, nor much worse than a nearly feasible one."""
+        known = [(there.objective, _ALIKE if there.excess <= self.tolerance else 0.1)]
+        if self.best is not None and self.best.excess <= self.tolerance:
+            known.append((self.best.objective, _ALIKE))
+        scale = self.scale
+        return all((found.objective - one) * scale <= margin * (1 + abs(one) * scale) for one, margin in known)
+
+    def _stalled(self, point: Point, again: bool) -> Generator[Progress, None, str]:
+        """No optimum came out: because nothing is feasible, or from an unlucky start, or nearly one did."""
+        assert self.best is not None
+        if self.best.excess > HOLDS:
+            feasible = yield from self._least_violation(self.best)
+            if feasible is None:
+                return OUT_OF_STEPS
+            if again:
+                return (yield from self._augmented(feasible, again=False))
+        elif point.excess <= HOLDS and point.objective < self.best.objective:
+            self.best = point
+        return STALLED
+
+    def _least_violation(self, start: Point) -> Generator[Progress, None, Point | None]:
+        """A feasible point; None if the steps ran out. Raises TrainingError if there is none in reach."""
+        flat = self.flat
+        sizes = torch.from_numpy(flat.magnitudes)
+
+        def squares(_: Tensor, residuals: Tensor) -> Tensor:
+            return (flat.constraints.violations(residuals) / sizes.to(residuals)).square().sum()
+
+        ended = yield from self._descend(start.x, squares, 1.0, 1e-12)
+        if ended is None:
+            return None
+        found = flat.at(ended.x)
+        if found.excess <= HOLDS:
+            return found
+        violated = flat.violations(found.residuals)
+        worst = int(np.argmax(violated / flat.magnitudes))
+        label = flat.constraints.labels[worst]
+        raise TrainingError(
+            f"{label} cannot be met together with the other constraints: at best it is violated by "
+            f"{violated[worst]:.6g}",
+            cell=label.cell,
+            remedy="Loosen a constraint, or start from other values",
+        )
+
+    # --- what can be wrong ----------------------------------------------------------------------------------
+
+    def _limitless(self, point: Point) -> bool:
+        return point.objective * self.scale < -_WITHOUT_LIMIT
+
+    def _unlimited(self) -> TrainingError:
+        problem = self.flat.model.problem
+        grows = problem.direction is Direction.MAXIMISE
+        return TrainingError(
+            f"the loss can {'grow' if grows else 'fall'} without limit",
+            cell=problem.loss,
+            remedy="Add the bound or constraint that is missing, or change the direction",
+        )

@@ -1,0 +1,209 @@
+"""What drives a run: gradient descent and its relatives, many starts at once, or the solver for constraints.
+
+Each driver is a generator of steps that leaves its best parameters in the model, also when it is closed
+early.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sgdsheet.errors import TrainingError
+from sgdsheet.train.constrained.exact import BALANCED, unbalanced
+from sgdsheet.train.constrained.flat_functions import FlatModel
+from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, solve
+from sgdsheet.train.convergence import Verdict
+from sgdsheet.train.methods import GradientDescent, Method, build_method, put
+from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
+from sgdsheet.train.run import CONVERGED, DIVERGED, STALLED, STEPS, Run, Step, copies
+from sgdsheet.train.vectorized import for_many_starts
+
+Steps = Generator[Step, None, None]
+
+_STEPS_PER_START = 2000
+_LOOK_EVERY = 20
+"""Steps on a GPU after which the loss is asked for, which waits for all of them."""
+
+
+def method_for(run: Run) -> Method:
+    """The method that the run's plan names."""
+    plan, seed = run.plan, run.settings.seed or 0
+    method = build_method(plan.optimizer, run.parameters, plan.learning_rate, run.settings, plan.steps, seed)
+    if isinstance(method, GradientDescent) and run.parameters[0].is_cuda:
+        method.look_every = _LOOK_EVERY
+    return method
+
+
+def rehearse(run: Run, state: dict[str, Any], *, step: bool) -> None:
+    """Restore a method, and take a step with copies of the parameters: a damaged state shows itself."""
+    plan = run.plan
+    doubles = [torch.nn.Parameter(parameter.detach().clone()) for parameter in run.parameters]
+    method = build_method(plan.optimizer, doubles, plan.learning_rate, run.settings, plan.steps, 0)
+    method.restore(copy.deepcopy(state))
+    float(method.learning_rate)
+    if step:
+        method.step(lambda: torch.stack([double.square().sum() for double in doubles]).sum(), _ignore)
+
+
+def descend(run: Run, method: Method, *, measure: bool) -> Steps:
+    """One method, from the present parameters."""
+    keep = _ignore if run.plan.batched else run.keep_best
+    batches = run.batches()
+    run.last = None
+    loss = math.nan
+    try:
+        while run.steps_taken < run.plan.steps and not run.stopped:
+            started = time.perf_counter()
+            batch, ends_epoch = next(batches)
+            rate = method.learning_rate
+            seen: list[Tensor] = []
+            objective = method.step(run.objective(run.loss(batch), seen), keep, measure=measure)
+            loss = float(seen[0].item()) if method.looked else loss
+            if not math.isfinite(objective):
+                what = f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite gradient"
+                run.end(DIVERGED, f"{what} at step {run.steps_taken}")
+                return
+            run.limit(run.parameters)
+            run.steps_taken += 1
+            run.course.trained(objective)
+            run.looked_last = (None, None)
+            epoch, valid_loss, metric = run.end_epoch() if ends_epoch else (None, None, None)
+            if method.stalled and not run.stopped:
+                run.end_by(run.judged())
+            seconds = time.perf_counter() - started
+            yield Step(run.steps_taken, loss, rate, seconds, epoch, valid_loss, metric, method.gradient_norm)
+        run.end(STEPS)
+    finally:
+        run.last = copies(run.parameters)  # a checkpoint goes on from here, not from the best
+        run.choose()
+
+
+def _ignore(objective: float) -> None:
+    """With batches, one batch's loss says little about the parameters."""
+
+
+def constrained(run: Run, steps: int) -> Steps:
+    """The exact solver for bounds and constraints, from the present parameters."""
+    assert run.constraints is not None
+    started = time.perf_counter()
+    for progress in solve(run.model, run.constraints, max_steps=steps):
+        run.steps_taken += 1
+        run.violation = progress.violation
+        if progress.outcome:
+            run.stopped = ""  # of an earlier start
+            _end_solution(run, progress.outcome)
+        yield Step(run.steps_taken, progress.loss, 1.0, time.perf_counter() - started)
+        started = time.perf_counter()
+
+
+def _end_solution(run: Run, outcome: str) -> None:
+    """What the solver's own word comes to: it calls an optimum where a descent gave up in a valley, too."""
+    assert run.constraints is not None
+    run.best_step = run.steps_taken
+    if outcome == OUT_OF_STEPS:
+        run.end(STEPS)
+    elif outcome != OPTIMAL:
+        run.end(STALLED, "no better point was found, and it is not sure that there is none")
+    else:
+        flat = FlatModel(run.model, run.constraints)
+        balanced = bool(flat.count) and unbalanced(flat, flat.at(flat.get())) <= BALANCED
+        run.end_by(Verdict(True) if balanced else run.judged())
+
+
+def constrained_restarts(run: Run) -> Steps:
+    """With constraints, one start after the other. The first is the sheet's own values."""
+    start = run.settings.start or default_start(run.parameters)
+    best, failure, ending = copies(run.parameters), None, ("", "")
+    found: list[float] = []
+    count = run.settings.restarts or 1
+    try:
+        for number in range(count):
+            put(run.parameters, draw_start(run.start, start, run.generator) if number else run.start)
+            try:
+                yield from constrained(run, _STEPS_PER_START)
+            except TrainingError as error:
+                failure = failure or error
+                continue
+            objective = run.training_objective()
+            if not found or objective < min(found):
+                best, ending = copies(run.parameters), (run.stopped, run.reason)
+            found.append(objective)
+        run.stopped, run.reason = ending
+    finally:
+        put(run.parameters, best)
+        run.distribution = Distribution(tuple(sorted(found)), count)
+    if not found and failure is not None:
+        raise failure
+
+
+def restarts(run: Run) -> Steps:
+    """All starts at once, then a polish of the best ones."""
+    plan = run.plan
+    assert run.settings.restarts is not None
+    start = run.settings.start or default_start(run.parameters)
+    exploring = None if plan.batched else for_many_starts(run.module())
+    dtype = torch.float64 if exploring is None else torch.float32
+    starts = BatchedStarts(
+        run.names,
+        run.parameters,
+        start,
+        run.settings.restarts,
+        run.generator,
+        run.limit,
+        dtype,
+        keep_best=not plan.batched,
+    )
+    numbers = sum(buffer.numel() for buffer in run.module().buffers())
+    starts.prepare(plan.optimizer, plan.learning_rate, run.settings, plan.steps, plan.schedule, numbers)
+    batches = run.batches()
+    done = False
+    try:
+        while run.steps_taken < plan.steps:
+            started = time.perf_counter()
+            batch, ends_epoch = next(batches)
+            losses = starts.step(exploring or run.module(batch), run.model.as_objective)
+            run.steps_taken += 1
+            run.epochs_done += int(ends_epoch and run.samples is not None)
+            best = run.model.from_objective(float(losses.nan_to_num(math.inf).min()))
+            yield Step(run.steps_taken, best, starts.learning_rate, time.perf_counter() - started)
+        done = True
+    finally:
+        # Interrupted or not, the best start is taken; only a complete run is polished.
+        started = time.perf_counter()
+        objectives = starts.losses(exploring or run.module(), run.model.as_objective)
+        chosen, run.distribution = best_of(objectives, max(1, plan.polished))
+        _polish(run, [starts.values(index) for index in chosen], polish=done and plan.polished > 0)
+        run.choose()
+        run.loss_last = None  # what was kept is the last, too
+    run.steps_taken += 1
+    run.best_step = run.steps_taken
+    verdict = run.judged() if plan.polished else Verdict(False)
+    run.end(CONVERGED if verdict.converged else STEPS)
+    yield Step(run.steps_taken, run.whole_loss(), starts.learning_rate, time.perf_counter() - started)
+
+
+def _polish(run: Run, candidates: Sequence[Sequence[Tensor]], *, polish: bool) -> None:
+    """L-BFGS from each candidate (between the bounds, if there are any); the best is kept."""
+    for candidate in candidates:
+        put(run.parameters, candidate)
+        if polish and run.constraints is not None:
+            taken = run.steps_taken
+            for _ in constrained(run, run.plan.polish_steps):
+                pass
+            run.steps_taken = taken
+        elif polish:
+            method = build_method(run.plan.polisher, run.parameters, 1.0, run.settings, run.plan.polish_steps, 0)
+            for _ in range(run.plan.polish_steps):
+                objective = method.step(run.objective(run.loss(), []), run.keep_best)
+                if method.stalled or not math.isfinite(objective):
+                    break
+        objective = run.training_objective()
+        if math.isfinite(objective):
+            run.keep_best(objective)

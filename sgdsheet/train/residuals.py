@@ -1,0 +1,204 @@
+"""The residuals of a least-squares problem, found in its program.
+
+A loss that is a sum or mean of squares, times and plus constants, under a root or a logarithm, has the same minima
+as the sum of squares of its residuals. What they are tells how far from a minimum a point is: see `convergence`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx
+from torch.func import functional_call
+
+from sgdsheet.problem.definition import Direction, Problem
+
+_PRODUCTS = (torch.matmul, torch.dot, torch.inner)
+
+
+class _Squares(NamedTuple):
+    """The sum of `weight * node²` over all elements; `scale` is a factor per element, or None."""
+
+    node: fx.Node
+    weight: float
+    scale: fx.Node | None = None
+    minus: fx.Node | Tensor | None = None
+    """Of a distance, the other end."""
+
+
+def residuals_of(module: fx.GraphModule, names: Sequence[str], problem: Problem) -> Callable[..., Tensor] | None:
+    """A function of the parameters, in the order of `names`, that gives all residuals, flat; None if there are none.
+
+    `module` calculates the loss cell. The gradient of the sum of their squares has the direction of the objective's.
+    """
+    if problem.direction is Direction.MAXIMISE:
+        return None
+    if problem.direction is Direction.VALUE:
+        return lambda *values: (
+            functional_call(module, dict(zip(names, values, strict=True)), ()) - problem.target
+        ).reshape(1)
+    output = next(node for node in module.graph.nodes if node.op == "output").args[0]
+    buffers = dict(module.named_buffers())
+    finder = _Finder(buffers)
+    found = finder.below(output) if isinstance(output, fx.Node) else None
+    if not found:
+        return None
+    return _program(module, names, found)
+
+
+def _program(module: fx.GraphModule, names: Sequence[str], found: list[_Squares]) -> Callable[..., Tensor]:
+    """The module that calculates the residuals, with the parameters as arguments."""
+    graph = fx.Graph()
+    arguments = {name: graph.placeholder(name) for name in names}
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in module.graph.nodes:
+        if node.op == "get_attr" and node.target in arguments:
+            copies[node] = arguments[str(node.target)]
+        elif node.op != "output":
+            copies[node] = graph.node_copy(node, lambda item: copies[item])
+    parts = []
+    for squares in found:
+        part: fx.Node = copies[squares.node]
+        if squares.minus is not None:
+            other = copies[squares.minus] if isinstance(squares.minus, fx.Node) else squares.minus
+            part = graph.call_function(operator.sub, (part, other))
+        if squares.scale is not None:
+            part = graph.call_function(operator.mul, (part, graph.call_method("sqrt", (copies[squares.scale],))))
+        part = graph.call_function(operator.mul, (part, math.sqrt(squares.weight)))
+        parts.append(graph.call_method("reshape", (part, -1)))
+    graph.output(graph.call_function(torch.cat, (parts,)))
+    graph.eliminate_dead_code()
+    made = fx.GraphModule(module, graph)
+    return made.forward
+
+
+class _Finder:
+    """Walks from the loss towards the parameters."""
+
+    def __init__(self, buffers: dict[str, Tensor]) -> None:
+        self.buffers = buffers
+
+    def below(self, node: fx.Node) -> list[_Squares] | None:
+        """What is below functions that grow with the sum of squares: it has the same minima."""
+        target, arguments = node.target, node.args
+        if target in (torch.sqrt, torch.log):
+            return self._inner(arguments[0])
+        if target is operator.pow and isinstance(arguments[1], (int, float)) and 0 < arguments[1] != 2:
+            found = self._inner(arguments[0])
+            return found if found is not None else self.total(node)
+        if target in (operator.add, operator.sub) and self._number(arguments[1]) is not None:
+            return self._inner(arguments[0])
+        if target is operator.add and self._number(arguments[0]) is not None:
+            return self._inner(arguments[1])
+        factor = self._factor(node)
+        if factor is not None:
+            return self._inner(factor[0]) if factor[1] > 0 else None
+        guarded = self._guarded(node)
+        return self._inner(guarded) if guarded is not None else self.total(node)
+
+    def _inner(self, item: object) -> list[_Squares] | None:
+        return self.below(item) if isinstance(item, fx.Node) else None
+
+    def _guarded(self, node: fx.Node) -> fx.Node | None:
+        """`where(x > 0, x, NaN)`, or x without its gradient instead of the NaN, is x wherever there is a minimum."""
+        if node.target is not torch.where or len(node.args) != 3:
+            return None
+        _, value, other = node.args
+        bare = isinstance(other, fx.Node) and other.target == "detach" and other.args[0] is value
+        return value if isinstance(value, fx.Node) and (bare or _is_nan(other)) else None
+
+    def _number(self, item: object) -> float | None:
+        """A constant number; None for what is none, or more than one."""
+        if isinstance(item, (int, float)):
+            return float(item)
+        if isinstance(item, fx.Node) and item.op == "get_attr":
+            tensor = self.buffers.get(str(item.target))
+            return float(tensor) if tensor is not None and tensor.numel() == 1 else None
+        return None
+
+    def _factor(self, node: fx.Node) -> tuple[fx.Node, float] | None:
+        """What a constant multiplies or divides, and that constant."""
+        if node.target not in (operator.mul, operator.truediv, torch.mul):
+            return None
+        left, right = node.args[:2]
+        number = self._number(right)
+        if number is not None and number != 0 and isinstance(left, fx.Node):
+            return left, 1 / number if node.target is operator.truediv else number
+        number = self._number(left)
+        if number is not None and isinstance(right, fx.Node) and node.target is not operator.truediv:
+            return right, number
+        return None
+
+    def total(self, node: fx.Node, weight: float = 1.0) -> list[_Squares] | None:
+        """A number that is a sum of squares."""
+        target, arguments = node.target, node.args
+        factor = self._factor(node)
+        if factor is not None:
+            return self.total(factor[0], weight * factor[1]) if factor[1] > 0 else None
+        if target is operator.add and all(isinstance(item, fx.Node) for item in arguments):
+            parts = [self.total(item, weight) for item in arguments if isinstance(item, fx.Node)]
+            return parts[0] + parts[1] if parts[0] is not None and parts[1] is not None else None
+        if target is F.mse_loss:
+            return self._distance(node, weight)
+        if target in (torch.sum, torch.mean) and isinstance(arguments[0], fx.Node):
+            if target is torch.sum:
+                return self.each(arguments[0], weight)
+            size = _size(arguments[0])
+            return self.each(arguments[0], weight / size) if size else None
+        if target in _PRODUCTS:
+            return self._product(node, weight)
+        return self.each(node, weight)
+
+    def _distance(self, node: fx.Node, weight: float) -> list[_Squares] | None:
+        first, second = node.args[:2]
+        left, right = (first, second) if isinstance(first, fx.Node) else (second, first)
+        if not isinstance(left, fx.Node) or not isinstance(right, (fx.Node, Tensor)):
+            return None
+        size = _size(left) if node.kwargs.get("reduction") != "sum" else 1
+        return [_Squares(left, weight / size, minus=right)] if size else None
+
+    def _product(self, node: fx.Node, weight: float) -> list[_Squares] | None:
+        """`x · x`, or `weights · x²`."""
+        left, right = node.args[:2]
+        if left is right and isinstance(left, fx.Node):
+            return [_Squares(left, weight)]
+        for scale, squares in ((left, right), (right, left)):
+            if isinstance(scale, fx.Node) and isinstance(squares, fx.Node) and self._positive(scale):
+                found = self.each(squares, weight)
+                if found is not None and len(found) == 1 and found[0].scale is None:
+                    return [found[0]._replace(scale=scale)]
+        return None
+
+    def _positive(self, node: fx.Node) -> bool:
+        """Whether these are constant weights."""
+        tensor = self.buffers.get(str(node.target)) if node.op == "get_attr" else None
+        return tensor is not None and bool((tensor >= 0).all())
+
+    def each(self, node: fx.Node, weight: float) -> list[_Squares] | None:
+        """Numbers that are squares, each by itself."""
+        target, arguments = node.target, node.args
+        if target in (operator.pow, torch.pow) and arguments[1] == 2 and isinstance(arguments[0], fx.Node):
+            return [_Squares(arguments[0], weight)]
+        if target in (torch.square, "square") and isinstance(arguments[0], fx.Node):
+            return [_Squares(arguments[0], weight)]
+        if target in (operator.mul, torch.mul) and arguments[0] is arguments[1] and isinstance(arguments[0], fx.Node):
+            return [_Squares(arguments[0], weight)]
+        factor = self._factor(node)
+        if factor is not None and factor[1] > 0:
+            return self.each(factor[0], weight * factor[1])
+        return None
+
+
+def _size(node: fx.Node) -> int:
+    """How many numbers a node has; 0 where that is not known."""
+    shape = node.meta.get("shape")
+    return math.prod(shape) if shape is not None else 0
+
+
+def _is_nan(item: object) -> bool:
+    return isinstance(item, float) and math.isnan(item)

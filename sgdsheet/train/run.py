@@ -1,0 +1,310 @@
+"""A training run's state: losses, bounds, batches, the best parameters. What drives it is in `drivers`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.data.bound import bind_samples
+from sgdsheet.data.in_sheet import Samples, SheetSamples, batches, split_samples
+from sgdsheet.errors import TrainingError
+from sgdsheet.problem.settings import Settings
+from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints
+from sgdsheet.train.convergence import Place, Verdict, judge
+from sgdsheet.train.course import Course
+from sgdsheet.train.methods import put
+from sgdsheet.train.residuals import residuals_of
+from sgdsheet.train.restarts import Distribution
+from sgdsheet.train.run_plan import RunPlan, plan_run, refuse_large_batch
+
+CONVERGED, STALLED, STEPS, DIVERGED, EARLY = "converged", "stalled", "steps", "diverged", "early"
+"""How a run ends: at a minimum, as a criterion says; where nothing moves any more without one; with all steps used
+up; with a loss that is not finite, or far above that at the start; because validation got no better."""
+
+_FAR = 10.0
+"""A loss that is so many times its size above the start has diverged."""
+
+
+class Step(NamedTuple):
+    """One update.
+
+    `loss` is the loss before it (over the batch, if there are batches; of the best start, if there are
+    restarts). `epoch` counts finished passes over the samples; at the end of each, `valid_loss` and `metric`
+    are those of the validation rows. `seconds` is the time that the step took.
+    """
+
+    number: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    epoch: int | None = None
+    valid_loss: float | None = None
+    metric: float | None = None
+    gradient_norm: float | None = None
+
+
+@dataclass(slots=True)
+class Patience:
+    """Counts epochs without progress on the validation rows."""
+
+    limit: int | None
+    best: float = math.inf
+    waited: int = 0
+
+    def improved(self, objective: float) -> bool:
+        better = objective < self.best
+        self.best = min(self.best, objective)
+        self.waited = 0 if better else self.waited + 1
+        return better
+
+    @property
+    def exhausted(self) -> bool:
+        return self.limit is not None and self.waited >= self.limit
+
+
+class Run:
+    """What the drivers of a run share. Objectives are what has to become small, losses what cells show."""
+
+    def __init__(self, model: SheetModel, settings: Settings) -> None:
+        self.model = model
+        self.settings = settings
+        self.names = model.parameter_names
+        self.parameters: list[nn.Parameter] = [tensor for _, tensor in model.ranges()]
+        self.generator = torch.Generator().manual_seed(settings.seed or 0)
+        self.bound = bind_samples(model, settings, self.generator)
+        self.samples: Samples | None = self.bound or split_samples(model, settings, self.generator)
+        self.constraints = compile_constraints(model)
+        self.plan: RunPlan = plan_run(model, settings, self.samples, self.parameters, self.constraints)
+        if self.bound is not None and self.plan.batch_size is not None:
+            refuse_large_batch(model, self.bound, self.plan.batch_size)
+        self.steps_taken = 0
+        self.epochs_done = 0
+        self.stopped = ""
+        self.reason = ""
+        self.loss_last: float | None = None
+        self.best_step = 0
+        self.course = Course()
+        self.violation: float | None = None
+        self.constraints_hold = True
+        self.valid_loss: float | None = None
+        self.valid_metric: float | None = None
+        self.looked_last: tuple[float | None, float | None] = (None, None)
+        """Validation loss and metric after the last step, where it ended an epoch."""
+        self.test_loss: float | None = None
+        self.test_metric: float | None = None
+        self._forward: Callable[[], Tensor] | None = None
+        self.distribution: Distribution | None = None
+        self.patience = Patience(settings.early_stopping)
+        self.start = copies(self.parameters)
+        self.best = copies(self.parameters)
+        self._present = [parameter.detach() for parameter in self.parameters]
+        self.best_objective = math.inf
+        self.last: list[Tensor] | None = None
+        self.epoch_state = self.generator.get_state()
+        self.batches_done = 0
+
+    # --- losses -----------------------------------------------------------------------------------------
+
+    def whole_loss(self) -> float:
+        """The loss cell at the present parameters: over all rows, or over the training samples of a source."""
+        if self.bound is not None:
+            return self.bound.training_loss()
+        with torch.no_grad():
+            return float(self.model().item())
+
+    def module(self, batch: Tensor | None = None) -> fx.GraphModule:
+        """The program for a batch, or for all training rows, of a model whose data are in the sheet."""
+        if self.samples is None:
+            return self.model.program
+        assert isinstance(self.samples, SheetSamples)
+        return self.samples.module(batch)
+
+    def loss(self, batch: Tensor | None = None) -> Callable[[], Tensor]:
+        """A function that calculates the loss over a batch, or over all training rows."""
+        if self.samples is not None and batch is not None:
+            return self.samples.loss(batch)
+        if self._forward is None or self.samples is not None:
+            module = self.module()
+            # The module's own __call__ only looks for hooks.
+            self._forward = torch.compile(module.forward) if self.settings.compile else module.forward
+        return self._forward
+
+    def objective(self, loss: Callable[[], Tensor], seen: list[Tensor]) -> Callable[[], Tensor]:
+        """A function for the objective; the loss itself goes to `seen` at its first call."""
+
+        def calculate() -> Tensor:
+            value = loss()
+            if not seen:
+                seen.append(value)
+            return self.model.as_objective(value)
+
+        return calculate
+
+    def training_objective(self) -> float:
+        """The objective over all training rows."""
+        if self.samples is not None:
+            return self.model.as_objective(self.samples.training_loss())
+        with torch.no_grad():
+            return float(self.model.as_objective(self.model.program()).item())
+
+    # --- batches ----------------------------------------------------------------------------------------
+
+    def batches(self) -> Iterator[tuple[Tensor | None, bool]]:
+        """Batches for ever, each with whether it ends its epoch; None stands for all samples at once."""
+        size = self.plan.batch_size
+        while self.samples is None or size is None:
+            yield None, True
+        skipped = self.batches_done
+        while True:
+            self.epoch_state = self.generator.get_state()
+            epoch = batches(self.samples, size, shuffle=self.settings.shuffle, generator=self.generator)
+            for number, batch in enumerate(epoch[skipped:], skipped + 1):
+                self.batches_done = number % len(epoch)
+                if number == len(epoch):
+                    self.epoch_state = self.generator.get_state()
+                yield batch, number == len(epoch)
+            skipped = 0
+
+    def end_epoch(self) -> tuple[int | None, float | None, float | None]:
+        """Count the epoch and look at the validation rows: epoch, loss and metric."""
+        if self.samples is None:
+            return None, None, None
+        self.epochs_done += 1
+        if not len(self.samples.validation):
+            return self.epochs_done, None, None
+        self.valid_loss, self.valid_metric = self.samples.validate()
+        objective = self.model.as_objective(self.valid_loss)
+        self.looked_last = self.valid_loss, self.valid_metric
+        self.course.looked(self.steps_taken, objective)
+        if self.patience.limit is not None:
+            if self.patience.improved(objective):
+                self.best_objective, self.best_step = objective, self.steps_taken
+                put(self.best, self.parameters)
+            elif self.patience.exhausted:
+                self.end(EARLY, f"validation got no better for {self.patience.limit} epochs")
+        return self.epochs_done, self.valid_loss, self.valid_metric
+
+    # --- bounds -----------------------------------------------------------------------------------------
+
+    def limit(self, tensors: Sequence[Tensor]) -> None:
+        """Put parameters (or stacks of them) back between their bounds."""
+        if self.constraints is None or not self.constraints.bounds.count:
+            return
+        bounds, at = self.constraints.bounds, 0
+        with torch.no_grad():
+            for own, tensor in zip(self.parameters, tensors, strict=True):
+                lower, upper = (side[at : at + own.numel()].view(own.shape) for side in (bounds.lower, bounds.upper))
+                tensor.copy_(torch.minimum(torch.maximum(tensor, lower), upper))
+                at += own.numel()
+
+    def largest_violation(self) -> float | None:
+        """By how much the constraint that is violated most is violated, in the sheet's units.
+
+        Whether that is too much depends on the size of its numbers: see `constraints_hold`.
+        """
+        if self.constraints is None:
+            return None
+        with torch.no_grad():
+            violations = self.constraints.violations(self.constraints.residuals())
+        self.constraints_hold = bool((violations <= HOLDS * self.constraints.magnitudes).all())
+        return float(violations.max()) if len(violations) else 0.0
+
+    # --- the best ---------------------------------------------------------------------------------------
+
+    def keep_best(self, objective: float) -> None:
+        """Remember the present parameters if they are the best so far."""
+        if objective < self.best_objective and self.settings.early_stopping is None:
+            self.best_objective, self.best_step = objective, self.steps_taken
+            for best, present in zip(self.best, self._present, strict=True):
+                best.copy_(present)
+
+    def choose(self) -> None:
+        """The best parameters, or the last if there are batches, or the first if nothing was any better.
+
+        To judge by a whole source would take as long as training on it: there, the last ones only have to be finite.
+        """
+        if self.bound is not None and self.settings.early_stopping is None:
+            finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters)
+            if not finite or self.stopped == DIVERGED:
+                self.loss_last, self.best_step = math.nan, 0
+                put(self.parameters, self.start)
+            return
+        self.loss_last = self.whole_loss()
+        compared = self.settings.early_stopping is not None or self.settings.restarts is not None
+        if not compared and self.plan.batched:
+            self.best_step = self.steps_taken
+        else:
+            last = self.training_objective()
+            if math.isfinite(last):
+                self.keep_best(last)
+            if math.isfinite(self.best_objective):
+                put(self.parameters, self.best)
+        chosen, end = copies(self.parameters), self.training_objective()
+        put(self.parameters, self.start)
+        self.limit(self.parameters)
+        if math.isfinite(end) and end <= self.training_objective():
+            put(self.parameters, chosen)
+        else:
+            self.best_step = 0
+
+    # --- the end ----------------------------------------------------------------------------------------
+
+    def end(self, how: str, reason: str = "") -> None:
+        """Say how the run ended, unless that was said before."""
+        if not self.stopped:
+            self.stopped, self.reason = how, reason
+
+    def end_by(self, verdict: Verdict) -> None:
+        """The same where nothing moves any more."""
+        self.end(CONVERGED if verdict.converged else STALLED, verdict.reason)
+
+    def judged(self) -> Verdict:
+        """Whether the present parameters are at a minimum of the objective over all training rows."""
+        module, model = self.module(), self.model
+        bounds = self.constraints.bounds if self.constraints is not None else None
+        with torch.enable_grad():
+            return judge(
+                Place(
+                    self.parameters,
+                    lambda: model.as_objective(module.forward()),
+                    self.start,
+                    residuals_of(module, self.names, model.problem),
+                    None if bounds is None else bounds.lower.double().numpy(),
+                    None if bounds is None else bounds.upper.double().numpy(),
+                    model.numbers_read(),
+                )
+            )
+
+    def conclude(self, loss_start: float, loss: float) -> None:
+        """The run is over: which loss its last step left, and whether that is far above the start."""
+        if self.loss_last is None:
+            self.loss_last = loss
+            if self.bound is not None:
+                self.best_step = self.steps_taken
+        start, last = self.model.as_objective(loss_start), self.model.as_objective(self.loss_last)
+        if self.stopped == STEPS and not last <= start + _FAR * abs(start):
+            self.stopped, self.reason = DIVERGED, f"the loss went from {loss_start:.4g} to {self.loss_last:.4g}"
+
+    def final_loss(self) -> float:
+        """The loss cell at the parameters that were chosen; the validation and constraints too."""
+        loss = self.whole_loss()
+        if not math.isfinite(loss):
+            put(self.parameters, self.start)
+            raise TrainingError("no parameters gave a finite loss", remedy="Start from other values")
+        self.violation = self.largest_violation()
+        if self.samples is not None and len(self.samples.validation):
+            self.valid_loss, self.valid_metric = self.samples.validate()
+        if self.bound is not None:
+            self.test_loss, self.test_metric = self.bound.test()
+        return loss
+
+
+def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Values that later changes do not touch."""
+    return [tensor.detach().clone() for tensor in tensors]
