@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -54,59 +54,55 @@ def ifna(context: Context, value: Node, instead: Node) -> Value:
     """A value, or another one where the first is #N/A."""
     builder = context.builder
     tried = context.lower(value, array=context.array)
-    missing = _compared(builder, _faults(builder, tried), torch.eq, Fault.NA)
+    missing = _is_missing(builder, tried)
     if not bool(missing.tensor.any()):
         return tried
     other = builder.number(0.0) if isinstance(instead, Omitted) else context.lower(instead, array=context.array)
     return builder.where(missing, other, tried)
 
 
-@function(
-    "ISERROR",
-    over_samples=OverSamples.ELEMENTWISE,
-    arguments=(1, 1),
-    takes=Takes.FORMULAS,
-    derivative=Derivative.ZERO,
-    examples={"ISERROR(1/0)*1": 1, "ISERROR(2)*1": 0},
-)
-def iserror(context: Context, value: Node) -> Value:
-    """Whether something is an error."""
-    builder = context.builder
-    tried = context.lower(value, array=context.array)
-    errors = builder.errors_of(tried)
+def _asks(name: str, tells: Callable[[Builder, Value], Value], help_text: str, examples: Mapping[str, float]) -> None:
+    """Declare a function that asks whether something is an error of a kind."""
+
+    def implementation(context: Context, value: Node) -> Value:
+        return tells(context.builder, context.lower(value, array=context.array))
+
+    implementation.__doc__ = help_text
+    function(
+        name,
+        over_samples=OverSamples.ELEMENTWISE,
+        arguments=(1, 1),
+        takes=Takes.FORMULAS,
+        derivative=Derivative.ZERO,
+        examples=examples,
+    )(implementation)
+
+
+def _is_error(builder: Builder, value: Value) -> Value:
+    errors = builder.errors_of(value)
     if errors is None:
-        return Value(torch.zeros(tried.sizes, dtype=torch.bool), tried.axes, tried.sizes, Kind.BOOLEAN)
+        return Value(torch.zeros(value.sizes, dtype=torch.bool), value.axes, value.sizes, Kind.BOOLEAN)
     return builder.conditions(errors)
 
 
-@function(
-    "ISERR",
-    over_samples=OverSamples.ELEMENTWISE,
-    arguments=(1, 1),
-    takes=Takes.FORMULAS,
-    derivative=Derivative.ZERO,
-    examples={"ISERR(#DIV/0!)*1": 1, "ISERR(NA())*1": 0},
-)
-def iserr(context: Context, value: Node) -> Value:
-    """Whether something is an error other than #N/A."""
-    builder = context.builder
-    faults = _faults(builder, context.lower(value, array=context.array))
+def _is_missing(builder: Builder, value: Value) -> Value:
+    return _compared(builder, _faults(builder, value), torch.eq, Fault.NA)
+
+
+def _is_other_error(builder: Builder, value: Value) -> Value:
+    faults = _faults(builder, value)
     some, other = _compared(builder, faults, torch.ne, _NONE), _compared(builder, faults, torch.ne, Fault.NA)
     return builder.elementwise(torch.logical_and, some, other, kind=Kind.BOOLEAN)
 
 
-@function(
-    "ISNA",
-    over_samples=OverSamples.ELEMENTWISE,
-    arguments=(1, 1),
-    takes=Takes.FORMULAS,
-    derivative=Derivative.ZERO,
-    examples={"ISNA(NA())*1": 1, "ISNA(#DIV/0!)*1": 0},
+_asks("ISERROR", _is_error, "Whether something is an error.", {"ISERROR(1/0)*1": 1, "ISERROR(2)*1": 0})
+_asks(
+    "ISERR",
+    _is_other_error,
+    "Whether something is an error other than #N/A.",
+    {"ISERR(#DIV/0!)*1": 1, "ISERR(NA())*1": 0},
 )
-def isna(context: Context, value: Node) -> Value:
-    """Whether something is #N/A."""
-    builder = context.builder
-    return _compared(builder, _faults(builder, context.lower(value, array=context.array)), torch.eq, Fault.NA)
+_asks("ISNA", _is_missing, "Whether something is #N/A.", {"ISNA(NA())*1": 1, "ISNA(#DIV/0!)*1": 0})
 
 
 @function(
