@@ -27,23 +27,26 @@ class Regions:
     sources: RangeIndex[Value] = field(default_factory=RangeIndex)
     _constants: dict[Range, Value] = field(default_factory=dict)
     _extents: dict[str, Position] = field(default_factory=dict)
-    _provided: dict[str, Position] = field(default_factory=dict)
     _cache: dict[Range, tuple[list[Range], Value]] = field(default_factory=dict)
 
     def provide(self, area: Range, value: Value) -> None:
         """Let `value` (axes r and c) stand for the cells of `area` from now on."""
-        row, column = self._provided.get(area.sheet, (0, 0))
-        self._provided[area.sheet] = max(row, area.bottom), max(column, area.right)
         self.sources.add(area, value)
+        if area.sheet in self._extents:
+            row, column = self._extents[area.sheet]
+            self._extents[area.sheet] = max(row, area.bottom), max(column, area.right)
 
     def extent(self, name: str) -> Position:
         """The last row and column of a sheet in which something stands, or that a parameter or a block fills."""
         if name not in self._extents:
             sheet = self.workbook.sheets.get(name) or Sheet(name)
-            self._extents[name] = sheet.extent
-        pairs = zip(self._extents[name], self._provided.get(name, (0, 0)), strict=True)
-        row, column = (max(pair) for pair in pairs)
-        return row, column
+            areas = self.sources.on_sheet(name)
+            row, column = sheet.extent
+            self._extents[name] = (
+                max([row, *(area.bottom for area in areas)]),
+                max([column, *(area.right for area in areas)]),
+            )
+        return self._extents[name]
 
     def read(self, area: Range) -> Value:
         """The cells of `area` as a Value with the axes r and c (without those of length 1).

@@ -262,6 +262,10 @@ class RangeIndex(Generic[Item]):
             self._unsorted.add((area.sheet, column))
         self._entries.append((area, item))
 
+    def on_sheet(self, sheet: str) -> list[Range]:
+        """The ranges on a sheet."""
+        return [area for area, _ in self._entries if area.sheet == sheet]
+
     def overlapping(self, wanted: Range) -> list[tuple[Range, Item]]:
         """The entries that overlap, in the order in which they were added."""
         found: set[int] = set()
