@@ -108,6 +108,15 @@ CORNERS: list[tuple[str, Any]] = [
     ("=INDEX(P:P,3)", 3),
     ("=INDEX(P:P,1000)", 0),
     ("=SUM(MMULT(TRANSPOSE(K1:K2),P1:P2))", VALUE),
+    # the corners of a range in any order, and ranges of ranges
+    ("=INDEX(R3:Q1,2,1)", 3),
+    ("=INDEX(Q3:R$1,2,1)", 3),
+    ("=ROWS(Q3:R$1)", 3),
+    ("=COLUMNS(R1:$Q2)", 2),
+    ("=ROW(Q3:R$2)", 2),
+    ("=SUM(Q1:R2:Q3)", 21),
+    ("=SUM(Q3:Q1:R2)", 21),
+    ("=SUM(R3:Q2 Q1:Q2)", 3),
     # looking things up
     ("=MATCH(40,L1:L4,-1)", NA),
     ("=MATCH(39,L1:L4,1)", 2),
@@ -285,6 +294,29 @@ def test_growing_ranges_that_have_to_fit() -> None:
         assert values(cells, "F1:F3", params=params) == [17, 46, 91]
 
 
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("=SUM(A1:A$3)", [6, 5, 3, 7, 12]),
+        ("=ROWS(A$3:A1)", [3, 2, 1, 2, 3]),
+        ("=SUMPRODUCT(A1:A$3*2)", [12, 10, 6, 14, 24]),
+        ('=SUMIF(A1:A$3,">0",B1)', [60, 50, 30, 90, 110]),
+        ("=INDEX(A1:A$3,1)", [1, 2, 3, 3, 3]),
+        ("=ROW(A1:A$3)", [1, 2, 3, 3, 3]),
+    ],
+)
+def test_ranges_whose_ends_cross(formula: str, expected: list[float]) -> None:
+    """Of A1:A$3 filled down the fourth copy reads A3:A4; filled across it is the same with columns."""
+    cells = {"A1:A6": [1, 2, 3, 4, 5, 6], "B1:B6": [10, 20, 30, 40, 50, 60], "D1:D5": formula}
+    across = formula.replace("A1:A$3", "A1:$C1").replace("A$3:A1", "$C1:A1").replace("B1", "A2")
+    across = across.replace("ROWS", "COLUMNS").replace("ROW(", "COLUMN(")
+    other = {"A1:F1": [[1, 2, 3, 4, 5, 6]], "A2:F2": [[10, 20, 30, 40, 50, 60]], "A4:E4": across}
+    for params in ((), ("A1:A6",)):
+        assert values(cells, "D1:D5", params=params) == expected
+    for params in ((), ("A1:F1",)):
+        assert values(other, "A4:E4", params=params) == expected
+
+
 def test_windows_filled_across() -> None:
     """A range where one value fits, filled across: each copy takes the cell of its own column."""
     cells = {"K7:N7": [[-1, 2, -3, 4]], "O7:Q7": [[-5, 6, -7]], "K8:N8": "=ABS(K7:N7)", "Z1": "=SUM(K8:N8)"}
@@ -305,6 +337,7 @@ def test_windows_filled_across() -> None:
         ('=MATCH(3,{1;"x";5;2},1)', "not sorted"),
         ("=0.00001&P1", "very small"),
         ("=ROUNDUP(P1,-999996)", "more digits"),
+        ("=SUM(Q$1:R2:Q3)", "a range of relative and fixed ranges"),
     ],
 )
 def test_what_is_not_certain_is_refused(formula: str, cause: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import fx
 
-from sgdsheet.compiler.frontend.blocks import Block, bounding_range, single_copies
+from sgdsheet.compiler.frontend.blocks import Block, bounding_range, single_copies, uncrossed
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.operators import BINARY, COMPARISONS, UNARY, compare
 from sgdsheet.compiler.functions.registry import Takes
@@ -72,6 +72,11 @@ def separated(block: Block) -> list[Block]:
     `SUM($A$1:A5)` filled down is lowered as one, with blanks beyond each copy's range; `ROWS($A$1:A5)` and
     `SUMPRODUCT($A$1:A5+1)` would see the blanks.
     """
+    return [part for piece in uncrossed(block) for part in _fitting(piece)]
+
+
+def _fitting(block: Block) -> list[Block]:
+    """The block, or its copies one by one, for `separated`."""
     if block.rows == block.columns == 1:
         return [block]
     ragged = [part for part in walk(block.tree) if isinstance(part, Area) and _is_ragged(part, block)]
@@ -312,10 +317,8 @@ class BlockLowering:
         index = torch.arange(count)
         first = start.base + getattr(start, direction) * index
         last = end.base + getattr(end, direction) * index
-        low, high = int(torch.minimum(first, last).min()), int(torch.maximum(first, last).max())
-        position = torch.arange(low, high + 1)
-        smaller, larger = torch.minimum(first, last), torch.maximum(first, last)
-        inside = (position >= smaller[:, None]) & (position <= larger[:, None])
+        position = torch.arange(int(first.min()), int(last.max()) + 1)
+        inside = (position >= first[:, None]) & (position <= last[:, None])
         return copy_axis, window, inside
 
     def _blanked(self, value: Value, mask: tuple[str, str, torch.Tensor]) -> Value:

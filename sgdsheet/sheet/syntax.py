@@ -89,6 +89,16 @@ class Area(Node):
     bottom: Affine
     right: Affine
 
+    @staticmethod
+    def between(sheet: str, top: Affine, left: Affine, bottom: Affine, right: Affine) -> Area:
+        """The cells between two corners, in whichever order they are written: A5:A$2 is A2:A5.
+
+        The order is that of the first copy; ends that move apart may cross in a later one.
+        """
+        top, bottom = sorted((top, bottom), key=lambda end: end.base)
+        left, right = sorted((left, right), key=lambda end: end.base)
+        return Area(sheet, top, left, bottom, right)
+
 
 @dataclass(frozen=True, slots=True)
 class Name(Node):

@@ -80,7 +80,7 @@ class Block:
                 axis._replace(base=axis.at(first_row, first_column))
                 for axis in (node.top, node.left, node.bottom, node.right)
             ]
-            return Area(node.sheet, *moved)
+            return Area.between(node.sheet, *moved)
 
         return replace(self, range=area, rows=rows, columns=columns, tree=transform(self.tree, shift), parts=())
 
@@ -107,6 +107,26 @@ def single_copies(block: Block) -> list[Block]:
             cell = Range(own.sheet, top, left, top + block.height - 1, left + block.width - 1)
             found.append(block.trimmed(cell))
     return found
+
+
+def uncrossed(block: Block) -> list[Block]:
+    """The block, in pieces where the ends of a range cross: of `A1:A$5` filled down the sixth copy reads A5:A6."""
+    for area in (part for part in walk(block.tree) if isinstance(part, Area)):
+        for start, end in ((area.top, area.bottom), (area.left, area.right)):
+            length, down, across = (last - first for first, last in zip(start, end, strict=True))
+            if length + min(0, down * (block.rows - 1)) + min(0, across * (block.columns - 1)) >= 0:
+                continue
+            if down < 0 and across < 0:
+                return single_copies(block)
+            own, copies = block.range, length // -min(down, across) + 1  # so many before they cross
+            row, column = own.top + copies * block.height, own.left + copies * block.width
+            parts = (
+                (own._replace(bottom=row - 1), own._replace(top=row))
+                if down < 0
+                else (own._replace(right=column - 1), own._replace(left=column))
+            )
+            return [piece for part in parts for piece in uncrossed(block.trimmed(part))]
+    return [block]
 
 
 def formula_text(formula: Formula, row: int, column: int) -> str:

@@ -60,7 +60,7 @@ def instantiate(node: Node, row: int, column: int, height: int, width: int) -> N
         if not isinstance(part, Reference):
             return None
         assert part.sheet is not None
-        return Area(part.sheet, down(part.top), across(part.left), down(part.bottom), across(part.right))
+        return Area.between(part.sheet, down(part.top), across(part.left), down(part.bottom), across(part.right))
 
     def down(axis: Axis) -> Affine:
         return Affine(axis.value + row, down=height) if axis.relative else Affine(axis.value)

@@ -220,22 +220,34 @@ def _area_of(table: Table, items: tuple[str, ...], first: int, last: int) -> Nod
 
 
 def _combine(operator: str, left: Node, right: Node) -> Node:
-    """`A1:INDEX(…)` is not static; `Sheet1!A1:Sheet1!B2` and `A1:C3 B2:D4` are."""
+    """`A1:INDEX(…)` is not static; `Sheet1!A1:Sheet1!B2`, `A1:B2:C3` and `A1:C3 B2:D4` are."""
+    cause = "uses a range whose corners are calculated"
     if isinstance(left, Reference) and isinstance(right, Reference) and left.sheet == right.sheet:
-        if operator == ":":
-            return Reference(left.sheet, left.top, left.left, right.bottom, right.right)
-        rows = (left.top, left.bottom, right.top, right.bottom)
-        columns = (left.left, left.right, right.left, right.right)
-        if len({axis.relative for axis in rows}) == len({axis.relative for axis in columns}) == 1:
-            top, start = max(left.top, right.top), max(left.left, right.left)
-            bottom, end = min(left.bottom, right.bottom), min(left.right, right.right)
-            empty = top.value > bottom.value or start.value > end.value
+        combined = _hull if operator == ":" else _common
+        rows = combined((left.top, left.bottom), (right.top, right.bottom))
+        columns = combined((left.left, left.right), (right.left, right.right))
+        if rows is not None and columns is not None:
+            (top, bottom), (start, end) = rows, columns
+            empty = operator == " " and (top > bottom or start > end)
             return ErrorConstant(ExcelError.NULL) if empty else Reference(left.sheet, top, start, bottom, end)
-    return NotSupported(
-        "",
-        "uses a range whose corners are calculated"
-        if operator == ":"
-        else "uses an intersection of relative and fixed ranges",
-        "Write the range with fixed corners",
-        unseen=True,
-    )
+        cause = f"uses {'a range' if operator == ':' else 'an intersection'} of relative and fixed ranges"
+    return NotSupported("", cause, "Write the range with fixed corners", unseen=True)
+
+
+_Ends = tuple[Axis, Axis]
+
+
+def _hull(one: _Ends, two: _Ends) -> _Ends | None:
+    """From the first to the last row (or column) of two ranges; None if that depends on where the formula stands."""
+    if _alike(*one, *two):
+        return min(*one, *two), max(*one, *two)
+    return (one[0], two[0]) if one[0] == one[1] and two[0] == two[1] else None
+
+
+def _common(one: _Ends, two: _Ends) -> _Ends | None:
+    """The rows (or columns) that two ranges have in common."""
+    return (max(min(one), min(two)), min(max(one), max(two))) if _alike(*one, *two) else None
+
+
+def _alike(*ends: Axis) -> bool:
+    return len({axis.relative for axis in ends}) == 1
