@@ -68,7 +68,10 @@ def _number(context: Context, node: Node | None, default: float) -> float:
     """A fixed argument that is one number."""
     if node is None:
         return default
-    value = context.builder.numbers(fixed(context, node))
+    return _single(context.builder.numbers(fixed(context, node)))
+
+
+def _single(value: Value) -> float:
     if value.axes or not bool(value.tensor.isfinite()):
         raise FormulaError("has an option that is no single number", remedy="Write a fixed number")
     return float(value.tensor)
@@ -100,20 +103,23 @@ def _looked_up(context: Context, key: Node, table: Node, number: Node, about: No
         shape = value.size("h"), value.size("w")
     limit = shape[0 if axis == "w" else 1]
     keys = _line(context, table, value, across, 1)
-    way = Way.ASCENDING if about is None or _mode(context, about, 1) else Way.PATTERN
-    place = find(builder, fixed(context, key), keys, way)
+    truth = None if about is None else builder.numbers(builder.truths(fixed(context, about)))
+    way = Way.ASCENDING if truth is None or _single(truth) else Way.PATTERN
+    wanted = fixed(context, key)
+    place = find(builder, wanted, keys, way)
     numbers = builder.numbers(fixed(context, number))
     floors = replace(numbers, data=builder.cleaned(numbers).tensor.floor())
     for outside, fault in ((floors.tensor > limit, Fault.REF), (floors.tensor < 1, Fault.VALUE)):
         wrong = Value(outside, floors.axes, floors.sizes, Kind.BOOLEAN)
         place = builder.spoiled(place, wrong, fault) if bool(outside.any()) else place
-    place = builder.spoiled(place, builder.errors_of(numbers))
-    wanted = floors.tensor.clamp(1, limit)
-    if floors.axes and bool((wanted != wanted.reshape(-1)[0]).any()):
+    for argument in (numbers, wanted):  # an argument that is an error goes before one that does not fit
+        place = builder.spoiled(place, builder.errors_of(argument))
+    taken = floors.tensor.clamp(1, limit)
+    if floors.axes and bool((taken != taken.reshape(-1)[0]).any()):
         whole = value if value is not None else context.lower(table, array=True)
-        beside = gathered(builder, whole, across, replace(floors, data=wanted, kinds=Kind.NUMBER))
+        beside = gathered(builder, whole, across, replace(floors, data=taken, kinds=Kind.NUMBER))
         return gathered(builder, beside, axis, place)
-    return gathered(builder, _line(context, table, value, across, int(wanted.reshape(-1)[0])), axis, place)
+    return gathered(builder, _line(context, table, value, across, int(taken.reshape(-1)[0])), axis, place)
 
 
 def _line(context: Context, table: Node, value: Value | None, across: str, number: int) -> Value:

@@ -85,12 +85,13 @@ def columns(context: Context, array: Node) -> Value:
 
 
 def _length(context: Context, array: Node, way: int) -> Value:
-    """How many rows (way 0) or columns an argument has; a single error is the result."""
+    """How many rows (way 0) or columns an argument has; an error that is no array is the result."""
     length = context.builder.number(float(_shape(context, array)[way]))
     if context.shape(array) is not None:
         return length
     value = context.lower(array, array=True)
-    return length if value.is_array else context.builder.spoiled(length, context.builder.errors_of(value))
+    single = not (value.is_array or value.reference)
+    return context.builder.spoiled(length, context.builder.errors_of(value)) if single else length
 
 
 def _shape(context: Context, node: Node) -> tuple[int, int]:

@@ -12,7 +12,7 @@ add-ins offer it to people (see `sgdsheet.apps.udf.declarations`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
@@ -162,12 +162,16 @@ def function(
     examples: Mapping[str, float],
     zero_arguments: Iterable[int] = (),
     fixed_arguments: Iterable[int] = (),
+    conditions: Collection[int] = (),
     gives_range: bool = False,
     skips_blanks: bool | None = None,
     over_samples: OverSamples | None = None,
     described: Sequence[Argument] = (),
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
-    """Declare an Excel function. `arguments` are the smallest and the largest number of them."""
+    """Declare an Excel function. `arguments` are the smallest and the largest number of them.
+
+    `conditions` are the positions of scalar arguments that are TRUE or FALSE: texts there are read as IF reads them.
+    """
 
     def declare(implementation: Callable[..., Value]) -> Callable[..., Value]:
         if name in REGISTRY:
@@ -181,7 +185,7 @@ def function(
             takes=takes,
             derivative=derivative,
             examples=examples,
-            evaluate=_evaluator(implementation, takes, skips),
+            evaluate=_evaluator(implementation, takes, skips, conditions),
             zero_arguments=frozenset(zero_arguments) | frozenset(fixed_arguments),
             fixed_arguments=frozenset(fixed_arguments),
             gives_range=gives_range,
@@ -213,13 +217,15 @@ def fixed(context: Context, node: Node, *, array: bool | None = None) -> Value:
 
 
 def _evaluator(
-    implementation: Callable[..., Value], takes: Takes, skips_blanks: bool
+    implementation: Callable[..., Value], takes: Takes, skips_blanks: bool, conditions: Collection[int]
 ) -> Callable[[Context, Call], Value]:
     def evaluate(context: Context, call: Call) -> Value:
         if takes is Takes.FORMULAS:
             return implementation(context, *call.arguments)
         if takes is Takes.SCALARS:
             values = [context.lower(item, array=context.array) for item in call.arguments]
+            for position in conditions:
+                values[position] = context.builder.truths(values[position])
             return implementation(context, *[context.builder.numbers(value) for value in values])
         # A range is taken whole; of a calculation with ranges, SUM sees one row's result and SUMPRODUCT all.
         arrays = context.array or takes is Takes.ARRAYS
@@ -340,17 +346,22 @@ def masked(builder: Builder, value: Value, counts: Value | None, otherwise: floa
 
 
 def count_of(builder: Builder, arguments: Iterable[Value]) -> Value:
-    """How many numbers there are, for each copy of the formula. Always a constant."""
+    """How many numbers there are, for each copy of the formula. Always a constant: an error that only shows while the
+    program runs counts, too."""
     result = builder.number(0.0)
     for value in arguments:
-        if not (value.reference or value.is_array):
-            numbers = builder.numbers(value) if value.constant else value
-            counts = (numbers.kind_tensor() != Kind.ERROR).to(builder.dtype)
-        else:
-            counts = (value.kind_tensor() == Kind.NUMBER).to(builder.dtype)
-        part = builder.reduce(torch.sum, Value(counts, value.axes, value.sizes))
-        result = builder.elementwise(torch.add, result, part)
+        result = builder.elementwise(torch.add, result, builder.reduce(torch.sum, counted(builder, value)))
     return result
+
+
+def counted(builder: Builder, value: Value) -> Value:
+    """1 for each number in an argument of COUNT, 0 for what is none."""
+    if not (value.reference or value.is_array):
+        numbers = builder.numbers(value) if value.constant else value
+        counts = numbers.kind_tensor() != Kind.ERROR
+    else:
+        counts = value.kind_tensor() == Kind.NUMBER
+    return Value(counts.to(builder.dtype), value.axes, value.sizes)
 
 
 def zero_without_numbers(builder: Builder, result: Value | None, arguments: Iterable[Value]) -> Value:

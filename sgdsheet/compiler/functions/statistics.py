@@ -14,6 +14,7 @@ from sgdsheet.compiler.functions.registry import (
     OverSamples,
     Takes,
     count_of,
+    counted,
     flat_at_zero,
     function,
     masked,
@@ -50,7 +51,14 @@ def average(context: Context, *arguments: Value) -> Value:
 )
 def count(context: Context, *arguments: Value) -> Value:
     """How many numbers there are."""
-    return count_of(context.builder, arguments)
+    builder = context.builder
+    result = builder.number(0.0)
+    for value in arguments:
+        counts = counted(builder, value)
+        if not value.constant and (errors := builder.errors_of(value)) is not None:
+            counts = builder.where(errors, builder.number(0.0), counts)
+        result = operators.add(builder, result, builder.reduce(torch.sum, counts))
+    return result
 
 
 @function(
