@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,13 +11,10 @@ from sgdsheet.sheet.formula import parse, render
 from sgdsheet.sheet.syntax import Binary, Call, Node, Unary, children
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 
-from .grammar import PREFIXED
-
 if TYPE_CHECKING:
     from .formulas import Finding
 
 FIRST_COLUMN, MOST_SHEETS = 20, 60
-_NAMES = re.compile(r"(?<![\w.])([A-Z][A-Z0-9.]*)\(")
 
 
 @dataclass(slots=True)
@@ -38,11 +34,6 @@ class Part:
             if found is not None:
                 return found
         return self if self.finding is not None else None
-
-
-def prefixed(text: str) -> str:
-    """Names of functions as a file has them."""
-    return _NAMES.sub(lambda found: f"_xlfn.{found[1]}(" if found[1] in PREFIXED else found[0], text)
 
 
 def located(
@@ -87,7 +78,7 @@ def located(
 def _enter(sheet: Sheet, finding: Finding, node: Node, column: int) -> tuple[Part, int]:
     top, left = finding.cell.row, finding.cell.column
     area = finding.area
-    text = prefixed(render(node, top, left))
+    text = render(node, top, left)
     height, width = (area[2] - area[0] + 1, area[3] - area[1] + 1) if area is not None else (1, 1)
     row = area[0] if area is not None else top
     corners = (row, column, row + height - 1, column + width - 1) if area is not None else None

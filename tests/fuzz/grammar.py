@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from random import Random
 
@@ -16,6 +17,7 @@ PREFIXED = {
     *("CONCAT", "TEXTJOIN", "MAXIFS", "MINIFS", "XMATCH", "LET"),
 }
 """Functions that a file holds with the prefix of what came after Excel 2007."""
+_NAMES = re.compile(r"(?<![\w.])([A-Z][A-Z0-9.]*)\(")
 
 # What the arguments of a function are; the last letter goes on for further ones. Functions that are not named here
 # get numbers (of those that take scalars) or lists. n number, i whole number, s anything, c condition, r range or list,
@@ -61,6 +63,11 @@ TRUE TRUNC VAR VAR.P VAR.S VARP VLOOKUP XLOOKUP XOR
 
 OPERATORS = ("+", "-", "*", "/", "^", "&", "=", "<>", "<", ">", "<=", ">=")
 ERROR_TEXTS = ("#N/A", "#DIV/0!", "#VALUE!", "#NUM!", "#REF!")
+
+
+def prefixed(text: str) -> str:
+    """Names of functions as a file has them."""
+    return _NAMES.sub(lambda found: f"_xlfn.{found[1]}(" if found[1] in PREFIXED else found[0], text)
 
 
 class Grammar:

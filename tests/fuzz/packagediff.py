@@ -38,7 +38,7 @@ def differences(before: bytes, after: bytes, *, written: frozenset[str] | None =
                     found.append(f"{info.filename} has another date or method")
             elif b"fullCalcOnLoad" in two and _without_mark(one) == _without_mark(two):
                 continue
-            elif "worksheets/" not in info.filename or _bare(one) != _bare(two):
+            elif "worksheets/" not in info.filename.casefold() or _bare(one) != _bare(two):
                 found.append(f"{info.filename} differs")
     return found
 

@@ -10,6 +10,8 @@ from sgdsheet.compiler.frontend.blocks import formula_text
 from sgdsheet.sheet.references import address
 from sgdsheet.sheet.workbook import ExcelError, Formula, Sheet, Value, Workbook
 
+from .grammar import prefixed
+
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
@@ -113,6 +115,6 @@ def _cell(row: int, column: int, formula: Formula | None, value: Value | None, s
         if formula.array is not None:
             top, left, bottom, right = formula.array
             array = f' t="array" ref="{address(top, left)}:{address(bottom, right)}"'
-        written = f"<f{array}>{escape(formula_text(formula, row, column))}</f>"
+        written = f"<f{array}>{escape(prefixed(formula_text(formula, row, column)))}</f>"
     saved = f"<v>{text}</v>" if value is not None else ""
     return f'<c r="{address(row, column)}"{kind}>{written}{saved}</c>'

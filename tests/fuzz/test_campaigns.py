@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
+import zipfile
 
 import pytest
 
+from sgdsheet.compiler.frontend.blocks import formula_text
+from sgdsheet.sheet.workbook import Formula
+
 from . import formulas, identity, kills, models, packages
 from .differences import DIFFERENCES
-from .grammar import SETTLED
+from .grammar import SETTLED, prefixed
+from .packagediff import differences
 
 POSIX = pytest.mark.skipif(sys.platform != "linux", reason="the campaign forks processes and limits them as Linux does")
 
@@ -32,6 +38,24 @@ def test_models() -> None:
     result = models.run(seed=100, count=25)
     assert result.problems == []
     assert result.gradients >= 25 * 9
+
+
+def test_names_of_parts_are_without_case() -> None:
+    """A sheet's part in capitals is one: of it, too, only the values of cells may differ."""
+
+    def package(value: int) -> bytes:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("XL/WORKSHEETS/SHEET1.XML", f'<c r="A1"><v>{value}</v></c>')
+        return stream.getvalue()
+
+    assert differences(package(1), package(2)) == []
+
+
+def test_copies_have_their_prefix() -> None:
+    """A file without it is another one to LibreOffice: there is no function of that name."""
+    formula = Formula("_xlfn.VAR.P(A1:A2)+SUM(A1)", 1, 2)
+    assert prefixed(formula_text(formula, 2, 2)) == "_xlfn.VAR.P(A2:A3)+SUM(A2)"
 
 
 @POSIX
