@@ -34,6 +34,11 @@ def quoted(text: str) -> str:
     return f"“{line if len(line) <= _LONGEST else line[:_LONGEST] + '…'}”"
 
 
+def in_full(text: str) -> str:
+    """A name or path that a person may want to copy: never cut."""
+    return f"“{one_line(text)}”"
+
+
 class SgdSheetError(Exception):
     """Base of all errors that a person can mend.
 

@@ -231,6 +231,8 @@ def test_from_itself(small: str, cache: Path, tmp_path: Path) -> None:
 
 def test_from_lacks_files(small: str, tmp_path: Path) -> None:
     assert "is not a folder" in refused(small, "--from", tmp_path / "nowhere")
+    long = tmp_path / ("a-folder-with-a-long-name" * 4)
+    assert f"“{long}” is not a folder" in refused(small, "--from", long)
     assert "lacks table.csv, more.gz" in refused(small, "--from", tmp_path)
     (fill(tmp_path) / "more.gz").unlink()
     assert "lacks more.gz" in refused(small, "--from", tmp_path)

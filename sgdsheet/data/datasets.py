@@ -17,7 +17,7 @@ import platformdirs
 import pooch  # type: ignore[import-untyped]
 import requests
 
-from sgdsheet.errors import FileError, SettingError, quoted
+from sgdsheet.errors import FileError, SettingError, in_full, quoted
 from sgdsheet.system.atomic import write_atomically
 
 _CHUNK = 1 << 20
@@ -135,16 +135,16 @@ def fetch(dataset: Dataset, say: Callable[[str], None] = lambda line: None) -> P
 def copy_from(dataset: Dataset, origin: Path) -> Path:
     """Copy the files from a folder into the cache, if their checksums are right; the path as of `fetch`."""
     if not origin.is_dir():
-        raise FileError(f"{quoted(str(origin))} is not a folder", remedy="Name the folder that has the files")
+        raise FileError(f"{in_full(str(origin))} is not a folder", remedy="Name the folder that has the files")
     found = {file: [name for name in file.names if (origin / name).is_file()] for file in dataset.files}
     missing = [file.name for file, names in found.items() if not names]
     if missing:
-        cause = f"{quoted(str(origin))} lacks {', '.join(missing)}"
+        cause = f"{in_full(str(origin))} lacks {', '.join(missing)}"
         raise FileError(cause, remedy="Put them there, or fetch them from the web without --from")
     good = {file: _intact(origin, file) for file in dataset.files}
     for file, path in good.items():
         if path is None:
-            raise _wrong(found[file][0], f"in {quoted(str(origin))}")
+            raise _wrong(found[file][0], f"in {in_full(str(origin))}")
     folder = cache() / dataset.name
     for file, path in good.items():
         _place(cast(Path, path), folder, file)
@@ -211,7 +211,7 @@ def _place(origin: Path, folder: Path, file: File) -> None:
         with origin.open("rb") as stream:
             data = stream.read(_LARGEST + 1)
         if not _holds(BytesIO(data), file):
-            raise _wrong(origin.name, f"in {quoted(str(origin.parent))}")
+            raise _wrong(origin.name, f"in {in_full(str(origin.parent))}")
         write_atomically(folder / origin.name, data)
         _only(folder, file, origin.name)
     except OSError as error:
@@ -261,7 +261,7 @@ def _reason(error: requests.RequestException) -> str:
 
 
 def _unwritable(folder: Path, error: OSError) -> FileError:
-    cause = f"{quoted(str(folder))} cannot be written: {error.strerror or error}"
+    cause = f"{in_full(str(folder))} cannot be written: {error.strerror or error}"
     return FileError(cause, remedy="Make room there, or allow writing")
 
 

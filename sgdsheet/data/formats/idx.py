@@ -26,7 +26,7 @@ from sgdsheet.data.formats.source import (
     dataset_format,
     unreadable,
 )
-from sgdsheet.errors import FileError, quoted
+from sgdsheet.errors import FileError, in_full, quoted
 
 _NAME = re.compile(
     r"(?P<prefix>.*?)(?P<part>train|valid|t10k|test)-(?P<field>images|labels)[-.]idx(?P<axes>[13])-ubyte(\.gz)?",
@@ -97,7 +97,7 @@ def read(path: Path, part: str) -> Source:
         )
     sets = _matching(path)
     if len(sets) > 1:
-        names = ", ".join(quoted(prefix.rstrip("-_.") or "train") for prefix in sets)
+        names = ", ".join(in_full(prefix.rstrip("-_.") or "train") for prefix in sets)
         raise FileError(f"{called(path)} holds several datasets", remedy=f"Name one of them: {names}")
     files = next(iter(sets.values()))
     parts = tuple(known for known in PARTS if any(found == known for found, _ in files))

@@ -27,7 +27,7 @@ from sgdsheet.data.layouts.layout import Batch, Translate, Whole, as_it_is, numb
 from sgdsheet.data.reductions import is_additive, tells_samples_apart
 from sgdsheet.data.slicing import along_samples, cut_blocks
 from sgdsheet.data.text_cells import texts_of
-from sgdsheet.errors import DataError, FormulaError, ProblemError, quoted
+from sgdsheet.errors import DataError, FormulaError, ProblemError, in_full, quoted
 from sgdsheet.sheet.references import Cell, Range, column_letters
 from sgdsheet.sheet.syntax import Area, Call, Node, walk
 from sgdsheet.sheet.workbook import Sheet, Workbook
@@ -286,7 +286,7 @@ class EachRow:
                     raise ProblemError(
                         f"column {column_letters(cell.column)} has no formula that follows from a sample",
                         cell=cell,
-                        remedy=f"Name columns that are calculated from {quoted(self.form.source_name)}",
+                        remedy=f"Name columns that are calculated from {in_full(self.form.source_name)}",
                     )
 
     def over(self, batch: Sequence[Tensor]) -> Tensor:
