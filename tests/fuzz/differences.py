@@ -296,6 +296,38 @@ DIFFERENCES = (
         "LibreOffice's SWITCH and IFS give an error of their own within another function",
         lambda item: lazy(item) and name(item) in BOOLEANS,
     ),
+    Difference(
+        OFFICE,
+        "a power too small for a number is #NUM! in LibreOffice, 0 in Excel",
+        lambda item: name(item) in ("^", "POWER") and item.ours == 0.0 and error(item.libreoffice),
+    ),
+    Difference(
+        OFFICE,
+        "an error among the values that SWITCH compares: LibreOffice passes it by, IronCalc gives it",
+        lambda item: name(item) == "SWITCH" and error(item.ours) and not error(item.libreoffice),
+        Side.UNKNOWN,
+    ),
+    Difference(
+        OFFICE,
+        "an error as XLOOKUP's if_not_found is the result in LibreOffice, found or not; in Excel a second XLOOKUP may stand there",
+        lambda item: name(item) == "XLOOKUP" and error(item.libreoffice) and not error(item.ours),
+    ),
+    Difference(
+        OFFICE,
+        "MMULT with a text, a blank or a boolean somewhere is #VALUE! as a whole; LibreOffice looks at each row by itself",
+        lambda item: name(item) == "MMULT" and item.ours is ExcelError.VALUE and not error(item.libreoffice),
+    ),
+    Difference(
+        OFFICE,
+        "ROW and COLUMN of a range are arrays in array formulas only: LibreOffice gives all of them to SUM and COUNT",
+        lambda item: not item.array and name(item) in AGGREGATES | {"COUNTA"} and bool(names(item) & {"ROW", "COLUMN"}),
+    ),
+    Difference(
+        OFFICE,
+        "ROWS of cells that a single calculation of an array formula takes alone: an error, or an array of one",
+        lambda item: item.array and name(item) in ("ROWS", "COLUMNS") and error(item.ours),
+        Side.UNKNOWN,
+    ),
     # --- IronCalc -----------------------------------------------------------------------------------------
     Difference(
         IRON,
@@ -330,13 +362,17 @@ DIFFERENCES = (
     ),
     Difference(
         IRON,
-        "IronCalc's IS functions find errors in array constants and in calculations with ranges",
-        lambda item: name(item).startswith("IS") and reads_ranges(item),
+        "IronCalc's IS functions find other errors in array constants and in calculations with ranges, also of one cell",
+        lambda item: name(item).startswith("IS") and (reads_ranges(item) or (item.array and ":" in item.text)),
     ),
     Difference(
         IRON,
-        "IronCalc compares arrays of TRUE and FALSE with a single one otherwise",
-        lambda item: item.array and name(item) in COMPARISONS and OFFICE not in item.against and has_boolean(item),
+        "IronCalc compares TRUE and FALSE that are calculated, or in arrays, otherwise: (1=2)>=(1=2) is FALSE there",
+        lambda item: (
+            name(item) in COMPARISONS | {"SWITCH"}
+            and OFFICE not in item.against
+            and (any(map(boolean, inner(item))) or (item.array and has_boolean(item)))
+        ),
     ),
     Difference(
         IRON,
@@ -372,8 +408,8 @@ DIFFERENCES = (
     ),
     Difference(
         IRON,
-        "IronCalc loses the brackets around & in a sum",
-        lambda item: "&" in item.text and isinstance(item.ironcalc, str),
+        "IronCalc loses the brackets around & in a sum, and around comparisons in &",
+        lambda item: "&" in item.text and isinstance(item.ironcalc, (str, bool)),
     ),
     Difference(
         IRON,
@@ -389,8 +425,8 @@ DIFFERENCES = (
     Difference(IRON, "IronCalc loses the brackets before %", lambda item: name(item) == "%"),
     Difference(
         IRON,
-        "IronCalc leaves out text given directly to VAR, STDEV and their like",
-        lambda item: name(item) in SPREADS and has_text(item),
+        "IronCalc leaves out text given directly to SUMSQ, VAR, STDEV and their like",
+        lambda item: name(item) in SPREADS | {"SUMSQ"} and has_text(item),
     ),
     Difference(
         IRON,
@@ -442,13 +478,50 @@ DIFFERENCES = (
     ),
     Difference(
         IRON,
-        "IronCalc leaves out TRUE and FALSE given directly to VAR, STDEV and their like",
-        lambda item: name(item) in SPREADS and has_boolean(item),
+        "IronCalc leaves out TRUE and FALSE given directly to SUMSQ, VAR, STDEV and their like",
+        lambda item: name(item) in SPREADS | {"SUMSQ"} and has_boolean(item),
     ),
     Difference(
         IRON,
         "IronCalc's SUMX… takes blanks, texts and booleans for 0, and single values for errors",
         lambda item: name(item) in PAIRS,
+    ),
+    Difference(
+        IRON,
+        "what has no result (ACOS(5), an overflow) is a not-a-number inside of IronCalc: IFERROR and ISERR pass it by",
+        lambda item: (
+            name(item) in ("ISERR", "ISERROR", "IFERROR")
+            and (item.ironcalc is False or item.ironcalc is ExcelError.NUM)
+            and any(isinstance(part, (Call, Binary)) for part in inner(item))
+        ),
+    ),
+    Difference(IRON, "GAMMALN(1) is a little below 0 in IronCalc", lambda item: "GAMMALN" in names(item)),
+    Difference(
+        IRON,
+        "MMULT with a text, a blank or a boolean somewhere is #VALUE!; IronCalc takes blanks for 0",
+        lambda item: name(item) == "MMULT" and item.ours is ExcelError.VALUE and not error(item.ironcalc),
+    ),
+    Difference(
+        IRON,
+        "MMULT of cells with an error, and others that are no number: which error comes first",
+        lambda item: name(item) == "MMULT" and error(item.ours) and error(item.ironcalc),
+        Side.UNKNOWN,
+    ),
+    Difference(
+        IRON,
+        "an error as a criterion is the result; IronCalc counts the cells that hold it",
+        lambda item: name(item) in IFS and error(item.ours) and item.ours in read(item),
+    ),
+    Difference(
+        IRON,
+        "IronCalc's NOT does not go through an array",
+        lambda item: item.array and name(item) == "NOT" and reads_ranges(item),
+    ),
+    Difference(
+        IRON,
+        "ROWS of cells that a single calculation of an array formula takes alone: an error, or an array of one",
+        lambda item: item.array and name(item) in ("ROWS", "COLUMNS") and error(item.ours),
+        Side.UNKNOWN,
     ),
 )
 
