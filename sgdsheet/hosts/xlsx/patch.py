@@ -1,7 +1,4 @@
-"""Put values into the XML of a worksheet and leave every other byte as it is.
-
-Expat tells where in the part each element starts; the edits are cut into the bytes at those places.
-"""
+"""Put values into the XML of a worksheet and leave every other byte as it is."""
 
 from __future__ import annotations
 
@@ -10,29 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sgdsheet.hosts.xlsx.xml import (
-    Part,
-    cell_column,
-    escape,
-    expect_worksheet,
-    new_parser,
-    row_number,
-    run_parser,
-)
+from sgdsheet.hosts.xlsx.edit import ATTRIBUTE, PartEditor, Span
+from sgdsheet.hosts.xlsx.xml import Part, cell_column, escape, expect_worksheet, row_number
 from sgdsheet.sheet.references import Range, address, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Position, Value
 
 T = TypeVar("T")
 
-_TAG = re.compile(rb"""<[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>""")
-_QUALIFIED = re.compile(rb"<([^\s/>]+)")
-_ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
-
 # The newer error values have no spelling of their own in a file: Excel saves them as #VALUE! with metadata.
 _SAVED_ERRORS = frozenset(("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA"))
-
-Edit = tuple[int, int, bytes]
-"""Replace the bytes from start to end."""
 
 
 def patch_sheet(part: Part, values: Mapping[Position, Value | None]) -> bytes:
@@ -40,25 +23,9 @@ def patch_sheet(part: Part, values: Mapping[Position, Value | None]) -> bytes:
 
     None takes the saved value of a formula away.
     """
-    head = part.data[:4]
-    if b"\0" in head or head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise part.error("is written in UTF-16, which can be read but not changed")
-    pieces: list[bytes] = []
-    position = 0
-    for start, end, new in _Patcher(part, values).run():
-        pieces += (part.data[position:start], new)
-        position = end
-    pieces.append(part.data[position:])
-    return b"".join(pieces)
-
-
-@dataclass(slots=True)
-class _Span:
-    """An element: where it starts, where its start tag ends, and where it ends itself."""
-
-    start: int
-    tag_end: int
-    end: int = 0
+    patcher = _Patcher(part, values)
+    patcher.run()
+    return patcher.result()
 
 
 @dataclass(slots=True)
@@ -69,35 +36,31 @@ class _Target:
     column: int
     value: Value | None
     formula_end: int = 0
-    contents: list[_Span] = field(default_factory=list)
+    contents: list[Span] = field(default_factory=list)
 
 
-class _Patcher:
+class _Patcher(PartEditor):
     """Walks through the part once. What is wanted waits in stacks, the next row or cell on top."""
 
     def __init__(self, part: Part, values: Mapping[Position, Value | None]) -> None:
-        self._part = part
-        self._data = part.data
+        super().__init__(part)
         self._rows: list[tuple[int, list[tuple[int, Value | None]]]] = []
         for (row, column), value in sorted(values.items(), key=lambda item: item[0], reverse=True):
             if not self._rows or self._rows[-1][0] != row:
                 self._rows.append((row, []))
             self._rows[-1][1].append((column, value))
         self._cells: list[tuple[int, Value | None]] = []
-        self._edits: list[Edit] = []
-        self._arrays: list[Range] = []
+        self._arrays: list[Range] = []  # those that reach the current row
         self._row, self._row_text, self._column = 0, "0", 0
-        self._sheet_span = self._row_span = self._cell_span = self._inner_span = _Span(0, 0)
+        self._sheet_span = self._row_span = self._cell_span = self._inner_span = Span(b"", 0, 0, is_empty=False)
         self._after = 0  # where a cell can be added to the current row
         self._target: _Target | None = None
-        self._parser = new_parser(part)
 
-    def run(self) -> list[Edit]:
+    def run(self) -> None:
         self._parser.StartElementHandler = self._root
-        run_parser(self._parser, self._part)
+        self._walk()
         if self._rows:
             raise self._part.error("has no sheetData element to put cells into")
-        return self._edits
 
     def _root(self, tag: str, attributes: dict[str, str]) -> None:
         spell = expect_worksheet(self._part, tag)
@@ -126,11 +89,12 @@ class _Patcher:
         elif tag == self._row_tag:
             if self._cells:
                 span, cells = self._row_span, self._cells[::-1]
-                self._add(self._new_cells(self._row, cells, span), span, self._after)
+                if content := self._new_cells(self._row, cells, span):
+                    self.append(span, content, self._after)
                 self._cells = []
         elif tag == self._data_tag:
-            rows = self._new_rows(self._rows[::-1], self._sheet_span)
-            self._add(rows, self._sheet_span, self._parser.CurrentByteIndex)
+            if content := self._new_rows(self._rows[::-1], self._sheet_span):
+                self.append(self._sheet_span, content, self._parser.CurrentByteIndex)
             self._rows = []
         elif self._target is not None and tag in (self._v, self._is, self._f):
             self._close(self._inner_span)
@@ -144,11 +108,13 @@ class _Patcher:
         if number <= self._row:
             raise ValueError(f"row {number} after row {self._row}")
         self._row, self._row_text, self._column = number, str(number), 0
+        if self._arrays:
+            self._arrays = [area for area in self._arrays if area.bottom >= number]
         if not self._rows or self._rows[-1][0] > number:
             return
         span = self._row_span = self._here()
         if missing := _take_before(self._rows, number):
-            self._edits.append((span.start, span.start, self._new_rows(missing, span)))
+            self.insert(span.start, self._new_rows(missing, span))
         if self._rows and self._rows[-1][0] == number:
             self._cells = self._rows.pop()[1]
         self._after = span.tag_end
@@ -161,7 +127,7 @@ class _Patcher:
         self._column = column
         span = self._cell_span = self._here()
         if missing := _take_before(self._cells, column):
-            self._edits.append((span.start, span.start, self._new_cells(self._row, missing, span)))
+            self.insert(span.start, self._new_cells(self._row, missing, span))
         if self._cells and self._cells[-1][0] == column:
             self._target = _Target(attributes, column, self._cells.pop()[1])
 
@@ -169,49 +135,66 @@ class _Patcher:
         span, target = self._cell_span, self._target
         self._close(span)
         self._after = span.end
-        if target is not None:
+        if target is None:
+            return
+        if target.value is None:
+            self._empty_cell(span, target)
+        else:
             calculated = bool(target.formula_end) or self._spilled(self._row, target.column)
-            if target.value is None:
-                self._edits += _emptied(self._data, span, target)
-                self._target = None
-                return
-            self._edits += _edit_cell(self._data, span, target, _kind(target.value, calculated))
-            self._target = None
+            self._edit_cell(span, target, target.value, _kind(target.value, calculated))
+        self._target = None
+
+    def _empty_cell(self, span: Span, target: _Target) -> None:
+        """Take a cell's value away, and the type that it had."""
+        tag = self.source(span)
+        plain = _retag(tag, "n")
+        if plain != tag:
+            self.replace(span.start, span.tag_end, plain)
+        for old in target.contents:
+            self.replace(old.start, old.end, b"")
+
+    def _edit_cell(self, span: Span, target: _Target, value: Value, kind: str) -> None:
+        """Give a cell its value."""
+        same_tag = kind == target.attributes.get("t", "n") and "vm" not in target.attributes
+        if same_tag and kind == "n" and target.contents and self._has_number(target.contents[0], value):
+            return
+        tag = self.source(span) if same_tag else _retag(self.source(span), kind)
+        content = _content(value, kind, span.prefix)
+        if span.is_empty:
+            opening = tag.removesuffix(b"/>").rstrip() + b">"
+            self.replace(span.start, span.tag_end, opening + content + b"</" + span.name + b">")
+            return
+        if not same_tag:
+            self.replace(span.start, span.tag_end, tag)
+        if not target.contents:
+            self.insert(target.formula_end or span.tag_end, content)
+            return
+        old, *others = target.contents
+        if kind != "inlineStr" and old.name.endswith(b"v") and not old.is_empty:
+            self.replace(old.tag_end, old.inner_end, _text(value))
+        else:
+            self.replace(old.start, old.end, content)
+        for other in others:
+            self.replace(other.start, other.end, b"")
+
+    def _has_number(self, content: Span, value: Value) -> bool:
+        """Whether the number is there already, maybe spelled with more digits: then it stays as it is."""
+        try:
+            return float(self._data[content.tag_end : content.inner_end]) == value
+        except ValueError:
+            return False
 
     def _spilled(self, row: int, column: int) -> bool:
-        here = Range("", row, column, row, column)
-        return any(area.contains(here) for area in self._arrays)
+        return any(area.contains(Range("", row, column, row, column)) for area in self._arrays)
 
-    def _here(self) -> _Span:
-        start = self._parser.CurrentByteIndex
-        tag = _TAG.match(self._data, start)
-        if tag is None:
-            raise ValueError(f"no tag at byte {start}")
-        return _Span(start, tag.end())
-
-    def _close(self, span: _Span) -> None:
-        if _is_empty(self._data, span):
-            span.end = span.tag_end
-        else:
-            span.end = self._data.index(b">", self._parser.CurrentByteIndex) + 1
-
-    def _add(self, content: bytes, parent: _Span, at: int) -> None:
-        if not content:
-            return
-        if _is_empty(self._data, parent):
-            closing = b"</" + _qualified(self._data, parent) + b">"
-            self._edits.append((parent.tag_end - 2, parent.tag_end, b">" + content + closing))
-        else:
-            self._edits.append((at, at, content))
-
-    def _new_rows(self, rows: Iterable[tuple[int, list[tuple[int, Value | None]]]], near: _Span) -> bytes:
-        tag = _prefix(self._data, near) + b"row"
+    def _new_rows(self, rows: Iterable[tuple[int, list[tuple[int, Value | None]]]], near: Span) -> bytes:
+        tag = near.prefix + b"row"
         return b"".join(
             b'<%s r="%d">%s</%s>' % (tag, row, self._new_cells(row, cells[::-1], near), tag) for row, cells in rows
         )
 
-    def _new_cells(self, row: int, cells: Iterable[tuple[int, Value | None]], near: _Span) -> bytes:
-        prefix, new = _prefix(self._data, near), []
+    def _new_cells(self, row: int, cells: Iterable[tuple[int, Value | None]], near: Span) -> bytes:
+        prefix, new = near.prefix, []
         for column, value in cells:
             if value is None:
                 continue
@@ -227,38 +210,6 @@ def _take_before(stack: list[tuple[int, T]], limit: int) -> list[tuple[int, T]]:
     while stack and stack[-1][0] < limit:
         taken.append(stack.pop())
     return taken
-
-
-def _emptied(data: bytes, span: _Span, target: _Target) -> list[Edit]:
-    """The edits that take a cell's value away, and the type that it had."""
-    tag = data[span.start : span.tag_end]
-    plain = _retag(tag, "n")
-    edits = [(span.start, span.tag_end, plain)] if plain != tag else []
-    return edits + [(old.start, old.end, b"") for old in target.contents]
-
-
-def _edit_cell(data: bytes, span: _Span, target: _Target, kind: str) -> list[Edit]:
-    """The edits that give a cell its value, in the order of their places."""
-    assert target.value is not None
-    old_kind = target.attributes.get("t", "n")
-    same_tag = kind == old_kind and "vm" not in target.attributes
-    if same_tag and kind == "n" and target.contents and _same_number(data, target.contents[0], target.value):
-        return []
-    tag = data[span.start : span.tag_end] if same_tag else _retag(data[span.start : span.tag_end], kind)
-    content = _content(target.value, kind, _prefix(data, span))
-    if _is_empty(data, span):
-        opening = tag.removesuffix(b"/>").rstrip() + b">"
-        return [(span.start, span.tag_end, opening + content + b"</" + _qualified(data, span) + b">")]
-    edits = [] if same_tag else [(span.start, span.tag_end, tag)]
-    if not target.contents:
-        at = target.formula_end or span.tag_end
-        return [*edits, (at, at, content)]
-    old = target.contents[0]
-    if kind != "inlineStr" and _qualified(data, old).endswith(b"v") and not _is_empty(data, old):
-        edits.append((old.tag_end, data.rindex(b"<", old.tag_end, old.end), _text(target.value)))
-    else:
-        edits.append((old.start, old.end, content))
-    return edits + [(other.start, other.end, b"") for other in target.contents[1:]]
 
 
 def _kind(value: Value, calculated: bool) -> str:
@@ -290,36 +241,14 @@ def _content(value: Value, kind: str, prefix: bytes) -> bytes:
     return b"<%sis><%st%s>%s</%st></%sis>" % (prefix, prefix, space, text, prefix, prefix)
 
 
-def _same_number(data: bytes, span: _Span, value: Value) -> bool:
-    """Whether the number is there already, maybe spelled with more digits: then it stays as it is."""
-    try:
-        return float(data[span.tag_end : data.rindex(b"<", span.start, span.end)]) == value
-    except ValueError:
-        return False
-
-
 def _retag(tag: bytes, kind: str) -> bytes:
     """A cell's start tag with another type, and without the metadata of a rich value."""
 
     def keep(match: re.Match[bytes]) -> bytes:
         return b"" if match[1] in (b"t", b"vm") else match[0]
 
-    tag = _ATTRIBUTE.sub(keep, tag)
+    tag = ATTRIBUTE.sub(keep, tag)
     if kind == "n":
         return tag
     end = len(tag) - (2 if tag.endswith(b"/>") else 1)
     return tag[:end].rstrip() + b' t="%s"' % kind.encode() + tag[end:]
-
-
-def _is_empty(data: bytes, span: _Span) -> bool:
-    return data[span.tag_end - 2 : span.tag_end] == b"/>"
-
-
-def _qualified(data: bytes, span: _Span) -> bytes:
-    match = _QUALIFIED.match(data, span.start)
-    return match[1] if match else b""
-
-
-def _prefix(data: bytes, span: _Span) -> bytes:
-    before, colon, _ = _qualified(data, span).rpartition(b":")
-    return before + colon
