@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sheets import HOME, book, check, compiled, lowered, values
 
 import sgdsheet
+from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
-from sgdsheet.compiler.frontend.grouping import SheetBlocks
 from sgdsheet.compiler.frontend.planning import Plan, Planner
 from sgdsheet.errors import CircularReference, FormulaError, UnsupportedFunction
 from sgdsheet.sheet.references import parse_range
@@ -21,7 +21,7 @@ from sgdsheet.sheet.workbook import ExcelError, Formula
 
 
 def blocks(cells: dict[str, Any]) -> dict[str, Block]:
-    return {block.range.a1: block for block in SheetBlocks(book(cells)).of_sheet(HOME)}
+    return {block.range.a1: block for block in BlockTable(book(cells)).of_sheet(HOME)}
 
 
 def planned(cells: dict[str, Any], params: str, target: str = "Z1") -> Plan:

@@ -175,8 +175,7 @@ class SheetModel(nn.Module):
         for sheet in dict.fromkeys(cell.sheet for cell in changed):
             for top, left, rows, columns in rectangles({cell[1:] for cell in changed if cell.sheet == sheet}):
                 areas.append(Range(sheet, top, left, top + rows - 1, left + columns - 1))
-        planner = Planner(workbook, areas)
-        return evaluate(self._exact(planner.plan_dependents(), workbook))
+        return evaluate(self._exact(self.planner.on(workbook, areas).plan_dependents(), workbook))
 
     def _exact(self, plan: Plan, workbook: Workbook | None = None) -> Program:
         """A program in float64, as a spreadsheet calculates, whatever the model is trained in."""

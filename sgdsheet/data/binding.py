@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from sgdsheet.compiler.frontend.planning import Planner
 from sgdsheet.data.filled_cells import reader_of, refuse_overlaps
 from sgdsheet.data.formats import Source, field_called
 from sgdsheet.errors import DataError, ProblemError, quoted
@@ -50,17 +51,17 @@ class Binding:
             left += piece.width
 
 
-def bind(workbook: Workbook, problem: Problem, source: Source, wanted: Sequence[Range] = ()) -> list[Binding]:
+def bind(planner: Planner, problem: Problem, source: Source, wanted: Sequence[Range] = ()) -> list[Binding]:
     """Which cells show what. DataError or ProblemError, with the cell, where sheet and source do not fit.
 
-    `wanted` are cells that are of interest besides loss, metric and `sgd_output`.
+    `planner` is one for the workbook; `wanted` are cells that are of interest besides loss, metric and `sgd_output`.
     """
     _refuse_unknown(problem, source)
-    found = list(_filled(workbook, problem, source))
+    found = list(_filled(planner.workbook, problem, source))
     names = [f"sgd_input_{item.field}" for item in problem.inputs] or [quoted(source.name)] * len(found)
     areas = [area for area, _ in found]
-    refuse_overlaps(workbook, problem, list(zip(names, areas, strict=True)))
-    is_read = reader_of(workbook, problem, areas, wanted)
+    refuse_overlaps(planner.workbook, problem, list(zip(names, areas, strict=True)))
+    is_read = reader_of(planner, problem, areas, wanted)
     return [
         replace(binding, pieces=tuple(replace(piece, read=is_read(area)) for piece, area in binding.columns()))
         for binding in _named(found)

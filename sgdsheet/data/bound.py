@@ -139,7 +139,7 @@ def bind_samples(
     model.to(device)
     sources = open_parts(model)
     source = sources["train"]
-    bindings = bind(model.workbook, problem, source)
+    bindings = bind(model.planner, problem, source)
     by_rows = problem.data is not None
     with blaming(problem):
         for item in sources.values():

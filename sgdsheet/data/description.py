@@ -21,7 +21,7 @@ def described(model: SheetModel) -> dict[str, Any] | None:
         found |= {"samples": source.count, "parts": list(source.parts()), "fields": _fields(source)}
         found["cells"] = [
             {"range": str(area), "field": piece.field, "read": piece.read}
-            for binding in bind(model.workbook, model.problem, source)
+            for binding in bind(model.planner, model.problem, source)
             for piece, area in binding.columns()
         ]
     except SgdSheetError as error:

@@ -16,12 +16,12 @@ from sgdsheet.sheet.workbook import Workbook
 
 
 def reader_of(
-    workbook: Workbook, problem: Problem, filled: Sequence[Range], wanted: Sequence[Range]
+    planner: Planner, problem: Problem, filled: Sequence[Range], wanted: Sequence[Range]
 ) -> Callable[[Range], bool]:
     """A function that says whether cells are read on the way to the loss, the metric or what else is wanted."""
     cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
     targets = [*map(Range.of_cell, cells), *problem.outputs, *wanted]
-    plan = Planner(workbook, [*problem.parameters, *filled]).plan(targets)
+    plan = planner.among([*problem.parameters, *filled]).plan(targets)
     unseen = any(block.reads_unseen for block in plan.blocks)
     read = [*targets, *(area for block in plan.blocks for area in block.reads())]
     return lambda area: unseen or any(area.intersection(other) for other in read)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgdsheet.compiler.frontend.planning import Planner
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.data.arrays import BoundData, load
 from sgdsheet.data.binding import Binding, UnboundColumnError, bind, inputs_absent, width_of
@@ -121,7 +120,7 @@ def predict(
     absent = inputs_absent(problem, source)
     if not _depend(model, wanted, absent):  # else it is said what is missing
         problem = replace(problem, inputs=tuple(item for item in problem.inputs if item not in absent))
-    bindings = bind(model.workbook, problem, source, wanted)
+    bindings = bind(model.planner, problem, source, wanted)
 
     def loaded(source: Source) -> BoundData:
         with blaming(problem):
@@ -186,7 +185,7 @@ def _judged(
 def _depend(model: SheetModel, cells: Sequence[Range], absent: Sequence[Input]) -> bool:
     """Whether cells depend on some that the source does not fill."""
     areas = [item.area for item in absent]
-    return bool(areas) and bool(Planner(model.workbook, areas).plan(cells).depends)
+    return bool(areas) and bool(model.planner.among(areas).plan(cells).depends)
 
 
 def _names(model: SheetModel, areas: Sequence[Range]) -> Iterator[str]:

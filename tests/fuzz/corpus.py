@@ -10,7 +10,7 @@ from pathlib import Path
 from gallery import GALLERY
 from xlsx_parts import WORKBOOKS
 
-from sgdsheet.compiler.frontend.planning import Planner
+from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.hosts.file import load
 from sgdsheet.problem.definition import sheets_with_problem
@@ -63,21 +63,21 @@ def _models(workbook: Workbook, chance: random.Random) -> Iterator[tuple[str, ..
 
 def _picked(workbook: Workbook) -> Iterator[tuple[str, ...]]:
     """Cells with a number and the numbers that their formulas read."""
-    planner = Planner(workbook, [])
+    table = BlockTable(workbook)
     for name, sheet in workbook.sheets.items():
         for row, column in list(sheet.formulas)[:200]:
             if type(sheet.values.get((row, column))) is not float:
                 continue
-            read = _constants(planner, workbook, Cell(name, row, column))
+            read = _constants(table, workbook, Cell(name, row, column))
             if read:
                 yield ("--sheet", name, "--loss", address(row, column), "--params", ",".join(read[:4]))
 
 
-def _constants(planner: Planner, workbook: Workbook, cell: Cell) -> list[str]:
+def _constants(table: BlockTable, workbook: Workbook, cell: Cell) -> list[str]:
     found: list[str] = []
     sheet = workbook.sheets[cell.sheet]
     try:
-        for block in planner.blocks_of(Range.of_cell(cell)):
+        for block in table.overlapping(Range.of_cell(cell)):
             for area in block.reads():
                 if area.sheet == cell.sheet and area.size < 100:
                     found += [

@@ -99,12 +99,12 @@ def _inputs(workbook: Workbook, sheet: str, outputs: Range) -> tuple[Range, Plan
     """The cells that are replaced, and the formulas between them and the outputs."""
     names = [item.name.casefold() for item in workbook.names]
     wanted = [name for name in dict.fromkeys(names) if name == "sgd_input" or name.startswith("sgd_input_")]
-    read = []
+    read, planner = [], Planner(workbook, ())
     for name in ["sgd_input"] if "sgd_input" in wanted else wanted:
         if name_text(workbook, sheet, name) is None:
             continue
         area = _named(workbook, sheet, name)
-        plan = Planner(workbook, [area]).plan([outputs])
+        plan = planner.among([area]).plan([outputs])
         if plan.depends:
             read.append((area, plan))
     if len(read) != 1:

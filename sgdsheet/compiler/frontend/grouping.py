@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from sgdsheet.compiler.frontend.blocks import Block
@@ -25,7 +25,7 @@ from sgdsheet.sheet.syntax import (
     children,
     transform,
 )
-from sgdsheet.sheet.workbook import Position, Sheet, Workbook
+from sgdsheet.sheet.workbook import Position, Sheet
 
 
 class _Form(NamedTuple):
@@ -71,60 +71,43 @@ def instantiate(node: Node, row: int, column: int, height: int, width: int) -> N
     return transform(node, change)
 
 
-@dataclass(slots=True)
-class SheetBlocks:
-    """All blocks of a workbook's sheets, made when first asked for."""
+def blocks_of(sheet: Sheet, resolver: Resolver) -> list[Block]:
+    """All blocks of a sheet, in reading order."""
+    return merge_siblings(_copies(sheet, resolver))
 
-    workbook: Workbook
-    resolver: Resolver = field(init=False)
-    _blocks: dict[str, list[Block]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.resolver = Resolver(self.workbook)
+def _copies(sheet: Sheet, resolver: Resolver) -> Iterator[Block]:
+    """The rectangles of cells that have the same formula in relative form."""
+    for form, positions in _forms(sheet).items():
+        formula = sheet.formulas[positions[0]]
+        error: FormulaError | None = None
+        try:
+            parsed = parse(formula.text, formula.row, formula.column)
+            tree = resolver.resolve(parsed, sheet.name, *positions[0])
+        except FormulaError as caught:
+            tree, error = Node(), caught
+        for place in rectangles(positions, form.height, form.width):
+            yield _block(sheet, form, tree, error, place)
 
-    def of_sheet(self, name: str) -> list[Block]:
-        if name not in self._blocks:
-            sheet = self.workbook.sheet(name)
-            found = [] if sheet is None else list(self._find(sheet))
-            self._blocks[name] = merge_siblings(found)
-        return self._blocks[name]
 
-    def _find(self, sheet: Sheet) -> Iterator[Block]:
-        for form, positions in _forms(sheet).items():
-            formula = sheet.formulas[positions[0]]
-            tree: Node | None
-            try:
-                parsed = parse(formula.text, formula.row, formula.column)
-                tree = self.resolver.resolve(parsed, sheet.name, *positions[0])
-                error = None
-            except FormulaError as caught:
-                tree, error = Node(), caught
-            for top, left, rows, columns in rectangles(positions, form.height, form.width):
-                yield self._block(sheet, form, tree, error, (top, left, rows, columns))
-
-    def _block(
-        self,
-        sheet: Sheet,
-        form: _Form,
-        tree: Node,
-        error: FormulaError | None,
-        place: tuple[int, int, int, int],
-    ) -> Block:
-        top, left, rows, columns = place
-        bottom, right = top + rows * form.height - 1, left + columns * form.width - 1
-        area = Range(sheet.name, top, left, bottom, right)
-        located = instantiate(tree, top, left, form.height, form.width)
-        if error is not None:
-            error = type(error)(error.cause, cell=area.first, remedy=error.remedy)
-        return Block(
-            area, rows, columns, form.height, form.width, located, form.array, sheet.formulas[top, left], (), error
-        )
+def _block(
+    sheet: Sheet, form: _Form, tree: Node, error: FormulaError | None, place: tuple[int, int, int, int]
+) -> Block:
+    top, left, rows, columns = place
+    bottom, right = top + rows * form.height - 1, left + columns * form.width - 1
+    area = Range(sheet.name, top, left, bottom, right)
+    located = instantiate(tree, top, left, form.height, form.width)
+    if error is not None:
+        error = type(error)(error.cause, cell=area.first, remedy=error.remedy)
+    return Block(
+        area, rows, columns, form.height, form.width, located, form.array, sheet.formulas[top, left], (), error
+    )
 
 
 # --- siblings ---
 
 
-def merge_siblings(blocks: list[Block]) -> list[Block]:
+def merge_siblings(blocks: Iterable[Block]) -> list[Block]:
     """Join blocks side by side (or stacked) whose absolute references move on by the same distance each.
 
     Two units of a network, `SUMPRODUCT(x, $R$4:$AA$4)` and `SUMPRODUCT(x, $R$5:$AA$5)`, become one block with
@@ -133,7 +116,7 @@ def merge_siblings(blocks: list[Block]) -> list[Block]:
     return _merge(_merge(blocks, across=True), across=False)
 
 
-def _merge(blocks: list[Block], *, across: bool) -> list[Block]:
+def _merge(blocks: Iterable[Block], *, across: bool) -> list[Block]:
     """One pass over blocks that are one copy wide (or high), in reading order."""
     lines: dict[tuple[str, int, int], list[Block]] = defaultdict(list)
     kept = []

@@ -5,95 +5,18 @@ Everything else is constant: the saved values are used, and calculated only wher
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sgdsheet.compiler.frontend.blocks import Block, single_copies
-from sgdsheet.compiler.frontend.grouping import SheetBlocks
+from sgdsheet.compiler.frontend.block_table import BlockIndex, BlockTable
+from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.ordering import split_cycle, strongly_connected
 from sgdsheet.errors import CircularReference
-from sgdsheet.sheet.references import Range, RangeIndex, address, rectangles
+from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Workbook
 
 _MOST_SEARCHED = 20_000
 """Cells of a recursion that has saved values, up to which it is looked at whether it is a circle."""
-
-
-@dataclass(slots=True)
-class BlockIndex:
-    """Finds the blocks that overlap a range."""
-
-    _index: RangeIndex[Block] = field(default_factory=RangeIndex)
-
-    def add(self, block: Block) -> None:
-        self._index.add(block.range, block)
-
-    def overlapping(self, wanted: Range) -> list[Block]:
-        return [block for _, block in self._index.overlapping(wanted)]
-
-
-def strongly_connected(
-    roots: Iterable[Block], reads: Callable[[Block], Iterable[Block]]
-) -> Iterator[tuple[list[Block], bool]]:
-    """Tarjan's algorithm without recursion: groups, first what is read, and whether each is a cycle."""
-    order: dict[int, int] = {}
-    low: dict[int, int] = {}
-    stack: list[Block] = []
-    on_stack: set[int] = set()
-    for root in roots:
-        if id(root) in order:
-            continue
-        work = [(root, iter(list(reads(root))))]
-        order[id(root)] = low[id(root)] = len(order)
-        stack.append(root)
-        on_stack.add(id(root))
-        loops: set[int] = set()
-        while work:
-            block, following = work[-1]
-            for other in following:
-                if other is block:
-                    loops.add(id(block))
-                if id(other) not in order:
-                    order[id(other)] = low[id(other)] = len(order)
-                    stack.append(other)
-                    on_stack.add(id(other))
-                    work.append((other, iter(list(reads(other)))))
-                    break
-                if id(other) in on_stack:
-                    low[id(block)] = min(low[id(block)], order[id(other)])
-            else:
-                work.pop()
-                if work:
-                    parent = work[-1][0]
-                    low[id(parent)] = min(low[id(parent)], low[id(block)])
-                if low[id(block)] == order[id(block)]:
-                    group = []
-                    while True:
-                        member = stack.pop()
-                        on_stack.discard(id(member))
-                        group.append(member)
-                        if member is block:
-                            break
-                    yield group, len(group) > 1 or id(block) in loops
-
-
-def circular(cells: Sequence[Block]) -> CircularReference:
-    """The error for formulas that depend on themselves."""
-    ordered = sorted(cells, key=lambda block: (block.range.sheet, block.range.top, block.range.left))
-    first = ordered[0]
-    names = [
-        address(block.range.top, block.range.left) if block.range.sheet == first.range.sheet else str(block.range.first)
-        for block in ordered
-    ]
-    listed = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
-    cause = f"the formulas in {listed} depend on each other in a circle"
-    if len(names) == 1:
-        cause = "the formula depends on its own cell"
-    return CircularReference(
-        cause,
-        cell=first.range.first,
-        remedy="Let it read other cells" if len(names) == 1 else "Let one of them read other cells",
-    )
 
 
 @dataclass(slots=True)
@@ -112,66 +35,70 @@ class Plan:
         return id(block) in self.depends
 
 
-@dataclass(slots=True)
 class Planner:
-    """Plans programs over one workbook and one set of parameters."""
+    """Plans programs over one workbook and one set of parameters; a plan that was made is remembered.
 
-    workbook: Workbook
-    parameters: Sequence[Range]
-    sheets: SheetBlocks = field(init=False)
-    _index: BlockIndex = field(default_factory=BlockIndex)
-    _indexed: set[str] = field(default_factory=set)
-    _reads: dict[int, list[Block]] = field(default_factory=dict)
+    The workbook must stay as it is. Planners for other parameters (`among`) or values (`on`) share its table of blocks.
+    """
 
-    def __post_init__(self) -> None:
-        self.sheets = SheetBlocks(self.workbook)
+    def __init__(self, workbook: Workbook, parameters: Iterable[Range], table: BlockTable | None = None) -> None:
+        self.workbook = workbook
+        self.parameters = tuple(parameters)
+        self.table = table or BlockTable(workbook)
+        self._plans: dict[object, Plan] = {}
 
-    def blocks_of(self, wanted: Range) -> list[Block]:
-        """The blocks that fill some of these cells."""
-        if wanted.sheet not in self._indexed:
-            self._indexed.add(wanted.sheet)
-            for block in self.sheets.of_sheet(wanted.sheet):
-                self._index.add(block)
-        return self._index.overlapping(wanted)
+    def among(self, parameters: Iterable[Range]) -> Planner:
+        """The planner for other parameters of the workbook."""
+        found = Planner(self.workbook, parameters, self.table)
+        found._plans = self._plans
+        return found
 
-    def reads(self, block: Block) -> list[Block]:
-        """The blocks that a block reads from."""
-        if id(block) not in self._reads:
-            found = {id(other): other for read in block.reads() for other in self.blocks_of(read)}
-            self._reads[id(block)] = list(found.values())
-        return self._reads[id(block)]
+    def on(self, workbook: Workbook, parameters: Iterable[Range]) -> Planner:
+        """The planner for a workbook that differs in nothing but values."""
+        return Planner(workbook, parameters, self.table)
 
-    def plan(self, targets: Sequence[Range]) -> Plan:
+    def plan(self, targets: Iterable[Range]) -> Plan:
         """The blocks needed for the target cells."""
-        roots = [block for target in targets for block in self.blocks_of(target)]
-        ordered, depends = self._ordered(roots)
-        return self._demanded(ordered, depends, targets)
+        wanted = tuple(targets)
+        return self._remembered("needed", wanted, lambda: self._demanded(*self._order_for(wanted), wanted))
 
-    def plan_known(self, targets: Sequence[Range]) -> Plan:
+    def plan_known(self, targets: Iterable[Range]) -> Plan:
         """What `plan` leaves out: the blocks needed for the targets that are constant and have saved values."""
-        roots = [block for target in targets for block in self.blocks_of(target)]
-        ordered, depends = self._ordered(roots)
-        whole = self._demanded(ordered, depends, targets, constants=True)
-        known = [b for b in whole.blocks if not whole.is_live(b) and not self._lacks_values(b.range)]
-        return Plan(known, set())
+        wanted = tuple(targets)
+        return self._remembered("known", wanted, lambda: self._known(wanted))
 
     def plan_dependents(self) -> Plan:
         """All blocks of the workbook that depend on a parameter, and what they need."""
-        everything = [block for name in self.workbook.sheets for block in self._of_sheet(name)]
-        ordered, depends = self._ordered(everything)
-        return self._demanded(ordered, depends, [block.range for block in ordered if id(block) in depends])
+        return self._remembered("dependents", (), self._dependents)
 
     def plan_everything(self, sheets: Iterable[str] | None = None) -> Plan:
         """All blocks of some sheets (of the workbook), in order, also those that have saved values."""
-        names = set(self.workbook.sheets if sheets is None else sheets)
-        everything = [block for name in self.workbook.sheets if name in names for block in self._of_sheet(name)]
+        names = tuple(self.workbook.sheets if sheets is None else sheets)
+        return self._remembered("everything", names, lambda: self._everything(names))
+
+    def _remembered(self, kind: str, wanted: tuple[Range | str, ...], make: Callable[[], Plan]) -> Plan:
+        key = kind, self.parameters, wanted
+        if key not in self._plans:
+            self._plans[key] = make()
+        return self._plans[key]
+
+    def _known(self, targets: Sequence[Range]) -> Plan:
+        whole = self._demanded(*self._order_for(targets), targets, constants=True)
+        return Plan([b for b in whole.blocks if not whole.is_live(b) and not self._lacks_values(b.range)], set())
+
+    def _dependents(self) -> Plan:
+        everything = [block for name in self.workbook.sheets for block in self.table.of_sheet(name)]
+        ordered, depends = self._ordered(everything)
+        return self._demanded(ordered, depends, [block.range for block in ordered if id(block) in depends])
+
+    def _everything(self, names: Sequence[str]) -> Plan:
+        wanted = [block for name in self.workbook.sheets if name in names for block in self.table.of_sheet(name)]
         circles: list[tuple[Block, CircularReference]] = []
-        ordered, depends = self._ordered(everything, circles)
+        ordered, depends = self._ordered(wanted, circles)
         return Plan([block for block in ordered if block.range.sheet in names], depends, circles)
 
-    def _of_sheet(self, name: str) -> list[Block]:
-        last_row, last_column = self.workbook.sheets[name].extent
-        return self.blocks_of(Range(name, 1, 1, max(last_row, 1), max(last_column, 1)))
+    def _order_for(self, targets: Sequence[Range]) -> tuple[list[Block], set[int]]:
+        return self._ordered(block for target in targets for block in self.table.overlapping(target))
 
     def _ordered(
         self, roots: Iterable[Block], circles: list[tuple[Block, CircularReference]] | None = None
@@ -182,10 +109,10 @@ class Planner:
         """
         depends: set[int] = set()
         ordered: list[Block] = []
-        for group, is_cycle in strongly_connected(roots, self.reads):
+        for group, is_cycle in strongly_connected(roots, self.table.read_by):
             live = any(
                 block.reads_unseen
-                or any(id(other) in depends for other in self.reads(block))
+                or any(id(other) in depends for other in self.table.read_by(block))
                 or any(self._touches_parameter(read) for read in block.reads())
                 for block in group
             )
@@ -218,9 +145,7 @@ class Planner:
 
         Those with saved values are left out as a rule: the values are used.
         """
-        index = BlockIndex()
-        for block in ordered:
-            index.add(block)
+        index = BlockIndex(ordered)
         wanted: dict[int, Range] = {}
 
         def want(area: Range) -> None:
@@ -232,7 +157,7 @@ class Planner:
 
         for target in targets:
             want(target)
-        kept: list[tuple[Block, bool]] = []
+        kept: list[Block] = []
         for block in reversed(ordered):
             part = wanted.get(id(block))
             if part is None:
@@ -242,8 +167,8 @@ class Planner:
             trimmed = block.trimmed(part)
             for read in trimmed.reads():
                 want(read)
-            kept.append((trimmed, id(block) in depends))
-        return self._live_again([block for block, _ in reversed(kept)], constants=constants)
+            kept.append(trimmed)
+        return self._live_again(kept[::-1], constants=constants)
 
     def _live_again(self, blocks: list[Block], *, constants: bool = False) -> Plan:
         """Cut down, a block may no longer depend on a parameter: keep it only for want of saved values."""
@@ -258,61 +183,3 @@ class Planner:
             elif constants or self._lacks_values(block.range):
                 kept.append(block)
         return Plan(kept, depends)
-
-
-def split_cycle(group: list[Block]) -> list[Block]:
-    """Take blocks that read each other apart, far enough to have an order.
-
-    First merged siblings into their parts, then everything into single copies, which are put together again
-    level by level: a running total becomes one block per row.
-    """
-    parts = [part for block in group for part in (block.parts or (block,))]
-    if len(parts) > len(group):
-        ordered: list[Block] = []
-        for sub, is_cycle in strongly_connected(parts, _reader(parts)):
-            ordered += _levels(sub) if is_cycle else sub
-        return ordered
-    return _levels(group)
-
-
-def _reader(blocks: Sequence[Block]) -> Callable[[Block], list[Block]]:
-    index = BlockIndex()
-    for block in blocks:
-        index.add(block)
-
-    def reads(block: Block) -> list[Block]:
-        found = {id(other): other for read in block.reads() for other in index.overlapping(read)}
-        return list(found.values())
-
-    return reads
-
-
-def _levels(group: list[Block]) -> list[Block]:
-    copies = {id(copy): (copy, block) for block in group for copy in single_copies(block)}
-    reads = _reader([copy for copy, _ in copies.values()])
-    level: dict[int, int] = {}
-    members: dict[tuple[int, int], list[Block]] = defaultdict(list)
-    for found, is_cycle in strongly_connected([copy for copy, _ in copies.values()], reads):
-        if is_cycle:
-            raise circular(found)
-        copy = found[0]
-        level[id(copy)] = 1 + max((level[id(other)] for other in reads(copy)), default=0)
-        members[level[id(copy)], id(copies[id(copy)][1])].append(copy)
-    ordered = []
-    for (_, source), found in sorted(members.items(), key=lambda item: item[0][0]):
-        whole = next(block for block in group if id(block) == source)
-        ordered += _regrouped(whole, found)
-    return ordered
-
-
-def _regrouped(whole: Block, copies: list[Block]) -> list[Block]:
-    """Copies of one block that are on one level, as rectangles again."""
-    if whole.parts or len(copies) == 1:
-        return copies
-    places = rectangles([(copy.range.top, copy.range.left) for copy in copies], whole.height, whole.width)
-    return [
-        whole.trimmed(
-            Range(whole.range.sheet, top, left, top + rows * whole.height - 1, left + columns * whole.width - 1)
-        )
-        for top, left, rows, columns in places
-    ]

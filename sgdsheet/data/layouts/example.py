@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, fx
 
-from sgdsheet.compiler.frontend.planning import Planner
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.passes.rewrites import simplify
@@ -31,7 +30,7 @@ class ExampleForm:
         self.bindings = bindings
         self.translate: Translate = as_it_is
         self.areas = [binding.area for binding in bindings]
-        self.planner = Planner(model.workbook, [*model.problem.parameters, *self.areas])
+        self.planner = model.planner.among([*model.problem.parameters, *self.areas])
         self.reads_training = False
 
     def pooled(self, cells: Sequence[Cell]) -> PooledExamples:

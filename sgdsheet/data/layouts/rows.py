@@ -15,7 +15,7 @@ from torch import Tensor, fx
 
 from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.compiler.frontend.blocks import Block
-from sgdsheet.compiler.frontend.planning import Plan, Planner
+from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.passes.rewrites import simplify
@@ -65,7 +65,7 @@ class RowForm:
         self.reads_training = False
         self.translate: Translate = as_it_is
         self.areas = [binding.area for binding in bindings]
-        self.planner = Planner(model.workbook, [*model.problem.parameters, *self.areas])
+        self.planner = model.planner.among([*model.problem.parameters, *self.areas])
 
     def pooled(self, cells: Sequence[Cell]) -> PooledRows:
         return PooledRows(self, tuple(cells))
