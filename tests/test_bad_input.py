@@ -413,7 +413,8 @@ def test_several_models(tmp_path: Path) -> None:
         names |= {f"{sheet}!{name}": text.replace("Model", sheet) for name, text in NAMES.items()}
     more = {"One": line_cells(), "Two": line_cells()}
     path = write_book(tmp_path / "several.xlsx", {"A1": "about"}, names, more=more)
-    expect(run("train", path), "", ("there are models on several sheets (One, Two)", "Choose one with --sheet"))
+    words = ("there are models on several sheets (One, Two)", "Choose one with --sheet, first “One”")
+    expect(run("train", path), "", words)
     assert run("inspect", path, "--sheet", "two", "--json").json["loss_cell"] == "Two!E4"
 
 

@@ -12,7 +12,6 @@ import types
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
 import office
@@ -20,6 +19,7 @@ import pytest
 import xlsxwriter  # type: ignore[import-untyped]
 import xlwings as xw
 from live_books import until
+from small_titanic import some_of_the_titanic
 from xlwings_com import APPLICATION_DEFINED, EDITING, EXCEPTION, REJECTED, REQUIRED, UNAVAILABLE, ComError, Scales
 from xlwings_program import ExcelBook, ExcelOverLibreOffice
 
@@ -37,7 +37,6 @@ from sgdsheet.sheet.formula import relative_key
 from sgdsheet.sheet.references import Cell, Range, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Formula, Table
 
-TITANIC = Path(__file__).parent.parent / "workbooks" / "titanic.xlsx"
 SHEET = "model"
 A1, B1 = Cell(SHEET, 1, 1), Cell(SHEET, 1, 2)
 
@@ -86,7 +85,7 @@ def book(program: ExcelOverLibreOffice, path: Path) -> Iterator[ExcelBook]:
 
 
 def test_reads_the_titanic_workbook_as_the_file_is_read(program: ExcelOverLibreOffice, tmp_path: Path) -> None:
-    place = Path(copyfile(TITANIC, tmp_path / TITANIC.name))
+    place = some_of_the_titanic(tmp_path / "titanic.xlsx")
     opened = program.open(place)
     found, expected = opened.host.read(), load(place)
     assert found.folder == tmp_path
@@ -105,7 +104,7 @@ def test_reads_the_titanic_workbook_as_the_file_is_read(program: ExcelOverLibreO
 
 
 def test_the_loss_of_the_titanic_network_is_excels(program: ExcelOverLibreOffice, tmp_path: Path) -> None:
-    place = Path(copyfile(TITANIC, tmp_path / TITANIC.name))
+    place = some_of_the_titanic(tmp_path / "titanic.xlsx")
     host = connect("excel", program.open(place).host.key, str(program.engine.pid))
     model = sgdsheet.compile(host.read(), sheet="nnet")
     cell = Cell("nnet", 6, 15)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +15,13 @@ from activated import empty_environment
 from cli_books import run
 from live_books import PATIENCE, until
 from office import LibreOffice, OfficeBook, available
+from small_titanic import some_of_the_titanic
 
 from sgdsheet.hosts.libreoffice.programs import office_python
 from sgdsheet.live.ipc.state_folder import VARIABLE
 from sgdsheet.problem.definition import find_problem, sheets_with_problem
 from sgdsheet.sheet.references import Range
 
-ROOT = Path(__file__).parent.parent
 SHEET = "nnet"
 
 pytestmark = pytest.mark.skipif(not available(), reason="LibreOffice is not installed")
@@ -48,7 +47,7 @@ def program(active: None) -> Iterator[LibreOffice]:
 @pytest.fixture
 def book(program: LibreOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OfficeBook]:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
-    found = program.open(Path(shutil.copy(ROOT / "workbooks" / "titanic.xlsx", tmp_path / "titanic.xlsx")))
+    found = program.open(some_of_the_titanic(tmp_path / "titanic.xlsx"))
     yield found
     found.host.close()
     found.shut()
@@ -150,7 +149,7 @@ def test_a_sheet_without_a_model(program: LibreOffice, book: OfficeBook) -> None
     assert f"or go to another sheet with a model: {listed}" in found.err
     book.look("document.CurrentController.setActiveSheet(document.Sheets.getByName('Notes'))")
     found = run("attach", *where(program))
-    assert f"there are models on several sheets ({', '.join(models)}). Go to the one that you mean" in found.err
+    assert f"there are models on several sheets ({', '.join(models)}). Click on the sheet “{models[0]}”" in found.err
 
 
 def test_no_book_at_all(program: LibreOffice) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from live_books import PATIENCE, most, services, taken, until
 from office import LibreOffice, OfficeBook, available
+from small_titanic import some_of_the_titanic
 
 import sgdsheet
 from sgdsheet.hosts import libreoffice
@@ -100,19 +101,28 @@ def own_program() -> Iterator[LibreOffice]:
     office.stop()
 
 
-def titanic(tmp_path: Path) -> Path:
-    return Path(shutil.copy(ROOT / "workbooks" / "titanic.xlsx", tmp_path / "titanic.xlsx"))
+@pytest.fixture
+def titanic(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The Titanic with some of its people; with all where a test is about that."""
+    path = tmp_path / "titanic.xlsx"
+    if getattr(request, "param", "") == "whole":
+        return Path(shutil.copy(ROOT / "workbooks" / "titanic.xlsx", path))
+    return some_of_the_titanic(path)
 
 
 @pytest.fixture
-def live(program: LibreOffice, tmp_path: Path) -> Iterator[Live]:
-    found = Live(program, titanic(tmp_path))
+def live(program: LibreOffice, titanic: Path) -> Iterator[Live]:
+    found = Live(program, titanic)
     yield found
     found.close()
     with suppress(AssertionError):  # the test may have closed it
         found.book.shut()
 
 
+whole_titanic = pytest.mark.parametrize("titanic", ["whole"], indirect=True)
+
+
+@whole_titanic
 def test_first_five_minutes_of_the_guide(live: Live) -> None:
     """What addin/GUIDE.md says of its buttons: the numbers are in its text."""
     text = (ROOT / "addin" / "GUIDE.md").read_text(encoding="utf-8")
@@ -400,9 +410,8 @@ def test_two_clients(served: Served) -> None:
     assert abs(served.live.loss() - stopped[0]["loss"]) <= 1e-9
 
 
-def test_the_office_is_killed_during_training(own_program: LibreOffice, tmp_path: Path) -> None:
-    path = titanic(tmp_path)
-    live = Live(own_program, path)
+def test_the_office_is_killed_during_training(own_program: LibreOffice, titanic: Path) -> None:
+    live = Live(own_program, titanic)
     start = live.parameters()
     live.done("train", **SETTINGS, steps=1_000_000)
     live.until_step(5)
@@ -412,7 +421,7 @@ def test_the_office_is_killed_during_training(own_program: LibreOffice, tmp_path
     live.close()
     again = LibreOffice()
     try:
-        live = Live(again, path)
+        live = Live(again, titanic)
         live.done("reset")
         assert live.parameters() == start
         live.close()
@@ -420,6 +429,7 @@ def test_the_office_is_killed_during_training(own_program: LibreOffice, tmp_path
         again.stop()
 
 
+@whole_titanic
 def test_it_is_quick(live: Live) -> None:
     """The bounds hold on a machine that has nothing else to do; a busy one gets some leave."""
     live.done("step", **SETTINGS)

@@ -81,7 +81,10 @@ class Problem:
 
 
 class Advice(NamedTuple):
-    """What can be done about a model that was not found, by whoever asked for it."""
+    """What can be done about a model that was not found, by whoever asked for it.
+
+    In `choose`, `{first}` stands for the first sheet that has a model.
+    """
 
     mark: str
     choose: str
@@ -94,13 +97,13 @@ class Advice(NamedTuple):
 
 COMMAND_LINE = Advice(
     mark="Name the loss cell sgd_loss and the parameters sgd_params, or say --loss and --params",
-    choose="Choose one with --sheet",
+    choose="Choose one with --sheet, first {first}",
     other="choose another sheet with a model: --sheet",
 )
 SPREADSHEET = Advice(
     mark="Mark the loss cell with Set loss and the parameters with Set parameters, "
     "or name them sgd_loss and sgd_params",
-    choose="Go to the one that you mean, then try again",
+    choose="Click on the sheet {first}, which is the first of them, and try again there",
     other="go to another sheet with a model:",
 )
 
@@ -153,7 +156,9 @@ def _only_sheet(workbook: Workbook, advice: Advice) -> str:
         return str(workbook.active)
     if not found:
         raise ProblemError("no loss cell was found", remedy=advice.mark)
-    raise ProblemError(f"there are models on several sheets ({', '.join(found)})", remedy=advice.choose)
+    raise ProblemError(
+        f"there are models on several sheets ({', '.join(found)})", remedy=advice.choose.format(first=quoted(found[0]))
+    )
 
 
 def _has(workbook: Workbook, sheet: str, name: str) -> bool:
