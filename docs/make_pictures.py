@@ -51,6 +51,7 @@ SHOWN = {
     "mini_batches": "shuffled",
     "optimizers": "compare",
     "cross_entropy": "ten_classes",
+    "attention": "lookup",
 }
 """The sheet that stands for the workbook, where it is not the first with a model."""
 

@@ -10,10 +10,10 @@ from math import exp, fsum, log
 from operator import mul
 from random import Random
 
-from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
+from xlsxwriter.utility import xl_cell_to_rowcol, xl_col_to_name  # type: ignore[import-untyped]
 
 from sgdsheet.apps.examples._pictures import SIDE
-from sgdsheet.apps.examples.style import DATA, HAIRLINE, LOSS, PREDICTION, Content, Formula, Page, Role, mark
+from sgdsheet.apps.examples.style import DATA, HAIRLINE, PREDICTION, Content, Formula, Page, Role
 from sgdsheet.apps.examples.style import Setting as Setting
 
 PIXEL_WIDTH = 1.86  # of a column, so that its cells are square in a row of PIXEL_HEIGHT points
@@ -55,6 +55,11 @@ def cross_entropy(sums: Row, label: int) -> float:
 def letters(column: int) -> str:
     """The name of a column, counted from 1."""
     return str(xl_col_to_name(column - 1))
+
+
+def column_number(column: str) -> int:
+    """A column's number, from 1, by its name or that of a cell in it."""
+    return int(xl_cell_to_rowcol(f"{column.rstrip('0123456789')}1")[1]) + 1
 
 
 def area(top: int, left: int, rows: int, columns: int) -> str:
@@ -134,10 +139,7 @@ PANEL = {"A": 16.0, "B": 12.0, "C:D": 13.0, "E": GAP}
 def panel(page: Page, loss: Formula, accuracy: Formula, settings: Sequence[Setting], notes: tuple[str, str], *,
           source: str, last: int) -> None:  # fmt: skip
     """Loss, accuracy, source, settings and notes in the columns A to D, down to row `last`."""
-    page.header("A5", mark(3, "loss"), LOSS)
-    page.cell("A6", loss, LOSS, "0.0000", bold=True, align="center")
-    page.header("B5", "accuracy", PREDICTION)
-    page.cell("B6", accuracy, PREDICTION, "0.0%", bold=True, align="center")
+    page.scores(loss, accuracy)
     page.header("C5", "source", DATA)
     page.header("D5", "", DATA)
     page.sheet.merge_range("C6:D6", "")
@@ -145,7 +147,7 @@ def panel(page: Page, loss: Formula, accuracy: Formula, settings: Sequence[Setti
     page.settings("A8", settings)
     first = 10 + len(settings)
     page.notes(f"A{first}:D{last}", *notes)
-    page.names(sgd_loss="A6", sgd_metric="B6", sgd_source="C6")
+    page.names(sgd_source="C6")
 
 
 def as_picture(page: Page, top: int, left: int, numbers: str, values: Row, number: str = UNSHOWN) -> None:

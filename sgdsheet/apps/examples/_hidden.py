@@ -14,6 +14,7 @@ from sgdsheet.apps.examples._digits import (
     Row,
     area,
     as_picture,
+    column_number,
     dot,
     fixed,
     glow,
@@ -29,6 +30,7 @@ from sgdsheet.apps.examples.style import DATA, PARAMETER, PREDICTION, Book, Form
 HIDDEN = 30
 
 Samples = Sequence[tuple[int, list[int]]]
+_PRINTED = 100  # pixels; nobody reads the weights of all 784 on paper
 _ACROSS = 6  # pictures beside each other
 _READING = (
     "Each small square is one of 28×28 pixels, and its colour is a number.\n"
@@ -64,15 +66,8 @@ class Weights(NamedTuple):
         """A column of an area, by its number from 0, which moves on where the formula is filled to the right."""
         first, _, last = cells.partition(":")
         top, bottom = (corner.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for corner in (first, last or first))
-        column = letters(_column(first) + number)
+        column = letters(column_number(first) + number)
         return f"{self.sheet}!{column}${top}" + (f":{column}${bottom}" if top != bottom else "")
-
-
-def _column(address: str) -> int:
-    number = 0
-    for letter in address.rstrip("0123456789"):
-        number = 26 * number + ord(letter) - 64
-    return number
 
 
 def hidden_sums(samples: Samples, weights: Row) -> list[list[float]]:
@@ -142,7 +137,7 @@ def weights_sheet(book: Book, name: str, hidden: Row, output: Row, classes: Sequ
     signed(page, found.hidden)
     signed(page, found.output)
     page.sheet.freeze_panes(6, 1)
-    page.sheet.repeat_rows(0, 5)
+    page.one_page(f"A1:{letters(right + max(count, 5) - 1)}{6 + _PRINTED}")
     return found
 
 
@@ -168,4 +163,5 @@ def pictures_sheet(book: Book, name: str, weights: Weights, hidden: Row, preview
         column = weights.of(weights.hidden, unit).partition("!")[2].replace("$", "")
         as_picture(page, below + 1, left, fixed(column, weights.sheet), hidden[unit::HIDDEN], SIGNS)
         signed(page, area(below + 1, left, SIDE, SIDE))
+    page.one_page(f"A1:{letters(5 + _ACROSS * (SIDE + 1))}{last}")
     page.sheet.freeze_panes(4, 5)

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 
+from sgdsheet.apps.examples._by_hand import Sums, by_hand
 from sgdsheet.apps.examples._charts import bars
-from sgdsheet.apps.examples._digits import dot, tidy
+from sgdsheet.apps.examples._digits import column_number, dot, tidy
 from sgdsheet.apps.examples.style import (
     DATA,
     LOSS,
@@ -121,7 +122,11 @@ def weighted(
             page.column(f"{column}{layout.header}", f"unit {number + 1}\nMAX(0, sum)", PREDICTION, cells, "0.000")
         page.fade_zeros(f"{computed[0]}{layout.rows[0]}:{computed[-1]}{layout.rows[-1]}")
     text = "=" + ("+".join(f"{column}{{0}}" for column in computed) if units > 1 else sums[0])
-    _finish(page, words, layout, prediction, text, settings)
+    weights = range(6, 6 + units)
+    names = [name for name, _ in people.features]
+    cut_off = computed if units > 1 else ()
+    steps = Sums(layout.rows, names, layout.features, weights, prediction, layout.data[0], "", cut_off)
+    _finish(page, words, layout, prediction, text, settings, steps)
     page.names(sgd_params=f"{first}6:{last}{5 + units}")
 
 
@@ -129,7 +134,7 @@ def layered(book: Book, words: Words, people: People, hidden: int, settings: Seq
     """A layer of ReLU units by MMULT, and one more weighted sum, squeezed between 0 and 1."""
     count = len(people.features)
     layout = _Layout(people, 8 + count)
-    page = _page(book, words, layout, hidden, 6.5)
+    page = _page(book, words, layout, hidden, 6.5, narrow=True)
     draw = Random(seed)
     first, last = layout.features[0], layout.features[-1]
     units = [xl_col_to_name(layout.next + number) for number in range(hidden)]
@@ -168,13 +173,13 @@ def layered(book: Book, words: Words, people: People, hidden: int, settings: Seq
     page.book.workbook.define_name(f"{words.sheet}!sgd_params", "=" + ",".join([hidden_area, *areas]))
 
 
-def _page(book: Book, words: Words, layout: _Layout, computed: int, width: float) -> Page:
+def _page(book: Book, words: Words, layout: _Layout, computed: int, width: float, *, narrow: bool = False) -> Page:
     """Title, data and features."""
     people = layout.people
     after = layout.next
     widths: dict[str, float] = {
         f"{layout.data[0]}:{layout.data[-1]}": 10.5,
-        f"{layout.features[0]}:{layout.features[-1]}": 11,
+        f"{layout.features[0]}:{layout.features[-1]}": 9 if narrow else 11,
     }
     widths[f"{xl_col_to_name(after)}:{xl_col_to_name(after + computed - 1)}"] = width
     page = Page(book, words.sheet, title=words.title, sentence=words.sentence, widths=widths)
@@ -194,11 +199,19 @@ def _page(book: Book, words: Words, layout: _Layout, computed: int, width: float
     return page
 
 
-def _finish(page: Page, words: Words, layout: _Layout, prediction: str, text: str, settings: Sequence[Setting]) -> None:
+def _finish(
+    page: Page,
+    words: Words,
+    layout: _Layout,
+    prediction: str,
+    text: str,
+    settings: Sequence[Setting],
+    steps: Sums | None = None,
+) -> None:
     """Predictions, errors, hits, validation marks, and the panel on the right."""
     people, header, rows = layout.people, layout.header, layout.rows
     truth = layout.data[0]
-    at = layout.next + 1 + (0 if prediction == xl_col_to_name(layout.next) else _number(prediction) - layout.next)
+    at = column_number(prediction)  # of the next column, from 0
     error, hit, held = (xl_col_to_name(at + number) for number in range(3))
     page.sheet.set_column(f"{prediction}:{hit}", 12, page.book.format())
     page.column(f"{prediction}{header}", mark(2, "prediction"), PREDICTION, fill_down(text, rows), "0.000", bold=True)
@@ -217,7 +230,7 @@ def _finish(page: Page, words: Words, layout: _Layout, prediction: str, text: st
         page.sheet.set_column(f"{held}:{held}", 12, page.book.format())
         page.column(f"{held}{header}", "validation\n(1 = yes)", DATA, people.held, "0", align="center")
         page.fade_zeros(f"{held}{rows[0]}:{held}{rows[-1]}")
-        for row, name, wanted in ((7, "of these, training", 0), (8, "and validation", 1)):
+        for row, name, wanted in ((7, "training rows", 0), (8, "validation rows", 1)):
             page.label(f"{prediction}{row}", name, align="right")
             for column, number in ((error, "0.0000"), (hit, "0.0%")):
                 text = f"=AVERAGEIF({layout.below(held)},{wanted},{layout.below(column)})"
@@ -225,11 +238,19 @@ def _finish(page: Page, words: Words, layout: _Layout, prediction: str, text: st
                 page.cell(f"{column}{row}", Formula(text), role, number, align="center")
         page.names(sgd_valid=f"{held}{rows[0]}:{held}{rows[-1]}")
     page.names(sgd_loss=f"{error}6", sgd_metric=f"{hit}6", sgd_data=f"A{rows[0]}:{last}{rows[-1]}")
-    _panel(page, words, layout, prediction, _number(last) + 2, settings)
+    _panel(page, words, layout, prediction, column_number(last) + 1, settings, steps)
 
 
-def _panel(page: Page, words: Words, layout: _Layout, prediction: str, left: int, settings: Sequence[Setting]) -> None:
-    """Settings, chart, groups and notes; the loss depends on none of them."""
+def _panel(
+    page: Page,
+    words: Words,
+    layout: _Layout,
+    prediction: str,
+    left: int,
+    settings: Sequence[Setting],
+    steps: Sums | None,
+) -> None:
+    """Settings, chart, groups, gradient and step, and notes; the loss depends on none of them."""
     columns = [xl_col_to_name(left + number) for number in range(5)]
     page.sheet.set_column(f"{xl_col_to_name(left - 1)}:{xl_col_to_name(left - 1)}", 3, page.book.format())
     page.sheet.set_column(f"{columns[0]}:{columns[-1]}", 15, page.book.format())
@@ -258,16 +279,13 @@ def _panel(page: Page, words: Words, layout: _Layout, prediction: str, left: int
     groups = f"{columns[0]}{rows[0]}:{columns[1]}{rows[-1]}"
     for name, column, colour in (("actual", columns[3], "#8DB8DC"), ("predicted", columns[4], PREDICTION.dark)):
         bars(chart, page, name, groups, f"{column}{rows[0]}:{column}{rows[-1]}", colour)
-    end = rows[-1] + 13
-    page.notes(f"{columns[0]}{rows[-1] + 2}:{columns[-1]}{end}", words.heading, words.note)
+    below = rows[-1] + 2
+    if steps is not None:
+        known = [name for name, _, _ in settings]
+        rate = f"${columns[1]}${3 + known.index('learning rate')}"
+        below = by_hand(page, below, columns, steps._replace(rate=rate)) + 2
+    end = below + 11
+    page.notes(f"{columns[0]}{below}:{columns[-1]}{end}", words.heading, words.note)
     page.one_page(f"A1:{columns[-1]}{end + 1}")
     if left > _WIDE:
         page.sheet.fit_to_pages(2, 1)
-
-
-def _number(column: str) -> int:
-    """A column's number, from 0."""
-    number = 0
-    for letter in column:
-        number = 26 * number + ord(letter) - 64
-    return number - 1

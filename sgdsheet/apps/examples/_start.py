@@ -104,7 +104,8 @@ def _outcome(training: Training) -> Iterable[tuple[str, str]]:
         pairs = [
             f"{value} after {step}" if step else f"{value} at the start" for step, value in training.losses.items()
         ]
-        yield after, f"loss {', '.join(pairs)}{' steps' if max(training.losses) else ''}"
+        steps = ("", " step")[most] if (most := max(training.losses)) < 2 else " steps"
+        yield after, f"loss {', '.join(pairs)}{steps}"
     ends = [("best loss", training.best), ("loss of the validation rows", training.valid), ("metric", training.metric)]
     ends += [(f"cell {cell}", value) for cell, value in training.cells.items()]
     said = [f"{name} {value}" for name, value in ends if value]

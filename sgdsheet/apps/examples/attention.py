@@ -106,14 +106,6 @@ def build(path: Path) -> None:
         _lookup(book)
 
 
-def _heads(page: Page, loss: str, name: str, metric: str) -> None:
-    page.header("A5", mark(3, "loss"), LOSS)
-    page.cell("A6", Formula(loss), LOSS, "0.0000", bold=True, align="center")
-    page.header("B5", name, PREDICTION)
-    page.cell("B6", Formula(metric), PREDICTION, "0.0%", bold=True, align="center")
-    page.names(sgd_loss="A6", sgd_metric="B6")
-
-
 def _sentence(book: Book) -> None:
     sentence = "Train this sheet: the weights of queries and keys change until each word looks at the marked one."
     widths = {**PANEL, "F": 10, "G:L": 8.7, "M": 2, "N:S": 6.5, "T": 2, "U:Z": 7.2, "AA": 2, "AB:AG": 7.2, "AH": 2,
@@ -130,7 +122,7 @@ def _sentence(book: Book) -> None:
     _looking(page)
     loss, first, last = letters(OUTPUT + 3), ROWS[0], ROWS[-1]
     powers = "+".join(f"EXP(-{loss}{row})" for row in ROWS)
-    _heads(page, f"=AVERAGE({loss}{first}:{loss}{last})", "mean weight", f"=({powers})/{COUNT}")
+    page.scores(Formula(f"=AVERAGE({loss}{first}:{loss}{last})"), Formula(f"=({powers})/{COUNT}"), "mean weight")
     page.settings("A8", [("optimizer", "adam", ""), ("learning rate", 0.05, ""), ("steps", 300, "")])
     table = range(15, 15 + COUNT)
     page.column("A14", "word", DATA, WORDS, align="center", bold=True)
@@ -142,9 +134,9 @@ def _sentence(book: Book) -> None:
     bars(chart, page, "weight", f"A{table[0]}:A{table[-1]}", f"B{table[0]}:B{table[-1]}", PREDICTION.dark)
     limits(chart, "y", 0, 1, 0.25)
     chart.set_legend({"none": True})
-    page.notes("F31:AL40", "How to read it", SENTENCE_NOTE)
-    page.sheet.print_area("A1:AL40")
-    page.sheet.fit_to_pages(1, 1)
+    page.notes("F23:L38", "How to read it", SENTENCE_NOTE)
+    page.sheet.print_area("A1:AL39")
+    page.sheet.fit_to_pages(2, 1)
     page.freeze(4)
 
 
@@ -267,7 +259,7 @@ def _lookup(book: Book) -> None:
         page.column(f"{letter}7", title, role, fill_down(text, rows), number, align="center")
     glow(page, f"R8:T{last}", SOFT)
     page.fade_zeros(f"W8:W{last}")
-    _heads(page, f"=AVERAGE(V8:V{last})", "accuracy", f"=AVERAGE(W8:W{last})")
+    page.scores(Formula(f"=AVERAGE(V8:V{last})"), Formula(f"=AVERAGE(W8:W{last})"))
     page.settings("A8", [("optimizer", "adam", ""), ("learning rate", 0.05, ""), ("steps", 300, "")])
     start = normal(4 * len(LETTERS), 0.5, seed=7)
     for top, name, values in ((15, "query", start[:8]), (21, "key", start[8:])):
@@ -285,8 +277,7 @@ def _lookup(book: Book) -> None:
     page.notes(f"F{last + 2}:W{last + 9}", "What to see", LOOKUP_NOTE)
     several(page, sgd_params=["lookup!$B$16:$C$19", "lookup!$B$22:$C$25"])
     page.names(sgd_data=f"F8:W{last}")
-    page.sheet.print_area(f"A1:W{last + 12}")
-    page.sheet.fit_to_pages(1, 1)
+    page.one_page(f"A1:W{last + 12}")
     page.freeze(7)
 
 

@@ -143,8 +143,7 @@ def _sheet(book: Book, name: str, title: str, *, biased: bool) -> None:
     _chart(page)
     page.notes("A32:D52", "What to see", NOTES[name])
     page.names(sgd_loss="A6", sgd_metric="B6")
-    page.sheet.print_area("A1:AF52")
-    page.sheet.fit_to_pages(1, 1)
+    page.one_page("A1:AF52")
     page.freeze(TOP)
 
 

@@ -194,8 +194,7 @@ def _kernel(book: Book) -> None:
     ]
     glow(page, _grid(page, TOP, pool, [list(row) for row in largest], "0"), "#F3B06B")
     page.notes("A18:D34", "How it works", KERNEL_NOTE)
-    page.sheet.print_area(f"A1:{letters(pool + POOLED)}34")
-    page.sheet.fit_to_pages(1, 1)
+    page.one_page(f"A1:{letters(pool + POOLED)}34")
     page.freeze(6)
 
 
@@ -265,6 +264,5 @@ def _learn(book: Book) -> None:
     page.notes("A26:D42", "What to see", LEARN_NOTE)
     several(page, sgd_params=[fixed(kernel, "learn"), fixed(bias, "learn")])
     page.names(sgd_loss="A6")
-    page.sheet.print_area(f"A1:{letters(right + MAP)}42")
-    page.sheet.fit_to_pages(1, 1)
+    page.one_page(f"A1:{letters(right + MAP)}42")
     page.freeze(6)

@@ -165,8 +165,7 @@ def _curves(book: Book) -> None:
     limits(chart, "x", 0, 1, 0.25)
     limits(chart, "y", -1, 0, 0.25)
     page.notes(f"F{last + 2}:M{last + 13}", "What to see", CURVES)
-    page.sheet.print_area(f"A1:M{last + 13}")
-    page.sheet.fit_to_pages(1, 1)
+    page.one_page(f"A1:M{last + 13}")
     page.freeze(7)
 
 
@@ -191,7 +190,7 @@ def _two_classes(book: Book, name: str, title: str, loss: str, text: str, gradie
     ):
         page.column(f"{letter}7", header, role, fill_down(formula, rows), number)
     page.fade_zeros(f"P8:P{last}")
-    _heads(page, f"=AVERAGE(N8:N{last})", "accuracy", f"=AVERAGE(P8:P{last})")
+    page.scores(Formula(f"=AVERAGE(N8:N{last})"), Formula(f"=AVERAGE(P8:P{last})"))
     for letter, parameter, value in (("C", "w", -2.0), ("D", "b", 0.0)):
         page.header(f"{letter}5", mark(1, parameter), PARAMETER)
         page.cell(f"{letter}6", value, PARAMETER, "0.0000", bold=True, align="center")
@@ -212,18 +211,9 @@ def _two_classes(book: Book, name: str, title: str, loss: str, text: str, gradie
     limits(chart, "x", 0, 10, 2)
     limits(chart, "y", 0, 1, 0.25)
     page.notes("F29:P37", "What to see", TWO[name])
-    page.names(sgd_loss="A6", sgd_metric="B6", sgd_params="C6:D6", sgd_data=f"F8:P{last}")
-    page.sheet.print_area("A1:P37")
-    page.sheet.fit_to_pages(1, 1)
+    page.names(sgd_params="C6:D6", sgd_data=f"F8:P{last}")
+    page.one_page("A1:P37")
     page.freeze(7)
-
-
-def _heads(page: Page, loss: str, metric: str, formula: str) -> None:
-    """The loss in A6 and a number to watch in B6."""
-    page.header("A5", mark(3, "loss"), LOSS)
-    page.cell("A6", Formula(loss), LOSS, "0.0000", bold=True, align="center")
-    page.header("B5", metric, PREDICTION)
-    page.cell("B6", Formula(formula), PREDICTION, "0.0%", bold=True, align="center")
 
 
 def _ten_classes(book: Book) -> None:
@@ -248,7 +238,7 @@ def _ten_classes(book: Book) -> None:
     for letter in "HIKNO":
         role = LOSS if letter == "K" else PREDICTION
         page.cell(f"{letter}18", Formula(f"=SUM({letter}8:{letter}17)"), role, "0.000", bold=True)
-    _heads(page, "=-LN(INDEX(I8:I17,C6+1))", "p(label)", "=INDEX(I8:I17,C6+1)")
+    page.scores(Formula("=-LN(INDEX(I8:I17,C6+1))"), Formula("=INDEX(I8:I17,C6+1)"), "p(label)")
     page.header("C5", "label", DATA)
     page.cell("C6", LABEL, DATA, "0", bold=True, align="center")
     page.settings("A8", [("optimizer", "sgd", ""), ("learning rate", 1, ""), ("steps", STEPS, "")])
@@ -258,9 +248,8 @@ def _ten_classes(book: Book) -> None:
     bars(chart, page, "after one step", "F8:F17", "O8:O17", PREDICTION.dark)
     limits(chart, "y", 0, 1, 0.25)
     page.notes("F20:O29", "What to see", TEN)
-    page.names(sgd_loss="A6", sgd_metric="B6", sgd_params="G8:G17")
-    page.sheet.print_area("A1:O30")
-    page.sheet.fit_to_pages(1, 1)
+    page.names(sgd_params="G8:G17")
+    page.one_page("A1:O30")
     page.freeze(7)
 
 
@@ -302,6 +291,5 @@ def _ten_steps(book: Book) -> None:
     limits(chart, "x", 0, STEPS, 5)
     limits(chart, "y", 0, 1, 0.25)
     page.notes(f"F{last + 3}:AB{last + 8}", "What to see", MANY)
-    page.sheet.print_area(f"A1:AB{last + 8}")
-    page.sheet.fit_to_pages(1, 1)
+    page.one_page(f"A1:AB{last + 8}")
     page.freeze(7)

@@ -216,7 +216,7 @@ def _parameters(page: Page, case: Case) -> None:
         page.header(f"{column}9", mark(5, f"next {letter}"), PREDICTION)
         page.cell(f"{column}10", Formula(f"={column}6-$P$4*{column}8"), PREDICTION, "0.0000", **STRONG)
     page.label("O9", mark(5, "next = old − learning rate × gradient"))
-    page.label("O10", mark(6, "copy “next” over the parameters;   ") + mark(7, "stop when all gradients are 0"))
+    page.label("O10", f"{mark(6, 'copy “next” over the parameters;')}   {mark(7, 'stop when all gradients are 0')}")
 
 
 def _picture(page: Page) -> None:

@@ -133,9 +133,9 @@ def _columns(first: int, count: int, row: int | str) -> str:
 def _rows(book: Book) -> None:
     sentence = ROWS_NOTE
     header = ROWS[0] - 1
-    last = ROWS[-1]
     widths = {"A:D": 13, "E": 2, "F:G": 9, f"{letters(FIRST)}:{letters(BIAS - 1)}": 3.6, letters(BIAS): 7,
-              letters(BIAS + 1): 2, f"{letters(SUMS)}:{letters(CHANCES + 13)}": 7.5}  # fmt: skip
+              letters(BIAS + 1): 2, f"{letters(SUMS)}:{letters(CHANCES + 9)}": 7.5,
+              f"{letters(CHANCES + 10)}:{letters(CHANCES + 12)}": 11}  # fmt: skip
     page = Page(book, "rows", title="The pictures as rows", sentence=sentence, widths=widths)
     page.sheet.set_row(6, 20)
     page.label(f"{letters(FIRST)}5", mark(1, "64 weights of each digit"), bold=True)
@@ -178,8 +178,8 @@ def _rows(book: Book) -> None:
     page.column(f"{hit}{header}", "correct\n(1 = yes)", PREDICTION, fill_down(text, ROWS), "0.0", align="center")
     glow(page, area(ROWS[0], CHANCES, len(ROWS), 10), SOFT)
     page.label("A6", "The panel with loss and settings is on “digits”.")
-    page.sheet.print_area(f"A1:{hit}{last}")
-    page.sheet.fit_to_pages(2, 0)
+    page.sheet.print_area(f"A1:{hit}{header + 50}")
+    page.sheet.fit_to_pages(2, 1)
     page.freeze(header)
     page.sheet.freeze_panes(header, FIRST - 1)
 
@@ -191,10 +191,8 @@ def _digits(book: Book) -> None:
     page.sheet.set_row(6, 20)
     loss, hit = letters(CHANCES + 11), letters(CHANCES + 12)
     where = f"{ROWS[0]}:{{0}}{ROWS[-1]}"
-    page.header("A5", mark(3, "loss"), LOSS)
-    page.cell("A6", Formula(f"=AVERAGE(rows!{loss}{where.format(loss)})"), LOSS, "0.0000", bold=True, align="center")
-    page.header("B5", "accuracy", PREDICTION)
-    page.cell("B6", Formula(f"=AVERAGE(rows!{hit}{where.format(hit)})"), PREDICTION, "0.0%", bold=True, align="center")
+    mean, share = (Formula(f"=AVERAGE(rows!{column}{where.format(column)})") for column in (loss, hit))
+    page.scores(mean, share)
     page.header("C5", "show picture", SETTING)
     page.cell("C6", 1, SETTING, "0", bold=True, align="center")
     page.header("D5", "its label", DATA)
@@ -228,9 +226,7 @@ def _digits(book: Book) -> None:
     several(page, sgd_params=[fixed(area(WEIGHTS[0], FIRST, 10, PIXELS + 1), "rows")],
             sgd_data=[fixed(data, "rows")],
             sgd_valid=[fixed(area(ROWS[0], LABEL + 1, len(ROWS), 1), "rows")])  # fmt: skip
-    page.names(sgd_loss="A6", sgd_metric="B6")
-    page.sheet.print_area(f"A1:{letters(PICTURES + 5 * (SIDE + 1) - 2)}48")
-    page.sheet.fit_to_pages(1, 1)
+    page.one_page(f"A1:{letters(PICTURES + 5 * (SIDE + 1) - 2)}48")
     page.freeze(6)
 
 

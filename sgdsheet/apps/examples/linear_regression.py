@@ -221,7 +221,7 @@ def _parameters(page: Page, case: Case) -> None:
         page.cell("H8", Formula(f"=2*AVERAGE(D8:D{LAST})"), LOSS, "0.0000", **strong)
         page.cell("H10", Formula("=H6-K4*H8"), PREDICTION, "0.0000", **strong)
     page.label("J9", mark(5, "next = old − learning rate × gradient"))
-    page.label("J10", mark(6, "copy “next” over the parameters;   ") + mark(7, "stop when it no longer changes"))
+    page.label("J10", f"{mark(6, 'copy “next” over the parameters;')}   {mark(7, 'stop when it no longer changes')}")
 
 
 def _picture(page: Page, case: Case) -> None:

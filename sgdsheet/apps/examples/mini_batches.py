@@ -179,6 +179,7 @@ def _path(book: Book, name: str, title: str, orders: list[list[int]]) -> None:
         if letter == "X":
             limits(chart, "y", 0, 1, 0.25)
     page.notes("A45:D66", "What to see", PATH[name])
+    page.one_page(f"A1:X{SEEN[2 * COUNT - 1]}")  # two epochs of three
     page.freeze(7)
 
 
@@ -251,10 +252,7 @@ def _data(book: Book) -> None:
     ):
         page.column(f"{letter}7", title, role, fill_down(text, POINTS), number, align="center")
     page.fade_zeros(f"M8:M{last}")
-    page.header("A5", mark(3, "loss"), LOSS)
-    page.cell("A6", Formula(f"=AVERAGE(L8:L{last})"), LOSS, "0.0000", bold=True, align="center")
-    page.header("B5", "accuracy", PREDICTION)
-    page.cell("B6", Formula(f"=AVERAGE(M8:M{last})"), PREDICTION, "0.0%", bold=True, align="center")
+    page.scores(Formula(f"=AVERAGE(L8:L{last})"), Formula(f"=AVERAGE(M8:M{last})"))
     for letter, name in (("C", "w"), ("D", "b")):
         page.header(f"{letter}5", mark(1, name), PARAMETER)
         page.cell(f"{letter}6", 0.0, PARAMETER, "0.0000", bold=True, align="center")
@@ -269,7 +267,6 @@ def _data(book: Book) -> None:
     limits(chart, "x", 40, 52, 2)
     limits(chart, "y", 0, 1, 0.25)
     page.notes(f"A32:D{last + 6}", "What to see", DATA_NOTE)
-    page.names(sgd_loss="A6", sgd_metric="B6", sgd_params="C6:D6", sgd_data=f"F8:M{last}")
-    page.sheet.print_area(f"A1:M{last + 6}")
-    page.sheet.fit_to_pages(1, 1)
+    page.names(sgd_params="C6:D6", sgd_data=f"F8:M{last}")
+    page.one_page(f"A1:M{last + 6}")
     page.freeze(7)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import fsum
 from pathlib import Path
 
+from sgdsheet.apps.examples._charts import GREEN, bars, limits
 from sgdsheet.apps.examples._digits import (
     GAP,
     PANEL,
@@ -115,9 +116,19 @@ def build(path: Path) -> None:
         panel(page, loss, accuracy, SETTINGS, ("What to see", NOTE), source="mnist", last=40)
         several(page, sgd_params=where.all())
         page.names(sgd_output=f"G{ROWS[0]}:G{LAST}")
+        _picture(page)
         page.freeze(7)
         page.sheet.print_area(f"A1:{letters(UNITS - 1)}40")
         pictures_sheet(book, "pictures", where, hidden, Preview("mnist", pixels, samples))
+
+
+def _picture(page: Page) -> None:
+    title = "The probabilities of the first row"
+    chart = page.chart({"type": "column"}, "F29", title=title, x="digit", y="probability", number="0%", size=(760, 240))
+    first, last = letters(PROBABILITIES), letters(PROBABILITIES + 9)
+    bars(chart, page, "p", f"{first}7:{last}7", f"{first}{ROWS[0]}:{last}{ROWS[0]}", GREEN)
+    limits(chart, "y", 0, 1, 0.25)
+    chart.set_legend({"none": True})
 
 
 def _outputs(page: Page, weights: Weights, sums: list[list[float]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import exp, fsum
 from pathlib import Path
 
+from sgdsheet.apps.examples._charts import GREEN, bars, limits
 from sgdsheet.apps.examples._digits import (
     GAP,
     PANEL,
@@ -136,7 +137,7 @@ def _linear(book: Book, samples: Samples) -> None:
         signed(page, cells)
     ink(page, area(8, pictures + SIDE + 1, SIDE, SIDE))
     page.freeze(7)
-    page.sheet.print_area(f"A1:{letters(first - 2)}36")
+    page.sheet.print_area(f"A1:{letters(first - 2)}41")
 
 
 def _seen(page: Page, left: int, title: str, numbers: str, values: Row, number: str = UNSHOWN) -> None:
@@ -161,7 +162,7 @@ def _net(book: Book, samples: Samples) -> None:
     _panel(page, sums, samples, settings=_settings(0.1, 40), note=NET_NOTE)
     several(page, sgd_params=where.all())
     page.freeze(7)
-    page.sheet.print_area(f"A1:{letters(first - 2)}36")
+    page.sheet.print_area(f"A1:{letters(first - 2)}41")
     pictures_sheet(book, "net_pictures", where, hidden, Preview("net", pixels, samples))
 
 
@@ -203,4 +204,10 @@ def _panel(page: Page, sums: Row, samples: Samples, *, settings: list[Setting], 
     _, _, errors, hits = _judged(sums, samples)
     loss = Formula(f"=AVERAGE(I{ROWS[0]}:I{LAST})", tidy(fsum(errors) / len(errors)))
     accuracy = Formula(f"=AVERAGE(J{ROWS[0]}:J{LAST})", tidy(fsum(hits) / len(hits)))
-    panel(page, loss, accuracy, settings, ("What to see", note), source="mnist where label is 3 or 7", last=35)
+    panel(page, loss, accuracy, settings, ("What to see", note), source="mnist where label is 3 or 7", last=28)
+    chart = page.chart({"type": "column"}, "A30", title="The twenty rows of the preview", x="label", y="a three?",
+                       number="0.0", size=(760, 220))  # fmt: skip
+    labels = f"F{ROWS[0]}:F{LAST}"
+    bars(chart, page, "is it a three?", labels, f"G{ROWS[0]}:G{LAST}", "#8DB8DC")
+    bars(chart, page, "prediction", labels, f"H{ROWS[0]}:H{LAST}", GREEN)
+    limits(chart, "y", 0, 1, 0.5)

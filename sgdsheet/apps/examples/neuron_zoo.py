@@ -108,14 +108,6 @@ def build(path: Path) -> None:
         _units(book, "eight_units", "25-8-1: eight hidden units", 8)
 
 
-def _heads(page: Page, loss: str, accuracy: str) -> None:
-    page.header("A5", mark(3, "loss"), LOSS)
-    page.cell("A6", Formula(loss), LOSS, "0.0000", bold=True, align="center")
-    page.header("B5", "accuracy", PREDICTION)
-    page.cell("B6", Formula(accuracy), PREDICTION, "0.0%", bold=True, align="center")
-    page.names(sgd_loss="A6", sgd_metric="B6")
-
-
 def _narrow(page: Page, left: int, count: int, width: float) -> None:
     page.sheet.set_column(left - 1, left + count - 2, width, page.book.format())
 
@@ -155,7 +147,7 @@ def _bias(book: Book) -> None:
              "format": book.workbook.add_format({"bg_color": "#374151", "font_color": PAPER})}  # fmt: skip
     page.sheet.conditional_format(f"G8:O{last}", shade)
     page.fade_zeros(f"AE8:AE{last}")
-    _heads(page, f"=AVERAGE(AC8:AC{last})", f"=AVERAGE(AE8:AE{last})")
+    page.scores(Formula(f"=AVERAGE(AC8:AC{last})"), Formula(f"=AVERAGE(AE8:AE{last})"))
     page.header("D5", "use the bias?", SETTING)
     page.cell("D6", 1.0, SETTING, "0", bold=True, align="center")
     page.settings("A8", [("optimizer", "sgd", ""), ("learning rate", 1.0, ""), ("steps", 500, "")])
@@ -176,8 +168,7 @@ def _bias(book: Book) -> None:
     page.notes(f"A31:D{last + 8}", "What to see", BIAS_NOTE)
     page.names(sgd_data=f"F8:AF{last}")
     several(page, sgd_params=[fixed("G6:O6", "bias"), fixed("AA6", "bias")])
-    page.sheet.print_area(f"A1:AF{last + 8}")
-    page.sheet.fit_to_pages(1, 1)
+    page.one_page(f"A1:AF{last + 8}")
     page.freeze(7)
 
 
@@ -229,7 +220,8 @@ def _units(book: Book, name: str, title: str, count: int) -> None:
     _inputs(page, at)
     _network(page, at, outer)
     last = at.rows[-1]
-    _heads(page, f"=AVERAGE({at.loss}{at.rows[0]}:{at.loss}{last})", f"=AVERAGE({at.hit}{at.rows[0]}:{at.hit}{last})")
+    loss, hits = (Formula(f"=AVERAGE({column}{at.rows[0]}:{column}{last})") for column in (at.loss, at.hit))
+    page.scores(loss, hits)
     page.settings("A8", [("optimizer", "adam", ""), ("learning rate", 0.03, ""), ("steps", 300, "")])
     areas = (f"{at.pixels[0]}6:{at.bias}{5 + count}", f"{at.units[0]}{at.header - 1}:{at.score}{at.header - 1}")
     several(page, sgd_params=[fixed(cells, name) for cells in areas])
@@ -237,8 +229,7 @@ def _units(book: Book, name: str, title: str, count: int) -> None:
     _by_line(page, at.rows, at)
     _pictures(page, at, count)
     page.notes("A45:D62", "What to see", UNIT_NOTES[count])
-    page.sheet.print_area(f"A1:{at.hit}62")
-    page.sheet.fit_to_pages(1, 1)
+    page.one_page(f"A1:{at.hit}62")
     page.freeze(at.header)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
+
 from sgdsheet.apps.examples._charts import limits, line, points
 from sgdsheet.apps.examples.lesson import Lesson, Training
 from sgdsheet.apps.examples.style import (
@@ -32,7 +34,7 @@ DESCRIPTION = "SGD, momentum, RMSProp and Adam written out in cells, one step pe
 
 # Drawn once: whole numbers from 5 to 99.
 TIMES = (6, 65, 19, 55, 23, 92, 10, 22, 19, 73, 34, 96, 22, 23, 99, 9, 89, 12, 22, 34)
-COUNT, EPOCHS = len(TIMES), 5
+COUNT, EPOCHS, PRINTED = len(TIMES), 5, 3  # the last is how many epochs are printed
 START = 8  # the row of step 0: below it, one row per step
 STEPS = range(START + 1, START + 1 + COUNT * EPOCHS)
 POINTS = range(8, 8 + COUNT)  # of the sheet “data”
@@ -212,25 +214,21 @@ class Place(NamedTuple):
     b: str
 
 
-def _letter(number: int) -> str:
-    return chr(ord("A") + number)
-
-
 def _optimizer(book: Book, optimizer: Optimizer) -> Place:
     first = len("ABCDEFGHIJKLMNO")
     count = len(optimizer.columns)
-    new_a, new_b = _letter(first + count - 2), _letter(first + count - 1)
+    new_a, new_b = xl_col_to_name(first + count - 2), xl_col_to_name(first + count - 1)
     widths = {"A:D": 13, "E": 2, "F:G": 7.5, "H:I": 6, "J:K": 10, "L:O": 12.5, f"P:{new_b}": 14.5}
     page = Page(book, optimizer.sheet, title=optimizer.title, sentence=optimizer.sentence, widths=widths)
     page.sheet.set_row(6, 36)
     settings = [*optimizer.settings, *([("h", 0.01)] if optimizer.sheet == "sgd" else [])]
     for number, (name, value) in enumerate(settings):
-        page.header(f"{_letter(first + number)}5", name, SETTING)
+        page.header(f"{xl_col_to_name(first + number)}5", name, SETTING)
         shown = "0.0E+00" if value <= 1e-5 else "General"
-        page.cell(f"{_letter(first + number)}6", value, SETTING, shown, bold=True, align="center")
+        page.cell(f"{xl_col_to_name(first + number)}6", value, SETTING, shown, bold=True, align="center")
     _sample_columns(page, new_a, new_b)
     for number, column in enumerate(optimizer.columns):
-        letter = _letter(first + number)
+        letter = xl_col_to_name(first + number)
         cells = [Formula(column.text.format(row, row - 1)) for row in STEPS]
         step = 5 if number >= count - 2 or "step of" in column.title else 4
         page.header(f"{letter}7", mark(step, column.title), column.role)
@@ -289,6 +287,7 @@ def _side(page: Page, place: Place, note: str) -> None:
         limits(chart, "x", 0, len(STEPS), COUNT)
         chart.set_legend({"none": True})
     page.notes("A39:D62", "How to read it", note)
+    page.one_page(f"A1:{place.b}{START + PRINTED * COUNT}")
 
 
 def _mean(a: str, b: str) -> str:
@@ -307,7 +306,9 @@ def _compare(book: Book, places: Sequence[Place]) -> None:
         a, b = (
             f"INDEX({place.sheet}!${column}${START}:${column}${STEPS[-1]},$A{{0}}*{COUNT}+1)" for column in place[1:]
         )
-        page.column(f"{_letter(1 + number)}7", mark(3, place.sheet), LOSS, fill_down(_mean(a, b), rows), "#,##0.00")
+        page.column(
+            f"{xl_col_to_name(1 + number)}7", mark(3, place.sheet), LOSS, fill_down(_mean(a, b), rows), "#,##0.00"
+        )
     page.label("G6", f"after {len(STEPS)} steps", bold=True)
     page.column("G7", "optimizer", DATA, [place.sheet for place in places], align="center")
     for letter, title, column in (("H", "a\n(should be 30)", 1), ("I", "b\n(should be 2)", 2)):
@@ -315,23 +316,23 @@ def _compare(book: Book, places: Sequence[Place]) -> None:
         page.column(f"{letter}7", title, PARAMETER, cells, "0.0000")
     chart = page.chart(
         {"type": "scatter", "subtype": "straight_with_markers"},
-        "A16",
+        "A15",
         title="Loss of all points after each epoch",
         x="epoch",
         y="loss",
         number="#,##0",
-        size=(819, 340),
+        size=(819, 260),
     )
     looks = (("circle", "solid", "#27567F"), ("square", "dash", "#8F5F00"),
              ("triangle", "long_dash", "#1F6B48"), ("diamond", "solid", "#A02A38"))  # fmt: skip
     for number, (place, (marker, dash, colour)) in enumerate(zip(places, looks, strict=True)):
-        letter = _letter(1 + number)
+        letter = xl_col_to_name(1 + number)
         y = f"{letter}{rows[0] + 1}:{letter}{rows[-1]}"
         line(chart, page, place.sheet, f"A{rows[0] + 1}:A{rows[-1]}", y, colour, dash=dash, marker=marker)
     limits(chart, "x", 0, EPOCHS, 1)
-    page.notes("A34:I42", "What to see", COMPARED)
-    page.sheet.fit_to_pages(1, 1)
-    page.sheet.print_area("A1:I42")
+    page.notes("A30:I38", "What to see", COMPARED)
+    page.label("A39", "The steps stand on the sheets of the optimizers, row by row; “data” is what sgdsheet trains.")
+    page.one_page("A1:I40")
     page.freeze(7)
 
 

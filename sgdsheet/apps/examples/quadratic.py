@@ -95,14 +95,15 @@ def build(path: Path) -> None:
 
 def _raw(book: Book) -> None:
     sentence = "Train this sheet: a, b and c change step by step, and the curve moves closer to the measured speeds."
-    widths = {"A:D": 16, "E": 3, "F:J": 13, "K": 3, "L:N": 15}
+    widths = {"A:D": 16, "E": 3, "F:H": 19, "I": 8, "J": 3, "K": 3, "L:N": 15}
     page = Page(book, "raw", title="The roller coaster", sentence=sentence, widths=widths)
     start, times = (-0.75, -0.75, 1.35), [float(second) for second in range(len(SPEEDS))]
     predictions = _model(page, "A", times, "C", "F", start, ("m/s³", "m/s²", "m/s"))
     page.column("A7", "time t\n(s)", DATA, times, "0", align="center")
     page.column("B7", "speed\n(m/s)", DATA, SPEEDS, "0.00")
     _loss(page, "B", "C", "D", predictions)
-    _chart(page, "F8", "B", "C")
+    _step(page, "FGH", "A", "C", "B", "M4")
+    _chart(page, "F12", "B", "C")
     page.settings("L2", _settings(1e-5, "explodes above 0.000035"))
     page.notes("L8:N27", "Why is it stuck?", STUCK)
     page.names(sgd_params="F6:H6", sgd_data=f"A8:D{LAST}")
@@ -110,7 +111,7 @@ def _raw(book: Book) -> None:
 
 def _centred(book: Book) -> None:
     sentence = "Train this sheet and compare with “raw”: only the input of the model is different, and now it fits."
-    widths = {"A:E": 16, "F": 3, "G:K": 13, "L": 3, "M:O": 15}
+    widths = {"A:E": 16, "F": 3, "G:I": 19, "J": 8, "K": 3, "L": 3, "M:O": 15}
     page = Page(book, "centred", title="The roller coaster, centred", sentence=sentence, widths=widths)
     times = [float(second) for second in range(len(SPEEDS))]
     centred = [(time - 9.5) / 9.5 for time in times]
@@ -120,7 +121,8 @@ def _centred(book: Book) -> None:
     page.column("B7", "centred time\nu = (t-9.5)/9.5", DATA, cells, "0.000", align="center")
     page.column("C7", "speed\n(m/s)", DATA, SPEEDS, "0.00")
     _loss(page, "C", "D", "E", predictions)
-    _chart(page, "G8", "C", "D")
+    _step(page, "GHI", "B", "D", "C", "N4")
+    _chart(page, "G12", "C", "D")
     page.settings("M2", _settings(0.5, "explodes above 0.87"))
     page.notes("M8:O27", "Why does it work now?", CURED)
     page.names(sgd_params="G6:I6", sgd_data=f"A8:E{LAST}")
@@ -167,6 +169,22 @@ def _loss(page: Page, speed: str, prediction: str, error: str, predictions: list
     page.names(sgd_loss=f"{error}6")
     page.sheet.set_default_row(18)
     page.freeze(7)
+
+
+def _step(page: Page, columns: str, x: str, prediction: str, speed: str, rate: str) -> None:
+    """Below each parameter its gradient, by the formula, and where one step leads."""
+    errors = f"({prediction}8:{prediction}{LAST}-{speed}8:{speed}{LAST})"
+    inputs, name = f"{x}8:{x}{LAST}", "t" if x == "A" else "u"
+    factors = ((f"*{inputs}^2", f"·{name}²"), (f"*{inputs}", f"·{name}"), ("", ""))
+    for letter, parameter, (factor, said) in zip(columns, "abc", factors, strict=True):
+        page.header(f"{letter}7", f"{mark(4, f'gradient of {parameter}')}\n2·mean(error{said})", LOSS, font_size=10)
+        gradient = Formula(f"=2*SUMPRODUCT({errors}{factor})/{len(ROWS)}")
+        page.cell(f"{letter}8", gradient, LOSS, "#,##0.00", bold=True, align="center")
+        page.header(f"{letter}9", mark(5, f"next {parameter}"), PREDICTION)
+        step = Formula(f"={letter}6-{rate}*{letter}8")
+        page.cell(f"{letter}10", step, PREDICTION, "0.0000", bold=True, align="center")
+    said = f"{mark(5, 'next = old − learning rate × gradient;')}  {mark(6, 'copy it over the parameter')}"
+    page.label(f"{columns[0]}11", said)
 
 
 def _chart(page: Page, address: str, speed: str, prediction: str) -> None:

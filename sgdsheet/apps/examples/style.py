@@ -237,6 +237,14 @@ class Page:
             self.label(f"{xl_col_to_name(column + 2)}{number}", marked, indent=1)
         self.names(sgd_settings=f"{left}{row + 2}:{right}{row + 1 + len(settings)}")
 
+    def scores(self, loss: Formula, metric: Formula, watched: str = "accuracy") -> None:
+        """The loss in A6, and in B6 a share to watch, which is the metric."""
+        self.header("A5", mark(3, "loss"), LOSS)
+        self.cell("A6", loss, LOSS, "0.0000", bold=True, align="center")
+        self.header("B5", watched, PREDICTION)
+        self.cell("B6", metric, PREDICTION, "0.0%", bold=True, align="center")
+        self.names(sgd_loss="A6", sgd_metric="B6")
+
     def names(self, **areas: str) -> None:
         """Names that belong to this sheet, such as `sgd_loss="D6"`."""
         for name, area in areas.items():

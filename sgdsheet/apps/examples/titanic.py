@@ -15,6 +15,7 @@ from random import Random
 from typing import NamedTuple
 
 from sgdsheet.apps.examples import _passengers, _titanic_more
+from sgdsheet.apps.examples._by_hand import Sums, by_hand
 from sgdsheet.apps.examples.lesson import Lesson, Training
 from sgdsheet.apps.examples.style import (
     DATA,
@@ -155,9 +156,10 @@ def _linear(book: Book, persons: list[Person]) -> None:
     page.column("K7", mark(2, "prediction"), PREDICTION, fill_down(f"={SUM_1}", rows, predictions), "0.000", bold=True)
     _scores(page, persons, predictions, rows, "KLM")
     _panel(page, persons, predictions, rows, "K", "OPQRS")
-    page.notes("O35:S44", "What to see", LINEAR_NOTE)
-    page.label("O46", SOURCE, italic=True)
-    page.sheet.print_area("A1:S48")
+    last = by_hand(page, 35, "OPQRS", Sums(rows, FEATURES, COLUMNS, (6,), "K", "D", "$P$4"))
+    page.notes(f"O{last + 2}:S{last + 11}", "What to see", LINEAR_NOTE)
+    page.label(f"O{last + 13}", SOURCE, italic=True)
+    page.one_page(f"A1:S{last + 14}")
 
 
 def _nnet(book: Book, persons: list[Person]) -> None:
@@ -175,9 +177,10 @@ def _nnet(book: Book, persons: list[Person]) -> None:
     page.fade_zeros(f"K{rows[0]}:M{rows[-1]}")
     _scores(page, persons, predictions, rows, "NOP")
     _panel(page, persons, predictions, rows, "N", "RSTUV")
-    page.notes("R36:V46", "What to see", NNET_NOTE)
-    page.label("R48", SOURCE, italic=True)
-    page.sheet.print_area("A1:V50")
+    last = by_hand(page, 36, "RSTUV", Sums(rows, FEATURES, COLUMNS, (6, 7), "N", "D", "$S$4", "KM"))
+    page.notes(f"R{last + 2}:V{last + 12}", "What to see", NNET_NOTE)
+    page.label(f"R{last + 14}", SOURCE, italic=True)
+    page.one_page(f"A1:V{last + 15}")
 
 
 def _weighted_sum(person: Person, weights: tuple[float, ...]) -> float:
