@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from training_books import write
 
 import sgdsheet
 from sgdsheet.analysis.loss_surface import LossSlice, LossSurface, chosen_cells, loss_slice, losses_at
+from sgdsheet.analysis.trajectory import Trajectory, record_training
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import FileError, ProblemError, SettingError, TrainingError
 from sgdsheet.plots.animation import animate
@@ -192,6 +194,25 @@ def test_command(tmp_path: Path) -> None:
     assert (done.status, done.err, done.out) == (0, "", f"Wrote {target}\n")
     assert target.read_bytes().startswith(b"\x89PNG")
     assert book.read_bytes() == before
+
+
+def test_the_path_is_that_of_the_last_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same workbook and settings the command goes the way that `train` went."""
+    book, trained = charted(tmp_path / "book.xlsx"), tmp_path / "trained.xlsx"
+    settings = ("--optimizer", "adam", "--lr", 0.1, "--steps", 37)
+    assert run("train", book, "-o", trained, *settings).status == 0
+    paths: list[Trajectory] = []
+
+    def recorded(*arguments: Any) -> Trajectory:
+        paths.append(record_training(*arguments))
+        return paths[-1]
+
+    monkeypatch.setattr("sgdsheet.plots.surface.record_training", recorded)
+    assert run("surface", book, "-o", tmp_path / "loss.png", *settings).status == 0
+    (path,) = paths
+    ends = [value for tensor in path.snapshots[-1].parameters for value in tensor.flatten().tolist()]
+    values = sgdsheet.load(trained).sheets["line & co"].values
+    assert ends == [values[1, 5], values[2, 5]]
 
 
 def test_command_for_one(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def command(
     """Draw the loss of BOOK over one parameter, with its tangent, or over two, with the path of a training.
 
     BOOK is only read. The tangent is where the sheet's value is; its slope is the exact gradient, beside that by finite
-    differences.
+    differences. The path is trained anew from BOOK's values, and a training repeats exactly: after train BOOK, which
+    writes another file, the same settings show the path of that training.
     """
     from sgdsheet.plots.surface import surface  # imports torch: not for the help page
 
