@@ -48,7 +48,7 @@ SHOWN = {
     "gradient_descent": "tangent",
     "quadratic": "centred",
     "titanic": "nnet",
-    "mini_batches": "shuffled",
+    "mini_batches": "data",
     "optimizers": "compare",
     "cross_entropy": "ten_classes",
     "attention": "lookup",
@@ -69,9 +69,11 @@ def surfaces() -> None:
     workbook = book("quadratic")
     for params, name in (("G6,I6", "surface"), ("G6", "slice")):
         target = PICTURES / f"quadratic-{name}.png"
+        target.unlink(missing_ok=True)  # the one of before was made smaller: no longer known as our own
         sgdsheet.surface(sgdsheet.compile(workbook, "centred"), params, target)
         shrunk(target)
     target = PICTURES / "quadratic-course.png"
+    target.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         trained = str(Path(folder) / "trained.xlsx")
         options = ["--sheet", "centred", "--plot", str(target), "-o", trained]
