@@ -72,5 +72,4 @@ def charts_of_fit(model: SheetModel) -> list[Chart]:
 def _moves(model: SheetModel, areas: Sequence[Range]) -> bool:
     if any(area.intersection(own) for area in areas for own in model.problem.parameters):
         return True
-    plan = model.planner.plan(areas)
-    return any(plan.is_live(block) for block in plan.blocks)
+    return bool(model.planner.plan(areas).live)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -11,10 +11,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor, fx, nn
 
+from sgdsheet.compiler.bad_loss import explain
 from sgdsheet.compiler.evaluation import CellValues, evaluate
-from sgdsheet.compiler.frontend.blocks import Block, bounding_range
+from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.dependence import check_reach
 from sgdsheet.compiler.frontend.planning import Plan, Planner
-from sgdsheet.compiler.frontend.reach import calculated_areas, check_reach
 from sgdsheet.compiler.ir.values import Kind, Value
 from sgdsheet.compiler.passes.rewrites import simplify
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
@@ -23,7 +24,6 @@ from sgdsheet.problem.chosen_source import with_source
 from sgdsheet.problem.definition import Direction, Problem, find_problem
 from sgdsheet.problem.settings import trusts_formulas
 from sgdsheet.sheet.references import Cell, Range, identifiers, rectangles
-from sgdsheet.sheet.syntax import ErrorConstant, walk
 from sgdsheet.sheet.workbook import ExcelError, Workbook
 from sgdsheet.sheet.workbook import Value as CellValue
 
@@ -48,7 +48,7 @@ class SheetModel(nn.Module):
         self.planner = Planner(workbook, problem.parameters)  # inputs are constants here: the cells as they stand
         self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
         read = [Range.of_cell(problem.loss), *problem.constrained]
-        check_reach(problem, self.planner.plan(read) if problem.constrained else self.plan)
+        check_reach(problem, self.planner.plan(read).blocks)
         self._lowered = build_program(workbook, problem.parameters, self.plan, dtype=dtype)
         loss = self._lowered.value_of(problem.loss)
         self._check_loss(loss)
@@ -186,52 +186,7 @@ class SheetModel(nn.Module):
 
     def explain_bad_loss(self) -> DataError:
         """Why the loss is not a finite number: the first cell that is not, and what it reads."""
-        found = self.lowered_cells().values
-        bad = {cell for cell, value in found.items() if isinstance(value, ExcelError)}
-        # A constant with a saved error is blamed as what a formula reads; only then for itself.
-        saved = self.workbook.sheets
-        known = {cell for cell in bad if isinstance(saved[cell.sheet].values.get(cell[1:]), ExcelError)}
-        fixed = {cell for block in self.plan.blocks if not self.plan.is_live(block) for cell in block.range.cells()}
-        bad -= known & fixed
-        for block in self.plan.blocks:
-            for cell in block.range.cells():
-                if cell in bad:
-                    return self._blame(block, cell, str(found[cell]))
-        return DataError("the loss is not a number", cell=self.problem.loss, remedy="Check the formulas it reads")
-
-    def _blame(self, block: Block, cell: Cell, error: str) -> DataError:
-        copy = block.trimmed(Range.of_cell(cell))
-        if any(isinstance(part, ErrorConstant) and part.value is ExcelError.REF for part in walk(copy.tree)):
-            return DataError(f"the formula ={copy.text} refers to cells that were deleted", cell=cell, remedy="Mend it")
-        for source, value in self._values_of(copy.reads()):
-            if isinstance(value, ExcelError):
-                return DataError(
-                    f"the cell holds the error {value}, and {cell} needs it", cell=source, remedy="Mend it"
-                )
-        calculated = (bounding_range(area, copy.rows, copy.columns) for area in calculated_areas(copy.tree))
-        for source, value in self._values_of(calculated):
-            if isinstance(value, str) and error == str(ExcelError.VALUE):
-                return DataError(
-                    f"the cell holds the text {quoted(value)}, and {cell} calculates with it",
-                    cell=source,
-                    remedy="Put a number there",
-                )
-        return DataError(
-            f"the formula ={copy.text} does not give a finite number, but {error}",
-            cell=cell,
-            remedy="Check the values that it reads",
-        )
-
-    def _values_of(self, areas: Iterable[Range]) -> Iterator[tuple[Cell, CellValue | None]]:
-        for area in areas:
-            values = self.workbook.sheets[area.sheet].values
-            if area.size <= len(values):
-                places: Iterable[tuple[int, int]] = ((cell.row, cell.column) for cell in area.cells())
-            else:  # as whole columns are
-                inside = (place for place in values if area.contains(Range.of_cell(Cell(area.sheet, *place))))
-                places = sorted(inside)
-            for place in places:
-                yield Cell(area.sheet, *place), values.get(place)
+        return explain(self.workbook, self.plan, self.problem.loss, self.lowered_cells().values)
 
 
 def compile(

@@ -6,36 +6,16 @@ its own for that, on a sheet that only the compiled program has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sgdsheet.compiler.frontend.blocks import Block, bounding_range
-from sgdsheet.data.slicing import EACH, over_samples
+from sgdsheet.compiler.functions.registry import over_samples
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.syntax import Affine, Area, Call, Node, transform, walk
 
 _STATISTIC = "\0statistic "
 """In the name of a sheet: behind it is the number of a part that got a cell of its own."""
-
-
-def untrained(blocks: Sequence[Block], parameters: Iterable[Range]) -> list[Block]:
-    """The blocks that depend on no parameter; `blocks` are in order."""
-    trained, found = list(parameters), []
-    for block in blocks:
-        if block.reads_unseen or any(own.intersection(read) for read in block.reads() for own in trained):
-            trained.append(block.range)
-        else:
-            found.append(block)
-    return found
-
-
-def read_by(readers: Sequence[Block], statistics: Sequence[Block]) -> list[Block]:
-    """Those of the statistics that some blocks read, directly or by way of others."""
-    found: list[Block] = []
-    for block in reversed(statistics):  # in order: each reads earlier ones
-        if any(block.range.intersection(read) for other in [*readers, *found] for read in other.reads()):
-            found.insert(0, block)
-    return found
 
 
 def with_own_cells(
@@ -70,7 +50,7 @@ def with_own_cells(
 
 
 def _sums_up(call: Call, block: Block, rows: Range, samples: Sequence[Range], trained: Sequence[Range]) -> bool:
-    if over_samples(call) in EACH:  # gives each sample a value of its own
+    if over_samples(call).is_each:  # gives each sample a value of its own
         return False
     areas = [part for part in walk(call) if isinstance(part, Area)]
     reads = [bounding_range(area, block.rows, block.columns) for area in areas]

@@ -22,9 +22,7 @@ def reader_of(
     cells = [problem.loss] if problem.metric is None else [problem.loss, problem.metric]
     targets = [*map(Range.of_cell, cells), *problem.outputs, *wanted]
     plan = planner.among([*problem.parameters, *filled]).plan(targets)
-    unseen = any(block.reads_unseen for block in plan.blocks)
-    read = [*targets, *(area for block in plan.blocks for area in block.reads())]
-    return lambda area: unseen or any(area.intersection(other) for other in read)
+    return lambda area: plan.reads(area) or any(map(area.intersection, targets))
 
 
 def refuse_overlaps(workbook: Workbook, problem: Problem, filled: Sequence[tuple[str, Range]]) -> None:

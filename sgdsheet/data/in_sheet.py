@@ -65,7 +65,7 @@ class PooledCell:
     def __post_init__(self) -> None:
         plan = self.model.planner.plan([Range.of_cell(self.cell)])
         self._workbook = with_constants(self.model, plan)
-        self._plan = Plan([block for block in plan.blocks if plan.is_live(block)], plan.depends)
+        self._plan = Plan(plan.live, plan.depends)
         self._whole = list(self._build(self.rows.height).named_buffers())
         if any(bool(tensor.isnan().any()) for _, tensor in self._whole if tensor.is_floating_point()):
             self._suspicious = True
@@ -168,10 +168,9 @@ class SheetSamples:
 
 def with_constants(model: SheetModel, plan: Plan) -> Workbook:
     """The workbook with the saved values that the plan's constant blocks lack."""
-    constant = [block for block in plan.blocks if not plan.is_live(block)]
-    if not constant:
+    if not plan.constant:
         return model.workbook
-    program = build_program(model.workbook, model.problem.parameters, Plan(constant, set()), dtype=model.dtype)
+    program = build_program(model.workbook, model.problem.parameters, Plan(plan.constant, set()), dtype=model.dtype)
     return model.workbook.with_values(evaluate(program).values)
 
 
@@ -223,7 +222,7 @@ def _marks(model: SheetModel, valid: Range, data: Range) -> Tensor:
             remedy=f"The samples are {data}",
         )
     plan = model.planner.plan([valid])
-    if any(plan.is_live(block) for block in plan.blocks):
+    if plan.live:
         raise ProblemError(
             "which rows are for validation depends on the parameters", cell=valid, remedy="Mark fixed rows"
         )

@@ -185,7 +185,7 @@ def _judged(
 def _depend(model: SheetModel, cells: Sequence[Range], absent: Sequence[Input]) -> bool:
     """Whether cells depend on some that the source does not fill."""
     areas = [item.area for item in absent]
-    return bool(areas) and bool(model.planner.among(areas).plan(cells).depends)
+    return bool(areas) and bool(model.planner.among(areas).plan(cells).live)
 
 
 def _names(model: SheetModel, areas: Sequence[Range]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sgdsheet.compiler.frontend.blocks import Block, bounding_range
 from sgdsheet.compiler.functions import REGISTRY
-from sgdsheet.compiler.functions.registry import OverSamples, Takes
+from sgdsheet.compiler.functions.registry import OverSamples, Takes, over_samples
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Number, Unary, transform, walk
@@ -20,21 +20,9 @@ from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Number, Unary, trans
 Home = Callable[[str], str]
 """From the name of a sheet to the name of the sheet where its samples lie."""
 
-_POOLS = (OverSamples.SUM, OverSamples.MEAN, OverSamples.MEAN_OF_ROWS, OverSamples.EXTREME)
-EACH = (OverSamples.ELEMENTWISE, OverSamples.ROWS, OverSamples.FIRST)
-"""These give each sample a value of its own."""
-_BY_ROWS = (OverSamples.ROWS, OverSamples.MEAN_OF_ROWS)
-"""These take a single column as one vector, that is, all samples together."""
-
 
 def _as_it_is(sheet: str) -> str:
     return sheet
-
-
-def over_samples(node: Node) -> OverSamples:
-    """What a function call does to the samples."""
-    function = REGISTRY.get(node.name) if isinstance(node, Call) else None
-    return function.over_samples if function is not None else OverSamples.UNKNOWN
 
 
 def _heaps_arguments(call: Call) -> bool:
@@ -51,9 +39,9 @@ def _is_wide(node: Node) -> bool:
             return _is_wide(node.left) or _is_wide(node.right)
         case Unary():
             return _is_wide(node.operand)
-        case Call() if over_samples(node) is OverSamples.FIRST:
+        case Call() if over_samples(node).is_of_first:
             return _is_wide(node.arguments[1])
-        case Call() if over_samples(node) in EACH:
+        case Call() if over_samples(node).is_each:
             return any(_is_wide(item) for item in node.arguments)
         case _:
             return False
@@ -223,7 +211,7 @@ class _Cutter:
         """The formula with 0 for what sums or averages over the samples, and for what is constant."""
 
         def change(part: Node) -> Node | None:
-            constant = isinstance(part, Call) and over_samples(part) not in EACH and not self._is_live(part)
+            constant = isinstance(part, Call) and not over_samples(part).is_each and not self._is_live(part)
             return Number(0.0) if constant or self._summed(part) is not None else None
 
         return transform(node, change)
@@ -233,8 +221,8 @@ class _Cutter:
         if not isinstance(part, Call):
             return None
         over = over_samples(part)
-        if over is OverSamples.SIZE:
-            counted = part.name == "ROWS" and self._per_sample(part.arguments[0])
+        if over.is_size:
+            counted = over is OverSamples.COUNT and self._per_sample(part.arguments[0])
             return Number(float(self.total)) if counted else part
         if not self._is_live(part):
             return None
@@ -242,13 +230,13 @@ class _Cutter:
         per_sample = [self._per_sample(item) for item in arguments]
         if not any(per_sample):
             return None
-        if part.name == "MMULT":
-            return self._product(*part.arguments)
-        if over is OverSamples.FIRST and any(per_sample[1:]):
+        if over is OverSamples.PRODUCT:
+            return self._product(part)
+        if over.is_of_first and any(per_sample[1:]):
             raise self._tied("multiplies the samples with each other")
-        if over in _BY_ROWS and per_sample[0] and not _is_wide(part.arguments[0]):
+        if over.is_by_rows and per_sample[0] and not _is_wide(part.arguments[0]):
             raise self._tied(f"uses {part.name} on a column of samples")
-        if over not in _POOLS:
+        if not over.is_pooled:
             return None
         compared = per_sample if _heaps_arguments(part) else per_sample[:1]
         if over is not OverSamples.EXTREME and not all(compared):
@@ -260,13 +248,15 @@ class _Cutter:
     def _scale(self) -> Number:
         return Number(self.total / self.size)
 
-    def _product(self, left: Node, right: Node) -> Node | None:
+    def _product(self, product: Call) -> Node | None:
         """MMULT(TRANSPOSE(samples), samples) is a sum over the samples; MMULT(samples, others) is not."""
+        left, right = product.arguments
         if not self._per_sample(right):
             return None
-        if isinstance(left, Call) and left.name == "TRANSPOSE" and self._per_sample(left.arguments[0]):
-            turned = Call("TRANSPOSE", (self._array(left.arguments[0]),))
-            return Binary("*", Call("MMULT", (turned, self._array(right))), self._scale)
+        turned = isinstance(left, Call) and over_samples(left) is OverSamples.TURNED
+        if isinstance(left, Call) and turned and self._per_sample(left.arguments[0]):
+            factors = replace(left, arguments=(self._array(left.arguments[0]),)), self._array(right)
+            return Binary("*", replace(product, arguments=factors), self._scale)
         raise self._tied("multiplies the samples with each other")
 
     def _array(self, node: Node) -> Node:
@@ -280,9 +270,9 @@ class _Cutter:
             summed = self._summed(part)
             if summed is not None:
                 return summed
-            if over_samples(part) in _POOLS and not self._is_live(part):
+            if over_samples(part).is_pooled and not self._is_live(part):
                 return part  # over data alone: of all samples
-            if over_samples(part) is OverSamples.FIRST:
+            if over_samples(part).is_of_first:
                 return Call(part.name, (self._array(part.arguments[0]), *part.arguments[1:]))
             if over_samples(part) not in (OverSamples.ELEMENTWISE, OverSamples.ROWS) and self._per_sample(part):
                 raise self._tied(f"uses {part.name} on the samples")

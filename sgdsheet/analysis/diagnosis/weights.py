@@ -151,5 +151,4 @@ def _is_data(model: SheetModel, block: Block, area: Area) -> bool:
     whole = _whole(block, area)
     if any(known.intersection(whole) for known in model.problem.parameters):
         return False
-    live = (other for other in model.plan.blocks if model.plan.is_live(other))
-    return not any(other.range.intersection(whole) for other in live)
+    return not any(other.range.intersection(whole) for other in model.plan.live)

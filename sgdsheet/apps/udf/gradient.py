@@ -93,7 +93,7 @@ def compile_gradient(workbook: Workbook, loss: Cell, params: Range) -> CompiledG
     value = program.value_of(loss)
     if value.kinds is not Kind.NUMBER and not value.only(Kind.ERROR):
         raise ProblemError("the loss cell holds no number", cell=loss, remedy="Let it calculate a number")
-    live = tuple(block.range for block in plan.blocks if plan.is_live(block))
+    live = tuple(block.range for block in plan.live)
     read = {area for block in plan.blocks for area in (block.range, *block.reads())} | {Range.of_cell(loss)}
     module = None if value.constant else simplify(program.module(value.data))
     (parameter,) = program.parameters.values()

@@ -105,7 +105,7 @@ def _inputs(workbook: Workbook, sheet: str, outputs: Range) -> tuple[Range, Plan
             continue
         area = _named(workbook, sheet, name)
         plan = planner.among([area]).plan([outputs])
-        if plan.depends:
+        if plan.live:
             read.append((area, plan))
     if len(read) != 1:
         raise ProblemError(

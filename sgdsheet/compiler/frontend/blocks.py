@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from sgdsheet.compiler.functions.registry import FIND_CELLS
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.formula import parse, render
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.syntax import Area, Call, Node, NotSupported, transform, walk
 from sgdsheet.sheet.workbook import Formula
-
-_FIND_CELLS = frozenset({"OFFSET", "INDIRECT"})
 
 
 @dataclass(eq=False, slots=True)
@@ -32,6 +30,7 @@ class Block:
     formula: Formula
     parts: tuple[Block, ...] = ()
     error: FormulaError | None = None
+    _reads: tuple[Range, ...] | None = field(default=None, init=False, repr=False)
 
     @property
     def text(self) -> str:
@@ -46,15 +45,16 @@ class Block:
     def reads_unseen(self) -> bool:
         """Whether it may read cells that its text does not tell, as OFFSET and INDIRECT do."""
         return self.error is not None or any(
-            (isinstance(part, Call) and part.name in _FIND_CELLS) or (isinstance(part, NotSupported) and part.unseen)
+            (isinstance(part, Call) and part.name in FIND_CELLS) or (isinstance(part, NotSupported) and part.unseen)
             for part in walk(self.tree)
         )
 
-    def reads(self) -> Iterator[Range]:
+    def reads(self) -> tuple[Range, ...]:
         """The cells that the block reads, as rectangles around each reference."""
-        for part in walk(self.tree):
-            if isinstance(part, Area):
-                yield bounding_range(part, self.rows, self.columns)
+        if self._reads is None:
+            areas = (part for part in walk(self.tree) if isinstance(part, Area))
+            self._reads = tuple(bounding_range(area, self.rows, self.columns) for area in areas)
+        return self._reads
 
     def trimmed(self, wanted: Range) -> Block:
         """The block cut down to the copies that cover `wanted`."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from sgdsheet.compiler.frontend.block_table import BlockIndex, BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.dependence import depends, reached
 from sgdsheet.compiler.frontend.ordering import split_cycle, strongly_connected
 from sgdsheet.errors import CircularReference
 from sgdsheet.sheet.references import Range
@@ -33,6 +34,20 @@ class Plan:
     def is_live(self, block: Block) -> bool:
         """Whether the block depends on a parameter."""
         return id(block) in self.depends
+
+    @property
+    def live(self) -> list[Block]:
+        """The blocks that depend on a parameter."""
+        return [block for block in self.blocks if self.is_live(block)]
+
+    @property
+    def constant(self) -> list[Block]:
+        """The blocks that depend on none."""
+        return [block for block in self.blocks if not self.is_live(block)]
+
+    def reads(self, area: Range) -> bool:
+        """Whether some of these cells are read, or may be: a formula may read cells that it does not name."""
+        return any(block.reads_unseen or any(map(area.intersection, block.reads())) for block in self.blocks)
 
 
 class Planner:
@@ -84,18 +99,18 @@ class Planner:
 
     def _known(self, targets: Sequence[Range]) -> Plan:
         whole = self._demanded(*self._order_for(targets), targets, constants=True)
-        return Plan([b for b in whole.blocks if not whole.is_live(b) and not self._lacks_values(b.range)], set())
+        return Plan([block for block in whole.constant if not self._lacks_values(block.range)], set())
 
     def _dependents(self) -> Plan:
         everything = [block for name in self.workbook.sheets for block in self.table.of_sheet(name)]
-        ordered, depends = self._ordered(everything)
-        return self._demanded(ordered, depends, [block.range for block in ordered if id(block) in depends])
+        ordered, live = self._ordered(everything)
+        return self._demanded(ordered, live, [block.range for block in ordered if id(block) in live])
 
     def _everything(self, names: Sequence[str]) -> Plan:
         wanted = [block for name in self.workbook.sheets if name in names for block in self.table.of_sheet(name)]
         circles: list[tuple[Block, CircularReference]] = []
-        ordered, depends = self._ordered(wanted, circles)
-        return Plan([block for block in ordered if block.range.sheet in names], depends, circles)
+        ordered, live = self._ordered(wanted, circles)
+        return Plan([block for block in ordered if block.range.sheet in names], live, circles)
 
     def _order_for(self, targets: Sequence[Range]) -> tuple[list[Block], set[int]]:
         return self._ordered(block for target in targets for block in self.table.overlapping(target))
@@ -107,18 +122,13 @@ class Planner:
 
         Blocks in a circle are entered in `circles`, if given, and left out; else they raise CircularReference.
         """
-        depends: set[int] = set()
+        live: set[int] = set()
         ordered: list[Block] = []
         for group, is_cycle in strongly_connected(roots, self.table.read_by):
-            live = any(
-                block.reads_unseen
-                or any(id(other) in depends for other in self.table.read_by(block))
-                or any(self._touches_parameter(read) for read in block.reads())
-                for block in group
-            )
+            is_live = any(depends(block, self.table.read_by(block), self.parameters, live) for block in group)
             whole = group
             small = circles is not None and sum(block.range.size for block in group) <= _MOST_SEARCHED
-            if is_cycle and (small or live or any(self._lacks_values(block.range) for block in group)):
+            if is_cycle and (small or is_live or any(self._lacks_values(block.range) for block in group)):
                 try:
                     group = split_cycle(group)
                 except CircularReference as error:
@@ -126,20 +136,17 @@ class Planner:
                         raise
                     circles += [(block, error) for block in group]
                     group = []
-            if live:
-                depends.update(id(block) for block in [*whole, *group])  # readers know the blocks before the split
+            if is_live:
+                live.update(id(block) for block in [*whole, *group])  # readers know the blocks before the split
             ordered += group
-        return ordered, depends
-
-    def _touches_parameter(self, read: Range) -> bool:
-        return any(read.intersection(area) for area in self.parameters)
+        return ordered, live
 
     def _lacks_values(self, area: Range) -> bool:
         """Whether the saved results of some formula cells are missing, or not to be trusted."""
         return self.workbook.stale or not self.workbook.has_values(area)
 
     def _demanded(
-        self, ordered: list[Block], depends: set[int], targets: Sequence[Range], *, constants: bool = False
+        self, ordered: list[Block], live: set[int], targets: Sequence[Range], *, constants: bool = False
     ) -> Plan:
         """Cut each block down to what is needed of it, and leave out what is constant, unless `constants` are wanted.
 
@@ -162,24 +169,14 @@ class Planner:
             part = wanted.get(id(block))
             if part is None:
                 continue
-            if id(block) not in depends and not constants and not self._lacks_values(part):
+            if id(block) not in live and not constants and not self._lacks_values(part):
                 continue
             trimmed = block.trimmed(part)
             for read in trimmed.reads():
                 want(read)
             kept.append(trimmed)
-        return self._live_again(kept[::-1], constants=constants)
-
-    def _live_again(self, blocks: list[Block], *, constants: bool = False) -> Plan:
-        """Cut down, a block may no longer depend on a parameter: keep it only for want of saved values."""
-        live = BlockIndex()
-        kept, depends = [], set()
-        for block in blocks:
-            reads = list(block.reads())
-            if block.reads_unseen or any(self._touches_parameter(read) or live.overlapping(read) for read in reads):
-                live.add(block)
-                depends.add(id(block))
-                kept.append(block)
-            elif constants or self._lacks_values(block.range):
-                kept.append(block)
-        return Plan(kept, depends)
+        needed = kept[::-1]
+        live = reached(needed, self.parameters)  # cut down, a block may no longer depend on a parameter
+        if not constants:
+            needed = [block for block in needed if id(block) in live or self._lacks_values(block.range)]
+        return Plan(needed, live)

@@ -324,6 +324,7 @@ def countifs(context: Context, *pairs: Node) -> Value:
 @function(
     "AVERAGEIF",
     over_samples=OverSamples.MEAN,
+    additive=False,  # more samples meet the criteria in one part than in another
     arguments=(2, 3),
     takes=Takes.FORMULAS,
     zero_arguments=[1],
@@ -338,6 +339,7 @@ def averageif(context: Context, area: Node, wanted: Node, averaged: Node | None 
 @function(
     "AVERAGEIFS",
     over_samples=OverSamples.MEAN,
+    additive=False,  # more samples meet the criteria in one part than in another
     arguments=(3, 255),
     takes=Takes.FORMULAS,
     zero_arguments=range(1, 255),

@@ -19,7 +19,7 @@ _SWAP = {"h": "w", "w": "h"}
 
 @function(
     "MMULT",
-    over_samples=OverSamples.FIRST,
+    over_samples=OverSamples.PRODUCT,
     arguments=(2, 2),
     takes=Takes.ARRAYS,
     examples={"SUM(MMULT({1,2;3,4},{5;6}))": 56, "MMULT({1,2},{3;4})": 11},
@@ -49,6 +49,7 @@ def mmult(context: Context, left: Value, right: Value) -> Value:
 
 @function(
     "TRANSPOSE",
+    over_samples=OverSamples.TURNED,
     arguments=(1, 1),
     takes=Takes.ARRAYS,
     examples={"SUM(TRANSPOSE({1,2;3,4})*{1,10;100,1000})": 4231},
@@ -60,7 +61,7 @@ def transpose(context: Context, array: Value) -> Value:
 
 @function(
     "ROWS",
-    over_samples=OverSamples.SIZE,
+    over_samples=OverSamples.COUNT,
     arguments=(1, 1),
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
@@ -73,7 +74,7 @@ def rows(context: Context, array: Node) -> Value:
 
 @function(
     "COLUMNS",
-    over_samples=OverSamples.SIZE,
+    over_samples=OverSamples.WIDTH,
     arguments=(1, 1),
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,

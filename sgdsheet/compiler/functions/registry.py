@@ -55,11 +55,39 @@ class OverSamples(Enum):
     ELEMENTWISE = "each sample has its own value"
     ROWS = "each sample has its own value, if it is a row of several cells"
     FIRST = "each sample has its own value; only the first argument is of the samples"
+    PRODUCT = "as FIRST; if the first argument turns the samples, the sum over the batch, scaled up"
+    TURNED = "the samples side by side, which only PRODUCT takes"
     SUM = "the sum over the batch, scaled up"
     MEAN = "the mean over the batch"
     MEAN_OF_ROWS = "the mean over the batch, if each sample is a row of several cells"
     EXTREME = "that of the batch; other values beside the samples are welcome"
-    SIZE = "that of all samples"
+    COUNT = "how many samples there are, in all"
+    WIDTH = "the same for any samples"
+
+    @property
+    def is_each(self) -> bool:
+        """Whether each sample has its own value."""
+        return self in (OverSamples.ELEMENTWISE, OverSamples.ROWS) or self.is_of_first
+
+    @property
+    def is_of_first(self) -> bool:
+        """Whether each sample has its own value, and only the first argument is of the samples."""
+        return self in (OverSamples.FIRST, OverSamples.PRODUCT)
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether it is calculated over the batch in place of all samples."""
+        return self in (OverSamples.SUM, OverSamples.MEAN, OverSamples.MEAN_OF_ROWS, OverSamples.EXTREME)
+
+    @property
+    def is_by_rows(self) -> bool:
+        """Whether it takes a single column as one vector, that is, all samples together."""
+        return self in (OverSamples.ROWS, OverSamples.MEAN_OF_ROWS)
+
+    @property
+    def is_size(self) -> bool:
+        """Whether it depends on how many cells there are, and not on what they hold."""
+        return self in (OverSamples.COUNT, OverSamples.WIDTH)
 
 
 class Context(Protocol):
@@ -139,11 +167,17 @@ class Function:
     """Whether blank cells at the end of a range that is an argument make no difference."""
     over_samples: OverSamples
     """What it does to samples of which only a batch is there."""
+    additive: bool
+    """Whether the mean of its values over parts of the samples is its value over all (sums being scaled up)."""
     described: tuple[Argument, ...] = ()
     """The arguments by name; only of functions of our own."""
 
 
 REGISTRY: dict[str, Function] = {}
+
+FIND_CELLS = frozenset({"OFFSET", "INDIRECT"})
+"""Functions, none of them supported, that read cells which the formula does not name."""
+
 
 EXAMPLE_CELLS: Mapping[str, Sequence[float | str]] = {
     "A1:A4": (10, 20, 30, 40),
@@ -151,6 +185,12 @@ EXAMPLE_CELLS: Mapping[str, Sequence[float | str]] = {
     "C1:C4": (1, 0, 1, 1),
 }
 """The cells that the examples refer to."""
+
+
+def over_samples(node: Node) -> OverSamples:
+    """What a part of a formula does to the samples, if it is a call of a function."""
+    found = REGISTRY.get(node.name) if isinstance(node, Call) else None
+    return found.over_samples if found is not None else OverSamples.UNKNOWN
 
 
 def function(
@@ -166,12 +206,16 @@ def function(
     gives_range: bool = False,
     skips_blanks: bool | None = None,
     over_samples: OverSamples | None = None,
+    additive: bool = True,
     described: Sequence[Argument] = (),
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
     """Declare an Excel function. `arguments` are the smallest and the largest number of them.
 
     `conditions` are the positions of scalar arguments that are TRUE or FALSE: texts there are read as IF reads them.
+    `additive` is for sums and means over samples.
     """
+    over = over_samples or (OverSamples.ELEMENTWISE if takes is Takes.SCALARS else OverSamples.UNKNOWN)
+    sums_up = over in (OverSamples.SUM, OverSamples.MEAN, OverSamples.MEAN_OF_ROWS)
 
     def declare(implementation: Callable[..., Value]) -> Callable[..., Value]:
         if name in REGISTRY:
@@ -190,7 +234,8 @@ def function(
             fixed_arguments=frozenset(fixed_arguments),
             gives_range=gives_range,
             skips_blanks=skips,
-            over_samples=over_samples or (OverSamples.ELEMENTWISE if takes is Takes.SCALARS else OverSamples.UNKNOWN),
+            over_samples=over,
+            additive=sums_up and additive,
             described=tuple(described),
         )
         return implementation

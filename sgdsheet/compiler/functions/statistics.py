@@ -137,7 +137,12 @@ def minimum(context: Context, *arguments: Value) -> Value:
 
 
 @function(
-    "DEVSQ", over_samples=OverSamples.SUM, arguments=(1, 255), takes=Takes.RANGES, examples={"DEVSQ({1,2,6})": 14}
+    "DEVSQ",
+    over_samples=OverSamples.SUM,
+    additive=False,  # the deviations are from the mean of all
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    examples={"DEVSQ({1,2,6})": 14},
 )
 def devsq(context: Context, *arguments: Value) -> Value:
     """Sum of squared deviations from the mean."""
@@ -173,17 +178,15 @@ def _declare_variance(name: str, help_text: str, missing: float, example: float)
 
     variance.__doc__, deviation.__doc__ = f"Variance of {help_text}.", f"Standard deviation of {help_text}."
     root = name.replace("VAR", "STDEV")
-    takes = Takes.RANGES
-    function(
-        name, arguments=(1, 255), takes=takes, over_samples=OverSamples.MEAN, examples={f"{name}({{1,2,6}})": example}
-    )(variance)
-    function(
-        root,
-        arguments=(1, 255),
-        takes=takes,
-        over_samples=OverSamples.MEAN,
-        examples={f"{root}({{1,2,6}})": example**0.5},
-    )(deviation)
+    for declared, implementation, result in ((name, variance, example), (root, deviation, example**0.5)):
+        function(
+            declared,
+            arguments=(1, 255),
+            takes=Takes.RANGES,
+            over_samples=OverSamples.MEAN,
+            additive=False,
+            examples={f"{declared}({{1,2,6}})": result},
+        )(implementation)
 
 
 _declare_variance("VAR.S", "a sample", 1.0, 7.0)

@@ -30,7 +30,7 @@ def form_of(model: SheetModel, bindings: Sequence[Binding], source_name: str, tr
         form = RowForm(model, problem.data, bindings, source_name, training, judged)
     plan = form.planner.plan([Range.of_cell(problem.loss)])
     shown = [binding.area for binding in bindings]
-    if not any(area.intersection(read) for block in plan.blocks for read in block.reads() for area in shown):
+    if not any(map(plan.reads, shown)):
         raise ProblemError(
             "the loss reads none of the cells that the file fills",
             cell=problem.loss,

@@ -15,16 +15,16 @@ from torch import Tensor, fx
 
 from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.dependence import OnSamples, on_samples, reached, read_by
 from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.passes.rewrites import simplify
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.data.binding import Binding, unbound_column
-from sgdsheet.data.column_statistics import read_by, untrained, with_own_cells
+from sgdsheet.data.column_statistics import with_own_cells
 from sgdsheet.data.in_sheet import with_constants
 from sgdsheet.data.layouts.layout import Batch, Translate, Whole, as_it_is, numbers_in
-from sgdsheet.data.reductions import is_additive, tells_samples_apart
 from sgdsheet.data.slicing import along_samples, cut_blocks
 from sgdsheet.data.text_cells import texts_of
 from sgdsheet.errors import DataError, FormulaError, ProblemError, in_full, quoted
@@ -84,8 +84,7 @@ class RowForm:
         """The blocks that a batch needs, and the workbook with all that is the same for every batch."""
         plan = self.planner.plan(targets)
         workbook = with_constants(self.model, plan)
-        blocks = [block for block in plan.blocks if plan.is_live(block)]
-        return self._with_statistics(workbook, blocks)
+        return self._with_statistics(workbook, plan.live)
 
     def build(self, workbook: Workbook, blocks: Sequence[Block], size: int, whole: int | None = None) -> Program:
         """The program for so many samples, or for the whole of so many; its arguments are the bindings' columns."""
@@ -122,12 +121,12 @@ class RowForm:
     def _with_statistics(self, workbook: Workbook, blocks: list[Block]) -> tuple[Workbook, list[Block]]:
         """The workbook with what sums up the data alone, and the blocks that are left."""
         parameters = self.model.problem.parameters
-        fixed, along = untrained(blocks, parameters), along_samples(blocks, self.data)
+        fixed, along = _untrained(blocks, parameters), along_samples(blocks, self.data)
         statistics = [block for block in fixed if id(block) not in along]
         samples = [*self.areas, *(block.range for block in fixed if id(block) in along)]
         trained = [*parameters, *(block.range for block in blocks if block not in fixed)]
         blocks = with_own_cells(blocks, statistics, self.data, samples, trained)
-        fixed, along = untrained(blocks, parameters), along_samples(blocks, self.data)
+        fixed, along = _untrained(blocks, parameters), along_samples(blocks, self.data)
         statistics = [block for block in fixed if id(block) not in along]
         if not statistics:
             return workbook, blocks
@@ -198,6 +197,17 @@ class RowForm:
             raise unbound_column(self.data._replace(sheet=_shown(read).sheet), column, self.source_name)
 
 
+def _untrained(blocks: Sequence[Block], parameters: Sequence[Range]) -> list[Block]:
+    """The blocks that depend on no parameter."""
+    trained = reached(blocks, parameters)
+    return [block for block in blocks if id(block) not in trained]
+
+
+def _tells_samples_apart(cell: Cell, samples: Sequence[Range]) -> bool:
+    """Whether a cell is one of those that every sample has its own of."""
+    return any(area.contains(Range.of_cell(cell)) for area in samples)
+
+
 def twice(batch: Sequence[Tensor]) -> list[Tensor]:
     """A single row would lose its dimension; twice the same row means the same."""
     return [column.repeat_interleave(2, dim=0) for column in batch]
@@ -228,11 +238,12 @@ class PooledRows:
         self._workbook, self._blocks = self.form.plan([Range.of_cell(cell) for cell in self.cells])
         samples = [*self.form.areas, *self._along()]
         for cell in self.cells:
-            if tells_samples_apart(cell, samples):
+            if _tells_samples_apart(cell, samples):
                 raise ProblemError(
                     "the cell belongs to a single sample", cell=cell, remedy="Name a cell that averages over the rows"
                 )
-        self.additive = all(is_additive(cell, self._blocks, self.form.areas) for cell in self.cells)
+        how = (on_samples(cell, self._blocks, self.form.areas) for cell in self.cells)
+        self.additive = all(item in (OnSamples.FIXED, OnSamples.ADDITIVE) for item in how)
 
     def _along(self) -> Iterator[Range]:
         along = along_samples(self._blocks, self.form.data)
@@ -282,7 +293,7 @@ class EachRow:
         filled = [*self.form.areas, *(block.range for block in self._blocks if id(block) in along)]
         for area in self.areas:
             for cell in area._replace(bottom=area.top).cells():
-                if not tells_samples_apart(cell, filled):
+                if not _tells_samples_apart(cell, filled):
                     raise ProblemError(
                         f"column {column_letters(cell.column)} has no formula that follows from a sample",
                         cell=cell,

@@ -130,8 +130,7 @@ class _Compiler:
         self.lower, self.upper = np.full(count, -np.inf), np.full(count, np.inf)
         self.lower_from, self.upper_from = np.full(count, -1), np.full(count, -1)
         self.residuals = {False: [], True: []}
-        live = [block.range for block in self.plan.blocks if self.plan.is_live(block)]
-        self._live = [*self.problem.parameters, *live]
+        self._live = [*self.problem.parameters, *(block.range for block in self.plan.live)]
 
     def compiled(self) -> ConstraintModel:
         for number, constraint in enumerate(self.problem.constraints):

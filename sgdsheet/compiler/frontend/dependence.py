@@ -1,0 +1,219 @@
+"""What depends on what, read off the formulas of blocks in the order of calculation.
+
+Which blocks some cells reach, how cells depend on the samples, and which parameters the loss has a gradient for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from sgdsheet.compiler.frontend.block_table import BlockIndex
+from sgdsheet.compiler.frontend.blocks import Block, bounding_range
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions.operators import COMPARISONS
+from sgdsheet.compiler.functions.registry import Derivative, over_samples
+from sgdsheet.errors import ProblemError
+from sgdsheet.problem.definition import Problem
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Unary, children, walk
+
+# --- on some cells ----------------------------------------------------------------------------------------
+
+
+def depends(block: Block, read: Sequence[Block], sources: Sequence[Range], reached: set[int]) -> bool:
+    """Whether a block depends on some cells: by itself, or by one of the blocks `read` whose ids are in `reached`."""
+    return (
+        block.reads_unseen
+        or any(id(other) in reached for other in read)
+        or any(area.intersection(source) for area in block.reads() for source in sources)
+    )
+
+
+def reached(blocks: Sequence[Block], sources: Sequence[Range]) -> set[int]:
+    """The ids of the blocks that depend on some cells, directly or by way of others."""
+    index, found = BlockIndex(blocks), set[int]()
+    for block in blocks:
+        if depends(block, index.read_by(block), sources, found):
+            found.add(id(block))
+    return found
+
+
+def read_by(readers: Sequence[Block], blocks: Sequence[Block]) -> list[Block]:
+    """Those of the blocks that some readers read, directly or by way of others of them."""
+    found: list[Block] = []
+    for block in reversed(blocks):
+        if any(block.range.intersection(read) for other in [*readers, *found] for read in other.reads()):
+            found.insert(0, block)
+    return found
+
+
+# --- on the samples ---------------------------------------------------------------------------------------
+
+
+class OnSamples(IntEnum):
+    """How a cell depends on the samples. Ordered: a formula does at least as its parts do."""
+
+    FIXED = 0
+    PER_SAMPLE = 1
+    ADDITIVE = 2
+    """By sums and averages alone: its mean over parts of the samples is its value over all."""
+    OTHERWISE = 3
+
+
+_Known = Sequence[tuple[Range, OnSamples]]
+
+
+def on_samples(cell: Cell, blocks: Sequence[Block], data: Sequence[Range]) -> OnSamples:
+    """How a cell depends on the samples.
+
+    `data` are the cells that the source fills; `blocks` all that depend on them or on a parameter.
+    """
+    known = [(area, OnSamples.PER_SAMPLE) for area in data]
+    for block in blocks:
+        known.append((block.range, _of_formula(block.tree, block, known)))
+    return _of_area(Range.of_cell(cell), known)
+
+
+def _of_area(area: Range, known: _Known) -> OnSamples:
+    return max((how for other, how in known if other.intersection(area)), default=OnSamples.FIXED)
+
+
+def _of_formula(node: Node, block: Block, known: _Known) -> OnSamples:
+    if isinstance(node, Area):
+        return _of_area(bounding_range(node, block.rows, block.columns), known)
+    parts = [_of_formula(part, block, known) for part in children(node)]
+    most = max(parts, default=OnSamples.FIXED)
+    if isinstance(node, Call) and most is OnSamples.PER_SAMPLE:
+        return _of_call(node, block, known)
+    if most is not OnSamples.ADDITIVE:
+        return most
+    match node:
+        case Unary():
+            linear = True
+        case Binary(operator="+" | "-"):
+            linear = OnSamples.PER_SAMPLE not in parts
+        case Binary(operator="*"):
+            linear = OnSamples.FIXED in parts
+        case Binary(operator="/"):
+            linear = parts[1] is OnSamples.FIXED
+        case _:
+            linear = False
+    return OnSamples.ADDITIVE if linear else OnSamples.OTHERWISE
+
+
+def _of_call(call: Call, block: Block, known: _Known) -> OnSamples:
+    """What a function makes of cells that are each for one sample."""
+    over = over_samples(call)
+    if over.is_size:
+        return OnSamples.FIXED
+    several = any(
+        bounding_range(part, 1, 1).height > 1 and _of_formula(part, block, known) is OnSamples.PER_SAMPLE
+        for part in walk(call)
+        if isinstance(part, Area)
+    )
+    if not several or over.is_each:
+        return OnSamples.PER_SAMPLE
+    return OnSamples.ADDITIVE if REGISTRY[call.name].additive else OnSamples.OTHERWISE
+
+
+# --- with a gradient --------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Reach:
+    """What the loss reads: blocks, and parts of the parameters."""
+
+    parameters: Sequence[Range]
+    index: BlockIndex
+    blocks: set[int] = field(default_factory=set)
+    parts: set[Range] = field(default_factory=set)
+
+    def add(self, area: Range) -> None:
+        self.blocks.update(map(id, self.index.overlapping(area)))
+        self.parts.update(part for known in self.parameters if (part := known.intersection(area)) is not None)
+
+    def gap(self, area: Range) -> Cell | None:
+        """The first cell of a parameter range that is not reached."""
+        if area in self.parts:
+            return None
+        reached = bytearray(area.size)
+        for part in filter(area.contains, self.parts):
+            for row in range(part.top, part.bottom + 1):
+                start = (row - area.top) * area.width + part.left - area.left
+                reached[start : start + part.width] = b"\1" * part.width
+        place = reached.find(0)
+        down, across = divmod(place, area.width)
+        return None if place < 0 else Cell(area.sheet, area.top + down, area.left + across)
+
+    def has(self, cell: Cell) -> bool:
+        return any(part.intersection(Range.of_cell(cell)) for part in self.parts)
+
+
+def check_reach(problem: Problem, blocks: Sequence[Block]) -> None:
+    """Raise ProblemError for the first parameter cell on which the loss does not depend, or only in steps.
+
+    It is enough if a constraint depends on it. Where a formula may read cells that nobody can see nothing is
+    said: that formula is an error of its own.
+    """
+    index = BlockIndex(blocks)
+    smooth, any_way = _Reach(problem.parameters, index), _Reach(problem.parameters, index)
+    for root in (Range.of_cell(problem.loss), *problem.constrained):
+        smooth.add(root)
+        any_way.add(root)
+    steps: dict[Range, tuple[Block, str]] = {}
+    for block in reversed(blocks):
+        if id(block) in any_way.blocks and block.reads_unseen:
+            return
+        for area, culprit in _reads(block.tree, ""):
+            found = bounding_range(area, block.rows, block.columns)
+            if id(block) in any_way.blocks:
+                any_way.add(found)
+            if id(block) in smooth.blocks and not culprit:
+                smooth.add(found)
+            elif culprit:
+                steps.setdefault(found, (block, culprit))
+    for parameters in problem.parameters:
+        cell = smooth.gap(parameters)
+        if cell is not None:
+            raise _unreached(problem, cell, any_way.has(cell), steps)
+
+
+def _unreached(problem: Problem, cell: Cell, in_steps: bool, steps: dict[Range, tuple[Block, str]]) -> ProblemError:
+    if not in_steps:
+        return ProblemError(
+            f"the loss {problem.loss} does not depend on this parameter",
+            cell=cell,
+            remedy="Use it in a formula, or leave it out of the parameters",
+        )
+    found = next(
+        ((block, name) for area, (block, name) in steps.items() if area.intersection(Range.of_cell(cell))),
+        None,
+    )
+    where = f" ({found[1]} in {found[0].range.first})" if found else ""
+    return ProblemError(
+        f"the loss depends on this parameter only in steps{where}, so it has no gradient",
+        cell=cell,
+        remedy="Use a smooth formula instead, or leave it out of the parameters",
+    )
+
+
+def _reads(node: Node, culprit: str) -> Iterator[tuple[Area, str]]:
+    """All references of a tree, each with the name of the function that stops its gradient, if any."""
+    match node:
+        case Area():
+            yield node, culprit
+        case Binary():
+            stop = culprit or ("a comparison" if node.operator in COMPARISONS else "")
+            yield from _reads(node.left, stop)
+            yield from _reads(node.right, stop)
+        case Unary():
+            yield from _reads(node.operand, culprit)
+        case Call():
+            found = REGISTRY.get(node.name)
+            for position, argument in enumerate(node.arguments):
+                stops = found is not None and (found.derivative is Derivative.ZERO or position in found.zero_arguments)
+                yield from _reads(argument, culprit or (node.name if stops else ""))
+        case _:
+            return
