@@ -328,6 +328,15 @@ DIFFERENCES = (
         lambda item: item.array and name(item) in ("ROWS", "COLUMNS") and error(item.ours),
         Side.UNKNOWN,
     ),
+    Difference(
+        OFFICE,
+        "the text TRUE calculates as 1 in LibreOffice's arrays, as #VALUE! in Excel",
+        lambda item: (
+            item.array
+            and has_arrays(item)
+            and any(isinstance(value, str) and value.upper() in ("TRUE", "FALSE") for value in read(item))
+        ),
+    ),
     # --- IronCalc -----------------------------------------------------------------------------------------
     Difference(
         IRON,
@@ -493,6 +502,15 @@ DIFFERENCES = (
             name(item) in ("ISERR", "ISERROR", "IFERROR")
             and (item.ironcalc is False or item.ironcalc is ExcelError.NUM)
             and any(isinstance(part, (Call, Binary)) for part in inner(item))
+        ),
+    ),
+    Difference(
+        IRON,
+        "SUMIF sums as many cells as it tests, from the first one on; IronCalc those that are written",
+        lambda item: (
+            name(item) in ("SUMIF", "AVERAGEIF")
+            and OFFICE not in item.against
+            and len({(area.height, area.width) for area in areas(item.text, item.cell) if area.size > 1}) > 1
         ),
     ),
     Difference(IRON, "GAMMALN(1) is a little below 0 in IronCalc", lambda item: "GAMMALN" in names(item)),
