@@ -18,7 +18,7 @@ from sgdsheet.compiler.ir.values import Kind, Value
 from sgdsheet.compiler.lowering import lower_block, separated
 from sgdsheet.compiler.regions import Regions
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
-from sgdsheet.sheet.references import Cell, Range, identifiers
+from sgdsheet.sheet.references import Cell, Range, RangeIndex, identifiers
 from sgdsheet.sheet.workbook import Sheet, Workbook
 
 _MOST_HALVED = 1_000
@@ -111,12 +111,15 @@ def build_program(
         regions.provide(area, _value_of_cells(builder.graph.placeholder(name), area))
     program = Program(workbook, parameters, tensors, builder, regions)
     program.failures += plan.circles
-    unknown = [block.range for block, _ in plan.circles if not (on_saved and workbook.has_values(block.range))]
+    unknown: RangeIndex[None] = RangeIndex()  # what could not be calculated
+    for block, _ in plan.circles:
+        if not (on_saved and workbook.has_values(block.range)):
+            unknown.add(block.range, None)
     waiting = deque((copy, plan.is_live(whole)) for whole in plan.blocks for copy in separated(whole))
     halved = 0
     while waiting:
         block, live = waiting.popleft()
-        failed = next((area for area in unknown for read in block.reads() if read.intersection(area)), None)
+        failed = next((area for read in block.reads() for area, _ in unknown.overlapping(read)), None)
         try:
             if failed is not None:
                 raise FormulaError(f"reads {failed}, which cannot be calculated here", cell=block.range.first)
@@ -131,7 +134,7 @@ def build_program(
                 waiting.extendleft((half, live) for half in reversed(halves))
                 continue
             if not (on_saved and workbook.has_values(block.range)):
-                unknown.append(block.range)
+                unknown.add(block.range, None)
             program.failures.append((block, error))
     return program
 
