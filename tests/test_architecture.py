@@ -46,7 +46,7 @@ GUARDED = {
 # May call importlib.
 IMPORT_BY_NAME = (
     *("sgdsheet", "apps.cli", "apps.cli.*", "compiler.functions", "apps.examples", "system.extras", "data.formats"),
-    *("hosts.live_hosts", "live.ipc.worker"),
+    *("train.algorithms", "hosts.live_hosts", "live.ipc.worker"),
 )
 IMPORT_IN_FUNCTIONS = ("apps.cli", "apps.cli.*")
 NAMED_BY_OTHERS = ("apps.cli.*", "apps.examples.*")  # a command's module is called like it, and an example's

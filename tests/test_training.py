@@ -18,6 +18,7 @@ from sgdsheet.errors import DataError, SettingError, TrainingError
 from sgdsheet.problem.initialisers import INITIALISERS
 from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from sgdsheet.problem.schedules import SCHEDULES
+from sgdsheet.train.algorithms import OWN
 from sgdsheet.train.session import Session
 from tests.sheets import HOME, book, compiled
 from tests.training_books import fourth_power, losses, polynomial, put, values, write
@@ -94,7 +95,8 @@ def test_same_as_torch(curve: SheetModel, name: str, momentum: float | None, dec
     if decay is not None:
         options["weight_decay"] = decay
     weights = torch.nn.Parameter(torch.tensor(START, dtype=torch.float64))
-    optimizer = getattr(torch.optim, row.torch_name)([weights], lr=row.learning_rate, **options)
+    kind = OWN.get(row.class_name) or getattr(torch.optim, row.class_name)
+    optimizer = kind([weights], lr=row.learning_rate, **options)
     session = Session(curve, optimizer=name, momentum=momentum, weight_decay=decay, steps=30)
     for step in session:
         if not row.accumulates:

@@ -19,9 +19,8 @@ from sgdsheet.errors import ProblemError
 from sgdsheet.problem.settings import combine
 from sgdsheet.sheet.defined_names import areas_of
 from sgdsheet.sheet.references import Cell, Range
-from sgdsheet.train.methods import put
-from sgdsheet.train.run import copies
 from sgdsheet.train.session import threads
+from sgdsheet.train.tensors import copies, put
 
 _NUMBERS_AT_ONCE = 4_000_000
 """Intermediate numbers of the points that are calculated together."""

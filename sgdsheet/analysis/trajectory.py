@@ -11,8 +11,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from sgdsheet.train.logbook import Logbook, Record
-from sgdsheet.train.run import Step, copies
+from sgdsheet.train.run import Step
 from sgdsheet.train.session import Session
+from sgdsheet.train.tensors import copies
 
 _EACH = 40
 """Steps at the start of which each is kept."""

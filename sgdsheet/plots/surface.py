@@ -36,8 +36,8 @@ from sgdsheet.plots.look import (
 )
 from sgdsheet.sheet.references import Cell
 from sgdsheet.system.extras import optional
-from sgdsheet.train.methods import put
 from sgdsheet.train.session import Session
+from sgdsheet.train.tensors import put
 
 _SLICE, _SURFACE, _SURFACE_OF_SOURCE = 201, 61, 21
 """Values of each parameter that are tried."""

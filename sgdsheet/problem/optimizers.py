@@ -1,6 +1,6 @@
 """Optimizers by name: one row each.
 
-The rows name classes of `torch.optim`, so that this table can be read without importing torch.
+The rows name classes of `torch.optim` or of `train/algorithms/`: this table can be read without importing torch.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ class Family(Enum):
 
     GRADIENT = "one gradient per step"
     LINE_SEARCH = "several losses and gradients per step"
-    WIGGLE = "tries each parameter a little up and down"
-    ANNEALING = "random moves, bad ones less and less"
+    LOSSES = "several losses per step, and no gradient"
 
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """One optimizer: its name on the sheet, its class in torch.optim, its default learning rate, one line of help."""
+    """One optimizer: its name on the sheet, its class, its default learning rate, one line of help."""
 
     name: str
-    torch_name: str
+    class_name: str
+    """In `torch.optim`, or in a module of `train/algorithms/`."""
     learning_rate: float
     help: str
     family: Family = Family.GRADIENT
@@ -35,6 +35,8 @@ class Optimizer:
     weight_decay: bool = True
     accumulates: bool = False
     """Whether gradients pile up because nobody sets them to zero."""
+    run_options: tuple[str, ...] = ()
+    """Which facts of the run its class takes as options: `steps`, `seed`."""
 
     def momentum_options(self, momentum: float | None) -> dict[str, Any]:
         """What the setting “momentum” adds to the options. Nesterov's kind of none is plain gradient descent."""
@@ -68,7 +70,7 @@ _ROWS = (
     Optimizer("asgd", "ASGD", 0.01, "Gradient descent that averages its path"),
     Optimizer(
         "lbfgs",
-        "LBFGS",
+        "GuardedLBFGS",
         1.0,
         "Newton's method from gradients, with a line search; best for smooth losses and full batches",
         Family.LINE_SEARCH,
@@ -86,19 +88,20 @@ _ROWS = (
     ),
     Optimizer(
         "wiggle",
-        "",
+        "Wiggle",
         0.1,
         "For teaching: try each parameter a little up and down, keep what helps",
-        Family.WIGGLE,
+        Family.LOSSES,
         weight_decay=False,
     ),
     Optimizer(
         "annealing",
-        "",
+        "Annealing",
         0.1,
         "Simulated annealing: random moves, a rise is kept with probability e^(-rise/temperature)",
-        Family.ANNEALING,
+        Family.LOSSES,
         weight_decay=False,
+        run_options=("steps", "seed"),
     ),
 )  # fmt: skip
 

@@ -1,1 +1,1 @@
-"""The training loop: sessions, methods, samples, restarts, checkpoints."""
+"""The training loop: sessions, optimizers, restarts, checkpoints."""

@@ -20,40 +20,36 @@ from sgdsheet.train.constrained.exact import BALANCED, unbalanced
 from sgdsheet.train.constrained.flat_functions import FlatModel
 from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, solve
 from sgdsheet.train.convergence import Verdict
-from sgdsheet.train.methods import GradientDescent, Method, build_method, put
+from sgdsheet.train.descent import Descent, descent_with
 from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
-from sgdsheet.train.run import CONVERGED, DIVERGED, STALLED, STEPS, Run, Step, copies
+from sgdsheet.train.run import CONVERGED, DIVERGED, STALLED, STEPS, Run, Step
+from sgdsheet.train.tensors import copies, put
 from sgdsheet.train.vectorized import for_many_starts
 
 Steps = Generator[Step, None, None]
 
 _STEPS_PER_START = 2000
-_LOOK_EVERY = 20
-"""Steps on a GPU after which the loss is asked for, which waits for all of them."""
 
 
-def method_for(run: Run) -> Method:
-    """The method that the run's plan names."""
-    plan, seed = run.plan, run.settings.seed or 0
-    method = build_method(plan.optimizer, run.parameters, plan.learning_rate, run.settings, plan.steps, seed)
-    if isinstance(method, GradientDescent) and run.parameters[0].is_cuda:
-        method.look_every = _LOOK_EVERY
-    return method
+def descent_for(run: Run, parameters: Sequence[Tensor] | None = None) -> Descent:
+    """The descent that the run's plan names, with its own parameters or with others."""
+    plan, settings = run.plan, run.settings
+    moved = run.parameters if parameters is None else parameters
+    return descent_with(plan.optimizer, moved, plan.learning_rate, settings, plan.steps, settings.seed or 0)
 
 
 def rehearse(run: Run, state: dict[str, Any], *, step: bool) -> None:
-    """Restore a method, and take a step with copies of the parameters: a damaged state shows itself."""
-    plan = run.plan
+    """Restore a descent, and take a step with copies of the parameters: a damaged state shows itself."""
     doubles = [torch.nn.Parameter(parameter.detach().clone()) for parameter in run.parameters]
-    method = build_method(plan.optimizer, doubles, plan.learning_rate, run.settings, plan.steps, 0)
-    method.restore(copy.deepcopy(state))
-    float(method.learning_rate)
+    descent = descent_for(run, doubles)
+    descent.restore(copy.deepcopy(state))
+    float(descent.learning_rate)
     if step:
-        method.step(lambda: torch.stack([double.square().sum() for double in doubles]).sum(), _ignore)
+        descent.step(lambda: torch.stack([double.square().sum() for double in doubles]).sum(), _ignore)
 
 
-def descend(run: Run, method: Method, *, measure: bool) -> Steps:
-    """One method, from the present parameters."""
+def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
+    """One optimizer, from the present parameters."""
     keep = _ignore if run.plan.batched else run.keep_best
     batches = run.batches()
     run.last = None
@@ -62,10 +58,10 @@ def descend(run: Run, method: Method, *, measure: bool) -> Steps:
         while run.steps_taken < run.plan.steps and not run.stopped:
             started = time.perf_counter()
             batch, ends_epoch = next(batches)
-            rate = method.learning_rate
+            rate = descent.learning_rate
             seen: list[Tensor] = []
-            objective = method.step(run.objective(run.loss(batch), seen), keep, measure=measure)
-            loss = float(seen[0].item()) if method.looked else loss
+            objective = descent.step(run.objective(run.loss(batch), seen), keep, measure=measure)
+            loss = float(seen[0].item()) if descent.looked else loss
             if not math.isfinite(objective):
                 what = f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite gradient"
                 run.end(DIVERGED, f"{what} at step {run.steps_taken}")
@@ -75,10 +71,10 @@ def descend(run: Run, method: Method, *, measure: bool) -> Steps:
             run.course.trained(objective)
             run.looked_last = (None, None)
             epoch, valid_loss, metric = run.end_epoch() if ends_epoch else (None, None, None)
-            if method.stalled and not run.stopped:
+            if descent.stalled and not run.stopped:
                 run.end_by(run.judged())
             seconds = time.perf_counter() - started
-            yield Step(run.steps_taken, loss, rate, seconds, epoch, valid_loss, metric, method.gradient_norm)
+            yield Step(run.steps_taken, loss, rate, seconds, epoch, valid_loss, metric, descent.gradient_norm)
         run.end(STEPS)
     finally:
         run.last = copies(run.parameters)  # a checkpoint goes on from here, not from the best
@@ -199,10 +195,10 @@ def _polish(run: Run, candidates: Sequence[Sequence[Tensor]], *, polish: bool) -
                 pass
             run.steps_taken = taken
         elif polish:
-            method = build_method(run.plan.polisher, run.parameters, 1.0, run.settings, run.plan.polish_steps, 0)
+            descent = descent_with(run.plan.polisher, run.parameters, 1.0, run.settings, run.plan.polish_steps, 0)
             for _ in range(run.plan.polish_steps):
-                objective = method.step(run.objective(run.loss(), []), run.keep_best)
-                if method.stalled or not math.isfinite(objective):
+                objective = descent.step(run.objective(run.loss(), []), run.keep_best)
+                if descent.stalled or not math.isfinite(objective):
                     break
         objective = run.training_objective()
         if math.isfinite(objective):

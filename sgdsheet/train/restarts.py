@@ -15,7 +15,7 @@ from sgdsheet.problem.initialisers import INITIALISERS, StartValues
 from sgdsheet.problem.optimizers import Optimizer
 from sgdsheet.problem.settings import Settings
 from sgdsheet.system import memory
-from sgdsheet.train.methods import build_scheduler, gradient_options, torch_optimizer
+from sgdsheet.train.optimizer_factory import build_optimizer, build_scheduler
 
 _COPIES = 8
 _OVERHEAD = 500  # bytes of a start and of each of its tensors, besides the numbers
@@ -112,7 +112,7 @@ class BatchedStarts:
 
     def prepare(self, row: Optimizer, rate: float, settings: Settings, steps: int, schedule: str, numbers: int) -> None:
         """Choose the optimizer; `numbers` is the size of one start's intermediate results."""
-        self.optimizer = torch_optimizer(row, self.stacked, rate, **gradient_options(row, settings))
+        self.optimizer = build_optimizer(row, self.stacked, rate, settings)
         self.scheduler = build_scheduler(self.optimizer, schedule, rate, steps)
         self.group = max(1, min(self.count, _NUMBERS_AT_ONCE // max(numbers, 1)))
 

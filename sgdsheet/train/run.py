@@ -18,10 +18,10 @@ from sgdsheet.problem.settings import Settings
 from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints
 from sgdsheet.train.convergence import Place, Verdict, judge
 from sgdsheet.train.course import Course
-from sgdsheet.train.methods import put
 from sgdsheet.train.residuals import residuals_of
 from sgdsheet.train.restarts import Distribution
 from sgdsheet.train.run_plan import RunPlan, plan_run, refuse_large_batch
+from sgdsheet.train.tensors import copies, put
 
 CONVERGED, STALLED, STEPS, DIVERGED, EARLY = "converged", "stalled", "steps", "diverged", "early"
 """How a run ends: at a minimum, as a criterion says; where nothing moves any more without one; with all steps used
@@ -303,8 +303,3 @@ class Run:
         if self.bound is not None:
             self.test_loss, self.test_metric = self.bound.test()
         return loss
-
-
-def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Values that later changes do not touch."""
-    return [tensor.detach().clone() for tensor in tensors]

@@ -18,11 +18,12 @@ from sgdsheet.problem.settings import Settings, combine
 from sgdsheet.problem.source_names import split_origin
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Value, Workbook
-from sgdsheet.train.drivers import constrained, constrained_restarts, descend, method_for, rehearse, restarts
-from sgdsheet.train.methods import Method, put
+from sgdsheet.train.descent import Descent
+from sgdsheet.train.drivers import constrained, constrained_restarts, descend, descent_for, rehearse, restarts
 from sgdsheet.train.restarts import Distribution, draw_start
-from sgdsheet.train.run import EARLY, STEPS, Run, Step, copies
+from sgdsheet.train.run import EARLY, STEPS, Run, Step
 from sgdsheet.train.run_plan import RunPlan
+from sgdsheet.train.tensors import copies, put
 
 _SMALL_MODEL = 2_000_000
 """Numbers read per step below which one thread is fastest."""
@@ -74,7 +75,7 @@ class Session:
         self.seconds = 0.0
         self.learning_rate = self.plan.learning_rate
         """Of the last step."""
-        self._method: Method | None = None
+        self._descent: Descent | None = None
         self._resumed: dict[str, Any] | None = None
         self._start_drawn = False
 
@@ -236,11 +237,11 @@ class Session:
             put(run.parameters, draw_start(run.parameters, settings.start, run.generator))
         if run.plan.solved:
             return constrained(run, run.plan.steps)
-        self._method = method_for(run)
+        self._descent = descent_for(run)
         if self._resumed is None:
-            return descend(run, self._method, measure=self.measure_gradient)
-        self._method.restore(self._resumed)
-        return self._watched(descend(run, self._method, measure=self.measure_gradient))
+            return descend(run, self._descent, measure=self.measure_gradient)
+        self._descent.restore(self._resumed)
+        return self._watched(descend(run, self._descent, measure=self.measure_gradient))
 
     def _watched(self, steps: Generator[Step, None, None]) -> Generator[Step, None, None]:
         """The steps of a resumed run: what torch raises there comes from a state that only looked sound."""
@@ -277,7 +278,7 @@ class Session:
             "patience": [run.patience.best, run.patience.waited],
             "generator": run.epoch_state,
             "batches": run.batches_done,
-            "method": self._method.state() if self._method is not None else None,
+            "method": self._descent.state() if self._descent is not None else None,
         }
 
     def restore(self, state: dict[str, Any]) -> None:

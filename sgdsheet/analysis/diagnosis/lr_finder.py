@@ -21,7 +21,8 @@ from sgdsheet.analysis.diagnosis.units import MOST_NUMBERS
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SettingError, TrainingError
 from sgdsheet.problem.optimizers import OPTIMIZERS, Family, Optimizer, normalised
-from sgdsheet.train.methods import torch_optimizer
+from sgdsheet.problem.settings import Settings
+from sgdsheet.train.optimizer_factory import build_optimizer
 
 _LOWEST, _HIGHEST = 1e-8, 10.0
 _POINTS_PER_DECADE = 16
@@ -90,7 +91,7 @@ def find_learning_rate(
     candidate = _HALF * limit if limit else _candidate(rates, _objectives(model, [start, *losses]))
     if candidate is not None:
         candidate = min(max(candidate, lowest or 0.0), highest or math.inf)
-    monotone = row.torch_name == "SGD" and make(1.0).defaults["momentum"] == 0
+    monotone = row.class_name == "SGD" and make(1.0).defaults["momentum"] == 0
     suggestion = _proven(model, program, make, candidate or row.learning_rate, monotone=monotone)
     return LearningRates(row.name, rates, losses, start, suggestion, stable, exploded)
 
@@ -107,8 +108,7 @@ def _row(name: str) -> Optimizer:
 def _maker(model: SheetModel, row: Optimizer, momentum: float | None) -> Make:
     if momentum and not row.momentum:
         raise SettingError(f"momentum does not go with {row.name}", remedy="Leave it out, or choose sgd")
-    options = {**row.options, **row.momentum_options(momentum)}
-    return lambda rate: torch_optimizer(row, list(model.parameters()), rate, **options)
+    return lambda rate: build_optimizer(row, model.parameters(), rate, Settings(momentum=momentum))
 
 
 def _stable(model: SheetModel) -> float | None:
@@ -121,7 +121,7 @@ def _stable(model: SheetModel) -> float | None:
 
 def _limit(row: Optimizer, make: Make, stable: float | None) -> float | None:
     """The same for this optimizer, if it is gradient descent: momentum multiplies the steps."""
-    if stable is None or row.torch_name != "SGD":
+    if stable is None or row.class_name != "SGD":
         return None
     return stable * (1 - float(make(1.0).defaults["momentum"]))
 

@@ -15,10 +15,10 @@ from sgdsheet.live.run.prepared import Numbers, Prepared, latest_numbers
 from sgdsheet.live.run.stepper import Stepper, start_stepper
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value
-from sgdsheet.train.methods import put
 from sgdsheet.train.restarts import default_start, draw_start
 from sgdsheet.train.run import Step
 from sgdsheet.train.session import threads
+from sgdsheet.train.tensors import put
 
 _MOST = 10_000
 

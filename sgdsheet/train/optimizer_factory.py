@@ -1,0 +1,43 @@
+"""From an optimizer's row and the settings to the optimizer itself: for runs, restarts and the learning-rate finder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
+
+from sgdsheet.problem.optimizers import Optimizer
+from sgdsheet.problem.schedules import SCHEDULES
+from sgdsheet.problem.settings import Settings
+from sgdsheet.train.algorithms import OWN
+
+
+def build_optimizer(
+    row: Optimizer, parameters: Iterable[Tensor], rate: float, settings: Settings, *, steps: int = 0, seed: int = 0
+) -> torch.optim.Optimizer:
+    """The optimizer of a row: its class of our own or of `torch.optim`, with its options and what the settings add.
+
+    `steps` is the length of the run.
+    """
+    options = {"lr": rate, **row.options, **row.momentum_options(settings.momentum)}
+    if row.weight_decay and settings.weight_decay:
+        options["weight_decay"] = settings.weight_decay
+    run = {"steps": steps, "seed": seed}
+    options |= {name: run[name] for name in row.run_options}
+    kind = OWN.get(row.class_name) or getattr(torch.optim, row.class_name)
+    built: torch.optim.Optimizer = kind(list(parameters), **options)
+    return built
+
+
+def build_scheduler(optimizer: torch.optim.Optimizer, name: str, rate: float, steps: int) -> LRScheduler | None:
+    """The scheduler of torch for a run of so many steps; None where the rate stays."""
+    schedule = SCHEDULES[name]
+    if not schedule.torch_name or steps == 0:
+        return None
+    options = dict(schedule.options(steps, rate))
+    if schedule.torch_name == "OneCycleLR":  # it moves the momentum too, where there is any
+        options["cycle_momentum"] = any(group.get("momentum") or "betas" in group for group in optimizer.param_groups)
+    built: LRScheduler = getattr(torch.optim.lr_scheduler, schedule.torch_name)(optimizer, **options)
+    return built
