@@ -20,8 +20,8 @@ import sgdsheet
 from sgdsheet.hosts import libreoffice
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.hosts.libreoffice.office_process import Office
-from sgdsheet.live.ipc.state_folder import VARIABLE
 from sgdsheet.live.ipc.trainer import Trainer
+from sgdsheet.system.state_folder import VARIABLE
 
 BOOK = Path(__file__).parent.parent / "workbooks" / "titanic.xlsx"
 SHEET = "nnet"

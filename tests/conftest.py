@@ -12,7 +12,7 @@ from live_books import Desk, line_host
 from memory_host import MemoryHost
 from office import LibreOffice, available
 
-from sgdsheet.live.ipc.state_folder import VARIABLE
+from sgdsheet.system.state_folder import VARIABLE
 
 torch.set_num_threads(1)
 

@@ -29,7 +29,8 @@ from sgdsheet.apps.excel_addin.ribbon import ACTIONS
 from sgdsheet.apps.excel_addin.xlam import xlam
 from sgdsheet.hosts.excel import connect
 from sgdsheet.hosts.libreoffice.office_process import Office
-from sgdsheet.live.ipc import client, state_folder
+from sgdsheet.live.ipc import client
+from sgdsheet.system import state_folder
 
 TESTS = Path(__file__).parent
 BUTTONS = tuple(action for action, command in ACTIONS.items() if command)

@@ -11,8 +11,8 @@ import pytest
 from live_books import SHEET
 from memory_host import MemoryHost
 
-from sgdsheet.live.ipc.state_folder import VARIABLE
 from sgdsheet.sheet.workbook import Formula, Sheet
+from sgdsheet.system.state_folder import VARIABLE
 
 
 def insert_rows(host: MemoryHost, count: int) -> None:

@@ -25,7 +25,7 @@ FLOORS = (
     *("errors", "system", "sheet", "problem"),
     *("compiler.ir", "compiler.functions", "compiler.frontend", "compiler.passes", "compiler"),
     *("data.formats", "data", "train.constrained", "train", "analysis.diagnosis", "analysis", "plots"),
-    *("hosts", "live", "apps"),
+    *("hosts", "live.undo", "live.run", "live.commands", "live.ipc", "live", "apps"),
 )
 ONLY_FROM_TOP = ("hosts", "examples")  # the stages in between never see where a workbook comes from
 TOP = ("hosts", "live", "apps")
@@ -46,10 +46,14 @@ GUARDED = {
 # May call importlib.
 IMPORT_BY_NAME = (
     *("sgdsheet", "apps.cli", "apps.cli.*", "compiler.functions", "apps.examples", "system.extras", "data.formats"),
-    *("train.algorithms", "hosts.live_hosts", "live.ipc.worker"),
+    *("train.algorithms", "hosts.live_hosts", "live.commands", "live.ipc.worker"),
 )
-IMPORT_IN_FUNCTIONS = ("apps.cli", "apps.cli.*")
-NAMED_BY_OTHERS = ("apps.cli.*", "apps.examples.*")  # a command's module is called like it, and an example's
+IMPORT_IN_FUNCTIONS = ("apps.cli", "apps.cli.*", "live.commands.*")  # to be instant until something is done
+NAMED_BY_OTHERS = (
+    "apps.cli.*",
+    "live.commands.*",
+    "apps.examples.*",
+)  # modules called like their command, their example
 
 FOLDERS = {"sgdsheet", "addin", "workbooks", "tests", "benchmarks", "docs", "notebooks", ".ci"}
 FILES = {

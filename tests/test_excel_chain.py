@@ -20,9 +20,10 @@ from live_books import most, taken, until
 from xlwings_program import ExcelBook
 
 import sgdsheet
-from sgdsheet.live.ipc import client, state_folder
+from sgdsheet.live.ipc import client
 from sgdsheet.live.run.own_sheets import GRADIENTS, LOG
 from sgdsheet.sheet.references import Cell, Range, parse_range
+from sgdsheet.system import state_folder
 
 pytestmark = pytest.mark.skipif(not office.available(), reason="LibreOffice is not installed")
 

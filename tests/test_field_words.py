@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LINES = ("examples", "cli/surface.py", "loss_surface.py", "plots")
+LINES = ("apps/examples", "apps/cli/surface.py", "analysis/loss_surface.py", "plots")
 """Where lines and tangents are drawn or taught, which have a slope."""
 
 

@@ -13,6 +13,7 @@ from sgdsheet.apps.cli import cli
 from sgdsheet.apps.excel_addin.generated import ribbon
 from sgdsheet.apps.libreoffice_ext.actions import ACTIONS
 from sgdsheet.apps.udf.declarations import declarations
+from sgdsheet.live.commands import COMMANDS as COMMANDS_LIVE
 
 GUIDE = Path(__file__).parent.parent / "addin" / "GUIDE.md"
 TEXT = GUIDE.read_text(encoding="utf-8")
@@ -39,6 +40,22 @@ def function_table() -> str:
         names = [f"[{each['name']}]" if each["optional"] else each["name"] for each in function["arguments"]]
         rows.append(f"| `{function['name']}({', '.join(names)})` | {function['help']} |")
     return "\n".join(rows)
+
+
+def button_table() -> str:
+    """The part between the two comments, from the declarations of the commands."""
+    rows = ["| button | what it does |", "|---|---|"]
+    shown = [command.button for command in COMMANDS_LIVE.values() if command.button is not None]
+    rows += [f"| **{button.label}** | {button.tip[0].upper()}{button.tip[1:]}. |" for button in shown]
+    return "\n".join(rows)
+
+
+def written(text: str) -> str:
+    """The guide with its two tables as they should be."""
+    for kind, table in (("buttons", button_table()), ("functions", function_table())):
+        pattern = rf"(<!-- {kind}: [^>]*-->\n).*?(\n<!-- end of {kind} -->)"
+        text = re.sub(pattern, lambda found, table=table: found[1] + table + found[2], text, flags=re.DOTALL)
+    return text
 
 
 def subcommand(words: list[str]) -> tuple[click.Command, list[str]]:
@@ -84,10 +101,10 @@ def test_buttons_of_excel_only() -> None:
         assert label in RIBBON - TOOLBAR
 
 
-def test_functions() -> None:
-    between = re.search(r"<!-- functions: [^>]*-->\n(.*?)\n?<!-- end of functions -->", TEXT, re.DOTALL)
-    assert between is not None
-    assert between[1].strip() == function_table()
+def test_tables() -> None:
+    """`python -m tests.test_guide` writes them anew."""
+    assert TEXT.count("<!-- end of ") == 2
+    assert written(TEXT) == TEXT
 
 
 def test_pictures_exist_and_are_used() -> None:
@@ -114,3 +131,7 @@ def test_links_lead_somewhere() -> None:
 def test_files_named_exist() -> None:
     for name in re.findall(r"`(workbooks/[\w.]+)`", TEXT):
         assert (GUIDE.parent.parent / name).is_file()
+
+
+if __name__ == "__main__":
+    GUIDE.write_text(written(TEXT), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Every example workbook is a lesson: its `Start`, its steps, its numbers, and that each program can calculate it.
 
-Each workbook is found by itself: a new module in `sgdsheet/examples` runs through all of these.
+Each workbook is found by itself: a new module in `sgdsheet/apps/examples` runs through all of these.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from office import LibreOffice, OfficeBook, available
 from small_titanic import some_of_the_titanic
 
 from sgdsheet.hosts.libreoffice.programs import office_python
-from sgdsheet.live.ipc.state_folder import VARIABLE
 from sgdsheet.problem.definition import find_problem, sheets_with_problem
 from sgdsheet.sheet.references import Range
+from sgdsheet.system.state_folder import VARIABLE
 
 SHEET = "nnet"
 

@@ -11,9 +11,9 @@ import pytest
 from live_books import LOSS, SHEET, START, Desk, calculate, line_workbook, parameters, until
 from memory_host import MemoryHost
 
-from sgdsheet.live.ipc.state_folder import VARIABLE
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import DefinedName
+from sgdsheet.system.state_folder import VARIABLE
 
 SHOWN = 5
 

@@ -29,13 +29,13 @@ from live_moves import crash
 from memory_host import MemoryHost
 
 from sgdsheet.errors import HostBusyError
-from sgdsheet.live.ipc.state_folder import snapshot_folder
 from sgdsheet.live.run import live_run
 from sgdsheet.live.run.background import BackgroundRun
 from sgdsheet.live.run.prepared import Prepared, prepare
 from sgdsheet.live.undo.snapshots import History
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Formula, Value, Workbook
+from sgdsheet.system.state_folder import snapshot_folder
 
 pytestmark = pytest.mark.usefixtures("state")
 

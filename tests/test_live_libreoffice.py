@@ -21,12 +21,12 @@ from small_titanic import some_of_the_titanic
 import sgdsheet
 from sgdsheet.hosts import libreoffice
 from sgdsheet.live.ipc.client import call
-from sgdsheet.live.ipc.state_folder import VARIABLE, log_path
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.own_sheets import GRADIENTS, LOG
 from sgdsheet.problem.definition import Problem, find_problem
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
+from sgdsheet.system.state_folder import VARIABLE, log_path
 
 ROOT = Path(__file__).parent.parent
 SHEET = "nnet"

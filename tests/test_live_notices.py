@@ -15,10 +15,10 @@ import sgdsheet
 from sgdsheet.errors import BookClosedError
 from sgdsheet.live.ipc import alert, worker
 from sgdsheet.live.ipc.buttons import RETRY, Buttons
-from sgdsheet.live.ipc.state_folder import VARIABLE
-from sgdsheet.live.ipc.status import IDLE, PAUSED, STARTING, TRAINING
 from sgdsheet.live.ipc.trainer import Trainer
+from sgdsheet.live.run.status import IDLE, PAUSED, STARTING, TRAINING
 from sgdsheet.sheet.references import Cell
+from sgdsheet.system.state_folder import VARIABLE
 
 
 @pytest.fixture(autouse=True)

@@ -12,11 +12,11 @@ from memory_host import MemoryHost
 
 from sgdsheet.live.ipc import alert, worker
 from sgdsheet.live.ipc.channel import encode
-from sgdsheet.live.ipc.state_folder import VARIABLE
-from sgdsheet.live.ipc.status import IDLE, Board
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.background import BackgroundRun
+from sgdsheet.live.run.status import IDLE, Status
 from sgdsheet.sheet.workbook import ExcelError, Workbook
+from sgdsheet.system.state_folder import VARIABLE
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +43,10 @@ def test_asked_when_the_thread_has_just_ended() -> None:
     found.join()
     reply = found.ask("train", None, {}, 5.0)
     assert "is ending" in reply["error"]
-    assert found.board.state == "idle"
+    assert found.status.state == "idle"
 
 
-class Watched(Board):
+class Watched(Status):
     """A board that somebody reads again and again: what it says whenever it comes to say that nothing is done."""
 
     seen: tuple[str, ...] = ()
@@ -61,9 +61,9 @@ def test_idle_is_told_with_its_reason() -> None:
     found = worker.Worker(line_host, "line.xlsx")
     found.close()
     found.join()
-    found.board = Watched()
+    found.status = Watched()
     found.ask("train", None, {}, 5.0)
-    assert "is ending" in found.board.seen[-1]
+    assert "is ending" in found.status.seen[-1]
 
 
 class Reluctant(BackgroundRun):
@@ -77,7 +77,7 @@ def test_a_run_that_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     host = line_host()
     with Desk(host) as desk:
         with monkeypatch.context() as patched:
-            patched.setattr("sgdsheet.live.commands.book.BackgroundRun", Reluctant)
+            patched.setattr("sgdsheet.live.run.live_book.BackgroundRun", Reluctant)
             assert "can't start new thread" in desk.ask("train")["error"]
         assert desk.ask("status")["state"] == "idle"
         assert not host.is_quiet

@@ -13,9 +13,9 @@ from live_moves import crash, insert_rows, point_to
 from memory_host import MemoryHost
 
 from sgdsheet.errors import TrainingError
-from sgdsheet.live.ipc.lock import Claim
 from sgdsheet.live.undo.snapshots import History
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
+from sgdsheet.system.book_lock import BookLock
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -313,23 +313,23 @@ def test_one_at_a_time(desk: Desk, host: MemoryHost) -> None:
 
 def test_a_crash_lets_others_write(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "book.lock"
-    code = "import pathlib, sys, time; from sgdsheet.live.ipc.lock import Claim; c = Claim(pathlib.Path(sys.argv[1]));"
-    code += "c.take(); print('held', flush=True); time.sleep(600)"
+    code = "import pathlib, sys, time; from sgdsheet.system.book_lock import BookLock;"
+    code += "lock = BookLock(pathlib.Path(sys.argv[1])); lock.take(); print('held', flush=True); time.sleep(600)"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        claim = Claim(path)
+        lock = BookLock(path)
         with pytest.raises(TrainingError, match="another sgdsheet"):
-            claim.take()
+            lock.take()
         process.kill()
-    until(lambda: _takes(claim))
-    claim.release()
+    until(lambda: _takes(lock))
+    lock.release()
 
 
-def _takes(claim: Claim) -> bool:
+def _takes(lock: BookLock) -> bool:
     try:
-        claim.take()
+        lock.take()
     except TrainingError:
         return False
     return True

@@ -16,12 +16,12 @@ from live_books import BEST, LOSS, SHEET, START, Desk, calculate, line_workbook,
 from memory_host import MemoryHost
 
 from sgdsheet.errors import HostBusyError, HostError
-from sgdsheet.live.ipc.state_folder import VARIABLE
 from sgdsheet.live.run import live_run, shown
 from sgdsheet.live.run.prepared import prepare
 from sgdsheet.live.run.watch import Agreement, Watch
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Sheet, Value, Workbook
+from sgdsheet.system.state_folder import VARIABLE
 
 LOSS_AREA = Range.of_cell(LOSS)
 

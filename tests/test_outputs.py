@@ -17,8 +17,8 @@ import pytest
 from sgdsheet.apps.cli import COMMANDS, cli
 from sgdsheet.apps.cli.files import DATA, InputFile, OutputFile
 from sgdsheet.errors import FileError, SettingError
-from sgdsheet.live.ipc.state_folder import VARIABLE
 from sgdsheet.system.outputs import CHECKPOINT, LOG, Output, check, ready, same
+from sgdsheet.system.state_folder import VARIABLE
 from tests.bound_books import Rows, idx, numbers, save
 from tests.cli_books import Run, line_book, run
 from tests.training_books import write

@@ -17,12 +17,11 @@ import pytest
 
 from sgdsheet.errors import FileError
 from sgdsheet.hosts.file import FileHost, load
-from sgdsheet.live.ipc import lock
-from sgdsheet.live.ipc.lock import claim_file
-from sgdsheet.live.ipc.state_folder import snapshot_folder
 from sgdsheet.sheet.references import Cell
-from sgdsheet.system import atomic
+from sgdsheet.system import atomic, book_lock
 from sgdsheet.system.atomic import replacing, sweep, write_atomically
+from sgdsheet.system.book_lock import lock_file
+from sgdsheet.system.state_folder import snapshot_folder
 from sgdsheet.train.checkpoints import read_checkpoint
 from tests.cli_books import SLOPE, line_book, run
 from tests.full_disks import limited_files, small_disk
@@ -205,9 +204,9 @@ def test_two_runs_at_once(tmp_path: Path, options: tuple[str, ...]) -> None:
 
 
 def test_a_terminal_that_trains_the_open_workbook(tmp_path: Path) -> None:
-    """Live training holds the same claim: by the key of a workbook that has a file, its whole path."""
+    """Live training holds the same lock: by the key of a workbook that has a file, its whole path."""
     book = line_book(tmp_path)
-    held = claim_file(book.resolve())
+    held = lock_file(book.resolve())
     assert "is being written by another sgdsheet" in run("train", book, *SOME, "--in-place").err
     held.release()
     assert run("train", book, *SOME, "--in-place").status == 0
@@ -220,12 +219,12 @@ def test_no_folder_for_locks_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_old_locks_are_cleared(tmp_path: Path) -> None:
-    claim_file(tmp_path / "one").release()
-    held = claim_file(tmp_path / "two")
+    lock_file(tmp_path / "one").release()
+    held = lock_file(tmp_path / "two")
     one, two = sorted(snapshot_folder().glob("*.lock"), key=lambda path: path.stat().st_mtime_ns)
     for path in (one, two):
-        os.utime(path, (time.time() - lock._OLD - 60,) * 2)
-    third = claim_file(tmp_path / "three")
+        os.utime(path, (time.time() - book_lock._OLD - 60,) * 2)
+    third = lock_file(tmp_path / "three")
     assert not one.exists()
     assert two.exists()
     held.release()

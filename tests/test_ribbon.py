@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from sgdsheet.apps import examples
 from sgdsheet.apps.excel_addin import ribbon
-from sgdsheet.live.ipc import client, state_folder
+from sgdsheet.live.ipc import client
 from sgdsheet.live.ipc.trainer import COMMANDS
+from sgdsheet.system import state_folder
 
 HOSTILE = "a'); __import__('os').system('echo owned'); ('"
 

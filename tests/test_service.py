@@ -20,10 +20,11 @@ from typing import Any
 import pytest
 from live_books import PATIENCE, most, services, until
 
-from sgdsheet.live.ipc import channel, client, state_folder
+from sgdsheet.live.ipc import channel, client
 from sgdsheet.live.ipc.client import call
 from sgdsheet.live.ipc.service import Service
 from sgdsheet.live.ipc.trainer import Trainer
+from sgdsheet.system import state_folder
 
 
 @pytest.fixture(autouse=True)
@@ -180,7 +181,7 @@ def test_after_an_upgrade_a_new_one_takes_over(service: int, monkeypatch: pytest
 
 OLD = """
 import time
-from sgdsheet import service
+from sgdsheet.live.ipc import service
 
 wait = service.Service.wait
 
@@ -191,7 +192,7 @@ def slowly(self):
 service.Service.wait = slowly
 service.main()
 """
-NEW = "import sgdsheet; sgdsheet.__version__ = '999.0'; from sgdsheet import service; service.main()"
+NEW = "import sgdsheet; sgdsheet.__version__ = '999.0'; from sgdsheet.live.ipc import service; service.main()"
 
 
 def test_an_old_service_that_is_slow_to_go(

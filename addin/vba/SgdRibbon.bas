@@ -67,21 +67,17 @@ Public Sub SgdEnabled(control As IRibbonControl, ByRef enabled)
     If ActiveWorkbook Is Nothing Then Exit Sub
     If Not TypeOf ActiveSheet Is Worksheet Then Exit Sub
     FindState State
-    Select Case control.Tag
-        Case "set_loss", "set_params", "set_data"
-            enabled = State <> "training"
-        Case Else
-            SgdHasModel ActiveSheet, Model
-            If Not Model Then Exit Sub
-            Select Case control.Tag
-                Case "stop"
-                    enabled = State <> "idle"
-                Case "highlight", "log"
-                    enabled = True
-                Case Else
-                    enabled = State <> "training"
-            End Select
-    End Select
+    If InStr(1, "|" & SGD_WITHOUT_MODEL & "|", "|" & control.Tag & "|", vbBinaryCompare) = 0 Then
+        SgdHasModel ActiveSheet, Model
+        If Not Model Then Exit Sub
+    End If
+    If InStr(1, "|" & SGD_IN_ANY_STATE & "|", "|" & control.Tag & "|", vbBinaryCompare) > 0 Then
+        enabled = True
+    ElseIf InStr(1, "|" & SGD_WHILE_TRAINING & "|", "|" & control.Tag & "|", vbBinaryCompare) > 0 Then
+        enabled = State <> "idle"
+    Else
+        enabled = State <> "training"
+    End If
 End Sub
 
 Public Sub SgdSettingText(control As IRibbonControl, ByRef text)

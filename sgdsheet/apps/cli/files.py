@@ -14,11 +14,11 @@ import click
 from sgdsheet.errors import FileError, HostError, SgdSheetError
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.hosts.office_locks import holder_of
-from sgdsheet.live.ipc.lock import claim_file
 from sgdsheet.problem.definition import Problem, named_origin
 from sgdsheet.problem.source_names import split_origin
 from sgdsheet.sheet.workbook import Workbook
 from sgdsheet.system import processes
+from sgdsheet.system.book_lock import lock_file
 from sgdsheet.system.outputs import Input, Output, Product, check
 
 
@@ -94,7 +94,7 @@ def hold(*paths: Path) -> None:
     for path in paths:
         with suppress(HostError, OSError, RuntimeError):  # nothing can be locked: a change is still noticed in the end
             if (file := path.resolve()) not in held:
-                context.call_on_close(claim_file(file).release)
+                context.call_on_close(lock_file(file).release)
                 held.add(file)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sgdsheet.apps.cli.common import console, shown
 from sgdsheet.live.ipc.leftovers import remove_state, state_files, stop_trainer
-from sgdsheet.live.ipc.state_folder import state_folder
+from sgdsheet.system.state_folder import state_folder
 
 
 def leave_state(command: str, *, everything: bool) -> None:

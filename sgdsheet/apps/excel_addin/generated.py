@@ -1,4 +1,4 @@
-"""The parts of the add-in that follow from our own tables: a new optimizer or function needs no second edit."""
+"""The parts of the add-in that follow from our own tables: new commands, optimizers, functions need no second edit."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from sgdsheet import __version__
-from sgdsheet.apps.excel_addin.ribbon import ACTIONS, ALWAYS, example_action
+from sgdsheet.apps.excel_addin.ribbon import BUTTONS, example_action
 from sgdsheet.apps.excel_addin.texts import source
 from sgdsheet.apps.excel_addin.xlwings_bridge import Bridge
+from sgdsheet.live.commands.declaration import Group, Needs, When
 from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS
 from sgdsheet.problem.settings import DECLARATIONS, Declaration, Number, Whole
 
@@ -57,9 +58,29 @@ def ribbon(examples: Mapping[str, str]) -> str:
     """The ribbon's XML; `examples` are names and descriptions."""
     text = source("customUI14.xml")
     parts = {"optimizers": _optimizers(), "settings": _edit_boxes(), "examples": _examples(examples)}
-    for key, lines in parts.items():
+    for key, lines in (parts | {group.value: _buttons(group) for group in Group}).items():
         text = text.replace("{" + key + "}", "\n".join(" " * 12 + line for line in lines))
     return text
+
+
+def _buttons(group: Group) -> list[str]:
+    found = [(action, button) for action, button in BUTTONS.items() if button.group is group]
+    return [
+        _element(
+            "button",
+            id=f"sgd_{action}",
+            tag=action,
+            label=button.ribbon_label or button.label,
+            **({"size": "large"} if button.large else {}),
+            imageMso=button.image,
+            keytip=button.key,
+            onAction="SgdAction",
+            getEnabled="SgdEnabled",
+            screentip=button.title,
+            supertip=button.help,
+        )
+        for action, button in sorted(found, key=lambda item: item[1].place)
+    ]
 
 
 def _element(name: str, **attributes: str) -> str:
@@ -122,14 +143,16 @@ def tables(bridge: Bridge, examples: Iterable[str]) -> str:
     """The module of constants."""
     declared = {item.key: item for item in DECLARATIONS}
     chosen = [declared[key] for key in SETTINGS]
-    always = [action for action in ACTIONS if action in ALWAYS] + [example_action(name) for name in examples]
     about = (
         f"sgdsheet {__version__}: gradient descent in your spreadsheet. Built with xlwings {bridge.version}. "
         "Where its Python is, says in a terminal: sgdsheet addin status"
     )
     constants = {
         "SGD_ABOUT": [about],
-        "SGD_ALWAYS": always,
+        "SGD_ALWAYS": [*_actions(needs=Needs.NOTHING), *map(example_action, examples)],
+        "SGD_WITHOUT_MODEL": _actions(needs=Needs.WORKBOOK),
+        "SGD_IN_ANY_STATE": _actions(when=When.ALWAYS),
+        "SGD_WHILE_TRAINING": _actions(when=When.TRAINING),
         "SGD_OPTIMIZERS": _optimizer_names(),
         "SGD_SETTING_KEYS": [item.key for item in chosen],
         "SGD_SETTING_LABELS": [item.label for item in chosen],
@@ -141,6 +164,13 @@ def tables(bridge: Bridge, examples: Iterable[str]) -> str:
     for name, values in constants.items():
         lines.append(f"Public Const {name} As String = {_literal('|'.join(values))}")
     return "\n".join(lines) + "\n"
+
+
+def _actions(*, needs: Needs | None = None, when: When | None = None) -> list[str]:
+    """The actions whose buttons need this, or are enabled then."""
+    return [
+        action for action, button in BUTTONS.items() if needs in (None, button.needs) and when in (None, button.when)
+    ]
 
 
 def _rule(item: Declaration) -> dict[str, str]:

@@ -16,31 +16,46 @@ from pathlib import Path
 from typing import Any
 
 from sgdsheet.errors import FileError, HostError, SettingError, SgdSheetError, one_line, quoted
+from sgdsheet.live.commands import COMMANDS
+from sgdsheet.live.commands.declaration import Button, Group, Needs, When
 from sgdsheet.live.ipc import alert, client
 from sgdsheet.system.atomic import write_atomically
 
-ACTIONS = {
-    "set_loss": "set-loss",
-    "set_params": "set-params",
-    "set_data": "set-data",
-    "check": "check",
-    "step": "step",
-    "train": "train",
-    "stop": "stop",
-    "undo": "undo",
-    "reset": "reset",
-    "randomize": "randomize",
-    "find_lr": "find-lr",
-    "gradients": "gradients",
-    "log": "log",
-    "export": "export",
-    "highlight": "",
-    "about": "",
+OWN_BUTTONS = {
+    "highlight": Button(
+        group=Group.MODEL,
+        place=40,
+        label="Highlight",
+        tip="selects what belongs to the model",
+        title="Show what belongs to the model",
+        help="Selects the loss; pressed again, the parameters, the data rows, the settings. Changes nothing.",
+        image="FindDialog",
+        key="H",
+        when=When.ALWAYS,
+    ),
+    "about": Button(
+        group=Group.HELP,
+        place=20,
+        label="About",
+        tip="which version this is",
+        title="About sgdsheet",
+        help="Which version this is.",
+        image="Info",
+        key="A",
+        needs=Needs.NOTHING,
+        when=When.ALWAYS,
+    ),
 }
-"""The buttons, and the trainer's command for each; VBA does the last two by itself. Examples come on top."""
+"""The buttons that VBA serves by itself."""
 
-ALWAYS = ("about",)
-"""The buttons that need no workbook."""
+BUTTONS = {
+    **{name.replace("-", "_"): command.button for name, command in COMMANDS.items() if command.button is not None},
+    **OWN_BUTTONS,
+}
+"""Every button by its action. Examples come on top."""
+
+ACTIONS = {action: "" if action in OWN_BUTTONS else action.replace("_", "-") for action in BUTTONS}
+"""The trainer's command for each action; none for those that VBA serves."""
 
 _EXAMPLE = "example_"
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

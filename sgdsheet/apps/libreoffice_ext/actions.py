@@ -1,8 +1,11 @@
-"""The commands of the toolbar and the menu: what stands on the button, and what it teaches."""
+"""The commands of the toolbar and the menu: those that `live/commands/` declares, and two of the office's own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from sgdsheet.live.commands import COMMANDS
+from sgdsheet.live.commands.declaration import Group
 
 PROTOCOL_SCHEME = "org.sgdsheet"
 """Commands are addresses such as `org.sgdsheet:train`."""
@@ -26,27 +29,19 @@ class Action:
         return f"{PROTOCOL_SCHEME}:{self.name}"
 
 
+def _of_groups(*groups: Group) -> tuple[Action, ...]:
+    """The actions of commands that have their buttons in some groups."""
+    return tuple(
+        Action(command.name, command.button.label, command.button.tip, command.button.on_toolbar)
+        for command in COMMANDS.values()
+        if command.button is not None and command.button.group in groups
+    )
+
+
 GROUPS = (
-    (
-        Action("set-loss", "Set loss", "the selected cell is what training makes as small as possible"),
-        Action("set-params", "Set parameters", "the selected cells hold the numbers that training may change"),
-        Action("set-data", "Set data rows", "the selected rows are the examples that batches are taken from"),
-        Action("check", "Check", "compares values and gradients with the sheet, and finds what hinders training"),
-    ),
-    (
-        Action("step", "Step", "one step of gradient descent: each parameter moves a little downhill"),
-        Action("train", "Train", "many steps, with the sheet showing how it goes; Stop ends it"),
-        Action("stop", "Stop", "ends training and keeps the parameters"),
-        Action("undo", "Undo", "takes back the last thing that changed the parameters"),
-        Action("reset", "Reset", "puts the parameters back to what they were before the first training"),
-        Action("randomize", "Randomize", "new random starting values for the parameters"),
-    ),
-    (
-        Action("find-lr", "Find learning rate", "tries larger and larger steps until the loss explodes"),
-        Action("gradients", "Gradients", "a sheet with the gradient of the loss for each parameter"),
-        Action("log", "Log", "while training, a sheet with the loss of each step and a chart; a second click ends it"),
-        Action("export", "Export", "writes the model as readable Python beside the workbook"),
-    ),
+    _of_groups(Group.MODEL),
+    _of_groups(Group.TRAIN),
+    _of_groups(Group.LEARN, Group.HELP),
     (
         Action("help", "What the buttons do", "", on_toolbar=False),
         Action("why", "Why is this an error?", "", on_toolbar=False),

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from sgdsheet.live.ipc.status import IDLE, STARTING
+from sgdsheet.live.commands import COMMANDS
+from sgdsheet.live.run.status import IDLE, STARTING
 
 RETRY = 0.5
 """Seconds until a program that is busy is told again."""
 
 _MOST_TRIES = 240
-
-_MATTER = ("set-loss", "set-params", "set-data", "find-lr", "step", "randomize", "undo", "reset")
-"""Commands after which other buttons can be pressed, or boxes show something else, without another state."""
 
 log = logging.getLogger("sgdsheet.live")
 
@@ -30,8 +28,8 @@ class Buttons:
         self._tries = 0
 
     def after(self, command: str) -> None:
-        """A command was done: if buttons depend on what it did, the next `follow` tells the state, even an old one."""
-        if command in _MATTER:
+        """Buttons and boxes may depend on what a command wrote: the next `follow` tells the state, even an old one."""
+        if COMMANDS[command].writes:
             self._told = ""
 
     def follow(self, state: str) -> None:

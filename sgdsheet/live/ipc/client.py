@@ -11,8 +11,8 @@ from typing import Any
 
 from sgdsheet import __version__
 from sgdsheet.errors import HostError
-from sgdsheet.live.ipc import state_folder
 from sgdsheet.live.ipc.channel import AbsentError, ChannelError, ask
+from sgdsheet.system import state_folder
 
 _PAUSE = 0.02
 OTHER_VERSION = "OtherVersion"

@@ -9,7 +9,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sgdsheet.errors import FileError, HostError
-from sgdsheet.live.ipc import client, state_folder
+from sgdsheet.live.ipc import client
+from sgdsheet.system import state_folder
 from sgdsheet.system.atomic import LEFTOVER
 
 _PATIENCE = 20.0  # seconds for a trainer to put the best parameters into the sheets and to leave

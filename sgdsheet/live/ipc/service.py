@@ -20,11 +20,10 @@ from filelock import FileLock, Timeout
 from sgdsheet import __version__
 from sgdsheet.errors import HostError, one_line
 from sgdsheet.hosts.live_hosts import connect, show_state
-from sgdsheet.live.ipc import state_folder
 from sgdsheet.live.ipc.channel import Server, answers
 from sgdsheet.live.ipc.client import OTHER_VERSION, last_service
 from sgdsheet.live.ipc.trainer import Trainer
-from sgdsheet.system import processes
+from sgdsheet.system import processes, state_folder
 
 IDLE_MINUTES = 15.0
 _LOCK_SECONDS = 5.0

@@ -9,9 +9,11 @@ from typing import Any
 
 from sgdsheet.errors import SettingError, SgdSheetError, quoted
 from sgdsheet.hosts.base import LiveHost
+from sgdsheet.live.commands import COMMANDS
 from sgdsheet.live.ipc.buttons import Tell
-from sgdsheet.live.ipc.status import Board, bug, finite, refusal
+from sgdsheet.live.ipc.job import finite, refusal
 from sgdsheet.live.ipc.worker import Worker
+from sgdsheet.live.run.status import Status, bug
 from sgdsheet.live.undo.snapshots import History
 
 log = logging.getLogger("sgdsheet.live")
@@ -20,11 +22,6 @@ Connect = Callable[[str, str, str], LiveHost]
 
 ShowState = Callable[[str, str, str, str], bool]
 """Tells a program's buttons of a state: host, book, where, state; False if the program is busy."""
-
-COMMANDS = (
-    *("step", "train", "stop", "pause", "reset", "undo", "check", "randomize", "find-lr", "gradients", "log"),
-    *("set-loss", "set-params", "set-data", "export", "status"),
-)
 
 PATIENCE = 0.08
 """Seconds that a caller waits for an answer, unless it says `wait`: what takes longer goes on by itself."""
@@ -76,8 +73,9 @@ class Trainer:
         if command == "quit":
             self.close()
             return {"ok": True, "state": "idle"}
-        if command not in COMMANDS:
-            raise SettingError(f"{quoted(str(command))} is not a command", remedy=f"Commands are {', '.join(COMMANDS)}")
+        if command not in (*COMMANDS, "status"):
+            known = ", ".join([*COMMANDS, "status"])
+            raise SettingError(f"{quoted(str(command))} is not a command", remedy=f"Commands are {known}")
         options, wait = request.get("options") or {}, request.get("wait", PATIENCE)
         sheet, where = request.get("sheet"), request.get("where") or ""
         texts = (book, host, where, sheet or "")
@@ -93,8 +91,8 @@ class Trainer:
         """The status of a workbook, also of one that nothing has been done to."""
         with self._lock:
             worker = self._workers.get((host, book))
-        board = worker.board if worker is not None else Board(can_undo=History.open(book).can_undo)
-        return board.status()
+        status = worker.status if worker is not None else Status(can_undo=History.open(book).can_undo)
+        return status.as_reply()
 
     def _worker(self, host: str, book: str, where: str) -> Worker:
         with self._lock:

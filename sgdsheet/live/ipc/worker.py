@@ -14,9 +14,11 @@ from typing import Any
 
 from sgdsheet.errors import BookClosedError, SgdSheetError, TrainingError
 from sgdsheet.hosts.base import LiveHost
+from sgdsheet.live.commands import COMMANDS
 from sgdsheet.live.ipc import alert
 from sgdsheet.live.ipc.buttons import Buttons, Tell
-from sgdsheet.live.ipc.status import IDLE, STARTING, Board, Job, bug, refusal
+from sgdsheet.live.ipc.job import Job, refusal
+from sgdsheet.live.run.status import IDLE, STARTING, Status, bug
 
 _BREATH = 0.05
 """Seconds between a first request and the import of torch, which holds the interpreter's lock: the reply goes out
@@ -44,7 +46,7 @@ class Worker:
 
     def __init__(self, connect: Callable[[], LiveHost], book: str, tell_buttons: Tell | None = None) -> None:
         self._connect, self.book = connect, book
-        self.board = Board()
+        self.status = Status()
         self._buttons = Buttons(tell_buttons) if tell_buttons is not None else None
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._working = False
@@ -61,20 +63,20 @@ class Worker:
     @property
     def busy(self) -> bool:
         """Whether something is being done or waits to be done."""
-        return self._thread.is_alive() and (self._working or self.board.state != IDLE or not self._jobs.empty())
+        return self._thread.is_alive() and (self._working or self.status.state != IDLE or not self._jobs.empty())
 
     def ask(self, command: str, sheet: str | None, options: dict[str, Any], wait: float) -> dict[str, Any]:
         """Have a command done; waits so many seconds for the reply."""
-        if command == "stop" and self.board.halt is not None:
-            self.board.halt()
-        if command == "train" and self.board.state == IDLE:
-            self.board.state = STARTING
+        if command == "stop" and self.status.halt is not None:
+            self.status.halt()
+        if command == "train" and self.status.state == IDLE:
+            self.status.state = STARTING
         job = Job(command, sheet, options)
         self._jobs.put(job)
         if self._ended is not None:  # between the look whether it is alive and now
             self._turn_away(self._ended)
         reply = job.wait(wait if _warm.is_set() or wait >= 1.0 else 0.0)
-        return reply if reply is not None else {**self.board.status(), "pending": True}
+        return reply if reply is not None else {**self.status.as_reply(), "pending": True}
 
     def wake(self) -> None:
         """Have the thread look at its run now."""
@@ -83,8 +85,8 @@ class Worker:
     def close(self) -> None:
         """Stop training and let go of the workbook."""
         self._leaving = True
-        if self.board.halt is not None:
-            self.board.halt()
+        if self.status.halt is not None:
+            self.status.halt()
         self.wake()
 
     def join(self, seconds: float = 30.0) -> None:
@@ -122,12 +124,12 @@ class Worker:
                 host.status(_STARTING)
             except SgdSheetError as error:  # the command itself will tell
                 log.info("%s", error)
-        return _load().LiveBook(self._connect, self.book, self.board, self.wake, host)
+        return _load().LiveBook(self._connect, self.book, self.status, self.wake, host)
 
     def _next(self, book: Any) -> None:
         """The next command, or what there is to do without one."""
         due = book.due()
-        retry = self._buttons.due(self.board.state) if self._buttons is not None else None
+        retry = self._buttons.due(self.status.state) if self._buttons is not None else None
         wait = min(_RELEASED_AFTER if due is None else max(0.0, due), _RELEASED_AFTER if retry is None else retry)
         try:
             job = self._jobs.get(timeout=wait)
@@ -150,7 +152,7 @@ class Worker:
 
     def _show_state(self) -> None:
         if self._buttons is not None:
-            self._buttons.follow(self.board.state)
+            self._buttons.follow(self.status.state)
 
     def _turn_away(self, error: SgdSheetError) -> None:
         """Whoever still waits for an answer gets one, and nobody is told that something is starting."""
@@ -160,23 +162,24 @@ class Worker:
                 jobs.append(self._jobs.get_nowait())
         waiting = [job for job in jobs if job is not None]
         if waiting:
-            self.board.message = str(error)
-        self.board.state, self.board.halt = IDLE, None  # only now: whoever sees this looks for the reason
+            self.status.message = str(error)
+        self.status.state, self.status.halt = IDLE, None  # only now: whoever sees this looks for the reason
         for job in waiting:
             if not job.answer(refusal(error)):
                 alert.show_soon(str(error))
 
     def _do(self, book: Any, job: Job) -> None:
         try:
-            done = book.do(job.command, job.sheet, job.options)
-            reply = {**self.board.status(), **done}
+            command = COMMANDS[job.command]
+            done = book.do(command.do, job.sheet, job.options, writes=command.writes)
+            reply = {**self.status.as_reply(), **done}
         except SgdSheetError as error:
             reply = self._failed(book, error)
         except Exception as error:
             log.exception("%s failed", job.command)
             reply = self._failed(book, bug(error))
-        if self.board.state == STARTING and job.command == "train":
-            self.board.state = IDLE
+        if self.status.state == STARTING and job.command == "train":
+            self.status.state = IDLE
         if self._buttons is not None:
             self._buttons.after(job.command)
         told = job.answer(reply)
@@ -184,7 +187,7 @@ class Worker:
             self._tell(book, reply["error"])
 
     def _failed(self, book: Any, error: SgdSheetError) -> dict[str, Any]:
-        self.board.message = str(error)
+        self.status.message = str(error)
         if isinstance(error, BookClosedError):
             self._guarded(book.release)
         return refusal(error)
@@ -204,7 +207,7 @@ class Worker:
         try:
             action()
         except SgdSheetError as error:
-            self.board.message = str(error)
+            self.status.message = str(error)
             log.warning("%s", error)
         except Exception:
             log.exception("the workbook's thread")
@@ -213,7 +216,7 @@ class Worker:
 def _load() -> Any:
     """The module that does the work. It takes seconds to load, and so does what torch loads at its first use."""
     with _loading:
-        module = importlib.import_module("sgdsheet.live.commands.book")
+        module = importlib.import_module("sgdsheet.live.run.live_book")
         if not _warm.is_set():
             module.warm_up()
             _warm.set()

@@ -17,10 +17,10 @@ import torch
 
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SgdSheetError, TrainingError
-from sgdsheet.live.ipc.status import bug
 from sgdsheet.live.run import messages
 from sgdsheet.live.run.journal import Journal
 from sgdsheet.live.run.prepared import Numbers, Prepared, latest_numbers, put_numbers
+from sgdsheet.live.run.status import bug
 from sgdsheet.problem.optimizers import Family
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.logbook import Record

@@ -10,7 +10,6 @@ from typing import Any
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, ProblemError, SgdSheetError
 from sgdsheet.hosts.base import LiveHost
-from sgdsheet.live.ipc.status import IDLE, PAUSED, TRAINING, Board, bug
 from sgdsheet.live.run import messages
 from sgdsheet.live.run.background import BackgroundRun, Ending, Known, Moment
 from sgdsheet.live.run.explanations import edited_since, explained, loss_of, shows
@@ -19,9 +18,10 @@ from sgdsheet.live.run.own_sheets import OWN_SHEETS
 from sgdsheet.live.run.prepared import Prepared, names_of, prepare
 from sgdsheet.live.run.refresh_rate import Pace, Speed
 from sgdsheet.live.run.shown import ShownParameters
+from sgdsheet.live.run.status import IDLE, PAUSED, TRAINING, Status, bug
 from sgdsheet.live.run.watch import Agreement, Watch
 from sgdsheet.live.undo.snapshots import History
-from sgdsheet.live.undo.tracking import follow_run
+from sgdsheet.live.undo.tracking import follow_edits
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Workbook
 
@@ -49,11 +49,11 @@ class LiveRun:
         host: LiveHost,
         run: BackgroundRun,
         options: Mapping[str, Any],
-        board: Board,
+        status: Status,
         history: History,
         log: LogView | None,
     ) -> None:
-        self.host, self.run, self.board, self.history = host, run, board, history
+        self.host, self.run, self.status, self.history = host, run, status, history
         self.options, self.log = options, log
         self.prepared: Prepared = run.prepared
         self.error: SgdSheetError | None = None
@@ -72,8 +72,8 @@ class LiveRun:
 
     def begin(self) -> None:
         """Start. From now on, the spreadsheet is written to."""
-        self.board.state, self.board.step, self.board.loss, self.board.steps_per_second = TRAINING, 0, None, None
-        self.board.halt, self.board.failed, self.board.steps, self.board.stopped = self.run.halt, "", None, ""
+        self.status.state, self.status.step, self.status.loss, self.status.steps_per_second = TRAINING, 0, None, None
+        self.status.halt, self.status.failed, self.status.steps, self.status.stopped = self.run.halt, "", None, ""
         self.host.quiet(True)
         self.run.start()
 
@@ -106,17 +106,24 @@ class LiveRun:
     def pause(self, on: bool) -> None:
         """Wait with the parameters of the present step in the sheet, or go on."""
         self.run.pause(on)
-        self.board.state = PAUSED if on else TRAINING
+        self.status.state = PAUSED if on else TRAINING
         self._start_afresh()
         try:
             self.host.quiet(not on)
             if on:
                 self._refresh(final=True)
-                self.host.status(f"paused at {messages.progress(self.board.step, self.board.loss, None)}")
+                self.host.status(f"paused at {messages.progress(self.status.step, self.status.loss, None)}")
         except HostBusyError:
             pass
         except SgdSheetError as error:
             self._meet(error)
+
+    def write_log(self, on: bool) -> None:
+        """Write the sheet `SGD log` from now on, or no more."""
+        if not on:
+            self.log = None
+        elif self.log is None:
+            self.log = LogView(f"Training of {self.prepared.problem.loss}")
 
     def finish_now(self) -> None:
         """End the run, and return when the best parameters are in the sheet."""
@@ -151,11 +158,11 @@ class LiveRun:
             self._agreement.step = moment.step
 
     def _measure(self, moment: Moment) -> None:
-        self.board.steps = self.run.planned
-        self.board.step, self.board.loss = moment.step, moment.loss if math.isfinite(moment.loss) else None
+        self.status.steps = self.run.planned
+        self.status.step, self.status.loss = moment.step, moment.loss if math.isfinite(moment.loss) else None
         speed = self._speed.at(moment.step)
         if speed is not None:
-            self.board.steps_per_second = speed
+            self.status.steps_per_second = speed
 
     def _start_afresh(self) -> None:
         """What was measured says nothing about what comes."""
@@ -165,7 +172,7 @@ class LiveRun:
     def _show(self) -> None:
         if monotonic() - self._shown_at >= _STATUS_EVERY:
             self._shown_at = monotonic()
-            self.host.status(messages.progress(self.board.step, self.board.loss, self.board.steps_per_second))
+            self.host.status(messages.progress(self.status.step, self.status.loss, self.status.steps_per_second))
 
     # --- what a person changes ----------------------------------------------------------------------------
 
@@ -211,7 +218,8 @@ class LiveRun:
         same = fresh.shares_model(before) and fresh.settings == before.settings
         if same and not edits:
             return False
-        follow_run(self.history, self._shown, fresh)
+        written = dict(zip(self._shown.cells, self._shown.numbers, strict=True))
+        follow_edits(self.history, written, fresh.workbook, fresh.problem.sheet, shown.cells)
         self.prepared, self._shown = fresh, shown
         self._changes = self.run.change(fresh, edits)
         self._edited |= {shown.cells[place] for place in edits}
@@ -273,8 +281,8 @@ class LiveRun:
             text = self._leave(ending, error)
             if not text:
                 text = ending.told()
-                self.board.loss = ending.loss
-            self.board.step, self.board.stopped = ending.step, ending.stopped
+                self.status.loss = ending.loss
+            self.status.step, self.status.stopped = ending.step, ending.stopped
         else:
             text = ""
         self._over(error if error is not None else text)
@@ -317,7 +325,7 @@ class LiveRun:
         if shows(self.host, now, ending.loss):
             return ""
         office = loss_of(self.host, now)
-        self.board.loss = office if isinstance(office, float) else None
+        self.status.loss = office if isinstance(office, float) else None
         edited = edited_since(self.run.prepared, now, best)
         if edited is None:
             return messages.differs(office, ending.loss)
@@ -340,10 +348,10 @@ class LiveRun:
     def _over(self, outcome: str | SgdSheetError) -> None:
         self.over = True
         text, alarm = str(outcome), not isinstance(outcome, str)
-        self.board.message, self.board.failed = text, type(outcome).__name__ if alarm else ""
-        self.board.halt = None
-        self.board.steps_per_second = None
-        self.board.can_undo = self.history.can_undo
+        self.status.message, self.status.failed = text, type(outcome).__name__ if alarm else ""
+        self.status.halt = None
+        self.status.steps_per_second = None
+        self.status.can_undo = self.history.can_undo
         try:
             self.host.quiet(False)
             self.host.status(text)
@@ -351,7 +359,7 @@ class LiveRun:
                 self.host.message(text)
         except HostError:  # there is nobody left to tell
             pass
-        self.board.state = IDLE
+        self.status.state = IDLE
 
     # --- what goes wrong ----------------------------------------------------------------------------------
 

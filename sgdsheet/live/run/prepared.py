@@ -64,6 +64,11 @@ class Prepared:
         """The parameters as the workbook has them; empty cells count as 0."""
         return numbers(self.problem, self.workbook)
 
+    def present_numbers(self) -> Numbers:
+        """The parameters as the compiled model has them."""
+        cells = (cell for area in self.problem.parameters for cell in area.cells())
+        return dict(zip(cells, latest_numbers(self.model()), strict=True))
+
     def update(self, values: Mapping[Cell, Value]) -> None:
         """Take note of what was written."""
         for cell, value in values.items():

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sgdsheet.errors import FileError, FormulaError, HostError, SgdSheetError
-from sgdsheet.live.ipc import state_folder
 from sgdsheet.sheet.references import Cell, Range, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Value
+from sgdsheet.system import state_folder
 from sgdsheet.system.atomic import write_atomically
 
 FORMAT = "sgdsheet snapshot 1"

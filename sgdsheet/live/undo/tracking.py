@@ -7,12 +7,10 @@ what stands there, and nothing may be written there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from sgdsheet.errors import FormulaError, HostError, ProblemError, quoted
-from sgdsheet.live.run.prepared import Prepared
-from sgdsheet.live.run.shown import ShownParameters
 from sgdsheet.live.undo.snapshots import Areas, Contents, History, Level
 from sgdsheet.problem.definition import settings_areas, settings_in
 from sgdsheet.sheet.agreement import same_number
@@ -61,18 +59,20 @@ def follow_cells(history: History, workbook: Workbook) -> None:
         history.move(moved)
 
 
-def follow_run(history: History, shown: ShownParameters, fresh: Prepared) -> None:
-    """Keep up with a run that goes on with what a person has made of the model since it wrote what is `shown`.
+def follow_edits(
+    history: History, written: Mapping[Cell, float], workbook: Workbook, sheet: str, parameters: Iterable[Cell]
+) -> None:
+    """Note that a person has changed the model during a run, which goes on with these parameters.
+
+    `written` is what the run wrote last.
 
     Where the parameters then and now have nothing to do with each other, Undo goes back to this moment.
     """
-    workbook, sheet = fresh.workbook, fresh.problem.sheet
-    history.after.update(zip(shown.cells, shown.numbers, strict=True))
+    history.after.update(written)
     follow_cells(history, workbook)
     if forget_lost(history, workbook, sheet):
         history.levels.append(Level("train", {}))
-    before = {cell: _value(workbook, cell) for cell in fresh.start_values()}
-    history.extend(before, sheet, model_areas(workbook, sheet))
+    history.extend({cell: _value(workbook, cell) for cell in parameters}, sheet, model_areas(workbook, sheet))
 
 
 def forget_lost(history: History, workbook: Workbook, sheet: str) -> bool:

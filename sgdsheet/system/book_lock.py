@@ -1,4 +1,4 @@
-"""One at a time writes to a workbook: the toolbar's trainer or a terminal's, whichever comes first."""
+"""One program at a time writes to a workbook: the toolbar's trainer or a terminal's, whichever comes first."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sgdsheet.errors import FileError, HostError, TrainingError
-from sgdsheet.live.ipc import state_folder
+from sgdsheet.system import state_folder
 
 _OLD = 7 * 24 * 3600.0
-"""Seconds after which a lock that nobody holds is cleared away."""
+"""Seconds after which a lock file that nobody holds is removed."""
 
 
-class Claim:
-    """Held while something is trained or written. The system itself takes it from a process that has crashed."""
+class BookLock:
+    """Held while a workbook is trained or written to. The operating system releases it when its process crashes."""
 
     def __init__(self, path: Path) -> None:
         self._lock = FileLock(path, thread_local=False)
 
     def take(self) -> None:
-        """Raises TrainingError if another trainer holds it."""
+        """Raises TrainingError if another trainer holds it, FileError if the file cannot be locked."""
         if self._lock.is_locked:
             return
         path = Path(self._lock.lock_file)
@@ -46,16 +46,16 @@ class Claim:
         self._lock.release(force=True)
 
 
-def claim_file(path: Path) -> Claim:
-    """A claim that is held, on a file that is to be written. A program that has the file open asks for the same one.
+def lock_file(path: Path) -> BookLock:
+    """Lock a file that is to be written. A trainer that has the same workbook open takes the same lock.
 
     Raises TrainingError if another sgdsheet holds it, HostError if nothing can be locked here.
     """
-    lock = state_folder.book_file(str(path), ".lock")
-    _clear(lock.parent)
-    claim = Claim(lock)
+    file = state_folder.book_file(str(path), ".lock")
+    _clear(file.parent)
+    lock = BookLock(file)
     try:
-        claim.take()
+        lock.take()
     except TrainingError:
         raise TrainingError(
             f"“{path.name}” is being written by another sgdsheet (train, attach or a toolbar)",
@@ -63,11 +63,11 @@ def claim_file(path: Path) -> Claim:
         ) from None
     except FileError as error:
         raise HostError(error.cause) from None
-    return claim
+    return lock
 
 
 def _clear(folder: Path) -> None:
-    """Remove the locks that nobody has wanted for long."""
+    """Remove the lock files that nobody has used for long."""
     for path in folder.glob("*.lock"):
         with suppress(OSError, Timeout):
             if time.time() - path.stat().st_mtime > _OLD:

@@ -1,4 +1,4 @@
-"""Telling sgdsheet what is what: the names sgd_loss, sgd_params and sgd_data from what a person has selected."""
+"""Gives the names sgd_loss, sgd_params and sgd_data to the cells that a person has selected."""
 
 from __future__ import annotations
 
@@ -6,40 +6,39 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sgdsheet.errors import ProblemError, SettingError
-from sgdsheet.live.commands.context import Desk, Options, Reply
+from sgdsheet.live.run.live_book import LiveBook, Options, Reply
 from sgdsheet.live.run.prepared import prepare
 from sgdsheet.problem.definition import check_loss, check_parameters
 from sgdsheet.sheet.defined_names import name_text
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.sheet.workbook import DefinedName, Workbook
 
-_WHAT = {"loss": "the loss cell", "params": "the parameters", "data": "the sample rows"}
+_WHAT = {"sgd_loss": "the loss cell", "sgd_params": "the parameters", "sgd_data": "the sample rows"}
 
 
-def set_name(book: Desk, what: str, sheet: str | None, options: Options) -> Reply:
+def set_name(book: LiveBook, name: str, sheet: str | None, options: Options) -> Reply:
     """Give a name to the selection, or to the option `areas`, if the sheet can be trained with it."""
     book.refuse_while_training("changing the model")
     workbook = book.host.read()
     areas = _clipped(workbook, _areas(book, sheet or workbook.active, options))
-    name = f"sgd_{what}"
     home = areas[0].sheet
     candidate = _with_name(workbook, name, areas)
-    if what == "loss" and (len(areas) > 1 or areas[0].size > 1):
+    if name == "sgd_loss" and (len(areas) > 1 or areas[0].size > 1):
         raise ProblemError("the loss is one cell", cell=areas[0], remedy="Select only the cell that calculates it")
     if name_text(candidate, home, "sgd_loss") and name_text(candidate, home, "sgd_params"):
         prepare(candidate, home, {}).model()
-    elif what == "loss":
+    elif name == "sgd_loss":
         check_loss(workbook, areas[0].first)
-    elif what == "params":
+    elif name == "sgd_params":
         check_parameters(workbook, areas)
     book.host.define_name(name, areas)
     book.stepper = None
-    text = f"{_WHAT[what]}: {', '.join(str(area) for area in areas)}{_missing(candidate, home)}"
+    text = f"{_WHAT[name]}: {', '.join(str(area) for area in areas)}{_missing(candidate, home)}"
     book.host.status(text)
     return {"message": text}
 
 
-def _areas(book: Desk, sheet: str | None, options: Options) -> tuple[Range, ...]:
+def _areas(book: LiveBook, sheet: str | None, options: Options) -> tuple[Range, ...]:
     given = options.get("areas")
     if given is None:
         return book.host.selection()
@@ -74,7 +73,6 @@ def _with_name(workbook: Workbook, name: str, areas: Sequence[Range]) -> Workboo
 
 
 def _missing(workbook: Workbook, sheet: str) -> str:
-    for name, word in (("sgd_loss", "the loss cell"), ("sgd_params", "the parameters")):
-        if not name_text(workbook, sheet, name):
-            return f". Now name {word}"
-    return ""
+    """What has still to be named before the sheet can be trained."""
+    missing = [name for name in ("sgd_loss", "sgd_params") if not name_text(workbook, sheet, name)]
+    return f". Now name {_WHAT[missing[0]]}" if missing else ""

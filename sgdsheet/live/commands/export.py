@@ -6,17 +6,22 @@ import re
 from itertools import count
 from os.path import lexists
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sgdsheet.compiler.model import compile
-from sgdsheet.compiler.proof import required
-from sgdsheet.compiler.torch_source import save_export
 from sgdsheet.errors import FileError
-from sgdsheet.live.commands.context import Desk, Options, Reply
+from sgdsheet.live.commands.declaration import Button, Command, Group
 from sgdsheet.system.outputs import MODULE, NUMBERS, Product, recognised
 
+if TYPE_CHECKING:
+    from sgdsheet.live.run.live_book import LiveBook, Options, Reply
 
-def export(book: Desk, sheet: str | None, options: Options) -> Reply:
+
+def export(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     """Write the model with the present parameters, and say where. A file that is not ours is left alone."""
+    from sgdsheet.compiler.model import compile
+    from sgdsheet.compiler.proof import required
+    from sgdsheet.compiler.torch_source import save_export
+
     prepared = book.prepare(sheet, options)
     trust = prepared.settings.trust_formulas
     model = compile(prepared.workbook, problem=prepared.problem, precision="float64", trust_formulas=trust)
@@ -61,3 +66,20 @@ def _documents() -> Path:
     """For a workbook that was never saved, or lies on the web."""
     folder = Path.home() / "Documents"
     return folder if folder.is_dir() else Path.home()
+
+
+COMMAND = Command(
+    "export",
+    export,
+    Button(
+        group=Group.HELP,
+        place=10,
+        label="Export",
+        tip="writes the model as readable Python beside the workbook",
+        title="Export to PyTorch",
+        help="Writes the model as readable Python beside the workbook. It needs PyTorch only, not the workbook.",
+        image="ExportTextFile",
+        key="W",
+        ribbon_label="Export to PyTorch",
+    ),
+)

@@ -1,0 +1,56 @@
+"""The command gradients: a sheet with the gradient of the loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sgdsheet.errors import TrainingError
+from sgdsheet.live.commands.declaration import Button, Command, Group
+
+if TYPE_CHECKING:
+    from sgdsheet.live.run.live_book import LiveBook, Options, Reply
+
+_LONG = 5.0
+"""Seconds to wait for a training step to end."""
+
+
+def gradients(book: LiveBook, sheet: str | None, options: Options) -> Reply:
+    """Write the gradients of the loss to a sheet of their own, as a heat map; also of a run that is going on."""
+    from sgdsheet.live.run.own_sheets import GRADIENTS, gradient_sheet, steepest
+    from sgdsheet.train.session import threads
+
+    if book.run is not None:
+        run = book.run.run
+        prepared = book.run.prepared
+        found = run.between_steps(lambda: run.model().gradients(), _LONG)
+        if found is None:
+            raise TrainingError("the training does not pause for the gradients", remedy="Stop the training first")
+    else:
+        prepared = book.prepare(sheet, options)
+        model = prepared.proven()
+        with threads(1):
+            found = model.gradients()
+    areas, loss = prepared.problem.parameters, prepared.problem.loss
+    if set(found) != {cell for area in areas for cell in area.cells()}:
+        raise TrainingError("the model has just changed", remedy="Ask for the gradients again")
+    book.host.put_sheet(gradient_sheet(areas, found, loss))
+    return book.tell_idle(f"the gradients are on the sheet “{GRADIENTS}”, {steepest(found)}")
+
+
+COMMAND = Command(
+    "gradients",
+    gradients,
+    Button(
+        group=Group.LEARN,
+        place=20,
+        label="Gradients",
+        tip="a sheet with the gradient of the loss for each parameter",
+        title="Show the gradients",
+        help=(
+            "Writes the gradient of the loss, a number for each parameter, to a sheet of its own, coloured: how much"
+            " the loss changes when the parameter does."
+        ),
+        image="ConditionalFormattingColorScalesGallery",
+        key="G",
+    ),
+)

@@ -1,0 +1,63 @@
+"""The command randomize: new start values."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from sgdsheet.errors import SettingError
+from sgdsheet.live.commands.declaration import Button, Command, Group
+
+if TYPE_CHECKING:
+    from sgdsheet.live.run.live_book import LiveBook, Options, Reply
+
+
+def randomize(book: LiveBook, sheet: str | None, options: Options) -> Reply:
+    """Draw new start values, as the setting `start` says, else small uniform ones."""
+    import torch
+
+    from sgdsheet.live.run import messages
+    from sgdsheet.train.tensors import put
+    from sgdsheet.train.restarts import default_start, draw_start
+    from sgdsheet.train.session import threads
+
+    book.refuse_while_training("drawing start values")
+    prepared = book.prepare(sheet, options)
+    settings, model = prepared.settings, prepared.proven()
+    seed = settings.seed if settings.seed is not None else secrets.randbits(31)
+    parameters = [tensor for _, tensor in model.ranges()]
+    start = settings.start or default_start(parameters)
+    if len(start) not in (1, len(parameters)):
+        raise SettingError(
+            f"start has {len(start)} entries for {len(parameters)} parameter ranges",
+            cell=prepared.problem.sheet,
+            remedy="Give one entry, or one per range",
+        )
+    with threads(1):
+        put(parameters, draw_start(parameters, start, torch.Generator().manual_seed(seed)))
+        loss = float(model().item())
+    book.write("randomize", prepared, dict(prepared.present_numbers()))
+    book.status.loss = loss
+    text = f"start values: {', '.join(str(item) for item in start)}; loss {messages.figure(loss)}"
+    book.host.status(text)
+    return {"message": text, "loss": loss}
+
+
+COMMAND = Command(
+    "randomize",
+    randomize,
+    Button(
+        group=Group.TRAIN,
+        place=60,
+        label="Randomize",
+        tip="new random starting values for the parameters",
+        title="Random start values",
+        help=(
+            "Fills the parameters with small random numbers. Equal weights would all learn the same; random ones"
+            " become different."
+        ),
+        image="CalculateNow",
+        key="M",
+    ),
+    writes=True,
+)

@@ -1,0 +1,105 @@
+"""The command step: single steps by hand."""
+
+from __future__ import annotations
+
+import math
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from sgdsheet.errors import BookClosedError, SettingError, TrainingError
+from sgdsheet.live.commands.declaration import Button, Command, Group
+
+if TYPE_CHECKING:
+    from sgdsheet.live.run.live_book import LiveBook, Options, Reply
+    from sgdsheet.live.run.prepared import Prepared
+    from sgdsheet.live.run.stepper import Stepper
+    from sgdsheet.train.run import Step
+
+_MOST = 10_000
+
+
+def step(book: LiveBook, sheet: str | None, options: Options) -> Reply:
+    """Take a step, or as many as the option `steps` says. Goes on where the last click left off."""
+    import torch
+
+    from sgdsheet.live.run import messages
+    from sgdsheet.live.run.stepper import start_stepper
+
+    book.refuse_while_training("a single step")
+    options = dict(options)
+    count = _whole(options.pop("steps", 1))
+    stepper = book.stepper
+    if stepper is not None and _fits_still(stepper, book, sheet, options):
+        prepared = stepper.prepared
+    else:
+        prepared = book.prepare(sheet, options)
+        if stepper is None or not stepper.fits(prepared):
+            stepper = start_stepper(prepared)
+    book.stepper = None  # until all has gone well
+    last: Step | None = None
+    for _ in range(count):
+        taken = next(stepper.steps, None)
+        if taken is None:
+            break
+        last = taken
+    ended = last is None or bool(stepper.session.stopped)
+    if ended:
+        stepper.steps.close()  # type: ignore[attr-defined]
+    if last is None:
+        raise TrainingError(
+            f"there is no step to take: {stepper.session.ending or 'the settings allow none'}",
+            remedy="Change the parameters or the settings",
+        )
+    with torch.no_grad():
+        loss = float(prepared.model()().item())
+    numbers = prepared.present_numbers()
+    book.write("step", prepared, dict(numbers))
+    stepper.left, stepper.prepared, stepper.when = numbers, prepared, monotonic()
+    stepper.loss = loss if prepared.model().dtype == torch.float64 else _shown_loss(book, prepared)
+    book.stepper = None if ended else stepper
+    text = messages.progress(last.number, loss, None)
+    book.status.step, book.status.loss = last.number, loss
+    book.host.status(text)
+    return {"message": text, "step": last.number, "loss": loss}
+
+
+def _shown_loss(book: LiveBook, prepared: Prepared) -> float:
+    """What the sheet calculates: in single precision, our own loss differs a little."""
+    from sgdsheet.live.run.explanations import loss_of
+
+    value = loss_of(book.host, prepared)
+    return value if isinstance(value, float) else math.nan
+
+
+def _fits_still(stepper: Stepper, book: LiveBook, sheet: str | None, options: Options) -> bool:
+    try:
+        return stepper.fits_still(book.host, sheet, options)
+    except BookClosedError:  # perhaps it is only that the sheet has another name now
+        return False
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
+        raise SettingError(f"the number of steps has to be between 1 and {_MOST:,}", remedy="Use Train for more")
+    return value
+
+
+COMMAND = Command(
+    "step",
+    step,
+    Button(
+        group=Group.TRAIN,
+        place=10,
+        label="Step",
+        tip="one step of gradient descent: each parameter moves a little downhill",
+        title="One step",
+        help=(
+            "Calculates the gradient, which tells for each parameter which way the loss falls, and moves all"
+            " parameters a little that way. Look at the loss before and after."
+        ),
+        image="MailMergeGoToNextRecord",
+        key="S",
+        large=True,
+    ),
+    writes=True,
+)

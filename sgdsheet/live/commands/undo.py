@@ -1,0 +1,42 @@
+"""The command undo: what cells held before the last command that wrote to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sgdsheet.errors import HostError
+from sgdsheet.live.commands.declaration import Button, Command, Group
+
+if TYPE_CHECKING:
+    from sgdsheet.live.run.live_book import LiveBook, Options, Reply
+
+
+def undo(book: LiveBook, _sheet: str | None, _options: Options) -> Reply:
+    """Write back the newest level of the history. Ends a run first."""
+    from sgdsheet.live.undo.tracking import refuse_lost
+
+    book.finish()
+    if not book.history.levels:
+        raise HostError("there is nothing to undo", remedy="Only what sgdsheet wrote can be undone here")
+    workbook = book.read_tracked()
+    level = book.history.levels[-1]
+    refuse_lost(book.history, workbook, level.before, "undo")
+    book.restore(level.before, undo=True)
+    return book.tell_idle(f"undone: {level.label}")
+
+
+COMMAND = Command(
+    "undo",
+    undo,
+    Button(
+        group=Group.TRAIN,
+        place=40,
+        label="Undo",
+        tip="takes back the last thing that changed the parameters",
+        title="Undo the last training",
+        help=("Brings back the parameters from before the last step or training. Excel's own undo does not know them."),
+        image="Undo",
+        key="U",
+    ),
+    writes=True,
+)

@@ -1,0 +1,241 @@
+"""One open workbook: the connection to it, its run and its levels of undo. All of it happens in its own thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from sgdsheet.errors import SgdSheetError, TrainingError
+from sgdsheet.hosts.base import LiveHost
+from sgdsheet.live.run.background import BackgroundRun
+from sgdsheet.live.run.live_run import LiveRun
+from sgdsheet.live.run.log_view import LogView
+from sgdsheet.live.run.prepared import Prepared, prepare
+from sgdsheet.live.run.status import IDLE, Status
+from sgdsheet.live.run.stepper import Stepper
+from sgdsheet.live.undo import tracking
+from sgdsheet.live.undo.snapshots import Contents, History
+from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.workbook import Value, Workbook
+from sgdsheet.system.book_lock import BookLock
+
+Options = dict[str, Any]
+Reply = dict[str, Any]
+
+_KEPT = 4
+"""Compiled models of one workbook that are kept."""
+
+_LONG = 0.5
+"""Seconds. If reading the workbook took longer the last time, the status bar says that it is being read."""
+
+
+class LiveBook:
+    """What the commands work on. Connects to the workbook when it has to."""
+
+    def __init__(
+        self,
+        connect: Callable[[], LiveHost],
+        book: str,
+        status: Status,
+        wake: Callable[[], None],
+        host: LiveHost | None = None,
+    ) -> None:
+        self._connect, self._wake = connect, wake
+        self.status = status
+        self.history = History.open(book)
+        self.logging = False
+        """Whether runs write the sheet `SGD log`."""
+        self.stepper: Stepper | None = None
+        self._host = host
+        self._known: list[Prepared] = []
+        self._reading = 0.0
+        self._run: LiveRun | None = None
+        self._lock = BookLock(self.history.path.with_suffix(".lock"))
+        status.can_undo = self.history.can_undo
+
+    # --- for the worker -----------------------------------------------------------------------------------
+
+    def do(
+        self,
+        command: Callable[[LiveBook, str | None, Options], Reply],
+        sheet: str | None,
+        options: Options,
+        *,
+        writes: bool,
+    ) -> Reply:
+        """Do a command and return its reply. One that `writes` holds the workbook's lock. Raises SgdSheetError."""
+        try:
+            if writes:
+                self._lock.take()
+                self.history.refresh()
+            reply = command(self, sheet, options)
+        finally:
+            self._release_lock()
+        self.status.can_undo = self.history.can_undo
+        if "message" in reply:
+            self.status.message = reply["message"]
+        return {"ok": True, **reply}
+
+    def due(self) -> float | None:
+        """Seconds until the next `tick`; None if there is nothing to wait for."""
+        return self._run.due() if self._run is not None else None
+
+    def tick(self) -> None:
+        """Keep a run going."""
+        if self._run is not None:
+            self._run.tick()
+            if self._run.over:
+                self._ended()
+                self._release_lock()
+
+    def tell(self, text: str) -> bool:
+        """Show an error in the workbook, when whoever gave the command has left; False if there is no workbook."""
+        if self._host is None:
+            return False
+        self._host.message(text)
+        return True
+
+    def release(self) -> None:
+        """Let go of the workbook until it is needed again."""
+        if self._run is None and self._host is not None:
+            host, self._host = self._host, None
+            host.close()
+
+    def close(self) -> None:
+        """End a run, leaving the best parameters, and let go of the workbook."""
+        try:
+            self.finish()
+            self.release()
+        finally:
+            self._release_lock()
+
+    # --- for the commands ---------------------------------------------------------------------------------
+
+    @property
+    def host(self) -> LiveHost:
+        """The workbook; connects to it if that has not been done."""
+        if self._host is None:
+            self._host = self._connect()
+        return self._host
+
+    @property
+    def run(self) -> LiveRun | None:
+        """The run that is going on, or is paused."""
+        return self._run
+
+    def start(self, prepared: Prepared, options: Options, *, logged: bool) -> None:
+        """Begin a run in the background. Raises SgdSheetError if the spreadsheet does not take part."""
+        self.stepper = None
+        values = prepared.start_values()
+        self.note("train", prepared.workbook, prepared.problem.sheet, values)
+        run = BackgroundRun(prepared, values, self._wake)
+        log = LogView(f"Training of {prepared.problem.loss}") if logged else None
+        self._run = LiveRun(self.host, run, options, self.status, self.history, log)
+        try:
+            self._run.begin()
+        except Exception:  # whatever it is: a run that was never started must not be waited for
+            self._run = None
+            self.status.state, self.status.halt = IDLE, None
+            with suppress(SgdSheetError):
+                self.host.quiet(False)
+            raise
+
+    def finish(self) -> None:
+        """End the run, if there is one; the best parameters are in the sheet then."""
+        if self._run is not None:
+            self._run.finish_now()
+            self._ended()
+
+    def refuse_while_training(self, what: str) -> None:
+        """Raise TrainingError if a run is going on. `what` is what cannot be done meanwhile."""
+        if self._run is not None:
+            raise TrainingError(f"{what} is not possible during training", remedy="Stop the training first")
+
+    def prepare(self, sheet: str | None, options: Options) -> Prepared:
+        """Read the workbook and find the model of a sheet; compiled models are used again."""
+        prepared = prepare(self._read(), sheet, options, self._known)
+        self._known = [prepared, *(item for item in self._known if not item.shares_model(prepared))][:_KEPT]
+        return prepared
+
+    def write(self, label: str, prepared: Prepared, values: dict[Cell, Value]) -> None:
+        """Write to cells as one level of undo. Raises SgdSheetError before anything is changed."""
+        self.note(label, prepared.workbook, prepared.problem.sheet, values)
+        self.host.write(values)
+        self.history.wrote(values)
+        prepared.update(values)
+
+    def read_tracked(self) -> Workbook:
+        """The workbook as it is now; the history knows from then on where its cells and sheets are."""
+        workbook = self._read()
+        self._track(workbook)
+        return workbook
+
+    def note(self, label: str, workbook: Workbook, home: str | None, cells: Iterable[Cell]) -> None:
+        """Note in the history what cells hold before a command writes to them: those of the model on sheet `home`."""
+        before = {cell: workbook.sheets[cell.sheet].values.get((cell.row, cell.column)) for cell in cells}
+        self._track(workbook)
+        if home is None:
+            self.history.begin(label, before)
+        else:
+            tracking.forget_lost(self.history, workbook, home)
+            self.history.begin(label, before, home, tracking.model_areas(workbook, home))
+
+    def restore(self, before: Contents, *, undo: bool = False) -> None:
+        """Write back what cells held; with `undo`, that was the newest level of the history, which then goes.
+
+        An empty cell becomes the empty text, which programs show as empty.
+        """
+        values = {cell: "" if value is None else value for cell, value in before.items()}
+        self.stepper = None
+        self.host.write(values)
+        if undo:
+            self.history.pop()
+        self.history.wrote(values)
+
+    def tell_idle(self, text: str) -> Reply:
+        """The reply with this message, which the status bar shows unless a run writes there."""
+        if self._run is None:
+            self.host.status(text)
+        return {"message": text}
+
+    # --- helpers --------------------------------------------------------------------------------------------
+
+    def _read(self) -> Workbook:
+        """The whole workbook. Of a large one, the person sees why nothing happens for seconds."""
+        tell = self._run is None and self._reading > _LONG
+        started = perf_counter()
+        if tell:
+            self.host.status("sgdsheet is reading the workbook")
+        workbook = self.host.read()
+        self._reading = perf_counter() - started
+        if tell:
+            self.host.status("")
+        return workbook
+
+    def _track(self, workbook: Workbook) -> None:
+        tracking.follow_sheets(self.history, workbook, self.host.sheet_now)
+        tracking.follow_cells(self.history, workbook)
+
+    def _release_lock(self) -> None:
+        """Another trainer may write to the workbook, unless a run is going on here."""
+        if self._run is None:
+            self._lock.release()
+
+    def _ended(self) -> None:
+        assert self._run is not None
+        closed = self._run.error is not None
+        self._run = None
+        if closed:
+            self.release()
+
+
+def warm_up() -> None:
+    """Have torch load what it loads at the first use of an optimizer."""
+    tensor = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([tensor], lr=1.0)
+    tensor.sum().backward()
+    optimizer.step()

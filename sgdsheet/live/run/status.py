@@ -1,0 +1,53 @@
+"""What one thread tells others about a workbook. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sgdsheet.errors import SgdSheetError, TrainingError
+
+IDLE, STARTING, TRAINING, PAUSED = "idle", "starting", "training", "paused"
+
+
+@dataclass(slots=True)
+class Status:
+    """What a workbook's thread is doing. Only that thread writes here; any thread may read a field at any time."""
+
+    state: str = IDLE
+    step: int = 0
+    loss: float | None = None
+    steps_per_second: float | None = None
+    can_undo: bool = False
+    steps: int | None = None
+    """How many the run will take, if nothing stops it."""
+    message: str = ""
+    failed: str = ""
+    """The class name of the error that ended the last run, if one did."""
+    stopped: str = ""
+    """How the last run ended, in a word; see `Session.stopped`."""
+    halt: Callable[[], None] | None = None
+    """Makes a run end after its present step, from any thread."""
+
+    def as_reply(self) -> dict[str, Any]:
+        """The reply to the command `status`."""
+        return {
+            "ok": True,
+            "state": self.state,
+            "step": self.step,
+            "loss": self.loss,
+            "steps_per_second": self.steps_per_second,
+            "can_undo": self.can_undo,
+            "message": self.message,
+            "steps": self.steps,
+            "failed": self.failed or None,
+            "stopped": self.stopped or None,
+        }
+
+
+def bug(error: Exception) -> SgdSheetError:
+    """An error of Python's that nobody expected, as one line for the person; the traceback is in the log."""
+    return TrainingError(
+        f"sgdsheet failed: {type(error).__name__} ({error})", remedy="This is a bug of sgdsheet's: please report it"
+    )
