@@ -17,9 +17,9 @@ def randomize(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     import torch
 
     from sgdsheet.live.run import messages
-    from sgdsheet.train.tensors import put
     from sgdsheet.train.restarts import default_start, draw_start
     from sgdsheet.train.session import threads
+    from sgdsheet.train.tensors import put
 
     book.refuse_while_training("drawing start values")
     prepared = book.prepare(sheet, options)
