@@ -8,7 +8,7 @@ from typing import Any
 import ironcalc
 from sheets import HOME
 
-from sgdsheet.compiler.frontend.blocks import formula_text
+from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 

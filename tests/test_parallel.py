@@ -27,7 +27,7 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 import sgdsheet
-from sgdsheet import processes
+from sgdsheet.system import processes
 from sgdsheet.errors import SgdSheetError
 from tests.bound_books import parameters, session
 

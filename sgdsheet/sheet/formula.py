@@ -38,7 +38,7 @@ from sgdsheet.sheet.syntax import (
     Text,
     Unary,
 )
-from sgdsheet.sheet.workbook import ExcelError
+from sgdsheet.sheet.workbook import ExcelError, Formula
 
 # --- the relative form, as text ---------------------------------------------------------------------------
 
@@ -328,3 +328,13 @@ def _render_structured(node: TableReference) -> str:
     if len(parts) == 1 and inner.count("[") == 1:
         inner = inner[1:-1]
     return f"{node.table or ''}[{inner}]"
+
+
+def formula_text(formula: Formula, row: int, column: int) -> str:
+    """The formula as the cell at `row`, `column` shows it, without `=`."""
+    if (formula.row, formula.column) == (row, column):
+        return formula.text
+    try:
+        return render(parse(formula.text, formula.row, formula.column), row, column)
+    except FormulaError:
+        return formula.text

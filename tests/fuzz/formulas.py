@@ -19,9 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from sgdsheet.compiler.frontend.blocks import formula_text
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.sheet.formula import relative_key
+from sgdsheet.sheet.formula import formula_text, relative_key
 from sgdsheet.sheet.references import Cell, Range, address
 from sgdsheet.sheet.syntax import Binary, Call, Node, Unary
 from sgdsheet.sheet.workbook import ExcelError, Formula, Sheet, Value, Workbook

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from sgdsheet.compiler.frontend.blocks import formula_text
+from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import address
 from sgdsheet.sheet.workbook import ExcelError, Formula, Sheet, Value, Workbook
 

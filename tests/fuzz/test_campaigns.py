@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from sgdsheet.compiler.frontend.blocks import formula_text
+from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.workbook import Formula
 
 from . import formulas, identity, kills, models, packages

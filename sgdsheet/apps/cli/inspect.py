@@ -20,9 +20,9 @@ from sgdsheet.apps.cli.common import (
     with_source,
 )
 from sgdsheet.apps.cli.files import DATA
-from sgdsheet.compiler.frontend.blocks import formula_text
 from sgdsheet.errors import one_line
 from sgdsheet.problem.definition import Direction, Problem, find_problem
+from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.workbook import Workbook
 
 _LISTED = 12

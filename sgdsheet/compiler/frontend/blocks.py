@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sgdsheet.compiler.functions.registry import FIND_CELLS
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.formula import parse, render
+from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.syntax import Area, Call, Node, NotSupported, transform, walk
 from sgdsheet.sheet.workbook import Formula
@@ -127,13 +127,3 @@ def uncrossed(block: Block) -> list[Block]:
             )
             return [piece for part in parts for piece in uncrossed(block.trimmed(part))]
     return [block]
-
-
-def formula_text(formula: Formula, row: int, column: int) -> str:
-    """The formula as the cell at `row`, `column` shows it, without `=`."""
-    if (formula.row, formula.column) == (row, column):
-        return formula.text
-    try:
-        return render(parse(formula.text, formula.row, formula.column), row, column)
-    except FormulaError:
-        return formula.text
