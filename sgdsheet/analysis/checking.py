@@ -17,7 +17,7 @@ from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.problem.definition import Problem
-from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.references import Cell, Range, RangeIndex
 from sgdsheet.sheet.syntax import Call, walk
 from sgdsheet.sheet.workbook import Workbook
 
@@ -111,14 +111,14 @@ def compare_values(report: Report, workbook: Workbook, program: Program, *, on_t
 def _unsupported(failures: list[tuple[Block, SgdSheetError]], on_the_way: bool) -> list[Unsupported]:
     """What has to be mended: all unknown functions, and no formula that only reads one that cannot be calculated."""
     found: list[Unsupported] = []
-    failed: list[Range] = []
+    failed: RangeIndex[None] = RangeIndex()
     for block, error in failures:
         names = [part.name for part in walk(block.tree) if isinstance(part, Call) and part.name not in REGISTRY]
         for name in dict.fromkeys(names):
             found.append(Unsupported(block.range, name, unsupported(name, block.range.first, on_the_way)))
-        if not names and not any(area.intersection(read) for area in failed for read in block.reads()):
+        if not names and not any(map(failed.overlapping, block.reads())):
             found.append(Unsupported(block.range, "", error))
-        failed.append(block.range)
+        failed.add(block.range, None)
     return found
 
 

@@ -42,11 +42,12 @@ def reached(blocks: Sequence[Block], sources: Sequence[Range]) -> set[int]:
 
 def read_by(readers: Sequence[Block], blocks: Sequence[Block]) -> list[Block]:
     """Those of the blocks that some readers read, directly or by way of others of them."""
-    found: list[Block] = []
-    for block in reversed(blocks):
-        if any(block.range.intersection(read) for other in [*readers, *found] for read in other.reads()):
-            found.insert(0, block)
-    return found
+    index, found, waiting = BlockIndex(blocks), set[int](), list(readers)
+    while waiting:
+        new = [block for block in index.read_by(waiting.pop()) if id(block) not in found]
+        found.update(map(id, new))
+        waiting += new
+    return [block for block in blocks if id(block) in found]
 
 
 # --- on the samples ---------------------------------------------------------------------------------------
