@@ -62,18 +62,18 @@ Public Sub SgdEnabled(control As IRibbonControl, ByRef enabled)
     Dim Model As Boolean
     Dim State As String
     enabled = True
-    If InStr(1, "|" & SGD_ALWAYS & "|", "|" & control.Tag & "|", vbBinaryCompare) > 0 Then Exit Sub
+    If IsAmong(SGD_ALWAYS, control.Tag) Then Exit Sub
     enabled = False
     If ActiveWorkbook Is Nothing Then Exit Sub
     If Not TypeOf ActiveSheet Is Worksheet Then Exit Sub
     FindState State
-    If InStr(1, "|" & SGD_WITHOUT_MODEL & "|", "|" & control.Tag & "|", vbBinaryCompare) = 0 Then
+    If Not IsAmong(SGD_WITHOUT_MODEL, control.Tag) Then
         SgdHasModel ActiveSheet, Model
         If Not Model Then Exit Sub
     End If
-    If InStr(1, "|" & SGD_IN_ANY_STATE & "|", "|" & control.Tag & "|", vbBinaryCompare) > 0 Then
+    If IsAmong(SGD_IN_ANY_STATE, control.Tag) Then
         enabled = True
-    ElseIf InStr(1, "|" & SGD_WHILE_TRAINING & "|", "|" & control.Tag & "|", vbBinaryCompare) > 0 Then
+    ElseIf IsAmong(SGD_WHILE_TRAINING, control.Tag) Then
         enabled = State <> "idle"
     Else
         enabled = State <> "training"
@@ -95,7 +95,7 @@ Public Sub SgdOptimizerID(control As IRibbonControl, ByRef itemID)
     Dim Name As String
     ShowSetting "optimizer", Name
     SgdNormalise Name
-    If InStr(1, "|" & SGD_OPTIMIZERS & "|", "|" & Name & "|", vbBinaryCompare) = 0 Then Name = "auto"
+    If Not IsAmong(SGD_OPTIMIZERS, Name) Then Name = "auto"
     itemID = "optimizer_" & Name
 End Sub
 
@@ -113,3 +113,7 @@ Private Sub ShowSetting(ByVal Key As String, ByRef Shown As String)
     If Not TypeOf ActiveSheet Is Worksheet Then Exit Sub
     SgdReadSetting ActiveSheet, Key, Shown
 End Sub
+
+Private Function IsAmong(ByVal Names As String, ByVal Name As String) As Boolean
+    IsAmong = InStr(1, "|" & Names & "|", "|" & Name & "|", vbBinaryCompare) > 0
+End Function

@@ -201,3 +201,9 @@ def same(one: Path, other: Path) -> bool:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def documents() -> Path:
+    """The folder in which a person keeps documents, for what has no place of its own."""
+    folder = Path.home() / "Documents"
+    return folder if folder.is_dir() else Path.home()

@@ -20,6 +20,7 @@ from sgdsheet.live.commands import COMMANDS
 from sgdsheet.live.commands.declaration import Button, Group, Needs, When
 from sgdsheet.live.ipc import alert, client
 from sgdsheet.system.atomic import write_atomically
+from sgdsheet.system.outputs import documents
 
 OWN_BUTTONS = {
     "highlight": Button(
@@ -48,13 +49,12 @@ OWN_BUTTONS = {
 }
 """The buttons that VBA serves by itself."""
 
-BUTTONS = {
-    **{name.replace("-", "_"): command.button for name, command in COMMANDS.items() if command.button is not None},
-    **OWN_BUTTONS,
-}
+_SHOWN = {name.replace("-", "_"): command for name, command in COMMANDS.items() if command.button is not None}
+
+BUTTONS = {**{action: command.button for action, command in _SHOWN.items() if command.button}, **OWN_BUTTONS}
 """Every button by its action. Examples come on top."""
 
-ACTIONS = {action: "" if action in OWN_BUTTONS else action.replace("_", "-") for action in BUTTONS}
+ACTIONS = {**{action: command.name for action, command in _SHOWN.items()}, **dict.fromkeys(OWN_BUTTONS, "")}
 """The trainer's command for each action; none for those that VBA serves."""
 
 _EXAMPLE = "example_"
@@ -161,12 +161,6 @@ def _open_example(action: str) -> None:
     if done.returncode:
         raise FileError(one_line(done.stderr).removeprefix("sgdsheet: ") or "the example cannot be built")
     _open(path)
-
-
-def documents() -> Path:
-    """Where a person keeps workbooks."""
-    folder = Path.home() / "Documents"
-    return folder if folder.is_dir() else Path.home()
 
 
 def free_path(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sgdsheet.errors import FileError
 from sgdsheet.live.commands.declaration import Button, Command, Group
-from sgdsheet.system.outputs import MODULE, NUMBERS, Product, recognised
+from sgdsheet.system.outputs import MODULE, NUMBERS, Product, documents, recognised
 
 if TYPE_CHECKING:
     from sgdsheet.live.run.live_book import LiveBook, Options, Reply
@@ -26,7 +26,7 @@ def export(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     trust = prepared.settings.trust_formulas
     model = compile(prepared.workbook, problem=prepared.problem, precision="float64", trust_formulas=trust)
     required(model, trust=trust)
-    folder = prepared.workbook.folder or _documents()
+    folder = prepared.workbook.folder or documents()  # never saved, or on the web
     path = _free(folder, f"{Path(prepared.workbook.name).stem}_{prepared.problem.sheet}")
     try:
         written = save_export(model, path)
@@ -60,12 +60,6 @@ def _may_write(path: Path, product: Product) -> bool:
         return not path.is_symlink() and path.is_file() and recognised(path, product)
     except OSError:
         return False
-
-
-def _documents() -> Path:
-    """For a workbook that was never saved, or lies on the web."""
-    folder = Path.home() / "Documents"
-    return folder if folder.is_dir() else Path.home()
 
 
 COMMAND = Command(
