@@ -102,7 +102,7 @@ def test_buttons_of_excel_only() -> None:
 
 
 def test_tables() -> None:
-    """`python -m tests.test_guide` writes them anew."""
+    """`.venv/bin/python -m tests.test_guide` writes them anew."""
     assert TEXT.count("<!-- end of ") == 2
     assert written(TEXT) == TEXT
 
