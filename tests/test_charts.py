@@ -10,12 +10,13 @@ import openpyxl
 import openpyxl.chart
 import pytest
 from chart_books import X, Y, charted
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import sgdsheet
 from sgdsheet.analysis.observation import Observer, charts_of_fit
 from sgdsheet.plots.chart_drawing import ChartPainter, ChartReader
-from sgdsheet.plots.look import look
+from sgdsheet.plots.look import look, new_figure
 from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.sheet.workbook import Workbook
@@ -149,6 +150,17 @@ def moved(workbook: Workbook, index: int, to: list[float]) -> ChartPainter:
         painter = ChartPainter(Figure().subplots(), [first, last])
         painter.show(last)
     return painter
+
+
+@pytest.mark.parametrize("title", ["", "A line & its points"])
+def test_the_legend_is_within_the_picture(workbook: Workbook, title: str) -> None:
+    drawing = ChartReader(workbook.charts[0], workbook).drawing(lambda cell: 1.0)
+    drawing.title = title
+    with look():
+        figure = new_figure(5, 4)
+        axes = ChartPainter(figure.subplots(), [drawing]).axes
+        FigureCanvasAgg(figure).draw()
+    assert axes.get_legend().get_window_extent().y1 < figure.bbox.y1
 
 
 def test_a_drawn_line_moves(workbook: Workbook) -> None:

@@ -171,7 +171,10 @@ def legend_above(axes: Any) -> None:
         text.set_parse_math(False)
     legend.set_in_layout(False)  # a long one must not make the axes small
     axes.set_title(
-        axes.get_title(loc="left"), loc="left", parse_math=False, pad=TITLE_PAD + _ROW * (-(-len(names) // columns) - 1)
+        axes.get_title(loc="left") or " ",
+        loc="left",
+        parse_math=False,
+        pad=TITLE_PAD + _ROW * (-(-len(names) // columns) - 1),
     )
 
 
