@@ -309,6 +309,11 @@ DIFFERENCES = (
     ),
     Difference(
         OFFICE,
+        "XLOOKUP with an empty if_not_found gives #N/A in Excel, an empty text in LibreOffice",
+        lambda item: "XLOOKUP" in names(item) and ",)" in item.text,
+    ),
+    Difference(
+        OFFICE,
         "an error as XLOOKUP's if_not_found is the result in LibreOffice, found or not; in Excel a second XLOOKUP may stand there",
         lambda item: name(item) == "XLOOKUP" and error(item.libreoffice) and not error(item.ours),
     ),

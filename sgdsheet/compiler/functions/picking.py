@@ -15,13 +15,14 @@ from sgdsheet.errors import FormulaError
 def gathered(builder: Builder, value: Value, axis: str, place: Value) -> Value:
     """One position (from 1) along `axis` for each copy of the formula; 0 means all of them."""
     errors = builder.errors_of(place)
+    numbers = builder.cleaned(place).tensor
+    whole = bool((numbers == 0).all())
+    if bool((numbers == 0).any()) and (place.is_array or not whole):
+        raise FormulaError("calls INDEX with 0 here and there", remedy="Mend the position")
+    if whole or axis not in value.axes:
+        return builder.spoiled(value, errors)
     if axis in place.axes:  # several positions at once take the place of the axis
         value, axis = value.renamed({axis: "k"}), "k"
-    numbers = builder.cleaned(place).tensor
-    if bool((numbers == 0).any()) and not bool((numbers == 0).all()):
-        raise FormulaError("calls INDEX with 0 here and there", remedy="Mend the position")
-    if bool((numbers == 0).all()) or axis not in value.axes:
-        return builder.spoiled(value, errors)
     found = _taken(builder, value, axis, replace(place, data=(numbers - 1).long()))
     return builder.spoiled(builder.canonical(found), errors)
 
