@@ -369,6 +369,25 @@ def test_texts_keep_their_case() -> None:
         assert values(cells, "C1:C3", "D1", "E1", params=params) == ["b", "B", "b", "YES", True]
 
 
+def test_a_boolean_or_a_number() -> None:
+    """Which of the two it is may depend on a parameter: the cell holds TRUE then, and not 1."""
+    cells = {"A1:A2": [1, -1], "B1:B2": "=IF(A1>0,TRUE,5)", "C1:C2": "=IFERROR(SQRT(A1),ISNA(A1))", "D1:D2": "=B1+1"}
+    for params in ((), ("A1:A2",)):
+        found = values(cells, "B1:B2", "C1:C2", "D1:D2", params=params)
+        assert [(type(item), item) for item in found] == [
+            *[(bool, True), (float, 5.0), (float, 1.0), (bool, False), (float, 2.0), (float, 6.0)]
+        ]
+
+
+def test_an_error_in_one_copy_says_nothing_of_the_others() -> None:
+    cells = {"D1": True, "D2": "x", "D3": -6.0, "E1:E3": "=NORM.DIST(3.375,0.5,6,D1)"}
+    with pytest.raises(FormulaError, match="cumulative"):
+        values(cells, "E1:E3")
+    assert [value(f"=NORM.DIST(3.375,0.5,6,D{row})", cells) for row in (1, 2, 3)] == [
+        *(pytest.approx(0.68408996714767), VALUE, pytest.approx(0.68408996714767))
+    ]
+
+
 def test_beyond_all_numbers() -> None:
     """What is too large is an error, also where a program's infinity would come back to a number."""
     cells = {"A1": 1e200, "B1": "=A1*A1", "C1": "=1/B1", "D1": "=IFERROR(C1,5)"}

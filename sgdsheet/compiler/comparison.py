@@ -74,8 +74,9 @@ class Comparison:
     def run(self, program: Program, parameters: Mapping[str, Tensor] | None = None) -> None:
         """Compare all cells of a program, at these parameters, which the workbook has, or else at its own."""
         found = list(outcomes(program, program.parameters if parameters is None else parameters))
-        if program.parameters and any(not bool(data.isfinite().all()) for _, _, data in found):
-            # Which error a cell holds is known where each operation runs at once, with parameters as constants.
+        unsure = program.builder.unsure or any(not bool(data.isfinite().all()) for _, _, data in found)
+        if program.parameters and unsure:
+            # Which error a cell holds, or if it is 1 or TRUE, is known where each operation runs at once.
             cells = program.parameter_cells() if parameters is None else {}
             plan = Plan([block for block, _ in program.results], set())
             workbook = self.workbook.with_values(cells)

@@ -44,7 +44,7 @@ def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
         elif value.has(Kind.ERROR) and bool((data.isnan() & (fault_codes(data) == 0)).any()):
             live_cells += block.range.cells()  # an error of something that depends on a parameter
         values.update(cell_values(program, block, value, data))
-    if not arguments and any(isinstance(values[cell], ExcelError) for cell in live_cells):
+    if not arguments and (program.builder.unsure or any(isinstance(values[cell], ExcelError) for cell in live_cells)):
         values.update(_exactly(program, live_cells))
     return CellValues(values, program.failures)
 
@@ -52,8 +52,9 @@ def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
 def _exactly(program: Program, cells: Iterable[Cell]) -> dict[Cell, Value]:
     """The values of cells that depend on a parameter, calculated one operation at a time.
 
-    A program tells that a cell is an error, and not which; and a number beyond all bounds, an error in a spreadsheet,
-    may come back to a finite one on its way. With the present parameters as constants, each operation tells.
+    A program tells that a cell is an error, and not which, nor whether `IF(A1>0,TRUE,5)` is TRUE or 1; and a number
+    beyond all bounds, an error in a spreadsheet, may come back to a finite one on its way. With the present parameters
+    as constants, each operation tells.
     """
     workbook = program.workbook.with_values(program.parameter_cells())
     plan = Plan([block for block, _ in program.results], set())

@@ -310,7 +310,15 @@ DIFFERENCES = (
     Difference(
         OFFICE,
         "XLOOKUP with an empty if_not_found gives #N/A in Excel, an empty text in LibreOffice",
-        lambda item: "XLOOKUP" in names(item) and ",)" in item.text,
+        lambda item: "XLOOKUP" in names(item) and (",)" in item.text or ",," in item.text),
+    ),
+    *(
+        Difference(
+            engine,
+            "an empty third argument of MATCH is 0 in Excel, as if it were not there in the others",
+            lambda item: name(item) == "MATCH" and item.text.endswith(",)"),
+        )
+        for engine in (OFFICE, IRON)
     ),
     Difference(
         OFFICE,
@@ -517,6 +525,16 @@ DIFFERENCES = (
             and OFFICE not in item.against
             and len({(area.height, area.width) for area in areas(item.text, item.cell) if area.size > 1}) > 1
         ),
+    ),
+    Difference(
+        IRON,
+        "an empty value_if_error is 0 in Excel, and larger than all numbers in IronCalc",
+        lambda item: name(item) in COMPARISONS and "IFERROR" in names(item) and ",)" in item.text,
+    ),
+    Difference(
+        IRON,
+        "IronCalc leaves out text given directly to XOR",
+        lambda item: name(item) == "XOR" and has_text(item),
     ),
     Difference(IRON, "GAMMALN(1) is a little below 0 in IronCalc", lambda item: "GAMMALN" in names(item)),
     Difference(

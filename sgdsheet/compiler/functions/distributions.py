@@ -16,10 +16,10 @@ _PHI_1 = 0.5 * math.erfc(-1 / math.sqrt(2))
 
 
 def _spoiled(context: Context, cumulative: Value, *others: Value) -> Value | None:
-    """The result where “cumulative” is an error: that, or the first error of the arguments before it."""
+    """The result if “cumulative” is an error in all copies: that, or the first error of the arguments before it."""
     builder = context.builder
     errors = builder.errors_of(cumulative)
-    if errors is None:
+    if errors is None or not (errors.constant and bool(errors.tensor.isnan().all())):
         return None
     result = builder.spoiled(builder.number(0.0), errors)
     for value in reversed(others):

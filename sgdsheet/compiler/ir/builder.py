@@ -42,10 +42,12 @@ AXES = "RChwkl"
 @dataclass(slots=True)
 class Builder(Recorder):
     """Records what happens to `Value`s. `texts` are the texts that occur, by their index; `kept` is the size of all
-    results that depend on parameters."""
+    results that depend on parameters. `unsure` says that some of them are a number or TRUE or FALSE, and which is not
+    recorded."""
 
     texts: list[str] = field(default_factory=list)
     kept: int = 0
+    unsure: bool = False
     _codes: dict[str, int] = field(default_factory=dict)
 
     # --- constants ----------------------------------------------------------------------------------------
@@ -341,6 +343,7 @@ class Builder(Recorder):
             raise FormulaError(
                 "gives text or a number depending on a parameter", remedy="Let both branches give numbers"
             )
+        self.unsure |= chosen.has(Kind.BOOLEAN) or other.has(Kind.BOOLEAN)
         return Kind.NUMBER
 
     def reduce(self, function: Callable[..., Any], value: Value, axes: str = "hw") -> Value:
