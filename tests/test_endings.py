@@ -16,9 +16,9 @@ from openpyxl import load_workbook
 
 import sgdsheet
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.train.course import Course
 from sgdsheet.train.residuals import residuals_of
 from sgdsheet.train.session import Session
+from sgdsheet.train.validation_curve import ValidationCurve
 from tests.cli_books import line_book, run
 from tests.sheets import HOME, book, compiled
 from tests.training_books import SHARED, fourth_power, polynomial, values
@@ -294,31 +294,31 @@ def test_no_overfitting_where_validation_only_falls(tmp_path: Path) -> None:
 def test_noise_is_no_rise(seed: int, looks: int) -> None:
     """A course that falls and levels off, with noise of a tenth of its end."""
     random = np.random.default_rng(seed)
-    course = Course()
+    curve = ValidationCurve()
     for step in range(1, looks + 1):
         level = 1 + 5 * math.exp(-8 * step / looks)
-        course.trained(level - step / looks)
-        course.looked(step, level + 0.1 * random.standard_normal())
-    assert course.rose_after() is None
+        curve.add_training(level - step / looks)
+        curve.add_validation(step, level + 0.1 * random.standard_normal())
+    assert curve.rose_after() is None
 
 
 @pytest.mark.parametrize("looks", [20, 100, 1000, 20_000])
 def test_a_rise_is_seen_through_noise(looks: int) -> None:
     random = np.random.default_rng(1)
-    course = Course()
+    curve = ValidationCurve()
     for step in range(1, looks + 1):
         share = step / looks
-        course.trained(2 - share)
-        course.looked(step, 1 + 4 * (share - 0.4) ** 2 + 0.05 * random.standard_normal())
-    found = course.rose_after()
+        curve.add_training(2 - share)
+        curve.add_validation(step, 1 + 4 * (share - 0.4) ** 2 + 0.05 * random.standard_normal())
+    found = curve.rose_after()
     assert found is not None
     assert found / looks == pytest.approx(0.4, abs=0.15)
-    assert len(course.looks) <= 2_000
+    assert len(curve.points) <= 2_000
 
 
 def test_a_rise_of_both_is_no_overfitting() -> None:
-    course = Course()
+    curve = ValidationCurve()
     for step in range(1, 101):
-        course.trained(float(step))
-        course.looked(step, 1 + (step / 100 - 0.3) ** 2)
-    assert course.rose_after() is None
+        curve.add_training(float(step))
+        curve.add_validation(step, 1 + (step / 100 - 0.3) ** 2)
+    assert curve.rose_after() is None

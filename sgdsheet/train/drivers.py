@@ -68,7 +68,7 @@ def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
                 return
             run.limit(run.parameters)
             run.steps_taken += 1
-            run.course.trained(objective)
+            run.validation_curve.add_training(objective)
             run.looked_last = (None, None)
             epoch, valid_loss, metric = run.end_epoch() if ends_epoch else (None, None, None)
             if descent.stalled and not run.stopped:

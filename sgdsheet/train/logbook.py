@@ -24,6 +24,7 @@ from sgdsheet.errors import FileError
 from sgdsheet.system.atomic import write_atomically
 from sgdsheet.system.extras import optional
 from sgdsheet.system.outputs import EVENTS, LOG, ready
+from sgdsheet.train.thinning import ThinnedStream, evenly_spaced
 
 LIMIT = 2_000
 """Records that charts and sheets get at most."""
@@ -103,33 +104,8 @@ def thin(records: Sequence[Record], limit: int = LIMIT, objective: Objective = f
     plain = [index for index in others if not records[index].measured]
     room = max(0, limit - len(chosen))
     share = min(len(measured), max(room // 2, room - len(plain)))
-    chosen.update(_evenly(measured, share), _evenly(plain, room - share))
+    chosen.update(evenly_spaced(measured, share), evenly_spaced(plain, room - share))
     return [records[index] for index in sorted(chosen)]
-
-
-def _evenly(items: Sequence[int], count: int) -> list[int]:
-    """So many of the items, evenly spaced, from the first to the last."""
-    if count >= len(items):
-        return list(items)
-    last = len(items) - 1
-    return [items[round(place * last / max(1, count - 1))] for place in range(count)]
-
-
-class _Sieve:
-    """Keeps every n-th of a stream of unknown length; n doubles whenever the room is full."""
-
-    def __init__(self, room: int) -> None:
-        self._room, self._stride, self._seen = room, 1, 0
-        self.kept: list[tuple[int, Record]] = []
-
-    def add(self, index: int, record: Record) -> None:
-        if self._seen % self._stride == 0:
-            if len(self.kept) >= self._room:
-                del self.kept[1::2]
-                self._stride *= 2
-            if self._seen % self._stride == 0:
-                self.kept.append((index, record))
-        self._seen += 1
 
 
 class Writer(Protocol):
@@ -154,8 +130,9 @@ class Logbook:
         self.failures: dict[str, FileError] = {}
         self._writers, self._limit, self._objective = list(writers), limit, objective
         self._count, self._best_index, self._lowest = 0, 0, math.inf
-        # Two sieves: a common stride would drop all validation losses if they come, say, every 100 steps.
-        self._plain, self._measured = _Sieve(limit), _Sieve(limit)
+        # Two streams: a common stride would drop all validation losses if they come, say, every 100 steps.
+        self._plain: ThinnedStream[tuple[int, Record]] = ThinnedStream(limit)
+        self._measured: ThinnedStream[tuple[int, Record]] = ThinnedStream(limit)
 
     def __len__(self) -> int:
         """How many records were added, kept or not."""
@@ -181,8 +158,8 @@ class Logbook:
                     writer.close()
         if math.isfinite(record.loss) and (value := self._objective(record.loss)) < self._lowest:
             self.best, self._best_index, self._lowest = record, self._count, value
-        sieve = self._measured if record.measured else self._plain
-        sieve.add(self._count, record)
+        stream = self._measured if record.measured else self._plain
+        stream.add((self._count, record))
         self.last = record
         self._count += 1
 

@@ -17,11 +17,11 @@ from sgdsheet.errors import TrainingError
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints
 from sgdsheet.train.convergence import Place, Verdict, judge
-from sgdsheet.train.course import Course
 from sgdsheet.train.residuals import residuals_of
 from sgdsheet.train.restarts import Distribution
 from sgdsheet.train.run_plan import RunPlan, plan_run, refuse_large_batch
 from sgdsheet.train.tensors import copies, put
+from sgdsheet.train.validation_curve import ValidationCurve
 
 CONVERGED, STALLED, STEPS, DIVERGED, EARLY = "converged", "stalled", "steps", "diverged", "early"
 """How a run ends: at a minimum, as a criterion says; where nothing moves any more without one; with all steps used
@@ -89,7 +89,7 @@ class Run:
         self.reason = ""
         self.loss_last: float | None = None
         self.best_step = 0
-        self.course = Course()
+        self.validation_curve = ValidationCurve()
         self.violation: float | None = None
         self.constraints_hold = True
         self.valid_loss: float | None = None
@@ -181,7 +181,7 @@ class Run:
         self.valid_loss, self.valid_metric = self.samples.validate()
         objective = self.model.as_objective(self.valid_loss)
         self.looked_last = self.valid_loss, self.valid_metric
-        self.course.looked(self.steps_taken, objective)
+        self.validation_curve.add_validation(self.steps_taken, objective)
         if self.patience.limit is not None:
             if self.patience.improved(objective):
                 self.best_objective, self.best_step = objective, self.steps_taken

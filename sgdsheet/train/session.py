@@ -136,7 +136,7 @@ class Session:
     @property
     def overfitting(self) -> str:
         """What is to be said where the validation loss rose while the training loss fell; empty elsewhere."""
-        step = self._run.course.rose_after()
+        step = self._run.validation_curve.rose_after()
         if step is None:
             return ""
         advice = ": early stopping keeps the best parameters" if self.settings.early_stopping is None else ""

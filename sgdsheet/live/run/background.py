@@ -18,7 +18,6 @@ import torch
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SgdSheetError, TrainingError
 from sgdsheet.live.run import messages
-from sgdsheet.live.run.journal import Journal
 from sgdsheet.live.run.prepared import Numbers, Prepared, latest_numbers, put_numbers
 from sgdsheet.live.run.status import bug
 from sgdsheet.problem.optimizers import Family
@@ -26,8 +25,12 @@ from sgdsheet.problem.settings import Settings
 from sgdsheet.train.logbook import Record
 from sgdsheet.train.run import Step
 from sgdsheet.train.session import Session
+from sgdsheet.train.thinning import ThinnedStream
 
 Result = TypeVar("Result")
+
+_LOG_ROWS = 600
+"""Rows of the log sheet while it grows: a chart of more takes long to draw anew."""
 
 _SHARE = 0.03
 """Of the time, what calculating the loss cell may take where the steps don't tell its value."""
@@ -84,7 +87,7 @@ class BackgroundRun(threading.Thread):
     def __init__(self, prepared: Prepared, start: Numbers, on_end: Callable[[], None]) -> None:
         super().__init__(name="sgdsheet training", daemon=True)
         self.prepared = prepared
-        self.journal = Journal()
+        self.records: ThinnedStream[Record] = ThinnedStream(_LOG_ROWS)
         self.ending: Ending | None = None
         self.error: SgdSheetError | None = None
         self.step, self.loss, self.seconds = 0, float("nan"), 0.0
@@ -280,14 +283,10 @@ class BackgroundRun(threading.Thread):
         self._calculate_from = ended + (ended - started) / _SHARE
 
     def _note(self, step: Step) -> None:
-        number = step.number + self._offset
-        if self.journal.wants(number):
-            self.journal.add(
-                Record(
-                    number - 1, step.epoch, step.loss, step.valid_loss, step.metric, step.learning_rate, None,
-                    self.seconds,
-                )
-            )  # fmt: skip
+        number = step.number + self._offset - 1
+        self.records.add(
+            Record(number, step.epoch, step.loss, step.valid_loss, step.metric, step.learning_rate, None, self.seconds)
+        )
 
     def _linger(self, seconds: float) -> None:
         """Slow motion: let so much time pass before the next step, and do meanwhile what others want."""

@@ -17,7 +17,7 @@ _SHARE = 0.1
 
 
 class LogView:
-    """Appends what has come since the last look; when the journal was thinned, makes the sheet anew."""
+    """Appends what has come since the last look; when the records were thinned, makes the sheet anew."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -29,7 +29,7 @@ class LogView:
         """Show the steps so far, if it is time."""
         if monotonic() < self._next and not final:
             return
-        records = list(run.journal.kept)
+        records = list(run.records.kept)
         if not records:
             return
         started = perf_counter()
@@ -39,7 +39,7 @@ class LogView:
 
     def finish(self, host: LiveHost, run: BackgroundRun) -> None:
         """Show all that is known at the end, the end itself included."""
-        records = list(run.journal.kept)
+        records = list(run.records.kept)
         if run.ending is not None:
             last = records[-1] if records else None
             records.append(

@@ -1,58 +1,57 @@
-"""What a run's validation losses did: whether they rose while the training losses fell."""
+"""The validation losses of a run, and whether they rose while the training losses fell: overfitting."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from statistics import fmean
 
 import numpy as np
 
-_MOST = 2_000
-"""Looks that are kept; of more, every second, fourth, … one."""
+from sgdsheet.train.thinning import ThinnedStream
+
+_CAPACITY = 2_000
+"""Points of the curve that are kept."""
 _FEWEST = 6
-_WINDOW = 12  # of the looks, one part in so many is averaged
-_LATEST = 0.8  # of the run: a best place after that is no rise yet
+_WINDOW = 12  # the moving average is over one in so many of the points
+_LATEST = 0.8  # of the run: a best point after that is no rise yet
 _RISE = 0.02  # of the best validation loss, or of what was gained until then
 _TREND = 4.0  # standard deviations of what Kendall's rank correlation is by chance
-_NEARLY_ALL = 0.95  # of the largest that it can be, where the looks are few
+_NEARLY_ALL = 0.95  # of the largest that it can be, where the points are few
 
 
-@dataclass(slots=True)
-class Course:
-    """The objectives over the training and the validation rows at the end of each epoch, and at which step."""
+class ValidationCurve:
+    """The objective over the training and over the validation rows at the end of each epoch, and at which step."""
 
-    looks: list[tuple[int, float, float]] = field(default_factory=list)
-    _stride: int = 1
-    _seen: int = 0
-    _sum: float = 0.0
-    _count: int = 0
+    def __init__(self) -> None:
+        self._stream: ThinnedStream[tuple[int, float, float]] = ThinnedStream(_CAPACITY)
+        self._sum, self._count = 0.0, 0
 
-    def trained(self, objective: float) -> None:
-        """Take note of a step's objective."""
+    @property
+    def points(self) -> list[tuple[int, float, float]]:
+        """At most 2,000 of the epochs: the step at its end, its mean training objective, the validation objective."""
+        return self._stream.kept
+
+    def add_training(self, objective: float) -> None:
+        """Take note of the objective at a training step."""
         if math.isfinite(objective):
             self._sum, self._count = self._sum + objective, self._count + 1
 
-    def looked(self, step: int, objective: float) -> None:
-        """Take note of what the validation rows say after so many steps."""
+    def add_validation(self, step: int, objective: float) -> None:
+        """Take note of the objective over the validation rows at the end of an epoch; left out if it is not finite."""
         training = self._sum / self._count if self._count else math.nan
         self._sum, self._count = 0.0, 0
-        if self._seen % self._stride == 0 and math.isfinite(objective):
-            self.looks.append((step, training, objective))
-            if len(self.looks) > _MOST:
-                del self.looks[1::2]
-                self._stride *= 2
-        self._seen += 1
+        if math.isfinite(objective):
+            self._stream.add((step, training, objective))
 
     def rose_after(self) -> int | None:
         """After which step the validation loss rose for good, while training went on to fall; None if it did not.
 
         Averages are compared, so that noise does not look like a rise.
         """
-        if len(self.looks) < _FEWEST:
+        if len(self.points) < _FEWEST:
             return None
-        steps, training, validation = ([look[part] for look in self.looks] for part in range(3))
-        width = max(1, len(self.looks) // _WINDOW)
+        steps, training, validation = (list(column) for column in zip(*self.points, strict=True))
+        width = max(1, len(self.points) // _WINDOW)
         smooth = _averages(validation, width)
         best = min(range(len(smooth)), key=smooth.__getitem__)
         if best > _LATEST * (len(smooth) - 1):
@@ -72,7 +71,11 @@ def _averages(numbers: list[float], width: int) -> list[float]:
 
 
 def _climbs(numbers: list[float]) -> bool:
-    """Whether later numbers are larger more often than chance explains (Mann and Kendall)."""
+    """Whether later numbers are larger more often than chance explains.
+
+    The test for a trend of H. B. Mann, Nonparametric tests against trend, Econometrica 13 (1945), with the variance
+    of Kendall's rank correlation.
+    """
     count = len(numbers)
     if count < _FEWEST:
         return False
