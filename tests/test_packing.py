@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from sheets import Cells, book, lowered
 from torch import fx
 
+from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.passes.packing import Packer
-from sgdsheet.compiler.passes.rewrites import simplify
+from sgdsheet.compiler.passes.shapes import set_shape
 from sgdsheet.compiler.passes.windows import correlate
 from sgdsheet.sheet.references import column_letters
 
@@ -113,9 +114,10 @@ def test_equal_slices_are_a_view() -> None:
     matrix = graph.placeholder("matrix")
     rows = [graph.call_method("select", (matrix, 0, index)) for index in (0, 2, 4)]
     pairs = [graph.call_method("narrow", (matrix, 1, index, 2)) for index in (1, 3)]
-    shapes = {matrix: torch.Size((6, 6)), **{row: torch.Size((6,)) for row in rows}}
-    shapes |= {pair: torch.Size((6, 2)) for pair in pairs}
-    packer = Packer(graph, shapes)
+    for nodes, shape in (([matrix], (6, 6)), (rows, (6,)), (pairs, (6, 2))):
+        for node in nodes:
+            set_shape(node, shape)
+    packer = Packer(graph)
     graph.output((packer.packed(tuple(rows)), packer.packed(tuple(pairs))))
     data = torch.arange(36.0).reshape(6, 6)
     one, two = fx.GraphModule({}, graph)(data)

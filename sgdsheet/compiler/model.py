@@ -17,7 +17,7 @@ from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.dependence import check_reach
 from sgdsheet.compiler.frontend.planning import Plan, Planner
 from sgdsheet.compiler.ir.values import Kind, Value
-from sgdsheet.compiler.passes.rewrites import simplify
+from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
 from sgdsheet.errors import DataError, ProblemError, SettingError, quoted
 from sgdsheet.problem.chosen_source import with_source

@@ -16,7 +16,7 @@ from torch import Tensor, fx
 from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.compiler.passes.rewrites import simplify
+from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import build_program
 from sgdsheet.data.slicing import cut_blocks
 from sgdsheet.errors import DataError, ProblemError, SettingError

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
+from sgdsheet.compiler.passes.shapes import known_shape
+
 
 def for_many_starts(module: fx.GraphModule) -> fx.GraphModule:
     """A copy of the program for exploring: float32, shared data as the second factor of each matrix product.
@@ -55,7 +57,7 @@ def _turned_product(module: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     name = str(data.target)
     if name not in buffers or buffers[name].dim() != 2 or (weights.op == "get_attr" and str(weights.target) in buffers):
         return None
-    shape = weights.meta.get("shape")
+    shape = known_shape(weights)
     if shape is None:
         return None
     turned = f"{name}_turned"

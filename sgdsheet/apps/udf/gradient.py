@@ -16,7 +16,7 @@ from torch import Tensor
 from sgdsheet.apps.udf.calls import Grid
 from sgdsheet.compiler.frontend.planning import Planner
 from sgdsheet.compiler.ir.values import Kind
-from sgdsheet.compiler.passes.rewrites import simplify
+from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import build_program
 from sgdsheet.errors import DataError, ProblemError
 from sgdsheet.hosts.base import LiveHost

@@ -16,7 +16,8 @@ from typing import Any, cast
 import torch
 from torch import fx
 
-from sgdsheet.compiler.passes.windows import Shapes, correlate, replace
+from sgdsheet.compiler.passes.shapes import known_shape, set_shape, shape_of
+from sgdsheet.compiler.passes.windows import correlate, replace
 
 _ELEMENTWISE = frozenset(
     {operator.add, operator.sub, operator.mul, operator.truediv, operator.neg, operator.pow}
@@ -30,12 +31,21 @@ _REDUCTIONS = frozenset({torch.amax, torch.amin, torch.sum, torch.mean})
 Members = tuple[fx.Node, ...]
 
 
-class Packer:
-    """Packs nodes of one graph. `shapes` are the shapes of its nodes, kept up to date."""
+def pack(graph: fx.Graph) -> None:
+    """Pack what a graph calculates many times over. Graphs without correlations are left alone.
 
-    def __init__(self, graph: fx.Graph, shapes: Shapes) -> None:
+    Other sheets have their blocks in one piece already: only kernels beside each other come in pieces.
+    """
+    if any(node.target is correlate for node in graph.nodes):
+        Packer(graph).pack_all()
+        graph.eliminate_dead_code()
+
+
+class Packer:
+    """Packs nodes of one graph, whose shapes are noted; keeps the notes up to date."""
+
+    def __init__(self, graph: fx.Graph) -> None:
         self.graph = graph
-        self.shapes = shapes
         self._packs: dict[Members, fx.Node | None] = {}
         self._stacks: dict[Members, fx.Node] = {}
         self._levels: dict[fx.Node, int] = {}
@@ -76,8 +86,8 @@ class Packer:
 
     def _same_windows(self, one: fx.Node, other: fx.Node) -> bool:
         return one.args[2] == other.args[2] and all(
-            self.shapes[_node(one.args[index])] == self.shapes[_node(other.args[index])]
-            and len(self.shapes[_node(one.args[index])]) == 2
+            shape_of(_node(one.args[index])) == shape_of(_node(other.args[index]))
+            and len(shape_of(_node(one.args[index]))) == 2
             for index in (0, 1)
         )
 
@@ -93,11 +103,11 @@ class Packer:
             pack = self._alike(members)
             if pack is None:
                 return
-            rank = len(self.shapes[members[0]])
+            rank = len(shape_of(members[0]))
             order = [*range(1, dim + 1), 0, *range(dim + 1, rank + 1)]
             result = self._method("permute", pack, *order) if dim else pack
             if node.target is torch.cat:
-                result = self._method("reshape", result, tuple(self.shapes[node]))
+                result = self._method("reshape", result, tuple(shape_of(node)))
         replace(self.graph, node, result)
 
     # --- packs ------------------------------------------------------------------------------------------
@@ -107,7 +117,7 @@ class Packer:
         found = self._alike(members) or self._stacks.get(members)
         if found is None:
             found = self._stacks[members] = self.graph.call_function(torch.stack, (list(members),))
-            self.shapes[found] = torch.Size((len(members), *self.shapes[members[0]]))
+            set_shape(found, (len(members), *shape_of(members[0])))
         return found
 
     def _alike(self, members: Members) -> fx.Node | None:
@@ -115,7 +125,7 @@ class Packer:
         if members not in self._packs:
             pack = self._sliced(members) or self._calculated(members)
             if pack is not None:
-                self.shapes[pack] = torch.Size((len(members), *self.shapes[members[0]]))
+                set_shape(pack, (len(members), *shape_of(members[0])))
             self._packs[members] = pack
         return self._packs[members]
 
@@ -131,9 +141,9 @@ class Packer:
         steps = {after - before for before, after in pairwise(starts)}
         if len(lengths) != 1 or len(steps) != 1 or min(steps) < 1 or not isinstance(dim, int):
             return None
-        length, step, rank = lengths.pop(), steps.pop(), len(self.shapes[base])
+        length, step, rank = lengths.pop(), steps.pop(), len(shape_of(base))
         span = (len(members) - 1) * step + length
-        if span != self.shapes[base][dim]:
+        if span != shape_of(base)[dim]:
             base = self._method("narrow", base, dim, starts[0], span)
         windows = self._method("unfold", base, dim, length, step)  # [..., members, ..., length]
         order = [dim, *(axis if axis != dim else rank for axis in range(rank))]
@@ -143,13 +153,7 @@ class Packer:
 
     def _calculated(self, members: Members) -> fx.Node | None:
         first, count = members[0], len(members)
-        same = all(
-            (item.op, item.target, item.kwargs, len(item.args))
-            == (first.op, first.target, first.kwargs, len(first.args))
-            and self.shapes.get(item) == self.shapes.get(first)
-            and self._level(item) == self._level(first)
-            for item in members
-        )
+        same = all(self._kind(item) == self._kind(first) for item in members)
         if not same or len(set(members)) < count:
             return None
         columns = [[item.args[index] for item in members] for index in range(len(first.args))]
@@ -171,21 +175,21 @@ class Packer:
 
     def _kind(self, node: fx.Node) -> object:
         """What nodes that are packed together have in common."""
-        return node.op, node.target, node.kwargs, len(node.args), self.shapes.get(node), self._level(node)
+        return node.op, node.target, node.kwargs, len(node.args), known_shape(node), self._level(node)
 
     def _operand(self, column: Sequence[Any]) -> fx.Node:
         return self.packed(tuple(column))
 
     def _elementwise(self, first: fx.Node, columns: Sequence[Sequence[Any]]) -> fx.Node:
-        rank = len(self.shapes[first])
+        rank = len(shape_of(first))
         operands = []
         for column in columns:
             if len(set(column)) == 1:
                 operands.append(column[0])  # the same for all: it spreads over the new dimension
                 continue
-            pack, own = self._operand(column), len(self.shapes[column[0]])
+            pack, own = self._operand(column), len(shape_of(column[0]))
             if own < rank:
-                shape = (len(column), *[1] * (rank - own), *self.shapes[column[0]])
+                shape = (len(column), *[1] * (rank - own), *shape_of(column[0]))
                 pack = self._method("reshape", pack, shape)
             operands.append(pack)
         return self.graph.call_function(cast(Callable[..., Any], first.target), tuple(operands), dict(first.kwargs))
@@ -193,20 +197,16 @@ class Packer:
     def _correlated(self, first: fx.Node, columns: Sequence[Sequence[Any]]) -> fx.Node | None:
         """Several kernels over the same cells."""
         cells, kernels, stride = columns
-        if len(set(cells)) > 1 or len(self.shapes[first]) != 2:
+        if len(set(cells)) > 1 or len(shape_of(first)) != 2:
             return None
         return self.graph.call_function(correlate, (cells[0], self._operand(kernels), stride[0]))
 
     def _new(self, op: str, target: Any, arguments: Any, options: Any, like: fx.Node) -> fx.Node:
-        node = self.graph.create_node(op, target, arguments, options)
-        self.shapes[node] = self.shapes[like]
-        return node
+        return set_shape(self.graph.create_node(op, target, arguments, options), shape_of(like))
 
     def _method(self, name: str, data: fx.Node, *arguments: Any) -> fx.Node:
-        node = self.graph.call_method(name, (data, *arguments))
-        shape = getattr(torch.empty(self.shapes[data], device="meta"), name)(*arguments).shape
-        self.shapes[node] = shape
-        return node
+        shape = getattr(torch.empty(shape_of(data), device="meta"), name)(*arguments).shape
+        return set_shape(self.graph.call_method(name, (data, *arguments)), shape)
 
     # --- order ------------------------------------------------------------------------------------------
 

@@ -1,25 +1,24 @@
 """Small rewrites of the recorded graph: the same values and gradients with fewer operations.
 
-Each rule is one function that looks at one node and may replace it.
+Each is one function that looks at one node and may give another one for its place. Beside the pattern each looks at
+shapes and at guards, which `torch.fx.subgraph_rewriter`'s patterns cannot say.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import fx
 
-from sgdsheet.compiler.passes.packing import Packer, sum_terms
-from sgdsheet.compiler.passes.windows import expand_correlations, find_correlations, largest_of_windows
-
-Rule = Callable[[fx.Graph, fx.Node, dict[fx.Node, torch.Size]], fx.Node | None]
+from sgdsheet.compiler.passes.packing import sum_terms
+from sgdsheet.compiler.passes.shapes import shape_of
 
 
-def _mean_squared_error(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> fx.Node | None:
+def mean_squared_error(graph: fx.Graph, node: fx.Node) -> fx.Node | None:
     """mean((a - b) ^ 2) is one operation in torch."""
     if node.target not in (torch.mean, torch.sum) or node.kwargs or len(node.args) != 1:
         return None
@@ -30,13 +29,13 @@ def _mean_squared_error(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, to
     if not isinstance(difference, fx.Node) or difference.target is not operator.sub:
         return None
     left, right = difference.args
-    if not isinstance(left, fx.Node) or not isinstance(right, fx.Node) or shapes[left] != shapes[right]:
+    if not isinstance(left, fx.Node) or not isinstance(right, fx.Node) or shape_of(left) != shape_of(right):
         return None
     reduction = "mean" if node.target is torch.mean else "sum"
     return graph.call_function(F.mse_loss, (left, right), {"reduction": reduction})
 
 
-def _sum_of_columns(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> fx.Node | None:
+def sum_of_columns(graph: fx.Graph, node: fx.Node) -> fx.Node | None:
     """x[:, 0] + x[:, 1] of a matrix with two columns is the sum over its columns."""
     terms = sum_terms(node)
     first = terms[0]
@@ -45,13 +44,13 @@ def _sum_of_columns(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.
     matrix, dim = first.args[0], first.args[1]
     assert isinstance(matrix, fx.Node)
     assert isinstance(dim, int)
-    wanted = [(matrix, dim, index) for index in range(shapes[matrix][dim])]
+    wanted = [(matrix, dim, index) for index in range(shape_of(matrix)[dim])]
     if sorted(str(term.args) for term in terms) != sorted(str(item) for item in wanted):
         return None
     return graph.call_function(torch.sum, (matrix,), {"dim": dim})
 
 
-def _stacked_products(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> fx.Node | None:
+def stacked_products(graph: fx.Graph, node: fx.Node) -> fx.Node | None:
     """The products of one matrix with each row of another, side by side, are one product."""
     if node.target is not torch.stack or node.kwargs.get("dim") != 1:
         return None
@@ -65,16 +64,16 @@ def _stacked_products(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torc
         return None
     matrix = rows[0].args[0]
     assert isinstance(matrix, fx.Node)
-    if len(shapes[matrix]) != 2:
+    if len(shape_of(matrix)) != 2:
         return None
     for dim in (0, 1):
-        if [row.args[1:] for row in rows] == [(dim, index) for index in range(shapes[matrix][dim])]:
+        if [row.args[1:] for row in rows] == [(dim, index) for index in range(shape_of(matrix)[dim])]:
             operation = F.linear if dim == 0 else torch.matmul
             return graph.call_function(operation, (pairs[0][0], matrix))
     return None
 
 
-def _log_sum_exp(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> fx.Node | None:
+def log_sum_exp(graph: fx.Graph, node: fx.Node) -> fx.Node | None:
     """log(sum(exp(x))) without overflow on the way; where a spreadsheet's EXP overflows, it stays an error."""
     if node.target is not torch.log:
         return None
@@ -87,7 +86,7 @@ def _log_sum_exp(graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, torch.Siz
     exponents = _guarded(powers.args[0], torch.le)
     if exponents is None:
         return None
-    every = tuple(range(len(shapes[exponents])))
+    every = tuple(range(len(shape_of(exponents))))
     dim: Any = total.kwargs.get("dim", every)
     result = graph.call_function(torch.logsumexp, (exponents, dim))
     limit = _limit(powers.args[0])
@@ -117,57 +116,3 @@ def _limit(item: object) -> Any:
     condition = item.args[0]
     assert isinstance(condition, fx.Node)
     return condition.args[1]
-
-
-RULES: tuple[Rule, ...] = (
-    _mean_squared_error,
-    _sum_of_columns,
-    _stacked_products,
-    _log_sum_exp,
-    largest_of_windows,
-)
-
-
-def simplify(
-    module: fx.GraphModule, rules: tuple[Rule, ...] = RULES, *, examples: Sequence[torch.Tensor] = ()
-) -> fx.GraphModule:
-    """Apply the rules, each node once, and drop what is no longer needed. `examples` are arguments of the module."""
-    shapes = _Shapes(module)
-    shapes.run(*examples)
-    graph = module.graph
-    if rules is RULES and find_correlations(graph, shapes.found):
-        Packer(graph, shapes.found).pack_all()
-        graph.eliminate_dead_code()
-        expand_correlations(graph, shapes.found)
-    for node in list(graph.nodes):
-        for rule in rules:
-            with graph.inserting_before(node):
-                replacement = rule(graph, node, shapes.found)
-            if replacement is not None:
-                shapes.found[replacement] = shapes.found[node]
-                name = node.name
-                node.replace_all_uses_with(replacement)
-                graph.erase_node(node)
-                replacement._rename(name)
-                break
-    for node in graph.nodes:
-        if node in shapes.found:
-            node.meta["shape"] = shapes.found[node]  # for `batching`
-    graph.eliminate_dead_code()
-    module.recompile()
-    return module
-
-
-class _Shapes(fx.Interpreter):
-    """Runs a module once to learn the shape of every node."""
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.found: dict[fx.Node, torch.Size] = {}
-
-    def run_node(self, n: fx.Node) -> object:
-        with torch.no_grad():
-            result = super().run_node(n)
-        if isinstance(result, torch.Tensor):
-            self.found[n] = result.shape
-        return result

@@ -15,16 +15,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx
 
-Shapes = dict[fx.Node, torch.Size]
+from sgdsheet.compiler.passes.shapes import set_shape, shape_of
 
 
 def correlate(cells: Tensor, kernels: Tensor, stride: tuple[int, int]) -> Tensor:
     """Windows of `cells` times a kernel, summed.
 
     cells [rows, columns] and kernels [h, w]; or with channels [channel, ...] in both; kernels may have one more
-    axis in front, for as many results.
+    axis in front, for as many results: [result, row, column] instead of [row, column].
     """
-    raise NotImplementedError("stands in a graph only until `expand_correlations`")
+    several = kernels.dim() > cells.dim()
+    images = cells.reshape(1, -1, *cells.shape[-2:])
+    weights = kernels.reshape(len(kernels) if several else 1, -1, *kernels.shape[-2:])
+    found = F.conv2d(images, weights, stride=stride).squeeze(0)
+    return found if several else found.squeeze(0)
 
 
 class _Windows(NamedTuple):
@@ -49,9 +53,8 @@ def _windows(node: object) -> _Windows | None:
     return _Windows(cells, (first, second), (height, width), (down, across))  # type: ignore[arg-type]
 
 
-def find_correlations(graph: fx.Graph, shapes: Shapes) -> bool:
-    """Write products of windows with a kernel as `correlate`. Tells whether there are any."""
-    found = False
+def find_correlations(graph: fx.Graph) -> None:
+    """Write products of windows with a kernel as `correlate`."""
     for node in list(graph.nodes):
         if node.target is not torch.functional.tensordot or len(node.args) != 2:
             continue
@@ -59,17 +62,18 @@ def find_correlations(graph: fx.Graph, shapes: Shapes) -> bool:
         kernel = node.args[1]
         if windows is None or windows.dims != (0, 1) or not isinstance(kernel, fx.Node):
             continue
-        if node.kwargs.get("dims") != ([2, 3], [0, 1]) or len(shapes[kernel]) != 2 or len(shapes[windows.cells]) != 2:
+        if (
+            node.kwargs.get("dims") != ([2, 3], [0, 1])
+            or len(shape_of(kernel)) != 2
+            or len(shape_of(windows.cells)) != 2
+        ):
             continue
         with graph.inserting_before(node):
             new = graph.call_function(correlate, (windows.cells, kernel, windows.strides))
-        shapes[new] = shapes[node]
         replace(graph, node, new)
-        found = True
-    return found
 
 
-def expand_correlations(graph: fx.Graph, shapes: Shapes) -> None:
+def write_convolutions(graph: fx.Graph) -> None:
     """Write `correlate` as torch's conv2d."""
     for node in list(graph.nodes):
         if node.target is not correlate:
@@ -77,7 +81,7 @@ def expand_correlations(graph: fx.Graph, shapes: Shapes) -> None:
         cells, kernels, stride = node.args
         assert isinstance(cells, fx.Node)
         assert isinstance(kernels, fx.Node)
-        channels, several = len(shapes[cells]) == 3, len(shapes[node]) == 3
+        channels, several = len(shape_of(cells)) == 3, len(shape_of(node)) == 3
         with graph.inserting_before(node):
             image = graph.call_method("unsqueeze", (cells, 0))
             weights = kernels
@@ -90,18 +94,17 @@ def expand_correlations(graph: fx.Graph, shapes: Shapes) -> None:
             result = graph.call_method("squeeze", (graph.call_function(F.conv2d, (image, weights), options), 0))
             if not several:
                 result = graph.call_method("squeeze", (result, 0))
-        shapes[result] = shapes[node]
         replace(graph, node, result)
 
 
-def largest_of_windows(graph: fx.Graph, node: fx.Node, shapes: Shapes) -> fx.Node | None:
+def max_pooling(graph: fx.Graph, node: fx.Node) -> fx.Node | None:
     """The largest of each window is a max-pooling."""
     if node.target is not torch.amax:
         return None
     windows = _windows(node.args[0])
     if windows is None:
         return None
-    rank = len(shapes[windows.cells])
+    rank = len(shape_of(windows.cells))
     dims = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
     if rank not in (2, 3) or windows.dims != (rank - 2, rank - 1) or dims != (rank, rank + 1):
         return None
@@ -111,8 +114,9 @@ def largest_of_windows(graph: fx.Graph, node: fx.Node, shapes: Shapes) -> fx.Nod
 
 
 def replace(graph: fx.Graph, node: fx.Node, new: fx.Node) -> None:
-    """Put a node in another's place, under its name."""
+    """Put a node in another's place: its name, which tells the cells, and its shape."""
     name = node.name
+    set_shape(new, shape_of(node))
     node.replace_all_uses_with(new)
     graph.erase_node(node)
     new._rename(name)

@@ -13,7 +13,7 @@ from torch import Tensor, fx
 
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.compiler.passes.rewrites import simplify
+from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.data.binding import Binding
 from sgdsheet.data.in_sheet import with_constants

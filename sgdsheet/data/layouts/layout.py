@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from sgdsheet.compiler.frontend.planning import Planner
+from sgdsheet.compiler.passes.shapes import known_shape
 from sgdsheet.data.arrays import BoundData
 from sgdsheet.data.binding import Binding
 from sgdsheet.sheet.references import Cell, Range
@@ -25,7 +26,7 @@ Translate = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 
 def numbers_in(module: fx.GraphModule) -> int:
     """How many numbers the results of a program's operations have, together."""
-    return sum(node.meta["shape"].numel() for node in module.graph.nodes if "shape" in node.meta)
+    return sum(shape.numel() for shape in map(known_shape, module.graph.nodes) if shape is not None)
 
 
 def as_it_is(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

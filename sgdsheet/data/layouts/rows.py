@@ -19,7 +19,7 @@ from sgdsheet.compiler.frontend.dependence import OnSamples, on_samples, reached
 from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.compiler.passes.rewrites import simplify
+from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.data.binding import Binding, unbound_column
 from sgdsheet.data.column_statistics import with_own_cells
