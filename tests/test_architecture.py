@@ -18,6 +18,8 @@ from typing import NamedTuple
 import pytest
 
 import sgdsheet
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions.registry import DECLINED
 
 # The folders of the package, from the ground up. A module imports from its own folder or from those before it; a
 # folder without a row belongs to the one around it. Nothing else has to be said of a new module.
@@ -229,6 +231,65 @@ def test_guarded_import(library: str) -> None:
             if item.module.split(".")[0] == library and not matches(module, GUARDED[library])
         ]
     )
+
+
+# --- one place each ---------------------------------------------------------------------------------------
+
+
+def test_functions_are_named_where_they_are_declared() -> None:
+    """What is known of an Excel function stands on its declaration: nobody else asks for it by its name.
+
+    TRUE and FALSE are values, too, and the add-ins carry out some functions of our own.
+    """
+    report(
+        [
+            f"sgdsheet.{module}:{line} asks for the function {name} by its name: put the fact on its declaration"
+            for module in modules()
+            if not matches(module, ("compiler.functions.*", "apps.examples.*"))
+            for name, line in _names_asked_for(module)
+            if name in {*REGISTRY, *DECLINED} - {"TRUE", "FALSE"} and not name.startswith("SGD_")
+        ]
+    )
+
+
+def test_a_function_asked_for_by_its_name_is_found() -> None:
+    for code in (
+        'node.name == "SUM"',
+        'name in {"SUM", "MAX"}',
+        'Call(name="SUM")',
+        'Call("SUM", ())',
+        '{"SUM", "MAX"}',
+    ):
+        assert "SUM" in dict(_asked_for(ast.parse(code))), code
+    assert "SUM" in dict(_asked_for(ast.parse("match x:\n    case Call(name='SUM'):\n        pass")))
+
+
+def _names_asked_for(module: str) -> Iterator[tuple[str, int]]:
+    return _asked_for(ast.parse(modules()[module].read_text(encoding="utf-8")))
+
+
+def _asked_for(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """The texts in comparisons with a name, in calls and patterns of `Call`, and in sets of capitals."""
+    for node in ast.walk(tree):
+        parts: list[ast.AST] = []
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+            parts = parts if any(_is_name(part) for part in parts) else []
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Call":
+            parts = [*node.args[:1], *node.keywords]
+        elif isinstance(node, ast.MatchClass) and isinstance(node.cls, ast.Name) and node.cls.id == "Call":
+            parts = [*node.patterns, *node.kwd_patterns]
+        elif isinstance(node, ast.Set):
+            parts = [node]
+        for part in parts:
+            for item in ast.walk(part):
+                if isinstance(item, ast.Constant) and isinstance(item.value, str):
+                    yield item.value, item.lineno
+
+
+def _is_name(node: ast.AST) -> bool:
+    found = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return found in ("name", "function")
 
 
 # --- size and contents ------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ class Activation:
     node: fx.Node
     watched: fx.Node
     flat: Callable[[Tensor], Tensor]
+    ends: str = "0 or 1"
+    """Where it has hardly any gradient."""
 
     @property
     def is_relu(self) -> bool:
@@ -83,7 +85,7 @@ def _gated(program: fx.GraphModule, node: fx.Node) -> Activation | None:
 def _tanh(program: fx.GraphModule, node: fx.Node) -> Activation | None:
     if node.target is not torch.tanh:
         return None
-    return Activation("TANH", node, node, lambda y: 1 - y * y < FLAT)
+    return Activation("TANH", node, node, lambda y: 1 - y * y < FLAT, "-1 or 1")
 
 
 def _sigmoid(program: fx.GraphModule, node: fx.Node) -> Activation | None:

@@ -82,9 +82,8 @@ def _multipliers(gradients: Gradients, layer: Layer) -> set[Cell]:
 
 
 def _saturated(layer: Layer, units: list[Unit]) -> Finding:
-    ends = "-1 or 1" if layer.activation.name == "TANH" else "0 or 1"
     message = (
-        f"{_name(layer, units)} saturated: {layer.activation.name} is next to {ends} {_rows(units)}, where it"
-        " has hardly any gradient. Start from smaller weights, or scale the inputs down."
+        f"{_name(layer, units)} saturated: {layer.activation.name} is next to {layer.activation.ends} {_rows(units)},"
+        " where it has hardly any gradient. Start from smaller weights, or scale the inputs down."
     )
     return Finding("saturated unit", WARNING, texts(_areas(units)), message)

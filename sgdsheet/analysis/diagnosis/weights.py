@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.functions.registry import Multiplies, declared
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Unary, walk
@@ -63,14 +64,16 @@ def is_zero(workbook: Workbook, area: Range) -> bool:
 def _pairs(model: SheetModel, block: Block) -> Iterator[tuple[Cell, Range]]:
     """Each weight of a block with the cells that it multiplies over all copies of the formula."""
     for part in walk(block.tree):
-        if isinstance(part, Call) and part.name == "MMULT" and len(part.arguments) == 2:
+        if isinstance(part, Binary) and part.operator == "*":
+            yield from _product_pairs(model, block, part.left, part.right)
+        if not isinstance(part, Call) or len(part.arguments) != 2 or (found := declared(part)) is None:
+            continue
+        if found.multiplies is Multiplies.MATRICES:
             left, right = (_bare(item) for item in part.arguments)
             if isinstance(left, Area) and isinstance(right, Area):
                 yield from _matrix_pairs(model, block, left, right)
-        elif isinstance(part, Call) and part.name == "SUMPRODUCT" and len(part.arguments) == 2:
+        elif found.multiplies is Multiplies.ELEMENTS:
             yield from _product_pairs(model, block, *part.arguments)
-        elif isinstance(part, Binary) and part.operator == "*":
-            yield from _product_pairs(model, block, part.left, part.right)
 
 
 def _product_pairs(model: SheetModel, block: Block, left: Node, right: Node) -> Iterator[tuple[Cell, Range]]:

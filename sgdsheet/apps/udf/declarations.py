@@ -35,10 +35,6 @@ SERVICE = "org.sgdsheet.Functions"
 FAILURE = "#SGD! "
 """What the text of a failure starts with, in the place of a result."""
 
-_GIVE_ONE_VALUE = frozenset(
-    {"SGD_MSE", "SGD_MAE", "SGD_BCE", "SGD_CROSSENTROPY", "SGD_ACCURACY", "SGD_VERSION"},
-)
-
 
 def own_functions() -> list[Function]:
     """The functions that the add-ins offer: those that Excel does not have."""
@@ -61,7 +57,7 @@ def declarations() -> list[dict[str, Any]]:
                 }
                 for argument in item.described
             ],
-            "gives": "scalar" if item.name in _GIVE_ONE_VALUE else "array",
+            "gives": "scalar" if item.gives_value else "array",
         }
         for item in own_functions()
     ]

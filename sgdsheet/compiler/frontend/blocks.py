@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from sgdsheet.compiler.functions.registry import FIND_CELLS
+from sgdsheet.compiler.functions.registry import finds_cells
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import Range
-from sgdsheet.sheet.syntax import Area, Call, Node, NotSupported, transform, walk
+from sgdsheet.sheet.syntax import Area, Node, NotSupported, transform, walk
 from sgdsheet.sheet.workbook import Formula
 
 
@@ -45,8 +45,7 @@ class Block:
     def reads_unseen(self) -> bool:
         """Whether it may read cells that its text does not tell, as OFFSET and INDIRECT do."""
         return self.error is not None or any(
-            (isinstance(part, Call) and part.name in FIND_CELLS) or (isinstance(part, NotSupported) and part.unseen)
-            for part in walk(self.tree)
+            finds_cells(part) or (isinstance(part, NotSupported) and part.unseen) for part in walk(self.tree)
         )
 
     def reads(self) -> tuple[Range, ...]:

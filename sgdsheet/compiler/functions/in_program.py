@@ -24,7 +24,7 @@ _LOSS = Argument("loss", "The cell that is to become small.", ArgumentKind.REFER
 _PARAMS = Argument("params", "The cells that may change.", ArgumentKind.REFERENCE)
 
 
-def _declare(name: str, help_text: str, described: Sequence[Argument], why: str) -> None:
+def _declare(name: str, help_text: str, described: Sequence[Argument], why: str, *, gives_value: bool = False) -> None:
     def refuse(context: Context, *arguments: Node) -> Value:
         raise FormulaError(
             f"calls {name}, {why}, so it has no place between parameters and loss",
@@ -32,7 +32,8 @@ def _declare(name: str, help_text: str, described: Sequence[Argument], why: str)
         )
 
     refuse.__doc__ = help_text
-    own_function(name, described, takes=Takes.FORMULAS, derivative=Derivative.NONE, examples={})(refuse)
+    options = {"takes": Takes.FORMULAS, "derivative": Derivative.NONE, "gives_value": gives_value}
+    own_function(name, described, examples={}, **options)(refuse)
 
 
 _declare(
@@ -64,4 +65,4 @@ _declare(
     ],
     "which runs the model of another workbook",
 )
-_declare("SGD_VERSION", "The version of sgdsheet.", [], "which gives a text")
+_declare("SGD_VERSION", "The version of sgdsheet.", [], "which gives a text", gives_value=True)

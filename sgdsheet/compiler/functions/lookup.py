@@ -8,12 +8,15 @@ import torch
 
 from sgdsheet.compiler.functions.logical import chosen_by
 from sgdsheet.compiler.functions.picking import gathered
-from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, fixed, function
+from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, decline, fixed, function
 from sgdsheet.compiler.functions.searching import Way, find
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.syntax import Binary, ErrorConstant, Node, Number, Omitted
 from sgdsheet.sheet.workbook import ExcelError
+
+decline("OFFSET", finds_cells=True)
+decline("INDIRECT", finds_cells=True)
 
 
 @function(

@@ -54,6 +54,7 @@ def _pair(context: Context, name: str, predictions: Value, targets: Value) -> tu
 @own_function(
     "SGD_MSE",
     [_PREDICTIONS, _TARGETS],
+    gives_value=True,
     over_samples=OverSamples.MEAN,
     examples={"SGD_MSE({1,2;3,4},{1,4;0,4})": 3.25, "SGD_MSE(5,3)": 4},
 )
@@ -67,6 +68,7 @@ def mean_squared_error(context: Context, predictions: Value, targets: Value) -> 
 @own_function(
     "SGD_MAE",
     [_PREDICTIONS, _TARGETS],
+    gives_value=True,
     derivative=Derivative.KINKED,
     over_samples=OverSamples.MEAN,
     examples={"SGD_MAE({1,2;3,5},{1.5,4;0,4})": 1.625, "SGD_MAE(5,3)": 2},
@@ -86,6 +88,7 @@ def mean_absolute_error(context: Context, predictions: Value, targets: Value) ->
         _PROBABILITIES,
     ],
     fixed_arguments=[2],
+    gives_value=True,
     over_samples=OverSamples.MEAN,
     examples={
         "SGD_BCE(0,1)": math.log(2),
@@ -117,6 +120,7 @@ def binary_cross_entropy(context: Context, scores: Value, targets: Value, probab
         _PROBABILITIES,
     ],
     fixed_arguments=[2],
+    gives_value=True,
     over_samples=OverSamples.MEAN_OF_ROWS,
     examples={
         "SGD_CROSSENTROPY({0,0;5,5},{0;1})": math.log(2),
@@ -155,6 +159,7 @@ def cross_entropy(context: Context, scores: Value, labels: Value, probabilities:
             optional=True,
         ),
     ],
+    gives_value=True,
     derivative=Derivative.ZERO,
     over_samples=OverSamples.MEAN,
     examples={

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from sgdsheet.compiler.functions.picking import gathered, picked_at
-from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function
+from sgdsheet.compiler.functions.registry import Context, Derivative, Multiplies, OverSamples, Takes, function
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.contraction import contract
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
@@ -20,6 +20,7 @@ _SWAP = {"h": "w", "w": "h"}
 @function(
     "MMULT",
     over_samples=OverSamples.PRODUCT,
+    multiplies=Multiplies.MATRICES,
     arguments=(2, 2),
     takes=Takes.ARRAYS,
     examples={"SUM(MMULT({1,2;3,4},{5;6}))": 56, "MMULT({1,2},{3;4})": 11},
@@ -103,7 +104,14 @@ def _shape(context: Context, node: Node) -> tuple[int, int]:
     return value.size("h"), value.size("w")
 
 
-@function("ROW", arguments=(0, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"ROW(B7)": 7})
+@function(
+    "ROW",
+    arguments=(0, 1),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    tells_row=True,
+    examples={"ROW(B7)": 7},
+)
 def row(context: Context, reference: Node | None = None) -> Value:
     """Row number of a cell."""
     return context.position(reference)[0]

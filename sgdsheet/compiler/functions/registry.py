@@ -90,6 +90,13 @@ class OverSamples(Enum):
         return self in (OverSamples.COUNT, OverSamples.WIDTH)
 
 
+class Multiplies(Enum):
+    """How the two arguments of a function are multiplied, where it is a product of weights and data."""
+
+    ELEMENTS = "element by element"
+    MATRICES = "as matrices"
+
+
 class Context(Protocol):
     """What a function may use while a block is lowered."""
 
@@ -169,14 +176,29 @@ class Function:
     """What it does to samples of which only a batch is there."""
     additive: bool
     """Whether the mean of its values over parts of the samples is its value over all (sums being scaled up)."""
+    multiplies: Multiplies | None = None
+    """How it multiplies, if it is a product of its two arguments."""
+    tells_row: bool = False
+    """Whether it tells where its formula or its argument stands, which is another number for each sample."""
+    gives_value: bool = False
+    """Whether it gives one value, whatever it is given; only told of functions of our own."""
     described: tuple[Argument, ...] = ()
     """The arguments by name; only of functions of our own."""
 
 
 REGISTRY: dict[str, Function] = {}
 
-FIND_CELLS = frozenset({"OFFSET", "INDIRECT"})
-"""Functions, none of them supported, that read cells which the formula does not name."""
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """An Excel function that is not supported and of which something has to be known all the same."""
+
+    name: str
+    finds_cells: bool
+    """Whether it reads cells that the formula does not name."""
+
+
+DECLINED: dict[str, Declined] = {}
 
 
 EXAMPLE_CELLS: Mapping[str, Sequence[float | str]] = {
@@ -187,10 +209,26 @@ EXAMPLE_CELLS: Mapping[str, Sequence[float | str]] = {
 """The cells that the examples refer to."""
 
 
+def declared(node: Node) -> Function | None:
+    """The function that a part of a formula calls; None if it calls none that is supported."""
+    return REGISTRY.get(node.name) if isinstance(node, Call) else None
+
+
 def over_samples(node: Node) -> OverSamples:
     """What a part of a formula does to the samples, if it is a call of a function."""
-    found = REGISTRY.get(node.name) if isinstance(node, Call) else None
+    found = declared(node)
     return found.over_samples if found is not None else OverSamples.UNKNOWN
+
+
+def finds_cells(node: Node) -> bool:
+    """Whether a part of a formula calls a function that reads cells which the formula does not name."""
+    found = DECLINED.get(node.name) if isinstance(node, Call) else None
+    return found is not None and found.finds_cells
+
+
+def decline(name: str, *, finds_cells: bool) -> None:
+    """Declare an Excel function that is not supported."""
+    DECLINED[name] = Declined(name, finds_cells)
 
 
 def function(
@@ -207,6 +245,9 @@ def function(
     skips_blanks: bool | None = None,
     over_samples: OverSamples | None = None,
     additive: bool = True,
+    multiplies: Multiplies | None = None,
+    tells_row: bool = False,
+    gives_value: bool = False,
     described: Sequence[Argument] = (),
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
     """Declare an Excel function. `arguments` are the smallest and the largest number of them.
@@ -236,6 +277,9 @@ def function(
             skips_blanks=skips,
             over_samples=over,
             additive=sums_up and additive,
+            multiplies=multiplies,
+            tells_row=tells_row,
+            gives_value=gives_value,
             described=tuple(described),
         )
         return implementation
@@ -300,8 +344,8 @@ def _filled(context: Context, arguments: Sequence[Node], arrays: bool) -> Sequen
 
 
 def _is_range(node: Node) -> bool:
-    picks = isinstance(node, Call) and node.name in REGISTRY and REGISTRY[node.name].gives_range
-    return picks or isinstance(node, (Area, ArrayConstant))
+    found = declared(node)
+    return (found is not None and found.gives_range) or isinstance(node, (Area, ArrayConstant))
 
 
 def elementwise(

@@ -10,6 +10,7 @@ from torch import Tensor
 from sgdsheet.compiler.functions import operators
 from sgdsheet.compiler.functions.registry import (
     Context,
+    Multiplies,
     OverSamples,
     Takes,
     function,
@@ -81,6 +82,7 @@ def _as_numbers(context: Context, value: Value) -> Value:
 
 @function(
     "SUMPRODUCT",
+    multiplies=Multiplies.ELEMENTS,
     over_samples=OverSamples.SUM,
     arguments=(1, 255),
     takes=Takes.ARRAYS,

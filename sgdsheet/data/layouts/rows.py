@@ -17,6 +17,7 @@ from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.dependence import OnSamples, on_samples, reached, read_by
 from sgdsheet.compiler.frontend.planning import Plan
+from sgdsheet.compiler.functions.registry import declared
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.passes import simplify
@@ -215,7 +216,8 @@ def twice(batch: Sequence[Tensor]) -> list[Tensor]:
 
 def _tells_its_row(node: Node) -> bool:
     """Whether a part of a sample's formula is the number of its row."""
-    if not isinstance(node, Call) or node.name != "ROW":
+    found = declared(node)
+    if found is None or not found.tells_row or not isinstance(node, Call):
         return False
     return not all(isinstance(part, Area) and not part.top.down for part in node.arguments or (None,))
 
