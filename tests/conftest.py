@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
-from live_books import Desk, line_host
-from memory_host import MemoryHost
-from office import LibreOffice, available
 
 from sgdsheet.system.state_folder import VARIABLE
+from tests.live_books import Desk, line_host
+from tests.memory_host import MemoryHost
+from tests.office import LibreOffice, available
 
 torch.set_num_threads(1)
 

@@ -17,13 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import office
-from addin_parts import modules
-from live_books import until
-from test_addin_office import PROBE, for_office
-from xlwings_libreoffice import ALERTS, PIPE, register, unregister
-from xlwings_program import ExcelBook
-
 from sgdsheet.apps.excel_addin.project import Module, vba_project
 from sgdsheet.apps.excel_addin.ribbon import ACTIONS
 from sgdsheet.apps.excel_addin.xlam import xlam
@@ -31,12 +24,18 @@ from sgdsheet.hosts.excel import connect
 from sgdsheet.hosts.libreoffice.office_process import Office
 from sgdsheet.live.ipc import client
 from sgdsheet.system import state_folder
+from tests import office
+from tests.addin_parts import modules
+from tests.live_books import until
+from tests.test_addin_office import PROBE, for_office
+from tests.xlwings_libreoffice import ALERTS, PIPE, register, unregister
+from tests.xlwings_program import ExcelBook
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 BUTTONS = tuple(action for action, command in ACTIONS.items() if command)
 ADDIN = "sgdsheet.xlam"
 
-_SERVICE = "import xlwings_libreoffice, sgdsheet.live.ipc.service; sgdsheet.live.ipc.service.main()"
+_SERVICE = "import tests.xlwings_libreoffice, sgdsheet.live.ipc.service; sgdsheet.live.ipc.service.main()"
 
 _TOLD = """
 Public Function ToldTo(ByVal ReplyFile As String) As String
@@ -123,7 +122,7 @@ class Chain:
         self.office = Office(environment=self.environment)
         self.engine = register(self.office.pipe)
         self.alerts = folder / "alerts"
-        modules_in = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        modules_in = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.environment |= {PIPE: self.office.pipe, ALERTS: str(self.alerts), "PYTHONPATH": modules_in}
         office.look(self.office, self.addin, _OPEN.format(url=self.addin.as_uri()))
         self.service: subprocess.Popen[bytes] | None = None

@@ -12,7 +12,6 @@ from typing import Any
 
 import openpyxl
 import xlsxwriter
-from cli_books import NAMES, SHEET, X, fill, line_cells
 from openpyxl.chart import LineChart
 from openpyxl.chart import Reference as ChartReference
 from openpyxl.comments import Comment
@@ -21,7 +20,9 @@ from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.formula import ArrayFormula
 from openpyxl.worksheet.table import Table
-from xlsx_parts import book_file, sheet
+
+from tests.cli_books import NAMES, SHEET, X, fill, line_cells
+from tests.xlsx_parts import book_file, sheet
 
 REPORT = {  # what depends on the parameters and is not on the way to the loss, on another sheet
     "A1": f"=SQRT({SHEET}!E4)",

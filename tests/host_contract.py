@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import oracle
 import pytest
 import xlsxwriter  # type: ignore[import-untyped]
-from memory_host import MemoryHost
 
 from sgdsheet.errors import BookClosedError, HostError
 from sgdsheet.hosts.base import LineChart, LiveHost, OwnSheet
@@ -22,6 +20,8 @@ from sgdsheet.hosts.file import FileHost, load
 from sgdsheet.sheet.formula import parse
 from sgdsheet.sheet.references import Cell, Range, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
+from tests import oracle
+from tests.memory_host import MemoryHost
 
 SHEET, OTHER, LOCKED, LOG = "model", "my data", "locked", "SGD log"
 PARAMETERS = [Cell(SHEET, 1, 6), Cell(SHEET, 2, 6)]

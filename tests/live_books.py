@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from memory_host import MemoryHost
 
 from sgdsheet.live.ipc import client
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import DefinedName, Formula, Sheet, Workbook
+from tests.memory_host import MemoryHost
 
 SHEET = "Model"
 X = [0.0, 1.0, 2.0, 3.0, 4.0]

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_books import SHEET
-from memory_host import MemoryHost
 
 from sgdsheet.sheet.workbook import Formula, Sheet
 from sgdsheet.system.state_folder import VARIABLE
+from tests.live_books import SHEET
+from tests.memory_host import MemoryHost
 
 
 def insert_rows(host: MemoryHost, count: int) -> None:

@@ -1,6 +1,6 @@
 """Makes the pictures of addin/GUIDE.md: LibreOffice on a screen of its own, with the extension and a real mouse.
 
-    python tests/make_pictures.py [--only NAME] [--mnist FOLDER]
+    python -m tests.make_pictures [--only NAME] [--mnist FOLDER]
 
 FOLDER has the four files of MNIST; without it, the picture of the trained digit stays as it is. It needs what
 `test_extension_office.py` needs, and ImageMagick. The pictures in the repository were made on Debian 12 with
@@ -24,11 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import xlsxwriter
-from activated import USER, own, tool_folder
 from click.testing import CliRunner
-from office import look
 from PIL import Image
-from test_extension_office import calc, until
 
 from sgdsheet.apps.cli.libreoffice import command as libreoffice
 from sgdsheet.apps.cli.train import command as train
@@ -39,6 +36,9 @@ from sgdsheet.hosts.libreoffice.office_process import AgentProcess
 from sgdsheet.hosts.libreoffice.programs import soffice
 from sgdsheet.sheet.references import parse_range
 from sgdsheet.sheet.workbook import Value
+from tests.activated import USER, own, tool_folder
+from tests.office import look
+from tests.test_extension_office import calc, until
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "addin" / "pictures"

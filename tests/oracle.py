@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 import ironcalc
-from sheets import HOME
 
 from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
+from tests.sheets import HOME
 
 
 def calculated(workbook: Workbook, *targets: str) -> dict[Cell, Any]:

@@ -11,7 +11,6 @@ from xml.etree import ElementTree
 
 import olefile
 import pytest
-from addin_parts import VBA_Parser, addin, decompress_stream, modules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from sgdsheet.apps.excel_addin.texts import DOCUMENTS, MODULES, source
 from sgdsheet.apps.excel_addin.xlwings_bridge import installed_bridge, read_bridge
 from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.errors import SgdSheetError
+from tests.addin_parts import VBA_Parser, addin, decompress_stream, modules
 
 XLWINGS = distribution("xlwings")
 TEMPLATE = XLWINGS.locate_file("xlwings/quickstart_addin_ribbon.xlam")

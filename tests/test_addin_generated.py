@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 import pytest
-from addin_parts import modules
-from test_addin_grammar import complaints
 
 from sgdsheet.apps.excel_addin.generated import functions
 from sgdsheet.apps.excel_addin.xlwings_bridge import Bridge
 from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.problem.settings import DECLARATIONS, read_setting
+from tests.addin_parts import modules
+from tests.test_addin_grammar import complaints
 
 BRIDGE = Bridge("0.37", "", "")
 

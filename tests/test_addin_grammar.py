@@ -6,11 +6,12 @@ import re
 from functools import cache
 
 import pytest
-from addin_parts import modules
 from antlr4 import CommonTokenStream, InputStream
 from antlr4.error.ErrorListener import ErrorListener
 from antlr4_vba.vbaLexer import vbaLexer
 from antlr4_vba.vbaParser import vbaParser
+
+from tests.addin_parts import modules
 
 PLATFORMS = {
     "Windows, 64 bit": {"VBA7": True, "WIN64": True, "MAC": False},

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from addin_parts import modules
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from sgdsheet.apps.excel_addin.project import Module, vba_project
 from sgdsheet.apps.excel_addin.ribbon import ACTIONS, from_digits
 from sgdsheet.apps.excel_addin.xlam import xlam
 from sgdsheet.problem.optimizers import normalised
+from tests.addin_parts import modules
 
 SOFFICE = shutil.which("soffice")
 PYTHON = Path("/usr/bin/python3")

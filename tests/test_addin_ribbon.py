@@ -10,12 +10,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from addin_parts import modules, ribbon_xml
 from lxml import etree
 
 from sgdsheet.apps import examples
 from sgdsheet.apps.excel_addin.ribbon import ACTIONS, example_action
 from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS
+from tests.addin_parts import modules, ribbon_xml
 
 NAMESPACE = "{http://schemas.microsoft.com/office/2009/07/customui}"
 

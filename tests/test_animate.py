@@ -10,8 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from chart_books import LOSS, charted
-from cli_books import run
 from PIL import Image
 
 import sgdsheet
@@ -21,6 +19,8 @@ from sgdsheet.errors import FileError, SettingError, SgdSheetError, TrainingErro
 from sgdsheet.plots.animation import animate, spread
 from sgdsheet.plots.look import Picture
 from sgdsheet.sheet.workbook import DefinedName
+from tests.chart_books import LOSS, charted
+from tests.cli_books import run
 
 ROOT = Path(__file__).parent.parent
 

@@ -233,6 +233,21 @@ def test_guarded_import(library: str) -> None:
     )
 
 
+def test_helpers_of_tests_have_one_name() -> None:
+    """Else a module is there twice, with two of each of its classes."""
+    folder = ROOT / "tests"
+    helpers = {path.stem for path in folder.rglob("*.py")}
+    offences = [
+        f"{path}:{item.line} imports {item.module}: write the whole name, tests.…"
+        for path in files()
+        if path.suffix == ".py" and path.parts[0] != "sgdsheet"
+        for item in _imports(ast.parse((ROOT / path).read_text(encoding="utf-8")), in_function=False)
+        if item.module.startswith(".") or item.module.split(".")[0] in helpers
+    ]
+    found = {str(folder), str(folder / "fuzz")} & {os.path.abspath(entry) for entry in sys.path}
+    report(offences + [f"{entry} is in sys.path" for entry in sorted(found)])
+
+
 # --- one place each ---------------------------------------------------------------------------------------
 
 

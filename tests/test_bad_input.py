@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 import xlsxwriter
-from cli_books import NAMES, SHEET, Run, line_book, line_cells, predictions, run, write_book
 from openpyxl import load_workbook
+
+from tests.cli_books import NAMES, SHEET, Run, line_book, line_cells, predictions, run, write_book
 
 READERS = [["inspect"], ["check", "--json"], ["find-lr", "--json"], ["export", "-o", "never.py"]]
 """The other commands, which have to find the same fault."""

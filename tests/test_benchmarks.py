@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from cli_books import line_book
 
 import sgdsheet
+from tests.cli_books import line_book
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sheets import HOME, book, check, compiled, lowered, values
 
 import sgdsheet
 from sgdsheet.compiler.frontend.block_table import BlockTable
@@ -18,6 +17,7 @@ from sgdsheet.compiler.frontend.planning import Plan, Planner
 from sgdsheet.errors import CircularReference, FormulaError, UnsupportedFunction
 from sgdsheet.sheet.references import parse_range
 from sgdsheet.sheet.workbook import ExcelError, Formula
+from tests.sheets import HOME, book, check, compiled, lowered, values
 
 
 def blocks(cells: dict[str, Any]) -> dict[str, Block]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import openpyxl
 import openpyxl.chart
 import pytest
-from chart_books import X, Y, charted
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -20,6 +19,7 @@ from sgdsheet.plots.look import look, new_figure
 from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.sheet.workbook import Workbook
+from tests.chart_books import X, Y, charted
 
 SHEET = "line & co"
 

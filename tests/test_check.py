@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_books import NAMES, SHEET, Run, line_book, line_cells, predictions, run, write_book
 from openpyxl import load_workbook
-from training_books import write
-from xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS
 
 from sgdsheet.hosts.file import load
 from sgdsheet.problem.definition import sheets_with_problem
+from tests.cli_books import NAMES, SHEET, Run, line_book, line_cells, predictions, run, write_book
+from tests.training_books import write
+from tests.xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
 MODELS = [(path, sheet) for path in EXAMPLES for sheet in sheets_with_problem(load(path))]

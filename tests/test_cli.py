@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
-from cli_books import Run, fill, line_book, line_cells, predictions, run
 from click import Command, Context, Option
 
 import sgdsheet
@@ -25,6 +24,7 @@ from sgdsheet.apps.cli.common import console, shown
 from sgdsheet.hosts.file import load
 from sgdsheet.problem.optimizers import OPTIMIZERS
 from sgdsheet.problem.settings import DECLARATIONS
+from tests.cli_books import Run, fill, line_book, line_cells, predictions, run
 
 ROOT = Path(__file__).parent.parent
 ESCAPE = "\x1b"

@@ -11,16 +11,16 @@ from pathlib import Path
 import openpyxl
 import pytest
 import xlsxwriter
-from cli_books import NAMES, line_book, predictions, run
-from gallery import GALLERY
-from solver_models import PORTFOLIO, ROSENBROCK, solver_names, write
-from xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS, openpyxl_book
 
 import sgdsheet
 from sgdsheet.hosts.file import load
 from sgdsheet.problem.definition import sheets_with_problem
 from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import Value, Workbook
+from tests.cli_books import NAMES, line_book, predictions, run
+from tests.gallery import GALLERY
+from tests.solver_models import PORTFOLIO, ROSENBROCK, solver_names, write
+from tests.xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS, openpyxl_book
 
 EXAMPLES = [
     path

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_books import line_book, run
 from scipy.special import jv
-from test_proof import calculated, patched
 
 from sgdsheet.hosts.file import FileHost, load
 from sgdsheet.sheet.references import Cell, address
 from sgdsheet.sheet.workbook import ExcelError, Value
+from tests.cli_books import line_book, run
+from tests.test_proof import calculated, patched
 
 SHEET = "Model"
 WORKBOOK, PART = "xl/workbook.xml", "xl/worksheets/sheet1.xml"

@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import solver_models as models
-from hock_schittkowski import CASES, Case
 from scipy.optimize import least_squares, linprog
-from solver_models import AT_LEAST, AT_MOST, EQUAL, MAX, MIN, VALUE
 
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import DataError, ProblemError, TrainingError
@@ -20,6 +17,9 @@ from sgdsheet.problem.definition import clipped_by_solver_neg, find_problem
 from sgdsheet.train.constrained import solve as constrained
 from sgdsheet.train.constrained.constraints import compile_constraints
 from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, Progress, solve
+from tests import solver_models as models
+from tests.hock_schittkowski import CASES, Case
+from tests.solver_models import AT_LEAST, AT_MOST, EQUAL, MAX, MIN, VALUE
 
 CLOSE = 1e-6
 

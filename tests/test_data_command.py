@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_books import run
 
 from sgdsheet.data import datasets
 from sgdsheet.data.formats import open_source
+from tests.cli_books import run
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 needs_mnist = pytest.mark.skipif(not (SHARED / "mnist").is_dir(), reason="the MNIST files are not here")

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sheets import HOME, compiled
 
 import sgdsheet
 from sgdsheet.analysis.diagnosis import Finding, diagnose, explain_rise
@@ -27,6 +26,7 @@ from sgdsheet.apps.cli import main
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import DefinedName, Formula, Workbook
+from tests.sheets import HOME, compiled
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"

@@ -15,12 +15,12 @@ from urllib.parse import unquote, urlsplit
 
 import click
 import pytest
-from cli_books import run
 
 from sgdsheet.apps import examples
 from sgdsheet.apps.cli import COMMANDS, cli
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.problem.settings import DECLARATIONS
+from tests.cli_books import run
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

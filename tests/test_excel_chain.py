@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import office
 import pytest
 import xlsxwriter  # type: ignore[import-untyped]
-from excel_chain import Chain, Click
-from live_books import most, taken, until
-from xlwings_program import ExcelBook
 
 import sgdsheet
 from sgdsheet.live.ipc import client
 from sgdsheet.live.run.own_sheets import GRADIENTS, LOG
 from sgdsheet.sheet.references import Cell, Range, parse_range
 from sgdsheet.system import state_folder
+from tests import office
+from tests.excel_chain import Chain, Click
+from tests.live_books import most, taken, until
+from tests.xlwings_program import ExcelBook
 
 pytestmark = pytest.mark.skipif(not office.available(), reason="LibreOffice is not installed")
 

@@ -10,10 +10,10 @@ import math
 from typing import Any
 
 import pytest
-from sheets import check, value, values
 
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
+from tests.sheets import check, value, values
 
 DIV0, NA, NAME, NULL, NUM, REF, VALUE = (
     getattr(ExcelError, name) for name in ("DIV0", "NA", "NAME", "NULL", "NUM", "REF", "VALUE")

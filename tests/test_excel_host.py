@@ -14,14 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import office
 import pytest
 import xlsxwriter  # type: ignore[import-untyped]
 import xlwings as xw
-from live_books import until
-from small_titanic import some_of_the_titanic
-from xlwings_com import APPLICATION_DEFINED, EDITING, EXCEPTION, REJECTED, REQUIRED, UNAVAILABLE, ComError, Scales
-from xlwings_program import ExcelBook, ExcelOverLibreOffice
 
 import sgdsheet
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError
@@ -36,6 +31,11 @@ from sgdsheet.hosts.live_hosts import connect
 from sgdsheet.sheet.formula import relative_key
 from sgdsheet.sheet.references import Cell, Range, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Formula, Table
+from tests import office
+from tests.live_books import until
+from tests.small_titanic import some_of_the_titanic
+from tests.xlwings_com import APPLICATION_DEFINED, EDITING, EXCEPTION, REJECTED, REQUIRED, UNAVAILABLE, ComError, Scales
+from tests.xlwings_program import ExcelBook, ExcelOverLibreOffice
 
 SHEET = "model"
 A1, B1 = Cell(SHEET, 1, 1), Cell(SHEET, 1, 2)

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 import torch
 import xlsxwriter
-from cli_books import fill, line_book, run
-from solver_models import GOAL, PRODUCT_MIX, solver_names, write
-from xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS
 
 import sgdsheet
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.torch_source import save_export
 from sgdsheet.problem.definition import sheets_with_problem
 from sgdsheet.sheet.workbook import Workbook
+from tests.cli_books import fill, line_book, run
+from tests.solver_models import GOAL, PRODUCT_MIX, solver_names, write
+from tests.xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
 SOLVED = WORKBOOKS / "titanic_solved.xlsx"

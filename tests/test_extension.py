@@ -22,7 +22,6 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from click.testing import CliRunner
-from live_books import most, taken, until
 
 from sgdsheet import __version__
 from sgdsheet.apps.cli.libreoffice import command
@@ -42,6 +41,7 @@ from sgdsheet.apps.libreoffice_ext.office.office_functions import Evaluator
 from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.errors import FileError, HostError
 from sgdsheet.live.ipc.trainer import COMMANDS
+from tests.live_books import most, taken, until
 
 OOR = "{http://openoffice.org/2001/registry}"
 MANIFEST = "{http://openoffice.org/2001/manifest}"

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder
 from click.testing import CliRunner
-from office import available
 
 from sgdsheet.apps.cli.libreoffice import command
 from sgdsheet.apps.libreoffice_ext import active_environment, configuration, extension_install, oxt
@@ -27,6 +25,8 @@ from sgdsheet.apps.libreoffice_ext.office_registry import empty_registers
 from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.errors import HostError
 from sgdsheet.hosts.libreoffice.programs import office_environment, office_python, soffice
+from tests.activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder
+from tests.office import available
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="LibreOffice or its Python bridge is not installed"),

@@ -24,10 +24,7 @@ from typing import Any
 import pytest
 import torch
 import xlsxwriter
-from activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder
 from click.testing import CliRunner
-from live_books import PATIENCE
-from office import available
 
 from sgdsheet import __version__
 from sgdsheet.apps.cli.libreoffice import command
@@ -39,6 +36,9 @@ from sgdsheet.hosts.libreoffice.programs import office_python, soffice
 from sgdsheet.live.ipc.leftovers import state_files
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Value
+from tests.activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder
+from tests.live_books import PATIENCE
+from tests.office import available
 
 PROGRAMS = ("Xvfb", "xdotool", "unopkg")
 MISSING = [name for name in PROGRAMS if shutil.which(name) is None]

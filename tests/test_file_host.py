@@ -12,7 +12,12 @@ import pytest
 import xlsxwriter
 from openpyxl.formula.translate import Translator
 from openpyxl.worksheet.formula import ArrayFormula
-from xlsx_parts import (
+
+from sgdsheet.errors import FileError
+from sgdsheet.hosts.file import FileHost, load
+from sgdsheet.sheet.references import Range, address
+from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Sheet, Table, Workbook
+from tests.xlsx_parts import (
     MAIN,
     MISSING_WORKBOOKS,
     STRICT,
@@ -25,11 +30,6 @@ from xlsx_parts import (
     sheet,
     zipped,
 )
-
-from sgdsheet.errors import FileError
-from sgdsheet.hosts.file import FileHost, load
-from sgdsheet.sheet.references import Range, address
-from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Sheet, Table, Workbook
 
 DYNAMIC = (
     f'<metadata xmlns="{MAIN}" xmlns:xda="urn:xda">'

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
-from xlsx_parts import MAIN, book_file, member, parts, relationships, sheet, zipped
 
 from sgdsheet.errors import FileError
 from sgdsheet.hosts.file import FileHost
@@ -21,6 +20,7 @@ from sgdsheet.hosts.xlsx import package as package_module
 from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.hosts.xlsx.xlsx_reader import read_outline
 from sgdsheet.sheet.references import Cell
+from tests.xlsx_parts import MAIN, book_file, member, parts, relationships, sheet, zipped
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504)
 BILLION_LAUGHS = (

@@ -14,7 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from xlsx_parts import (
+
+from sgdsheet.errors import FileError
+from sgdsheet.hosts.file import FileHost
+from sgdsheet.sheet.references import Cell, address, parse_range
+from sgdsheet.sheet.workbook import ExcelError, Value
+from tests.xlsx_parts import (
     MAIN,
     MISSING_WORKBOOKS,
     WORKBOOKS,
@@ -25,11 +30,6 @@ from xlsx_parts import (
     sheet,
     zipped,
 )
-
-from sgdsheet.errors import FileError
-from sgdsheet.hosts.file import FileHost
-from sgdsheet.sheet.references import Cell, address, parse_range
-from sgdsheet.sheet.workbook import ExcelError, Value
 
 NEWER = ExcelError.SPILL
 ATTRIBUTES = ("filename", "date_time", "compress_type", "external_attr", "create_system", "comment", "extra")

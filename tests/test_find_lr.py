@@ -10,9 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_books import run
-from sheets import compiled
-from training_books import write
 
 import sgdsheet
 from sgdsheet.analysis.diagnosis.lr_finder import find_learning_rate
@@ -20,6 +17,9 @@ from sgdsheet.apps.cli import main
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SettingError
 from sgdsheet.problem.optimizers import OPTIMIZERS, Family
+from tests.cli_books import run
+from tests.sheets import compiled
+from tests.training_books import write
 
 ROOT = Path(__file__).parent.parent
 QUADRATIC = ROOT / "workbooks" / "quadratic.xlsx"

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from sheets import HOME, book, differences, lowered
 
 from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.compiler.functions import REGISTRY
@@ -28,6 +27,7 @@ from sgdsheet.sheet.syntax import (
     transform,
 )
 from sgdsheet.sheet.workbook import Formula, Workbook
+from tests.sheets import HOME, book, differences, lowered
 
 EXAMPLES = [(name, text, expected) for name, found in REGISTRY.items() for text, expected in found.examples.items()]
 KEYED = {"MATCH", "VLOOKUP", "HLOOKUP"}

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sheets import HOME, book, check, check_gradients, compiled, lowered, value
 from torch import Tensor
 
 import sgdsheet
@@ -27,6 +26,7 @@ from sgdsheet.sheet.formula import function_name
 from sgdsheet.sheet.references import Cell, Range, address, parse_range
 from sgdsheet.sheet.workbook import ExcelError
 from sgdsheet.train.session import Session
+from tests.sheets import HOME, book, check, check_gradients, compiled, lowered, value
 
 Function = Callable[..., Tensor]
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sheets import book, compiled
 
 import sgdsheet
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import FormulaError, ProblemError, SettingError, SgdSheetError
 from sgdsheet.sheet.workbook import Workbook
+from tests.sheets import book, compiled
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copyfile
 
-import office
 import pytest
-from host_contract import LiveHostContract, MemoryProgram, OpenBook, Program, build
-from xlwings_program import ExcelOverLibreOffice
+
+from tests import office
+from tests.host_contract import LiveHostContract, MemoryProgram, OpenBook, Program, build
+from tests.xlwings_program import ExcelOverLibreOffice
 
 PROGRAMS: dict[str, tuple[Callable[[], Program], Callable[[], bool]]] = {
     "memory": (MemoryProgram, lambda: True),

@@ -8,13 +8,13 @@ from pathlib import Path
 import openpyxl
 import pytest
 import torch
-from office import LibreOffice
-from xlsx_parts import without_values
 
 import sgdsheet
 from sgdsheet.apps.examples import optimizers
 from sgdsheet.apps.examples.optimizers import EPOCHS, STEPS, TIMES
 from sgdsheet.sheet.references import Cell, column_number
+from tests.office import LibreOffice
+from tests.xlsx_parts import without_values
 
 BOOK = Path(__file__).parent.parent / "workbooks" / "optimizers.xlsx"
 TOLERANCE = 1e-12  # relative

@@ -13,11 +13,8 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from lesson_functions import EVERYWHERE
-from office import LibreOffice
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
-from xlsx_parts import without_values
 
 import sgdsheet
 from sgdsheet.analysis import checking
@@ -31,6 +28,9 @@ from sgdsheet.problem.source_names import split_origin
 from sgdsheet.sheet.agreement import ROUNDING
 from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import ExcelError
+from tests.lesson_functions import EVERYWHERE
+from tests.office import LibreOffice
+from tests.xlsx_parts import without_values
 
 ROOT = Path(__file__).parent.parent
 WORKBOOKS = ROOT / "workbooks"  # `test_same_as_the_committed_file` proves that they are what the builders write

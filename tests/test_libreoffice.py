@@ -11,10 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import copyfile
 
-import office
 import pytest
-from host_contract import LOG, LOSS, OTHER, PARAMETERS, SHEET, build, one, same_workbook
-from live_books import most, taken, until
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError
 from sgdsheet.hosts.base import LineChart, OwnSheet
@@ -27,6 +24,9 @@ from sgdsheet.sheet.defined_names import areas_of
 from sgdsheet.sheet.formula import parse
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Workbook
+from tests import office
+from tests.host_contract import LOG, LOSS, OTHER, PARAMETERS, SHEET, build, one, same_workbook
+from tests.live_books import most, taken, until
 
 WORKBOOKS = sorted((Path(__file__).parent.parent / "workbooks").glob("[!m]*.xlsx"))  # those of MNIST take long
 installed = pytest.mark.skipif(not office.available(), reason="LibreOffice is not installed")

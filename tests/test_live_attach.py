@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from activated import empty_environment
-from cli_books import run
-from live_books import PATIENCE, until
-from office import LibreOffice, OfficeBook, available
-from small_titanic import some_of_the_titanic
 
 from sgdsheet.hosts.libreoffice.programs import office_python
 from sgdsheet.problem.definition import find_problem, sheets_with_problem
 from sgdsheet.sheet.references import Range
 from sgdsheet.system.state_folder import VARIABLE
+from tests.activated import empty_environment
+from tests.cli_books import run
+from tests.live_books import PATIENCE, until
+from tests.office import LibreOffice, OfficeBook, available
+from tests.small_titanic import some_of_the_titanic
 
 SHEET = "nnet"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live_books import LOSS, SHEET, START, Desk, calculate, line_workbook, parameters, until
-from memory_host import MemoryHost
 
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import DefinedName
 from sgdsheet.system.state_folder import VARIABLE
+from tests.live_books import LOSS, SHEET, START, Desk, calculate, line_workbook, parameters, until
+from tests.memory_host import MemoryHost
 
 SHOWN = 5
 

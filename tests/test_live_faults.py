@@ -11,7 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from live_books import (
+
+from sgdsheet.errors import HostBusyError
+from sgdsheet.live.run import live_run
+from sgdsheet.live.run.background import BackgroundRun
+from sgdsheet.live.run.prepared import Prepared, prepare
+from sgdsheet.live.undo.snapshots import History
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Formula, Value, Workbook
+from sgdsheet.system.state_folder import snapshot_folder
+from tests.live_books import (
     BEST,
     PARAMETERS,
     SHEET,
@@ -25,17 +34,8 @@ from live_books import (
     taken,
     until,
 )
-from live_moves import crash
-from memory_host import MemoryHost
-
-from sgdsheet.errors import HostBusyError
-from sgdsheet.live.run import live_run
-from sgdsheet.live.run.background import BackgroundRun
-from sgdsheet.live.run.prepared import Prepared, prepare
-from sgdsheet.live.undo.snapshots import History
-from sgdsheet.sheet.references import Cell, Range
-from sgdsheet.sheet.workbook import Formula, Value, Workbook
-from sgdsheet.system.state_folder import snapshot_folder
+from tests.live_moves import crash
+from tests.memory_host import MemoryHost
 
 pytestmark = pytest.mark.usefixtures("state")
 

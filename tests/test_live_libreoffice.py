@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_books import PATIENCE, most, services, taken, until
-from office import LibreOffice, OfficeBook, available
-from small_titanic import some_of_the_titanic
 
 import sgdsheet
 from sgdsheet.hosts import libreoffice
@@ -27,6 +24,9 @@ from sgdsheet.problem.definition import Problem, find_problem
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
 from sgdsheet.system.state_folder import VARIABLE, log_path
+from tests.live_books import PATIENCE, most, services, taken, until
+from tests.office import LibreOffice, OfficeBook, available
+from tests.small_titanic import some_of_the_titanic
 
 ROOT = Path(__file__).parent.parent
 SHEET = "nnet"

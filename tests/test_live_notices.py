@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from live_books import LOSS, PATIENCE, SHEET, Desk, line_host, until
-from memory_host import MemoryHost
 
 import sgdsheet
 from sgdsheet.errors import BookClosedError
@@ -19,6 +17,8 @@ from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.status import IDLE, PAUSED, STARTING, TRAINING
 from sgdsheet.sheet.references import Cell
 from sgdsheet.system.state_folder import VARIABLE
+from tests.live_books import LOSS, PATIENCE, SHEET, Desk, line_host, until
+from tests.memory_host import MemoryHost
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from live_books import SHEET, Desk, line_host, most, parameters, taken
+
+from tests.live_books import SHEET, Desk, line_host, most, parameters, taken
 
 pytestmark = pytest.mark.usefixtures("state")
 

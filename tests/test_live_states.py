@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_books import LOSS, SHEET, START, Desk, calculate, line_host, parameters, rename
-from memory_host import MemoryHost
 
 from sgdsheet.live.ipc import alert, worker
 from sgdsheet.live.ipc.channel import encode
@@ -17,6 +15,8 @@ from sgdsheet.live.run.background import BackgroundRun
 from sgdsheet.live.run.status import IDLE, Status
 from sgdsheet.sheet.workbook import ExcelError, Workbook
 from sgdsheet.system.state_folder import VARIABLE
+from tests.live_books import LOSS, SHEET, START, Desk, calculate, line_host, parameters, rename
+from tests.memory_host import MemoryHost
 
 
 @pytest.fixture(autouse=True)

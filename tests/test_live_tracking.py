@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_books import SHEET, START, Desk, line_host, parameters, rename, until
-from live_moves import crash, insert_rows, point_to
-from memory_host import MemoryHost
 
 from sgdsheet.errors import TrainingError
 from sgdsheet.live.undo.snapshots import History
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 from sgdsheet.system.book_lock import BookLock
+from tests.live_books import SHEET, START, Desk, line_host, parameters, rename, until
+from tests.live_moves import crash, insert_rows, point_to
+from tests.memory_host import MemoryHost
 
 pytestmark = pytest.mark.usefixtures("state")
 

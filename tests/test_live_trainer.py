@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, parameters, until
-from memory_host import MemoryHost
 
 from sgdsheet.live.run.own_sheets import GRADIENTS, LOG
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
+from tests.live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, parameters, until
+from tests.memory_host import MemoryHost
 
 pytestmark = pytest.mark.usefixtures("state")
 

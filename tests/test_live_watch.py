@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_books import BEST, LOSS, SHEET, START, Desk, calculate, line_workbook, parameters, until
-from memory_host import MemoryHost
 
 from sgdsheet.errors import HostBusyError, HostError
 from sgdsheet.live.run import live_run, shown
@@ -22,6 +20,8 @@ from sgdsheet.live.run.watch import Agreement, Watch
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Sheet, Value, Workbook
 from sgdsheet.system.state_folder import VARIABLE
+from tests.live_books import BEST, LOSS, SHEET, START, Desk, calculate, line_workbook, parameters, until
+from tests.memory_host import MemoryHost
 
 LOSS_AREA = Range.of_cell(LOSS)
 

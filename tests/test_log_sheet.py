@@ -12,7 +12,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from xlsx_parts import (
+
+from sgdsheet.hosts.file import FileHost
+from sgdsheet.sheet.references import Cell
+from sgdsheet.train.logbook import LIMIT, Record
+from tests.xlsx_parts import (
     MAIN,
     RELATIONSHIPS,
     STRICT,
@@ -26,10 +30,6 @@ from xlsx_parts import (
     sheet,
     zipped,
 )
-
-from sgdsheet.hosts.file import FileHost
-from sgdsheet.sheet.references import Cell
-from sgdsheet.train.logbook import LIMIT, Record
 
 OWN = Path(__file__).resolve().parents[1] / "workbooks"
 BOOKS = sorted(OWN.glob("*.xlsx")) + sorted(WORKBOOKS.glob("titanic_solved.xlsx"))

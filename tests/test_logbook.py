@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-from full_disks import limited_files
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from sgdsheet.plots.loss_curves import save_learning_rate_plot, save_plot
 from sgdsheet.system.extras import optional
 from sgdsheet.train import logbook
 from sgdsheet.train.logbook import FIELDS, LIMIT, Logbook, Record, TensorBoardWriter, file_writer, thin
+from tests.full_disks import limited_files
 
 NAN, INFINITY = math.nan, math.inf
 

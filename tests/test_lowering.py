@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from oracle import agree, calculated
-from sheets import HOME, Cells, book, check, compiled, value, values
 from torch import fx
 
 import sgdsheet
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import DataError, FormulaError
 from sgdsheet.sheet.workbook import ExcelError
+from tests.oracle import agree, calculated
+from tests.sheets import HOME, Cells, book, check, compiled, value, values
 
 RANDOM = np.random.default_rng(0)
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sheets import Cells, book, lowered
 from torch import fx
 
 from sgdsheet.compiler.passes import simplify
@@ -14,6 +13,7 @@ from sgdsheet.compiler.passes.packing import Packer
 from sgdsheet.compiler.passes.shapes import set_shape
 from sgdsheet.compiler.passes.windows import correlate
 from sgdsheet.sheet.references import column_letters
+from tests.sheets import Cells, book, lowered
 
 SIZE, KERNEL = 9, 3
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import openpyxl
 import pytest
 import torch
-from test_lessons import same
 
 import sgdsheet
 from sgdsheet.analysis import checking
@@ -18,6 +17,7 @@ from sgdsheet.apps import examples
 from sgdsheet.apps.cli import main
 from sgdsheet.apps.examples._passengers import MOST, read
 from sgdsheet.errors import SgdSheetError
+from tests.test_lessons import same
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not (SHARED / "titanic.csv").exists(), reason="the shared data are not here")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from sheets import Cells, book, lowered
 from torch import fx
 
 from sgdsheet.compiler.passes import PASSES, Pass, simplify
 from sgdsheet.compiler.passes.shapes import known_shape, note_shapes
+from tests.sheets import Cells, book, lowered
 
 ROWS = [[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]]
 GRID = [[0.1, 0.7, -0.3, 0.2], [0.5, -0.2, 0.9, 0.4], [-0.6, 0.3, 0.8, -0.1], [0.25, 0.65, 0.15, 0.35]]

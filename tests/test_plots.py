@@ -8,14 +8,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from chart_books import charted
-from cli_books import run
 
 import sgdsheet
 from sgdsheet.analysis.trajectory import record_training
 from sgdsheet.plots.fit import fit_of
 from sgdsheet.plots.loss_curves import save_plot
 from sgdsheet.train.logbook import Record
+from tests.chart_books import charted
+from tests.cli_books import run
 
 WORKBOOKS = Path(__file__).parent.parent / "workbooks"
 

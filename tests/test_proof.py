@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_books import NAMES, SLOPE, Run, line_book, line_cells, run, write_book
-from live_books import Desk, line_host
 from openpyxl import Workbook as OpenpyxlWorkbook
 from openpyxl import load_workbook
 from openpyxl.workbook.defined_name import DefinedName
-from training_books import write
 
 import sgdsheet
 from sgdsheet.compiler.proof import NEVER_CALCULATED, prove
@@ -22,6 +19,9 @@ from sgdsheet.errors import ProofError
 from sgdsheet.hosts.file import FileHost, load
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError, Value
+from tests.cli_books import NAMES, SLOPE, Run, line_book, line_cells, run, write_book
+from tests.live_books import Desk, line_host
+from tests.training_books import write
 
 SHEET = "Model"
 HOW = "Recalculate it in a spreadsheet and save it"

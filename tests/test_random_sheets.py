@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle import agree, calculated
-from sheets import book, differences, lowered
 
 from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.references import address
+from tests.oracle import agree, calculated
+from tests.sheets import book, differences, lowered
 
 LAST = 6
 """Rows of the sheet. Column A holds parameters, B data with a text or a blank; C to G are filled down."""

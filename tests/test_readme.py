@@ -17,13 +17,13 @@ from pathlib import Path
 import click
 import pytest
 import xlsxwriter
-from activated import Environment, environment_with_sgdsheet
-from cli_books import run
 
 from sgdsheet.apps import examples
 from sgdsheet.apps.cli import COMMANDS, cli
 from sgdsheet.data.datasets import DATASETS
 from sgdsheet.problem.settings import DECLARATIONS
+from tests.activated import Environment, environment_with_sgdsheet
+from tests.cli_books import run
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import xlsxwriter
-from cli_books import line_book, run
-from gallery import GALLERY
-from office import LibreOffice
-from solver_models import PORTFOLIO, TRANSPORT, solver_names, write
-from xlsx_parts import WORKBOOKS, without_values
 
 import sgdsheet
 from sgdsheet.hosts.file import load
 from sgdsheet.problem.definition import sheets_with_problem
 from sgdsheet.sheet.references import Cell, address, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
+from tests.cli_books import line_book, run
+from tests.gallery import GALLERY
+from tests.office import LibreOffice
+from tests.solver_models import PORTFOLIO, TRANSPORT, solver_names, write
+from tests.xlsx_parts import WORKBOOKS, without_values
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
 SOLVED = [path for path in (WORKBOOKS / "titanic_solved.xlsx",) if path.exists()]

@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 import pytest
-from sheets import HOME, check, compiled, slope, value, values
 
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Table
+from tests.sheets import HOME, check, compiled, slope, value, values
 
 CELLS: dict[str, Any] = {
     "A1": [0, -2, 3],

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_books import PATIENCE, most, services, until
 
 from sgdsheet.live.ipc import channel, client
 from sgdsheet.live.ipc.client import call
 from sgdsheet.live.ipc.service import Service
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.system import state_folder
+from tests.live_books import PATIENCE, most, services, until
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 import pytest
-from live_books import SHEET, Desk, calculate, line_workbook
-from memory_host import MemoryHost
 
 import sgdsheet
 from sgdsheet.data.locate import list_of_allowed, locate
@@ -20,6 +18,8 @@ from sgdsheet.errors import FileError
 from sgdsheet.sheet.workbook import DefinedName
 from tests.bound_books import Rows, idx, numbers, save
 from tests.cli_books import run
+from tests.live_books import SHEET, Desk, calculate, line_workbook
+from tests.memory_host import MemoryHost
 from tests.training_books import write
 
 REFUSED = "a workbook may not choose files elsewhere"

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from chart_books import charted
-from cli_books import run
 
 from sgdsheet.apps.cli.sparkline import WIDTH, bars, sparkline
+from tests.chart_books import charted
+from tests.cli_books import run
 
 
 @pytest.fixture

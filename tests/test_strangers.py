@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from xlsx_parts import WORKBOOKS
 
 from sgdsheet.compiler.frontend.planning import Plan, Planner
 from sgdsheet.compiler.model import evaluate
@@ -16,6 +15,7 @@ from sgdsheet.compiler.program import build_program
 from sgdsheet.hosts.file import load
 from sgdsheet.sheet.references import Cell, Range, rectangles
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
+from tests.xlsx_parts import WORKBOOKS
 
 FOLDERS = [WORKBOOKS.with_name(name) for name in ("formulas", "strangers")]
 FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.xls[xm]"))]

@@ -9,10 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from chart_books import LOSS, X, Y, charted
-from cli_books import run
-from sheets import compiled
-from training_books import write
 
 import sgdsheet
 from sgdsheet.analysis.loss_surface import LossSlice, LossSurface, chosen_cells, loss_slice, losses_at
@@ -21,6 +17,10 @@ from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import FileError, ProblemError, SettingError, TrainingError
 from sgdsheet.plots.animation import animate
 from sgdsheet.plots.surface import surface
+from tests.chart_books import LOSS, X, Y, charted
+from tests.cli_books import run
+from tests.sheets import compiled
+from tests.training_books import write
 
 ROOT = Path(__file__).parent.parent
 

@@ -26,9 +26,6 @@ import torch
 import xlwings as xw
 import xlwings.conversion
 import xlwings.main
-from memory_host import MemoryHost
-from sheets import HOME, book
-from training_books import write
 
 import sgdsheet
 from sgdsheet.apps.udf.declarations import FAILURE, declarations
@@ -37,6 +34,9 @@ from sgdsheet.apps.udf.prediction import Predictors
 from sgdsheet.errors import DataError, FileError, ProblemError, SgdSheetError
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Workbook
+from tests.memory_host import MemoryHost
+from tests.sheets import HOME, book
+from tests.training_books import write
 
 MISSING = -2147352572
 """How VBA says that an argument was left out."""

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import office
 import pytest
 import torch
 import xlwings as xw
 import xlwings.conversion
-from training_books import write
-from xlwings_program import ExcelBook, ExcelOverLibreOffice
 
 import sgdsheet
 from sgdsheet.apps.udf import xlwings_functions
 from sgdsheet.sheet.references import Cell
+from tests import office
+from tests.training_books import write
+from tests.xlwings_program import ExcelBook, ExcelOverLibreOffice
 
 pytestmark = pytest.mark.skipif(not office.available(), reason="LibreOffice is not installed")
 

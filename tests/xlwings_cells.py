@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from xlwings import base_classes
-from xlwings_com import EXCEPTION, Cells, ComError, areas_of
-from xlwings_parts import Charts, Names, Tables
 
 from sgdsheet.hosts.libreoffice.calc_reader import formulas, values
 from sgdsheet.hosts.libreoffice.notation import to_excel
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import ExcelError
+from tests.xlwings_com import EXCEPTION, Cells, ComError, areas_of
+from tests.xlwings_parts import Charts, Names, Tables
 
 FEW = 2_000
 """Cells of which it is quick to tell which are merged."""

@@ -37,7 +37,7 @@ for name in ("sgdsheet", "sgdsheet.hosts", "sgdsheet.hosts.libreoffice"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [sys.argv[1] + name.replace(".", "/")[8:]]
 sys.path.insert(0, sys.argv[2])
-from xlwings_agent import main
+from tests.xlwings_agent import main
 main(sys.argv[3])
 sys.stdout.flush()
 os._exit(0)
@@ -59,8 +59,8 @@ class Office:
     """Asks the LibreOffice side, and turns its refusals into COM errors."""
 
     def __init__(self, pipe: str) -> None:
-        here = Path(__file__).parent
-        command = [office_python(), "-E", "-B", "-c", _BOOT, here.parent / "sgdsheet", here, pipe]
+        root = Path(__file__).parent.parent
+        command = [office_python(), "-E", "-B", "-c", _BOOT, root / "sgdsheet", root, pipe]
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"

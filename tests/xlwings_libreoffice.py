@@ -15,11 +15,11 @@ from typing import Any
 
 import xlwings as xw
 from xlwings import base_classes
-from xlwings_cells import CellRange, Sheet, Sheets
-from xlwings_com import Office
-from xlwings_parts import Names
 
 from sgdsheet.sheet.references import Range
+from tests.xlwings_cells import CellRange, Sheet, Sheets
+from tests.xlwings_com import Office
+from tests.xlwings_parts import Names
 
 PIPE = "XLWINGS_PIPE"
 ALERTS = "XLWINGS_ALERTS"

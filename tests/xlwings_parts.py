@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from xlwings import base_classes
-from xlwings_com import ChartObject, Counted
 
 from sgdsheet.hosts.libreoffice.notation import name_content, to_excel
 from sgdsheet.sheet.references import Range, address, parse_range, quote_sheet, split_areas, split_sheet
+from tests.xlwings_com import ChartObject, Counted
 
 
 class Names(base_classes.Names):

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xlwings_com import Scales
-from xlwings_libreoffice import HarnessEngine, register, unregister
-
 from sgdsheet.hosts.excel import ExcelHost, connect
 from sgdsheet.hosts.libreoffice.office_process import Office
 from sgdsheet.sheet.references import Range
+from tests.xlwings_com import Scales
+from tests.xlwings_libreoffice import HarnessEngine, register, unregister
 
 
 @dataclass

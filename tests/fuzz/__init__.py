@@ -6,10 +6,3 @@ python -m tests.fuzz.models      gradients of random models against central diff
 python -m tests.fuzz.kills       kills, full disks and files that change meanwhile
 python -m tests.fuzz.identity    everything but the values stays byte for byte
 """
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))  # the tests' own helpers, which pytest finds by itself

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gallery import GALLERY
-from xlsx_parts import WORKBOOKS
-
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.hosts.file import load
 from sgdsheet.problem.definition import sheets_with_problem
 from sgdsheet.sheet.references import Cell, Range, address
 from sgdsheet.sheet.workbook import Workbook
+from tests.gallery import GALLERY
+from tests.xlsx_parts import WORKBOOKS
 
 SHARED = WORKBOOKS.parent
 FOLDERS = ("workbooks", "formulas", "strangers")

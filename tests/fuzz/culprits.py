@@ -12,7 +12,7 @@ from sgdsheet.sheet.syntax import Binary, Call, Node, Unary, children
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 
 if TYPE_CHECKING:
-    from .formulas import Finding
+    from tests.fuzz.formulas import Finding
 
 FIRST_COLUMN, MOST_SHEETS = 20, 60
 

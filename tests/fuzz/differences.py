@@ -30,11 +30,10 @@ from sgdsheet.sheet.syntax import (
     walk,
 )
 from sgdsheet.sheet.workbook import ExcelError, Value
-
-from .engines import areas
+from tests.fuzz.engines import areas
 
 if TYPE_CHECKING:
-    from .formulas import Finding
+    from tests.fuzz.formulas import Finding
 
 OFFICE, IRON = "LibreOffice", "IronCalc"
 

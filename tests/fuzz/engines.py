@@ -22,8 +22,7 @@ from sgdsheet.sheet.formula import parse
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.syntax import Reference, walk
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
-
-from . import sheetfile
+from tests.fuzz import sheetfile
 
 Values = dict[Cell, Value]
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from cli_books import line_book, run
 
 from sgdsheet.apps.cli import main
+from tests.cli_books import line_book, run
 
 SECONDS = 20
 """Of the processor, so that a busy machine makes nothing look like a hang."""

@@ -24,12 +24,11 @@ from sgdsheet.sheet.formula import formula_text, relative_key
 from sgdsheet.sheet.references import Cell, Range, address
 from sgdsheet.sheet.syntax import Binary, Call, Node, Unary
 from sgdsheet.sheet.workbook import ExcelError, Formula, Sheet, Value, Workbook
-
-from . import engines, sheetfile
-from .culprits import located
-from .differences import known
-from .grammar import Grammar
-from .grids import COLUMNS, ROWS, data
+from tests.fuzz import engines, sheetfile
+from tests.fuzz.culprits import located
+from tests.fuzz.differences import known
+from tests.fuzz.grammar import Grammar
+from tests.fuzz.grids import COLUMNS, ROWS, data
 
 FIRST_COLUMN, LAST_ROW = 20, 8
 PER_SHEET, PER_BOOK = 25, 750

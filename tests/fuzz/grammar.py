@@ -9,8 +9,7 @@ from random import Random
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.registry import Takes
 from sgdsheet.sheet.references import column_letters
-
-from .grids import COLUMNS, NUMERIC_TEXTS, ROWS, TEXTS, number
+from tests.fuzz.grids import COLUMNS, NUMERIC_TEXTS, ROWS, TEXTS, number
 
 PREFIXED = {
     *("NORM.S.DIST", "NORM.DIST", "IFS", "SWITCH", "XLOOKUP", "VAR.S", "STDEV.S", "VAR.P", "STDEV.P", "XOR", "IFNA"),

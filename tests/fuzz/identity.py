@@ -15,9 +15,8 @@ from random import Random
 from sgdsheet.hosts.file import FileHost, load
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Value, Workbook
-
-from .corpus import workbooks
-from .packagediff import differences
+from tests.fuzz.corpus import workbooks
+from tests.fuzz.packagediff import differences
 
 VALUES: tuple[Value, ...] = (0.5, -1e-300, 1e300, 3.0, True, False, "text", " spaced ", "a <b> & “c”", "")
 

@@ -19,15 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from cli_books import line_book
-from gallery import GALLERY
-
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.hosts.file import load
-
-from .corpus import EXAMPLES
-from .forked import Ended, call, warm_up
-from .packagediff import differences
+from tests.cli_books import line_book
+from tests.fuzz.corpus import EXAMPLES
+from tests.fuzz.forked import Ended, call, warm_up
+from tests.fuzz.packagediff import differences
+from tests.gallery import GALLERY
 
 EVENTS = {"open", "os.rename", "os.remove", "os.chmod", "os.link", "os.truncate", "os.mkdir", "tempfile.mkstemp"}
 """What Python tells of before it happens: where a command touches files."""

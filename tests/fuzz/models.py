@@ -18,12 +18,12 @@ from random import Random
 from typing import Any
 
 import torch
-from sheets import book
 
 import sgdsheet
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.sheet.references import Cell, column_letters
+from tests.sheets import book
 
 ROWS = 6
 """Samples, in rows 1 to 6. Columns A and B hold parameters, C to E data, F texts, from G on stand formulas."""

@@ -17,11 +17,10 @@ from random import Random
 
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.hosts.file import load
-
-from .corpus import Seed, seeds
-from .forked import Ended, call, warm_up
-from .mutation import mutated
-from .packagediff import differences
+from tests.fuzz.corpus import Seed, seeds
+from tests.fuzz.forked import Ended, call, warm_up
+from tests.fuzz.mutation import mutated
+from tests.fuzz.packagediff import differences
 
 LARGEST = 200_000
 """Bytes of a workbook that is taken: larger ones take long and have nothing else in them."""

@@ -9,8 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import address
 from sgdsheet.sheet.workbook import ExcelError, Formula, Sheet, Value, Workbook
-
-from .grammar import prefixed
+from tests.fuzz.grammar import prefixed
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

@@ -11,11 +11,10 @@ import pytest
 
 from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.workbook import Formula
-
-from . import formulas, identity, kills, models, packages
-from .differences import DIFFERENCES
-from .grammar import SETTLED, prefixed
-from .packagediff import differences
+from tests.fuzz import formulas, identity, kills, models, packages
+from tests.fuzz.differences import DIFFERENCES
+from tests.fuzz.grammar import SETTLED, prefixed
+from tests.fuzz.packagediff import differences
 
 POSIX = pytest.mark.skipif(sys.platform != "linux", reason="the campaign forks processes and limits them as Linux does")
 

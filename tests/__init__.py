@@ -1,0 +1,1 @@
+"""The tests and their helpers, which are imported by one name: `from tests.sheets import book`."""
