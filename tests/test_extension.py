@@ -301,6 +301,13 @@ def test_text_among_numbers_is_an_error_in_its_place_or_of_all(child: Child) -> 
     assert struct.pack("<d", found[-1][0]) == struct.pack("<d", cell_error("#VALUE!"))
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_an_error_in_its_place(child: Child, number: float) -> None:
+    found = evaluator(child).call("SGD_RELU", [((number, 1.0),)])
+    assert struct.pack("<d", found[0][0]) == struct.pack("<d", cell_error("#NUM!"))
+    assert found[0][1] == 1.0
+
+
 def test_hundred_thousand_cells(child: Child) -> None:
     rows = tuple((float(number - 50_000),) for number in range(100_000))
     functions = evaluator(child)

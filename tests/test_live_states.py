@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from sgdsheet.live.ipc import alert, worker
-from sgdsheet.live.ipc.channel import encode
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.background import BackgroundRun
 from sgdsheet.live.run.status import IDLE, Status
 from sgdsheet.sheet.workbook import ExcelError, Workbook
+from sgdsheet.system.json_messages import encode
 from sgdsheet.system.state_folder import VARIABLE
 from tests.live_books import LOSS, SHEET, START, Desk, calculate, line_host, parameters, rename
 from tests.memory_host import MemoryHost

@@ -14,7 +14,7 @@ from sgdsheet.hosts.base import LiveHost
 from sgdsheet.hosts.file import load
 from sgdsheet.hosts.libreoffice import Channel, LibreOfficeHost
 from sgdsheet.sheet.references import Range
-from sgdsheet.sheet.workbook import ExcelError, Workbook
+from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 
 
 class StillHost(LibreOfficeHost):
@@ -89,8 +89,15 @@ def _received(argument: Any) -> Grid | None:
     if argument is None:
         return None
     rows = argument if isinstance(argument, list) else [[argument]]
-    return [[None if value == "" else value for value in row] for row in rows]
+    return [[_received_value(value) for value in row] for row in rows]
+
+
+def _received_value(value: Any) -> Value | None:
+    if isinstance(value, dict):
+        return ExcelError(value["error"])
+    return None if value == "" else value
 
 
 def _sent(value: Any) -> Any:
+    """The opposite of `_received_value`."""
     return {"error": value.value} if isinstance(value, ExcelError) else value

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from sgdsheet.apps.libreoffice_ext.office.chosen_python import PROTOCOL
 from sgdsheet.errors import BookClosedError
-
-Message = dict[str, Any]
+from sgdsheet.system.json_messages import Message, encode_line, read_messages
 
 log = logging.getLogger("sgdsheet.apps.libreoffice_ext")
 
@@ -58,7 +56,7 @@ class Link:
         # More than one thread: to read a cell for one function, the office may have to calculate another one first.
         calls = ThreadPoolExecutor(_DEEPEST, "sgdsheet function")
         self.send({"hello": PROTOCOL})
-        for message in self._messages():
+        for message in read_messages(self._source):
             if "answer" in message:
                 mailbox = self._waiting.get(message["answer"])
                 if mailbox is not None:
@@ -73,17 +71,13 @@ class Link:
         calls.shutdown(wait=False)
 
     def send(self, message: Message) -> None:
-        line = json.dumps(message, allow_nan=False).encode("ascii") + b"\n"
+        line = encode_line(message)
         try:
             with self._lock:
                 self._target.write(line)
                 self._target.flush()
         except OSError:  # the office has ended; the end of its other pipe tells `serve`
             self._closed = True
-
-    def _messages(self) -> Iterator[Message]:
-        for line in self._source:
-            yield json.loads(line)
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,14 @@ _COMPONENTS = "application/vnd.sun.star.uno-components"
 _LIBRARY = "application/vnd.sun.star.uno-typelibrary;type=RDB"
 _SETTINGS = "application/vnd.sun.star.configuration-data"
 
-_MODULES = {"apps/libreoffice_ext/office": "*.py", "hosts/libreoffice/agent": "*.py"}
+_MODULES = {
+    "apps/libreoffice_ext/office": "*.py",
+    "hosts/libreoffice/agent": "*.py",
+    "system": "json_messages.py",
+}
 """The modules of this package that run inside the office."""
 
-_PACKAGES = ("", "apps/", "apps/libreoffice_ext/", "hosts/", "hosts/libreoffice/")
+_PACKAGES = ("", "apps/", "apps/libreoffice_ext/", "hosts/", "hosts/libreoffice/", "system/")
 """In the office they are empty: nothing of sgdsheet is there but the modules above."""
 
 _DAWN = (1980, 1, 1, 0, 0, 0)  # of zip's calendar: when it was built must not matter

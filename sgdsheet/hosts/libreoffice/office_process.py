@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import queue
 import shutil
@@ -18,11 +17,12 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from sgdsheet.errors import HostBusyError, HostError
 from sgdsheet.hosts.libreoffice.programs import office_environment, office_python, soffice
 from sgdsheet.hosts.refusals import program_gone
+from sgdsheet.system.json_messages import Message, encode_line, read_messages
 
 TIMEOUT = 60.0
 """Seconds that LibreOffice may take for one answer."""
@@ -64,7 +64,7 @@ class AgentProcess:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests: IO[bytes] = self._process.stdin
-        self._replies: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._number = 0
         threading.Thread(target=self._receive, args=(self._process.stdout,), daemon=True).start()
         try:
@@ -76,12 +76,12 @@ class AgentProcess:
             self.close()
             raise HostError(f"no LibreOffice listens on the pipe “{pipe}”", remedy="Start LibreOffice")
 
-    def ask(self, request: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
+    def ask(self, request: Message, timeout: float | None = None) -> Message:
         """The agent's reply. Raises BookClosedError if it is gone, HostBusyError if it does not come."""
         self._number += 1
-        line = json.dumps({"id": self._number, **request}, allow_nan=False)
+        line = encode_line({"id": self._number, **request})
         try:
-            self._requests.write(line.encode() + b"\n")
+            self._requests.write(line)
             self._requests.flush()
         except (OSError, ValueError):  # the latter: the agent was closed
             raise program_gone("LibreOffice") from None
@@ -101,12 +101,12 @@ class AgentProcess:
             self._process.wait()
 
     def _receive(self, replies: IO[bytes]) -> None:
-        with replies, suppress(ValueError):  # what is no JSON does not come from our agent
-            for line in replies:
-                self._replies.put(json.loads(line))
+        with replies, suppress(ValueError):  # what is no message does not come from our agent
+            for reply in read_messages(replies):
+                self._replies.put(reply)
         self._replies.put(None)
 
-    def _next(self, timeout: float) -> dict[str, Any]:
+    def _next(self, timeout: float) -> Message:
         try:
             reply = self._replies.get(timeout=timeout)
         except queue.Empty:

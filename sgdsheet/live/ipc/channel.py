@@ -7,7 +7,6 @@ sides without sending it.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -19,7 +18,8 @@ from multiprocessing.connection import Connection, Listener, answer_challenge, d
 from pathlib import Path
 from typing import Any
 
-Message = dict[str, Any]
+from sgdsheet.system.json_messages import Message, decode, encode
+
 Answer = Callable[[Message], Message]
 
 LONGEST_REQUEST = 1_000_000
@@ -94,22 +94,6 @@ def _greeted(address: str, key: bytes, seconds: float) -> Connection:
         connection.close()
         raise AbsentError("it hung up") from None
     return connection
-
-
-def encode(message: Message) -> bytes:
-    """A message as bytes. Raises ValueError for what JSON does not have."""
-    return json.dumps(message, allow_nan=False, ensure_ascii=True).encode("ascii")
-
-
-def decode(data: bytes) -> Message:
-    """The message in these bytes. Raises ValueError if there is none."""
-    try:
-        message = json.loads(data)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(message, dict):
-        raise ValueError("not an object")
-    return message
 
 
 class Server:

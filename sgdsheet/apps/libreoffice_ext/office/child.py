@@ -14,13 +14,12 @@ may have to wait for the lock. What the trainer asks on behalf of a function is 
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import subprocess
 import threading
 from collections import deque
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from sgdsheet.apps.libreoffice_ext.office.chosen_python import (
     INSTALL,
@@ -29,14 +28,13 @@ from sgdsheet.apps.libreoffice_ext.office.chosen_python import (
     read_settings,
     settings_file,
 )
+from sgdsheet.system.json_messages import Message, encode_line, read_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Reply = dict[str, Any]
-
 _MODULE = "sgdsheet.apps.libreoffice_ext.child_process"
-_GONE: Reply = {"ok": False, "error": "sgdsheet's process has ended. Try again: it starts anew", "kind": "HostError"}
+_GONE: Message = {"ok": False, "error": "sgdsheet's process has ended. Try again: it starts anew", "kind": "HostError"}
 _NO_WINDOW = 0x0800_0000 if os.name == "nt" else 0  # subprocess.CREATE_NO_WINDOW, which only Windows has
 _START = 60.0  # seconds: the first import of torch from a slow disk
 
@@ -44,15 +42,15 @@ _START = 60.0  # seconds: the first import of torch from a slow disk
 class Child:
     """One process. `answer` answers what it asks of the office, `answer_call` what it asks for a function's sake."""
 
-    def __init__(self, answer: Callable[[Reply], Reply], answer_call: Callable[[Reply], Reply]) -> None:
+    def __init__(self, answer: Callable[[Message], Message], answer_call: Callable[[Message], Message]) -> None:
         self._answer, self._answer_call = answer, answer_call
         self._python = read_settings().python
         self._process = _spawn(self._python)
-        self._waiting: dict[int, queue.SimpleQueue[Reply]] = {}
+        self._waiting: dict[int, queue.SimpleQueue[Message]] = {}
         self._lock = threading.Lock()
         self._last = 0
-        self._asked: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
-        self._hello: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._hello: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._complaints: deque[str] = deque(maxlen=20)
         self._errors = _thread(self._read_errors)
         _thread(self._read)
@@ -62,15 +60,15 @@ class Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, message: Reply, timeout: float) -> Reply:
+    def ask(self, message: Message, timeout: float) -> Message:
         """Send a command or a call, and wait for its reply. Answers what is asked on its behalf meanwhile."""
-        mailbox: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+        mailbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         with self._lock:
             self._last += 1
             number = self._last
             self._waiting[number] = mailbox
         try:
-            if not self._send({"id": number, **message}):
+            if not self._send(encode_line({"id": number, **message})):
                 return _GONE
             while True:
                 received = mailbox.get(timeout=timeout)
@@ -98,14 +96,17 @@ class Child:
     def _read(self) -> None:
         """Sort what arrives. Never calls the office: a function that waits for its reply holds the office's lock."""
         with _stream(self._process.stdout) as lines:
-            for line in lines:
-                self._sort(json.loads(line))
+            try:
+                for message in read_messages(lines):
+                    self._sort(message)
+            except (ValueError, KeyError, TypeError):  # not what our own process says
+                self._process.kill()
         self._hello.put({})
         for mailbox in list(self._waiting.values()):
             mailbox.put(_GONE)
         self._asked.put(None)
 
-    def _sort(self, message: Reply) -> None:
+    def _sort(self, message: Message) -> None:
         if "hello" in message:
             self._hello.put(message)
         elif "ask" in message:
@@ -125,22 +126,23 @@ class Child:
 
     # --- in and out ---------------------------------------------------------------------------------------
 
-    def _reply_to(self, message: Reply, answer: Callable[[Reply], Reply]) -> None:
+    def _reply_to(self, message: Message, answer: Callable[[Message], Message]) -> None:
+        number = message["ask"]
         try:
-            reply = answer(message["request"])
+            line = encode_line({"answer": number, "reply": answer(message["request"])})
         except Exception as error:  # a trainer that waits for an answer must get one
-            reply = {"ok": False, "reason": "failed", "text": str(error)}
-        self._send({"answer": message["ask"], "reply": reply})
+            line = encode_line({"answer": number, "reply": {"ok": False, "reason": "failed", "text": str(error)}})
+        self._send(line)
 
-    def _send(self, message: Reply) -> bool:
-        line = json.dumps(message).encode("ascii") + b"\n"
+    def _send(self, line: bytes) -> bool:
+        """Whether the line was written: not to a process that has ended."""
         try:
             with self._lock:
                 pipe = self._process.stdin
                 assert pipe is not None
                 pipe.write(line)
                 pipe.flush()
-        except (OSError, ValueError):  # the process has ended, or its pipe was closed
+        except (OSError, ValueError):  # the latter: its pipe was closed
             return False
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,12 @@ class Evaluator:
 
 
 def _plain(argument: Any) -> Any:
-    """Numbers, texts and rows stay as they are. A reference becomes its address: sheet and cells."""
-    if argument is None or isinstance(argument, (bool, float, int, str, tuple)):
+    """Numbers, texts and rows stay as they are, but for what is not finite. A reference becomes its address."""
+    if isinstance(argument, tuple):
+        return [[_plain(item) for item in row] for row in argument]
+    if isinstance(argument, float) and not math.isfinite(argument):
+        return {"error": "#NUM!"}
+    if argument is None or isinstance(argument, (bool, float, int, str)):
         return argument
     area = argument.getRangeAddress()
     sheet = argument.getSpreadsheet().getName()

@@ -8,7 +8,6 @@ the texts of errors) is left to `host.py`, so that this package stays small.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -44,6 +43,7 @@ from sgdsheet.hosts.libreoffice.agent.cells import (
 )
 from sgdsheet.hosts.libreoffice.agent.exclusive import undisturbed
 from sgdsheet.hosts.libreoffice.agent.reading import WorkbookReader
+from sgdsheet.system.json_messages import Message, encode_line, read_messages
 
 T = TypeVar("T")
 
@@ -358,21 +358,31 @@ def connect(pipe: str, patience: float) -> Any:
 
 def main(pipe: str, patience: str) -> None:
     """Answer the requests on standard input, one a line, until it ends."""
-    sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    reply: dict[str, Any] = {"ok": True}
+    reply: Message = {"ok": True}
     try:
         agent = Agent(connect(pipe, float(patience)))
     except Refused as refused:
         reply = refused.reply
-    print(json.dumps(reply), flush=True)
+    _send(encode_line(reply))
     if not reply["ok"]:
         return
     try:
-        for line in sys.stdin:
-            request = json.loads(line)
-            print(json.dumps({"id": request.get("id"), **agent.answer(request)}), flush=True)
+        for request in read_messages(sys.stdin.buffer):
+            _send(_reply_line(request.get("id"), agent.answer(request)))
     except (ValueError, BrokenPipeError):  # whoever asked was killed in the middle of a request
         pass
     finally:
         agent.leave()
+
+
+def _reply_line(number: Any, reply: Message) -> bytes:
+    """The reply to the request of this number; a refusal instead of one that cannot be sent."""
+    try:
+        return encode_line({"id": number, **reply})
+    except ValueError as error:
+        return encode_line({"id": number, "ok": False, "reason": "failed", "text": str(error)})
+
+
+def _send(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
