@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -201,9 +201,13 @@ def functions() -> str:
     return page(*parts, table(("function", "what it gives"), rows))
 
 
-def example(known: Iterable[tuple[str, float]] | dict[str, float]) -> str:
+def example(known: Mapping[str, float | str | bool]) -> str:
     """The first example of a function."""
-    for formula, value in dict(known).items():
+    for formula, value in known.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return (
+                f"`{formula}` is {plain(str(value).upper() if isinstance(value, bool) else value) or 'an empty text'}"
+            )
         return f"`{formula}` is {value:.6g}"
     return ""
 

@@ -162,7 +162,7 @@ class Function:
     arguments: tuple[int, int]
     takes: Takes
     derivative: Derivative
-    examples: Mapping[str, float]
+    examples: Mapping[str, float | str | bool]
     evaluate: Callable[[Context, Call], Value]
     zero_arguments: frozenset[int]
     """Positions of arguments through which no gradient flows (the condition of IF)."""
@@ -237,7 +237,7 @@ def function(
     arguments: tuple[int, int],
     takes: Takes = Takes.SCALARS,
     derivative: Derivative = Derivative.SMOOTH,
-    examples: Mapping[str, float],
+    examples: Mapping[str, float | str | bool],
     zero_arguments: Iterable[int] = (),
     fixed_arguments: Iterable[int] = (),
     conditions: Collection[int] = (),
@@ -319,7 +319,7 @@ def _evaluator(
         # A range is taken whole; of a calculation with ranges, SUM sees one row's result and SUMPRODUCT all.
         arrays = context.array or takes is Takes.ARRAYS
         arguments = _filled(context, call.arguments, arrays) if skips_blanks else call.arguments
-        values = [context.lower(item, array=arrays or _is_range(item)) for item in arguments]
+        values = [context.lower(item, array=arrays or stands_whole(item)) for item in arguments]
         return implementation(context, *values)
 
     return evaluate
@@ -343,7 +343,8 @@ def _filled(context: Context, arguments: Sequence[Node], arrays: bool) -> Sequen
     return arguments
 
 
-def _is_range(node: Node) -> bool:
+def stands_whole(node: Node) -> bool:
+    """Whether an argument is a range or an array, which is taken whole where one is wanted."""
     found = declared(node)
     return (found is not None and found.gives_range) or isinstance(node, (Area, ArrayConstant))
 
@@ -353,7 +354,7 @@ def elementwise(
     operation: Callable[..., torch.Tensor],
     help_text: str,
     *,
-    examples: Mapping[str, float],
+    examples: Mapping[str, float | str | bool],
     arguments: tuple[int, int] = (1, 1),
     derivative: Derivative = Derivative.SMOOTH,
     module: str,

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from sgdsheet.compiler.ir.numerals import text_number
 from sgdsheet.compiler.ir.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorder
-from sgdsheet.compiler.ir.values import Fault, Kind, Value, refuse_large, simplified
+from sgdsheet.compiler.ir.tracing import is_operation
+from sgdsheet.compiler.ir.values import Fault, Kind, Value, fault_codes, refuse_large, simplified
 from sgdsheet.errors import FormulaError
 from sgdsheet.system import memory
 
@@ -256,13 +257,15 @@ class Builder(Recorder):
         return Value(rows.gather(-1, first).squeeze(-1), "".join(axis for axis, _ in kept), sizes)
 
     def checked(self, result: Value) -> Value:
-        """A calculated constant with #NUM! wherever it is not a finite number."""
+        """A calculated constant with an error wherever it is not a finite number: #NUM!, or the one that it says."""
         if not result.constant or result.kinds is not Kind.NUMBER:
             return result
         bad = ~result.tensor.isfinite()
         if not bool(bad.any()):
             return result
-        return self.spoiled(result, Value(bad, result.axes, result.sizes, Kind.BOOLEAN), Fault.NUM)
+        said = result.tensor.isnan() & (fault_codes(result.tensor) != 0)
+        errors = torch.where(said, result.tensor, Fault.NUM.nan).to(self.dtype)
+        return self.spoiled(result, Value(torch.where(bad, errors, 0.0), result.axes, result.sizes))
 
     # --- operations ---------------------------------------------------------------------------------------
 
@@ -272,7 +275,7 @@ class Builder(Recorder):
         settled = [self._settled(function, value, values) for value in values]
         operands: list[Any] = [self.aligned(value, axes) for value in settled]
         if not all(value.constant for value in values):
-            if function not in TAKE_TENSORS:
+            if function not in TAKE_TENSORS and is_operation(function):
                 operands = [operands[0], *map(self._scalar, operands[1:])]
             # Python reads `-2.0 ** x` as -(2.0**x).
             if function in TAKE_NUMBERS and not (function is operator.pow and self.domains.at_least(operands[0]) < 0):

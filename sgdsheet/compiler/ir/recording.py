@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from sgdsheet.compiler.ir.domains import Domains
+from sgdsheet.compiler.ir.tracing import is_operation, traced
 
 Data = Tensor | fx.Node
 """A constant, or a node of the graph."""
@@ -58,15 +59,13 @@ class Recorder:
         self.domains.generic = self.generic
 
     def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Data:
-        """Apply a torch function: now if all is constant, else as a node."""
+        """Apply a torch function, or one that is written in them: now if all is constant, else as nodes."""
         if not _contains_node(arguments):
             result: Tensor = function(*arguments, **options)
             return result
-        # An exported program may import nothing but torch.
-        assert function.__module__ is None or function.__module__.partition(".")[0] in (
-            "torch",
-            "_operator",
-        ), function
+        if not is_operation(function):  # an exported program may import nothing but torch
+            recorded_result: Data = traced(self, function, arguments)
+            return recorded_result
         recorded = tuple(self._argument(item) for item in arguments)
         node = self.graph.create_node("call_function", function, recorded, options, name=self.scope)
         self.domains.note(node, arguments)
