@@ -22,7 +22,7 @@ from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.values import Kind
 from sgdsheet.compiler.ir.values import Value as Computed
 from sgdsheet.compiler.program import Program, build_program
-from sgdsheet.sheet.agreement import ROUNDING, SINGLE, same_value
+from sgdsheet.sheet.agreement import JUMP, ROUNDING, SINGLE, SINGLE_LEAST, same_number, same_value
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
 
@@ -32,12 +32,6 @@ _ENOUGH = 20
 _DRAWS, _LAST_DIGITS, _SLACK = 3, 1e-13, 64.0
 """How a formula's rounding is measured: so often, with inputs that are changed by so much, it may be off by so many
 times what that changes."""
-
-_MOST = 1e-7
-"""More than this share of the numbers that went into it is never rounding: where a formula jumps, all do much."""
-
-_SINGLE_LEAST = 1e-6
-"""Share of the largest number of a block that is rounding in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +110,8 @@ class Comparison:
     def _add_numbers(self, block: Block, saved: NDArray[np.float64], ours: NDArray[np.float64]) -> None:
         distance, size = np.abs(saved - ours), np.maximum(np.abs(saved), np.abs(ours))
         largest = float(size.max())
-        allowed = np.maximum(SINGLE * size, _SINGLE_LEAST * largest) if self.single else ROUNDING * size
-        (places,) = np.nonzero(distance > allowed)
+        share, least = (SINGLE, SINGLE_LEAST * largest) if self.single else (ROUNDING, 0.0)
+        (places,) = np.nonzero(distance > share * np.maximum(size, least))  # the rule of `same_number`
         if len(places):
             wrong = set(places.tolist())
             cells = (cell for place, cell in enumerate(block.range.cells()) if place in wrong)
@@ -207,9 +201,8 @@ def _causes(workbook: Workbook, block: Block, mismatches: list[Mismatch]) -> lis
 def _rounded(item: Mismatch, own: Value | None, spread: Mapping[Cell, float], largest: float) -> bool:
     if not (is_number(item.saved) and is_number(own)):
         return False
-    distance = abs(float(item.saved) - float(own))
-    largest = max(largest, abs(float(item.saved)))
-    return distance <= _SLACK * spread[item.cell] and distance <= _MOST * largest
+    saved, local = float(item.saved), float(own)
+    return abs(saved - local) <= _SLACK * spread[item.cell] and same_number(saved, local, JUMP, largest)
 
 
 def _locally(workbook: Workbook, block: Block) -> dict[Cell, Value]:

@@ -16,7 +16,7 @@ from sgdsheet.compiler.comparison import Comparison, Mismatch, is_number
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.program import build_program, parameter_tensor
 from sgdsheet.errors import ProofError, quoted
-from sgdsheet.sheet.agreement import same_number
+from sgdsheet.sheet.agreement import ACCUMULATED, NEGLIGIBLE, same_number
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
 
@@ -24,10 +24,6 @@ NEVER_CALCULATED = "the file was never calculated: calculated here"
 
 _NAMED = 3
 """Cells that a refusal names with both values."""
-
-_FAR, _NOTHING = 1e-6, 1e-12
-"""Where every cell follows from the saved ones, rounding may still add up, in a model that is very sensitive to it. The
-loss must be as near as this, relatively, or its distance nothing beside the largest number on the way."""
 
 
 @dataclass(slots=True)
@@ -168,8 +164,8 @@ def _runs_away(model: SheetModel, found: Comparison) -> bool:
             if item.cell == model.problem.loss:
                 if not (is_number(item.saved) and is_number(item.computed)):
                     return True
-                near = same_number(item.saved, item.computed, _FAR)
-                return not near and item.distance > _NOTHING * found.largest_number
+                near = same_number(item.saved, item.computed, ACCUMULATED)
+                return not near and not same_number(item.saved, item.computed, NEGLIGIBLE, found.largest_number)
     return False
 
 

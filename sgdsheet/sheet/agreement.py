@@ -1,17 +1,44 @@
-"""One rule for when two values of a cell are the same, up to rounding."""
+"""One rule for when two values of a cell are the same, up to rounding: what a workbook holds, and what is calculated.
+
+Two numbers are the same where they differ by no more than a share of the larger one. The shares that anybody uses, and
+why, stand here.
+"""
 
 from __future__ import annotations
+
+import math
 
 from sgdsheet.sheet.workbook import ExcelError, Value
 
 ROUNDING = 1e-9
-"""Relative distance that may come from adding in another order, or from digits that a program does not keep."""
+"""Share that may come from adding in another order, or from digits that a program does not keep."""
 
 SINGLE = 1e-4
-"""The same where one of two losses is calculated in float32."""
+"""Share where one of the numbers is calculated in float32: a loss adds up the rounding (6e-8) of many samples."""
+
+RUNNING = 1e-7
+"""Share for a loss that is looked at many times a second while its model is trained: wider than `ROUNDING`, since a
+false alarm costs a new reading of the whole workbook, and what a person changes shows more than this."""
+
+ACCUMULATED = 1e-6
+"""Share for a loss of which every cell on the way follows from the saved ones: their rounding may add up, in a model
+that is very sensitive to it."""
+
+JUMP = 1e-7
+"""Share of the largest number that a formula reads. Where its result is further off than this, that is no rounding,
+however sensitive the formula: it has jumped, and another formula might jump just as well."""
+
+NEGLIGIBLE = 1e-12
+"""Share of the largest number on the way to a loss that is nothing beside it: a difference of large numbers."""
 
 LEAST = 1e-6
-"""Size below which a number is compared as if it were so large: what is left of a difference is only rounding."""
+"""Size below which a loss or a parameter is compared as if it were so large: its last digits are only rounding."""
+
+LEAST_IN_CELL = 1.0
+"""The same for the loss of a function in a cell, which is calculated anew, slowly, where it disagrees."""
+
+SINGLE_LEAST = 0.01
+"""Share of the largest number of a block: in float32, a smaller number is compared as if it were so large."""
 
 _CLASSIC = frozenset(
     {
@@ -24,9 +51,14 @@ _CLASSIC = frozenset(
 def same_number(one: float, other: float, relative: float = ROUNDING, least: float = 0.0) -> bool:
     """Whether two numbers differ by no more than this share of the larger one, which counts as `least` at least.
 
-    False if one of them is not a number.
+    False if one of them is not a number, or infinite and the other is not.
     """
-    return one == other or abs(one - other) <= relative * max(abs(one), abs(other), least)
+    return one == other or abs(one - other) <= relative * max(abs(one), abs(other), least) < math.inf
+
+
+def share_for(precision: str | None, double: float = ROUNDING) -> float:
+    """The share for numbers that are calculated in this precision: `SINGLE` for float32, else that for `double`."""
+    return SINGLE if precision == "float32" else double
 
 
 def same_value(one: Value, other: Value, relative: float = ROUNDING, least: float = 0.0) -> bool:

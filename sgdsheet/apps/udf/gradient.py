@@ -21,11 +21,11 @@ from sgdsheet.compiler.program import build_program
 from sgdsheet.errors import DataError, ProblemError
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.problem.definition import Problem, check_problem
+from sgdsheet.sheet.agreement import LEAST_IN_CELL, same_number
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
 
 _MOST_KEPT = 32
-_TOLERANCE = 1e-9
 _LEARNING_RATE = 0.01
 
 
@@ -150,7 +150,7 @@ def _slopes_if_fresh(known: CompiledGradient, host: LiveHost) -> list[float] | N
     shown = host.read_values([Range.of_cell(known.loss)]).get(known.loss)
     if loss is None:
         return slopes
-    if not isinstance(shown, float) or abs(loss - shown) > _TOLERANCE * max(1.0, abs(shown)):
+    if not isinstance(shown, float) or not same_number(loss, shown, least=LEAST_IN_CELL):
         return None
     return slopes
 

@@ -10,7 +10,7 @@ from sgdsheet.errors import BookClosedError, HostBusyError, HostError, SgdSheetE
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.run.prepared import Prepared, changes
 from sgdsheet.live.run.shown import is_written
-from sgdsheet.sheet.agreement import LEAST, ROUNDING, SINGLE, same_number
+from sgdsheet.sheet.agreement import LEAST, same_number, share_for
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value
 
@@ -50,10 +50,9 @@ def loss_of(host: LiveHost, prepared: Prepared) -> Value | None:
 def shows(host: LiveHost, prepared: Prepared, ours: float) -> bool:
     """Whether the loss cell shows what a run came to; an error there is as good as a loss that is no number."""
     office = loss_of(host, prepared)
-    tolerance = SINGLE if prepared.settings.precision == "float32" else ROUNDING
     if not isinstance(office, float) or not math.isfinite(ours):
         return not isinstance(office, float) and not math.isfinite(ours)
-    return same_number(office, ours, tolerance, LEAST)
+    return same_number(office, ours, share_for(prepared.settings.precision), LEAST)
 
 
 def edited_since(trained: Prepared, now: Prepared, left: Mapping[Cell, float]) -> list[Cell] | None:

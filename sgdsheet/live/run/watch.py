@@ -10,7 +10,7 @@ from time import perf_counter
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.run.prepared import Prepared
 from sgdsheet.problem.definition import settings_areas
-from sgdsheet.sheet.agreement import LEAST, SINGLE, same_number
+from sgdsheet.sheet.agreement import LEAST, RUNNING, same_number, share_for
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Sheet, Value
 
@@ -22,10 +22,6 @@ _LARGEST = 4_000
 
 _FEW = 200
 """Cells with settings that are read at every refresh."""
-
-_TOLERANCE = {"float32": SINGLE}
-_DOUBLE_TOLERANCE = 1e-7
-"""How exactly the spreadsheet has to agree, relatively."""
 
 _FALSE_ALARMS = 2
 """After so many the loss is no longer compared: some sheets calculate with RAND, or otherwise than we do."""
@@ -40,7 +36,7 @@ class Agreement:
     def __init__(self, precision: str | None) -> None:
         self.step: int | None = None
         """At which the parameters were so."""
-        self._tolerance = _TOLERANCE.get(precision or "", _DOUBLE_TOLERANCE)
+        self._share = share_for(precision, RUNNING)
         self._false_alarms = 0
 
     def holds(self, shown: Value | None, known: tuple[int, float] | None) -> bool:
@@ -49,7 +45,7 @@ class Agreement:
             return True
         if self._false_alarms >= _FALSE_ALARMS:
             return True
-        return isinstance(shown, float) and same_number(shown, known[1], self._tolerance, LEAST)
+        return isinstance(shown, float) and same_number(shown, known[1], self._share, LEAST)
 
     def was_false_alarm(self) -> None:
         """Nothing had been changed."""
