@@ -186,6 +186,10 @@ class BlockLowering:
     def builder(self) -> Builder:
         return self.regions.builder
 
+    @property
+    def date1904(self) -> bool:
+        return self.regions.workbook.date1904
+
     def lower(self, node: Node, *, array: bool) -> Value:
         """Evaluate a part of the formula; outside of arrays a range means its cell in this row or column."""
         before, self.array = self.array, array

@@ -110,7 +110,8 @@ class Workbook:
 
     A `stale` workbook asks to be recalculated when it is opened: its saved results may be out of date, or
     placeholders that a program wrote which cannot calculate. `charts` are those that a file host found. `folder` is
-    where it lies: names of data files are relative to it.
+    where it lies: names of data files are relative to it. With `date1904` it
+    counts days from 1904, as on old Macs.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Workbook:
     active: str | None = None
     stale: bool = False
     folder: Path | None = None
+    date1904: bool = False
 
     def sheet(self, name: str) -> Sheet | None:
         """Sheet by name, without regard to case."""

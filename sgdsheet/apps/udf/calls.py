@@ -108,6 +108,10 @@ class _PlainContext:
     def array(self) -> bool:
         return True
 
+    @property
+    def date1904(self) -> bool:
+        return False
+
     def lower(self, node: Node, *, array: bool) -> Array:
         if isinstance(node, Name):
             return self.values[node.name]

@@ -15,7 +15,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard, get_args, get_type_hints
+from typing import Any, TypeGuard, TypeVar, get_args, get_type_hints
 
 import torch
 
@@ -30,6 +30,8 @@ from sgdsheet.sheet.workbook import ExcelError
 
 Cell = float | str | bool | ExcelError | None
 """What a cell holds; None is blank."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 Rows = Sequence[Sequence[Cell]]
 """An array, row by row."""
@@ -76,22 +78,25 @@ def plain(
     skips_blanks: bool = False,
     most: int = 255,
     left_out_is_default: bool = False,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    booleans: bool = True,
+    dates: bool = False,
+) -> Callable[[_F], _F]:
     """Declare a function of constants. `arrays` says that expressions in its arguments are array expressions.
 
     `skips_blanks` says that blank cells at the end of its ranges make no difference; `most` is the largest number of
     arguments of a function that takes any number. `left_out_is_default` is for the newer functions: to the others, an
-    argument of which only the comma is there is blank.
+    argument of which only the comma is there is blank. Without `booleans`, TRUE and FALSE are #VALUE! where a number is
+    wanted. `dates` says that its numbers are dates.
     """
 
-    def declare(implementation: Callable[..., Any]) -> Callable[..., Any]:
+    def declare(implementation: _F) -> _F:
         parameters = list(inspect.signature(implementation).parameters.values())
         hints = get_type_hints(implementation)
         repeated = any(item.kind is item.VAR_POSITIONAL for item in parameters)
         least = sum(item.default is item.empty and item.kind is not item.VAR_POSITIONAL for item in parameters)
         wanted = [_read_as(hints[item.name]) for item in parameters]
         defaults = [item.default for item in parameters] if left_out_is_default else []
-        shape = _Shape(name, implementation, wanted, arrays, skips_blanks, defaults)
+        shape = _Shape(name, implementation, wanted, arrays, skips_blanks, defaults, booleans, dates)
 
         def evaluate(context: Context, *arguments: Node) -> Value:
             return _evaluated(context, shape, arguments)
@@ -123,6 +128,8 @@ class _Shape:
     arrays: bool
     skips_blanks: bool
     defaults: Sequence[Any]
+    booleans: bool
+    dates: bool
 
     def kind_of(self, position: int) -> Any:
         """What the argument at a position is read as; the last ones are repeated."""
@@ -145,6 +152,8 @@ def _read_as(hint: Any) -> Any:
 def _evaluated(context: Context, shape: _Shape, arguments: Sequence[Node]) -> Value:
     """Call the function once for each different set of arguments among the copies of the formula."""
     builder = context.builder
+    if shape.dates and context.date1904:
+        raise FormulaError("calculates with dates, which this workbook counts from 1904", remedy="Count from 1900")
     values = [_lowered(context, shape, position, node) for position, node in enumerate(arguments)]
     scalars = [value for position, value in enumerate(values) if shape.kind_of(position) is not Grid]
     grids = [_only_copies(value) for position, value in enumerate(values) if shape.kind_of(position) is Grid]
@@ -152,7 +161,7 @@ def _evaluated(context: Context, shape: _Shape, arguments: Sequence[Node]) -> Va
     columns = [
         _grids(builder, value, axes, sizes)
         if shape.kind_of(position) is Grid
-        else _scalars(builder, value, shape.kind_of(position), axes, sizes)
+        else _scalars(builder, value, shape.kind_of(position), axes, sizes, booleans=shape.booleans)
         for position, value in enumerate(values)
     ]
     for position, node in enumerate(arguments):
@@ -224,10 +233,15 @@ def cells_of(builder: Builder, value: Value) -> list[Cell]:
     return found
 
 
-def _scalars(builder: Builder, value: Value, wanted: Any, axes: str, sizes: tuple[int, ...]) -> list[Any]:
+def _scalars(
+    builder: Builder, value: Value, wanted: Any, axes: str, sizes: tuple[int, ...], *, booleans: bool
+) -> list[Any]:
     """One argument for each result, read as what the function wants."""
     if wanted is float:
+        truths = Value(value.kind_tensor() == Kind.BOOLEAN, value.axes, value.sizes, Kind.BOOLEAN)
         value = builder.numbers(value)
+        if not booleans and bool(truths.tensor.any()):
+            value = builder.spoiled(value, truths, Fault.VALUE)
     elif wanted is bool:
         value = builder.numbers(builder.truths(value))
     read = cells_of(builder, value)

@@ -105,6 +105,11 @@ class Context(Protocol):
         """What records the operations."""
         ...
 
+    @property
+    def date1904(self) -> bool:
+        """Whether the workbook counts days from 1904."""
+        ...
+
     def lower(self, node: Node, *, array: bool) -> Value:
         """Evaluate an argument."""
         ...

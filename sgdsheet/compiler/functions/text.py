@@ -322,8 +322,9 @@ def rounded_text(number: float, digits: int, commas: bool) -> str:
     head, point, tail = whole.partition(".")
     if commas:
         head = re.sub(_FIXED, r"\1,", head)
-    sign = "-" if number < 0 and whole.strip("0.") else ""
-    return sign + head + point + tail
+    if number < 0 and not whole.strip("0."):
+        raise FormulaError("shows a negative number that is rounded to 0", remedy="Round it first")
+    return ("-" if number < 0 else "") + head + point + tail
 
 
 def _half_up(shown: str, digits: int) -> str:

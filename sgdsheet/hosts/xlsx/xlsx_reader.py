@@ -77,6 +77,7 @@ def read_workbook(package: Package) -> Workbook:
     )
     stale = any(truth(node.attributes.get("fullCalcOnLoad")) for node in outline.root.all("calcPr"))
     workbook = Workbook(package.name, names=_defined_names(outline), active=_active(outline), stale=stale)
+    workbook.date1904 = context.date1904
     for entry in outline.sheets:
         if entry.part is not None:
             workbook.sheets[entry.name] = read_sheet(entry.name, package.part(entry.part), context)

@@ -1,0 +1,501 @@
+"""Dates and times as serial numbers: 1 is 1 January 1900, and 60 is 29 February 1900, a day that only Excel knows."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from sgdsheet.compiler.functions.plain import Cell, Grid, plain
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.workbook import ExcelError
+
+LAST = 2_958_465
+"""31 December 9999."""
+
+_SECONDS = 86_400
+_LEAP_1900 = 60
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def date_parts(serial: float) -> tuple[int, int, int] | None:
+    """Year, month and day of a serial number; None where there is no such day."""
+    number = math.floor(serial)
+    if not 0 <= number <= LAST:
+        return None
+    if number in (0, _LEAP_1900):
+        return (1900, 1, 0) if number == 0 else (1900, 2, 29)
+    found = date(1899, 12, 31 if number < _LEAP_1900 else 30) + timedelta(days=number)
+    return found.year, found.month, found.day
+
+
+def serial_of(year: int, month: int, day: int) -> int | None:
+    """The serial number of a day; months and days may be too many or too few. None beyond Excel's calendar."""
+    year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
+    if not 1900 <= year <= 9999:
+        return None
+    first = (date(year, month, 1) - date(1899, 12, 30)).days
+    first -= first < _LEAP_1900 + 1
+    found = first + day - 1
+    return found if 0 <= found <= LAST else None
+
+
+def days_in_month(year: int, month: int) -> int:
+    """The days of a month, as Excel counts them."""
+    return 29 if month == 2 and is_leap(year) else (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
+
+
+def is_leap(year: int) -> bool:
+    """Whether a year has a 29 February: 1900 has one in Excel."""
+    return year == 1900 or (year % 4 == 0 and (year % 100 != 0 or year % 400 == 0))
+
+
+def weekday_of(serial: float) -> int:
+    """The day of the week, 0 for Monday, as Excel counts them."""
+    return (math.floor(serial) - 2) % 7
+
+
+def _known(number: int | None) -> float | ExcelError:
+    return ExcelError.NUM if number is None else float(number)
+
+
+@plain("DATE", dates=True, examples={"DATE(2008,1,2)": 39449, "DATE(108,1,2)": 39449, "DATE(2008,14,-15)": 39829})
+def date_(year: float, month: float, day: float) -> float | ExcelError:
+    """The serial number of a date."""
+    whole = math.floor(year)
+    if not 0 <= whole < 10_000 or abs(month) > 120_000 or abs(day) > 4_000_000:
+        return ExcelError.NUM
+    return _known(serial_of(whole + 1900 if whole < 1900 else whole, math.floor(month), math.floor(day)))
+
+
+@plain("YEAR", dates=True, examples={"YEAR(39634)": 2008})
+def year(serial: float) -> float | ExcelError:
+    """The year of a date."""
+    parts = date_parts(serial)
+    return ExcelError.NUM if parts is None else float(parts[0])
+
+
+@plain("MONTH", dates=True, examples={"MONTH(DATE(2011,4,15))": 4, "MONTH(-1)": "#NUM!"})
+def month(serial: float) -> float | ExcelError:
+    """The month of a date, 1 to 12."""
+    parts = date_parts(serial)
+    return ExcelError.NUM if parts is None else float(parts[1])
+
+
+@plain("DAY", dates=True, examples={"DAY(DATE(2011,4,15))": 15, "DAY(60)": 29})
+def day(serial: float) -> float | ExcelError:
+    """The day of the month of a date."""
+    parts = date_parts(serial)
+    return ExcelError.NUM if parts is None else float(parts[2])
+
+
+def _shifted(start: float, months: float, *, end: bool) -> float | ExcelError:
+    parts = date_parts(start)
+    if parts is None or abs(months) > 120_000:
+        return ExcelError.NUM
+    total = parts[0] * 12 + parts[1] - 1 + math.trunc(months)
+    year_, month_ = total // 12, total % 12 + 1
+    if not 1900 <= year_ <= 9999:
+        return ExcelError.NUM
+    last = days_in_month(year_, month_)
+    return _known(serial_of(year_, month_, last if end else min(parts[2], last)))
+
+
+@plain(
+    "EDATE",
+    dates=True,
+    booleans=False,
+    examples={"EDATE(DATE(2011,1,15),1)": 40589, "EDATE(DATE(2011,3,31),-1)": 40602},
+)
+def edate(start: float, months: float) -> float | ExcelError:
+    """The same day some months later."""
+    return _shifted(start, months, end=False)
+
+
+@plain(
+    "EOMONTH",
+    dates=True,
+    booleans=False,
+    examples={"EOMONTH(DATE(2011,1,1),1)": 40602, "EOMONTH(DATE(2011,1,1),-3)": 40482},
+)
+def eomonth(start: float, months: float) -> float | ExcelError:
+    """The last day of a month some months later."""
+    return _shifted(start, months, end=True)
+
+
+@plain(
+    "WEEKDAY",
+    dates=True,
+    examples={"WEEKDAY(DATE(2008,2,14))": 5, "WEEKDAY(DATE(2008,2,14),2)": 4, "WEEKDAY(DATE(2008,2,14),3)": 3},
+)
+def weekday(serial: float, kind: float = 1.0) -> float | ExcelError:
+    """The day of the week as a number; from Sunday = 1 unless another count is chosen."""
+    number, way = math.floor(serial), int(kind)
+    if not 0 <= number <= LAST:
+        return ExcelError.NUM
+    if way == 3:
+        return float((number - 2) % 7)
+    first = {1: 1, 2: 2, **{code: code - 9 for code in range(11, 18)}}.get(way)
+    return ExcelError.NUM if first is None else float((number - first) % 7 + 1)
+
+
+@plain(
+    "WEEKNUM",
+    dates=True,
+    booleans=False,
+    examples={"WEEKNUM(DATE(2012,3,9))": 10, "WEEKNUM(DATE(2012,3,9),2)": 11, "WEEKNUM(DATE(2012,1,1),21)": 52},
+)
+def weeknum(serial: float, kind: float = 1.0) -> float | ExcelError:
+    """The number of the week in its year; the first week is that with 1 January (kind 21: ISO's week)."""
+    way = int(kind)
+    if way == 21:
+        return isoweeknum(serial)
+    parts = date_parts(serial)
+    first = {1: 1, 2: 2, **{code: code - 9 for code in range(11, 18)}}.get(way)
+    if parts is None or first is None:
+        return ExcelError.NUM
+    new_year = serial_of(parts[0], 1, 1)
+    assert new_year is not None
+    return float((math.floor(serial) - new_year + (new_year - first) % 7) // 7 + 1)
+
+
+@plain("ISOWEEKNUM", dates=True, examples={"ISOWEEKNUM(DATE(2012,3,9))": 10})
+def isoweeknum(serial: float) -> float | ExcelError:
+    """The number of the week by ISO 8601: the first week has the year's first Thursday."""
+    if not 0 <= serial < LAST + 1:
+        return ExcelError.NUM
+    thursday = math.floor(serial) - weekday_of(serial) + 3
+    parts = date_parts(max(thursday, 0))
+    if parts is None:
+        return ExcelError.NUM
+    new_year = serial_of(parts[0], 1, 1)
+    assert new_year is not None
+    return float((thursday - new_year) // 7 + 1)
+
+
+def _seconds(serial: float) -> int | None:
+    """The second of the day, to the nearest one."""
+    if not 0 <= serial < LAST + 1:
+        return None
+    exact = (serial - math.floor(serial)) * _SECONDS
+    if 0.499 < exact % 1 < 0.999:
+        raise FormulaError("asks for the time of day of a fraction of a second", remedy="Round it to whole seconds")
+    return round(exact) % _SECONDS
+
+
+@plain("HOUR", dates=True, examples={"HOUR(0.75)": 18, "HOUR(40741.322916666664)": 7})
+def hour(serial: float) -> float | ExcelError:
+    """The hour of a time, 0 to 23."""
+    seconds = _seconds(serial)
+    return ExcelError.NUM if seconds is None else float(seconds // 3600)
+
+
+@plain("MINUTE", dates=True, examples={"MINUTE(TIME(12,45,0))": 45})
+def minute(serial: float) -> float | ExcelError:
+    """The minute of a time, 0 to 59."""
+    seconds = _seconds(serial)
+    return ExcelError.NUM if seconds is None else float(seconds // 60 % 60)
+
+
+@plain("SECOND", dates=True, examples={"SECOND(TIME(4,48,18))": 18})
+def second(serial: float) -> float | ExcelError:
+    """The second of a time, 0 to 59."""
+    seconds = _seconds(serial)
+    return ExcelError.NUM if seconds is None else float(seconds % 60)
+
+
+@plain("TIME", examples={"TIME(12,0,0)": 0.5, "TIME(16,48,10)": 60490 / 86400, "TIME(27,0,0)": 0.125})
+def time(hours: float, minutes: float, seconds: float) -> float | ExcelError:
+    """A time of day as a fraction of a day."""
+    parts = [math.floor(item) for item in (hours, minutes, seconds)]
+    total = parts[0] * 3600 + parts[1] * 60 + parts[2]
+    return ExcelError.NUM if total < 0 or max(parts) > 32767 else total % _SECONDS / _SECONDS
+
+
+@plain("DAYS", dates=True, examples={"DAYS(DATE(2021,3,15),DATE(2021,2,1))": 42})
+def days(end: float, start: float) -> float | ExcelError:
+    """How many days lie between two dates."""
+    if date_parts(end) is None or date_parts(start) is None:
+        return ExcelError.NUM
+    return float(math.floor(end) - math.floor(start))
+
+
+@plain(
+    "DAYS360",
+    dates=True,
+    examples={"DAYS360(DATE(2011,1,30),DATE(2011,2,1))": 1, "DAYS360(DATE(2011,1,1),DATE(2011,12,31))": 360},
+)
+def days360(start: float, end: float, european: bool = False) -> float | ExcelError:
+    """The days between two dates in a year of twelve months of 30 days."""
+    one, two = date_parts(start), date_parts(end)
+    if one is None or two is None:
+        return ExcelError.NUM
+    first, last = one[2], two[2]
+    if european:
+        first, last = min(first, 30), min(last, 30)
+    else:
+        first = 30 if first == days_in_month(*one[:2]) else first
+        last = 30 if last == 31 and first >= 30 else last
+    return float((two[0] - one[0]) * 360 + (two[1] - one[1]) * 30 + last - first)
+
+
+@plain(
+    "DATEDIF",
+    dates=True,
+    examples={
+        'DATEDIF(DATE(2001,1,1),DATE(2003,1,1),"Y")': 2,
+        'DATEDIF(DATE(2001,6,1),DATE(2002,8,15),"D")': 440,
+        'DATEDIF(DATE(2001,6,1),DATE(2002,8,15),"YD")': 75,
+    },
+)
+def datedif(start: float, end: float, unit: str) -> float | ExcelError:
+    """The days, months or years between two dates."""
+    one, two, way = date_parts(start), date_parts(end), unit.upper()
+    if one is None or two is None or math.floor(start) > math.floor(end):
+        return ExcelError.NUM
+    months = (two[0] - one[0]) * 12 + two[1] - one[1] - (two[2] < one[2])
+    if way == "D":
+        return float(math.floor(end) - math.floor(start))
+    if way in ("M", "Y", "YM"):
+        return float({"M": months, "Y": months // 12, "YM": months % 12}[way])
+    if way == "MD":
+        before = days_in_month(two[0] - (two[1] == 1), (two[1] - 2) % 12 + 1)
+        return float(two[2] - one[2] + (before if two[2] < one[2] else 0))
+    if way == "YD":
+        later = serial_of(one[0] + (two[1:] < one[1:]), two[1], two[2])
+        return ExcelError.NUM if later is None else float(later - math.floor(start))
+    return ExcelError.NUM
+
+
+@plain(
+    "YEARFRAC",
+    dates=True,
+    booleans=False,
+    examples={
+        "YEARFRAC(DATE(2012,1,1),DATE(2012,7,30))": 209 / 360,
+        "YEARFRAC(DATE(2012,1,1),DATE(2012,7,30),1)": 211 / 366,
+        "YEARFRAC(DATE(2012,1,1),DATE(2012,7,30),3)": 211 / 365,
+    },
+)
+def yearfrac(start: float, end: float, basis: float = 0.0) -> float | ExcelError:
+    """The years between two dates, as a fraction, by one of five ways to count days."""
+    way = math.trunc(basis)
+    if not 0 <= way <= 4 or date_parts(start) is None or date_parts(end) is None:
+        return ExcelError.NUM
+    return year_fraction(start, end, way)
+
+
+def year_fraction(start: float, end: float, basis: int) -> float:
+    """The years between two dates that there are. Basis 0: US 30/360, 1: actual, 2: actual/360, 3: actual/365, 4:
+    European 30/360."""
+    first, last = sorted((math.floor(start), math.floor(end)))
+    one, two = date_parts(first), date_parts(last)
+    assert one is not None
+    assert two is not None
+    if basis == 0:
+        return us_days(one, two) / 360
+    if basis == 4:
+        return ((two[0] - one[0]) * 360 + (two[1] - one[1]) * 30 + min(two[2], 30) - min(one[2], 30)) / 360
+    return (last - first) / (_year_length(one, two) if basis == 1 else 360 if basis == 2 else 365)
+
+
+def us_days(one: tuple[int, int, int], two: tuple[int, int, int]) -> int:
+    """The days between two dates by the US rule of 30 days a month."""
+    first, last = one[2], two[2]
+    ends = [part[1] == 2 and part[2] == days_in_month(*part[:2]) for part in (one, two)]
+    if all(ends):
+        last = 30
+    if ends[0]:
+        first = 30
+    if last == 31 and first >= 30:
+        last = 30
+    return (two[0] - one[0]) * 360 + (two[1] - one[1]) * 30 + last - min(first, 30)
+
+
+def _year_length(one: tuple[int, int, int], two: tuple[int, int, int]) -> float:
+    """The days of a year between two dates, on the average."""
+    within = one[0] == two[0] or (one[0] + 1 == two[0] and one[1:] >= two[1:])
+    if not within:
+        years = range(one[0], two[0] + 1)
+        return sum(366 if is_leap(item) else 365 for item in years) / len(years)
+    if one[0] == two[0]:
+        return 366.0 if is_leap(one[0]) else 365.0
+    leap = (is_leap(one[0]) and one[1:] <= (2, 29)) or (is_leap(two[0]) and two[1:] >= (2, 29))
+    return 366.0 if leap else 365.0
+
+
+# --- working days -----------------------------------------------------------------------------------------
+
+
+def _weekend(code: Cell) -> frozenset[int] | ExcelError:
+    """The days off in a week, 0 for Monday, by Excel's number or a text such as "0000011"."""
+    if code is None or code == 0.0:
+        return ExcelError.NUM
+    if isinstance(code, str):
+        fits = re.fullmatch("[01]{7}", code) is not None
+        return frozenset(day for day in range(7) if code[day] == "1") if fits else ExcelError.VALUE
+    if isinstance(code, (bool, ExcelError)):
+        return ExcelError.VALUE
+    number = math.trunc(code)
+    if 1 <= number <= 7:
+        return frozenset({(number + 4) % 7, (number + 5) % 7})
+    return frozenset({(number - 12) % 7}) if 11 <= number <= 17 else ExcelError.NUM
+
+
+def _free_days(holidays: Grid | None, weekend: frozenset[int]) -> frozenset[int] | ExcelError:
+    """The holidays that are no days of the weekend."""
+    found = set()
+    for cell in holidays.cells() if holidays is not None else ():
+        if isinstance(cell, (str, bool, ExcelError)):
+            return cell if isinstance(cell, ExcelError) else ExcelError.VALUE
+        if cell is not None and weekday_of(cell) not in weekend:
+            found.add(math.floor(cell))
+    return frozenset(found)
+
+
+def _count_days(start: float, end: float, code: Cell, holidays: Grid | None) -> float | ExcelError:
+    weekend = _weekend(code)
+    if isinstance(weekend, ExcelError):
+        return weekend
+    free = _free_days(holidays, weekend)
+    if isinstance(free, ExcelError):
+        return free
+    if date_parts(start) is None or date_parts(end) is None:
+        return ExcelError.NUM
+    first, last = sorted((math.floor(start), math.floor(end)))
+    weeks, rest = divmod(last - first + 1, 7)
+    count = weeks * (7 - len(weekend)) + sum(weekday_of(last - back) not in weekend for back in range(rest))
+    count -= sum(first <= item <= last for item in free)
+    return float(count if start <= end else -count)
+
+
+def _days_later(start: float, count: float, code: Cell, holidays: Grid | None) -> float | ExcelError:
+    weekend = _weekend(code)
+    if isinstance(weekend, ExcelError):
+        return weekend
+    free = _free_days(holidays, weekend)
+    if isinstance(free, ExcelError):
+        return free
+    if len(weekend) == 7:
+        return ExcelError.VALUE
+    here, left, step = math.floor(start), abs(math.trunc(count)), 1 if count > 0 else -1
+    if date_parts(here) is None or left > LAST:
+        return ExcelError.NUM
+    while left:
+        here += step
+        if date_parts(here) is None:
+            return ExcelError.NUM
+        left -= weekday_of(here) not in weekend and here not in free
+    return float(here)
+
+
+@plain(
+    "NETWORKDAYS",
+    dates=True,
+    booleans=False,
+    examples={
+        "NETWORKDAYS(DATE(2012,10,1),DATE(2013,3,1))": 110,
+        "NETWORKDAYS(DATE(2012,10,1),DATE(2013,3,1),DATE(2012,11,22))": 109,
+    },
+)
+def networkdays(start: float, end: float, holidays: Grid | None = None) -> float | ExcelError:
+    """How many working days there are between two dates, both included."""
+    return _count_days(start, end, 1.0, holidays)
+
+
+@plain(
+    "NETWORKDAYS.INTL",
+    dates=True,
+    booleans=False,
+    left_out_is_default=True,
+    examples={
+        "NETWORKDAYS.INTL(DATE(2006,1,1),DATE(2006,1,31))": 22,
+        'NETWORKDAYS.INTL(DATE(2006,1,1),DATE(2006,2,1),"0010001",{38719;38733})': 20,
+    },
+)
+def networkdays_intl(start: float, end: float, weekend: Cell = 1.0, holidays: Grid | None = None) -> float | ExcelError:
+    """How many working days there are between two dates, with other days off."""
+    return _count_days(start, end, weekend, holidays)
+
+
+@plain(
+    "WORKDAY",
+    dates=True,
+    booleans=False,
+    examples={
+        "WORKDAY(DATE(2008,10,1),151)": 39933,
+        "WORKDAY(DATE(2008,10,1),151,{39778;39786;39834})": 39938,
+    },
+)
+def workday(start: float, count: float, holidays: Grid | None = None) -> float | ExcelError:
+    """The date some working days later."""
+    return _days_later(start, count, 1.0, holidays)
+
+
+@plain(
+    "WORKDAY.INTL",
+    dates=True,
+    booleans=False,
+    left_out_is_default=True,
+    examples={"WORKDAY.INTL(DATE(2012,1,1),90,11)": 41013, "WORKDAY.INTL(DATE(2012,1,1),30,17)": 40944},
+)
+def workday_intl(start: float, count: float, weekend: Cell = 1.0, holidays: Grid | None = None) -> float | ExcelError:
+    """The date some working days later, with other days off."""
+    return _days_later(start, count, weekend, holidays)
+
+
+# --- from texts -------------------------------------------------------------------------------------------
+
+_DATES = (
+    re.compile(r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})"),
+    re.compile(r"(?P<d>\d{1,2})[- /](?P<m>[A-Za-z]{3,9})[- /,]+(?P<y>\d{4}|\d{2})"),
+    re.compile(r"(?P<m>[A-Za-z]{3,9})[- ](?P<d>\d{1,2}),? +(?P<y>\d{4})"),
+)
+_TIME = re.compile(r"(?P<h>\d{1,2}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2}))? ?(?P<half>[AaPp][Mm])?")
+
+
+def _month_number(text: str) -> int | None:
+    if text.isdigit():
+        return int(text) if 1 <= int(text) <= 12 else None
+    short = text.casefold()[:3]
+    return _MONTHS.index(short) + 1 if short in _MONTHS else None
+
+
+def _texts_parts(text: str) -> Iterator[re.Match[str]]:
+    return (match for form in _DATES if (match := form.fullmatch(text.strip())) is not None)
+
+
+@plain("DATEVALUE", dates=True, examples={'DATEVALUE("22-AUG-2011")': 40777, 'DATEVALUE("2011/02/23")': 40597})
+def datevalue(text: str) -> float | ExcelError:
+    """The serial number of a date in a text that means the same everywhere."""
+    match = next(_texts_parts(text), None)
+    if match is None:
+        if re.search(r"\d[-/. ]\d", text):
+            raise FormulaError("reads a date whose order of day and month differs by country", remedy="Use DATE")
+        return ExcelError.VALUE
+    year_, month_, day_ = int(match["y"]), _month_number(match["m"]), int(match["d"])
+    if len(match["y"]) == 2:
+        year_ += 2000 if year_ < 30 else 1900
+    if month_ is None or not 1 <= day_ <= days_in_month(year_, month_):
+        return ExcelError.VALUE
+    found = serial_of(year_, month_, day_)
+    return ExcelError.VALUE if found is None else float(found)
+
+
+@plain("TIMEVALUE", examples={'TIMEVALUE("2:24 AM")': 0.1, 'TIMEVALUE("18:00:00")': 0.75})
+def timevalue(text: str) -> float | ExcelError:
+    """The fraction of a day of a time in a text."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        if ":" in text:
+            raise FormulaError("reads a time that is written in an unusual way", remedy="Use TIME")
+        return ExcelError.VALUE
+    hours, minutes, seconds = int(match["h"]), int(match["m"]), int(match["s"] or 0)
+    if match["half"]:
+        if not 0 <= hours <= 12:
+            return ExcelError.VALUE
+        hours = hours % 12 + (12 if match["half"].upper() == "PM" else 0)
+    if minutes > 59 or seconds > 59 or hours > 23:
+        raise FormulaError("reads a time beyond its day", remedy="Use TIME")
+    return (hours * 3600 + minutes * 60 + seconds) / _SECONDS
