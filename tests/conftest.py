@@ -13,8 +13,16 @@ from sgdsheet.system.state_folder import VARIABLE
 from tests.live_books import Desk, line_host
 from tests.memory_host import MemoryHost
 from tests.office import LibreOffice, available
+from tests.shared_data import reason_to_skip
 
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if reason := reason_to_skip(item):
+        pytest.skip(reason)
+
 
 # On a busy machine one example may take long; and a test that fails has to fail again.
 settings.register_profile("sgdsheet", deadline=None, derandomize=True)

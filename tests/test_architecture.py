@@ -307,6 +307,20 @@ def _is_name(node: ast.AST) -> bool:
     return found in ("name", "function")
 
 
+def test_shared_data_are_named_in_one_place() -> None:
+    """Whoever needs the data beside the repository says so with the marker of `tests/shared_data.py`."""
+    pattern = re.compile(r'/ "share[d]"|shared/dat[a]')
+    report(
+        [
+            f"{path}:{number} names the folder itself: {line.strip()}"
+            for path in files()
+            if path.parts[0] == "tests" and path.suffix == ".py" and path.name != "shared_data.py"
+            for number, line in enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), 1)
+            if pattern.search(line)
+        ]
+    )
+
+
 # --- size and contents ------------------------------------------------------------------------------------
 
 

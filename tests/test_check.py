@@ -11,8 +11,8 @@ from openpyxl import load_workbook
 from sgdsheet.hosts.file import load
 from sgdsheet.problem.definition import sheets_with_problem
 from tests.cli_books import NAMES, SHEET, Run, line_book, line_cells, predictions, run, write_book
+from tests.shared_data import SOLVED, shared_data
 from tests.training_books import write
-from tests.xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
 MODELS = [(path, sheet) for path in EXAMPLES for sheet in sheets_with_problem(load(path))]
@@ -39,12 +39,10 @@ def failed(path: Path, *arguments: str) -> tuple[dict[str, Any], str]:
 # --- workbooks that are right -------------------------------------------------------------------------------
 
 
+@shared_data("workbooks")
 @pytest.mark.parametrize("sheet", ["linear", "nnet", "mmult"])
 def test_titanic_solved_by_excel(sheet: str) -> None:
-    path = WORKBOOKS / "titanic_solved.xlsx"
-    if not path.exists():
-        pytest.skip(MISSING_WORKBOOKS)
-    report = check(path, "--sheet", sheet)
+    report = check(SOLVED, "--sheet", sheet)
     assert report["formulas"] == report["supported"] == report["compared"] > 1000
     assert report["mismatches"] == report["unsupported"] == []
     assert len(report["dead_parameters"]) == (0 if sheet == "linear" else 2)  # a column of 0 where a unit is open

@@ -19,15 +19,15 @@ from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import Value, Workbook
 from tests.cli_books import NAMES, line_book, predictions, run
 from tests.gallery import GALLERY
+from tests.shared_data import SOLVED, WORKBOOKS, shared_data
 from tests.solver_models import PORTFOLIO, ROSENBROCK, solver_names, write
-from tests.xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS, openpyxl_book
+from tests.xlsx_parts import openpyxl_book
 
 EXAMPLES = [
     path
     for path in sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
     if not path.stem.startswith("mnist")  # their data are not in the sheet: see test_mnist_workbooks
 ]
-SOLVED = WORKBOOKS / "titanic_solved.xlsx"
 SAVED = {"linear": 0.14422714931, "nnet": 0.14315209642, "mmult": 0.14315209641}  # what Solver reached
 CELL = re.compile(rb"<((?:\w+:)?c)(\s[^>]*?)?(/>|>(.*?)</\1>)", re.DOTALL)
 VALUE = re.compile(rb"<((?:\w+:)?)v\b[^>]*?(/>|>[^<]*</\1v>)|<((?:\w+:)?)is>.*?</\3is>", re.DOTALL)
@@ -35,20 +35,14 @@ PLACE = re.compile(rb"""\s*r=["']\w+["']""")
 TYPE = re.compile(rb"""\st=("[^"]*"|'[^']*')""")
 
 
-@pytest.fixture
-def solved() -> Path:
-    if not SOLVED.exists():
-        pytest.skip(MISSING_WORKBOOKS)
-    return SOLVED
-
-
 # --- what Excel's Solver left -------------------------------------------------------------------------------
 
 
+@shared_data("workbooks")
 @pytest.mark.parametrize("sheet", SAVED)
-def test_solver_model_is_found(solved: Path, tmp_path: Path, sheet: str) -> None:
-    saved = load(solved)
-    found = run("inspect", solved, "--sheet", sheet, "--json").json
+def test_solver_model_is_found(tmp_path: Path, sheet: str) -> None:
+    saved = load(SOLVED)
+    found = run("inspect", SOLVED, "--sheet", sheet, "--json").json
     home, cell = (
         saved.sheets[sheet],
         Cell(sheet, *{"linear": (7, 27), "nnet": (1, 34), "mmult": (1, 27)}[sheet]),
@@ -62,7 +56,7 @@ def test_solver_model_is_found(solved: Path, tmp_path: Path, sheet: str) -> None
     assert found["formulas"] == sum(block["cells"] for block in found["blocks"]) > 1000
     assert len(found["blocks"]) < 12
     assert all(block["formula"].startswith("=") for block in found["blocks"])
-    text = run("inspect", solved, "--sheet", sheet).out
+    text = run("inspect", SOLVED, "--sheet", sheet).out
     for shown in (
         found["loss_formula"],
         found["loss_cell"],
@@ -71,7 +65,7 @@ def test_solver_model_is_found(solved: Path, tmp_path: Path, sheet: str) -> None
         assert shown in text
     assert f"{found['formulas']:,} formula cells in {len(found['blocks'])} blocks" in text
 
-    trained = run("train", solved, "--sheet", sheet, "--json", "--steps", "20", "-o", tmp_path / "out.xlsx").json
+    trained = run("train", SOLVED, "--sheet", sheet, "--json", "--steps", "20", "-o", tmp_path / "out.xlsx").json
     assert trained["loss_start"] == pytest.approx(found["loss_saved"], rel=1e-12)
     assert round(trained["loss_start"], 11) == SAVED[sheet]
     assert trained["loss"] <= trained["loss_start"]
@@ -246,9 +240,10 @@ def test_examples(tmp_path: Path, path: Path) -> None:
     train_in_place(Path(copy), *sheets_with_problem(load(path)))
 
 
+@shared_data("workbooks")
 @pytest.mark.parametrize(("name", "sheets"), [("titanic_solved.xlsx", list(SAVED)), ("titanic_start.xlsx", ["linear"])])
-def test_titanic(solved: Path, tmp_path: Path, name: str, sheets: list[str]) -> None:
-    train_in_place(Path(shutil.copy(solved.with_name(name), tmp_path)), *sheets)
+def test_titanic(tmp_path: Path, name: str, sheets: list[str]) -> None:
+    train_in_place(Path(shutil.copy(WORKBOOKS / name, tmp_path)), *sheets)
 
 
 def test_training_again_goes_on(tmp_path: Path) -> None:

@@ -17,9 +17,8 @@ import pytest
 from sgdsheet.data import datasets
 from sgdsheet.data.formats import open_source
 from tests.cli_books import run
+from tests.shared_data import DATA, MNIST, shared_data
 
-SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
-needs_mnist = pytest.mark.skipif(not (SHARED / "mnist").is_dir(), reason="the MNIST files are not here")
 NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 
 TABLE = b"x,y\n1,2\n"
@@ -257,16 +256,16 @@ def test_from_too_long(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "wrong checksum" in refused(small, "--from", fill(tmp_path / "b", table=bytes(10_000)))
 
 
-@needs_mnist
+@shared_data("mnist")
 @pytest.mark.usefixtures("cache")
 def test_mnist() -> None:
-    path = Path(run("data", "mnist", "--from", SHARED / "mnist", "--json").json["path"])
+    path = Path(run("data", "mnist", "--from", MNIST, "--json").json["path"])
     assert open_source(path).count == 60_000
     assert open_source(path, "test").count == 10_000
 
 
 @pytest.mark.usefixtures("cache")
-@pytest.mark.skipif(not (SHARED / "titanic.csv").is_file(), reason="the Titanic's passenger list is not here")
+@shared_data("titanic.csv")
 def test_titanic() -> None:
-    path = Path(run("data", "titanic", "--from", SHARED, "--json").json["path"])
+    path = Path(run("data", "titanic", "--from", DATA, "--json").json["path"])
     assert open_source(path).columns[:4] == ("PassengerId", "Survived", "Pclass", "Name")

@@ -26,12 +26,10 @@ from sgdsheet.apps.cli import main
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import DefinedName, Formula, Workbook
+from tests.shared_data import GOLDEN, SOLVED, shared_data
 from tests.sheets import HOME, compiled
 
 ROOT = Path(__file__).parent.parent
-SHARED = ROOT.parent / "shared" / "data"
-TITANIC = SHARED / "workbooks" / "titanic_solved.xlsx"
-needs_shared = pytest.mark.skipif(not TITANIC.exists(), reason="the shared data are not here")
 
 X = [[1.0], [2.0], [-3.0]]
 PREACTIVATION = "($A$1*C1+$A$2)"
@@ -70,7 +68,7 @@ def set_parameters(model: SheetModel, numbers: object) -> None:
 
 def quadratic(sheet: str) -> SheetModel:
     """The roller coaster with the numbers of the well-known notebook."""
-    golden = json.loads((SHARED / "golden" / "fastbook_quad.json").read_text(encoding="utf-8"))
+    golden = json.loads((GOLDEN / "fastbook_quad.json").read_text(encoding="utf-8"))
     workbook = sgdsheet.load(ROOT / "workbooks" / "quadratic.xlsx")
     for row, speed in enumerate(golden["speed"], 8):
         workbook.sheets["raw"].values[row, 2] = speed
@@ -80,7 +78,7 @@ def quadratic(sheet: str) -> SheetModel:
     return sgdsheet.compile(workbook, sheet, trust_formulas=True)  # nobody has calculated since
 
 
-@needs_shared
+@shared_data("golden", "workbooks")
 def test_the_stuck_quadratic() -> None:
     model = quadratic("raw")
     assert float(model().detach()) == pytest.approx(25823.81, abs=0.01)
@@ -94,7 +92,7 @@ def test_the_stuck_quadratic() -> None:
     assert float(model().detach()) - found.potential == pytest.approx(7.305, abs=0.001)
 
 
-@needs_shared
+@shared_data("golden", "workbooks")
 def test_the_centred_quadratic() -> None:
     found = spectrum(quadratic("centred"))
     assert found.condition == pytest.approx(12.27, rel=0.001)
@@ -103,7 +101,7 @@ def test_the_centred_quadratic() -> None:
 
 
 def titanic_linear(*, raw: bool) -> SheetModel:
-    workbook = sgdsheet.load(TITANIC)
+    workbook = sgdsheet.load(SOLVED)
     if raw:
         sheet = workbook.sheets["linear"]
         for row in range(4, 716):
@@ -113,7 +111,7 @@ def titanic_linear(*, raw: bool) -> SheetModel:
     return sgdsheet.compile(workbook, "linear")
 
 
-@needs_shared
+@shared_data("golden", "workbooks")
 @pytest.mark.parametrize(("raw", "condition", "rate"), [(False, 484, 0.209), (True, 364_301, 0.000229)])
 def test_titanic_scales(raw: bool, condition: float, rate: float) -> None:
     found = spectrum(titanic_linear(raw=raw))
@@ -121,7 +119,7 @@ def test_titanic_scales(raw: bool, condition: float, rate: float) -> None:
     assert found.stable_rate == pytest.approx(rate, rel=0.003)
 
 
-@needs_shared
+@shared_data("golden", "workbooks")
 def test_titanic_raw_columns_are_named() -> None:
     model = titanic_linear(raw=True)
     found = only(diagnose(model), "feature scale")
@@ -217,7 +215,7 @@ def test_one_formula_dies_in_training() -> None:
     assert [slope == 0 for slope in model.gradients().values()] == [True, True, True, False]
 
 
-@needs_shared
+@shared_data("golden", "workbooks")
 @pytest.mark.parametrize(
     ("dead", "loss", "cells"),
     [
@@ -226,8 +224,8 @@ def test_one_formula_dies_in_training() -> None:
     ],
 )
 def test_titanic_dead_units(dead: int, loss: float, cells: tuple[str, ...]) -> None:
-    model = sgdsheet.compile(sgdsheet.load(TITANIC), "nnet")
-    start = np.load(SHARED / "golden" / "titanic_xl.npz")["nnet_init"]
+    model = sgdsheet.compile(sgdsheet.load(SOLVED), "nnet")
+    start = np.load(GOLDEN / "titanic_xl.npz")["nnet_init"]
     start[:dead, -1] = -10
     set_parameters(model, start)
     assert float(model().detach()) == pytest.approx(loss, abs=5e-6)
@@ -355,7 +353,7 @@ def test_saddle() -> None:
     assert "saddle" in found.message
 
 
-@needs_shared
+@shared_data("golden", "workbooks")
 def test_stalled_run() -> None:
     model = quadratic("raw")
     session = sgdsheet.Session(model, optimizer="sgd", lr=1e-5, steps=60)
@@ -394,9 +392,9 @@ def test_scale_of_many_columns() -> None:
     assert found.cells[0] == "Sheet1!H1:H20"
 
 
-@needs_shared
+@shared_data("golden", "workbooks")
 def test_solved_sheets_have_no_warnings_and_it_is_fast() -> None:
-    workbook = sgdsheet.load(TITANIC)
+    workbook = sgdsheet.load(SOLVED)
     for sheet in ("linear", "nnet", "mmult"):
         model = sgdsheet.compile(workbook, sheet)
         before = model.parameter_cells()

@@ -20,11 +20,11 @@ from sgdsheet.train.residuals import residuals_of
 from sgdsheet.train.session import Session
 from sgdsheet.train.validation_curve import ValidationCurve
 from tests.cli_books import line_book, run
+from tests.shared_data import DATA, shared_data
 from tests.sheets import HOME, book, compiled
-from tests.training_books import SHARED, fourth_power, polynomial, values
+from tests.training_books import fourth_power, polynomial, values
 
-NIST = SHARED / "nist"
-needs_nist = pytest.mark.skipif(not NIST.exists(), reason="the shared data are not here")
+NIST = DATA / "nist"
 
 FORMULAS = {
     "Bennett5": "={1}*({2}+B#)^(-1/{3})",
@@ -69,7 +69,7 @@ def digits(found: list[float], certified: list[float]) -> float:
 # --- converged, or stalled ------------------------------------------------------------------------------
 
 
-@needs_nist
+@shared_data("nist")
 @pytest.mark.parametrize("start", [1, 2])
 @pytest.mark.parametrize("name", FORMULAS)
 def test_converged_means_certified_digits(name: str, start: int) -> None:
@@ -83,7 +83,7 @@ def test_converged_means_certified_digits(name: str, start: int) -> None:
     assert bool(session.reason) == (session.stopped == "stalled")
 
 
-@needs_nist
+@shared_data("nist")
 @pytest.mark.parametrize(("start", "ends"), [(1, "converged"), (2, "stalled")])
 def test_without_the_least_squares_structure(start: int, ends: str) -> None:
     """Newton's step tells where the residuals are not to be found."""
@@ -95,7 +95,7 @@ def test_without_the_least_squares_structure(start: int, ends: str) -> None:
     assert (digits(values(trained), certified) >= 4) == (ends == "converged")
 
 
-@needs_nist
+@shared_data("nist")
 @pytest.mark.parametrize(
     ("name", "start", "lower"), [("Misra1a", 1, 0), ("Misra1a", 2, 0), ("MGH10", 1, 0), ("Nelson", 2, 0)]
 )

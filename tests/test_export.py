@@ -21,11 +21,10 @@ from sgdsheet.compiler.torch_source import save_export
 from sgdsheet.problem.definition import sheets_with_problem
 from sgdsheet.sheet.workbook import Workbook
 from tests.cli_books import fill, line_book, run
+from tests.shared_data import SOLVED, shared_data, there
 from tests.solver_models import GOAL, PRODUCT_MIX, solver_names, write
-from tests.xlsx_parts import MISSING_WORKBOOKS, WORKBOOKS
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
-SOLVED = WORKBOOKS / "titanic_solved.xlsx"
 SHEETS = [
     *("class", "import", "None", "self", "torch", "model", "forward", "__init__", "training"),
     *("2020 data", "1", "größe", "日本", "Модель", "x{y}z", "%s", "Model-1", "  wide  ", "a#b", "e\u0301"),
@@ -123,7 +122,7 @@ def test_same_loss_and_gradient(tmp_path: Path) -> None:
         )
         check_source(tmp_path / f"{name}.py")
 
-    for path in [*EXAMPLES, *([SOLVED] if SOLVED.exists() else [])]:
+    for path in [*EXAMPLES, *there(SOLVED)]:
         book = sgdsheet.load(path)
         for sheet in sheets_with_problem(book):
             export(f"{path.stem}_{sheet}".replace(" ", "_"), book, sheet)
@@ -146,7 +145,7 @@ def test_same_loss_and_gradient(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.skipif(not SOLVED.exists(), reason=MISSING_WORKBOOKS)
+@shared_data("workbooks")
 def test_run_as_its_message_says(tmp_path: Path) -> None:
     """`python model.py`, from another folder, with its .pt file beside it."""
     printed = run("export", SOLVED, "--sheet", "nnet", "-o", tmp_path / "my model.py").out
@@ -221,6 +220,6 @@ def test_hostile_file_names(tmp_path: Path) -> None:
     found = run("export", book, "-o", tmp_path / 'out""" + 1 \\ .py')
     assert (found.status, found.err) == (0, "")
     check_source(tmp_path / 'out""" + 1 \\ .py')
-    if SOLVED.exists():
-        run("export", SOLVED, "--sheet", "linear", "-o", tmp_path / 'x") + 1 #.py')
+    for solved in there(SOLVED):
+        run("export", solved, "--sheet", "linear", "-o", tmp_path / 'x") + 1 #.py')
         check_source(tmp_path / 'x") + 1 #.py')

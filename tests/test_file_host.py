@@ -17,12 +17,11 @@ from sgdsheet.errors import FileError
 from sgdsheet.hosts.file import FileHost, load
 from sgdsheet.sheet.references import Range, address
 from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Sheet, Table, Workbook
+from tests.shared_data import SOLVED, shared_data
 from tests.xlsx_parts import (
     MAIN,
-    MISSING_WORKBOOKS,
     STRICT,
     STRICT_RELATIONSHIPS,
-    WORKBOOKS,
     book_file,
     openpyxl_book,
     parts,
@@ -317,20 +316,13 @@ def test_workbook_of_xlsxwriter(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def solved() -> Path:
-    path = WORKBOOKS / "titanic_solved.xlsx"
-    if not path.exists():
-        pytest.skip(MISSING_WORKBOOKS)
-    return path
+def read() -> Workbook:
+    return FileHost(SOLVED).read()
 
 
-@pytest.fixture(scope="module")
-def read(solved: Path) -> Workbook:
-    return FileHost(solved).read()
-
-
-def test_values_agree_with_openpyxl(solved: Path, read: Workbook) -> None:
-    other = openpyxl_book(solved, values=True)
+@shared_data("workbooks")
+def test_values_agree_with_openpyxl(read: Workbook) -> None:
+    other = openpyxl_book(SOLVED, values=True)
     assert list(read.sheets) == other.sheetnames
     for found in read.sheets.values():
         values = {
@@ -344,8 +336,9 @@ def test_values_agree_with_openpyxl(solved: Path, read: Workbook) -> None:
         assert ours == values
 
 
-def test_formulas_agree_with_openpyxl(solved: Path, read: Workbook) -> None:
-    other, count = openpyxl_book(solved), 0
+@shared_data("workbooks")
+def test_formulas_agree_with_openpyxl(read: Workbook) -> None:
+    other, count = openpyxl_book(SOLVED), 0
     for found in read.sheets.values():
         theirs = {}
         for row in other[found.name].iter_rows():

@@ -19,10 +19,9 @@ from sgdsheet.errors import FileError
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.sheet.references import Cell, address, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Value
+from tests.shared_data import SOLVED, WORKBOOKS, shared_data
 from tests.xlsx_parts import (
     MAIN,
-    MISSING_WORKBOOKS,
-    WORKBOOKS,
     book_file,
     member,
     openpyxl_book,
@@ -263,11 +262,10 @@ def check_members(before: Path, after: Path, changed: set[str]) -> None:
                 assert other.compress_size == info.compress_size
 
 
+@shared_data("workbooks")
 @pytest.mark.parametrize("name", ["titanic_solved.xlsx", "titanic_start.xlsx"])
 def test_titanic(tmp_path: Path, name: str) -> None:
     source = WORKBOOKS / name
-    if not source.exists():
-        pytest.skip(MISSING_WORKBOOKS)
     host, out = FileHost(source), tmp_path / "out.xlsx"
     old = host.read()
     values = old.sheets["nnet"].values
@@ -297,12 +295,11 @@ def test_titanic(tmp_path: Path, name: str) -> None:
     assert all(other.cell(*position).value == value for position, value in changes.items())
 
 
+@shared_data("workbooks")
 def test_libreoffice_opens_the_patched_file(tmp_path: Path) -> None:
-    office, source = shutil.which("soffice"), WORKBOOKS / "titanic_solved.xlsx"
+    office, source = shutil.which("soffice"), SOLVED
     if office is None:
         pytest.skip("LibreOffice is not installed")
-    if not source.exists():
-        pytest.skip(MISSING_WORKBOOKS)
     host = FileHost(source)
     first = next(iter(host.read().sheets))
     new: list[Value] = [0.125, "näw <text>", True]

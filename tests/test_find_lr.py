@@ -18,6 +18,7 @@ from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SettingError
 from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from tests.cli_books import run
+from tests.shared_data import SOLVED, shared_data
 from tests.sheets import compiled
 from tests.training_books import write
 
@@ -64,10 +65,7 @@ def test_suggestion_brings_the_loss_down(make: Callable[[], SheetModel], expecte
     assert losses[-1] < 0.9 * losses[0]
 
 
-SOLVED = ROOT.parent / "shared" / "data" / "workbooks" / "titanic_solved.xlsx"
-
-
-@pytest.mark.skipif(not SOLVED.exists(), reason="the shared data are not here")
+@shared_data("workbooks")
 def test_at_a_minimum() -> None:
     found = find_learning_rate(sgdsheet.compile(sgdsheet.load(SOLVED), "linear"))
     assert found.suggestion == 0.1

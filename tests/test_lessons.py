@@ -30,14 +30,15 @@ from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import ExcelError
 from tests.lesson_functions import EVERYWHERE
 from tests.office import LibreOffice
+from tests.shared_data import MNIST, shared_data
 from tests.xlsx_parts import without_values
 
 ROOT = Path(__file__).parent.parent
 WORKBOOKS = ROOT / "workbooks"  # `test_same_as_the_committed_file` proves that they are what the builders write
-MNIST = ROOT.parent / "shared" / "data" / "mnist"
 LESSONS = examples.lessons()
 NAMES = list(LESSONS)
 MOST_BYTES, MOST_PAGES = 1_500_000, 8
+NEEDED = {False: (), True: shared_data("mnist")}  # for a training that needs data
 TRAININGS = [(name, item) for name, lesson in LESSONS.items() for item in lesson.trainings]
 
 
@@ -218,7 +219,10 @@ def test_every_model_has_numbers(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "training"),
-    [pytest.param(*item, id=f"{item[0]}-{item[1].sheet}-{index}") for index, item in enumerate(TRAININGS)],
+    [
+        pytest.param(*item, id=f"{item[0]}-{item[1].sheet}-{index}", marks=NEEDED[bool(item[1].needs)])
+        for index, item in enumerate(TRAININGS)
+    ],
 )
 def test_training_gives_the_numbers(name: str, training: Training) -> None:
     model = prepared(name, training)
@@ -248,8 +252,6 @@ def prepared(name: str, training: Training) -> SheetModel:
         book = book.with_values(typed)
     problem, source = find_problem(book, training.sheet), None
     if training.needs:
-        if not MNIST.exists():
-            pytest.skip(f"{training.needs} is not here")
         wanted = split_origin(problem.origin or "")[1]
         source = f"{MNIST}{wanted}"
     trusted = bool(training.typed)  # nobody has calculated since

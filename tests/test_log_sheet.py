@@ -16,13 +16,13 @@ import pytest
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.sheet.references import Cell
 from sgdsheet.train.logbook import LIMIT, Record
+from tests.shared_data import SOLVED, shared_data
 from tests.xlsx_parts import (
     MAIN,
     RELATIONSHIPS,
     STRICT,
     STRICT_RELATIONSHIPS,
     TYPES,
-    WORKBOOKS,
     book_file,
     member,
     openpyxl_book,
@@ -32,7 +32,7 @@ from tests.xlsx_parts import (
 )
 
 OWN = Path(__file__).resolve().parents[1] / "workbooks"
-BOOKS = sorted(OWN.glob("*.xlsx")) + sorted(WORKBOOKS.glob("titanic_solved.xlsx"))
+BOOKS = [*sorted(OWN.glob("*.xlsx")), pytest.param(SOLVED, marks=shared_data("workbooks"))]
 LISTS = {"[Content_Types].xml", "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "xl/styles.xml"}
 ROW = '<row r="1"><c r="A1"><v>1</v></c></row>'
 

@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 import sgdsheet
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.data.formats import open_source
+from tests.shared_data import GOLDEN, MNIST, shared_data
 
 ROOT = Path(__file__).parent.parent
-DATA = ROOT.parent / "shared" / "data"
-pytestmark = pytest.mark.skipif(not (DATA / "mnist").exists(), reason="needs MNIST and the recorded results")
+pytestmark = shared_data("mnist", "golden")
 
 
 @pytest.fixture(scope="module")
 def traces() -> dict[str, list[float]]:
-    found: dict[str, list[float]] = json.loads((DATA / "golden" / "mnist37_f64.json").read_text())
+    found: dict[str, list[float]] = json.loads((GOLDEN / "mnist37_f64.json").read_text())
     return found
 
 
 def threes_and_sevens(part: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Threes first, each in the order of file names that are numbers: “10.png” before “7.png”."""
-    source = open_source(DATA / "mnist", part)
+    source = open_source(MNIST, part)
     labels = source.fields["label"]
     order = [
         index
@@ -56,7 +56,7 @@ def compiled(sheet: str, source: Path, start: list[NDArray[Any]]) -> SheetModel:
 
 
 def test_linear(source: Path, traces: dict[str, list[float]]) -> None:
-    start = np.load(DATA / "golden" / "mnist37_linear1_init.npz")
+    start = np.load(GOLDEN / "mnist37_linear1_init.npz")
     model = compiled("linear", source, [start["w"], start["b"]])
     images, labels = threes_and_sevens("test")
     pixels, threes = torch.from_numpy(images.reshape(-1, 784) / 255.0), torch.from_numpy(labels == 3)
@@ -78,7 +78,7 @@ def test_linear(source: Path, traces: dict[str, list[float]]) -> None:
 
 
 def test_net(source: Path, traces: dict[str, list[float]]) -> None:
-    start = np.load(DATA / "golden" / "mnist37_golden_init.npz")
+    start = np.load(GOLDEN / "mnist37_golden_init.npz")
     model = compiled("net", source, [start["net_w1"].T, *(start[f"net_{name}"] for name in ("b1", "w2", "b2"))])
     session = sgdsheet.Session(model, optimizer="sgd", lr=0.1, batch_size=256, epochs=40, shuffle=False)
     steps = [step for step in session if step.epoch is not None]

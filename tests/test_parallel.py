@@ -17,10 +17,10 @@ import torch
 import sgdsheet
 from tests.bound_books import Rows, numbers, parameters, session
 from tests.cli_books import run
+from tests.shared_data import MNIST, shared_data
 from tests.test_bound_example import PARAMETERS, book_of, convolutional, samples
-from tests.training_books import ROOT, SHARED
+from tests.training_books import ROOT
 
-MNIST = SHARED / "mnist"
 SECONDS = 120
 
 PROGRAM = """
@@ -159,7 +159,7 @@ def test_only_train_is_for_several_processes(tmp_path: Path) -> None:
     assert not (tmp_path / "found.csv").exists()
 
 
-@pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST is not here")
+@shared_data("mnist")
 def test_mnist(tmp_path: Path) -> None:
     """20 steps of the network of 784, 30 and 10 units on real digits; batches that cannot be halved."""
     path = tmp_path / "mnist.xlsx"

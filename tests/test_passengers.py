@@ -17,10 +17,9 @@ from sgdsheet.apps import examples
 from sgdsheet.apps.cli import main
 from sgdsheet.apps.examples._passengers import MOST, read
 from sgdsheet.errors import SgdSheetError
+from tests.shared_data import DATA, WORKBOOKS, shared_data
 from tests.test_lessons import same
 
-SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
-needs_shared = pytest.mark.skipif(not (SHARED / "titanic.csv").exists(), reason="the shared data are not here")
 HEADER = "PassengerId,Survived,Pclass,Name,Sex,Age,SibSp,Parch,Ticket,Fare,Cabin,Embarked"
 ROWS = (
     '1,0,3,"Berg, Mr. Ole",male,22,1,0,A1,7.25,,S',
@@ -42,16 +41,16 @@ def table(folder: Path, *rows: str, header: str = HEADER) -> Path:
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workbook of the well-known file."""
     path = tmp_path_factory.mktemp("titanic") / "titanic.xlsx"
-    examples.build("titanic", path, csv=SHARED / "titanic.csv")
+    examples.build("titanic", path, csv=DATA / "titanic.csv")
     return path
 
 
 # --- the well-known file ------------------------------------------------------------------------------------
 
 
-@needs_shared
+@shared_data("titanic.csv", "workbooks")
 def test_linear_sheet_of_the_lecture(full: Path) -> None:
-    lecture = openpyxl.load_workbook(SHARED / "workbooks" / "titanic_start.xlsx", data_only=True)["linear"]
+    lecture = openpyxl.load_workbook(WORKBOOKS / "titanic_start.xlsx", data_only=True)["linear"]
     start = [lecture.cell(4, column).value for column in range(18, 28)]
     model = sgdsheet.compile(sgdsheet.load(full), "linear")
     ((_, weights),) = model.ranges()
@@ -65,7 +64,7 @@ def test_linear_sheet_of_the_lecture(full: Path) -> None:
     assert sgdsheet.Session(model, optimizer="lbfgs", steps=500).run() == pytest.approx(0.1442271493, abs=1e-10)
 
 
-@needs_shared
+@shared_data("titanic.csv", "workbooks")
 @pytest.mark.parametrize(("sheet", "condition", "rate"), [("linear", 484, 0.209), ("raw", 364_301, 0.000229)])
 def test_raw_and_scaled(full: Path, sheet: str, condition: float, rate: float) -> None:
     found = spectrum(sgdsheet.compile(sgdsheet.load(full), sheet))
@@ -73,7 +72,7 @@ def test_raw_and_scaled(full: Path, sheet: str, condition: float, rate: float) -
     assert found.stable_rate == pytest.approx(rate, rel=0.003)
 
 
-@needs_shared
+@shared_data("titanic.csv", "workbooks")
 def test_network_with_validation_rows(full: Path) -> None:
     model = sgdsheet.compile(sgdsheet.load(full), "mmult")
     assert [tuple(parameter.shape) for _, parameter in model.ranges()] == [(10, 20), (20,), ()]
@@ -86,7 +85,7 @@ def test_network_with_validation_rows(full: Path) -> None:
     assert session.valid_metric > 0.8
 
 
-@needs_shared
+@shared_data("titanic.csv", "workbooks")
 def test_what_start_says_of_the_file(full: Path) -> None:
     book = openpyxl.load_workbook(full)
     assert book.sheetnames == ["Start", *SHEETS]
@@ -95,7 +94,7 @@ def test_what_start_says_of_the_file(full: Path) -> None:
     assert "Age is empty in 177, Embarked is empty in 2" in said
 
 
-@needs_shared
+@shared_data("titanic.csv", "workbooks")
 def test_every_cell_is_what_libreoffice_calculates(full: Path, tmp_path: Path) -> None:
     office = shutil.which("soffice")
     if office is None:

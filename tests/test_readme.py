@@ -24,10 +24,10 @@ from sgdsheet.data.datasets import DATASETS
 from sgdsheet.problem.settings import DECLARATIONS
 from tests.activated import Environment, environment_with_sgdsheet
 from tests.cli_books import run
+from tests.shared_data import SOLVED, shared_data
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-PASSENGERS = ROOT.parent / "shared" / "data" / "workbooks" / "titanic_solved.xlsx"
 
 BLOCKS = [(kind, content.rstrip("\n")) for kind, content in re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.M | re.S)]
 SHOWN = {content.splitlines()[0]: content.splitlines() for _, content in BLOCKS}
@@ -77,8 +77,8 @@ class Place:
         self.folder = folder
         self.environment: Environment = environment_with_sgdsheet(folder / ".venv")
         shutil.copytree(ROOT / "workbooks", folder / "workbooks")
-        if PASSENGERS.exists():
-            shutil.copyfile(PASSENGERS, folder / "passengers.xlsx")
+        if SOLVED.exists():
+            shutil.copyfile(SOLVED, folder / "passengers.xlsx")
 
     def shell(self, command: str) -> subprocess.CompletedProcess[str]:
         line = f"source .venv/bin/activate && {command}"
@@ -165,10 +165,10 @@ def test_every_block_is_run_or_has_a_reason() -> None:
     assert all(NOT_RUN.values())
 
 
-@pytest.mark.parametrize("first", RUN)
+@pytest.mark.parametrize(
+    "first", [pytest.param(first, marks=shared_data("workbooks") if first == SOLVER else ()) for first in RUN]
+)
 def test_block(place: Place, first: str) -> None:
-    if first == SOLVER and not PASSENGERS.exists():
-        pytest.skip("the shared data are not here")
     RUN[first](place)
 
 

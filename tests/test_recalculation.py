@@ -18,18 +18,18 @@ from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 from tests.cli_books import line_book, run
 from tests.gallery import GALLERY
 from tests.office import LibreOffice
+from tests.shared_data import SOLVED, there
 from tests.solver_models import PORTFOLIO, TRANSPORT, solver_names, write
-from tests.xlsx_parts import WORKBOOKS, without_values
+from tests.xlsx_parts import without_values
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "workbooks").glob("*.xlsx"))
-SOLVED = [path for path in (WORKBOOKS / "titanic_solved.xlsx",) if path.exists()]
 TOLERANCE = 1e-9
 
 
 def train(folder: Path) -> dict[Path, list[dict[str, Any]]]:
     """Trained workbooks, each with what `train --json` said of its models."""
     sources = [build(folder / f"{name}.xlsx") for name, build in GALLERY.items()]
-    sources += [Path(shutil.copy(path, folder)) for path in (*EXAMPLES, *SOLVED)]
+    sources += [Path(shutil.copy(path, folder)) for path in (*EXAMPLES, *there(SOLVED))]
     for name, item in (("portfolio", PORTFOLIO), ("transport", TRANSPORT)):
         names = solver_names(item["loss"], item["params"], 2, item["constraints"])
         sources.append(write(folder / f"{name}.xlsx", item["cells"], names))

@@ -18,16 +18,14 @@ import sgdsheet
 from sgdsheet.apps.cli import main
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.train.session import Session
+from tests.shared_data import GOLDEN, SOLVED, shared_data
 from tests.training_books import (
     FOURTH_POWER,
-    GOLDEN,
     ROOT,
-    SHARED,
     fourth_power,
     line,
     losses,
     model,
-    needs_shared,
     polynomial,
     put,
     titanic_features,
@@ -73,7 +71,7 @@ def test_zeroed_gradients(tmp_path: Path) -> None:
     assert values(trained) == [pytest.approx(3, abs=1e-6)]
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 @pytest.mark.parametrize(
     ("key", "options"),
     [
@@ -91,7 +89,7 @@ def test_fourth_power_trace(tmp_path: Path, key: str, options: dict[str, Any]) -
         assert step.gradient_norm == pytest.approx(abs(gradient), rel=1e-9, abs=1e-9)
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 @pytest.mark.parametrize(
     ("key", "options"),
     [*(("accumulated_200_f64", item) for item in ACCUMULATED), ("zeroed_f64", {"optimizer": "sgd"})],
@@ -157,7 +155,7 @@ def roller_coaster(sheet: str) -> SheetModel:
     return sgdsheet.compile(book, sheet, trust_formulas=True)  # the saved values are those of other data
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 def test_stuck_quadratic() -> None:
     known = golden("fastbook_quad")
     found = losses(roller_coaster("raw"), lr=1e-5, steps=50)
@@ -176,14 +174,14 @@ def test_stuck_quadratic() -> None:
     assert values(trained) == pytest.approx(known["params_f64_step11"], abs=1e-9)
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 def test_centred_quadratic() -> None:
     trained = roller_coaster("centred")
     session = Session(trained, lr=0.5, steps=100, start="zeros")
     assert session.run() <= 7.33
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 @pytest.mark.parametrize("sheet", ["raw", "centred"])
 def test_least_squares_of_the_quadratic(sheet: str) -> None:
     known = golden("fastbook_quad")
@@ -217,7 +215,7 @@ def test_dead_relu(tmp_path: Path) -> None:
 
 
 def titanic(sheet: str) -> SheetModel:
-    return sgdsheet.compile(sgdsheet.load(SHARED / "workbooks" / "titanic_solved.xlsx"), sheet)
+    return sgdsheet.compile(sgdsheet.load(SOLVED), sheet)
 
 
 def excel(name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -225,7 +223,7 @@ def excel(name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     return found
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 @pytest.mark.parametrize(("dead", "loss"), [([0], 0.35285), ([0, 1], 0.404494)])
 def test_dead_units_on_the_titanic(dead: list[int], loss: float) -> None:
     trained, start = titanic("nnet"), excel("nnet_init").copy()
@@ -245,7 +243,7 @@ def test_dead_units_on_the_titanic(dead: list[int], loss: float) -> None:
 # --- local minima ---------------------------------------------------------------------------------------
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 def test_restarts_on_the_titanic() -> None:
     trained = titanic("nnet")
     session = Session(trained, restarts=300, seed=0)
@@ -259,7 +257,7 @@ def test_restarts_on_the_titanic() -> None:
     assert spread.losses[-1] == pytest.approx(0.404494, abs=1e-5)
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 def test_without_restarts_never_worse() -> None:
     trained = titanic("nnet")
     before = float(trained().detach())
@@ -272,7 +270,7 @@ def test_without_restarts_never_worse() -> None:
 # --- the linear sheet -----------------------------------------------------------------------------------
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 def test_titanic_linear_descent() -> None:
     trained = titanic("linear")
     put(trained, [excel("linear_init")])
@@ -284,7 +282,7 @@ def test_titanic_linear_descent() -> None:
     assert found[1000] == pytest.approx(0.144255, abs=1e-6)
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 @pytest.mark.parametrize("optimizer", ["lbfgs", "auto"])
 def test_titanic_linear_least_squares(optimizer: str) -> None:
     x, y = excel("X"), excel("y")
@@ -345,7 +343,7 @@ def cell_column(index: int) -> str:
     return (chr(64 + index // 26) if index >= 26 else "") + chr(65 + index % 26)
 
 
-@needs_shared
+@shared_data("golden", "workbooks", "titanic.csv")
 @pytest.mark.parametrize("key", ["nn20_lr20", "linear", "sigmoid"])
 def test_titanic_notebook(tmp_path: Path, key: str) -> None:
     trained, known = notebook_sheet(tmp_path, key)

@@ -31,13 +31,11 @@ from sgdsheet.data.formats import (
     source as source_module,
 )
 from sgdsheet.errors import DataError, FileError, SettingError, SgdSheetError
+from tests.shared_data import DATA, MNIST, shared_data
 
 parquet = pytest.importorskip("pyarrow.parquet")
 arrow = pytest.importorskip("pyarrow")
 
-DATA = Path(__file__).parent.parent.parent / "shared" / "data"
-MNIST = DATA / "mnist"
-needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="the MNIST files are not here")
 
 IMAGES = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
 LABELS = np.arange(5, dtype=np.uint8)
@@ -320,7 +318,7 @@ def test_limit_of_what_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert isinstance(open_source(tmp_path / "big.npz").fields["x"], np.memmap)
 
 
-@needs_mnist
+@shared_data("mnist")
 def test_mnist() -> None:
     start = time.perf_counter()
     open_source(MNIST)
@@ -589,7 +587,7 @@ def test_csv_speed_and_memory(tmp_path: Path) -> None:
         assert peak < 20e6
 
 
-@pytest.mark.skipif(not (DATA / "titanic.csv").is_file(), reason="the Titanic's passenger list is not here")
+@shared_data("titanic.csv")
 def test_titanic() -> None:
     source = open_source(DATA / "titanic.csv")
     assert source.count == 891

@@ -15,9 +15,9 @@ from sgdsheet.compiler.program import build_program
 from sgdsheet.hosts.file import load
 from sgdsheet.sheet.references import Cell, Range, rectangles
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
-from tests.xlsx_parts import WORKBOOKS
+from tests.shared_data import DATA, shared_data
 
-FOLDERS = [WORKBOOKS.with_name(name) for name in ("formulas", "strangers")]
+FOLDERS = [DATA / name for name in ("formulas", "strangers")]
 FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.xls[xm]"))]
 TOLERANCE = 1e-9
 LEAST = 0.995
@@ -78,7 +78,7 @@ def calculated(workbook: Workbook, parameters: Sequence[Range], *, alone: bool) 
         yield from evaluate(program).values.items()
 
 
-@pytest.mark.skipif(not FILES, reason="the workbooks of strangers are not here")
+@shared_data("formulas", "strangers")
 @pytest.mark.parametrize("way", ["block by block", "all at once", "recorded"])
 def test_strict_agreement(way: str) -> None:
     """Every formula over the saved values; over ours; and with all numbers as parameters, as training sees it."""

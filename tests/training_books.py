@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 import xlsxwriter
 from numpy.typing import NDArray
@@ -21,11 +20,9 @@ from sgdsheet.hosts.file import FileHost
 from sgdsheet.sheet.references import parse_range
 from sgdsheet.sheet.workbook import Workbook
 from sgdsheet.train.session import Session
+from tests.shared_data import DATA
 
 ROOT = Path(__file__).parent.parent
-SHARED = ROOT.parent / "shared" / "data"
-GOLDEN = SHARED / "golden"
-needs_shared = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared data are not here")
 
 HOME = "Model"
 
@@ -162,7 +159,7 @@ def line(folder: Path, x: Sequence[float], y: Sequence[float], start: tuple[floa
 
 def titanic_features() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The 12 columns of the well-known notebook, not yet divided by their maxima, and who survived."""
-    with (SHARED / "titanic.csv").open(newline="", encoding="utf-8") as stream:
+    with (DATA / "titanic.csv").open(newline="", encoding="utf-8") as stream:
         people = list(csv.DictReader(stream))
     modes = {}
     for column in ("Age", "Embarked"):

@@ -18,8 +18,6 @@ RELATIONSHIPS = "http://schemas.openxmlformats.org/officeDocument/2006/relations
 STRICT_RELATIONSHIPS = "http://purl.oclc.org/ooxml/officeDocument/relationships"
 RELATIONSHIPS_TYPE = "application/vnd.openxmlformats-package.relationships+xml"
 TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-WORKBOOKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "workbooks"
-MISSING_WORKBOOKS = f"the example workbooks are not in {WORKBOOKS.name}"
 
 
 _SAVED = re.compile(rb"(<f\b[^>]*?(?:/>|>[^<]*</f>))<v>[^<]*</v>")

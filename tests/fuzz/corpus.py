@@ -14,9 +14,8 @@ from sgdsheet.problem.definition import sheets_with_problem
 from sgdsheet.sheet.references import Cell, Range, address
 from sgdsheet.sheet.workbook import Workbook
 from tests.gallery import GALLERY
-from tests.xlsx_parts import WORKBOOKS
+from tests.shared_data import DATA
 
-SHARED = WORKBOOKS.parent
 FOLDERS = ("workbooks", "formulas", "strangers")
 EXAMPLES = Path(__file__).parents[2] / "workbooks"
 
@@ -39,7 +38,7 @@ def workbooks(folder: Path, *, largest: int | None = None) -> list[Path]:
     found = [build(folder / f"{name}.xlsx") for name, build in GALLERY.items()]
     found += sorted(EXAMPLES.glob("*.xlsx"))
     for name in FOLDERS:
-        found += sorted(path for path in (SHARED / name).glob("*.xls[xm]"))
+        found += sorted(path for path in (DATA / name).glob("*.xls[xm]"))
     return [path for path in found if largest is None or path.stat().st_size <= largest]
 
 
