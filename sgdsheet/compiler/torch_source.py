@@ -109,6 +109,7 @@ def _forward(model: SheetModel) -> list[str]:
     code = model.program.graph.python_code("self").src
     code = re.sub(r";  [\w \t=]+ = None", "", code)
     code = code.replace("torch._C._nn.linear", "torch.nn.functional.linear")
+    code = re.sub(r"torch\._C\._(special|linalg)\.\1_", r"torch.\1.", code)
     code = re.sub(r"(?<![\w.])(nan|inf)\b", r"torch.\1", code)
     comments = {block.name: f"# {one_line(str(block.range))}  ={one_line(block.text)}" for block in model.blocks}
     lines, current = [], ""

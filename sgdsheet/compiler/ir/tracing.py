@@ -17,6 +17,7 @@ class Records(Protocol):
     """What records operations."""
 
     graph: fx.Graph
+    buffers: dict[str, Tensor]
 
     def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Tensor | fx.Node: ...
 
@@ -41,6 +42,14 @@ def traced(recorder: Records, function: Callable[..., Any], arguments: Sequence[
         return fx.Proxy(item, tracer) if isinstance(item, fx.Node) else item
 
     return _without_stand_ins(function(*map(stand_in, arguments)))
+
+
+def is_constant(item: object) -> bool:
+    """Whether an argument of a traced function is a constant, which needs no derivative."""
+    if not isinstance(item, fx.Proxy):
+        return True
+    assert isinstance(item.tracer, _Tracer)
+    return item.node.op == "get_attr" and str(item.node.target) in item.tracer.recorder.buffers
 
 
 def _without_stand_ins(item: Any) -> Any:
