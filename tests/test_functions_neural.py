@@ -20,7 +20,7 @@ from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.registry import Derivative
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.data.in_sheet import PooledCell
+from sgdsheet.data.layouts.sheet_rows import SheetReduction, SheetRows
 from sgdsheet.errors import FormulaError, SgdSheetError
 from sgdsheet.sheet.formula import function_name
 from sgdsheet.sheet.references import Cell, Range, address, parse_range
@@ -291,13 +291,19 @@ def test_check_finds_no_fault() -> None:
     assert not report.unsupported
 
 
+def over_rows(model: SheetModel) -> SheetReduction:
+    """The loss as a function of rows of the sheet."""
+    return SheetRows(model, Range(HOME, 2, 1, COUNT + 1, 13)).reduction([model.problem.loss])
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("rows", [[3, 1], [0, 5, 7, 11, 2], list(range(COUNT))])
 def test_batches_of_a_network(loss: str, rows: list[int]) -> None:
     model = network(loss)
-    pool = PooledCell(model, model.problem.loss, Range(HOME, 2, 1, COUNT + 1, 13))
+    reduction = over_rows(model)
     chosen = torch.tensor(rows)
-    torch.testing.assert_close(pool.over(chosen)(), by_hand(model, chosen), rtol=1e-12, atol=0)
+    ours = reduction.over(reduction.data.batch(chosen))()
+    torch.testing.assert_close(ours, by_hand(model, chosen), rtol=1e-12, atol=0)
 
 
 TIED = {
@@ -311,7 +317,7 @@ TIED = {
 def test_what_ties_samples_together(loss: str) -> None:
     model = network(loss)
     with pytest.raises(FormulaError, match=TIED[loss]):
-        PooledCell(model, model.problem.loss, Range(HOME, 2, 1, COUNT + 1, 13)).over(torch.tensor([1, 2]))
+        over_rows(model)
 
 
 def test_a_convolutional_network() -> None:

@@ -285,6 +285,22 @@ def test_a_penalty_is_not_scaled(tmp_path: Path) -> None:
     assert step.loss == pytest.approx(float(expected), rel=1e-9)
 
 
+def test_a_loss_that_reads_no_sample(tmp_path: Path) -> None:
+    """It is the same for every batch, and trained like any other."""
+    trained = sheet(tmp_path, "=SUMSQ(A1:A3)")
+    session = Session(trained, optimizer="sgd", lr=0.1, batch_size=5, epochs=1)
+    session.run()
+    assert values(trained) == pytest.approx([value * 0.8**5 for value in START])
+
+
+def test_one_row_is_refused(tmp_path: Path) -> None:
+    trained = model(tmp_path, cells("=AVERAGE(F2:F24)"), {**NAMES, "sgd_data": "C2:F2"})
+    with pytest.raises(ProblemError) as refused:
+        Session(trained, batch_size=1)
+    assert refused.value.cell is not None
+    assert refused.value.cell.endswith("C2:F2")
+
+
 def test_batches_give_the_whole(tmp_path: Path) -> None:
     """Equal batches average to the loss over all rows, and so do their gradients."""
     trained = model(tmp_path, cells("=AVERAGE(F2:F23)"), {**NAMES, "sgd_data": "C2:F23"})

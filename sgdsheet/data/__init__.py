@@ -1,6 +1,6 @@
-"""Samples: the loss over some of them, in the rows of a sheet or in a file of which the sheet shows a few.
+"""Samples: the loss over some of them, in the rows of a sheet or in a source of which the sheet shows a few.
 
-`in_sheet` and `cutting` evaluate some of the sheet's rows. For a bound dataset, `locate` finds the file, `binding` says
-which cells show which of its fields, `data` holds the numbers, `rows` and `example` turn the sheet's formulas into a
-function of a batch, and `bound` is what training sees of it.
+`samples` is what training sees. For a source, `locate` finds the file, `binding` says which cells show which of its
+fields, `arrays` holds the numbers. `layouts` turn the sheet's formulas into functions of a batch, with `slicing` where
+there is a sample per row.
 """

@@ -30,12 +30,16 @@ _PLAIN = {"u2": "i4", "u4": "i8", "u8": "f8", "f2": "f4"}
 
 
 @dataclass(slots=True)
-class BoundData:
-    """One part of a source: a tensor per binding, [samples, ...], shaped like the cells that show a sample."""
+class SampleData:
+    """One part of a source, or the rows of a sheet: the columns of samples, as tensors [samples, ...].
+
+    Of a source there is one per binding, shaped like the cells that show a sample.
+    """
 
     name: str
     tensors: list[Tensor]
-    dtype: torch.dtype
+    dtype: torch.dtype | None
+    """Of the numbers of a batch; None if they stay as they are stored."""
     device: torch.device
     texts: dict[str, Array] = field(default_factory=dict)
     """Fields of text, by name. No formula reads them: in the tensors they are zeros."""
@@ -46,14 +50,12 @@ class BoundData:
 
     def batch(self, indices: Tensor) -> list[Tensor]:
         """The arguments of a program for these samples."""
-        return [
-            tensor.index_select(0, indices.to(tensor.device)).to(self.device, self.dtype, non_blocking=True)
-            for tensor in self.tensors
-        ]
+        chosen = (tensor.index_select(0, indices.to(tensor.device)) for tensor in self.tensors)
+        return [tensor.to(self.device, self.dtype or tensor.dtype, non_blocking=True) for tensor in chosen]
 
     def slice(self, start: int, stop: int) -> list[Tensor]:
         """The same for neighbouring samples, which costs less."""
-        return [tensor[start:stop].to(self.device, self.dtype) for tensor in self.tensors]
+        return [tensor[start:stop].to(self.device, self.dtype or tensor.dtype) for tensor in self.tensors]
 
     def first(self, bindings: Sequence[Binding], *, by_rows: bool) -> dict[Cell, Value]:
         """The first samples in the cells that show samples; what is missing leaves its cell empty."""
@@ -70,7 +72,7 @@ class BoundData:
 
 def load(
     source: Source, bindings: Sequence[Binding], *, by_rows: bool, dtype: torch.dtype, device: torch.device
-) -> BoundData:
+) -> SampleData:
     """The bound fields of a source. DataError if one that formulas read holds text, or what is not a finite number."""
     bound = {piece.field for binding in bindings for piece in binding.pieces}
     read = {piece.field for binding in bindings for piece in binding.pieces if piece.read}
@@ -87,7 +89,7 @@ def load(
         area = binding.area
         sizes = (area.width,) if by_rows else (area.height, area.width)
         tensors.append(tensor.reshape(len(tensor), *(size for size in sizes if size > 1)))
-    return BoundData(source.name, _placed(tensors, device), dtype, device, texts)
+    return SampleData(source.name, _placed(tensors, device), dtype, device, texts)
 
 
 def _is_text(values: Array) -> bool:

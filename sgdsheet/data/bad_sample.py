@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.data.arrays import BoundData
+from sgdsheet.data.arrays import SampleData
 from sgdsheet.data.binding import Binding
 from sgdsheet.errors import DataError, SgdSheetError, quoted
 from sgdsheet.sheet.references import Cell
@@ -18,7 +18,7 @@ Loss = Callable[[int, int], float]
 """Over the samples from one number up to another."""
 
 
-def explain(model: SheetModel, bindings: Sequence[Binding], data: BoundData, loss: Loss) -> DataError:
+def explain(model: SheetModel, bindings: Sequence[Binding], data: SampleData, loss: Loss) -> DataError:
     """The error for a loss that is not finite over all samples."""
     number = _first_bad(loss, data.count)
     if number is None:
@@ -46,7 +46,9 @@ def _first_bad(loss: Loss, count: int) -> int | None:
     return None if math.isfinite(loss(start, stop)) else start
 
 
-def _in_the_sheet(model: SheetModel, bindings: Sequence[Binding], data: BoundData, number: int) -> SgdSheetError | None:
+def _in_the_sheet(
+    model: SheetModel, bindings: Sequence[Binding], data: SampleData, number: int
+) -> SgdSheetError | None:
     """What is wrong with the sheet when it shows this sample, in every row if it has rows; None if nothing is."""
     shown: dict[Cell, float] = {}
     for binding, column in zip(bindings, data.slice(number, number + 1), strict=True):

@@ -49,6 +49,16 @@ def with_own_cells(
     return found
 
 
+def is_own_cell(area: Range) -> bool:
+    """Whether cells are on a sheet that only the compiled program has."""
+    return _STATISTIC in area.sheet
+
+
+def original_sheet(sheet: str) -> str:
+    """The sheet of the formula that a cell of its own was made for; of any other sheet itself."""
+    return sheet.partition(_STATISTIC)[0]
+
+
 def _sums_up(call: Call, block: Block, rows: Range, samples: Sequence[Range], trained: Sequence[Range]) -> bool:
     if over_samples(call).is_each:  # gives each sample a value of its own
         return False

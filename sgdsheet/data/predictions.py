@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.data.arrays import BoundData, load
+from sgdsheet.data.arrays import SampleData, load
 from sgdsheet.data.binding import Binding, UnboundColumnError, bind, inputs_absent, width_of
 from sgdsheet.data.devices import device_of
 from sgdsheet.data.formats import Source
-from sgdsheet.data.layouts.choice import form_of
-from sgdsheet.data.layouts.layout import Each, Form, Whole, evaluate, spans
+from sgdsheet.data.layouts.choice import layout_of
+from sgdsheet.data.layouts.layout import Each, SourceLayout, Whole, evaluate, spans
 from sgdsheet.data.splits import blaming, open_part, refuse_other
 from sgdsheet.data.tables import Column
 from sgdsheet.errors import ProblemError
@@ -35,7 +35,7 @@ class _Field:
     index: int
     column: int
 
-    def of(self, data: BoundData, start: int, stop: int) -> Column:
+    def of(self, data: SampleData, start: int, stop: int) -> Column:
         """As it is in the file: the model may be less exact."""
         if self.field in data.texts:
             texts: list[str | None] = data.texts[self.field][start:stop].tolist()
@@ -68,7 +68,7 @@ class Predictions:
     metric: float | None
     notes: list[str]
     part: str
-    data: BoundData
+    data: SampleData
     _each: Each
     _repeated: list[_Field]
 
@@ -103,7 +103,7 @@ def predict(
 ) -> Predictions:
     """Evaluate a model on one part of its source (unless named: test if it is there, else train).
 
-    `areas` are the cells wanted of each sample; in the form rows, columns beside the preview. `trained_on` is the
+    `areas` are the cells wanted of each sample; in the layout of rows, columns beside the preview. `trained_on` is the
     source of which the means of columns and the like are taken that the samples read, if it is another one. Raises
     ProblemError if neither `areas` nor `sgd_output` are given.
     """
@@ -122,34 +122,34 @@ def predict(
         problem = replace(problem, inputs=tuple(item for item in problem.inputs if item not in absent))
     bindings = bind(model.planner, problem, source, wanted)
 
-    def loaded(source: Source) -> BoundData:
+    def loaded(source: Source) -> SampleData:
         with blaming(problem):
             return load(source, bindings, by_rows=problem.data is not None, dtype=model.dtype, device=device)
 
     data = loaded(source)
-    form = _form(model, source, bindings, data, loaded, trained_on)
-    each, notes = form.each(wanted), list[str]()
-    if form.reads_training and trained_on is None and problem.origin_cell is None:
+    layout = _layout(model, source, bindings, data, loaded, trained_on)
+    each, notes = layout.each(wanted), list[str]()
+    if layout.reads_training and trained_on is None and problem.origin_cell is None:
         notes.append(
             f"what samples read of whole columns, such as a mean, is that of {source.name}:"
             " the sheet does not name the data that it was trained on (sgd_source)"
         )
-    loss, metric = _judged(model, form, data, absent, notes)
+    loss, metric = _judged(model, layout, data, absent, notes)
     single = list(_single(source, bindings))
     repeated = single if len(single) <= _REPEATED else []
     names = ["sample", *(item.field for item in repeated), *_names(model, wanted)]
     return Predictions(_unique(names), loss, metric, notes, source.part, data, each, repeated)
 
 
-def _form(
+def _layout(
     model: SheetModel,
     source: Source,
     bindings: Sequence[Binding],
-    data: BoundData,
-    loaded: Callable[[Source], BoundData],
+    data: SampleData,
+    loaded: Callable[[Source], SampleData],
     trained_on: str | None,
-) -> Form:
-    """The form in which the sheet shows samples; what they read of whole columns is of the training data."""
+) -> SourceLayout:
+    """The layout in which the sheet shows samples; what they read of whole columns is of the training data."""
 
     def everything() -> list[Tensor]:
         return data.slice(0, data.count)
@@ -162,11 +162,11 @@ def _form(
 
     is_training = trained_on is None and (source.part == "train" or "train" not in source.parts())
     known = everything if is_training else training
-    return form_of(model, bindings, source.name, known, Whole(everything, data.count))
+    return layout_of(model, bindings, source.name, known, Whole(everything, data.count))
 
 
 def _judged(
-    model: SheetModel, form: Form, data: BoundData, absent: Sequence[Input], notes: list[str]
+    model: SheetModel, layout: SourceLayout, data: SampleData, absent: Sequence[Input], notes: list[str]
 ) -> tuple[float | None, float | None]:
     """Loss and metric, or a note why there are none."""
     problem = model.problem
@@ -175,7 +175,7 @@ def _judged(
         notes.append(f"no loss: {data.name} has no {', '.join(item.field for item in absent)}")
         return None, None
     try:
-        loss, *metric = evaluate(form.pooled(cells), data)
+        loss, *metric = evaluate(layout.reduction(cells), data)
     except UnboundColumnError as error:
         notes.append(f"no loss: {error.cause}")
         return None, None

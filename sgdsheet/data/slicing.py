@@ -109,7 +109,7 @@ class _Cutter:
         block = self.block
         if start is None:
             self._refuse_parts()
-            return replace(block, tree=self._pooled(block.tree))
+            return replace(block, tree=self._reduced(block.tree))
         own = block.range._replace(bottom=start + self.size - 1)
         moved = own._replace(sheet=self.home(own.sheet))
         if block.height == self.rows.height and block.rows == 1:
@@ -118,7 +118,7 @@ class _Cutter:
             if isinstance(part, Area):
                 self._refuse_ties(part)
         trimmed = block.trimmed(own)
-        return replace(trimmed, range=moved, tree=transform(self._pooled(trimmed.tree), self._own_row))
+        return replace(trimmed, range=moved, tree=transform(self._reduced(trimmed.tree), self._own_row))
 
     # --- what cannot be cut -----------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class _Cutter:
 
     # --- the formula for a batch ------------------------------------------------------------------------
 
-    def _pooled(self, node: Node) -> Node:
+    def _reduced(self, node: Node) -> Node:
         """Sums and averages over the samples, made to be over the batch."""
 
         if self._per_sample(self._summed_up(node)):
@@ -236,7 +236,7 @@ class _Cutter:
             raise self._tied("multiplies the samples with each other")
         if over.is_by_rows and per_sample[0] and not _is_wide(part.arguments[0]):
             raise self._tied(f"uses {part.name} on a column of samples")
-        if not over.is_pooled:
+        if not over.is_reduced:
             return None
         compared = per_sample if _heaps_arguments(part) else per_sample[:1]
         if over is not OverSamples.EXTREME and not all(compared):
@@ -270,7 +270,7 @@ class _Cutter:
             summed = self._summed(part)
             if summed is not None:
                 return summed
-            if over_samples(part).is_pooled and not self._is_live(part):
+            if over_samples(part).is_reduced and not self._is_live(part):
                 return part  # over data alone: of all samples
             if over_samples(part).is_of_first:
                 return Call(part.name, (self._array(part.arguments[0]), *part.arguments[1:]))

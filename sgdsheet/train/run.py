@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.data.bound import bind_samples
-from sgdsheet.data.in_sheet import Samples, SheetSamples, batches, split_samples
+from sgdsheet.data.samples import samples_of
 from sgdsheet.errors import TrainingError
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints
@@ -77,8 +76,9 @@ class Run:
         self.names = model.parameter_names
         self.parameters: list[nn.Parameter] = [tensor for _, tensor in model.ranges()]
         self.generator = torch.Generator().manual_seed(settings.seed or 0)
-        self.bound = bind_samples(model, settings, self.generator)
-        self.samples: Samples | None = self.bound or split_samples(model, settings, self.generator)
+        self.samples = samples_of(model, settings, self.generator)
+        self.bound = self.samples if self.samples is not None and self.samples.source is not None else None
+        """The samples, where they come from a source."""
         self.constraints = compile_constraints(model)
         self.plan: RunPlan = plan_run(model, settings, self.samples, self.parameters, self.constraints)
         if self.bound is not None and self.plan.batch_size is not None:
@@ -122,17 +122,17 @@ class Run:
         """The program for a batch, or for all training rows, of a model whose data are in the sheet."""
         if self.samples is None:
             return self.model.program
-        assert isinstance(self.samples, SheetSamples)
-        return self.samples.module(batch)
+        return self.samples.module(self.samples.training if batch is None else batch)
 
     def loss(self, batch: Tensor | None = None) -> Callable[[], Tensor]:
         """A function that calculates the loss over a batch, or over all training rows."""
         if self.samples is not None and batch is not None:
             return self.samples.loss(batch)
-        if self._forward is None or self.samples is not None:
-            module = self.module()
-            # The module's own __call__ only looks for hooks.
-            self._forward = torch.compile(module.forward) if self.settings.compile else module.forward
+        if self._forward is None and self.samples is not None:
+            self._forward = self.samples.loss(self.samples.training)
+        elif self._forward is None:
+            forward = self.model.program.forward  # the module's own __call__ only looks for hooks
+            self._forward = torch.compile(forward) if self.settings.compile else forward
         return self._forward
 
     def objective(self, loss: Callable[[], Tensor], seen: list[Tensor]) -> Callable[[], Tensor]:
@@ -163,7 +163,7 @@ class Run:
         skipped = self.batches_done
         while True:
             self.epoch_state = self.generator.get_state()
-            epoch = batches(self.samples, size, shuffle=self.settings.shuffle, generator=self.generator)
+            epoch = self.samples.batches(size, shuffle=self.settings.shuffle, generator=self.generator)
             for number, batch in enumerate(epoch[skipped:], skipped + 1):
                 self.batches_done = number % len(epoch)
                 if number == len(epoch):
@@ -300,6 +300,6 @@ class Run:
         self.violation = self.largest_violation()
         if self.samples is not None and len(self.samples.validation):
             self.valid_loss, self.valid_metric = self.samples.validate()
-        if self.bound is not None:
-            self.test_loss, self.test_metric = self.bound.test()
+        if self.samples is not None:
+            self.test_loss, self.test_metric = self.samples.test()
         return loss

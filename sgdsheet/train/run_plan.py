@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.data.bound import BoundSamples
-from sgdsheet.data.in_sheet import Samples
+from sgdsheet.data.samples import Samples
 from sgdsheet.errors import SettingError
 from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS, Family, Optimizer
 from sgdsheet.problem.settings import Settings
@@ -110,7 +109,7 @@ def plan_run(
     )
 
 
-def refuse_large_batch(model: SheetModel, samples: BoundSamples, size: int) -> None:
+def refuse_large_batch(model: SheetModel, samples: Samples, size: int) -> None:
     """SettingError for a batch that does not fit into memory, with the size that does."""
     size = min(size, len(samples.training))
     if size <= _SMALL_BATCH:

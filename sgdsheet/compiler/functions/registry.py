@@ -75,7 +75,7 @@ class OverSamples(Enum):
         return self in (OverSamples.FIRST, OverSamples.PRODUCT)
 
     @property
-    def is_pooled(self) -> bool:
+    def is_reduced(self) -> bool:
         """Whether it is calculated over the batch in place of all samples."""
         return self in (OverSamples.SUM, OverSamples.MEAN, OverSamples.MEAN_OF_ROWS, OverSamples.EXTREME)
 

@@ -1,4 +1,4 @@
-"""In which form a sheet shows its samples, and what does not go with data from a file."""
+"""In which layout a sheet shows its samples, and what does not go with data from a file."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from collections.abc import Sequence
 
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.data.binding import Binding
-from sgdsheet.data.layouts.example import ExampleForm
-from sgdsheet.data.layouts.layout import Batch, Form, Whole
-from sgdsheet.data.layouts.rows import RowForm
+from sgdsheet.data.layouts.example import OneExample
+from sgdsheet.data.layouts.layout import Batch, SourceLayout, Whole
+from sgdsheet.data.layouts.source_rows import SourceRows
 from sgdsheet.errors import DataError, ProblemError
 from sgdsheet.problem.definition import Problem
 from sgdsheet.sheet.references import Range
 from sgdsheet.system import processes
 
 
-def form_of(model: SheetModel, bindings: Sequence[Binding], source_name: str, training: Batch, judged: Whole) -> Form:
-    """The form in which the sheet shows samples.
+def layout_of(
+    model: SheetModel, bindings: Sequence[Binding], source_name: str, training: Batch, judged: Whole
+) -> SourceLayout:
+    """The layout in which the sheet shows the samples of a source.
 
     `training` gives all samples of training, of which the means and the like are taken that single samples read;
     `judged` are the samples that loss and metric are over, often the same.
     """
     problem = model.problem
     _refuse_unfit(problem)
-    form: Form
+    layout: SourceLayout
     if problem.data is None:
-        form = ExampleForm(model, bindings)
+        layout = OneExample(model, bindings)
     else:
-        form = RowForm(model, problem.data, bindings, source_name, training, judged)
-    plan = form.planner.plan([Range.of_cell(problem.loss)])
+        layout = SourceRows(model, problem.data, bindings, source_name, training, judged)
+    plan = layout.planner.plan([Range.of_cell(problem.loss)])
     shown = [binding.area for binding in bindings]
     if not any(map(plan.reads, shown)):
         raise ProblemError(
@@ -36,7 +38,7 @@ def form_of(model: SheetModel, bindings: Sequence[Binding], source_name: str, tr
             cell=problem.loss,
             remedy=f"Let it depend on {', '.join(area.a1 for area in shown[:3])}",
         )
-    return form
+    return layout
 
 
 def _refuse_unfit(problem: Problem) -> None:

@@ -1,4 +1,4 @@
-"""The form *one example*: the sheet shows one sample of a source, and the loss of that sample.
+"""The layout *one example*: the sheet shows one sample of a source, and the loss of that sample.
 
 The loss over a batch is the mean over its samples: the program of the shown sample is batched by `torch.vmap`.
 """
@@ -6,7 +6,7 @@ The loss over a batch is the mean over its samples: the program of the shown sam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
@@ -16,13 +16,12 @@ from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.data.binding import Binding
-from sgdsheet.data.in_sheet import with_constants
-from sgdsheet.data.layouts.layout import Translate, Whole, as_it_is, numbers_in
+from sgdsheet.data.layouts.layout import Translate, Whole, as_it_is, numbers_in, with_constants
 from sgdsheet.data.text_cells import texts_of
 from sgdsheet.sheet.references import Cell, Range
 
 
-class ExampleForm:
+class OneExample:
     """A sheet that shows a single sample."""
 
     def __init__(self, model: SheetModel, bindings: Sequence[Binding]) -> None:
@@ -33,15 +32,14 @@ class ExampleForm:
         self.planner = model.planner.among([*model.problem.parameters, *self.areas])
         self.reads_training = False
 
-    def pooled(self, cells: Sequence[Cell]) -> PooledExamples:
-        module = self.program([Range.of_cell(cell) for cell in cells])
-        return PooledExamples(self.batched(module), single=len(cells) == 1, per_sample=numbers_in(module))
+    def reduction(self, cells: Sequence[Cell]) -> ExampleReduction:
+        return ExampleReduction(self, cells)
 
     def each(self, areas: Sequence[Range]) -> EachExample:
         texts: dict[int, Sequence[str]] = {}
         return EachExample(self.batched(self.program(areas, texts)), texts)
 
-    def judging(self, whole: Whole) -> ExampleForm:
+    def judging(self, whole: Whole) -> OneExample:
         return self  # its cells are means over the samples, whichever they are
 
     def batched(self, module: fx.GraphModule) -> Callable[..., Tensor]:
@@ -49,11 +47,11 @@ class ExampleForm:
         return self.translate(torch.vmap(module.forward))
 
     def program(self, areas: Sequence[Range], texts: dict[int, Sequence[str]] | None = None) -> fx.GraphModule:
-        """The program for the cells of one sample, its arguments being what the bindings fill.
+        """The program for the cells of one sample, [cells]; its arguments are what the bindings fill.
 
         `texts` gets, by the number of the cell, the texts that a result stands for.
         """
-        program = self._program(areas)
+        program = self._lowered(areas)
         builder = program.builder
         parts: list[Data] = []
         for area in areas:
@@ -67,7 +65,7 @@ class ExampleForm:
             data = builder.attribute(data)
         return self._finished(program, data)
 
-    def _program(self, areas: Sequence[Range]) -> Program:
+    def _lowered(self, areas: Sequence[Range]) -> Program:
         plan = self.planner.plan(areas)
         return build_program(
             with_constants(self.model, plan),
@@ -87,22 +85,24 @@ class ExampleForm:
         return simplify(program.module(output).to(device), examples=examples)
 
 
-@dataclass
-class PooledExamples:
+class ExampleReduction:
     """The mean of cells over a batch."""
 
-    batched: Callable[..., Tensor]
-    single: bool
-    per_sample: int
-    additive: bool = field(default=True, init=False)
+    additive = True
+
+    def __init__(self, layout: OneExample, cells: Sequence[Cell]) -> None:
+        module = layout.program([Range.of_cell(cell) for cell in cells])
+        self._batched, self._per_sample = layout.batched(module), numbers_in(module)
+        self._single = len(cells) == 1
 
     def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
-        if self.single:
-            return lambda: self.batched(*batch).mean()
-        return lambda: self.batched(*batch).mean(dim=0)
+        batched = self._batched
+        if self._single:
+            return lambda: batched(*batch).mean()
+        return lambda: batched(*batch).mean(dim=0)
 
     def numbers(self, batch: Sequence[Tensor]) -> int:
-        return self.per_sample * len(batch[0])
+        return self._per_sample * len(batch[0])
 
 
 @dataclass

@@ -1,4 +1,8 @@
-"""What both forms of a bound dataset are for training: cells as a function of a batch of samples."""
+"""What every layout of samples is for training: cells as a function of a batch.
+
+A layout says how a sheet shows samples: one per row (`source_rows`, `sheet_rows`), or one example at a time
+(`example`). A batch is a list of tensors, one per column or group of columns of the source, [samples, ...].
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,15 @@ from typing import Protocol
 import torch
 from torch import Tensor, fx
 
-from sgdsheet.compiler.frontend.planning import Planner
+from sgdsheet.compiler.evaluation import evaluate as evaluate_program
+from sgdsheet.compiler.frontend.planning import Plan, Planner
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.passes.shapes import known_shape
-from sgdsheet.data.arrays import BoundData
+from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.data.arrays import SampleData
 from sgdsheet.data.binding import Binding
 from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Workbook
 
 _AT_ONCE = 1 << 20
 """Numbers of a source that are evaluated at a time."""
@@ -22,11 +30,6 @@ _AT_ONCE = 1 << 20
 
 Translate = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 """Makes a function faster: `torch.compile`, or nothing at all."""
-
-
-def numbers_in(module: fx.GraphModule) -> int:
-    """How many numbers the results of a program's operations have, together."""
-    return sum(shape.numel() for shape in map(known_shape, module.graph.nodes) if shape is not None)
 
 
 def as_it_is(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -45,7 +48,7 @@ class Whole:
     count: int
 
 
-class Pooled(Protocol):
+class Reduction(Protocol):
     """Cells that sum up or average over the samples."""
 
     additive: bool
@@ -73,24 +76,16 @@ class Each(Protocol):
         ...
 
 
-class Form(Protocol):
-    """How a sheet shows samples. Both methods raise FormulaError, with its cell, for what cannot be batched."""
+class Layout(Protocol):
+    """How a sheet shows samples. `reduction` raises FormulaError, with its cell, for what cannot be batched."""
 
     translate: Translate
-    bindings: Sequence[Binding]
-    planner: Planner
-    reads_training: bool
-    """Whether a sample's cells depend on what was taken from all samples of training, such as a column's mean."""
 
-    def pooled(self, cells: Sequence[Cell]) -> Pooled:
+    def reduction(self, cells: Sequence[Cell]) -> Reduction:
         """Cells over all samples, such as the loss."""
         ...
 
-    def each(self, areas: Sequence[Range]) -> Each:
-        """Cells of one sample, such as a prediction."""
-        ...
-
-    def judging(self, whole: Whole) -> Form:
+    def judging(self, whole: Whole) -> Layout:
         """The same for cells over other samples than those of training.
 
         What each sample reads of all samples together, such as the mean of a column, stays that of training.
@@ -98,21 +93,90 @@ class Form(Protocol):
         ...
 
 
-def evaluate(pooled: Pooled, data: BoundData, indices: Tensor | None = None) -> list[float]:
+class SourceLayout(Layout, Protocol):
+    """How a sheet shows the samples of a source, of which each has predictions as well."""
+
+    bindings: Sequence[Binding]
+    planner: Planner
+    reads_training: bool
+    """Whether a sample's cells depend on what was taken from all samples of training, such as a column's mean."""
+
+    def each(self, areas: Sequence[Range]) -> Each:
+        """Cells of one sample, such as a prediction. Raises FormulaError, with its cell, for what is no sample's."""
+        ...
+
+    def judging(self, whole: Whole) -> SourceLayout:
+        """As for any layout."""
+        ...
+
+
+# --- programs of a batch --------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class BatchProgram:
+    """A program for batches of one size; its arguments are the batch."""
+
+    call: Callable[..., Tensor]
+    numbers: int
+    """How many numbers the results of its operations have, together."""
+
+    @classmethod
+    def of(cls, module: fx.GraphModule, translate: Translate = as_it_is) -> BatchProgram:
+        """`translate` makes the program's function faster."""
+        return cls(translate(module.forward), numbers_in(module))  # its own __call__ only looks for hooks
+
+    def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
+        """The program as a function of the parameters alone."""
+        call = self.call
+        return lambda: call(*batch)
+
+
+def stacked_cells(program: Program, cells: Sequence[Cell]) -> fx.Node:
+    """A program's result for a cell: a scalar; for several cells a vector."""
+    builder = program.builder
+    values = [builder.stored(program.value_of(cell)).data for cell in cells]
+    data = values[0] if len(values) == 1 else builder.call(torch.stack, values)
+    return builder.attribute(data) if isinstance(data, Tensor) else data
+
+
+def numbers_in(module: fx.GraphModule) -> int:
+    """How many numbers the results of a program's operations have, together."""
+    return sum(shape.numel() for shape in map(known_shape, module.graph.nodes) if shape is not None)
+
+
+def twice(batch: Sequence[Tensor]) -> list[Tensor]:
+    """A batch of two for one of a single sample: a single row would lose its dimension; twice the same row means the
+    same."""
+    return [column.repeat_interleave(2, dim=0) for column in batch]
+
+
+def with_constants(model: SheetModel, plan: Plan) -> Workbook:
+    """The workbook with the saved values that the plan's constant blocks lack."""
+    if not plan.constant:
+        return model.workbook
+    program = build_program(model.workbook, model.problem.parameters, Plan(plan.constant, set()), dtype=model.dtype)
+    return model.workbook.with_values(evaluate_program(program).values)
+
+
+# --- over many samples ----------------------------------------------------------------------------------
+
+
+def evaluate(reduction: Reduction, data: SampleData, indices: Tensor | None = None) -> list[float]:
     """The cells over all samples of a part of the source, or over some."""
     total: Tensor | None = None
     count = data.count if indices is None else len(indices)
     with torch.no_grad():
-        for start, stop in spans(data, count, whole=not pooled.additive):
+        for start, stop in spans(data, count, whole=not reduction.additive):
             batch = data.slice(start, stop) if indices is None else data.batch(indices[start:stop])
-            values = pooled.over(batch)().double() * ((stop - start) / count)
+            values = reduction.over(batch)().double() * ((stop - start) / count)
             total = values if total is None else total + values
     assert total is not None
     found: list[float] = total.reshape(-1).tolist()
     return found
 
 
-def spans(data: BoundData, count: int, *, whole: bool = False) -> list[tuple[int, int]]:
+def spans(data: SampleData, count: int, *, whole: bool = False) -> list[tuple[int, int]]:
     """So many samples in portions of nearly the same size."""
     per_sample = sum(tensor[0].numel() for tensor in data.tensors)
     portions = 1 if whole else -(-count * per_sample // _AT_ONCE)

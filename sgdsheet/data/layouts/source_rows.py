@@ -1,12 +1,12 @@
-"""The form *rows*: the sheet shows the first samples of a source, one per row.
+"""The layout *rows of a source*: the sheet shows the first samples, one per row.
 
-The formulas are cut to the size of a batch (see `training.cutting`). As a batch may have more rows than there is
+The formulas are cut to the size of a batch (see `data.slicing`). As a batch may have more rows than there is
 room below the preview, the samples get a sheet of their own in the compiled program.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 
@@ -23,15 +23,23 @@ from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.data.binding import Binding, unbound_column
-from sgdsheet.data.column_statistics import with_own_cells
-from sgdsheet.data.in_sheet import with_constants
-from sgdsheet.data.layouts.layout import Batch, Translate, Whole, as_it_is, numbers_in
+from sgdsheet.data.column_statistics import is_own_cell, original_sheet, with_own_cells
+from sgdsheet.data.layouts.layout import (
+    Batch,
+    BatchProgram,
+    Translate,
+    Whole,
+    as_it_is,
+    stacked_cells,
+    twice,
+    with_constants,
+)
 from sgdsheet.data.slicing import along_samples, cut_blocks
 from sgdsheet.data.text_cells import texts_of
 from sgdsheet.errors import DataError, FormulaError, ProblemError, in_full, quoted
 from sgdsheet.sheet.references import Cell, Range, column_letters
 from sgdsheet.sheet.syntax import Area, Call, Node, walk
-from sgdsheet.sheet.workbook import Sheet, Workbook
+from sgdsheet.sheet.workbook import Sheet, Value, Workbook
 
 _SAMPLES = "\0"
 """At the end of a sheet's name: where its samples lie in the compiled program."""
@@ -41,7 +49,7 @@ def _home(sheet: str) -> str:
     return sheet if sheet.endswith(_SAMPLES) else sheet + _SAMPLES
 
 
-class RowForm:
+class SourceRows:
     """A sheet with one sample per row.
 
     `training` gives all samples of training; `judged` are those that sums are over: the sum over a batch is scaled to
@@ -67,14 +75,17 @@ class RowForm:
         self.translate: Translate = as_it_is
         self.areas = [binding.area for binding in bindings]
         self.planner = model.planner.among([*model.problem.parameters, *self.areas])
+        self._taken: dict[Hashable, list[Value | None]] = {}
+        """Statistics of the samples that were taken already, by formula, place and samples: loss, metric and
+        predictions read the same ones."""
 
-    def pooled(self, cells: Sequence[Cell]) -> PooledRows:
-        return PooledRows(self, tuple(cells))
+    def reduction(self, cells: Sequence[Cell]) -> RowsReduction:
+        return RowsReduction(self, tuple(cells))
 
     def each(self, areas: Sequence[Range]) -> EachRow:
         return EachRow(self, tuple(areas))
 
-    def judging(self, whole: Whole) -> RowForm:
+    def judging(self, whole: Whole) -> SourceRows:
         found = copy(self)
         found.judged = whole
         return found
@@ -90,8 +101,8 @@ class RowForm:
     def build(self, workbook: Workbook, blocks: Sequence[Block], size: int, whole: int | None = None) -> Program:
         """The program for so many samples, or for the whole of so many; its arguments are the bindings' columns."""
         parameters = self.model.problem.parameters
-        pooled, total = (self.areas, whole) if whole is not None else ((), self.judged.count)
-        cut = list(cut_blocks(blocks, parameters, self.data, size, _home, pooled, total))
+        reduction, total = (self.areas, whole) if whole is not None else ((), self.judged.count)
+        cut = list(cut_blocks(blocks, parameters, self.data, size, _home, reduction, total))
         self._check(cut)
         return build_program(
             workbook,
@@ -146,8 +157,12 @@ class RowForm:
         self, workbook: Workbook, blocks: Sequence[Block], wanted: Sequence[Block], batch: Batch
     ) -> Workbook:
         """The workbook with the values of the wanted blocks over these samples."""
-        if not wanted:
-            return workbook
+        keys = [_statistic(block, batch) for block in wanted]
+        if all(key in self._taken for key in keys):
+            known: dict[Cell, Value | None] = {}
+            for block, key in zip(wanted, keys, strict=True):
+                known.update(zip(block.range.cells(), self._taken[key], strict=True))
+            return workbook.with_values({cell: value for cell, value in known.items() if value is not None})
         columns = batch()
         count = len(columns[0])
         if count == 1:
@@ -160,6 +175,9 @@ class RowForm:
             columns = twice(columns)
         found = evaluate(self.build(workbook, blocks, len(columns[0]), whole=count), columns).values
         cells = {cell for block in wanted for cell in block.range.cells()}
+        for block, key in zip(wanted, keys, strict=True):
+            if key is not None:
+                self._taken[key] = [found.get(cell) for cell in block.range.cells()]
         return workbook.with_values({cell: value for cell, value in found.items() if cell in cells})
 
     def _check(self, blocks: Sequence[Block]) -> None:
@@ -198,6 +216,16 @@ class RowForm:
             raise unbound_column(self.data._replace(sheet=_shown(read).sheet), column, self.source_name)
 
 
+def _statistic(block: Block, batch: Batch) -> Hashable:
+    """What tells a statistic of these samples from any other: its formula, where that stands, and over what.
+
+    None for one that reads a statistic with a cell of its own, whose number is another one each time.
+    """
+    if any(map(is_own_cell, block.reads())):
+        return None
+    return batch, original_sheet(block.range.sheet), block.range[1:], block.tree
+
+
 def _untrained(blocks: Sequence[Block], parameters: Sequence[Range]) -> list[Block]:
     """The blocks that depend on no parameter."""
     trained = reached(blocks, parameters)
@@ -207,11 +235,6 @@ def _untrained(blocks: Sequence[Block], parameters: Sequence[Range]) -> list[Blo
 def _tells_samples_apart(cell: Cell, samples: Sequence[Range]) -> bool:
     """Whether a cell is one of those that every sample has its own of."""
     return any(area.contains(Range.of_cell(cell)) for area in samples)
-
-
-def twice(batch: Sequence[Tensor]) -> list[Tensor]:
-    """A single row would lose its dimension; twice the same row means the same."""
-    return [column.repeat_interleave(2, dim=0) for column in batch]
 
 
 def _tells_its_row(node: Node) -> bool:
@@ -226,80 +249,70 @@ def _shown(area: Range) -> Range:
     return area._replace(sheet=area.sheet.removesuffix(_SAMPLES))
 
 
-@dataclass
-class PooledRows:
+class RowsReduction:
     """Cells that sum up the samples. A program is compiled once per size of a batch."""
 
-    form: RowForm
-    cells: tuple[Cell, ...]
-    additive: bool = field(init=False)
-    _programs: dict[int, Callable[..., Tensor]] = field(default_factory=dict)
-    _numbers: dict[int, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._workbook, self._blocks = self.form.plan([Range.of_cell(cell) for cell in self.cells])
-        samples = [*self.form.areas, *self._along()]
-        for cell in self.cells:
+    def __init__(self, layout: SourceRows, cells: tuple[Cell, ...]) -> None:
+        self.layout = layout
+        self.cells = cells
+        self._workbook, self._blocks = layout.plan([Range.of_cell(cell) for cell in cells])
+        self._programs: dict[int, BatchProgram] = {}
+        samples = [*layout.areas, *self._along()]
+        for cell in cells:
             if _tells_samples_apart(cell, samples):
                 raise ProblemError(
                     "the cell belongs to a single sample", cell=cell, remedy="Name a cell that averages over the rows"
                 )
-        how = (on_samples(cell, self._blocks, self.form.areas) for cell in self.cells)
+        how = (on_samples(cell, self._blocks, layout.areas) for cell in cells)
         self.additive = all(item in (OnSamples.FIXED, OnSamples.ADDITIVE) for item in how)
 
     def _along(self) -> Iterator[Range]:
-        along = along_samples(self._blocks, self.form.data)
+        along = along_samples(self._blocks, self.layout.data)
         return (block.range for block in self._blocks if id(block) in along)
 
     def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
         batch = twice(batch) if len(batch[0]) == 1 else batch
-        size = len(batch[0])
-        program = self._programs.get(size)
-        if program is None:  # the module's own __call__ only looks for hooks
-            module = self._compiled(size)
-            program = self._programs[size] = self.form.translate(module.forward)
-            self._numbers[size] = numbers_in(module)
-        return lambda: program(*batch)
+        return self._program(len(batch[0])).over(batch)
 
     def numbers(self, batch: Sequence[Tensor]) -> int:
-        self.over(batch)
-        return self._numbers[max(2, len(batch[0]))]
+        return self._program(max(2, len(batch[0]))).numbers
+
+    def _program(self, size: int) -> BatchProgram:
+        if size not in self._programs:
+            self._programs[size] = BatchProgram.of(self._compiled(size), self.layout.translate)
+        return self._programs[size]
 
     def _compiled(self, size: int) -> fx.GraphModule:
-        program = self.form.build(self._workbook, self._blocks, size)
-        values = [program.builder.stored(program.value_of(cell)) for cell in self.cells]
-        data = values[0].data if len(values) == 1 else program.builder.call(torch.stack, [item.data for item in values])
-        if isinstance(data, Tensor):
-            data = program.builder.attribute(data)
-        return self.form.finished(program, data, size)
+        program = self.layout.build(self._workbook, self._blocks, size)
+        return self.layout.finished(program, stacked_cells(program, self.cells), size)
 
 
 @dataclass
 class EachRow:
     """Cells that every sample has its own of, named by where the preview shows them."""
 
-    form: RowForm
+    layout: SourceRows
     areas: tuple[Range, ...]
     texts: dict[int, Sequence[str]] = field(default_factory=dict)
     _modules: dict[int, fx.GraphModule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        rows = self.form.data
+        rows = self.layout.data
         for area in self.areas:
             if (area.top, area.bottom) != (rows.top, rows.bottom):
                 raise ProblemError(
                     "the cells have other rows than the samples", cell=area, remedy=f"Name columns beside {rows.a1}"
                 )
-        self._workbook, self._blocks = self.form.plan(self.areas)
+        self._workbook, self._blocks = self.layout.plan(self.areas)
         along = along_samples(self._blocks, rows)
-        filled = [*self.form.areas, *(block.range for block in self._blocks if id(block) in along)]
+        filled = [*self.layout.areas, *(block.range for block in self._blocks if id(block) in along)]
         for area in self.areas:
             for cell in area._replace(bottom=area.top).cells():
                 if not _tells_samples_apart(cell, filled):
                     raise ProblemError(
                         f"column {column_letters(cell.column)} has no formula that follows from a sample",
                         cell=cell,
-                        remedy=f"Name columns that are calculated from {in_full(self.form.source_name)}",
+                        remedy=f"Name columns that are calculated from {in_full(self.layout.source_name)}",
                     )
 
     def over(self, batch: Sequence[Tensor]) -> Tensor:
@@ -313,15 +326,15 @@ class EachRow:
         return found[:1] if single else found
 
     def _compiled(self, size: int) -> fx.GraphModule:
-        program = self.form.build(self._workbook, self._blocks, size)
+        program = self.layout.build(self._workbook, self._blocks, size)
         builder, columns = program.builder, list[Data]()
         for area in self.areas:
             first = sum(other.width for other in self.areas[: len(columns)])
-            value = program.regions.read(self.form.samples_of(area, size))
+            value = program.regions.read(self.layout.samples_of(area, size))
             texts = texts_of(value, area._replace(bottom=area.top + size - 1), area.width, builder)
             self.texts.update((first + place, found) for place, found in texts.items())
             columns.append(builder.method("reshape", builder.stored(value).data, (size, area.width)))
         data = builder.call(torch.cat, columns, dim=1)
         if isinstance(data, Tensor):
             data = builder.attribute(data)
-        return self.form.finished(program, data, size)
+        return self.layout.finished(program, data, size)

@@ -1,0 +1,255 @@
+"""The samples of a model as training sees them: batches of the training part, the loss over each part.
+
+They are the rows of `sgd_data`, or come from a source, a file or dataset of which the sheet shows a few. Both are
+columns of numbers ([samples, ...]) and cells as functions of a batch of them (see `layouts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.data.arrays import SampleData, load
+from sgdsheet.data.bad_sample import explain
+from sgdsheet.data.binding import bind
+from sgdsheet.data.devices import device_of, refuse_device, translator
+from sgdsheet.data.distributed import Share
+from sgdsheet.data.layouts.choice import layout_of, refuse_processes
+from sgdsheet.data.layouts.layout import Layout, Reduction, SourceLayout, Whole, evaluate
+from sgdsheet.data.layouts.sheet_rows import SheetReduction, SheetRows
+from sgdsheet.data.layouts.source_rows import SourceRows
+from sgdsheet.data.splits import blaming, open_parts, refuse_other
+from sgdsheet.data.validation_rows import kept_back, marked_rows
+from sgdsheet.errors import DataError, ProblemError, SettingError, SgdSheetError, quoted
+from sgdsheet.problem.definition import Problem
+from sgdsheet.problem.settings import Settings
+from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.workbook import Value
+
+_JUDGED = 20_000
+"""Training samples of a source beyond which the loss over the training part is estimated from every second, third, …
+one."""
+
+
+@dataclass
+class Samples:
+    """The samples of a model. `parts` are train and, in a source, valid and test, if they are there.
+
+    `training` are indices into the train part; `validation` into the valid part, or into train if there is no other.
+    """
+
+    layout: Layout
+    parts: dict[str, SampleData]
+    training: Tensor
+    validation: Tensor
+    cells: tuple[Cell, ...]
+    """Loss and metric, if there is one."""
+    judged: Reduction
+    """Both together: what is said of a part. Lowered for itself, as the loss alone takes fewer operations."""
+    trained: Reduction
+    """The loss alone: what steps are taken on."""
+    data: SampleData
+    """The training part, as far as the loss reads it."""
+    source: SourceLayout | None = None
+    """How the sheet shows samples of a source; None if all samples are rows of the sheet."""
+    share: Share | None = None
+
+    def __post_init__(self) -> None:
+        self._validating: Reduction | None = None
+
+    def loss(self, indices: Tensor) -> Callable[[], Tensor]:
+        """A function that calculates the loss over these training samples."""
+        if self.share is not None:
+            return self.share.of(self._loss, indices)
+        return self._loss(indices)
+
+    def _loss(self, indices: Tensor) -> Callable[[], Tensor]:
+        return self.trained.over(self.data.batch(indices))
+
+    def module(self, indices: Tensor) -> fx.GraphModule:
+        """The same as a module of the parameters alone, which holds these samples until it is asked for others.
+
+        Only for rows of the sheet: those of a source may be too many for it.
+        """
+        assert isinstance(self.trained, SheetReduction)
+        return self.trained.module(self.data.batch(indices))
+
+    def batches(self, size: int, *, shuffle: bool, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """One epoch of batches, as indices of training samples; the last one may be smaller."""
+        order = self.training
+        if shuffle:
+            order = order[torch.randperm(len(order), generator=generator).to(order.device)]
+        found: tuple[Tensor, ...] = order.split(size)
+        return found
+
+    @property
+    def judged_samples(self) -> Tensor:
+        """The training samples that the loss at the start and the end is over."""
+        if self.source is None:
+            return self.training
+        return self.training[:: -(-len(self.training) // _JUDGED)]
+
+    def some(self, count: int) -> Callable[[], Tensor]:
+        """The loss over so many training samples, spread evenly."""
+        return self._loss(self.training[:: max(1, len(self.training) // count)][:count])
+
+    def training_loss(self) -> float:
+        """The loss over the training samples; of very many, over some that are spread evenly."""
+        return _values(self.trained, self.data, self.judged_samples)[0]
+
+    def numbers(self, size: int) -> int:
+        """How many numbers a step with a batch of this size calculates."""
+        return self.trained.numbers(self.data.slice(0, min(size, self.data.count)))
+
+    def preview(self) -> dict[Cell, Value]:
+        """The first training samples of a source, in the cells that show samples. DataError if there are too few."""
+        if self.source is None:
+            return {}
+        bindings, by_rows = self.source.bindings, isinstance(self.source, SourceRows)
+        rows = max(binding.area.height for binding in bindings) if by_rows else 1
+        if self.data.count < rows:
+            raise DataError(
+                f"the preview has {rows} rows, and {quoted(self.data.name)} only {self.data.count} samples",
+                cell=bindings[0].area,
+                remedy="Leave out --preview, or point sgd_data to fewer rows",
+            )
+        return self.data.first(bindings, by_rows=by_rows)
+
+    def validate(self) -> tuple[float, float | None]:
+        """Loss and metric over the validation samples."""
+        data = self.parts.get("valid", self.parts["train"])
+        if self._validating is None:
+            self._validating = self._judging(data, self.validation)
+        return _values(self._validating, data, self.validation)
+
+    def test(self) -> tuple[float | None, float | None]:
+        """Loss and metric over the test part, if there is one."""
+        if "test" not in self.parts:
+            return None, None
+        data = self.parts["test"]
+        everything = torch.arange(data.count)
+        return _values(self._judging(data, everything), data, everything)
+
+    def explain_bad_loss(self, model: SheetModel) -> SgdSheetError:
+        """Why the loss over the training part is not a number."""
+        if self.source is None:
+            return model.explain_bad_loss()
+
+        def loss(start: int, stop: int) -> float:
+            rows = torch.arange(start, stop, device=self.training.device)
+            return _values(self.trained, self.data, rows)[0]
+
+        return explain(model, self.source.bindings, self.data, loss)
+
+    def _judging(self, data: SampleData, indices: Tensor) -> Reduction:
+        """Loss and metric over these samples."""
+        layout = self.layout.judging(Whole(lambda: data.batch(indices), len(indices)))
+        return self.judged if layout is self.layout else layout.reduction(self.cells)
+
+
+def _values(judged: Reduction, data: SampleData, indices: Tensor) -> tuple[float, float | None]:
+    """Loss and metric over some of the samples."""
+    loss, *rest = evaluate(judged, data, indices if len(indices) < data.count else None)
+    return loss, rest[0] if rest else None
+
+
+# --- which samples --------------------------------------------------------------------------------------
+
+
+def samples_of(model: SheetModel, settings: Settings, generator: torch.Generator) -> Samples | None:
+    """The samples of a model. None where nobody asks for some of them: neither a source, nor batches or validation."""
+    return bind_samples(model, settings, generator) or sheet_samples(model, settings, generator)
+
+
+def sheet_samples(model: SheetModel, settings: Settings, generator: torch.Generator) -> Samples | None:
+    """The rows of the sheet, if the settings or the sheet ask for batches, epochs or validation; else None.
+
+    `sgd_valid` marks the validation rows, else a random share of all is kept back. Raises ProblemError,
+    DataError or SettingError where that makes no sense.
+    """
+    problem = model.problem
+    wanted = settings.batch_size is not None or settings.validation or problem.valid is not None
+    if problem.data is None:
+        if wanted:
+            raise SettingError(
+                "batches and validation need samples, and the sheet names none",
+                cell=problem.valid or problem.sheet,
+                remedy="Name the sample rows sgd_data",
+            )
+        return None
+    if not wanted:
+        return None
+    if problem.data.height < 2:
+        raise ProblemError("sgd_data is one row", cell=problem.data, remedy="Name the rows of all samples sgd_data")
+    if problem.valid is not None:
+        marked = marked_rows(model, problem.valid, problem.data)
+    else:
+        marked = kept_back(problem.data.height, settings, generator)
+    if bool(marked.all()):
+        raise ProblemError("all samples are validation rows", cell=problem.valid, remedy="Keep some for training")
+    layout = SheetRows(model, problem.data)
+    cells = _judged_cells(problem)
+    judged = layout.reduction(cells)
+    trained = layout.reduction(cells[:1]) if len(cells) > 1 else judged
+    training, validation = torch.nonzero(~marked).flatten(), torch.nonzero(marked).flatten()
+    return Samples(layout, {"train": judged.data}, training, validation, cells, judged, trained, trained.data)
+
+
+def _judged_cells(problem: Problem) -> tuple[Cell, ...]:
+    return (problem.loss,) if problem.metric is None else (problem.loss, problem.metric)
+
+
+def bind_samples(model: SheetModel, settings: Settings, generator: torch.Generator | None = None) -> Samples | None:
+    """The samples of a model's source; None if its data are in the sheet. The model moves to the device."""
+    problem = model.problem
+    if problem.origin is None:
+        refuse_processes(problem, "its data are in the sheet")
+        refuse_device(settings, problem)
+        return None
+    device = device_of(settings, problem)
+    model.to(device)
+    sources = open_parts(model)
+    source = sources["train"]
+    bindings = bind(model.planner, problem, source)
+    by_rows = problem.data is not None
+    with blaming(problem):
+        for item in sources.values():
+            refuse_other(item, source, bindings)
+        parts = {
+            name: load(item, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
+            for name, item in sources.items()
+        }
+    marked = torch.zeros(source.count, dtype=torch.bool)
+    if "valid" not in parts:
+        marked = kept_back(source.count, settings, generator or torch.Generator())
+    training = torch.nonzero(~marked).flatten()
+    validation = torch.arange(parts["valid"].count) if "valid" in parts else torch.nonzero(marked).flatten()
+    if not len(training):
+        raise SettingError("no samples are left for training", cell=problem.sheet, remedy="Keep back a smaller share")
+
+    def all_training() -> list[Tensor]:
+        return parts["train"].batch(training)
+
+    layout = layout_of(model, bindings, source.name, all_training, Whole(all_training, len(training)))
+    layout.translate = translator(settings)
+    cells = _judged_cells(problem)
+    judged = layout.reduction(cells)
+    trained = layout.reduction(cells[:1]) if len(cells) > 1 else judged
+    if not trained.additive:
+        refuse_processes(problem, "it is no sum or average over the samples")
+    return Samples(
+        layout,
+        parts,
+        training.to(parts["train"].tensors[0].device),
+        validation,
+        cells,
+        judged,
+        trained,
+        parts["train"],
+        layout,
+        Share.join(device, [tensor for _, tensor in model.ranges()]),
+    )
