@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 import sgdsheet
+from sgdsheet.compiler.evaluation import CellValues, evaluate
+from sgdsheet.compiler.program import Program
 from sgdsheet.data.predictions import predict
 from sgdsheet.errors import FormulaError
 from sgdsheet.problem.settings import Settings
@@ -211,6 +214,25 @@ def weighted(data: dict[str, Any]) -> tuple[float, float, float]:
 
 
 CENTRE = float(numbers()["x"].mean())
+
+
+def test_statistics_are_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean that samples read is the same for the loss alone and for loss and metric: one look at the source."""
+    rows = Rows(
+        ["=$K$1*(C{r}-AVERAGE(C${a}:C${b}))+$K$2*D{r}+$K$3", ERROR],
+        more={"B1": "=MAX(G{a}:G{b})"},
+        names={"sgd_metric": "B1"},
+    )
+    model = rows.bound(tmp_path, numbers())
+    looks: list[int] = []
+
+    def counted(program: Program, arguments: Sequence[torch.Tensor]) -> CellValues:
+        looks.append(len(arguments[0]))
+        return evaluate(program, arguments)
+
+    monkeypatch.setattr("sgdsheet.data.layouts.source_rows.evaluate", counted)
+    session(model, epochs=1).run()
+    assert looks == [COUNT]
 
 
 @pytest.mark.parametrize("loss", ["weighted", "sum"])
