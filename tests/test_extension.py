@@ -120,6 +120,7 @@ def test_every_button_has_a_picture_of_text(parts: dict[str, bytes]) -> None:
     assert pictures == {f"icons/{action.name}.svg" for action in actions.ACTIONS if action.on_toolbar}
     used = _values(parts["Addons.xcu"], "ImageSmallURL")
     assert {text.removeprefix("%origin%/") for text in used} == pictures
+    assert all(len(ElementTree.fromstring(parts[name])) for name in pictures), "a button needs a drawing"
 
 
 def test_menu_and_toolbar_have_the_commands(parts: dict[str, bytes]) -> None:

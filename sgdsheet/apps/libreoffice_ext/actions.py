@@ -10,10 +10,15 @@ from sgdsheet.live.commands.declaration import Group
 PROTOCOL_SCHEME = "org.sgdsheet"
 """Commands are addresses such as `org.sgdsheet:train`."""
 
+_SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24" viewBox="0 0 24 24" fill="none"'
+    ' stroke-width="2" stroke-linecap="round" stroke-linejoin="round">'
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One command. `name` is the trainer's command; the picture is `icons/NAME.svg`.
+    """One command. `name` is the trainer's command; `drawing` are the shapes of its icon.
 
     What is not on the toolbar is done by the office itself. `tip` stands in the window “What the buttons do”: where
     the mouse rests on a button of an extension, LibreOffice shows nothing but the label.
@@ -23,6 +28,12 @@ class Action:
     label: str
     tip: str
     on_toolbar: bool = True
+    drawing: tuple[str, ...] = ()
+
+    @property
+    def icon(self) -> str:
+        """The SVG picture, of 24 x 24."""
+        return "\n".join((_SVG, *self.drawing, "</svg>\n"))
 
     @property
     def url(self) -> str:
@@ -31,10 +42,11 @@ class Action:
 
 def _of_groups(*groups: Group) -> tuple[Action, ...]:
     """The actions of commands that have their buttons in some groups."""
+    shown = [(command.name, command.button) for command in COMMANDS.values() if command.button is not None]
     return tuple(
-        Action(command.name, command.button.label, command.button.tip, command.button.on_toolbar)
-        for command in COMMANDS.values()
-        if command.button is not None and command.button.group in groups
+        Action(name, button.label, button.tip, button.on_toolbar, button.drawing)
+        for name, button in shown
+        if button.group in groups
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sgdsheet
 from sgdsheet.apps.libreoffice_ext import configuration
-from sgdsheet.apps.libreoffice_ext.actions import help_text
+from sgdsheet.apps.libreoffice_ext.actions import ACTIONS, help_text
 from sgdsheet.apps.libreoffice_ext.calc_functions import CalcFunction
 from sgdsheet.apps.libreoffice_ext.typelib import type_library
 from sgdsheet.system.atomic import write_atomically
@@ -86,8 +86,7 @@ def _modules() -> Iterator[str]:
 
 
 def _icons() -> dict[str, bytes]:
-    icons = (Path(__file__).parent / configuration.ICONS).glob("*.svg")
-    return {f"{configuration.ICONS}/{icon.name}": _unix_lines(icon.read_bytes()) for icon in icons}
+    return {f"{configuration.ICONS}/{each.name}.svg": each.icon.encode() for each in ACTIONS if each.on_toolbar}
 
 
 def _source(name: str) -> bytes:

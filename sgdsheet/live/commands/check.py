@@ -70,6 +70,7 @@ COMMAND = Command(
             " changes of the cells, and says what would hinder training."
         ),
         image="ErrorChecking",
+        drawing=('<path d="M4 13l5 6L20 5" stroke="#2e8b57" stroke-width="3"/>',),
         key="C",
         large=True,
     ),

@@ -60,9 +60,11 @@ class Button:
     help: str
     """Excel's tip: one to three sentences that teach."""
     image: str
-    """One of Office's own icons (its imageMso name). LibreOffice's is `apps/libreoffice_ext/icons/NAME.svg`."""
+    """Excel's icon, one of Office's own (its imageMso name)."""
     key: str
     """The letter of Excel's key tip, that of no other button."""
+    drawing: tuple[str, ...] = ()
+    """LibreOffice's icon: the shapes of an SVG picture of 24 x 24, drawn in lines of width 2 with round ends."""
     ribbon_label: str = ""
     """Excel's label, where it is another."""
     large: bool = False

@@ -73,6 +73,10 @@ COMMAND = Command(
         title="Export to PyTorch",
         help="Writes the model as readable Python beside the workbook. It needs PyTorch only, not the workbook.",
         image="ExportTextFile",
+        drawing=(
+            '<path d="M13 3H5v18h14v-7" stroke="#555"/>',
+            '<path d="M11 13 20 4M14 4h6v6" stroke="#1e66b8"/>',
+        ),
         key="W",
         ribbon_label="Export to PyTorch",
     ),

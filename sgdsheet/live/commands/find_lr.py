@@ -58,6 +58,10 @@ COMMAND = Command(
             " the loss does not explode."
         ),
         image="ChartTrendline",
+        drawing=(
+            '<path d="M3 6c5 0 4 12 8 12s3-10 10-14" stroke="#1e66b8"/>',
+            '<circle cx="11" cy="18" r="2.5" fill="#c0392b" stroke="none"/>',
+        ),
         key="F",
         large=True,
     ),

@@ -51,6 +51,10 @@ COMMAND = Command(
             " the loss changes when the parameter does."
         ),
         image="ConditionalFormattingColorScalesGallery",
+        drawing=(
+            '<path d="M3 4c2 10 8 16 18 16" stroke="#555"/>',
+            '<path d="M6 6l8 10M14 16l.5-5M14 16l-5-1" stroke="#c0392b"/>',
+        ),
         key="G",
     ),
 )

@@ -29,6 +29,10 @@ COMMAND = Command(
         title="Log the training",
         help="Switches the log on or off: a sheet with the loss after each step, and a chart of it.",
         image="ChartTypeLineInsertGallery",
+        drawing=(
+            '<path d="M4 3v17h17" stroke="#555"/>',
+            '<path d="M7 6c2 8 6 10 13 11" stroke="#1e66b8"/>',
+        ),
         key="O",
         when=When.ALWAYS,
     ),

@@ -57,6 +57,14 @@ COMMAND = Command(
             " become different."
         ),
         image="CalculateNow",
+        drawing=(
+            '<rect x="3.5" y="3.5" width="17" height="17" rx="3" stroke="#d9822b"/>',
+            '<circle cx="8.5" cy="8.5" r="1.7" fill="#d9822b" stroke="none"/>',
+            '<circle cx="15.5" cy="8.5" r="1.7" fill="#d9822b" stroke="none"/>',
+            '<circle cx="12" cy="12" r="1.7" fill="#d9822b" stroke="none"/>',
+            '<circle cx="8.5" cy="15.5" r="1.7" fill="#d9822b" stroke="none"/>',
+            '<circle cx="15.5" cy="15.5" r="1.7" fill="#d9822b" stroke="none"/>',
+        ),
         key="M",
     ),
     writes=True,

@@ -68,6 +68,10 @@ COMMAND = Command(
         title="Back to the start",
         help="Brings back the parameters from before the first training since the workbook was opened.",
         image="PictureResetAndSize",
+        drawing=(
+            '<path d="M5 5v14" stroke="#1e66b8" stroke-width="3"/>',
+            '<path d="M20 5l-9 7 9 7z" fill="#1e66b8" stroke="#1e66b8"/>',
+        ),
         key="R",
     ),
     writes=True,

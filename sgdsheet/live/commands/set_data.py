@@ -31,6 +31,10 @@ COMMAND = Command(
             " sgd_data."
         ),
         image="TableInsertExcel",
+        drawing=(
+            '<rect x="3" y="9" width="18" height="6" fill="#cfe3f7" stroke="none"/>',
+            '<path d="M3 4h18v16H3zM3 9h18M3 15h18M9 4v16" stroke="#555" stroke-width="1.5"/>',
+        ),
         key="D",
         needs=Needs.WORKBOOK,
     ),

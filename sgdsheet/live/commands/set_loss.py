@@ -31,6 +31,11 @@ COMMAND = Command(
             " cell gets the name sgd_loss."
         ),
         image="FunctionWizard",
+        drawing=(
+            '<circle cx="12" cy="12" r="9" stroke="#c0392b"/>',
+            '<circle cx="12" cy="12" r="5" stroke="#c0392b"/>',
+            '<circle cx="12" cy="12" r="1.5" fill="#c0392b" stroke="none"/>',
+        ),
         key="L",
         large=True,
         needs=Needs.WORKBOOK,

@@ -31,6 +31,12 @@ COMMAND = Command(
             " the name sgd_params."
         ),
         image="NameDefine",
+        drawing=(
+            '<path d="M4 7h16M4 12h16M4 17h16" stroke="#555"/>',
+            '<circle cx="9" cy="7" r="2.5" fill="#1e66b8" stroke="none"/>',
+            '<circle cx="16" cy="12" r="2.5" fill="#1e66b8" stroke="none"/>',
+            '<circle cx="7" cy="17" r="2.5" fill="#1e66b8" stroke="none"/>',
+        ),
         key="P",
         needs=Needs.WORKBOOK,
     ),

@@ -98,6 +98,10 @@ COMMAND = Command(
             " parameters a little that way. Look at the loss before and after."
         ),
         image="MailMergeGoToNextRecord",
+        drawing=(
+            '<path d="M6 5l9 7-9 7z" fill="#2e8b57" stroke="#2e8b57"/>',
+            '<path d="M19 5v14" stroke="#2e8b57" stroke-width="3"/>',
+        ),
         key="S",
         large=True,
     ),

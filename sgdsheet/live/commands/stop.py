@@ -29,6 +29,7 @@ COMMAND = Command(
         title="Stop training",
         help="Ends training and keeps the best parameters found so far. Undo brings the earlier ones back.",
         image="MacroRecorderStop",
+        drawing=('<rect x="5" y="5" width="14" height="14" rx="1" fill="#c0392b" stroke="#c0392b"/>',),
         key="X",
         large=True,
         when=When.TRAINING,

@@ -36,6 +36,10 @@ COMMAND = Command(
         title="Train",
         help="Takes many steps in the background. The sheet follows a few times a second, and you can go on working.",
         image="MacroPlay",
+        drawing=(
+            '<path d="M4 5l8 7-8 7z" fill="#2e8b57" stroke="#2e8b57"/>',
+            '<path d="M13 5l8 7-8 7z" fill="#2e8b57" stroke="#2e8b57"/>',
+        ),
         key="T",
         large=True,
     ),

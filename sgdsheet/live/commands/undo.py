@@ -36,6 +36,10 @@ COMMAND = Command(
         title="Undo the last training",
         help=("Brings back the parameters from before the last step or training. Excel's own undo does not know them."),
         image="Undo",
+        drawing=(
+            '<path d="M8 4L3 9l5 5" stroke="#1e66b8"/>',
+            '<path d="M3 9h11a6 6 0 0 1 0 11H8" stroke="#1e66b8"/>',
+        ),
         key="U",
     ),
     writes=True,
