@@ -15,7 +15,7 @@ import pytest
 import xlsxwriter  # type: ignore[import-untyped]
 
 from sgdsheet.errors import BookClosedError, HostError
-from sgdsheet.hosts.base import LineChart, LiveHost, OwnSheet
+from sgdsheet.hosts.base import LineChart, LiveHost, ReportSheet
 from sgdsheet.hosts.file import FileHost, load
 from sgdsheet.sheet.formula import parse
 from sgdsheet.sheet.references import Cell, Range, parse_range
@@ -136,10 +136,10 @@ class MemoryBook:
         return self.host.status_bar
 
     def heat(self, sheet: str) -> list[str]:
-        return [area.a1 for area in self.host.own_sheets[sheet].heat]
+        return [area.a1 for area in self.host.report_sheets[sheet].heat]
 
     def chart_rows(self, sheet: str) -> tuple[int, int]:
-        own = self.host.own_sheets[sheet]
+        own = self.host.report_sheets[sheet]
         assert own.chart is not None
         return max(own.bold, default=1), len(own.rows)
 
@@ -334,7 +334,7 @@ class LiveHostContract:
 
     def test_own_sheets(self, book: OpenBook) -> None:
         before = book.host.read()
-        sheet = OwnSheet(LOG, [["step", "loss", None], [1.0, 0.5, "note"], [2.0, 0.25, True]], bold=(1,))
+        sheet = ReportSheet(LOG, [["step", "loss", None], [1.0, 0.5, "note"], [2.0, 0.25, True]], bold=(1,))
         book.host.put_sheet(sheet)
         book.host.put_sheet(replace(sheet, rows=[["step", "loss"], [1, 2.5]]))
         found = book.host.read()
@@ -348,7 +348,7 @@ class LiveHostContract:
     def test_a_persons_own_sheet_is_left_alone(self, book: OpenBook) -> None:
         before = book.host.read()
         with pytest.raises(HostError, match=OTHER):
-            book.host.put_sheet(OwnSheet(OTHER, [[1.0]]))
+            book.host.put_sheet(ReportSheet(OTHER, [[1.0]]))
         with pytest.raises(HostError, match=OTHER):
             book.host.append(OTHER, 3, [[1.0]])
         same_workbook(book.host.read(), before)
@@ -356,7 +356,7 @@ class LiveHostContract:
     def test_a_chart_grows(self, book: OpenBook) -> None:
         rows = [["Training", None], ["step", "loss"], [0.0, 2.0], [1.0, 1.0]]
         chart = LineChart("Loss", x=0, ys=(1,))
-        book.host.put_sheet(OwnSheet(LOG, rows, bold=(1, 2), chart=chart))
+        book.host.put_sheet(ReportSheet(LOG, rows, bold=(1, 2), chart=chart))
         assert book.chart_rows(LOG) == (2, 4)
         book.host.append(LOG, 5, [[2.0, 0.5], [3.0, 0.25]])
         assert book.chart_rows(LOG) == (2, 6)
@@ -365,12 +365,12 @@ class LiveHostContract:
             for row, line in enumerate([[1.0, 1.0], [2.0, 0.5], [3.0, 0.25]], 4)
             for column, value in enumerate(line, 1)
         }
-        book.host.put_sheet(OwnSheet(LOG, rows[1:], bold=(1,), chart=chart))  # anew, with one chart
+        book.host.put_sheet(ReportSheet(LOG, rows[1:], bold=(1,), chart=chart))  # anew, with one chart
         assert book.chart_rows(LOG) == (1, 3)
 
     def test_heat_maps(self, book: OpenBook) -> None:
         for values in ([[-1.0, 0.0], [2.0, 4.0]], [[3.0, 4.0], [1.0, -4.0]]):
-            book.host.put_sheet(OwnSheet("SGD gradients", [["a", "b"], *values], heat=(Range("", 2, 1, 3, 2),)))
+            book.host.put_sheet(ReportSheet("SGD gradients", [["a", "b"], *values], heat=(Range("", 2, 1, 3, 2),)))
             area = Range("SGD gradients", 2, 1, 3, 2)
             assert book.heat("SGD gradients") == ["A2:B3"]
             assert list(book.host.read_values([area]).values()) == [*values[0], *values[1]]

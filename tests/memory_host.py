@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sgdsheet.hosts import refusals
-from sgdsheet.hosts.base import OwnSheet
+from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import DefinedName, Sheet, Value, Workbook
 
@@ -46,7 +46,7 @@ class MemoryHost:
         self.status_bar = ""
         self.messages: list[str] = []
         self.selected: tuple[Range, ...] = ()
-        self.own_sheets: dict[str, OwnSheet] = {}
+        self.report_sheets: dict[str, ReportSheet] = {}
         self.is_quiet = False
         self.writes = 0
         self._used: dict[str, Sheet] = {}
@@ -127,24 +127,24 @@ class MemoryHost:
         book.names.append(DefinedName(name, ",".join(str(area) for area in areas), sheet))
 
     @_in_turn
-    def put_sheet(self, sheet: OwnSheet) -> None:
+    def put_sheet(self, sheet: ReportSheet) -> None:
         book = self._open()
-        if sheet.name in book.sheets and sheet.name not in self.own_sheets:
-            raise refusals.own_sheet_taken(sheet.name)
+        if sheet.name in book.sheets and sheet.name not in self.report_sheets:
+            raise refusals.report_sheet_taken(sheet.name)
         book.sheets.pop(sheet.name, None)
         book.sheets[sheet.name] = Sheet(sheet.name)
-        self.own_sheets[sheet.name] = replace(sheet, rows=[])
+        self.report_sheets[sheet.name] = replace(sheet, rows=[])
         self.append(sheet.name, 1, sheet.rows)
 
     @_in_turn
     def append(self, name: str, first_row: int, rows: Sequence[Sequence[Value | None]]) -> None:
         sheet = self.sheet(name)
-        if name not in self.own_sheets:
-            raise refusals.own_sheet_taken(name)
+        if name not in self.report_sheets:
+            raise refusals.report_sheet_taken(name)
         for row, line in enumerate(rows, first_row):
             sheet.values.update({(row, column): value for column, value in enumerate(line, 1) if value is not None})
-        own = self.own_sheets[name]
-        self.own_sheets[name] = replace(own, rows=[*own.rows[: first_row - 1], *rows])
+        own = self.report_sheets[name]
+        self.report_sheets[name] = replace(own, rows=[*own.rows[: first_row - 1], *rows])
 
     def quiet(self, on: bool) -> None:
         self.is_quiet = on

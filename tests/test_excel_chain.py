@@ -17,7 +17,7 @@ import xlsxwriter  # type: ignore[import-untyped]
 
 import sgdsheet
 from sgdsheet.live.ipc import client
-from sgdsheet.live.run.own_sheets import GRADIENTS, LOG
+from sgdsheet.live.run.report_sheets import GRADIENTS, LOG
 from sgdsheet.sheet.references import Cell, Range, parse_range
 from sgdsheet.system import state_folder
 from tests import office

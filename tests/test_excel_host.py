@@ -21,7 +21,7 @@ import xlwings as xw
 import sgdsheet
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError
 from sgdsheet.hosts import excel
-from sgdsheet.hosts.base import LineChart, OwnSheet
+from sgdsheet.hosts.base import LineChart, ReportSheet
 from sgdsheet.hosts.excel import busy
 from sgdsheet.hosts.excel import excel_host as host_module
 from sgdsheet.hosts.excel.com import ComNative
@@ -281,7 +281,7 @@ def test_does_not_wait_for_ever(book: ExcelBook) -> None:
         lambda: book.host.read(),
         lambda: book.host.read_values([Range.of_cell(A1)]),
         lambda: book.host.status("step 1"),
-        lambda: book.host.put_sheet(OwnSheet("SGD log", [[1.0]])),
+        lambda: book.host.put_sheet(ReportSheet("SGD log", [[1.0]])),
     ):
         start = time.monotonic()
         with pytest.raises(HostBusyError, match=r"Excel is busy.*Press Enter or Esc"):
@@ -405,7 +405,7 @@ def test_messages_are_shown_in_turn(book: ExcelBook) -> None:
 def test_heat_is_symmetric_about_zero(book: ExcelBook) -> None:
     Scales.made.clear()
     rows = [["a", "b"], [-1.0, 0.0], [2.0, 4.0]]
-    book.host.put_sheet(OwnSheet("SGD gradients", rows, bold=(1,), heat=(Range("", 2, 1, 3, 2),)))
+    book.host.put_sheet(ReportSheet("SGD gradients", rows, bold=(1,), heat=(Range("", 2, 1, 3, 2),)))
     ((area, criteria),) = Scales.made
     assert area == "SGD gradients!$A$2:$B$3"
     assert [criteria(number).Value for number in (1, 2, 3)] == [-4.0, 0.0, 4.0]
@@ -417,7 +417,7 @@ def test_heat_is_symmetric_about_zero(book: ExcelBook) -> None:
 
 def test_a_chart_is_told_its_lines(book: ExcelBook) -> None:
     rows = [["step", "loss", "valid"], [0.0, 2.0, 3.0], [1.0, 1.0, 2.0]]
-    book.host.put_sheet(OwnSheet("SGD log", rows, bold=(1,), chart=LineChart("Loss of it", 0, (1, 2))))
+    book.host.put_sheet(ReportSheet("SGD log", rows, bold=(1,), chart=LineChart("Loss of it", 0, (1, 2))))
     book.host.append("SGD log", 4, [[2.0, 0.5, 1.5]])
     (drawn,) = xw.apps[book.engine.pid].books[0].sheets["SGD log"].charts
     assert drawn.chart_type == "xy_scatter_lines_no_markers"
@@ -431,13 +431,13 @@ def test_a_chart_is_told_its_lines(book: ExcelBook) -> None:
 
 def test_a_sheet_that_cannot_be_named_leaves_nothing_behind(book: ExcelBook) -> None:
     with pytest.raises(HostError, match="Excel refuses"):
-        book.host.put_sheet(OwnSheet("a:b", [[1.0]]))
+        book.host.put_sheet(ReportSheet("a:b", [[1.0]]))
     found = book.host.read()
     assert (list(found.sheets), found.active) == ([SHEET], SHEET)
 
 
 def test_our_mark_is_hidden(book: ExcelBook) -> None:
-    book.host.put_sheet(OwnSheet("SGD log", [["step"]]))
+    book.host.put_sheet(ReportSheet("SGD log", [["step"]]))
     (mark,) = [name for name in book.host.read().names if name.sheet == "SGD log"]
     assert mark.hidden
 

@@ -33,7 +33,7 @@ from sgdsheet.errors import HostError
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
 from sgdsheet.hosts.libreoffice.office_process import AgentProcess
 from sgdsheet.hosts.libreoffice.programs import office_python, soffice
-from sgdsheet.live.ipc.leftovers import state_files
+from sgdsheet.live.ipc.state_cleanup import state_files
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Value
 from tests.activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder

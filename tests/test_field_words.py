@@ -13,6 +13,25 @@ ROOT = Path(__file__).parent.parent
 LINES = ("apps/examples", "apps/cli/surface.py", "analysis/loss_surface.py", "plots")
 """Where lines and tangents are drawn or taught, which have a slope."""
 
+REPLACED = {
+    "alert": "notification",
+    "buttons": "button_state",
+    "course": "validation_curve",
+    "explanations": "loss_check and failures",
+    "job": "pending_request",
+    "journal": "train.thinning",
+    "leftovers": "state_cleanup",
+    "moment": "progress",
+    "own_sheets": "report_sheets",
+    "pace": "refresh_rate",
+    "prepared": "trainable",
+    "shown": "parameter_cells",
+    "sieve": "train.thinning",
+    "stepper": "manual_run",
+    "watch": "change_detector",
+}
+"""Names of modules and classes that told nobody what is inside, and where that is now."""
+
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
     """The texts of a module, but for docstrings; those of commands and functions are help pages, and count."""
@@ -44,3 +63,12 @@ def test_so_do_the_papers(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     found = [line for line in text.splitlines() if re.search(r"\bslopes?\b", line, re.I)]
     assert all(re.search(r"a slope in F2|slope of (the|a) (line|tangent)", line) for line in found), found
+
+
+def test_modules_and_classes_say_what_is_inside() -> None:
+    found = []
+    for path in sorted((ROOT / "sgdsheet").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = [path.stem, *(node.name.lstrip("_").lower() for node in tree.body if isinstance(node, ast.ClassDef))]
+        found += [f"{path.relative_to(ROOT)}: {name} is {REPLACED[name]} now" for name in names if name in REPLACED]
+    assert not found

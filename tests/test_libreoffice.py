@@ -14,7 +14,7 @@ from shutil import copyfile
 import pytest
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError
-from sgdsheet.hosts.base import LineChart, OwnSheet
+from sgdsheet.hosts.base import LineChart, ReportSheet
 from sgdsheet.hosts.file import load
 from sgdsheet.hosts.libreoffice import LibreOfficeHost, connect, open_books
 from sgdsheet.hosts.libreoffice import libreoffice_host as host_module
@@ -114,7 +114,7 @@ def test_reads_the_example_workbooks(program: office.LibreOffice, tmp_path: Path
 def test_names_and_values_survive_in_the_file(book: office.OfficeBook, path: Path, tmp_path: Path) -> None:
     book.host.define_name("sgd_params", [Range(SHEET, 1, 6, 2, 6), Range(OTHER, 1, 1, 1, 2)])
     book.host.write({PARAMETERS[0]: 1 / 3, Cell(OTHER, 5, 5): True})
-    book.host.put_sheet(OwnSheet(LOG, [["step"], [1.0]]))
+    book.host.put_sheet(ReportSheet(LOG, [["step"], [1.0]]))
     saved = tmp_path / "saved.xlsx"
     script = """
 from com.sun.star.beans import PropertyValue
@@ -137,7 +137,7 @@ import json
 undo = document.UndoManager
 print(json.dumps([len(undo.AllUndoActionTitles), undo.isLocked()]))
 """
-    book.host.put_sheet(OwnSheet(LOG, [["step"], [1.0]], bold=(1,), chart=LineChart("Loss", 0, (0,))))
+    book.host.put_sheet(ReportSheet(LOG, [["step"], [1.0]], bold=(1,), chart=LineChart("Loss", 0, (0,))))
     assert office.look(book.office, path, titles) == [1, False]
     book.host.quiet(True)
     counts = []
@@ -176,7 +176,7 @@ print(json.dumps(texts(document.CurrentController.Frame.ContainerWindow.Accessib
 def test_a_heat_map_has_its_colours(book: office.OfficeBook, path: Path) -> None:
     heat = (Range("SGD gradients", 2, 1, 3, 2), Range("SGD gradients", 5, 1, 5, 3))
     rows = [["a", "b", "c"], [-1.0, 0.0], [2.0, 4.0], [], [1.0, 2.0, 3.0]]
-    book.host.put_sheet(OwnSheet("SGD gradients", rows, heat=heat))
+    book.host.put_sheet(ReportSheet("SGD gradients", rows, heat=heat))
     script = """
 import json
 formats = document.Sheets.getByName("SGD gradients").ConditionalFormats.ConditionalFormats
@@ -397,7 +397,7 @@ def test_a_file_that_somebody_else_has(program: office.LibreOffice, path: Path) 
     with pytest.raises(HostError, match="reading only"):
         opened.host.write({PARAMETERS[0]: 1.0})
     with pytest.raises(HostError, match="reading only"):
-        opened.host.put_sheet(OwnSheet(LOG, [[1.0]]))
+        opened.host.put_sheet(ReportSheet(LOG, [[1.0]]))
     assert one(opened.host, PARAMETERS[0]) == 0.5
     opened.host.close()
 

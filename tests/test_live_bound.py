@@ -119,7 +119,7 @@ def _hessian(x: np.ndarray) -> np.ndarray:
 
 def test_gradients_are_of_the_sheets_cell(desk: Desk, host: MemoryHost) -> None:
     desk.done("gradients")
-    rows = host.own_sheets["SGD gradients"].rows
+    rows = host.report_sheets["SGD gradients"].rows
     shown = [value for row in rows[4:] for value in row[1:] if isinstance(value, float)]
     values = host.sheet(SHEET).values
     errors = [(START[0] * values[row, 1] + START[1] - values[row, 2], values[row, 1]) for row in range(2, SHOWN + 2)]

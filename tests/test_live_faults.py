@@ -15,7 +15,7 @@ import pytest
 from sgdsheet.errors import HostBusyError
 from sgdsheet.live.run import live_run
 from sgdsheet.live.run.background import BackgroundRun
-from sgdsheet.live.run.prepared import Prepared, prepare
+from sgdsheet.live.run.trainable import Trainable, find_trainable
 from sgdsheet.live.undo.snapshots import History
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Formula, Value, Workbook
@@ -178,7 +178,7 @@ def test_refused_before_anything_changes(desk: Desk, host: MemoryHost, how: str)
         assert not desk.ask(command)["ok"]
     assert parameters(host) == START
     assert host.writes == 0
-    assert not host.own_sheets
+    assert not host.report_sheets
 
 
 def test_no_room_for_the_snapshot(desk: Desk, host: MemoryHost) -> None:
@@ -389,9 +389,9 @@ def test_half_a_write_is_no_edit(monkeypatch: pytest.MonkeyPatch) -> None:
     changes: list[dict[int, float]] = []
     change = BackgroundRun.change
 
-    def noted(run: BackgroundRun, prepared: Prepared, edits: dict[int, float]) -> int:
+    def noted(run: BackgroundRun, trainable: Trainable, edits: dict[int, float]) -> int:
         changes.append(edits)
-        return change(run, prepared, edits)
+        return change(run, trainable, edits)
 
     monkeypatch.setattr(BackgroundRun, "change", noted)
     host = half()
@@ -407,15 +407,15 @@ def test_half_a_write_is_no_edit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_stopped_with_an_edit_on_its_way() -> None:
-    prepared = prepare(line_workbook(), SHEET, {})
-    run = BackgroundRun(prepared, prepared.start_values(), lambda: None)
-    asked = run.change(prepared, {0: 3.0})
+    trainable = find_trainable(line_workbook(), SHEET, {})
+    run = BackgroundRun(trainable, trainable.start_values(), lambda: None)
+    asked = run.change(trainable, {0: 3.0})
     run.halt()
     run.start()
     run.join()
     assert run.error is None
-    assert run.ending is not None
-    assert run.ending.changes < asked  # so that the edit is left in the cell
+    assert run.result is not None
+    assert run.result.changes < asked  # so that the edit is left in the cell
 
 
 class HastyHost(MemoryHost):

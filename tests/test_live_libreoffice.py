@@ -19,7 +19,7 @@ import sgdsheet
 from sgdsheet.hosts import libreoffice
 from sgdsheet.live.ipc.client import call
 from sgdsheet.live.ipc.trainer import Trainer
-from sgdsheet.live.run.own_sheets import GRADIENTS, LOG
+from sgdsheet.live.run.report_sheets import GRADIENTS, LOG
 from sgdsheet.problem.definition import Problem, find_problem
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook

@@ -11,8 +11,8 @@ import pytest
 
 import sgdsheet
 from sgdsheet.errors import BookClosedError
-from sgdsheet.live.ipc import alert, worker
-from sgdsheet.live.ipc.buttons import RETRY, Buttons
+from sgdsheet.live.ipc import notification, worker
+from sgdsheet.live.ipc.button_state import RETRY, ButtonState
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.status import IDLE, PAUSED, STARTING, TRAINING
 from sgdsheet.sheet.references import Cell
@@ -30,7 +30,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a person sees outside of the workbook."""
     found: list[str] = []
-    monkeypatch.setattr(alert, "show_soon", found.append)
+    monkeypatch.setattr(notification, "show_soon", found.append)
     return found
 
 
@@ -81,10 +81,10 @@ def test_a_notification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > '{tmp_path / 'seen'}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    alert.show("--help; $(touch x)")
+    notification.show("--help; $(touch x)")
     assert (tmp_path / "seen").read_text() == "--app-name=sgdsheet\n--\nsgdsheet\n--help; $(touch x)\n"
     monkeypatch.setenv("PATH", "")
-    alert.show("nowhere to show it")
+    notification.show("nowhere to show it")
 
 
 # --- buttons ------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_a_notification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_buttons_are_told_of_changes_only() -> None:
     told: list[str] = []
-    buttons = Buttons(lambda state: told.append(state) or True)  # type: ignore[func-returns-value]
+    buttons = ButtonState(lambda state: told.append(state) or True)  # type: ignore[func-returns-value]
     for now in (IDLE, STARTING, TRAINING, TRAINING, PAUSED, TRAINING, IDLE, IDLE):
         buttons.follow(now)
         assert buttons.due(now) is None
@@ -113,7 +113,7 @@ def test_a_busy_program_is_told_later_but_not_for_ever() -> None:
         tries.append(state)
         return ready
 
-    buttons = Buttons(tell)
+    buttons = ButtonState(tell)
     buttons.follow(TRAINING)
     assert buttons.due(TRAINING) == RETRY
     ready = True

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sgdsheet.live.ipc import alert, worker
+from sgdsheet.live.ipc import notification, worker
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.background import BackgroundRun
 from sgdsheet.live.run.status import IDLE, Status
@@ -22,7 +22,7 @@ from tests.memory_host import MemoryHost
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
-    monkeypatch.setattr(alert, "show_soon", lambda text: None)
+    monkeypatch.setattr(notification, "show_soon", lambda text: None)
 
 
 def test_a_trainer_that_cannot_load_is_not_starting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

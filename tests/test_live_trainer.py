@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sgdsheet.live.run.own_sheets import GRADIENTS, LOG
+from sgdsheet.live.run.report_sheets import GRADIENTS, LOG
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 from tests.live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, parameters, until
@@ -155,22 +155,22 @@ def test_find_lr_writes_the_setting(desk: Desk, host: MemoryHost) -> None:
 
 def test_gradients_are_a_heat_map(desk: Desk, host: MemoryHost) -> None:
     desk.done("gradients")
-    sheet = host.own_sheets[GRADIENTS]
+    sheet = host.report_sheets[GRADIENTS]
     assert sheet.rows[2:6] == [["Model!E1:E2"], [None, "E"], [1.0, pytest.approx(-21.04)], [2.0, pytest.approx(-7.54)]]
     assert sheet.heat == (Range(GRADIENTS, 5, 2, 6, 2),)
     desk.done("train")
     desk.done("gradients")  # between two steps
-    assert abs(host.own_sheets[GRADIENTS].rows[4][1]) < 21.04  # type: ignore[arg-type]
+    assert abs(host.report_sheets[GRADIENTS].rows[4][1]) < 21.04  # type: ignore[arg-type]
 
 
 def test_log_sheet_grows(desk: Desk, host: MemoryHost) -> None:
     desk.done("log")
     desk.done("train")
-    until(lambda: LOG in host.own_sheets and len(host.own_sheets[LOG].rows) > 10)
-    before = len(host.own_sheets[LOG].rows)
-    until(lambda: len(host.own_sheets[LOG].rows) != before)
+    until(lambda: LOG in host.report_sheets and len(host.report_sheets[LOG].rows) > 10)
+    before = len(host.report_sheets[LOG].rows)
+    until(lambda: len(host.report_sheets[LOG].rows) != before)
     desk.done("stop")
-    sheet = host.own_sheets[LOG]
+    sheet = host.report_sheets[LOG]
     assert sheet.rows[0] == ["step", "training loss", "learning rate"]
     steps = [row[0] for row in sheet.rows[1:]]
     assert steps == sorted(set(steps))

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from sgdsheet.errors import HostBusyError, HostError
-from sgdsheet.live.run import live_run, shown
-from sgdsheet.live.run.prepared import prepare
-from sgdsheet.live.run.watch import Agreement, Watch
+from sgdsheet.live.run import live_run, parameter_cells
+from sgdsheet.live.run.change_detector import ChangeDetector
+from sgdsheet.live.run.loss_check import LossCheck
+from sgdsheet.live.run.trainable import find_trainable
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Sheet, Value, Workbook
 from sgdsheet.system.state_folder import VARIABLE
@@ -86,7 +87,7 @@ def carefully(workbook: Workbook) -> None:
 @pytest.fixture
 def only_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is found by reading area after area, which takes its time on a large sheet."""
-    monkeypatch.setattr(Watch, "changed", lambda self, host: False)
+    monkeypatch.setattr(ChangeDetector, "changed", lambda self, host: False)
 
 
 SLOW: dict[str, Any] = {"learning rate": 1e-6}
@@ -125,7 +126,7 @@ def test_a_setting_is_noticed_at_the_next_refresh(row: int, monkeypatch: pytest.
     with Desk(office) as desk:
         desk.done("train")
         until(lambda: office.asked.count("look") > 5)
-        monkeypatch.setattr(Watch, "changed", lambda self, host: False)
+        monkeypatch.setattr(ChangeDetector, "changed", lambda self, host: False)
         office.edit({(row, 7): "momentum", (row, 8): "lots"})
         assert office.looks_until_read() <= 2
         assert "Model!H" in desk.until_idle()["message"]
@@ -134,21 +135,21 @@ def test_a_setting_is_noticed_at_the_next_refresh(row: int, monkeypatch: pytest.
 def test_a_setting_that_is_calculated_is_read_in_its_turn() -> None:
     workbook = line_workbook()
     workbook.sheets[SHEET].formulas[2, 8] = Formula("RAND()/10", 2, 8)
-    watch = Watch(prepare(workbook, SHEET, {}))
+    watch = ChangeDetector(find_trainable(workbook, SHEET, {}))
     assert watch.settings == []
 
 
 def test_a_sheet_that_calculates_with_chance_is_not_read_for_ever() -> None:
-    agreement = Agreement(None)
-    agreement.step = 5
-    assert agreement.holds(1.0, None)
-    assert agreement.holds(7.0, (4, 1.0))
-    assert agreement.holds(1.0, (5, 1.0))
+    check = LossCheck(None)
+    check.step = 5
+    assert check.holds(1.0, None)
+    assert check.holds(7.0, (4, 1.0))
+    assert check.holds(1.0, (5, 1.0))
     for _ in range(2):
-        assert not agreement.holds(1.1, (5, 1.0))
-        assert not agreement.holds(ExcelError.NUM, (5, 1.0))
-        agreement.was_false_alarm()
-    assert agreement.holds(1.1, (5, 1.0))
+        assert not check.holds(1.1, (5, 1.0))
+        assert not check.holds(ExcelError.NUM, (5, 1.0))
+        check.note_false_alarm()
+    assert check.holds(1.1, (5, 1.0))
 
 
 # --- area after area ------------------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ def watching(workbook: Workbook) -> tuple[Callable[[], bool], MemoryHost]:
     """A look at everything, and the program that holds the workbook."""
     host = MemoryHost(workbook, carefully)
     seconds = [0.0]
-    watch = Watch(prepare(host.read(), SHEET, {}), lambda: seconds[0])
+    watch = ChangeDetector(find_trainable(host.read(), SHEET, {}), lambda: seconds[0])
 
     def look() -> bool:
         seconds[0] += 10.0
@@ -192,12 +193,12 @@ def test_an_array_formula_is_compared_too() -> None:
 
 def test_two_threads_have_the_same_model() -> None:
     """The one that trains it and the one that watches: numbers of another would never move."""
-    prepared = prepare(line_workbook(), SHEET, {})
+    trainable = find_trainable(line_workbook(), SHEET, {})
     both = threading.Barrier(4)
 
     def compiled() -> int:
         both.wait()
-        return id(prepared.model())
+        return id(trainable.model())
 
     with ThreadPoolExecutor(4) as pool:
         found = [pool.submit(compiled) for _ in range(4)]
@@ -430,7 +431,7 @@ def test_a_formula_that_is_put_into_a_parameter_ends_the_run() -> None:
 
 def test_cells_that_are_merged_when_nothing_moves_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program says so only when it is written to."""
-    monkeypatch.setattr(shown, "_AGAIN", 0.2)
+    monkeypatch.setattr(parameter_cells, "_WRITE_ALL", 0.2)
     office = Office({"learning rate": 1e-300})
     with Desk(office) as desk:
         desk.done("train")

@@ -33,7 +33,7 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LineChart:
-    """A line chart of columns of an own sheet: `x` and `ys` are numbers of columns, from 0."""
+    """A line chart of columns of a report sheet: `x` and `ys` are numbers of columns, from 0."""
 
     title: str
     x: int
@@ -41,7 +41,7 @@ class LineChart:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnSheet:
+class ReportSheet:
     """A sheet that belongs to sgdsheet, such as `SGD log`: what stands in it and how it is shown.
 
     `rows` start at A1; None leaves a cell empty. `bold` are row numbers (from 1) in bold type; `heat` are areas
@@ -111,7 +111,7 @@ class LiveHost(Host, Protocol):
         """Give a sheet-scoped name (on the sheet of the first area) to areas, instead of what it meant before."""
         ...
 
-    def put_sheet(self, sheet: OwnSheet) -> None:
+    def put_sheet(self, sheet: ReportSheet) -> None:
         """Make a sheet behind all others, or make it anew if sgdsheet made one of that name.
 
         Raises HostError, and changes nothing, if a person's own sheet bears the name. The active sheet stays active.
@@ -119,7 +119,7 @@ class LiveHost(Host, Protocol):
         ...
 
     def append(self, name: str, first_row: int, rows: Sequence[Sequence[Value | None]]) -> None:
-        """Put more rows into an own sheet, from `first_row` (from 1) on; its chart grows with them."""
+        """Put more rows into a report sheet, from `first_row` (from 1) on; its chart grows with them."""
         ...
 
     def quiet(self, on: bool) -> None:

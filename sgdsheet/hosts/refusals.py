@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, one_line
-from sgdsheet.hosts.xlsx.log_parts import MARK as MARK  # the name by which an own sheet is known as ours
+from sgdsheet.hosts.xlsx.log_parts import MARK as MARK  # the name by which a report sheet is known as ours
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.sheet.workbook import ExcelError, Value
 
@@ -53,7 +53,7 @@ def no_sheet(name: str) -> BookClosedError:
     return BookClosedError(f"the sheet “{one_line(name)}” is gone", remedy="It was renamed or deleted: start again")
 
 
-def own_sheet_taken(name: str) -> HostError:
+def report_sheet_taken(name: str) -> HostError:
     return HostError(f"the sheet “{one_line(name)}” is not one of sgdsheet's", remedy="Rename it, then try again")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sgdsheet.apps.cli.common import console, shown
-from sgdsheet.live.ipc.leftovers import remove_state, state_files, stop_trainer
+from sgdsheet.live.ipc.state_cleanup import remove_state, state_files, stop_trainer
 from sgdsheet.system.state_folder import state_folder
 
 

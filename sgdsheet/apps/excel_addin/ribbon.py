@@ -18,7 +18,7 @@ from typing import Any
 from sgdsheet.errors import FileError, HostError, SettingError, SgdSheetError, one_line, quoted
 from sgdsheet.live.commands import COMMANDS
 from sgdsheet.live.commands.declaration import Button, Group, Needs, When
-from sgdsheet.live.ipc import alert, client
+from sgdsheet.live.ipc import client, notification
 from sgdsheet.system.atomic import write_atomically
 from sgdsheet.system.outputs import documents
 
@@ -190,6 +190,6 @@ def _tell(text: str, reply: str) -> None:
             write_atomically(path, text.encode("utf-16-le"))
             return
     if sys.platform == "darwin":
-        alert.show(text)
+        notification.show(text)
     else:
         print(text, file=sys.stderr)

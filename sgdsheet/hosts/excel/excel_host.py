@@ -16,11 +16,11 @@ from pathlib import Path
 import xlwings as xw
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, one_line, quoted
-from sgdsheet.hosts.base import OwnSheet
+from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.hosts.excel.busy import Patience, Trouble, restrain_xlwings, trouble_of
 from sgdsheet.hosts.excel.com import ComNative
 from sgdsheet.hosts.excel.excel_reader import area_of, formulas_in, pieces, read_workbook, texts_of
-from sgdsheet.hosts.excel.excel_sheets import OwnSheets
+from sgdsheet.hosts.excel.excel_sheets import ReportSheets
 from sgdsheet.hosts.excel.excel_writer import absolute, check_area, check_sheet, covering, put_values
 from sgdsheet.hosts.excel.mac import MacNative
 from sgdsheet.hosts.excel.native import Grid, Native
@@ -42,7 +42,7 @@ class ExcelHost:
     def __init__(self, app: xw.App, book: xw.Book, key: str, native: Native) -> None:
         self._app, self._book, self._key, self._native = app, book, key, native
         self._call = Patience(self._state, key)
-        self._own = OwnSheets(book, native, self._call)
+        self._own = ReportSheets(book, native, self._call)
         self._owed: dict[str, object] = {}
         self._quiet = False
         self._status: object = None
@@ -176,7 +176,7 @@ class ExcelHost:
 
         self._call(define)
 
-    def put_sheet(self, sheet: OwnSheet) -> None:
+    def put_sheet(self, sheet: ReportSheet) -> None:
         with self._changed({"screen_updating": False}):
             self._own.put(sheet)
 

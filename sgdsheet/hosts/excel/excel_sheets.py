@@ -13,11 +13,11 @@ from typing import Any
 import xlwings as xw
 
 from sgdsheet.errors import HostError
-from sgdsheet.hosts.base import LineChart, OwnSheet
+from sgdsheet.hosts.base import LineChart, ReportSheet
 from sgdsheet.hosts.excel.busy import Patience
 from sgdsheet.hosts.excel.excel_writer import check_sheet, put_rows
 from sgdsheet.hosts.excel.native import Native
-from sgdsheet.hosts.refusals import MARK, no_sheet, own_sheet_taken
+from sgdsheet.hosts.refusals import MARK, no_sheet, report_sheet_taken
 from sgdsheet.sheet.references import Range, column_letters, quote_sheet, split_sheet
 from sgdsheet.sheet.workbook import Value
 
@@ -34,7 +34,7 @@ class _Drawn:
     name: Any = None
 
 
-class OwnSheets:
+class ReportSheets:
     """The sheets that sgdsheet made in one workbook."""
 
     def __init__(self, book: xw.Book, native: Native, patience: Patience) -> None:
@@ -43,13 +43,13 @@ class OwnSheets:
         self._call = patience
         self._drawn: dict[str, _Drawn] = {}
 
-    def put(self, own: OwnSheet) -> None:
+    def put(self, own: ReportSheet) -> None:
         """Make a sheet, or make it anew."""
         sheet = self._call(find_sheet, self._book, own.name)
         if sheet is None:
             sheet = self._add(own.name)
         elif not self._call(_is_ours, sheet):
-            raise own_sheet_taken(own.name)
+            raise report_sheet_taken(own.name)
         else:
             self._call(check_sheet, sheet, Range(own.name, 1, 1, 1, 1), self._native)
             self._call(_empty, sheet)
@@ -67,7 +67,7 @@ class OwnSheets:
         if sheet is None:
             raise no_sheet(name)
         if not self._call(_is_ours, sheet):
-            raise own_sheet_taken(name)
+            raise report_sheet_taken(name)
         width = max((len(row) for row in rows), default=0)
         self._write(sheet, name, first_row, rows, width)
         if name in self._drawn:
@@ -97,7 +97,7 @@ class OwnSheets:
             call(native.activate, before)
         return sheet
 
-    def _decorate(self, sheet: xw.Sheet, own: OwnSheet, width: int) -> None:
+    def _decorate(self, sheet: xw.Sheet, own: ReportSheet, width: int) -> None:
         call, last = self._call, column_letters(max(width, 1))
         for row in own.bold:
             call(setattr, sheet.range(f"A{row}:{last}{row}").font, "bold", True)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from sgdsheet.errors import HostError, one_line
 from sgdsheet.hosts import refusals
-from sgdsheet.hosts.base import OwnSheet
+from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.hosts.libreoffice import calc_reader as reading
 from sgdsheet.hosts.libreoffice.notation import name_content, to_excel
 from sgdsheet.hosts.libreoffice.office_process import AgentProcess, invite, listening
@@ -112,7 +112,7 @@ class LibreOfficeHost:
     def define_name(self, name: str, areas: Sequence[Range]) -> None:
         self._ask("define_name", name=name, sheet=areas[0].sheet, content=name_content(areas))
 
-    def put_sheet(self, sheet: OwnSheet) -> None:
+    def put_sheet(self, sheet: ReportSheet) -> None:
         self._ask(
             "put_sheet",
             name=sheet.name,
@@ -200,8 +200,8 @@ def _error(book: str, reply: Mapping[str, Any]) -> HostError:
         return refusals.not_open(book, "LibreOffice")
     if reason == "no sheet":
         return refusals.no_sheet(reply["sheet"])
-    if reason == "own sheet":
-        return refusals.own_sheet_taken(reply["sheet"])
+    if reason == "report sheet":
+        return refusals.report_sheet_taken(reply["sheet"])
     if reason == "moving":
         return refusals.cells_move("LibreOffice")
     return refusals.refused("LibreOffice", reply.get("text", reason))

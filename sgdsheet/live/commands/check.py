@@ -18,22 +18,22 @@ def check(book: LiveBook, sheet: str | None, _options: Options) -> Reply:
     from sgdsheet.analysis.checking import check_formulas, check_model
     from sgdsheet.analysis.diagnosis import diagnose
     from sgdsheet.live.run import messages
-    from sgdsheet.live.run.prepared import put_numbers
+    from sgdsheet.live.run.trainable import put_numbers
     from sgdsheet.train.session import threads
 
     book.refuse_while_training("a check")
-    prepared = book.prepare(sheet, {"precision": "float64"})  # in single precision, all cells differ a little
+    trainable = book.read_trainable(sheet, {"precision": "float64"})  # in single precision, all cells differ a little
     findings: list[str] = []
     with threads(1):
         try:
-            model = prepared.model()
+            model = trainable.model()
         except FormulaError as error:
-            report = check_formulas(prepared.workbook, prepared.problem, error)
+            report = check_formulas(trainable.workbook, trainable.problem, error)
             if not report.unsupported:
                 raise
         else:
-            model.workbook = prepared.workbook  # the values to compare with are the present ones
-            put_numbers(model, prepared.start_values())
+            model.workbook = trainable.workbook  # the values to compare with are the present ones
+            put_numbers(model, trainable.start_values())
             report = check_model(model)
             findings = [item.message for item in diagnose(model)]
     text = "\n".join([messages.checked(report), *findings[:_MOST_TOLD]])

@@ -22,12 +22,12 @@ def export(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     from sgdsheet.compiler.proof import required
     from sgdsheet.compiler.torch_source import save_export
 
-    prepared = book.prepare(sheet, options)
-    trust = prepared.settings.trust_formulas
-    model = compile(prepared.workbook, problem=prepared.problem, precision="float64", trust_formulas=trust)
+    trainable = book.read_trainable(sheet, options)
+    trust = trainable.settings.trust_formulas
+    model = compile(trainable.workbook, problem=trainable.problem, precision="float64", trust_formulas=trust)
     required(model, trust=trust)
-    folder = prepared.workbook.folder or documents()  # never saved, or on the web
-    path = _free(folder, f"{Path(prepared.workbook.name).stem}_{prepared.problem.sheet}")
+    folder = trainable.workbook.folder or documents()  # never saved, or on the web
+    path = _free(folder, f"{Path(trainable.workbook.name).stem}_{trainable.problem.sheet}")
     try:
         written = save_export(model, path)
     except OSError as error:

@@ -22,23 +22,23 @@ def find_lr(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     from sgdsheet.train.session import threads
 
     book.refuse_while_training("the search for a learning rate")
-    prepared = book.prepare(sheet, options)
-    row = OPTIMIZERS.get(prepared.settings.optimizer)
+    trainable = book.read_trainable(sheet, options)
+    row = OPTIMIZERS.get(trainable.settings.optimizer)
     optimizer = row.name if row is not None and row.family is Family.GRADIENT and not row.accumulates else "sgd"
-    model = prepared.proven()
-    momentum = prepared.settings.momentum if row is not None else None
-    bound = bind_samples(model, replace(prepared.settings, device="cpu"))
+    model = trainable.proven()
+    momentum = trainable.settings.momentum if row is not None else None
+    bound = bind_samples(model, replace(trainable.settings, device="cpu"))
     if bound is not None:  # steps by hand may have been on another device
-        book.stepper = None
+        book.manual_run = None
     with threads(1):
         some = bound.some(_SAMPLES) if bound is not None else None
         found = find_learning_rate(model, optimizer, momentum=momentum, loss=some)
     text = f"learning rate {found.suggestion:g} for {found.optimizer}"
-    cell = prepared.setting_cell("learning rate")
+    cell = trainable.setting_cell("learning rate")
     if cell is not None:
-        book.write("find-lr", prepared, {cell: found.suggestion})
+        book.write("find-lr", trainable, {cell: found.suggestion})
         text += f", written to {cell}"
-    if optimizer != prepared.settings.optimizer:
+    if optimizer != trainable.settings.optimizer:
         text += f" (set the optimizer to {optimizer} to use it)"
     book.host.message(text)
     return {"message": text, "suggestion": found.suggestion, "optimizer": found.optimizer}

@@ -16,21 +16,21 @@ _LONG = 5.0
 
 def gradients(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     """Write the gradients of the loss to a sheet of their own, as a heat map; also of a run that is going on."""
-    from sgdsheet.live.run.own_sheets import GRADIENTS, gradient_sheet, steepest
+    from sgdsheet.live.run.report_sheets import GRADIENTS, gradient_sheet, steepest
     from sgdsheet.train.session import threads
 
     if book.run is not None:
         run = book.run.run
-        prepared = book.run.prepared
+        trainable = book.run.trainable
         found = run.between_steps(lambda: run.model().gradients(), _LONG)
         if found is None:
             raise TrainingError("the training does not pause for the gradients", remedy="Stop the training first")
     else:
-        prepared = book.prepare(sheet, options)
-        model = prepared.proven()
+        trainable = book.read_trainable(sheet, options)
+        model = trainable.proven()
         with threads(1):
             found = model.gradients()
-    areas, loss = prepared.problem.parameters, prepared.problem.loss
+    areas, loss = trainable.problem.parameters, trainable.problem.loss
     if set(found) != {cell for area in areas for cell in area.cells()}:
         raise TrainingError("the model has just changed", remedy="Ask for the gradients again")
     book.host.put_sheet(gradient_sheet(areas, found, loss))

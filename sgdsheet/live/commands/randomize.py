@@ -22,23 +22,23 @@ def randomize(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     from sgdsheet.train.tensors import put
 
     book.refuse_while_training("drawing start values")
-    prepared = book.prepare(sheet, options)
-    settings, model = prepared.settings, prepared.proven()
+    trainable = book.read_trainable(sheet, options)
+    settings, model = trainable.settings, trainable.proven()
     seed = settings.seed if settings.seed is not None else secrets.randbits(31)
     parameters = [tensor for _, tensor in model.ranges()]
     start = settings.start or default_start(parameters)
     if len(start) not in (1, len(parameters)):
         raise SettingError(
             f"start has {len(start)} entries for {len(parameters)} parameter ranges",
-            cell=prepared.problem.sheet,
+            cell=trainable.problem.sheet,
             remedy="Give one entry, or one per range",
         )
     with threads(1):
         put(parameters, draw_start(parameters, start, torch.Generator().manual_seed(seed)))
         loss = float(model().item())
-    book.write("randomize", prepared, dict(prepared.present_numbers()))
+    book.write("randomize", trainable, dict(trainable.present_numbers()))
     book.status.loss = loss
-    text = f"start values: {', '.join(str(item) for item in start)}; loss {messages.figure(loss)}"
+    text = f"start values: {', '.join(str(item) for item in start)}; loss {messages.number_text(loss)}"
     book.host.status(text)
     return {"message": text, "loss": loss}
 

@@ -11,8 +11,8 @@ from sgdsheet.live.commands.declaration import Button, Command, Group
 
 if TYPE_CHECKING:
     from sgdsheet.live.run.live_book import LiveBook, Options, Reply
-    from sgdsheet.live.run.prepared import Prepared
-    from sgdsheet.live.run.stepper import Stepper
+    from sgdsheet.live.run.manual_run import ManualRun
+    from sgdsheet.live.run.trainable import Trainable
     from sgdsheet.train.run import Step
 
 _MOST = 10_000
@@ -23,57 +23,65 @@ def step(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     import torch
 
     from sgdsheet.live.run import messages
-    from sgdsheet.live.run.stepper import start_stepper
 
     book.refuse_while_training("a single step")
     options = dict(options)
     count = _whole(options.pop("steps", 1))
-    stepper = book.stepper
-    if stepper is not None and _fits_still(stepper, book, sheet, options):
-        prepared = stepper.prepared
-    else:
-        prepared = book.prepare(sheet, options)
-        if stepper is None or not stepper.fits(prepared):
-            stepper = start_stepper(prepared)
-    book.stepper = None  # until all has gone well
+    run = _fitting_run(book, sheet, options)
+    trainable = run.trainable
+    book.manual_run = None  # until all has gone well
     last: Step | None = None
     for _ in range(count):
-        taken = next(stepper.steps, None)
+        taken = next(run.steps, None)
         if taken is None:
             break
         last = taken
-    ended = last is None or bool(stepper.session.stopped)
+    ended = last is None or bool(run.session.stopped)
     if ended:
-        stepper.steps.close()  # type: ignore[attr-defined]
+        run.steps.close()  # type: ignore[attr-defined]
     if last is None:
         raise TrainingError(
-            f"there is no step to take: {stepper.session.ending or 'the settings allow none'}",
+            f"there is no step to take: {run.session.ending or 'the settings allow none'}",
             remedy="Change the parameters or the settings",
         )
     with torch.no_grad():
-        loss = float(prepared.model()().item())
-    numbers = prepared.present_numbers()
-    book.write("step", prepared, dict(numbers))
-    stepper.left, stepper.prepared, stepper.when = numbers, prepared, monotonic()
-    stepper.loss = loss if prepared.model().dtype == torch.float64 else _shown_loss(book, prepared)
-    book.stepper = None if ended else stepper
+        loss = float(trainable.model()().item())
+    numbers = trainable.present_numbers()
+    book.write("step", trainable, dict(numbers))
+    run.written, run.clicked_at = numbers, monotonic()
+    run.loss = loss if trainable.model().dtype == torch.float64 else _shown_loss(book, trainable)
+    book.manual_run = None if ended else run
     text = messages.progress(last.number, loss, None)
     book.status.step, book.status.loss = last.number, loss
     book.host.status(text)
     return {"message": text, "step": last.number, "loss": loss}
 
 
-def _shown_loss(book: LiveBook, prepared: Prepared) -> float:
-    """What the sheet calculates: in single precision, our own loss differs a little."""
-    from sgdsheet.live.run.explanations import loss_of
+def _fitting_run(book: LiveBook, sheet: str | None, options: Options) -> ManualRun:
+    """The run of the last click if nobody has changed the workbook since, else a new one."""
+    from sgdsheet.live.run.manual_run import start_manual_run
 
-    value = loss_of(book.host, prepared)
+    run = book.manual_run
+    if run is not None and _fits_at_a_glance(run, book, sheet, options):
+        return run
+    trainable = book.read_trainable(sheet, options)
+    if run is None or not run.fits(trainable):
+        return start_manual_run(trainable)
+    run.trainable = trainable
+    return run
+
+
+def _shown_loss(book: LiveBook, trainable: Trainable) -> float:
+    """What the sheet calculates: in single precision, our own loss differs a little."""
+    from sgdsheet.live.run.loss_check import loss_in_sheet
+
+    value = loss_in_sheet(book.host, trainable)
     return value if isinstance(value, float) else math.nan
 
 
-def _fits_still(stepper: Stepper, book: LiveBook, sheet: str | None, options: Options) -> bool:
+def _fits_at_a_glance(run: ManualRun, book: LiveBook, sheet: str | None, options: Options) -> bool:
     try:
-        return stepper.fits_still(book.host, sheet, options)
+        return run.fits_at_a_glance(book.host, sheet, options)
     except BookClosedError:  # perhaps it is only that the sheet has another name now
         return False
 

@@ -20,9 +20,9 @@ def train(book: LiveBook, sheet: str | None, options: Options) -> Reply:
         return {"message": "training goes on"}
     options = dict(options)
     logged = bool(options.pop("log", book.logging))
-    prepared = book.prepare(sheet, options)
-    book.start(prepared, options, logged=logged)
-    return {"message": f"training {prepared.problem.sheet}"}
+    trainable = book.read_trainable(sheet, options)
+    book.start(trainable, options, logged=logged)
+    return {"message": f"training {trainable.problem.sheet}"}
 
 
 COMMAND = Command(

@@ -23,15 +23,19 @@ from sgdsheet.system.json_messages import Message, decode, encode
 Answer = Callable[[Message], Message]
 
 LONGEST_REQUEST = 1_000_000
-"""Bytes. Nobody has more to ask for."""
+"""Bytes of a request at most; none of ours comes near."""
 
 LONGEST_REPLY = 50_000_000
+"""Bytes of a reply at most."""
 
 _HANDSHAKE = 5.0
+"""Seconds that the other side may take for each message of the handshake."""
+
 _SILENCE = 60.0
 """Seconds after which a silent client is cut off."""
 
 _MOST_CLIENTS = 32
+"""Clients that are served at the same time; more are cut off at once."""
 _FAMILY = "AF_PIPE" if sys.platform == "win32" else "AF_UNIX"
 
 
@@ -43,8 +47,8 @@ class AbsentError(ChannelError):
     """Nobody listens, or stopped to before the message was sent."""
 
 
-class _Patient:
-    """A connection for the handshake: whoever says nothing for a while is cut off."""
+class _WithTimeout:
+    """A connection for the handshake, which raises ChannelError if the other side says nothing for so many seconds."""
 
     def __init__(self, connection: Connection, seconds: float) -> None:
         self._connection, self._seconds = connection, seconds
@@ -69,7 +73,7 @@ def ask(address: str, key: bytes, message: Message, timeout: float) -> Message:
 
 
 def answers(address: str, key: bytes) -> bool:
-    """Whether somebody listens who knows the key."""
+    """Whether somebody listens at the address who knows the key."""
     try:
         _greeted(address, key, _HANDSHAKE).close()
     except ChannelError:
@@ -84,9 +88,9 @@ def _greeted(address: str, key: bytes, seconds: float) -> Connection:
     except (OSError, EOFError):
         raise AbsentError("nobody listens") from None
     try:
-        patient: Any = _Patient(connection, seconds)
-        answer_challenge(patient, key)
-        deliver_challenge(patient, key)
+        bounded: Any = _WithTimeout(connection, seconds)
+        answer_challenge(bounded, key)
+        deliver_challenge(bounded, key)
     except AuthenticationError:
         connection.close()
         raise ChannelError("it was started with another key") from None
@@ -97,7 +101,10 @@ def _greeted(address: str, key: bytes, seconds: float) -> Connection:
 
 
 class Server:
-    """Answers clients, each in a thread of its own, until it is closed."""
+    """Listens at an address and answers clients, each in a thread of its own, until it is closed.
+
+    Raises OSError if the address cannot be listened at.
+    """
 
     def __init__(self, address: str, key: bytes, answer: Answer) -> None:
         self.address, self._key, self._answer = address, key, answer
@@ -115,7 +122,7 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Listen no more. Clients that are being answered still get their answer, see `finish`."""
+        """Stop listening. Clients that are being answered still get their answer; `finish` waits for that."""
         self._closed = True
         with suppress(OSError, EOFError):  # wakes the thread that waits for clients
             connect_to(self.address, family=_FAMILY).close()
@@ -142,9 +149,9 @@ class Server:
     def _serve(self, connection: Connection) -> None:
         try:
             with connection, suppress(OSError, EOFError, ValueError, ChannelError, AuthenticationError):
-                patient: Any = _Patient(connection, _HANDSHAKE)
-                deliver_challenge(patient, self._key)
-                answer_challenge(patient, self._key)
+                bounded: Any = _WithTimeout(connection, _HANDSHAKE)
+                deliver_challenge(bounded, self._key)
+                answer_challenge(bounded, self._key)
                 while connection.poll(_SILENCE):
                     with self._counted():
                         message = decode(connection.recv_bytes(LONGEST_REQUEST))

@@ -15,8 +15,10 @@ from sgdsheet.live.ipc.channel import AbsentError, ChannelError, ask
 from sgdsheet.system import state_folder
 
 _PAUSE = 0.02
+"""Seconds between two attempts to reach a trainer that is just starting."""
+
 OTHER_VERSION = "OtherVersion"
-"""The `kind` of a reply from a service of another version, which then ends itself if it has nothing to do."""
+"""The `kind` of a reply from a service of another version. It ends itself then, if it has nothing to do."""
 
 
 def call(request: dict[str, Any], *, start: bool = True, timeout: float = 10.0) -> dict[str, Any]:

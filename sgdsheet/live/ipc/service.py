@@ -26,17 +26,28 @@ from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.system import processes, state_folder
 
 IDLE_MINUTES = 15.0
+"""Minutes without work after which the service ends."""
+
 _LOCK_SECONDS = 5.0
+"""Seconds to wait for a service that is ending to release its lock."""
+
 _LOCK_PAUSE = 0.1
+"""Seconds between two attempts to take the lock."""
+
 _TICK = 0.5
+"""Seconds between two looks whether the service is idle."""
+
 _LOG_BYTES = 500_000
+"""Bytes of a log file, after which a new one is begun."""
+
 _ANY_VERSION = ("stop", "status", "quit")
+"""Commands that are done for programs of any version."""
 
 log = logging.getLogger("sgdsheet.live.ipc.service")
 
 
 class Service:
-    """Hands requests to the trainer, and knows when it is time to go."""
+    """Hands requests to the trainer, and ends when it was told to or was idle for so many seconds."""
 
     def __init__(self, trainer: Trainer, idle_seconds: float) -> None:
         self._trainer, self._idle_seconds = trainer, idle_seconds
@@ -72,7 +83,7 @@ class Service:
         self._leave.set()
 
     def _other_version(self, version: str) -> dict[str, Any]:
-        """After an upgrade, an idle service makes room for a new one."""
+        """The reply to a program of another version: after an upgrade, an idle service ends, for a new one to start."""
         leaving = not self._trainer.busy
         if leaving:
             self.leave()
@@ -81,7 +92,7 @@ class Service:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until told to quit or idle. Ends at once if another service runs already."""
+    """Serve until told to quit, or idle for long. Returns at once if another service runs already."""
     parser = argparse.ArgumentParser(prog="python -m sgdsheet.live.ipc.service", description=__doc__)
     parser.add_argument("--idle-minutes", type=float, default=IDLE_MINUTES, help="leave after so long without work")
     parser.add_argument("--after", help="end at once if another than this one was the last to start")

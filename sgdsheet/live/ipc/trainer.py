@@ -1,4 +1,4 @@
-"""What happens to a request: one worker per open workbook. Knows nothing of how requests arrive. No torch here."""
+"""Hands each request to the worker of its workbook. Knows nothing of how requests arrive. No torch here."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 from sgdsheet.errors import SettingError, SgdSheetError, quoted
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.commands import COMMANDS
-from sgdsheet.live.ipc.buttons import Tell
-from sgdsheet.live.ipc.job import finite, refusal
+from sgdsheet.live.ipc.button_state import SendState
+from sgdsheet.live.ipc.pending_request import finite, refusal
 from sgdsheet.live.ipc.worker import Worker
-from sgdsheet.live.run.status import Status, bug
+from sgdsheet.live.run.failures import bug
+from sgdsheet.live.run.status import Status
 from sgdsheet.live.undo.snapshots import History
 
 log = logging.getLogger("sgdsheet.live")
@@ -21,12 +22,13 @@ log = logging.getLogger("sgdsheet.live")
 Connect = Callable[[str, str, str], LiveHost]
 
 ShowState = Callable[[str, str, str, str], bool]
-"""Tells a program's buttons of a state: host, book, where, state; False if the program is busy."""
+"""Tells a program (host, book, where) the state of training, for its buttons; False if the program is busy."""
 
 PATIENCE = 0.08
-"""Seconds that a caller waits for an answer, unless it says `wait`: what takes longer goes on by itself."""
+"""Seconds that a caller waits for a reply, unless the request says `wait`. A command that takes longer goes on."""
 
 _LONGEST_WAIT = 86_400.0
+"""Seconds that `wait` may be, at most."""
 
 
 class Trainer:
@@ -98,10 +100,10 @@ class Trainer:
         with self._lock:
             worker = self._workers.get((host, book))
             if worker is None or not worker.alive:
-                worker = Worker(lambda: self._connect(host, book, where), book, self._teller(host, book, where))
+                worker = Worker(lambda: self._connect(host, book, where), book, self._state_sender(host, book, where))
                 self._workers[host, book] = worker
             return worker
 
-    def _teller(self, host: str, book: str, where: str) -> Tell | None:
+    def _state_sender(self, host: str, book: str, where: str) -> SendState | None:
         show = self._show_state
         return None if show is None else lambda state: show(host, book, where, state)

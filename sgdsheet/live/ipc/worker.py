@@ -15,44 +15,46 @@ from typing import Any
 from sgdsheet.errors import BookClosedError, SgdSheetError, TrainingError
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.commands import COMMANDS
-from sgdsheet.live.ipc import alert
-from sgdsheet.live.ipc.buttons import Buttons, Tell
-from sgdsheet.live.ipc.job import Job, refusal
-from sgdsheet.live.run.status import IDLE, STARTING, Status, bug
+from sgdsheet.live.ipc import notification
+from sgdsheet.live.ipc.button_state import ButtonState, SendState
+from sgdsheet.live.ipc.pending_request import PendingRequest, refusal
+from sgdsheet.live.run.failures import bug
+from sgdsheet.live.run.status import IDLE, STARTING, Status
 
 _BREATH = 0.05
-"""Seconds between a first request and the import of torch, which holds the interpreter's lock: the reply goes out
-before."""
+"""Seconds between the first request and the import of torch: the import holds the interpreter's lock, and the reply has
+to go out before."""
 
 _SWITCH = 0.0005
-"""Seconds after which a thread that calculates lets another one have the interpreter. The time between reading the
-parameters and writing them anew, in which a person's edit would be lost, is several such turns long."""
+"""Seconds after which a thread that calculates lets another one have the interpreter. That happens several times
+between reading the parameters and writing new ones, and what a person types in that time would be lost."""
 
 _STARTING = "sgdsheet is starting, which takes a few seconds"
 
 _RELEASED_AFTER = 30.0
-"""Idle seconds after which the spreadsheet program is let go: as long as it is held, Excel cannot quit."""
+"""Idle seconds after which we disconnect from the spreadsheet program: while we are connected, Excel cannot quit."""
 
 log = logging.getLogger("sgdsheet.live")
 
 _warm = threading.Event()
-"""Set once torch is loaded."""
+"""Set as soon as torch is loaded."""
 
 _loading = threading.Lock()
+"""Held by the thread that loads torch."""
 
 
 class Worker:
     """Does the commands of one workbook, one after the other, and keeps its training going in between."""
 
-    def __init__(self, connect: Callable[[], LiveHost], book: str, tell_buttons: Tell | None = None) -> None:
+    def __init__(self, connect: Callable[[], LiveHost], book: str, send_state: SendState | None = None) -> None:
         self._connect, self.book = connect, book
         self.status = Status()
-        self._buttons = Buttons(tell_buttons) if tell_buttons is not None else None
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._buttons = ButtonState(send_state) if send_state is not None else None
+        self._requests: queue.SimpleQueue[PendingRequest | None] = queue.SimpleQueue()
         self._working = False
         self._leaving = False
         self._ended: SgdSheetError | None = None
-        """Why nothing is done any more."""
+        """Why the thread has ended, for requests that come too late; None while it is alive."""
         self._thread = threading.Thread(target=self._work, name="sgdsheet book", daemon=True)
         self._thread.start()
 
@@ -63,7 +65,7 @@ class Worker:
     @property
     def busy(self) -> bool:
         """Whether something is being done or waits to be done."""
-        return self._thread.is_alive() and (self._working or self.status.state != IDLE or not self._jobs.empty())
+        return self._thread.is_alive() and (self._working or self.status.state != IDLE or not self._requests.empty())
 
     def ask(self, command: str, sheet: str | None, options: dict[str, Any], wait: float) -> dict[str, Any]:
         """Have a command done; waits so many seconds for the reply."""
@@ -71,26 +73,26 @@ class Worker:
             self.status.halt()
         if command == "train" and self.status.state == IDLE:
             self.status.state = STARTING
-        job = Job(command, sheet, options)
-        self._jobs.put(job)
+        request = PendingRequest(command, sheet, options)
+        self._requests.put(request)
         if self._ended is not None:  # between the look whether it is alive and now
             self._turn_away(self._ended)
-        reply = job.wait(wait if _warm.is_set() or wait >= 1.0 else 0.0)
+        reply = request.wait(wait if _warm.is_set() or wait >= 1.0 else 0.0)
         return reply if reply is not None else {**self.status.as_reply(), "pending": True}
 
     def wake(self) -> None:
         """Have the thread look at its run now."""
-        self._jobs.put(None)
+        self._requests.put(None)
 
     def close(self) -> None:
-        """Stop training and let go of the workbook."""
+        """Have the thread stop training, disconnect from the workbook, and end."""
         self._leaving = True
         if self.status.halt is not None:
             self.status.halt()
         self.wake()
 
     def join(self, seconds: float = 30.0) -> None:
-        """Wait for the end."""
+        """Wait for the thread to end, but no longer than so many seconds."""
         self._thread.join(seconds)
 
     # --- the thread -------------------------------------------------------------------------------------
@@ -127,26 +129,26 @@ class Worker:
         return _load().LiveBook(self._connect, self.book, self.status, self.wake, host)
 
     def _next(self, book: Any) -> None:
-        """The next command, or what there is to do without one."""
+        """Do the next command, or what a run or the buttons need while no command comes."""
         due = book.due()
         retry = self._buttons.due(self.status.state) if self._buttons is not None else None
         wait = min(_RELEASED_AFTER if due is None else max(0.0, due), _RELEASED_AFTER if retry is None else retry)
         try:
-            job = self._jobs.get(timeout=wait)
+            request = self._requests.get(timeout=wait)
         except queue.Empty:
             if retry is not None and (due is None or retry < due):
                 return
             if due is None:
                 self._guarded(book.release)
-                job = self._jobs.get()
+                request = self._requests.get()
             else:
-                job = None
+                request = None
         self._working = True
         try:
-            if job is None:
+            if request is None:
                 self._guarded(book.tick)
             else:
-                self._do(book, job)
+                self._do(book, request)
         finally:
             self._working = False
 
@@ -155,34 +157,34 @@ class Worker:
             self._buttons.follow(self.status.state)
 
     def _turn_away(self, error: SgdSheetError) -> None:
-        """Whoever still waits for an answer gets one, and nobody is told that something is starting."""
-        jobs = []
+        """Answer all requests that wait with this error, and take back that training is starting."""
+        requests = []
         with suppress(queue.Empty):
             while True:
-                jobs.append(self._jobs.get_nowait())
-        waiting = [job for job in jobs if job is not None]
+                requests.append(self._requests.get_nowait())
+        waiting = [request for request in requests if request is not None]
         if waiting:
             self.status.message = str(error)
         self.status.state, self.status.halt = IDLE, None  # only now: whoever sees this looks for the reason
-        for job in waiting:
-            if not job.answer(refusal(error)):
-                alert.show_soon(str(error))
+        for request in waiting:
+            if not request.answer(refusal(error)):
+                notification.show_soon(str(error))
 
-    def _do(self, book: Any, job: Job) -> None:
+    def _do(self, book: Any, request: PendingRequest) -> None:
         try:
-            command = COMMANDS[job.command]
-            done = book.do(command.do, job.sheet, job.options, writes=command.writes)
+            command = COMMANDS[request.command]
+            done = book.do(command.do, request.sheet, request.options, writes=command.writes)
             reply = {**self.status.as_reply(), **done}
         except SgdSheetError as error:
             reply = self._failed(book, error)
         except Exception as error:
-            log.exception("%s failed", job.command)
+            log.exception("%s failed", request.command)
             reply = self._failed(book, bug(error))
-        if self.status.state == STARTING and job.command == "train":
+        if self.status.state == STARTING and request.command == "train":
             self.status.state = IDLE
         if self._buttons is not None:
-            self._buttons.after(job.command)
-        told = job.answer(reply)
+            self._buttons.after(request.command)
+        told = request.answer(reply)
         if not told and not reply["ok"]:
             self._tell(book, reply["error"])
 
@@ -193,17 +195,17 @@ class Worker:
         return refusal(error)
 
     def _tell(self, book: Any, text: str) -> None:
-        """Show an error for which nobody waits any more: in the workbook, or without it."""
+        """Show an error for which nobody waits any more: in the workbook, or else on the desktop."""
         try:
             shown = book.tell(text)
         except Exception as error:
             log.warning("%s", error)
             shown = False
         if not shown:
-            alert.show_soon(text)
+            notification.show_soon(text)
 
     def _guarded(self, action: Callable[[], None]) -> None:
-        """Do something for which nobody waits."""
+        """Do something for which nobody waits: errors go to the status and the log."""
         try:
             action()
         except SgdSheetError as error:

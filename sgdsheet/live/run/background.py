@@ -1,4 +1,4 @@
-"""Training in a thread of its own, which never touches a spreadsheet: others ask it between two steps."""
+"""Training in a thread of its own, which never touches a spreadsheet; others ask it between two steps."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import torch
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SgdSheetError, TrainingError
 from sgdsheet.live.run import messages
-from sgdsheet.live.run.prepared import Numbers, Prepared, latest_numbers, put_numbers
-from sgdsheet.live.run.status import bug
+from sgdsheet.live.run.failures import bug
+from sgdsheet.live.run.trainable import Numbers, Trainable, latest_numbers, put_numbers
 from sgdsheet.problem.optimizers import Family
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.logbook import Record
@@ -33,19 +33,21 @@ _LOG_ROWS = 600
 """Rows of the log sheet while it grows: a chart of more takes long to draw anew."""
 
 _SHARE = 0.03
-"""Of the time, what calculating the loss cell may take where the steps don't tell its value."""
+"""Share of the time that calculating the loss cell may take, where the steps do not tell its value."""
 
 log = logging.getLogger("sgdsheet.live")
 
-Known = tuple[int, float]
-"""The step of a moment that was told of, and the value of the loss cell at its parameters."""
+LossAtStep = tuple[int, float]
+"""A number of steps, and the value of the loss cell at the parameters after so many steps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """Where a run stands between two steps; `values` are the parameters in the order of their cells.
+class Progress:
+    """Where a run stands between two steps: steps taken, the last step's loss, and seconds of training.
 
-    `known` is of the moment before, whose parameters are in the sheet now.
+    `values` are the parameters in the order of their cells. `changes` is the number of the last change to the workbook
+    (see `change`) that the run has taken up. `previous` is the value of the loss cell at the parameters of the progress
+    that was asked for before, which are in the sheet now; None where it is not known.
     """
 
     step: int
@@ -53,15 +55,16 @@ class Moment:
     seconds: float
     values: list[float]
     changes: int
-    known: Known | None
+    previous: LossAtStep | None
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """What a run came to.
+class RunResult:
+    """What a run came to: steps taken, losses, and seconds of training.
 
-    `values` are the parameters that were kept, found at `best_step`; `why` says how it ended, in words; `changes` is
-    the last change that it took up.
+    `values` are the parameters that were kept, in the order of their cells; they were found at `best_step` and have the
+    loss `loss`, while `loss_last` is that of the last step. `stopped` is how it ended, in a word (see
+    `Session.stopped`), and `why` in a sentence. `changes` is as in `Progress`.
     """
 
     step: int
@@ -75,20 +78,20 @@ class Ending:
     why: str
     changes: int
 
-    def told(self) -> str:
-        """The same for a person."""
+    def as_sentence(self) -> str:
+        """How the run went, for a person."""
         numbers = self.loss_start, self.loss, self.loss_last, self.best_step
         return messages.finished(*numbers, self.step, self.seconds, self.why)
 
 
 class BackgroundRun(threading.Thread):
-    """One run. `on_end` is called from the thread when it is over; then `ending` or `error` is there."""
+    """One run. `on_end` is called from its thread when it is over; by then, either `result` or `error` is set."""
 
-    def __init__(self, prepared: Prepared, start: Numbers, on_end: Callable[[], None]) -> None:
+    def __init__(self, trainable: Trainable, start: Numbers, on_end: Callable[[], None]) -> None:
         super().__init__(name="sgdsheet training", daemon=True)
-        self.prepared = prepared
+        self.trainable = trainable
         self.records: ThinnedStream[Record] = ThinnedStream(_LOG_ROWS)
-        self.ending: Ending | None = None
+        self.result: RunResult | None = None
         self.error: SgdSheetError | None = None
         self.step, self.loss, self.seconds = 0, float("nan"), 0.0
         self._start_values, self._on_end = start, on_end
@@ -96,14 +99,16 @@ class BackgroundRun(threading.Thread):
         self._inbox: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._wake = threading.Condition()
         self._session: Session | None = None
-        self._change: tuple[Prepared, dict[int, float]] | None = None
+        self._change: tuple[Trainable, dict[int, float]] | None = None
         self._offset = 0
-        self._asked = self._made = 0
-        self._asked_at: int | None = None
-        self._plain = False
+        self._changes_asked = self._changes_made = 0
+        self._reported_step: int | None = None
+        """The step of the last progress that was asked for, while the value of the loss cell there is not known."""
+        self._steps_tell_loss = False
         self._calculate_from = 0.0
-        self.known: Known | None = None
-        """Of the last moment, as soon as that is known."""
+        """The time (of `perf_counter`) before which the loss cell is not calculated again."""
+        self._reported_loss: LossAtStep | None = None
+        """The value of the loss cell at the parameters of the last progress that was asked for, once it is known."""
 
     # --- for other threads ------------------------------------------------------------------------------
 
@@ -121,7 +126,7 @@ class BackgroundRun(threading.Thread):
 
     @property
     def planned(self) -> int | None:
-        """How many steps the run will take, if nothing stops it."""
+        """How many steps the run will take if nothing stops it; None before it has begun."""
         return self._session.plan.steps + self._offset if self._session is not None else None
 
     @property
@@ -133,7 +138,10 @@ class BackgroundRun(threading.Thread):
         return self._over
 
     def between_steps(self, action: Callable[[], Result], seconds: float) -> Result | None:
-        """What an action returns that is done between two steps; None if there is no such moment in time."""
+        """Have an action done between two steps, and return what it returns; None if `seconds` pass before that.
+
+        What the action raises is raised here.
+        """
         future: Future[Result] = Future()
         with self._wake:
             if self._over:
@@ -146,25 +154,25 @@ class BackgroundRun(threading.Thread):
             future.cancel()
             return None
 
-    def moment(self, seconds: float) -> Moment | None:
-        """Where the run stands."""
-        return self.between_steps(self._moment, seconds)
+    def progress(self, seconds: float) -> Progress | None:
+        """Where the run stands; None if the present step takes longer than so many seconds."""
+        return self.between_steps(self._progress, seconds)
 
     def model(self) -> SheetModel:
         """The model that is being trained; only for use between two steps."""
-        return self.prepared.model()
+        return self.trainable.model()
 
-    def change(self, prepared: Prepared, edits: dict[int, float]) -> int:
-        """Go on with another reading of the workbook, and with parameters (by place) that a person has edited.
+    def change(self, trainable: Trainable, edits: dict[int, float]) -> int:
+        """Go on with the workbook as it was read anew, and with parameters (by place) that a person has edited.
 
-        Returns the number that a moment's `changes` has from then on.
+        Returns the number of this change, which `Progress.changes` has as soon as the run has taken it up.
         """
         with self._wake:
             earlier = self._change[1] if self._change is not None else {}
-            self._change = (prepared, {**earlier, **edits})
-            self._asked += 1
+            self._change = (trainable, {**earlier, **edits})
+            self._changes_asked += 1
             self._wake.notify()
-            return self._asked
+            return self._changes_asked
 
     # --- the thread -------------------------------------------------------------------------------------
 
@@ -183,50 +191,62 @@ class BackgroundRun(threading.Thread):
             self._on_end()
 
     def _train(self) -> None:
-        session = self._open(self.prepared, self._start_values)
+        session = self._open(self.trainable, self._start_values)
         loss_start = session.loss_start
         while True:
             state, latest = self._descend(session)
             if self._change is None or self._halted:
                 break
             with self._wake:
-                (prepared, edits), self._change, asked = self._change, None, self._asked
+                (trainable, edits), self._change, asked = self._change, None, self._changes_asked
             for place, number in edits.items():
                 latest[place] = number
-            session = self._go_on(session, prepared, state, latest)
-            self._made, self._asked_at, self.known = asked, None, None
+            session = self._go_on(session, trainable, state, latest)
+            self._changes_made, self._reported_step, self._reported_loss = asked, None, None
         model = self.model()
         values = latest_numbers(model)
         best = self._offset + session.best_step
         stopped = session.stopped or ("stopped" if self._halted else "")
         why = "; ".join(filter(None, [session.ending or stopped, session.overfitting]))
-        self.ending = Ending(
-            self.step, loss_start, session.loss, self.seconds, session.loss_last, best, values, stopped, why, self._made
+        self.result = RunResult(
+            step=self.step,
+            loss_start=loss_start,
+            loss=session.loss,
+            seconds=self.seconds,
+            loss_last=session.loss_last,
+            best_step=best,
+            values=values,
+            stopped=stopped,
+            why=why,
+            changes=self._changes_made,
         )
 
-    def _open(self, prepared: Prepared, values: Numbers) -> Session:
-        model = prepared.model()
+    def _open(self, trainable: Trainable, values: Numbers) -> Session:
+        model = trainable.model()
         put_numbers(model, values)
-        self._session = Session(model, prepared.settings, workbook=prepared.workbook)
+        self._session = Session(model, trainable.settings, workbook=trainable.workbook)
         self.loss = self._session.loss_start
         return self._session
 
     def _descend(self, session: Session) -> tuple[dict[str, Any] | None, list[float]]:
-        """Take steps until the run is over, or something was changed; then also where it stood."""
+        """Take steps until the run is over or the workbook was changed.
+
+        After a change, returns the state of the session (None if it has ended) and the parameters.
+        """
         steps = iter(session)
-        self._plain = _is_plain(session)
+        self._steps_tell_loss = _steps_tell_loss(session)
         with closing(steps):  # type: ignore[type-var]
             for step in steps:
-                if self._asked_at is not None and self._plain:
-                    self.known = (self._asked_at, step.loss)
-                self._asked_at = None
+                if self._reported_step is not None and self._steps_tell_loss:
+                    self._reported_loss = (self._reported_step, step.loss)
+                self._reported_step = None
                 self.step, self.loss = step.number + self._offset, step.loss
                 self.seconds += step.seconds
-                self._note(step)
+                self._log(step)
                 if self._inbox:
                     self._serve()
-                if self.prepared.settings.steps_per_second is not None:
-                    self._linger(1 / self.prepared.settings.steps_per_second - step.seconds)
+                if self.trainable.settings.steps_per_second is not None:
+                    self._linger(1 / self.trainable.settings.steps_per_second - step.seconds)
                 if self._paused and not self._halted:
                     self._rest()
                 if self._halted:
@@ -239,15 +259,15 @@ class BackgroundRun(threading.Thread):
                 return None, latest_numbers(session.model)
         return None, []
 
-    def _go_on(self, old: Session, prepared: Prepared, state: dict[str, Any] | None, latest: list[float]) -> Session:
-        """The session that goes on with what was changed, if it can where the old one stood."""
-        cells = [cell for area in prepared.problem.parameters for cell in area.cells()]
-        values = dict(zip(cells, latest, strict=True)) if len(cells) == len(latest) else prepared.start_values()
-        prepared = replace(prepared, settings=replace(prepared.settings, start=()))
-        session = self._open(prepared, values)
-        self.prepared = prepared
-        if state is not None and not prepared.settings.restarts:
-            same = replace(old.settings, start=()) == prepared.settings
+    def _go_on(self, old: Session, trainable: Trainable, state: dict[str, Any] | None, latest: list[float]) -> Session:
+        """A session with the changed workbook: from the old one's state if that fits, else from its parameters."""
+        cells = [cell for area in trainable.problem.parameters for cell in area.cells()]
+        values = dict(zip(cells, latest, strict=True)) if len(cells) == len(latest) else trainable.start_values()
+        trainable = replace(trainable, settings=replace(trainable.settings, start=()))
+        session = self._open(trainable, values)
+        self.trainable = trainable
+        if state is not None and not trainable.settings.restarts:
+            same = replace(old.settings, start=()) == trainable.settings
             try:
                 session.restore(_edited(state, session, same=same))
             except TrainingError:
@@ -256,19 +276,20 @@ class BackgroundRun(threading.Thread):
                 return session
         self._offset = self.step
         left = max(0, session.plan.steps - self.step)
-        rest: Settings = replace(prepared.settings, steps=left, epochs=None)
-        self._session = Session(prepared.model(), rest, workbook=prepared.workbook)
+        rest: Settings = replace(trainable.settings, steps=left, epochs=None)
+        self._session = Session(trainable.model(), rest, workbook=trainable.workbook)
         return self._session
 
-    def _moment(self) -> Moment:
-        known, self.known = self.known, None
-        if not self._plain or self._paused or self._lingers:
+    def _progress(self) -> Progress:
+        previous, self._reported_loss = self._reported_loss, None
+        if not self._steps_tell_loss or self._paused or self._lingers:
             self._calculate()
-        self._asked_at = self.step if self.known is None else None
-        return Moment(self.step, self.loss, self.seconds, latest_numbers(self.model()), self._made, known)
+        self._reported_step = self.step if self._reported_loss is None else None
+        values = latest_numbers(self.model())
+        return Progress(self.step, self.loss, self.seconds, values, self._changes_made, previous)
 
     def _calculate(self) -> None:
-        """The value of the loss cell at the present parameters, unless that would take too much of the time."""
+        """Calculate the loss cell at the present parameters, unless that would take too much of the time."""
         started = perf_counter()
         if started < self._calculate_from:
             return
@@ -276,20 +297,20 @@ class BackgroundRun(threading.Thread):
         torch.set_num_threads(1)
         try:
             with torch.no_grad():
-                self.known = (self.step, float(self.model()().item()))
+                self._reported_loss = (self.step, float(self.model()().item()))
         finally:
             torch.set_num_threads(threads)
         ended = perf_counter()
         self._calculate_from = ended + (ended - started) / _SHARE
 
-    def _note(self, step: Step) -> None:
+    def _log(self, step: Step) -> None:
         number = step.number + self._offset - 1
         self.records.add(
             Record(number, step.epoch, step.loss, step.valid_loss, step.metric, step.learning_rate, None, self.seconds)
         )
 
     def _linger(self, seconds: float) -> None:
-        """Slow motion: let so much time pass before the next step, and do meanwhile what others want."""
+        """Slow motion: let so much time pass before the next step, and do meanwhile what other threads want."""
         due = perf_counter() + seconds
         self._lingers = True
         while not self._wanted and (left := due - perf_counter()) > 0:
@@ -305,7 +326,7 @@ class BackgroundRun(threading.Thread):
         return self._halted or self._paused or self._change is not None
 
     def _rest(self) -> None:
-        """Wait until the run goes on or ends, and do meanwhile what others want."""
+        """Wait until the run goes on or ends, and do meanwhile what other threads want."""
         while self._paused and not self._halted:
             self._serve()
             with self._wake:
@@ -324,17 +345,18 @@ class BackgroundRun(threading.Thread):
                     future.set_exception(error)
 
 
-def _is_plain(session: Session) -> bool:
-    """Whether the loss that a step tells is the value of the loss cell before it."""
+def _steps_tell_loss(session: Session) -> bool:
+    """Whether the loss that a step returns is the value of the loss cell at the parameters before the step."""
     plan, problem, settings = session.plan, session.model.problem, session.settings
     whole = problem.origin is None and problem.valid is None and not settings.validation and not plan.batched
     return whole and not plan.solved and not settings.restarts
 
 
 def _edited(state: dict[str, Any], session: Session, *, same: bool) -> dict[str, Any]:
-    """The state of a session at the parameters of another: nothing is best yet.
+    """A state for a session whose workbook was changed: at the parameters of `session`, none of which is the best yet.
 
-    With other settings the optimizer starts afresh, and so does a line search, whose curvature is out of date.
+    `same` says whether the settings are the same. With other settings the optimizer starts afresh, and so does a line
+    search, whose curvature is out of date.
     """
     present = {
         name: tensor.detach().clone()

@@ -14,9 +14,9 @@ from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.run.background import BackgroundRun
 from sgdsheet.live.run.live_run import LiveRun
 from sgdsheet.live.run.log_view import LogView
-from sgdsheet.live.run.prepared import Prepared, prepare
+from sgdsheet.live.run.manual_run import ManualRun
 from sgdsheet.live.run.status import IDLE, Status
-from sgdsheet.live.run.stepper import Stepper
+from sgdsheet.live.run.trainable import Trainable, find_trainable
 from sgdsheet.live.undo import tracking
 from sgdsheet.live.undo.snapshots import Contents, History
 from sgdsheet.sheet.references import Cell
@@ -26,15 +26,19 @@ from sgdsheet.system.book_lock import BookLock
 Options = dict[str, Any]
 Reply = dict[str, Any]
 
-_KEPT = 4
-"""Compiled models of one workbook that are kept."""
+_MODELS_KEPT = 4
+"""Models of one workbook that stay compiled."""
 
-_LONG = 0.5
+_LONG_READING = 0.5
 """Seconds. If reading the workbook took longer the last time, the status bar says that it is being read."""
 
 
 class LiveBook:
-    """What the commands work on. Connects to the workbook when it has to."""
+    """An open workbook as the commands see it. Connects to the workbook when a command first needs it.
+
+    `connect` makes the connection, `wake` has the workbook's thread call `tick`, and `host` is a connection that is
+    there already.
+    """
 
     def __init__(
         self,
@@ -49,10 +53,10 @@ class LiveBook:
         self.history = History.open(book)
         self.logging = False
         """Whether runs write the sheet `SGD log`."""
-        self.stepper: Stepper | None = None
+        self.manual_run: ManualRun | None = None
         self._host = host
-        self._known: list[Prepared] = []
-        self._reading = 0.0
+        self._known: list[Trainable] = []
+        self._last_reading = 0.0
         self._run: LiveRun | None = None
         self._lock = BookLock(self.history.path.with_suffix(".lock"))
         status.can_undo = self.history.can_undo
@@ -93,20 +97,20 @@ class LiveBook:
                 self._release_lock()
 
     def tell(self, text: str) -> bool:
-        """Show an error in the workbook, when whoever gave the command has left; False if there is no workbook."""
+        """Show an error in the workbook, because whoever gave the command no longer waits; False if not connected."""
         if self._host is None:
             return False
         self._host.message(text)
         return True
 
     def release(self) -> None:
-        """Let go of the workbook until it is needed again."""
+        """Disconnect from the workbook, until a command needs it again; not during a run."""
         if self._run is None and self._host is not None:
             host, self._host = self._host, None
             host.close()
 
     def close(self) -> None:
-        """End a run, leaving the best parameters, and let go of the workbook."""
+        """End a run, which leaves the best parameters in the sheet, and disconnect from the workbook."""
         try:
             self.finish()
             self.release()
@@ -117,7 +121,7 @@ class LiveBook:
 
     @property
     def host(self) -> LiveHost:
-        """The workbook; connects to it if that has not been done."""
+        """The connection to the workbook, made now if there is none. Raises HostError."""
         if self._host is None:
             self._host = self._connect()
         return self._host
@@ -127,13 +131,13 @@ class LiveBook:
         """The run that is going on, or is paused."""
         return self._run
 
-    def start(self, prepared: Prepared, options: Options, *, logged: bool) -> None:
-        """Begin a run in the background. Raises SgdSheetError if the spreadsheet does not take part."""
-        self.stepper = None
-        values = prepared.start_values()
-        self.note("train", prepared.workbook, prepared.problem.sheet, values)
-        run = BackgroundRun(prepared, values, self._wake)
-        log = LogView(f"Training of {prepared.problem.loss}") if logged else None
+    def start(self, trainable: Trainable, options: Options, *, logged: bool) -> None:
+        """Begin a run in the background. Raises SgdSheetError, and begins none, if the spreadsheet program refuses."""
+        self.manual_run = None
+        values = trainable.start_values()
+        self.note("train", trainable.workbook, trainable.problem.sheet, values)
+        run = BackgroundRun(trainable, values, self._wake)
+        log = LogView(f"Training of {trainable.problem.loss}") if logged else None
         self._run = LiveRun(self.host, run, options, self.status, self.history, log)
         try:
             self._run.begin()
@@ -155,18 +159,18 @@ class LiveBook:
         if self._run is not None:
             raise TrainingError(f"{what} is not possible during training", remedy="Stop the training first")
 
-    def prepare(self, sheet: str | None, options: Options) -> Prepared:
+    def read_trainable(self, sheet: str | None, options: Options) -> Trainable:
         """Read the workbook and find the model of a sheet; compiled models are used again."""
-        prepared = prepare(self._read(), sheet, options, self._known)
-        self._known = [prepared, *(item for item in self._known if not item.shares_model(prepared))][:_KEPT]
-        return prepared
+        trainable = find_trainable(self._read(), sheet, options, self._known)
+        self._known = [trainable, *(item for item in self._known if not item.shares_model(trainable))][:_MODELS_KEPT]
+        return trainable
 
-    def write(self, label: str, prepared: Prepared, values: dict[Cell, Value]) -> None:
+    def write(self, label: str, trainable: Trainable, values: dict[Cell, Value]) -> None:
         """Write to cells as one level of undo. Raises SgdSheetError before anything is changed."""
-        self.note(label, prepared.workbook, prepared.problem.sheet, values)
+        self.note(label, trainable.workbook, trainable.problem.sheet, values)
         self.host.write(values)
         self.history.wrote(values)
-        prepared.update(values)
+        trainable.update(values)
 
     def read_tracked(self) -> Workbook:
         """The workbook as it is now; the history knows from then on where its cells and sheets are."""
@@ -175,7 +179,7 @@ class LiveBook:
         return workbook
 
     def note(self, label: str, workbook: Workbook, home: str | None, cells: Iterable[Cell]) -> None:
-        """Note in the history what cells hold before a command writes to them: those of the model on sheet `home`."""
+        """Note in the history what cells hold before a command writes to them. The model is on sheet `home`."""
         before = {cell: workbook.sheets[cell.sheet].values.get((cell.row, cell.column)) for cell in cells}
         self._track(workbook)
         if home is None:
@@ -185,19 +189,19 @@ class LiveBook:
             self.history.begin(label, before, home, tracking.model_areas(workbook, home))
 
     def restore(self, before: Contents, *, undo: bool = False) -> None:
-        """Write back what cells held; with `undo`, that was the newest level of the history, which then goes.
+        """Write back what cells held before. With `undo`, that is the newest level of the history, which is removed.
 
-        An empty cell becomes the empty text, which programs show as empty.
+        A cell that was empty gets the empty text, which programs show as empty.
         """
         values = {cell: "" if value is None else value for cell, value in before.items()}
-        self.stepper = None
+        self.manual_run = None
         self.host.write(values)
         if undo:
             self.history.pop()
         self.history.wrote(values)
 
     def tell_idle(self, text: str) -> Reply:
-        """The reply with this message, which the status bar shows unless a run writes there."""
+        """A reply with this message; the status bar shows it, too, unless a run writes there."""
         if self._run is None:
             self.host.status(text)
         return {"message": text}
@@ -205,13 +209,13 @@ class LiveBook:
     # --- helpers --------------------------------------------------------------------------------------------
 
     def _read(self) -> Workbook:
-        """The whole workbook. Of a large one, the person sees why nothing happens for seconds."""
-        tell = self._run is None and self._reading > _LONG
+        """Read the whole workbook; of a large one, the status bar says that this is why nothing happens."""
+        tell = self._run is None and self._last_reading > _LONG_READING
         started = perf_counter()
         if tell:
             self.host.status("sgdsheet is reading the workbook")
         workbook = self.host.read()
-        self._reading = perf_counter() - started
+        self._last_reading = perf_counter() - started
         if tell:
             self.host.status("")
         return workbook

@@ -1,4 +1,4 @@
-"""A run as the spreadsheet sees it: refreshed many times a second, and watched for what a person changes."""
+"""A run in an open workbook: shows its progress there many times a second, and takes up what a person changes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, ProblemError, SgdSheetError
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.run import messages
-from sgdsheet.live.run.background import BackgroundRun, Ending, Known, Moment
-from sgdsheet.live.run.explanations import edited_since, explained, loss_of, shows
+from sgdsheet.live.run.background import BackgroundRun, LossAtStep, Progress, RunResult
+from sgdsheet.live.run.change_detector import ChangeDetector
+from sgdsheet.live.run.failures import bug, explained
 from sgdsheet.live.run.log_view import LogView
-from sgdsheet.live.run.own_sheets import OWN_SHEETS
-from sgdsheet.live.run.prepared import Prepared, names_of, prepare
-from sgdsheet.live.run.refresh_rate import Pace, Speed
-from sgdsheet.live.run.shown import ShownParameters
-from sgdsheet.live.run.status import IDLE, PAUSED, TRAINING, Status, bug
-from sgdsheet.live.run.watch import Agreement, Watch
+from sgdsheet.live.run.loss_check import LossCheck, edited_since, loss_agrees, loss_in_sheet
+from sgdsheet.live.run.parameter_cells import ParameterCells
+from sgdsheet.live.run.refresh_rate import RefreshTimer, StepRate
+from sgdsheet.live.run.report_sheets import REPORT_SHEETS
+from sgdsheet.live.run.status import IDLE, PAUSED, TRAINING, Status
+from sgdsheet.live.run.trainable import Trainable, find_trainable, names_of
 from sgdsheet.live.undo.snapshots import History
 from sgdsheet.live.undo.tracking import follow_edits
 from sgdsheet.sheet.references import Cell, Range
@@ -27,22 +28,32 @@ from sgdsheet.sheet.workbook import Workbook
 
 log = logging.getLogger("sgdsheet.live")
 
-_MOMENT = 0.2
-"""Seconds to wait for the present step to end; longer ones are asked about again later."""
+_STEP_PATIENCE = 0.2
+"""Seconds to wait for the present step to end; where it takes longer, the sheet is refreshed later."""
 
 _BUSY_LIMIT = 30.0
+"""Seconds after which a run ends because the program takes no calls: a dialog is open, or a cell is being edited."""
+
 _BUSY_PAUSE = 0.3
+"""Seconds between two calls to a program that is busy."""
+
 _STATUS_EVERY = 0.15
+"""Seconds between two texts in the status bar."""
 
 _PAUSED = 1.5
-"""Seconds between two looks whether the workbook is still there, while the training waits."""
+"""Seconds between two looks whether the workbook is still open, while its training is paused."""
 
 _ATTEMPTS = 3
-"""To write at the end, while a person keeps changing the cells."""
+"""Attempts to write the best parameters at the end of a run, while a person keeps changing the cells."""
 
 
 class LiveRun:
-    """Belongs to the workbook's thread, which calls `tick` when `due` says so, until `over`."""
+    """The run of one workbook. Its methods are called in the workbook's thread only.
+
+    That thread calls `tick` whenever the seconds of `due` have passed, until the run is `over`. `run` trains in a
+    thread of its own; `options` are those of the request, `history` is what Undo knows, and `log` the log sheet, if one
+    is wanted.
+    """
 
     def __init__(
         self,
@@ -55,16 +66,16 @@ class LiveRun:
     ) -> None:
         self.host, self.run, self.status, self.history = host, run, status, history
         self.options, self.log = options, log
-        self.prepared: Prepared = run.prepared
+        self.trainable: Trainable = run.trainable
         self.error: SgdSheetError | None = None
         self.over = False
-        self._shown = ShownParameters(self.prepared)
-        self._agreement = Agreement(self.prepared.settings.precision)
+        self._cells = ParameterCells(self.trainable)
+        self._loss_check = LossCheck(self.trainable.settings.precision)
         self._changes = 0
         self._edited: set[Cell] = set()
         """Parameters that a person has edited, until the run has taken them up."""
-        self._pace, self._speed = Pace(), Speed()
-        self._watch: Watch | None = None
+        self._timer, self._step_rate = RefreshTimer(), StepRate()
+        self._detector: ChangeDetector | None = None
         self._busy_since: float | None = None
         self._shown_at = self._looked_at = -math.inf
 
@@ -83,7 +94,7 @@ class LiveRun:
             return _BUSY_PAUSE if self._busy_since is not None else 0.0
         if self._busy_since is not None:
             return _BUSY_PAUSE
-        return max(0.0, self._looked_at + _PAUSED - monotonic()) if self.run.paused else self._pace.due
+        return max(0.0, self._looked_at + _PAUSED - monotonic()) if self.run.paused else self._timer.due
 
     def tick(self) -> None:
         """Refresh the sheet, or finish."""
@@ -92,7 +103,7 @@ class LiveRun:
                 self._finish()
             elif self.run.paused:
                 self._look_for_workbook()
-            elif self._pace.due <= 0:
+            elif self._timer.due <= 0:
                 self._refresh()
             self._busy_since = None
         except HostBusyError as error:
@@ -104,7 +115,7 @@ class LiveRun:
             self._fail(bug(error))
 
     def pause(self, on: bool) -> None:
-        """Wait with the parameters of the present step in the sheet, or go on."""
+        """Pause, with the parameters of the present step in the sheet, or go on."""
         self.run.pause(on)
         self.status.state = PAUSED if on else TRAINING
         self._start_afresh()
@@ -119,11 +130,11 @@ class LiveRun:
             self._meet(error)
 
     def write_log(self, on: bool) -> None:
-        """Write the sheet `SGD log` from now on, or no more."""
+        """Switch on or off that the sheet `SGD log` is written from now on."""
         if not on:
             self.log = None
         elif self.log is None:
-            self.log = LogView(f"Training of {self.prepared.problem.loss}")
+            self.log = LogView(f"Training of {self.trainable.problem.loss}")
 
     def finish_now(self) -> None:
         """End the run, and return when the best parameters are in the sheet."""
@@ -137,37 +148,37 @@ class LiveRun:
     # --- refreshing -------------------------------------------------------------------------------------
 
     def _refresh(self, *, final: bool = False) -> None:
-        self._pace.begin(self.run.step)
-        moment = self.run.moment(_MOMENT)
-        if moment is not None and moment.changes == self._changes:
+        self._timer.begin(self.run.step)
+        progress = self.run.progress(_STEP_PATIENCE)
+        if progress is not None and progress.changes == self._changes:
             self._edited.clear()
-            self._measure(moment)
-            if not self._taken_up(moment.known) and not self.run.over:
-                self._write(moment)
+            self._measure(progress)
+            if not self._taken_up(progress.previous) and not self.run.over:
+                self._write(progress)
                 self._show()
                 self._grow_log(final=final)
-                if moment.changes == self._changes:  # else the model is not compiled yet
-                    self._look_around()
-        self._pace.end(self.run.step)
+                if progress.changes == self._changes:  # else the model is not compiled yet
+                    self._detect_changes()
+        self._timer.end(self.run.step)
 
-    def _write(self, moment: Moment) -> None:
-        self._agreement.step = None
-        if self._shown.write(self.host, moment.values):
+    def _write(self, progress: Progress) -> None:
+        self._loss_check.step = None
+        if self._cells.write(self.host, progress.values):
             self._reread()
         else:
-            self._agreement.step = moment.step
+            self._loss_check.step = progress.step
 
-    def _measure(self, moment: Moment) -> None:
+    def _measure(self, progress: Progress) -> None:
         self.status.steps = self.run.planned
-        self.status.step, self.status.loss = moment.step, moment.loss if math.isfinite(moment.loss) else None
-        speed = self._speed.at(moment.step)
+        self.status.step, self.status.loss = progress.step, progress.loss if math.isfinite(progress.loss) else None
+        speed = self._step_rate.at(progress.step)
         if speed is not None:
             self.status.steps_per_second = speed
 
     def _start_afresh(self) -> None:
-        """What was measured says nothing about what comes."""
-        self._pace.restart()
-        self._speed.restart()
+        """Forget the measured speeds: the training has paused or was changed."""
+        self._timer.restart()
+        self._step_rate.restart()
 
     def _show(self) -> None:
         if monotonic() - self._shown_at >= _STATUS_EVERY:
@@ -176,62 +187,62 @@ class LiveRun:
 
     # --- what a person changes ----------------------------------------------------------------------------
 
-    def _taken_up(self, known: Known | None) -> bool:
-        """Whether the cells hold something else than they should: then a person has been there.
+    def _taken_up(self, known: LossAtStep | None) -> bool:
+        """Whether a person has changed the workbook and the run goes on with the change.
 
-        A parameter is not what was written, the loss is not what the model has for these parameters, or a setting is
-        another.
+        Looked at are the parameters (do they hold what was written?), the loss (is it what the model has for these
+        parameters, as far as that is known?) and the settings.
         """
-        problem = self.prepared.problem
-        settings = self._watch.settings if self._watch is not None else []
+        problem = self.trainable.problem
+        settings = self._detector.settings if self._detector is not None else []
         found = self.host.read_values([*problem.parameters, Range.of_cell(problem.loss), *settings])
-        as_left = len(self._shown.untouched(found)) == len(self._shown.cells)
-        as_set = self._watch is None or not self._watch.settings_changed(found)
-        if as_left and as_set and self._agreement.holds(found.get(problem.loss), known):
+        as_left = len(self._cells.untouched(found)) == len(self._cells.cells)
+        as_set = self._detector is None or not self._detector.settings_changed(found)
+        if as_left and as_set and self._loss_check.holds(found.get(problem.loss), known):
             return False
         changed = self._reread()
         if as_left and as_set and not changed:
-            self._agreement.was_false_alarm()
+            self._loss_check.note_false_alarm()
         return changed
 
     def _look_for_workbook(self) -> None:
-        """While the training waits. What is changed meanwhile counts when it goes on."""
+        """Find out whether the workbook is still open; what a person changes in a pause is taken up after it."""
         self._looked_at = monotonic()
-        self.host.read_values([Range.of_cell(self.prepared.problem.loss)])
+        self.host.read_values([Range.of_cell(self.trainable.problem.loss)])
 
-    def _look_around(self) -> None:
-        watch = self._watch = self._watch or Watch(self.prepared)
-        if watch.changed(self.host):
+    def _detect_changes(self) -> None:
+        detector = self._detector = self._detector or ChangeDetector(self.trainable)
+        if detector.changed(self.host):
             started = perf_counter()
             self._reread()
-            watch.charge(perf_counter() - started)
+            detector.charge(perf_counter() - started)
 
     def _reread(self, sheet: str | None = None) -> bool:
-        """Read the whole workbook and go on with what it says now; whether that is something else."""
-        before = self.prepared
-        self._shown.give_back(self.host)
-        fresh = prepare(self._read(sheet), sheet or before.problem.sheet, self.options, [before])
-        if self._shown.retract(self.host, fresh):
-            fresh = prepare(self._read(sheet), sheet or before.problem.sheet, self.options, [before])
-        shown = ShownParameters(fresh)
-        edits = self._shown.edits(shown.numbers)
+        """Read the whole workbook and go on with what it holds now; whether that differs from what was trained."""
+        before = self.trainable
+        self._cells.give_back(self.host)
+        fresh = find_trainable(self._read(sheet), sheet or before.problem.sheet, self.options, [before])
+        if self._cells.retract(self.host, fresh):
+            fresh = find_trainable(self._read(sheet), sheet or before.problem.sheet, self.options, [before])
+        shown = ParameterCells(fresh)
+        edits = self._cells.edits(shown.numbers)
         same = fresh.shares_model(before) and fresh.settings == before.settings
         if same and not edits:
             return False
-        written = dict(zip(self._shown.cells, self._shown.numbers, strict=True))
+        written = dict(zip(self._cells.cells, self._cells.numbers, strict=True))
         follow_edits(self.history, written, fresh.workbook, fresh.problem.sheet, shown.cells)
-        self.prepared, self._shown = fresh, shown
+        self.trainable, self._cells = fresh, shown
         self._changes = self.run.change(fresh, edits)
         self._edited |= {shown.cells[place] for place in edits}
         if not same:
-            self._watch = None
-        self._agreement = Agreement(fresh.settings.precision)
+            self._detector = None
+        self._loss_check = LossCheck(fresh.settings.precision)
         self._start_afresh()
         return True
 
     def _read(self, sheet: str | None = None) -> Workbook:
         workbook = self.host.read()
-        sheet = sheet or self.prepared.problem.sheet
+        sheet = sheet or self.trainable.problem.sheet
         if workbook.sheet(sheet) is None:
             raise ProblemError(
                 f"sheet {sheet} is gone, or has another name now: training has stopped",
@@ -240,12 +251,12 @@ class LiveRun:
         return workbook
 
     def _moved(self, error: SgdSheetError) -> bool:
-        """Whether training goes on after a refusal to write to a cell, because the parameters are elsewhere now."""
+        """Whether a write was refused because the parameters have moved to other cells, and training goes on there."""
         if not isinstance(error, HostError) or error.cell is None or self.error is not None:
             return False
-        before = self._shown.cells
+        before = self._cells.cells
         try:
-            return self._reread() and self._shown.cells != before
+            return self._reread() and self._cells.cells != before
         except HostBusyError as busy:
             self._be_patient(busy)
             return True
@@ -253,19 +264,19 @@ class LiveRun:
             return False
 
     def _followed(self, error: SgdSheetError) -> bool:
-        """Whether training goes on after an error, because sheets only have other names now."""
+        """Whether an error is explained by sheets that were renamed, and training goes on with their new names."""
         if not isinstance(error, BookClosedError) or self.error is not None:
             return False
         try:
-            sheets = [name for name in self.prepared.workbook.sheets if name not in OWN_SHEETS]
+            sheets = [name for name in self.trainable.workbook.sheets if name not in REPORT_SHEETS]
             now = {name: self.host.sheet_now(name) for name in sheets}
             moved = {name: new for name, new in now.items() if new is not None and new != name}
             if not moved:
                 return False
             self.history.rename(moved)
-            self._shown.rename(moved)
+            self._cells.rename(moved)
             self._edited = {cell._replace(sheet=moved.get(cell.sheet, cell.sheet)) for cell in self._edited}
-            return self._reread(moved.get(self.prepared.problem.sheet))
+            return self._reread(moved.get(self.trainable.problem.sheet))
         except HostBusyError as busy:
             self._be_patient(busy)
             return True
@@ -276,60 +287,66 @@ class LiveRun:
 
     def _finish(self) -> None:
         """Put the best parameters into the sheet, exactly, and say how it went."""
-        ending, error = self.run.ending, self.error or self.run.error
-        if ending is not None and not isinstance(error, BookClosedError):
-            text = self._leave(ending, error)
+        result, error = self.run.result, self.error or self.run.error
+        if result is not None and not isinstance(error, BookClosedError):
+            text = self._leave(result, error)
             if not text:
-                text = ending.told()
-                self.status.loss = ending.loss
-            self.status.step, self.status.stopped = ending.step, ending.stopped
+                text = result.as_sentence()
+                self.status.loss = result.loss
+            self.status.step, self.status.stopped = result.step, result.stopped
         else:
             text = ""
         self._over(error if error is not None else text)
 
-    def _leave(self, ending: Ending, error: SgdSheetError | None) -> str:
-        """Write all that is safe to write; what a person has just typed stays. Returns what is odd."""
-        if error is not None and names_of(self.host.read()) != names_of(self.prepared.workbook):
+    def _leave(self, result: RunResult, error: SgdSheetError | None) -> str:
+        """Write the best parameters where that is safe; what a person has just typed stays.
+
+        Returns a sentence if the sheet then shows another loss than the run came to; empty text if all is well.
+        """
+        if error is not None and names_of(self.host.read()) != names_of(self.trainable.workbook):
             return ""  # cells may have moved: better the last refresh than a number in the wrong place
-        self._shown.give_back(self.host)
-        best = self._put_best(ending, follow=error is None)
+        self._cells.give_back(self.host)
+        best = self._put_best(result, follow=error is None)
         if best:
             self.history.wrote(best)
             self._finish_log()
-        return "" if error is not None else self._doubt(ending, best)
+        return "" if error is not None else self._doubt(result, best)
 
-    def _put_best(self, ending: Ending, *, follow: bool) -> dict[Cell, float]:
-        """Write the best parameters where a person has typed nothing; if wanted, wherever the cells are by now."""
+    def _put_best(self, result: RunResult, *, follow: bool) -> dict[Cell, float]:
+        """Write the best parameters where a person has typed nothing; with `follow`, also to cells that have moved.
+
+        Returns the best parameters by cell; empty if there are more or fewer parameters by now.
+        """
         best: dict[Cell, float] = {}
         for _ in range(_ATTEMPTS):
-            if len(ending.values) != len(self._shown.cells):
+            if len(result.values) != len(self._cells.cells):
                 return {}
-            best = dict(zip(self._shown.cells, ending.values, strict=True))
-            found = self.host.read_values(self.prepared.problem.parameters)
-            untouched = self._shown.untouched(found)
+            best = dict(zip(self._cells.cells, result.values, strict=True))
+            found = self.host.read_values(self.trainable.problem.parameters)
+            untouched = self._cells.untouched(found)
             if follow and len(untouched) < len(best) and self._reread():
                 continue
-            late = self._edited if ending.changes != self._changes else ()  # typed when the last step had been taken
+            late = self._edited if result.changes != self._changes else ()  # typed when the last step had been taken
             new = {cell: best[cell] for cell in untouched if best[cell] != found.get(cell) and cell not in late}
-            if not self._shown.replace(self.host, new) or not follow or not self._reread():
+            if not self._cells.replace(self.host, new) or not follow or not self._reread():
                 break
         return best
 
-    def _doubt(self, ending: Ending, best: Mapping[Cell, float]) -> str:
-        """Why the sheet shows another loss than the run came to, if it does."""
-        if self.prepared.problem.origin is not None and ending.changes == self._changes:
+    def _doubt(self, result: RunResult, best: Mapping[Cell, float]) -> str:
+        """Why the sheet shows another loss than the run came to; empty text if it shows the same."""
+        if self.trainable.problem.origin is not None and result.changes == self._changes:
             return ""  # the sheet shows a few rows, the loss is over all data
-        if shows(self.host, self.prepared, ending.loss):
+        if loss_agrees(self.host, self.trainable, result.loss):
             return ""
-        now = prepare(self._read(), self.prepared.problem.sheet, self.options, [self.run.prepared])
-        if shows(self.host, now, ending.loss):
+        now = find_trainable(self._read(), self.trainable.problem.sheet, self.options, [self.run.trainable])
+        if loss_agrees(self.host, now, result.loss):
             return ""
-        office = loss_of(self.host, now)
-        self.status.loss = office if isinstance(office, float) else None
-        edited = edited_since(self.run.prepared, now, best)
+        shown = loss_in_sheet(self.host, now)
+        self.status.loss = shown if isinstance(shown, float) else None
+        edited = edited_since(self.run.trainable, now, best)
         if edited is None:
-            return messages.differs(office, ending.loss)
-        return messages.changed(edited, office, ending.loss, ending.step)
+            return messages.differs(shown, result.loss)
+        return messages.changed(edited, shown, result.loss, result.step)
 
     def _grow_log(self, *, final: bool) -> None:
         try:
@@ -380,9 +397,9 @@ class LiveRun:
             self._fail(error)
 
     def _fail(self, error: SgdSheetError) -> None:
-        """End the run because of an error. If it is the second, nothing more can be done in the workbook."""
+        """End the run because of an error: at first in an orderly way; at the second error, without the workbook."""
         error = explained(
-            error, lambda: prepare(self._read(), self.prepared.problem.sheet, self.options, [self.prepared])
+            error, lambda: find_trainable(self._read(), self.trainable.problem.sheet, self.options, [self.trainable])
         )
         if self.error is not None or self.run.over:
             self._over(self.error or error)

@@ -1,4 +1,4 @@
-"""The sheet `SGD log` while it grows."""
+"""The sheet `SGD log`, which grows while a model is trained."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from time import monotonic, perf_counter
 
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.run.background import BackgroundRun
-from sgdsheet.live.run.own_sheets import LOG, log_fields, log_rows, log_sheet
+from sgdsheet.live.run.report_sheets import LOG, log_fields, log_rows, log_sheet
 from sgdsheet.train.logbook import Record
 
 _EVERY = 0.25
-"""Seconds between two looks at the chart, at least."""
+"""Seconds between two updates of the chart, at least."""
 
 _SHARE = 0.1
-"""Of the time, what drawing the chart may take."""
+"""Share of the time that drawing the chart may take."""
 
 
 class LogView:
-    """Appends what has come since the last look; when the records were thinned, makes the sheet anew."""
+    """Appends the new records of a run to the sheet; where the run has thinned its records, it makes the sheet anew."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -26,7 +26,7 @@ class LogView:
         self._next = monotonic()
 
     def grow(self, host: LiveHost, run: BackgroundRun, *, final: bool = False) -> None:
-        """Show the steps so far, if it is time."""
+        """Show the steps so far, unless the last update was just now; with `final`, in any case."""
         if monotonic() < self._next and not final:
             return
         records = list(run.records.kept)
@@ -38,14 +38,14 @@ class LogView:
         self._next = monotonic() + max(_EVERY, cost / _SHARE)
 
     def finish(self, host: LiveHost, run: BackgroundRun) -> None:
-        """Show all that is known at the end, the end itself included."""
+        """Show all records of a run that is over, with its result as the last row."""
         records = list(run.records.kept)
-        if run.ending is not None:
+        if run.result is not None:
             last = records[-1] if records else None
             records.append(
                 Record(
-                    run.ending.step, None, run.ending.loss, None, None, last.learning_rate if last else 0.0, None,
-                    run.ending.seconds,
+                    run.result.step, None, run.result.loss, None, None, last.learning_rate if last else 0.0, None,
+                    run.result.seconds,
                 )
             )  # fmt: skip
         if records:

@@ -9,14 +9,14 @@ from sgdsheet.analysis.checking import GRADIENT_TOLERANCE, Report
 from sgdsheet.sheet.references import Cell
 
 
-def figure(value: float | None) -> str:
+def number_text(value: float | None) -> str:
     """A loss as the status bar shows it."""
     return f"{value:.4g}" if value is not None and math.isfinite(value) else "not a number"
 
 
 def progress(step: int, loss: float | None, rate: float | None) -> str:
     """`step 340, loss 0.1312, 912 steps/s`."""
-    return f"step {step:,}, loss {figure(loss)}" + (f", {speed(rate)}" if rate else "")
+    return f"step {step:,}, loss {number_text(loss)}" + (f", {speed(rate)}" if rate else "")
 
 
 def speed(rate: float) -> str:
@@ -31,27 +31,27 @@ def count(number: int, noun: str) -> str:
 def finished(start: float, loss: float, last: float, best: int, steps: int, seconds: float, why: str) -> str:
     """How a run went: the loss at the start, of the parameters that were kept (of the step `best`), and at its end."""
     rate = f" ({speed(steps / seconds)})" if seconds > 0.05 and steps else ""
-    true = "" if last == loss else f"; last {figure(last)}, best {figure(loss)} at step {best:,} (kept)"
+    true = "" if last == loss else f"; last {number_text(last)}, best {number_text(loss)} at step {best:,} (kept)"
     better = "" if loss != start or not steps else "; no step made it better: the parameters are as they were"
     how = f"; {why}" if why else ""
     took = f"{count(steps, 'step')}, {seconds:.1f} s{rate}"
-    return f"loss {figure(start)} → {figure(loss)} in {took}{true}{better}{how}"
+    return f"loss {number_text(start)} → {number_text(loss)} in {took}{true}{better}{how}"
 
 
-def differs(office: object, ours: float) -> str:
-    """Why the spreadsheet's loss is to be doubted, or ours."""
-    shown = figure(office) if isinstance(office, float) else str(office)
+def differs(found: object, ours: float) -> str:
+    """That the spreadsheet shows another loss (`found`) than we calculate, although nothing was changed."""
+    shown = number_text(found) if isinstance(found, float) else str(found)
     return f"the spreadsheet calculates {shown} where sgdsheet has {ours:.10g}: press Check to see which cells differ"
 
 
-def changed(where: Sequence[Cell], office: object, ours: float, steps: int) -> str:
-    """Why the spreadsheet's loss is another than the run came to."""
-    shown = figure(office) if isinstance(office, float) else str(office if office is not None else "nothing")
+def changed(where: Sequence[Cell], found: object, ours: float, steps: int) -> str:
+    """That the spreadsheet shows another loss (`found`) than a run came to, because cells (`where`) were changed."""
+    shown = number_text(found) if isinstance(found, float) else str(found if found is not None else "nothing")
     cells = str(where[0]) if where else "the model"
     more = f" and {count(len(where) - 1, 'other cell')}" if where[1:] else ""
     return (
         f"changed since the last step: {cells}{more}. The spreadsheet calculates {shown} now, where training had come"
-        f" to {figure(ours)} in {count(steps, 'step')}"
+        f" to {number_text(ours)} in {count(steps, 'step')}"
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sgdsheet.errors import ProblemError, SettingError
 from sgdsheet.live.run.live_book import LiveBook, Options, Reply
-from sgdsheet.live.run.prepared import prepare
+from sgdsheet.live.run.trainable import find_trainable
 from sgdsheet.problem.definition import check_loss, check_parameters
 from sgdsheet.sheet.defined_names import name_text
 from sgdsheet.sheet.references import Range, parse_range
@@ -26,13 +26,13 @@ def set_name(book: LiveBook, name: str, sheet: str | None, options: Options) -> 
     if name == "sgd_loss" and (len(areas) > 1 or areas[0].size > 1):
         raise ProblemError("the loss is one cell", cell=areas[0], remedy="Select only the cell that calculates it")
     if name_text(candidate, home, "sgd_loss") and name_text(candidate, home, "sgd_params"):
-        prepare(candidate, home, {}).model()
+        find_trainable(candidate, home, {}).model()
     elif name == "sgd_loss":
         check_loss(workbook, areas[0].first)
     elif name == "sgd_params":
         check_parameters(workbook, areas)
     book.host.define_name(name, areas)
-    book.stepper = None
+    book.manual_run = None
     text = f"{_WHAT[name]}: {', '.join(str(area) for area in areas)}{_missing(candidate, home)}"
     book.host.status(text)
     return {"message": text}

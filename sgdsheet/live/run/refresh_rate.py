@@ -8,23 +8,30 @@ from statistics import median
 from time import perf_counter
 
 FASTEST = 1 / 16
-"""Seconds between two refreshes."""
+"""Seconds between two refreshes, at least."""
 
 _SLOWEST = 2.0
+"""Seconds between two refreshes, at most."""
+
 _SHARE = 0.25
-"""Of the training's speed, the most that refreshing may cost."""
+"""Share of the training's speed that refreshing may cost."""
 
 _SMOOTHING = 0.7
-_REMEMBERED = 7
-"""Refreshes whose usual length counts; a single long one, which read more than others, does not."""
+"""Weight of the old value in the exponential moving averages of the speeds."""
 
+_REMEMBERED = 7
+"""Refreshes whose median length is the length of a refresh: a single long one, which read more than others, has no
+effect on it."""
 
 _LEAST, _MOST = 0.25, 1.0
-"""Seconds over which the speed is measured."""
+"""Seconds over which the speed is measured, at least and at most."""
 
 
-class Pace:
-    """Compares the speed of training during refreshes with that in between."""
+class RefreshTimer:
+    """Says when to refresh, by comparing the speed of training during refreshes with the speed in between.
+
+    `clock` gives seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
@@ -41,14 +48,14 @@ class Pace:
         return max(0.0, self._next - self._clock())
 
     def begin(self, step: int) -> None:
-        """A refresh starts; the training is at this step."""
+        """Note that a refresh begins, at this step of the training."""
         now = self._clock()
         if self._ended is not None:
             self._rate_outside = _blend(self._rate_outside, _rate(self._ended, (now, step)))
         self._began = (now, step)
 
     def end(self, step: int) -> None:
-        """The refresh is done."""
+        """Note that the refresh has ended, at this step of the training."""
         now = self._clock()
         if self._began is None:  # it was restarted meanwhile
             return
@@ -59,7 +66,7 @@ class Pace:
         self._next = max(began + self.interval, now)
 
     def restart(self) -> None:
-        """Forget where the training stood: it has paused or was changed."""
+        """Forget at which step the training was: it has paused or was changed."""
         self._began = self._ended = None
         self._next = self._clock()
 
@@ -75,19 +82,19 @@ class Pace:
         return min(_SLOWEST, max(FASTEST, busy * lost / _SHARE))
 
 
-class Speed:
-    """Steps a second, over about the last second."""
+class StepRate:
+    """Steps a second, over about the last second. `clock` gives seconds."""
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
         self._mark: tuple[float, int] | None = None
 
     def restart(self) -> None:
-        """Forget where the training stood."""
+        """Forget at which step the training was."""
         self._mark = None
 
     def at(self, step: int) -> float | None:
-        """The speed, now that the training is at this step; None while it cannot be told."""
+        """Steps a second up to this step, which the training has reached; None until it was measured long enough."""
         now = self._clock()
         if self._mark is None or step < self._mark[1]:
             self._mark = (now, step)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sgdsheet.errors import SgdSheetError, TrainingError
-
 IDLE, STARTING, TRAINING, PAUSED = "idle", "starting", "training", "paused"
 
 
@@ -21,7 +19,7 @@ class Status:
     steps_per_second: float | None = None
     can_undo: bool = False
     steps: int | None = None
-    """How many the run will take, if nothing stops it."""
+    """How many steps the run will take, if nothing stops it."""
     message: str = ""
     failed: str = ""
     """The class name of the error that ended the last run, if one did."""
@@ -44,10 +42,3 @@ class Status:
             "failed": self.failed or None,
             "stopped": self.stopped or None,
         }
-
-
-def bug(error: Exception) -> SgdSheetError:
-    """An error of Python's that nobody expected, as one line for the person; the traceback is in the log."""
-    return TrainingError(
-        f"sgdsheet failed: {type(error).__name__} ({error})", remedy="This is a bug of sgdsheet's: please report it"
-    )

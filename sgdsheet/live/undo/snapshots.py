@@ -1,4 +1,4 @@
-"""What the cells held before: on disk before the first write, so that it survives this process and the office."""
+"""What cells held before commands wrote to them: on disk before the first write, so it outlives every process."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from sgdsheet.system.atomic import write_atomically
 
 FORMAT = "sgdsheet snapshot 1"
 _MOST_LEVELS = 50
+"""Levels that are kept; the oldest are dropped first."""
+
 _MOST_NUMBERS = 2_000_000
-"""Over all levels: the oldest go first."""
+"""Cells of all levels together that are kept; the oldest levels are dropped first."""
 
 Contents = dict[Cell, Value | None]
 """Values by cell; None stands for an empty cell."""
 
 Areas = dict[str, tuple[Range, ...]]
-"""Cells of a model by what they are to it (see `tracking`): they may move, and are known by that."""
+"""Cells of a model by their role in it, such as `parameters` (see `tracking`): they are known by it when they move."""
 
 Stamp = tuple[int, int, int]
-"""What tells a state of the file from all others."""
+"""Time of change (nanoseconds), size (bytes) and inode of a file: they differ whenever the file was written anew."""
 
 
 @dataclass(slots=True)
@@ -40,13 +42,14 @@ class Level:
 
 @dataclass(slots=True)
 class History:
-    """The levels of one workbook, and how its cells were before the first of them.
+    """The levels of Undo of one workbook (`levels`, the newest last), and what its cells held before all of them.
 
-    Levels found on disk stay good until something is written anew. If the cells then hold what was written last
-    (`after`), they are continued; else the workbook was changed by others, and a new history begins. Other
-    processes write the file, too (a terminal with attach, the toolbar): `refresh` reads what they left.
+    `original` is what cells held before the first command wrote to them, and `after` what the last command left there.
+    When a command writes to a workbook whose history was read from the disk, its cells are compared with `after`: if
+    they hold that, the history goes on; if not, others have changed the workbook, and a new history begins. Other
+    processes (a terminal with `attach`, the toolbar) write the same file: `refresh` reads what they left.
 
-    All cells are where they were when `areas` was last brought up to date; `tracking` does that.
+    The cells of all these are where `tracking` has last found them, which it notes in `areas`.
     """
 
     book: str
@@ -55,9 +58,9 @@ class History:
     levels: list[Level] = field(default_factory=list)
     after: Contents = field(default_factory=dict)
     areas: dict[str, Areas] = field(default_factory=dict)
-    """By the model's sheet."""
+    """The cells of each model, by the name of its sheet."""
     fresh: bool = True
-    """Whether nothing was written since it was read from the disk."""
+    """Whether no command has written to cells since this history was read from the disk."""
     _stamp: Stamp | None = None
 
     @classmethod
@@ -84,18 +87,19 @@ class History:
 
     @property
     def sheets(self) -> set[str]:
-        """The names of the sheets that it knows models or cells of."""
+        """The names of the sheets of all models and cells in this history."""
         return {*self.areas, *(cell.sheet for cells in self.contents for cell in cells)}
 
     @property
     def contents(self) -> tuple[Contents, ...]:
-        """All that cells are known to have held."""
+        """What cells held at each time that is known of: originally, after the last command, and before each level."""
         return (self.original, self.after, *(level.before for level in self.levels))
 
     def begin(self, label: str, before: Contents, sheet: str = "", areas: Areas | None = None) -> None:
-        """Note what the cells hold before a command writes to them. Raises FileError; then nothing may be written.
+        """Add a level: what cells hold before a command writes to them.
 
-        `areas` say what the cells are to the model of `sheet`.
+        `areas` are the cells of the model on `sheet`. Raises FileError if the level cannot be saved; then nothing may
+        be written to the workbook.
         """
         before = _storable(before)
         if self.fresh and any(not _same(self.after.get(cell, value), value) for cell, value in before.items()):
@@ -116,9 +120,9 @@ class History:
             raise
 
     def extend(self, before: Contents, sheet: str, areas: Areas) -> None:
-        """Have the newest level hold more cells: a command goes on with others than it began with.
+        """Add cells to the newest level, because its command goes on with more cells than it began with.
 
-        A disk that is full by now is no reason to fail.
+        If the disk is full by now, the level is not saved, and that is no error.
         """
         level = self.levels[-1]
         new = {cell: value for cell, value in _storable(before).items() if cell not in level.before}
@@ -131,13 +135,13 @@ class History:
                 self._save()
 
     def wrote(self, values: Mapping[Cell, Value]) -> None:
-        """Note what a command left in the cells. A disk that is full by now is no reason to fail."""
+        """Note what a command has left in the cells. If the disk is full by now, that is not saved, and is no error."""
         self.after.update(values)
         with suppress(FileError):
             self._save()
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Note that sheets have other names now."""
+        """Note that sheets have new names, given by their old ones."""
         everything = {cell for cells in self.contents for cell in cells}
         self.move({cell: cell._replace(sheet=names[cell.sheet]) for cell in everything if cell.sheet in names})
         self.areas = {
@@ -151,20 +155,20 @@ class History:
             self._save()
 
     def move(self, cells: Mapping[Cell, Cell]) -> None:
-        """Note that what stood in cells stands in others now."""
+        """Note that cells have moved: what stood in each of these stands in its value now."""
         self.original, self.after = _moved(self.original, cells), _moved(self.after, cells)
         for level in self.levels:
             level.before = _moved(level.before, cells)
 
     def forget(self, cells: Collection[Cell]) -> None:
-        """Cells are not what they were: what is known of them is worth nothing any more."""
+        """Drop what is known of cells that cannot be found any more, and every level that wrote to one of them."""
         gone = set(cells)
         self.levels = [level for level in self.levels if gone.isdisjoint(level.before)]
         self.original = {cell: value for cell, value in self.original.items() if cell not in gone}
         self.after = {cell: value for cell, value in self.after.items() if cell not in gone}
 
     def pop(self) -> Level:
-        """The newest level, for good."""
+        """Remove the newest level and return it. Raises HostError if there is none."""
         if not self.levels:
             raise HostError("there is nothing to undo", remedy="Only what sgdsheet wrote can be undone here")
         self.fresh = False

@@ -41,7 +41,7 @@ SCALE = """<calcext:conditional-format calcext:target-range-address="%s"><calcex
 </calcext:color-scale></calcext:conditional-format>"""
 
 
-def own_sheet(
+def report_sheet(
     document: Any, desktop: Any, service: Callable[[str], Any], name: str, mark: str, heat: list[list[int]]
 ) -> Any:
     """An empty sheet of ours. One that is there is emptied, not removed: formulas may refer to it."""
@@ -49,7 +49,7 @@ def own_sheet(
     if sheets.hasByName(name):
         sheet = sheets.getByName(name)
         if not sheet.NamedRanges.hasByName(mark):
-            raise Refused("own sheet", sheet=name)
+            raise Refused("report sheet", sheet=name)
         if not heat and not sheet.ConditionalFormats.Length:
             sheet.clearContents(EVERYTHING)
             for chart in sheet.Charts.ElementNames:
@@ -118,7 +118,7 @@ def add_chart(sheet: Any, chart: dict[str, Any], header: int, rows: list[list[An
 
 
 def extend_chart(sheet: Any, last: int) -> None:
-    """Let the chart of an own sheet reach to a row."""
+    """Let the chart of a report sheet reach to a row."""
     if sheet.Charts.hasByName(OURS):
         chart = sheet.Charts.getByName(OURS)
         areas = chart.getRanges()

@@ -24,8 +24,8 @@ from sgdsheet.hosts.libreoffice.agent.calc_sheets import (
     add_chart,
     extend_chart,
     fit_columns,
-    own_sheet,
     properties,
+    report_sheet,
 )
 from sgdsheet.hosts.libreoffice.agent.cells import (
     OneUndo,
@@ -286,7 +286,7 @@ class Agent:
         document.CurrentController.setActiveSheet(self._sheet(book, areas[0][0]))
         document.CurrentController.select(chosen)
 
-    # --- own sheets ----------------------------------------------------------------------------------------
+    # --- report sheets ----------------------------------------------------------------------------------------
 
     def do_put_sheet(self, book: str, name: str, mark: str, **content: Any) -> None:
         """Make a sheet of our own, marked by a name of its own, or make ours anew."""
@@ -294,7 +294,7 @@ class Agent:
         controller = document.CurrentController
         active = controller.ActiveSheet.Name if controller is not None else None
         with Settled(document), OneUndo(document):
-            sheet = own_sheet(document, self._desktop, self._service, name, mark, content["heat"])
+            sheet = report_sheet(document, self._desktop, self._service, name, mark, content["heat"])
             rows = content["rows"]
             put_at(document, sheet, 1, rows, True)
             for row in content["bold"]:
@@ -309,7 +309,7 @@ class Agent:
         """More rows for a sheet of our own; its chart reaches to the last of them."""
         sheet = self._sheet(book, name)
         if not sheet.NamedRanges.hasByName(mark):
-            raise Refused("own sheet", sheet=name)
+            raise Refused("report sheet", sheet=name)
         document = self._writable(book)
 
         def append() -> None:
@@ -321,7 +321,7 @@ class Agent:
         self._turn(append)
 
     def do_chart_areas(self, book: str, name: str) -> list[list[int]]:
-        """What the chart of an own sheet shows."""
+        """What the chart of a report sheet shows."""
         return [corners(area) for area in self._sheet(book, name).Charts.getByName(OURS).getRanges()]
 
 

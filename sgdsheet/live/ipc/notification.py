@@ -1,4 +1,4 @@
-"""A message of sgdsheet's own, for when there is no workbook to show it in. Standard library only."""
+"""A message on the person's desktop, for when there is no workbook to show it in. Standard library only."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def show(text: str) -> None:
 
 
 def show_soon(text: str) -> None:
-    """The same, without waiting."""
-    threading.Thread(target=_show_guarded, args=(text,), name="sgdsheet alert", daemon=True).start()
+    """Show a message as `show` does, but return at once."""
+    threading.Thread(target=_show_guarded, args=(text,), name="sgdsheet notification", daemon=True).start()
 
 
 def _show_guarded(text: str) -> None:

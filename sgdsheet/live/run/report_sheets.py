@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from sgdsheet.hosts.base import LineChart, OwnSheet
+from sgdsheet.hosts.base import LineChart, ReportSheet
 from sgdsheet.sheet.references import Cell, Range, address, column_letters
 from sgdsheet.sheet.workbook import Value
 from sgdsheet.train.logbook import COLUMNS, Record, number
 
 LOG, GRADIENTS = "SGD log", "SGD gradients"
-OWN_SHEETS = (LOG, GRADIENTS)
+REPORT_SHEETS = (LOG, GRADIENTS)
 
 Row = list[Value | None]
 
@@ -29,15 +29,15 @@ def log_rows(records: Sequence[Record], fields: Sequence[str]) -> list[Row]:
     return [[_plain(number(item, name)) for name in fields] for item in records]
 
 
-def log_sheet(records: Sequence[Record], fields: Sequence[str], title: str) -> OwnSheet:
+def log_sheet(records: Sequence[Record], fields: Sequence[str], title: str) -> ReportSheet:
     """The log under its headings, with a chart of the losses."""
     labels = {column.field: column.label for column in COLUMNS}
     losses = tuple(fields.index(name) for name in ("loss", "valid_loss") if name in fields)
     head: Row = [labels[name] for name in fields]
-    return OwnSheet(LOG, [head, *log_rows(records, fields)], bold=(1,), chart=LineChart(title, 0, losses))
+    return ReportSheet(LOG, [head, *log_rows(records, fields)], bold=(1,), chart=LineChart(title, 0, losses))
 
 
-def gradient_sheet(areas: Sequence[Range], gradients: Mapping[Cell, float], loss: Cell) -> OwnSheet:
+def gradient_sheet(areas: Sequence[Range], gradients: Mapping[Cell, float], loss: Cell) -> ReportSheet:
     """The gradients of the loss, laid out like the parameters, with the letters and numbers of their cells."""
     rows: list[Row] = [[f"Gradient of {loss} with respect to each parameter"], []]
     bold, heat = [1], []
@@ -51,7 +51,7 @@ def gradient_sheet(areas: Sequence[Range], gradients: Mapping[Cell, float], loss
             rows.append([float(row), *(_plain(gradients[cell]) for cell in cells)])
         heat.append(Range(GRADIENTS, first, 2, len(rows), area.width + 1))
         rows.append([])
-    return OwnSheet(GRADIENTS, rows, bold=tuple(bold), heat=tuple(heat))
+    return ReportSheet(GRADIENTS, rows, bold=tuple(bold), heat=tuple(heat))
 
 
 def steepest(gradients: Mapping[Cell, float]) -> str:

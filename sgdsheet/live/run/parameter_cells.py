@@ -1,4 +1,4 @@
-"""The parameters as the sheet shows them, and what a person has made of them since."""
+"""The cells of the parameters: what a run has written there, and what a person has typed over it."""
 
 from __future__ import annotations
 
@@ -7,78 +7,84 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from sgdsheet.hosts.base import LiveHost
-from sgdsheet.live.run.prepared import Prepared
+from sgdsheet.live.run.trainable import Trainable
 from sgdsheet.sheet.agreement import LEAST, same_number
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError, Value
 
-_AGAIN = 1.0
-"""Seconds after which all numbers are written, also those that are the same: the program then says whether it still
-takes them, or the cells are protected by now, or merged."""
+_WRITE_ALL = 1.0
+"""Seconds after which all numbers are written, also those that have not changed: only so does the program refuse where
+the cells have been protected or merged meanwhile."""
 
 
-class ShownParameters:
-    """The cells of a model's parameters with the numbers that were last put there or found there."""
+class ParameterCells:
+    """The `cells` of a model's parameters, and the `numbers` that were last written to them or read from them.
 
-    def __init__(self, prepared: Prepared) -> None:
-        values = prepared.start_values()
+    Every method that takes a host raises HostError if the spreadsheet program refuses.
+    """
+
+    def __init__(self, trainable: Trainable) -> None:
+        values = trainable.start_values()
         self.cells, self.numbers = list(values), list(values.values())
-        self._perhaps: list[Sequence[float]] = []
-        """What writes that failed may have put into some of the cells."""
+        self._failed_writes: list[Sequence[float]] = []
+        """The numbers of writes that failed: they may stand in some of the cells."""
         self._typed: dict[Cell, Value] = {}
-        """What was overwritten before it could be read, and is to be put back."""
+        """What a person typed in the moment before a write, which has overwritten it; it is to be put back."""
         self._before: dict[Cell, Value] = {}
-        """What stood in the cells before the last write, if that passed for our own."""
-        self._all_at = monotonic()
+        """What the last write has overwritten in the cells that seemed to hold our own numbers."""
+        self._all_written_at = monotonic()
 
     def untouched(self, found: Mapping[Cell, Value]) -> set[Cell]:
         """The cells that still hold what was written."""
         return {cell for place, cell in enumerate(self.cells) if self._is_ours(found.get(cell), place)}
 
     def edits(self, numbers: Sequence[float]) -> dict[int, float]:
-        """By place, the numbers that are not what was written; none if these are other parameters altogether."""
+        """Of numbers that were read, those that are not what was written, by their place among the parameters.
+
+        Empty if there are more or fewer numbers than parameters: then these are other parameters.
+        """
         if len(numbers) != len(self.numbers):
             return {}
         return {place: number for place, number in enumerate(numbers) if not self._is_ours(number, place)}
 
     def write(self, host: LiveHost, numbers: Sequence[float]) -> bool:
-        """Put other numbers there; whether a person was quicker, whose values are then back in the cells."""
+        """Write new numbers to the cells. True if a person has typed something just before: that is put back there."""
         if self.give_back(host):
             return True
         if not all(map(math.isfinite, numbers)):
             return False
-        every = bool(self._perhaps) or monotonic() - self._all_at >= _AGAIN
+        every = bool(self._failed_writes) or monotonic() - self._all_written_at >= _WRITE_ALL
         if every:
-            self._all_at = monotonic()
+            self._all_written_at = monotonic()
         pairs = enumerate(zip(numbers, self.numbers, strict=True))
         places = [place for place, (new, old) in pairs if new != old or every]
         return bool(places) and self._exchange(host, {place: numbers[place] for place in places})
 
     def replace(self, host: LiveHost, values: Mapping[Cell, float]) -> bool:
-        """The same for some of the cells."""
+        """Write new numbers to some of the cells; returns the same as `write`."""
         return bool(values) and self._exchange(
             host, {place: values[cell] for place, cell in enumerate(self.cells) if cell in values}
         )
 
     def rename(self, sheets: Mapping[str, str]) -> None:
-        """Sheets have other names now."""
+        """Take note that sheets have new names, given by their old ones."""
         self.cells = [cell._replace(sheet=sheets.get(cell.sheet, cell.sheet)) for cell in self.cells]
         self._typed = {cell._replace(sheet=sheets.get(cell.sheet, cell.sheet)): v for cell, v in self._typed.items()}
         self._before = {}
 
     def give_back(self, host: LiveHost) -> bool:
-        """Put back what a person has typed and we have overwritten; whether there was something."""
+        """Put back what a person has typed and a write has overwritten; whether there was anything."""
         if not self._typed:
             return False
         host.write(self._typed)
         self._typed = {}
         return True
 
-    def retract(self, host: LiveHost, now: Prepared) -> bool:
-        """Put back what stood in cells that are no parameters now, if they were overwritten; whether there were any.
+    def retract(self, host: LiveHost, now: Trainable) -> bool:
+        """Put back what the last write has overwritten in cells that are no parameters `now`; whether there were any.
 
-        The parameters had moved before the last write, then, and what stood in their place passed for our own
-        number: an empty cell does where that was 0.
+        A person had moved the parameters just before that write, and what stood in their old place was taken for our
+        own number. An empty cell is, for example, where that number was 0.
         """
         parameters, numbers = now.start_values(), dict(zip(self.cells, self.numbers, strict=True))
         wrong = {
@@ -92,7 +98,7 @@ class ShownParameters:
 
     def _exchange(self, host: LiveHost, new: Mapping[int, float]) -> bool:
         numbers = [new.get(place, old) for place, old in enumerate(self.numbers)]
-        self._perhaps.append(numbers)
+        self._failed_writes.append(numbers)
         found = host.exchange({self.cells[place]: number for place, number in new.items()})
         self._before = {}
         for place in new:  # in the milliseconds since the cells were read
@@ -101,15 +107,15 @@ class ShownParameters:
                 self._before[cell] = "" if value is None else value
             elif not isinstance(value, ExcelError):
                 self._typed[cell] = "" if value is None else value
-        self.numbers, self._perhaps = numbers, []
+        self.numbers, self._failed_writes = numbers, []
         return self.give_back(host)
 
     def _is_ours(self, value: Value | None, place: int) -> bool:
-        return any(is_written(value, numbers[place]) for numbers in (self.numbers, *self._perhaps))
+        return any(is_written(value, numbers[place]) for numbers in (self.numbers, *self._failed_writes))
 
 
 def is_written(value: Value | None, written: float) -> bool:
-    """Whether a cell still holds what was written; an empty cell counts as 0."""
+    """Whether a cell's value is the number that was written there; an empty cell (None) counts as 0."""
     if value is None:
         value = 0.0
     if isinstance(value, bool) or not isinstance(value, float):

@@ -1,4 +1,4 @@
-"""A command on its way to the workbook's thread, and its reply on the way back."""
+"""A request that one thread makes and the workbook's thread answers, and what replies look like."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sgdsheet.errors import SgdSheetError
 
 
 def refusal(error: SgdSheetError) -> dict[str, Any]:
-    """The reply for an error."""
+    """The reply that tells of an error: its text, and its class as `kind`."""
     return {"ok": False, "error": str(error), "kind": type(error).__name__}
 
 
 def finite(value: Any) -> Any:
-    """A reply in which null stands for the numbers that JSON does not have, such as the loss of a run that diverged."""
+    """The reply with None for every number that JSON does not have, such as the loss of a run that diverged."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -25,27 +25,27 @@ def finite(value: Any) -> Any:
 
 
 @dataclass(slots=True)
-class Job:
-    """One command, asked for in one thread and done in another."""
+class PendingRequest:
+    """A command that one thread asks for, and waits for, while another does it."""
 
     command: str
     sheet: str | None
     options: dict[str, Any]
     _reply: dict[str, Any] | None = None
-    _left: bool = False
+    _abandoned: bool = False
     _done: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, reply: dict[str, Any]) -> bool:
-        """Reply; False if the asker has left and somebody else has to be told."""
+        """Give the reply; False if nobody waits for it any more."""
         with self._lock:
             self._reply = reply
             self._done.set()
-            return not self._left
+            return not self._abandoned
 
     def wait(self, seconds: float) -> dict[str, Any] | None:
-        """The reply; None if it does not come in time, and then the asker has left."""
+        """The reply; None if it does not come in so many seconds, and then nobody waits for it any more."""
         self._done.wait(seconds)
         with self._lock:
-            self._left = self._reply is None
+            self._abandoned = self._reply is None
             return self._reply

@@ -1,4 +1,4 @@
-"""What the background trainer leaves in its folder of state: a key, a log, and the snapshots that Undo needs."""
+"""Removes what the background trainer leaves in its folder of state: a key, a log, and the snapshots for Undo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _SNAPSHOT = re.compile(rf"[0-9a-f]{{32}}\.[a-z]+|{LEFTOVER.pattern}")
 
 
 def stop_trainer() -> bool:
-    """End the background trainer if one runs; it leaves the best parameters in the sheets. Whether none runs now."""
+    """End the background trainer if one runs, which leaves the best parameters in the sheets.
+
+    False if it is still running after 20 seconds.
+    """
     lock = state_folder.lock_path()
     if not lock.exists():
         return True
@@ -32,7 +35,7 @@ def stop_trainer() -> bool:
 
 
 def state_files() -> list[Path]:
-    """The files that there are. The folder may be anybody's choice, so only what we name ourselves counts."""
+    """The trainer's files. The person may have chosen any folder for them, so only files with our names are listed."""
     folders = ((state_folder.state_folder(), _OURS), (state_folder.snapshot_folder(), _SNAPSHOT))
     found = [
         path for folder, ours in folders if folder.is_dir() for path in folder.iterdir() if ours.fullmatch(path.name)

@@ -1,121 +1,104 @@
-"""Notices what a person changes while a model is trained: data, settings and formulas."""
+"""Notices that a person changes data, settings or formulas while their model is trained."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
 from sgdsheet.hosts.base import LiveHost
-from sgdsheet.live.run.prepared import Prepared
+from sgdsheet.live.run.trainable import Trainable
 from sgdsheet.problem.definition import settings_areas
-from sgdsheet.sheet.agreement import LEAST, RUNNING, same_number, share_for
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Sheet, Value
 
 _SHARE = 0.08
-"""Of the time, what reading the data again and again may take."""
+"""Share of the time that reading the model's cells again and again may take."""
 
-_LARGEST = 4_000
-"""Cells that are read at once."""
+_CELLS_AT_ONCE = 4_000
+"""Cells that one call reads, so that no call takes long."""
 
-_FEW = 200
-"""Cells with settings that are read at every refresh."""
+_MOST_SETTINGS = 200
+"""Cells of an area of settings up to which it is read at every refresh; a larger one has its turn like the data."""
 
-_FALSE_ALARMS = 2
-"""After so many the loss is no longer compared: some sheets calculate with RAND, or otherwise than we do."""
+_MOST_CREDIT = 0.5
+"""Seconds of reading that may be saved up while there was nothing to read."""
 
-
-class Agreement:
-    """Whether the loss cell shows what the model has for the parameters that were written last.
-
-    Where a formula or a number has been changed, it does not.
-    """
-
-    def __init__(self, precision: str | None) -> None:
-        self.step: int | None = None
-        """At which the parameters were so."""
-        self._share = share_for(precision, RUNNING)
-        self._false_alarms = 0
-
-    def holds(self, shown: Value | None, known: tuple[int, float] | None) -> bool:
-        """False only if the loss is known, and the cell shows another."""
-        if known is None or known[0] != self.step or not math.isfinite(known[1]):
-            return True
-        if self._false_alarms >= _FALSE_ALARMS:
-            return True
-        return isinstance(shown, float) and same_number(shown, known[1], self._share, LEAST)
-
-    def was_false_alarm(self) -> None:
-        """Nothing had been changed."""
-        self._false_alarms += 1
+_PAUSE = 10.0
+"""After a changed workbook was read again, nothing is read for so many times as long as that took: a person who has
+changed one cell is likely to change more.
+"""
 
 
 @dataclass(slots=True)
 class _Part:
-    """One area, read as values or as formulas, and what it held when it was last looked at."""
+    """An area that is read by one call, as values or as formulas. `seen` is what was read last; None before that."""
 
     area: Range
     formulas: bool
     seen: Mapping[Cell, Value] | None = None
 
 
-class Watch:
-    """Reads what a model was made from, in turns, within a share of the time.
+class ChangeDetector:
+    """Reads the cells that a model was compiled from, part after part, within a share of the time.
 
-    `settings` are few, and are to be read at every refresh by others. A formula among them may have another value
-    each time, so then they have their turn like all else.
+    `settings` are the areas of settings that the caller has to read at every refresh, since they are small. An area
+    that contains a formula is none of them: the formula may have another value each time (RAND), so the area is read
+    in its turn, like the data.
     """
 
-    def __init__(self, prepared: Prepared, clock: Callable[[], float] = perf_counter) -> None:
-        model, problem = prepared.model(), prepared.problem
+    def __init__(self, trainable: Trainable, clock: Callable[[], float] = perf_counter) -> None:
+        model, problem = trainable.model(), trainable.problem
         lowered = [block.range for block in model.blocks]
         read = [area for block in model.blocks for area in block.reads()]
-        settings = settings_areas(prepared.workbook, problem.sheet)
+        settings = settings_areas(trainable.workbook, problem.sheet)
         read += settings
         read += [problem.valid] if problem.valid is not None else []
         own = [*problem.parameters, *lowered]
         self._skipped = {cell for area in own for cell in area.cells()}
         kept = [area for area in _outermost(read) if not any(other.contains(area) for other in own)]
-        self._workbook = prepared.workbook
+        self._workbook = trainable.workbook
         self._parts = [_Part(piece, False) for area in kept for piece in _pieces(area)]
         self._parts += [_Part(piece, True) for area in _outermost(lowered) for piece in _pieces(area)]
-        self.settings = [area for area in settings if area.size <= _FEW and not self._formulas(area)]
+        self.settings = [area for area in settings if area.size <= _MOST_SETTINGS and not self._formulas(area)]
         self._setting_cells = {cell for area in self.settings for cell in area.cells()} - self._skipped
         self._settings = {cell: value for area in self.settings for cell, value in self._compiled(area).items()}
-        self._turn = 0
+        self._next_part = 0
         self._clock = clock
         self._credit, self._last = 0.0, clock()
 
     def settings_changed(self, found: Mapping[Cell, Value]) -> bool:
-        """Whether the settings are others than they were before; `found` is what now stands in some cells."""
+        """Whether `settings` hold other values than at the last call; `found` has what they hold now, and more."""
         now = {cell: value for cell, value in found.items() if cell in self._setting_cells}
         before, self._settings = self._settings, now
         return now != before
 
     def changed(self, host: LiveHost) -> bool:
-        """Look at as many areas as there is time for; whether one holds something else than before."""
+        """Read as many parts as there is time for; whether one of them holds something else than when it was read last.
+
+        Raises HostError if the spreadsheet program refuses.
+        """
         now = self._clock()
-        self._credit = min(0.5, self._credit + _SHARE * (now - self._last))
+        self._credit = min(_MOST_CREDIT, self._credit + _SHARE * (now - self._last))
         self._last = now
         for _ in range(len(self._parts)):
             if self._credit <= 0:
                 return False
             started = self._clock()
-            part = self._parts[self._turn % len(self._parts)]
-            self._turn += 1
-            different = self._look(host, part)
+            part = self._parts[self._next_part % len(self._parts)]
+            self._next_part += 1
+            different = self._differs(host, part)
             self._credit -= self._clock() - started
             if different:
                 return True
         return False
 
     def charge(self, seconds: float) -> None:
-        """Time that was spent because something had changed."""
-        self._credit -= _SHARE * 10 * seconds
+        """Read nothing for a while, because reading the changed workbook again took so many seconds."""
+        self._credit -= _SHARE * _PAUSE * seconds
 
-    def _look(self, host: LiveHost, part: _Part) -> bool:
+    def _differs(self, host: LiveHost, part: _Part) -> bool:
+        """Whether the part holds something else than when it was read last, or else when the model was compiled."""
         read = host.read_formulas if part.formulas else host.read_values
         found: dict[Cell, Value] = dict(read([part.area]))
         if not part.formulas:
@@ -134,7 +117,10 @@ class Watch:
         return {cell: value for cell, value in cells if value is not None}
 
     def _formulas(self, area: Range) -> dict[Cell, Value]:
-        """The formulas from which the model was compiled, without those that are noted for another cell."""
+        """The formulas from which the model was compiled, each at the cell where it is written.
+
+        The other cells of an array formula are left out.
+        """
         formulas = self._sheet(area).formulas
         cells = ((cell, formulas.get(cell[1:])) for cell in area.cells())
         return {cell: item.text for cell, item in cells if item is not None and (item.row, item.column) == cell[1:]}
@@ -144,7 +130,7 @@ class Watch:
 
 
 def _plain(formula: str) -> str:
-    """Without the `=`, or the braces around an array formula."""
+    """The formula without its `=`, or without the braces around an array formula."""
     return formula[2:-1] if formula.startswith("{=") else formula.removeprefix("=")
 
 
@@ -159,7 +145,7 @@ def _outermost(areas: Iterable[Range]) -> list[Range]:
 
 def _pieces(area: Range) -> list[Range]:
     """The area in slices of rows that are quick to read."""
-    rows = max(1, _LARGEST // area.width)
+    rows = max(1, _CELLS_AT_ONCE // area.width)
     return [
         area._replace(top=top, bottom=min(area.bottom, top + rows - 1))
         for top in range(area.top, area.bottom + 1, rows)

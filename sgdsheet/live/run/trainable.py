@@ -1,4 +1,4 @@
-"""A sheet's model as it was read from an open workbook, and whether the workbook still says the same."""
+"""A sheet's model as it was read from an open workbook, and how it differs from an earlier reading."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from sgdsheet.compiler.model import SheetModel, compile
 from sgdsheet.compiler.proof import required
-from sgdsheet.live.run.own_sheets import OWN_SHEETS
+from sgdsheet.live.run.report_sheets import REPORT_SHEETS
 from sgdsheet.problem.definition import (
     SPREADSHEET,
     Problem,
@@ -27,8 +27,12 @@ Numbers = dict[Cell, float]
 
 
 @dataclass(slots=True)
-class Prepared:
-    """A problem that may be trained, with its settings; compiled when it is first needed."""
+class Trainable:
+    """The model of a sheet that can be trained: a workbook, the problem in it and its settings.
+
+    It is compiled when it is first needed, once for each precision. Readings of one workbook with the same model share
+    what is compiled.
+    """
 
     workbook: Workbook
     problem: Problem
@@ -37,7 +41,7 @@ class Prepared:
     _compiling: Lock = field(default_factory=Lock, compare=False)
 
     def model(self) -> SheetModel:
-        """The compiled model, the parameters being whatever they were last."""
+        """The compiled model. Its parameters are whatever they were last set to. Raises FormulaError."""
         precision, trust = self.settings.precision, self.settings.trust_formulas
         with self._compiling:  # two threads ask for it, and it has to be the same for both
             if (precision, trust) not in self._models:
@@ -47,7 +51,7 @@ class Prepared:
             return self._models[precision, trust]
 
     def proven(self) -> SheetModel:
-        """The model at the parameters that are in the sheet, after every cell on the way was compared with it.
+        """The compiled model, at the parameters that are in the sheet, after a comparison of every cell on the way.
 
         Raises ProofError if the sheet shows other values than its formulas give.
         """
@@ -56,8 +60,8 @@ class Prepared:
         put_numbers(model, self.start_values())
         return model
 
-    def shares_model(self, other: Prepared) -> bool:
-        """Whether the other reading means the same model, so that nothing has to be compiled anew."""
+    def shares_model(self, other: Trainable) -> bool:
+        """Whether the other reading has the same model, so that nothing has to be compiled again."""
         return self._models is other._models
 
     def start_values(self) -> Numbers:
@@ -70,19 +74,19 @@ class Prepared:
         return dict(zip(cells, latest_numbers(self.model()), strict=True))
 
     def update(self, values: Mapping[Cell, Value]) -> None:
-        """Take note of what was written."""
+        """Put values that were written to the open workbook into this reading of it."""
         for cell, value in values.items():
             self.workbook.sheets[cell.sheet].values[cell.row, cell.column] = value
 
     def holds(self, cell: Cell, value: Value) -> bool:
-        """Whether a cell holds just that, and it is not calculated."""
+        """Whether a cell holds exactly this value, as a constant: neither a formula nor part of an array formula."""
         sheet = self.workbook.sheets[cell.sheet]
         if sheet.values.get(cell[1:]) != value or cell[1:] in sheet.formulas:
             return False
         return not any(area.contains(Range.of_cell(cell)) for area in _arrays(sheet))
 
     def setting_cell(self, name: str) -> Cell | None:
-        """Where the sheet has a setting, if it does."""
+        """The cell that holds a setting; None if the sheet does not have it."""
         wanted = name.casefold().replace("_", "").replace(" ", "")
         for row in self.problem.settings:
             if row.name.casefold().replace("_", "").replace(" ", "") == wanted:
@@ -90,70 +94,71 @@ class Prepared:
         return None
 
 
-def prepare(
-    workbook: Workbook, sheet: str | None, options: Mapping[str, Any], known: Iterable[Prepared] = ()
-) -> Prepared:
-    """Find and check the model of a sheet. What is `known` of the same model saves compiling it again.
+def find_trainable(
+    workbook: Workbook, sheet: str | None, options: Mapping[str, Any], known: Iterable[Trainable] = ()
+) -> Trainable:
+    """Find and check the model of a sheet (None: the only one that has a model), with the settings of a request.
 
-    Raises SgdSheetError, before anything is changed, if the sheet cannot be trained.
+    If one of the readings `known` from before has the same model, what was compiled for it is used again. Raises
+    SgdSheetError if the sheet cannot be trained.
     """
     problem = find_problem(workbook, sheet, advice=SPREADSHEET)
     refuse_protected(workbook, problem)
     refuse_unsupported(problem)
     settings = combine(problem.settings, options)
-    fresh = Prepared(workbook, problem, settings)
+    fresh = Trainable(workbook, problem, settings)
     for other in known:
         if same_model(other, fresh):
             fresh._models, fresh._compiling = other._models, other._compiling
     return fresh
 
 
-def same_model(one: Prepared, two: Prepared) -> bool:
+def same_model(one: Trainable, two: Trainable) -> bool:
     """Whether two readings of a workbook mean the same model, the parameters' values aside.
 
-    Values of formulas don't count: they follow from the rest, or come from RAND and the like.
+    The values of formulas are not compared: they follow from the rest, or come from RAND and the like.
     """
     if replace(one.problem, settings=()) != replace(two.problem, settings=()):
         return False
-    free = _free(one, two)
+    ignored = _parameters_and_settings(one, two)
     first, second = one.workbook, two.workbook
-    names = [name for name in first.sheets if name not in OWN_SHEETS]
+    names = [name for name in first.sheets if name not in REPORT_SHEETS]
     return (
-        names == [name for name in second.sheets if name not in OWN_SHEETS]
+        names == [name for name in second.sheets if name not in REPORT_SHEETS]
         and names_of(first) == names_of(second)
         and first.tables == second.tables
-        and all(_same_sheet(first.sheets[name], second.sheets[name], free) for name in names)
+        and all(_same_sheet(first.sheets[name], second.sheets[name], ignored) for name in names)
     )
 
 
 def names_of(workbook: Workbook) -> list[DefinedName]:
     """The defined names, without those that mark our own sheets."""
-    return [item for item in workbook.names if item.sheet not in OWN_SHEETS]
+    return [item for item in workbook.names if item.sheet not in REPORT_SHEETS]
 
 
-def changes(one: Prepared, two: Prepared) -> list[Cell]:
-    """Where data and formulas of two readings of a workbook differ; parameters and settings don't count."""
-    free = _free(one, two)
-    own = {name: sheet for name, sheet in two.workbook.sheets.items() if name not in OWN_SHEETS}
+def changes(one: Trainable, two: Trainable) -> list[Cell]:
+    """The cells in which two readings of a workbook have other data or formulas, without parameters and settings."""
+    ignored = _parameters_and_settings(one, two)
+    own = {name: sheet for name, sheet in two.workbook.sheets.items() if name not in REPORT_SHEETS}
     found = [
         cell
         for name, sheet in own.items()
-        for cell in _differences(one.workbook.sheets.get(name, Sheet(name)), sheet, free)
+        for cell in _differences(one.workbook.sheets.get(name, Sheet(name)), sheet, ignored)
     ]
     return sorted(found)
 
 
-def _free(*readings: Prepared) -> set[Cell]:
-    """Cells that don't belong to the model: parameters and settings."""
+def _parameters_and_settings(*readings: Trainable) -> set[Cell]:
+    """The cells whose values may change without another model: parameters and settings."""
     found = {cell for item in readings for area in item.problem.parameters for cell in area.cells()}
     return found | {row.cell for item in readings for row in item.problem.settings}
 
 
-def _same_sheet(one: Sheet, two: Sheet, free: set[Cell]) -> bool:
-    return one.merged == two.merged and next(_differences(one, two, free), None) is None
+def _same_sheet(one: Sheet, two: Sheet, ignored: set[Cell]) -> bool:
+    return one.merged == two.merged and next(_differences(one, two, ignored), None) is None
 
 
-def _differences(one: Sheet, two: Sheet, free: set[Cell]) -> Iterator[Cell]:
+def _differences(one: Sheet, two: Sheet, ignored: set[Cell]) -> Iterator[Cell]:
     """The cells that hold another formula or another constant."""
     if one.formulas != two.formulas:
         for position in one.formulas.keys() | two.formulas.keys():
@@ -166,7 +171,7 @@ def _differences(one: Sheet, two: Sheet, free: set[Cell]) -> Iterator[Cell]:
         if position in one.formulas or position in two.formulas or one.values.get(position) == two.values.get(position):
             continue
         cell = Cell(one.name, *position)
-        if cell not in free and not any(area.contains(Range.of_cell(cell)) for area in arrays):
+        if cell not in ignored and not any(area.contains(Range.of_cell(cell)) for area in arrays):
             yield cell
 
 
