@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LINES = ("apps/examples", "apps/cli/surface.py", "analysis/loss_surface.py", "plots")
+LINES = (
+    "apps/examples",
+    "apps/cli/surface.py",
+    "analysis/loss_surface.py",
+    "plots",
+    "compiler/functions/regression.py",
+)
 """Where lines and tangents are drawn or taught, which have a slope."""
 
 REPLACED = {

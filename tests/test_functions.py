@@ -77,7 +77,7 @@ class Opened:
     def __init__(self, name: str, text: str) -> None:
         self.workbook = workbook("0")
         self.values = self.workbook.sheets[HOME].values
-        self.places: Iterator[int] = iter(range(10, 1000, 5))
+        self.places: Iterator[int] = iter(range(10, 1000, 20))
         self.params: list[str] = []
         if "A1:A4" in text and not reads_keys(name, text):
             self.params.append("A1:A4")
@@ -128,7 +128,7 @@ def test_example_with_parameters(name: str, text: str, expected: float) -> None:
     assert agrees(evaluate(program).values.get(TARGET, expected), expected)
     result = program.value_of(TARGET)
     if result.constant:
-        assert REGISTRY[name].derivative is Derivative.ZERO
+        assert REGISTRY[name].derivative is Derivative.ZERO or isinstance(expected, str)  # an error
         return
     module = program.module(result.data)
     tensors = [program.parameters[parse_range(text, HOME).identifier] for text in opened.params]

@@ -15,7 +15,7 @@ import scipy.special  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
-_STEP, _FARTHEST = 0.04, 4.2
+_STEP, _FARTHEST = 0.02, 4.2
 
 
 def _nodes() -> tuple[Tensor, Tensor, Tensor]:
@@ -50,11 +50,13 @@ def betainc(a: Tensor, b: Tensor, x: Tensor, rest: Tensor) -> Tensor:
 
 
 def _lower_beta(a: Tensor, b: Tensor, x: Tensor, rest: Tensor) -> Tensor:
-    """∫0..x t^(a-1) (1-t)^(b-1) dt / B(a, b), with t = x s."""
+    """∫0..x t^(a-1) (1-t)^(b-1) dt / B(a, b), with t = x s: from a + 1 down to a, for the sake of small a."""
+    beta = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
+    first = torch.exp(beta + a * torch.log(x) + b * torch.log(rest)) / a
     left = torch.unsqueeze(rest, -1) + torch.unsqueeze(x, -1) * torch.exp(_LOG_REST)  # 1 - x s
-    powers = torch.unsqueeze(a, -1) * _LOG_S + _LOG_REST + (torch.unsqueeze(b, -1) - 1.0) * torch.log(left)
-    logarithm = a * torch.log(x) + torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
-    return torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * _WEIGHTS, -1)
+    powers = torch.unsqueeze(a + 1.0, -1) * _LOG_S + _LOG_REST + (torch.unsqueeze(b, -1) - 1.0) * torch.log(left)
+    logarithm = (a + 1.0) * torch.log(x) + beta + torch.log((a + b) / a)
+    return first + torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * _WEIGHTS, -1)
 
 
 def gammainc(a: Tensor, x: Tensor, shape_is_fixed: bool) -> Tensor:
@@ -62,6 +64,7 @@ def gammainc(a: Tensor, x: Tensor, shape_is_fixed: bool) -> Tensor:
     if shape_is_fixed:
         found: Tensor = torch.special.gammainc(a, x)
         return found
-    powers = torch.unsqueeze(a, -1) * _LOG_S + _LOG_REST - torch.unsqueeze(x, -1) * torch.exp(_LOG_S)
-    logarithm = a * torch.log(x) - torch.lgamma(a)
-    return torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * _WEIGHTS, -1)
+    first = torch.exp(a * torch.log(x) - x - torch.lgamma(a + 1.0))
+    powers = torch.unsqueeze(a + 1.0, -1) * _LOG_S + _LOG_REST - torch.unsqueeze(x, -1) * torch.exp(_LOG_S)
+    logarithm = (a + 1.0) * torch.log(x) - torch.lgamma(a + 1.0)
+    return first + torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * _WEIGHTS, -1)

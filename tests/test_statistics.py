@@ -1,0 +1,96 @@
+"""Statistics of ranges: blanks and texts in them, copies of a formula, export, regressions beside NumPy's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sgdsheet.compiler.torch_source import save_export
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.workbook import ExcelError
+from tests.sheets import check, compiled, value, values
+
+CELLS: dict[str, Any] = {
+    "A1:A8": [4, None, 2.5, "text", 7, True, -1, 3],
+    "B1:B8": [1, 9, 2, 3, "x", 5, 6.5, 4],
+    "C1:C8": [0.3, 1.1, 2.7, 3.1, 4.9, 5.2, 6.6, 7.4],
+    "D1:D8": [2.1, 0.4, 3.3, 1.9, 5.5, 4.1, 7.2, 6.0],
+}
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("=MEDIAN(A1:A8)", 3),
+        ("=LARGE(A1:A8,2)", 4),
+        ("=SMALL(A1:A8,1)", -1),
+        ("=COUNT(A1:A8)", 5),
+        ("=CORREL(A1:A8,B1:B8)", np.corrcoef([4, 2.5, -1, 3], [1, 2, 6.5, 4])[0, 1]),
+        ("=SLOPE(A1:A8,B1:B8)", np.polyfit([1, 2, 6.5, 4], [4, 2.5, -1, 3], 1)[0]),
+        ("=AVERAGEA(A1:A8)", (4 + 2.5 + 0 + 7 + 1 - 1 + 3) / 7),
+        ("=PERCENTILE(A1:A8,0.5)", 3),
+        ("=SUM(LARGE(A1:A8,{1,2,3}))", 14),
+        ("=RANK(7,A1:A8)", 1),
+        ("=MEDIAN(A4)", ExcelError.NUM),
+        ("=QUARTILE(A1:A8,5)", ExcelError.NUM),
+        ("=STEYX(A1:A2,B1:B2)", ExcelError.DIV0),
+        ("=CORREL(A1:A8,B1:B7)", ExcelError.NA),
+        ("=LINEST(A1:A8,C1:C8)", ExcelError.VALUE),
+    ],
+)
+def test_blanks_and_texts_do_not_count(formula: str, expected: float | ExcelError) -> None:
+    found = value(formula, CELLS)
+    assert found == (pytest.approx(expected, rel=1e-12) if isinstance(expected, float) else expected)
+
+
+def test_copies_of_a_formula_have_their_own_numbers() -> None:
+    """Each window has other cells that count."""
+    found = values({**CELLS, "E3:E8": "=MEDIAN(A1:A3)"}, "E3:E8")
+    assert found == [3.25, 2.5, 4.75, 7, 3, 1]
+
+
+def test_an_error_in_the_range_is_the_result() -> None:
+    assert value("=MEDIAN(A1:A3)", {"A1": 1, "A2": "=NA()", "A3": "=1/0"}) is ExcelError.NA
+    assert value("=LARGE(A1:A2,1/0)", {"A1:A2": [1, 2]}) is ExcelError.DIV0
+
+
+@pytest.mark.parametrize("call", ["LINEST(D1:D8,C1:C8)", "LINEST(D1:D8,C1:C8,TRUE,TRUE)", "TREND(D1:D8,C1:C8,C1:C8)"])
+def test_a_regression_has_a_gradient(call: str) -> None:
+    check({**CELLS, "Z1": f"=SUMPRODUCT(({call})^2)"}, "C1:D8", None)
+
+
+def test_a_regression_of_several_columns_is_that_of_numpy() -> None:
+    generator = np.random.default_rng(0)
+    xs, ys = generator.normal(size=(12, 3)), generator.normal(size=12)
+    cells = {"A1:C12": xs.tolist(), "D1:D12": ys.tolist(), "F1:I5": "{=LINEST(D1:D12,A1:C12,TRUE,TRUE)}"}
+    table = np.array([item if isinstance(item, float) else np.nan for item in values(cells, "F1:I5")]).reshape(5, 4)
+    design = np.column_stack([xs[:, ::-1], np.ones(12)])
+    found, rest, _, _ = np.linalg.lstsq(design, ys, rcond=None)
+    variance = rest[0] / 8
+    errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * variance)
+    total = ((ys - ys.mean()) ** 2).sum()
+    np.testing.assert_allclose(table[0], found, rtol=1e-10)
+    np.testing.assert_allclose(table[1], errors, rtol=1e-10)
+    np.testing.assert_allclose(table[2, :2], [1 - rest[0] / total, variance**0.5], rtol=1e-10)
+    np.testing.assert_allclose(table[3, :2], [(total - rest[0]) / 3 / variance, 8], rtol=1e-10)
+    np.testing.assert_allclose(table[4, :2], [total - rest[0], rest[0]], rtol=1e-10)
+    assert np.isnan(table[2:, 2:]).all()
+
+
+def test_regressors_that_depend_on_each_other_are_refused() -> None:
+    with pytest.raises(FormulaError, match="Sheet1!Z1: the formula fits regressors that depend on each other"):
+        value("=INDEX(LINEST(A1:A4,B1:C4),1)", {"A1:A4": [1, 2, 4, 3], "B1:C4": [[1, 2], [2, 4], [3, 6], [4, 8]]})
+
+
+def test_the_exported_program_needs_torch_alone(tmp_path: Path) -> None:
+    loss = "=MEDIAN(A1:A3)+NORM.INV(0.3,A1,2)+T.DIST(A2,5,TRUE)+INDEX(LINEST(A1:A3,B1:B3),1)"
+    model = compiled({"A1:A3": [0.5, 0.7, 0.2], "B1:B3": [1, 2, 4], "Z1": loss}, "A1:A3")
+    save_export(model, tmp_path / "model.py")
+    source = (tmp_path / "model.py").read_text(encoding="utf-8")
+    assert "torch._C" not in source
+    names: dict[str, Any] = {"__name__": "exported"}
+    exec(compile(source, "model.py", "exec"), names)  # our own program
+    assert float(names["SheetModel"]()().detach()) == pytest.approx(float(model().detach()), rel=1e-12)
