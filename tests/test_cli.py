@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 import xlsxwriter
@@ -28,6 +30,22 @@ from tests.cli_books import Run, fill, line_book, line_cells, predictions, run
 
 ROOT = Path(__file__).parent.parent
 ESCAPE = "\x1b"
+FIRST = [
+    "train",
+    "predict",
+    "check",
+    "find-lr",
+    "inspect",
+    "animate",
+    "surface",
+    "attach",
+    "export",
+    "new",
+    "data",
+    "libreoffice",
+    "addin",
+    "functions",
+]
 CONTRACT = {
     "train": "--sheet --loss --params --steps --epochs --lr --optimizer --batch-size --seed --restarts"
     " --device --source -o --in-place --json",
@@ -77,6 +95,14 @@ def test_help_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch, name: str)
         assert not isinstance(item, Option) or item.help
     for known in () if name else COMMANDS:
         assert f"\n  {known} " in found.out
+
+
+def test_every_module_with_a_command_is_listed() -> None:
+    package = importlib.import_module("sgdsheet.apps.cli")
+    modules = [importlib.import_module(f"{package.__name__}.{each.name}") for each in iter_modules(package.__path__)]
+    commands = {module.command.name: module.HELP_LINE for module in modules if hasattr(module, "command")}
+    assert commands == COMMANDS
+    assert [name for name in COMMANDS if name in FIRST] == FIRST, "the order of the help page"
 
 
 def test_every_help_page_is_instant() -> None:

@@ -8,6 +8,7 @@ from shutil import copyfile
 
 import pytest
 
+from sgdsheet.hosts.live_hosts import LIVE_HOSTS
 from tests import office
 from tests.host_contract import LiveHostContract, MemoryProgram, OpenBook, Program, build
 from tests.xlwings_program import ExcelOverLibreOffice
@@ -18,6 +19,10 @@ PROGRAMS: dict[str, tuple[Callable[[], Program], Callable[[], bool]]] = {
     "excel": (ExcelOverLibreOffice, office.available),  # through an xlwings engine of the tests
 }
 """How each program is started, and whether it is installed."""
+
+
+def test_every_host_is_tried() -> None:
+    assert {*LIVE_HOSTS, "memory"} == {*PROGRAMS}
 
 
 @pytest.fixture(scope="module", params=PROGRAMS)

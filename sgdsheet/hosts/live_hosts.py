@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 from sgdsheet.errors import HostError, quoted
 from sgdsheet.hosts.base import LiveHost
 
-LIVE_HOSTS = ("excel", "libreoffice")
-"""A module of this package each, with `connect` and `open_books`; imported when it is needed."""
+_FOLDER = Path(__file__).parent
+
+LIVE_HOSTS = {
+    path.stem.removesuffix("_host"): ".".join((__package__, *path.relative_to(_FOLDER).with_suffix("").parts))
+    for path in sorted(_FOLDER.rglob("*_host.py"))
+}
+"""Programs and their modules, found by name (`NAME_host.py`): each has `connect` and `open_books`, and is imported
+when it is needed."""
 
 
 def connect(host: str, book: str, where: str = "") -> LiveHost:
@@ -36,7 +43,7 @@ def _module(host: str) -> Any:
     if host not in LIVE_HOSTS:
         raise HostError(f"{quoted(host)} is not a spreadsheet program", remedy=f"Known are {', '.join(LIVE_HOSTS)}")
     try:
-        return importlib.import_module(f"sgdsheet.hosts.{host}")
+        return importlib.import_module(LIVE_HOSTS[host])
     except ImportError as error:
         raise HostError(
             f"{host} cannot be reached: {error.name or error} is not installed",

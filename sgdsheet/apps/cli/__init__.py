@@ -1,12 +1,15 @@
-"""The command line. One module per command, imported when the command is called."""
+"""The command line. One module per command, found by its `HELP_LINE` and imported when the command is called."""
 
 from __future__ import annotations
 
 import importlib
 import io
 import os
+import pkgutil
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -14,23 +17,21 @@ from sgdsheet import __version__
 from sgdsheet.errors import SettingError, SgdSheetError, one_line
 from sgdsheet.system import processes
 
-COMMANDS = {
-    "train": "Train the parameters of a workbook",
-    "predict": "Evaluate a trained sheet on every sample of a file",
-    "check": "Prove values and gradients; find what hinders training",
-    "find-lr": "Suggest a learning rate",
-    "inspect": "Show what was found: loss, parameters, blocks",
-    "animate": "Draw the sheet's charts while it trains",
-    "surface": "Draw the loss over one or two parameters",
-    "attach": "Train a workbook that is open in a spreadsheet",
-    "export": "Write the sheet as stand-alone PyTorch",
-    "new": "Build an example workbook",
-    "data": "Fetch a dataset, or list them",
-    "libreoffice": "Install the extension for LibreOffice Calc",
-    "addin": "Install the add-in for Excel",
-    "functions": "List the Excel functions, optimizers and settings",
-}
-"""The commands in the order of the help page; `find-lr` is the module `find_lr`, and so on."""
+_LINE = re.compile(r'^HELP_LINE, PLACE = "(.+)", (\d+)$', re.MULTILINE)
+
+
+def _found() -> dict[str, str]:
+    """Every command with its line. Read from the text of its module: the help page imports none of them."""
+    found = []
+    for module in pkgutil.iter_modules(__path__):
+        text = Path(__file__).with_name(f"{module.name}.py").read_text(encoding="utf-8")
+        if line := _LINE.search(text):
+            found.append((int(line[2]), module.name.replace("_", "-"), line[1]))
+    return {name: line for _, name, line in sorted(found)}
+
+
+COMMANDS = _found()
+"""The lines of the help page, in its order; the command `find-lr` is the module `find_lr`, and so on."""
 
 _EXAMPLE = """\b
 Try it:

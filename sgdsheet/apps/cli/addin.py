@@ -20,6 +20,8 @@ from sgdsheet.errors import FileError
 from sgdsheet.system import outputs
 from sgdsheet.system.atomic import write_atomically
 
+HELP_LINE, PLACE = "Install the add-in for Excel", 130
+
 
 @click.group("addin")
 def command() -> None:

@@ -26,6 +26,8 @@ from sgdsheet.problem.definition import find_problem
 from sgdsheet.problem.settings import DECLARATIONS, combine
 from sgdsheet.system.outputs import ANIMATION
 
+HELP_LINE, PLACE = "Draw the sheet's charts while it trains", 60
+
 
 @click.command("animate")
 @model_arguments

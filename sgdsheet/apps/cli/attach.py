@@ -25,10 +25,13 @@ _ENDING = 60.0
 _KINDS = {kind.__name__: kind for kind in (BookClosedError, HostError, ProblemError)}
 
 
+HELP_LINE, PLACE = "Train a workbook that is open in a spreadsheet", 80
+
+
 @click.command("attach")
 @click.argument("book", required=False)
 @click.option("--sheet", "-s", metavar="NAME", help="The sheet; the active one unless given.")
-@click.option("--host", type=click.Choice(LIVE_HOSTS), help="The program; whichever has the workbook open.")
+@click.option("--host", type=click.Choice(list(LIVE_HOSTS)), help="The program; whichever has the workbook open.")
 @click.option("--where", default="", metavar="NAME", help="Which instance: LibreOffice's pipe, Excel's process.")
 @click.option("--log-sheet", is_flag=True, help="Add a sheet “SGD log” with a chart that grows.")
 @settings_options

@@ -23,6 +23,9 @@ _SHOWN = 8
 _GOOD, _BAD, _NOTE = "[green]✓[/green]", "[red]✗[/red]", "[yellow]![/yellow]"
 
 
+HELP_LINE, PLACE = "Prove values and gradients; find what hinders training", 30
+
+
 @click.command("check")
 @model_arguments
 @click.option(

@@ -11,6 +11,8 @@ from sgdsheet.apps.cli.files import InputFile
 from sgdsheet.data import datasets
 from sgdsheet.errors import quoted
 
+HELP_LINE, PLACE = "Fetch a dataset, or list them", 110
+
 
 @click.command("data")
 @click.argument("name", required=False)

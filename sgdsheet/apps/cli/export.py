@@ -13,6 +13,8 @@ from sgdsheet.apps.cli.files import OutputFile, guard
 from sgdsheet.errors import FileError
 from sgdsheet.system.outputs import MODULE
 
+HELP_LINE, PLACE = "Write the sheet as stand-alone PyTorch", 90
+
 
 @click.command("export")
 @model_arguments

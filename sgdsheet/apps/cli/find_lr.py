@@ -27,6 +27,9 @@ _PER_DECADE = 2  # rows of the table
 _SAMPLES = 2048  # of a source, that every step looks at
 
 
+HELP_LINE, PLACE = "Suggest a learning rate", 40
+
+
 @click.command("find-lr")
 @model_arguments
 @click.option("--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given.")

@@ -11,6 +11,8 @@ from sgdsheet.apps.cli.common import console, json_option, print_json, shown
 from sgdsheet.problem.optimizers import OPTIMIZERS
 from sgdsheet.problem.settings import DECLARATIONS
 
+HELP_LINE, PLACE = "List the Excel functions, optimizers and settings", 140
+
 
 @click.command("functions")
 @json_option

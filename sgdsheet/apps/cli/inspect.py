@@ -29,6 +29,9 @@ _LISTED = 12
 """Fields of the source that are listed for people, at most."""
 
 
+HELP_LINE, PLACE = "Show what was found: loss, parameters, blocks", 50
+
+
 @click.command("inspect")
 @model_arguments
 @click.option("--source", type=DATA, metavar="FILE", help="The data; those that the sheet names unless given.")

@@ -22,6 +22,9 @@ _office = click.option("--office", metavar="DIR", help="LibreOffice's program fo
 _profile = click.option("--profile", metavar="DIR", help="Another profile of LibreOffice's than the usual one.")
 
 
+HELP_LINE, PLACE = "Install the extension for LibreOffice Calc", 120
+
+
 @click.group("libreoffice")
 def command() -> None:
     """The extension for LibreOffice Calc: a toolbar and a menu “SGD”, and the SGD_ functions."""

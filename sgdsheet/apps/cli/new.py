@@ -12,6 +12,8 @@ from sgdsheet.apps.cli.files import InputFile, OutputFile, guard
 from sgdsheet.errors import FileError, quoted
 from sgdsheet.system.outputs import EXAMPLE
 
+HELP_LINE, PLACE = "Build an example workbook", 100
+
 
 @click.command("new")
 @click.argument("name", required=False)

@@ -25,6 +25,8 @@ from sgdsheet.problem.settings import combine
 from sgdsheet.sheet.defined_names import areas_of
 from sgdsheet.system.outputs import TABLE
 
+HELP_LINE, PLACE = "Evaluate a trained sheet on every sample of a file", 20
+
 
 @click.command("predict")
 @model_arguments

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sgdsheet.analysis.loss_surface import LossSlice, LossSurface
 
 
+HELP_LINE, PLACE = "Draw the loss over one or two parameters", 70
+
+
 @click.command("surface")
 @click.argument("book", type=BOOK)
 @click.option("--sheet", "-s", metavar="NAME", help="The sheet, if several have a model.")

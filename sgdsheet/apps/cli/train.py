@@ -56,6 +56,9 @@ def settings_options(command: F) -> F:
     return command
 
 
+HELP_LINE, PLACE = "Train the parameters of a workbook", 10
+
+
 @click.command("train")
 @model_arguments
 @settings_options
