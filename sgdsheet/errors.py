@@ -6,6 +6,8 @@
     │   ├── UnsupportedFunction   … because of a function that sgdsheet does not know
     │   └── CircularReference     … because it depends on itself
     ├── ProblemError              loss, parameters or constraints are missing or unusable
+    │   ├── NoModelError          … because nobody has said what the loss is
+    │   └── SeveralModelsError    … because nobody has said which of several models is meant
     ├── DataError                 a value in the sheet cannot be used
     ├── ProofError                the workbook holds other values than its formulas give
     ├── SettingError              an option or a setting is unknown or impossible
@@ -42,13 +44,15 @@ def in_full(text: str) -> str:
 class SgdSheetError(Exception):
     """Base of all errors that a person can mend.
 
-    `cause` says what is wrong, `remedy` what to do, `cell` (an A1 address with its sheet) where.
+    `cause` says what is wrong, `remedy` what to do, `cell` (an A1 address with its sheet) where. `more` are further
+    lines for a person at a terminal, such as commands to copy.
     """
 
     def __init__(self, cause: str, *, cell: object = None, remedy: str = "") -> None:
         self.cause = cause
         self.cell = str(cell) if cell is not None else None
         self.remedy = remedy
+        self.more: list[str] = []
         head = f"{self.cell}: {cause}" if self.cell else cause
         super().__init__(f"{head}. {remedy}" if remedy else head)
 
@@ -75,6 +79,14 @@ class CircularReference(FormulaError):
 
 class ProblemError(SgdSheetError):
     """Loss, parameters or constraints are missing or unusable."""
+
+
+class NoModelError(ProblemError):
+    """Neither names on the sheet nor options say what the loss is."""
+
+
+class SeveralModelsError(ProblemError):
+    """Several sheets have a model, and nobody has said which is meant."""
 
 
 class DataError(SgdSheetError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -391,8 +392,12 @@ def test_upper_left_of_merged_cells(tmp_path: Path) -> None:
 def test_no_loss(tmp_path: Path) -> None:
     path = write_book(tmp_path / "plain.xlsx", line_cells(), {})
     remedy = "Name the loss cell sgd_loss and the parameters sgd_params, or say --loss and --params"
-    expect(run("train", path), "", ("no loss cell was found", remedy))
-    expect(run("train", path, "--sheet", "model"), "", ("sheet Model has no loss cell", remedy))
+    for arguments, cause in (([], "no loss cell was found"), (["--sheet", "model"], "sheet Model has no loss cell")):
+        found = run("train", path, *arguments)
+        first, candidate, more = found.err.splitlines()
+        expect(replace(found, err=first), "", (cause, remedy))
+        assert candidate.endswith(f": sgdsheet train {quote(str(path))} --sheet Model --loss E4 --params E1:E2")
+        assert more.endswith(f": sgdsheet inspect {quote(str(path))}")
     expect(run("train", path, "--loss", "E4"), "", ("no parameter cells were given", "Say --params REF"))
     expect(run("train", path, "--params", "E1"), "", ("no loss cell was given", "Say --loss REF"))
     found = run("train", path, "--loss", "$E$4", "--params", "E1,E2", "--json").json
@@ -415,7 +420,13 @@ def test_several_models(tmp_path: Path) -> None:
     more = {"One": line_cells(), "Two": line_cells()}
     path = write_book(tmp_path / "several.xlsx", {"A1": "about"}, names, more=more)
     words = ("there are models on several sheets (One, Two)", "Choose one with --sheet, first “One”")
-    expect(run("train", path), "", words)
+    found = run("train", path)
+    first, *models = found.err.splitlines()
+    expect(replace(found, err=first), "", words)
+    assert [line.strip() for line in models] == [
+        f"“{name}”, loss {name}!E4, 2 parameters: sgdsheet train {quote(str(path))} --sheet {name}"
+        for name in ("One", "Two")
+    ]
     assert run("inspect", path, "--sheet", "two", "--json").json["loss_cell"] == "Two!E4"
 
 

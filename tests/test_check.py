@@ -306,11 +306,11 @@ def test_a_wrong_value_without_a_model(tmp_path: Path) -> None:
     assert "saved as #N/A but calculated as #DIV/0!" in line
 
 
-def test_without_all_a_model_is_needed(tmp_path: Path) -> None:
+def test_without_a_model_all_is_meant(tmp_path: Path) -> None:
     path = write_book(tmp_path / "any.xlsx", {"A1": 1, "B1": ("=A1*2", 2)}, {})
-    found = run("check", path)
-    assert found.status == 1
-    assert "no loss cell was found" in found.err
+    found, everything = run("check", path), run("check", path, "--all")
+    assert (found.status, found.err, found.out) == (0, "", everything.out)
+    assert "1 of 1 formula cell calculated" in found.out
     found = run("check", path, "--all", "--sheet", "nowhere")
     assert found.status == 1
     assert "no worksheet “nowhere”" in found.err

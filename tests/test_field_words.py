@@ -16,8 +16,9 @@ LINES = (
     "analysis/loss_surface.py",
     "plots",
     "compiler/functions/regression.py",
+    "compiler/candidates/vocabulary.py",
 )
-"""Where lines and tangents are drawn or taught, which have a slope."""
+"""Where lines and tangents are drawn or taught, which have a slope, or where it is what people write."""
 
 REPLACED = {
     "alert": "notification",

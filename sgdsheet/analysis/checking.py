@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sgdsheet.compiler.comparison import Comparison, Mismatch, is_number
+from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.planning import Planner
 from sgdsheet.compiler.functions import REGISTRY
@@ -76,10 +77,10 @@ def check_model(model: SheetModel, *, everything: bool = False) -> Report:
     return report
 
 
-def check_workbook(workbook: Workbook, sheet: str | None = None) -> Report:
+def check_workbook(workbook: Workbook, sheet: str | None = None, *, table: BlockTable | None = None) -> Report:
     """Compare all formula cells of a workbook, or of one sheet of it: that takes no model."""
     report = Report()
-    plan = Planner(workbook, ()).plan_everything(None if sheet is None else (sheet,))
+    plan = Planner(workbook, (), table).plan_everything(None if sheet is None else (sheet,))
     program = build_program(workbook, (), plan, dtype=torch.float64, strict=False, on_saved=True)
     compare_values(report, workbook, program, on_the_way=False)
     return report

@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 
 from sgdsheet.compiler.bad_loss import explain
 from sgdsheet.compiler.evaluation import CellValues, evaluate
+from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.dependence import check_reach
 from sgdsheet.compiler.frontend.planning import Plan, Planner
@@ -38,14 +39,23 @@ class SheetModel(nn.Module):
     after their ranges and shaped like them, without dimensions of length 1.
     """
 
-    def __init__(self, workbook: Workbook, problem: Problem, *, dtype: torch.dtype = torch.float64) -> None:
+    def __init__(
+        self,
+        workbook: Workbook,
+        problem: Problem,
+        *,
+        dtype: torch.dtype = torch.float64,
+        table: BlockTable | None = None,
+    ) -> None:
         super().__init__()
         self.workbook = workbook
         self.problem = problem
         self.dtype = dtype
         self.trusted = False
         """Whether a person has said that the formulas are right where the saved values are not."""
-        self.planner = Planner(workbook, problem.parameters)  # inputs are constants here: the cells as they stand
+        self.planner = Planner(
+            workbook, problem.parameters, table
+        )  # inputs are constants here: the cells as they stand
         self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
         read = [Range.of_cell(problem.loss), *problem.constrained]
         check_reach(problem, self.planner.plan(read).blocks)
@@ -195,6 +205,7 @@ def compile(
     *,
     loss: str | None = None,
     params: str | None = None,
+    maximize: bool = False,
     problem: Problem | None = None,
     precision: str | None = None,
     source: str | Path | None = None,
@@ -202,14 +213,15 @@ def compile(
 ) -> SheetModel:
     """Compile the model of a sheet.
 
-    The problem is taken from the sheet's names (see `find_problem`), or `loss` and `params` are A1 references.
+    The problem is taken from the sheet's names (see `find_problem`), or `loss` and `params` are A1 references; with
+    `maximize`, the cell `loss` is to become as large as possible.
     `precision` is float64, which Excel calculates in, or float32; left out, it is float32 only for a model that is
     trained on data from a file. `source` is that file, or the name of a dataset, in place of what the sheet names.
     With `trust_formulas` (the sheet's setting, unless given) no saved result is used that
     can be calculated: for workbooks whose saved values are out of date.
     Raises a subclass of SgdSheetError, with cell, cause and remedy, if the sheet cannot be trained.
     """
-    problem = problem or find_problem(workbook, sheet, loss, params)
+    problem = problem or find_problem(workbook, sheet, loss, params, maximize=maximize)
     if source is not None:
         problem = with_source(problem, source)
     dtypes = {"float64": torch.float64, "float32": torch.float32}

@@ -7,10 +7,10 @@ there, else from what the caller says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from sgdsheet.errors import ProblemError, quoted
+from sgdsheet.errors import NoModelError, ProblemError, SettingError, SeveralModelsError, quoted
 from sgdsheet.problem.solver_names import Constraint, Relation, read_solver, refuse_constraints
 from sgdsheet.problem.solver_names import Direction as Direction
 from sgdsheet.sheet.defined_names import areas_of, name_text, single_cell, tidy_areas
@@ -114,13 +114,17 @@ def find_problem(
     loss: str | None = None,
     params: str | None = None,
     *,
+    maximize: bool = False,
     advice: Advice = COMMAND_LINE,
 ) -> Problem:
     """Find the model of a sheet and check it.
 
-    `loss` and `params` are A1 references that take the place of the names. Raises ProblemError if there is no
-    model, or more than one and no `sheet` to tell them apart; its remedy is taken from `advice`.
+    `loss` and `params` are A1 references that take the place of the names; with `maximize`, the cell `loss` is to
+    become as large as possible. Raises NoModelError if there is no model, SeveralModelsError if there are some and no
+    `sheet` to tell them apart, ProblemError if it cannot be used; the remedy is taken from `advice`.
     """
+    if maximize and loss is None:
+        raise SettingError("nothing says what to maximize", remedy="Say --loss REF, too")
     if sheet is not None:
         found_sheet = workbook.sheet(sheet)
         if found_sheet is None:
@@ -131,6 +135,8 @@ def find_problem(
         sheet = found_sheet.name
     if loss is not None or params is not None:
         problem = _from_options(workbook, sheet, loss, params)
+        if maximize:
+            problem = replace(problem, direction=Direction.MAXIMISE)
     else:
         problem = _from_names(workbook, sheet if sheet is not None else _only_sheet(workbook, advice), advice)
     try:
@@ -141,6 +147,31 @@ def find_problem(
             raise
         raise ProblemError(error.cause, cell=error.cell, remedy=error.remedy + advice.or_other(others)) from None
     return problem
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A sheet that has a model, and the model; or why it cannot be used."""
+
+    sheet: str
+    problem: Problem | None = None
+    error: ProblemError | None = None
+
+
+def models_in(workbook: Workbook) -> list[FoundModel]:
+    """The models of all sheets, in the order of the sheets."""
+    found = []
+    for sheet in sheets_with_problem(workbook):
+        try:
+            found.append(FoundModel(sheet, find_problem(workbook, sheet)))
+        except ProblemError as error:
+            found.append(FoundModel(sheet, error=error))
+    return found
+
+
+def only_solver_left(workbook: Workbook) -> bool:
+    """Whether all models are Solver's: hidden names, which nobody may know of any more."""
+    return not any(_has(workbook, name, "sgd_loss") for name in workbook.sheets)
 
 
 def sheets_with_problem(workbook: Workbook) -> list[str]:
@@ -155,8 +186,8 @@ def _only_sheet(workbook: Workbook, advice: Advice) -> str:
     if workbook.active in found:
         return str(workbook.active)
     if not found:
-        raise ProblemError("no loss cell was found", remedy=advice.mark)
-    raise ProblemError(
+        raise NoModelError("no loss cell was found", remedy=advice.mark)
+    raise SeveralModelsError(
         f"there are models on several sheets ({', '.join(found)})", remedy=advice.choose.format(first=quoted(found[0]))
     )
 
@@ -190,7 +221,7 @@ def _from_names(workbook: Workbook, sheet: str, advice: Advice) -> Problem:
         objective = name_text(workbook, sheet, "solver_opt")
         if objective is None:
             remedy = advice.mark + advice.or_other(sheets_with_problem(workbook))
-            raise ProblemError(f"sheet {sheet} has no loss cell", remedy=remedy)
+            raise NoModelError(f"sheet {sheet} has no loss cell", remedy=remedy)
         return Problem(sheet, source="Solver", **read_solver(workbook, sheet, objective))
     params = name_text(workbook, sheet, "sgd_params")
     if params is None:

@@ -245,6 +245,20 @@ def rectangles(
     return sorted(found)
 
 
+def without(areas: Iterable[Range], others: Sequence[Range]) -> tuple[Range, ...]:
+    """What is left of ranges when the cells of others are taken out."""
+    found: list[Range] = []
+    for area in areas:
+        removed = [shared for other in others if (shared := area.intersection(other)) is not None]
+        if not removed:
+            found.append(area)
+            continue
+        gone = {place for shared in removed for place in shared.positions()}
+        left = rectangles(place for place in area.positions() if place not in gone)
+        found += [Range(area.sheet, top, start, top + h - 1, start + w - 1) for top, start, h, w in left]
+    return tuple(found)
+
+
 Item = TypeVar("Item")
 
 

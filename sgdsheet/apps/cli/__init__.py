@@ -102,4 +102,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SgdSheetError as error:
         processes.wait_for_the_first()
         print(f"sgdsheet: {one_line(str(error))}", file=sys.stderr)
+        for line in error.more:
+            print(line, file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingError) and error.cell is None else 1)

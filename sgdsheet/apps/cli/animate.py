@@ -20,9 +20,9 @@ from sgdsheet.apps.cli.common import (
     with_source,
 )
 from sgdsheet.apps.cli.files import DATA, OutputFile, guard
+from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.apps.cli.progress import progress_bar
 from sgdsheet.apps.cli.train import settings_options
-from sgdsheet.problem.definition import find_problem
 from sgdsheet.problem.settings import DECLARATIONS, combine
 from sgdsheet.system.outputs import ANIMATION
 
@@ -45,7 +45,14 @@ HELP_LINE, PLACE = "Draw the sheet's charts while it trains", 60
 @click.option("--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given.")
 @json_option
 def command(
-    book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, output: str, **options: Any
+    book: str,
+    sheet: str | None,
+    loss: str | None,
+    params: str | None,
+    maximize: bool,
+    as_json: bool,
+    output: str,
+    **options: Any,
 ) -> None:
     """Train BOOK and draw its own charts as they move, with the loss beside them. BOOK is only read."""
     from sgdsheet.plots.animation import animate, check_request, moving_charts  # imports torch: not for the help page
@@ -53,7 +60,7 @@ def command(
     chosen = {item.key: options[item.key] for item in DECLARATIONS}
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     workbook = sgdsheet.load(book)
-    problem = with_source(find_problem(workbook, sheet, loss, params), options["source"])
+    problem = with_source(find_model(workbook, book, sheet, loss, params, maximize=maximize), options["source"])
     settings = combine(problem.settings, chosen)
     guard(workbook, problem)
     check_request(output, options["seconds"], options["width"])

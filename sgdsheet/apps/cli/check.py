@@ -11,8 +11,10 @@ from rich.console import Console
 
 import sgdsheet
 from sgdsheet.apps.cli.common import console, count, figure, json_option, model_arguments, print_json, shown
+from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open, model_lines, show_candidates
+from sgdsheet.apps.cli.overview import models_as_dict, unsupported_as_dict
 from sgdsheet.errors import DataError, FormulaError, ProblemError, SgdSheetError, one_line, quoted
-from sgdsheet.problem.definition import Problem, find_problem
+from sgdsheet.problem.definition import Problem, find_problem, models_in
 from sgdsheet.sheet.workbook import Workbook
 
 if TYPE_CHECKING:
@@ -36,20 +38,28 @@ HELP_LINE, PLACE = "Prove values and gradients; find what hinders training", 30
 )
 @json_option
 def command(
-    book: str, sheet: str | None, loss: str | None, params: str | None, everything: bool, as_json: bool
+    book: str,
+    sheet: str | None,
+    loss: str | None,
+    params: str | None,
+    maximize: bool,
+    everything: bool,
+    as_json: bool,
 ) -> None:
     """Compare every cell between the parameters and the loss of BOOK with its saved value, and the exact
-    gradient with central differences; then say what stands in the way of training."""
+    gradient with central differences; then say what stands in the way of training.
+
+    Where no model is named, every formula of the workbook is compared, as with --all."""
     from sgdsheet.analysis import checking  # imports torch: not for the help page
 
     workbook = sgdsheet.load(book)
     findings: list[Finding] = []
     try:
-        problem = find_problem(workbook, sheet, loss, params)
-    except ProblemError:
-        if not everything or loss or params:
+        problem = find_problem(workbook, sheet, loss, params, maximize=maximize)
+    except ProblemError as error:
+        if loss or params or not (everything or is_open(workbook, error, sheet)):
             raise
-        _check_without_model(workbook, sheet, as_json)
+        _check_without_model(workbook, book, sheet, as_json)
         return
     try:
         model = sgdsheet.compile(workbook, problem=problem, precision="float64")
@@ -69,17 +79,22 @@ def command(
         raise _complaint(report)
 
 
-def _check_without_model(workbook: Workbook, sheet: str | None, as_json: bool) -> None:
+def _check_without_model(workbook: Workbook, book: str, sheet: str | None, as_json: bool) -> None:
     from sgdsheet.analysis import checking  # imports torch: not for the help page
+    from sgdsheet.analysis.trial import Suggestions, suggestions
+    from sgdsheet.compiler.frontend.block_table import BlockTable
 
     chosen = None if sheet is None else workbook.sheet(sheet)
     if sheet is not None and chosen is None:
         raise ProblemError(
             f"the workbook has no worksheet {quoted(sheet)}", remedy=f"It has {', '.join(workbook.sheets)}"
         )
-    report = checking.check_workbook(workbook, chosen.name if chosen else None)
+    table, name = BlockTable(workbook), chosen.name if chosen else None
+    report = checking.check_workbook(workbook, name, table=table)
+    models = models_in(workbook)
+    found = Suggestions() if models else suggestions(workbook, name, table=table)
     if as_json:
-        print_json(as_dict(None, report))
+        print_json({**as_dict(None, report), "models": models_as_dict(models), **candidates_as_dict(book, found)})
     else:
         out = console()
         where = workbook.name if chosen is None else f"{workbook.name}, sheet {chosen.name}"
@@ -87,6 +102,10 @@ def _check_without_model(workbook: Workbook, sheet: str | None, as_json: bool) -
         out.print(f"[bold]{shown(where)}[/bold]  {calculated}; there is no model to train")
         _show_unsupported(out, report, _NOTE)
         _show_values(out, report)
+        for line in model_lines(models, ("check", book)):
+            out.print(f"  {shown(one_line(line))}", soft_wrap=True)
+        if not models and report.formulas:
+            show_candidates(out, book, found, brief=True)
     if not report.passed:
         raise _complaint(report)
 
@@ -133,15 +152,7 @@ def as_dict(problem: Problem | None, report: Report, findings: Sequence[Finding]
         ],
         "worst_cell": str(worst.cell) if worst else None,
         "largest_difference": report.largest_difference,
-        "unsupported": [
-            {
-                "cell": str(item.area.first),
-                "range": str(item.area),
-                "function": item.function,
-                "message": one_line(str(item.error)),
-            }
-            for item in report.unsupported
-        ],
+        "unsupported": unsupported_as_dict(report),
         "loss_saved": report.loss_saved,
         "loss_computed": report.loss_computed,
         "gradient_max_error": report.gradient_max_error,

@@ -22,12 +22,15 @@ _book_argument = click.argument("book", type=BOOK)
 _sheet_option = click.option("--sheet", "-s", metavar="NAME", help="The sheet, if several have a model.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 _loss_option = click.option("--loss", metavar="REF", help="The loss cell, if the sheet does not name one.")
+_maximize_option = click.option(
+    "--maximize", "--maximise", "maximize", is_flag=True, help="Make the cell of --loss as large as possible."
+)
 _params_option = click.option("--params", metavar="REF", help="The parameter cells, such as B2:B9 or B2:B9,D4.")
 
 
 def model_arguments(command: F) -> F:
-    """The workbook, and the options that say which model of it: `book`, `sheet`, `loss`, `params`."""
-    for decorate in (_params_option, _loss_option, _sheet_option, _book_argument):
+    """The workbook, and the options that say which model of it: `book`, `sheet`, `loss`, `params`, `maximize`."""
+    for decorate in (_maximize_option, _params_option, _loss_option, _sheet_option, _book_argument):
         command = decorate(command)
     return command
 

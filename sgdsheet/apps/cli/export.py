@@ -10,6 +10,7 @@ import click
 import sgdsheet
 from sgdsheet.apps.cli.common import console, model_arguments, shown
 from sgdsheet.apps.cli.files import OutputFile, guard
+from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.errors import FileError
 from sgdsheet.system.outputs import MODULE
 
@@ -27,14 +28,15 @@ HELP_LINE, PLACE = "Write the sheet as stand-alone PyTorch", 90
     show_default=True,
     help="Where to write.",
 )
-def command(book: str, sheet: str | None, loss: str | None, params: str | None, output: str) -> None:
+def command(book: str, sheet: str | None, loss: str | None, params: str | None, maximize: bool, output: str) -> None:
     """Write the model of BOOK as readable PyTorch that imports torch only."""
     path = Path(output)
     from sgdsheet.compiler.torch_source import save_export  # imports torch: not for the help page
 
     workbook = sgdsheet.load(book)
     guard(workbook)
-    model = sgdsheet.compile(workbook, sheet, loss=loss, params=params, precision="float64")
+    problem = find_model(workbook, book, sheet, loss, params, maximize=maximize)
+    model = sgdsheet.compile(workbook, problem=problem, precision="float64")
     try:
         written = save_export(model, path)
     except OSError as error:

@@ -11,9 +11,9 @@ from rich.console import Console
 import sgdsheet
 from sgdsheet.apps.cli.common import console, json_option, model_arguments, print_json, shown, with_source
 from sgdsheet.apps.cli.files import DATA, OutputFile, guard
+from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.apps.cli.sparkline import bars
 from sgdsheet.plots.loss_curves import save_learning_rate_plot
-from sgdsheet.problem.definition import find_problem
 from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from sgdsheet.problem.settings import Settings, combine
 from sgdsheet.system.extras import optional
@@ -48,6 +48,7 @@ def command(
     sheet: str | None,
     loss: str | None,
     params: str | None,
+    maximize: bool,
     source: str | None,
     optimizer: str | None,
     momentum: float | None,
@@ -63,7 +64,7 @@ def command(
     from sgdsheet.train.session import threads
 
     workbook = sgdsheet.load(book)
-    problem = with_source(find_problem(workbook, sheet, loss, params), source)
+    problem = with_source(find_model(workbook, book, sheet, loss, params, maximize=maximize), source)
     guard(workbook, problem)
     if plot is not None:
         optional("matplotlib", "plot")

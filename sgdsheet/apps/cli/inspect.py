@@ -20,10 +20,19 @@ from sgdsheet.apps.cli.common import (
     with_source,
 )
 from sgdsheet.apps.cli.files import DATA
-from sgdsheet.errors import one_line
-from sgdsheet.problem.definition import Direction, Problem, find_problem
+from sgdsheet.apps.cli.guidance import is_open
+from sgdsheet.apps.cli.overview import describe_book, models_as_dict, sheets_as_dict, show_book
+from sgdsheet.errors import ProblemError, one_line
+from sgdsheet.problem.definition import Direction, Problem, find_problem, models_in, sheets_with_problem
 from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.workbook import Workbook
+
+_MODEL_KEYS = (
+    *("sheet", "source", "direction", "target", "loss_cell", "loss_formula", "loss_saved", "loss", "parameters"),
+    *("parameter_ranges", "constraints", "non_negative", "data", "samples", "file", "metric_cell", "settings"),
+    "blocks",
+)
+"""What is only known of a model: null where there is none."""
 
 _LISTED = 12
 """Fields of the source that are listed for people, at most."""
@@ -37,17 +46,50 @@ HELP_LINE, PLACE = "Show what was found: loss, parameters, blocks", 50
 @click.option("--source", type=DATA, metavar="FILE", help="The data; those that the sheet names unless given.")
 @json_option
 def command(
-    book: str, sheet: str | None, loss: str | None, params: str | None, source: str | None, as_json: bool
+    book: str,
+    sheet: str | None,
+    loss: str | None,
+    params: str | None,
+    maximize: bool,
+    source: str | None,
+    as_json: bool,
 ) -> None:
-    """Show what was found in BOOK: the loss, the parameters, the data, and the blocks between them."""
+    """Show what was found in BOOK: the loss, the parameters, the data, and the blocks between them.
+
+    Where no model is named: its sheets, what can be calculated, and cells that look like a loss, with the commands to
+    train them.
+    """
     workbook = sgdsheet.load(book)
-    problem = with_source(find_problem(workbook, sheet, loss, params), source)
+    try:
+        problem = find_problem(workbook, sheet, loss, params, maximize=maximize)
+    except ProblemError as error:
+        if loss or params or not is_open(workbook, error, sheet):
+            raise
+        _without_model(workbook, book, sheet, as_json)
+        return
+    problem = with_source(problem, source)
     model = sgdsheet.compile(workbook, problem=problem, precision="float64")
     content = describe(workbook, model)
     if as_json:
         print_json(content)
     else:
         _show(console(), model.problem, content)
+
+
+def _without_model(workbook: Workbook, book: str, sheet: str | None, as_json: bool) -> None:
+    from sgdsheet.analysis.checking import check_workbook  # imports torch: not for the help page
+    from sgdsheet.analysis.trial import Suggestions, suggestions
+    from sgdsheet.compiler.frontend.block_table import BlockTable
+
+    chosen = workbook.sheet(sheet) if sheet is not None else None
+    name, table = chosen.name if chosen else None, BlockTable(workbook)
+    report = check_workbook(workbook, name, table=table)
+    named = sheets_with_problem(workbook) if chosen is None else []
+    found = Suggestions() if named else suggestions(workbook, name, table=table)
+    if as_json:
+        print_json({**dict.fromkeys(_MODEL_KEYS), **describe_book(workbook, book, report, found)})
+    else:
+        show_book(console(), workbook, book, report, found)
 
 
 def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
@@ -76,6 +118,10 @@ def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
         "file": described(model),
         "metric_cell": str(problem.metric) if problem.metric else None,
         "settings": {item.name: item.value for item in problem.settings},
+        "sheets": sheets_as_dict(workbook),
+        "models": models_as_dict(models_in(workbook)),
+        "candidates": [],
+        "unsupported": [],
         "formulas": sum(block.range.size for block in model.blocks),
         "blocks": [
             {"range": str(block.range), "cells": block.range.size, "formula": "=" + block.text}

@@ -20,7 +20,7 @@ from sgdsheet.apps.cli.common import (
     with_source,
 )
 from sgdsheet.apps.cli.files import DATA, OutputFile, guard
-from sgdsheet.problem.definition import find_problem
+from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.problem.settings import combine
 from sgdsheet.sheet.defined_names import areas_of
 from sgdsheet.system.outputs import TABLE
@@ -44,7 +44,9 @@ HELP_LINE, PLACE = "Evaluate a trained sheet on every sample of a file", 20
     help="A .csv or .parquet file.",
 )
 @json_option
-def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, **options: Any) -> None:
+def command(
+    book: str, sheet: str | None, loss: str | None, params: str | None, maximize: bool, as_json: bool, **options: Any
+) -> None:
     """Evaluate BOOK on all samples of its source, and write each sample's predictions into a file."""
     from sgdsheet.data.predictions import predict
     from sgdsheet.data.splits import origin_of  # imports torch: not for the help page
@@ -52,7 +54,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
 
     output = Path(options["output"])
     workbook = sgdsheet.load(book)
-    own = find_problem(workbook, sheet, loss, params)
+    own = find_model(workbook, book, sheet, loss, params, maximize=maximize)
     problem = with_source(own, options["source"])
     origin_of(problem)
     guard(workbook, problem)

@@ -10,9 +10,9 @@ import click
 import sgdsheet
 from sgdsheet.apps.cli.common import console, json_option, print_json, shown, with_source
 from sgdsheet.apps.cli.files import BOOK, DATA, OutputFile, guard
+from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.apps.cli.progress import progress_bar
 from sgdsheet.apps.cli.train import settings_options
-from sgdsheet.problem.definition import find_problem
 from sgdsheet.problem.settings import DECLARATIONS, combine
 from sgdsheet.system.outputs import PICTURE
 
@@ -54,7 +54,7 @@ def command(
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     between = _spans(options["between"])
     workbook = sgdsheet.load(book)
-    problem = find_problem(workbook, sheet, loss, params if loss is not None else None)
+    problem = find_model(workbook, book, sheet, loss, params if loss is not None else None)
     problem = with_source(problem, options["source"])
     settings = combine(problem.settings, chosen)
     guard(workbook, problem)

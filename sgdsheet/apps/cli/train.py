@@ -20,6 +20,7 @@ from sgdsheet.apps.cli.files import (
     refuse_open,
     save,
 )
+from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.apps.cli.outcome import Outcome, announce, as_dict, report
 from sgdsheet.apps.cli.progress import progress_bar
 from sgdsheet.errors import FileError, SettingError
@@ -27,7 +28,6 @@ from sgdsheet.plots.loss_curves import save_plot
 from sgdsheet.problem.definition import (
     Problem,
     clipped_by_solver_neg,
-    find_problem,
     refuse_protected,
     sheets_with_problem,
 )
@@ -104,7 +104,9 @@ HELP_LINE, PLACE = "Train the parameters of a workbook", 10
     help="Go on where a checkpoint stopped.",
 )
 @json_option
-def command(book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, **options: Any) -> None:
+def command(
+    book: str, sheet: str | None, loss: str | None, params: str | None, maximize: bool, as_json: bool, **options: Any
+) -> None:
     """Train the parameters of BOOK and write a trained copy, with nothing else in the file changed."""
     chosen = {item.key: options[item.key] for item in DECLARATIONS}
     if options["output"] is not None and options["in_place"]:
@@ -116,7 +118,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     workbook = host.read()
     host.check_output(target)
     replaced = target.exists() and not options["in_place"]
-    problem = find_problem(workbook, sheet, loss, params)
+    problem = find_model(workbook, book, sheet, loss, params, maximize=maximize)
     problem = with_source(problem, options["source"])
     if not options["in_place"] and same(Path(book), target):
         raise SettingError(f"--output names the workbook “{target}” itself", remedy="Say --in-place if that is meant")

@@ -16,7 +16,7 @@ from sgdsheet.compiler.functions.operators import COMPARISONS
 from sgdsheet.compiler.functions.registry import Derivative, over_samples
 from sgdsheet.errors import ProblemError
 from sgdsheet.problem.definition import Problem
-from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.references import Cell, Range, rectangles, without
 from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Unary, children, walk
 
 # --- on some cells ----------------------------------------------------------------------------------------
@@ -135,27 +135,40 @@ class _Reach:
         self.blocks.update(map(id, self.index.overlapping(area)))
         self.parts.update(part for known in self.parameters if (part := known.intersection(area)) is not None)
 
-    def gap(self, area: Range) -> Cell | None:
-        """The first cell of a parameter range that is not reached."""
+    def gaps(self, area: Range) -> list[Range]:
+        """The cells of a parameter range that are not reached, as ranges."""
         if area in self.parts:
-            return None
+            return []
         reached = bytearray(area.size)
         for part in filter(area.contains, self.parts):
             for row in range(part.top, part.bottom + 1):
                 start = (row - area.top) * area.width + part.left - area.left
                 reached[start : start + part.width] = b"\1" * part.width
-        place = reached.find(0)
-        down, across = divmod(place, area.width)
-        return None if place < 0 else Cell(area.sheet, area.top + down, area.left + across)
+        places = [divmod(place, area.width) for place, there in enumerate(reached) if not there]
+        return [
+            Range(
+                area.sheet, area.top + down, area.left + across, area.top + down + rows - 1, area.left + across + n - 1
+            )
+            for down, across, rows, n in rectangles(places)
+        ]
 
-    def has(self, cell: Cell) -> bool:
-        return any(part.intersection(Range.of_cell(cell)) for part in self.parts)
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """Parameter cells without a way to the loss and the constraints: `unused` without any, `stepped` with jumps only.
+
+    `steps` are what is read in jumps, each with the block that reads it and what makes the jump.
+    """
+
+    unused: tuple[Range, ...] = ()
+    stepped: tuple[Range, ...] = ()
+    steps: dict[Range, tuple[Block, str]] = field(default_factory=dict)
 
 
-def check_reach(problem: Problem, blocks: Sequence[Block]) -> None:
-    """Raise ProblemError for the first parameter cell on which the loss does not depend, or only in steps.
+def unreached(problem: Problem, blocks: Sequence[Block]) -> Unreached:
+    """The parameter cells that no gradient can reach.
 
-    It is enough if a constraint depends on it. Where a formula may read cells that nobody can see nothing is
+    It is enough if a constraint depends on a cell. Where a formula may read cells that nobody can see nothing is
     said: that formula is an error of its own.
     """
     index = BlockIndex(blocks)
@@ -166,7 +179,7 @@ def check_reach(problem: Problem, blocks: Sequence[Block]) -> None:
     steps: dict[Range, tuple[Block, str]] = {}
     for block in reversed(blocks):
         if id(block) in any_way.blocks and block.reads_unseen:
-            return
+            return Unreached()
         for area, culprit in _reads(block.tree, ""):
             found = bounding_range(area, block.rows, block.columns)
             if id(block) in any_way.blocks:
@@ -175,10 +188,20 @@ def check_reach(problem: Problem, blocks: Sequence[Block]) -> None:
                 smooth.add(found)
             elif culprit:
                 steps.setdefault(found, (block, culprit))
-    for parameters in problem.parameters:
-        cell = smooth.gap(parameters)
-        if cell is not None:
-            raise _unreached(problem, cell, any_way.has(cell), steps)
+    unused = tuple(part for area in problem.parameters for part in any_way.gaps(area))
+    jumping = tuple(part for area in problem.parameters for part in smooth.gaps(area))
+    return Unreached(unused, without(jumping, unused), steps)
+
+
+def check_reach(problem: Problem, blocks: Sequence[Block]) -> None:
+    """Raise ProblemError for the first parameter cell on which the loss does not depend, or only in steps."""
+    found = unreached(problem, blocks)
+    for area in problem.parameters:
+        cells = [part.first for part in (*found.unused, *found.stepped) if area.contains(part)]
+        if cells:
+            cell = min(cells)
+            in_steps = not any(part.contains(Range.of_cell(cell)) for part in found.unused)
+            raise _unreached(problem, cell, in_steps, found.steps)
 
 
 def _unreached(problem: Problem, cell: Cell, in_steps: bool, steps: dict[Range, tuple[Block, str]]) -> ProblemError:

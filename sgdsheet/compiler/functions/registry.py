@@ -181,6 +181,8 @@ class Function:
     """What it does to samples of which only a batch is there."""
     additive: bool
     """Whether the mean of its values over parts of the samples is its value over all (sums being scaled up)."""
+    sums_squares: bool = False
+    """Whether it is a sum of squares, as losses are."""
     multiplies: Multiplies | None = None
     """How it multiplies, if it is a product of its two arguments."""
     tells_row: bool = False
@@ -250,6 +252,7 @@ def function(
     skips_blanks: bool | None = None,
     over_samples: OverSamples | None = None,
     additive: bool = True,
+    sums_squares: bool = False,
     multiplies: Multiplies | None = None,
     tells_row: bool = False,
     gives_value: bool = False,
@@ -282,6 +285,7 @@ def function(
             skips_blanks=skips,
             over_samples=over,
             additive=sums_up and additive,
+            sums_squares=sums_squares,
             multiplies=multiplies,
             tells_row=tells_row,
             gives_value=gives_value,

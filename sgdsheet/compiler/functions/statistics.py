@@ -142,6 +142,7 @@ def minimum(context: Context, *arguments: Value) -> Value:
     additive=False,  # the deviations are from the mean of all
     arguments=(1, 255),
     takes=Takes.RANGES,
+    sums_squares=True,
     examples={"DEVSQ({1,2,6})": 14},
 )
 def devsq(context: Context, *arguments: Value) -> Value:

@@ -44,7 +44,14 @@ def sum_(context: Context, *arguments: Value) -> Value:
     return total(context, *arguments)
 
 
-@function("SUMSQ", over_samples=OverSamples.SUM, arguments=(1, 255), takes=Takes.RANGES, examples={"SUMSQ(3,4)": 25})
+@function(
+    "SUMSQ",
+    over_samples=OverSamples.SUM,
+    arguments=(1, 255),
+    takes=Takes.RANGES,
+    sums_squares=True,
+    examples={"SUMSQ(3,4)": 25},
+)
 def sumsq(context: Context, *arguments: Value) -> Value:
     """Sum of squares."""
     builder = context.builder
@@ -147,6 +154,7 @@ def _difference_of_squares(builder: Builder, left: Value, right: Value) -> Value
     arguments=(2, 2),
     takes=Takes.ARRAYS,
     skips_blanks=True,
+    sums_squares=True,
     examples={"SUMXMY2({1,2},{4,6})": 25},
 )
 def sumxmy2(context: Context, left: Value, right: Value) -> Value:
@@ -160,6 +168,7 @@ def sumxmy2(context: Context, left: Value, right: Value) -> Value:
     arguments=(2, 2),
     takes=Takes.ARRAYS,
     skips_blanks=True,
+    sums_squares=True,
     examples={"SUMX2PY2({1,2},{4,6})": 57},
 )
 def sumx2py2(context: Context, left: Value, right: Value) -> Value:

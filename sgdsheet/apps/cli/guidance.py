@@ -1,0 +1,230 @@
+"""What a command says where nobody has named a model, or where there are several: commands to copy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from sgdsheet.apps.cli.common import count, shown
+from sgdsheet.errors import NoModelError, ProblemError, SeveralModelsError, one_line, quoted
+from sgdsheet.problem.definition import (
+    Direction,
+    FoundModel,
+    Problem,
+    find_problem,
+    models_in,
+    only_solver_left,
+    sheets_with_problem,
+)
+from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.workbook import Workbook
+
+if TYPE_CHECKING:
+    from sgdsheet.analysis.trial import Suggestions
+    from sgdsheet.compiler.candidates.ranking import Candidate
+
+_AREAS = 4
+"""Ranges that a line for people names."""
+
+
+# --- commands to copy -------------------------------------------------------------------------------------
+
+
+def shell_command(*words: str) -> str:
+    """A command line that a shell reads as these words."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else " ".join(map(quote, words))
+
+
+def _book_word(book: str) -> str:
+    return f"./{book}" if book.startswith("-") else book
+
+
+def candidate_command(book: str, candidate: Candidate, *words: str) -> str:
+    """`sgdsheet train BOOK --sheet S --loss REF --params REF,REF`, quoted for a shell."""
+    sheet, loss = candidate.loss.sheet, Range.of_cell(candidate.loss).a1
+    params = ",".join(area.a1 if area.sheet == sheet else str(area) for area in candidate.parameters)
+    start = words or ("train", _book_word(book))
+    wish = ("--maximize",) if candidate.direction is Direction.MAXIMISE else ()
+    return shell_command("sgdsheet", *start, "--sheet", sheet, "--loss", loss, "--params", params, *wish)
+
+
+def inspect_command(book: str) -> str:
+    """The command that shows more."""
+    return shell_command("sgdsheet", "inspect", _book_word(book))
+
+
+# --- errors that say how to go on -------------------------------------------------------------------------
+
+
+def find_model(
+    workbook: Workbook, book: str, sheet: str | None, loss: str | None, params: str | None, *, maximize: bool = False
+) -> Problem:
+    """The model that options or names on the sheet say; errors say which commands would go on."""
+    try:
+        return find_problem(workbook, sheet, loss, params, maximize=maximize)
+    except NoModelError as error:
+        error.more = _best_candidate(workbook, book, sheet)
+        raise
+    except SeveralModelsError as error:
+        error.more = [f"  {one_line(line)}" for line in model_lines(models_in(workbook), _running(book))]
+        raise
+
+
+def is_open(workbook: Workbook, error: ProblemError, sheet: str | None) -> bool:
+    """Whether a command that only reads may go on without a model: nobody named one, or chose one.
+
+    A model that cannot be used is an error, unless it is Solver's and nobody asked for its sheet.
+    """
+    if isinstance(error, NoModelError | SeveralModelsError):
+        return True
+    return sheet is None and only_solver_left(workbook) and bool(sheets_with_problem(workbook))
+
+
+def _running(book: str) -> tuple[str, ...]:
+    """The words of the command that runs, with the output that it was given."""
+    context = click.get_current_context()
+    words = [str(context.info_name), _book_word(book)]
+    if context.get_parameter_source("output") is click.core.ParameterSource.COMMANDLINE:
+        words += ["-o", str(context.params["output"])]
+    return tuple(words)
+
+
+def _best_candidate(workbook: Workbook, book: str, sheet: str | None) -> list[str]:
+    """The best candidate as a command, and where to see more."""
+    from sgdsheet.analysis.trial import suggestions  # imports torch: not where a model was found
+
+    name = sheet if sheet is None or (found := workbook.sheet(sheet)) is None else found.name
+    offered = suggestions(workbook, name, most=1).offered
+    if offered:
+        best = offered[0]
+        running = _running(book)
+        if running[0] == "surface" and best.parameter_count > 2:
+            running = ("train", _book_word(book))
+        first = f"  {one_line(_named(best))} looks like one: {candidate_command(book, best, *running)}"
+    else:
+        first = "  No cell was found that looks like a loss and can be trained"
+    return [first, f"  What is in the workbook: {inspect_command(book)}"]
+
+
+def model_lines(models: Sequence[FoundModel], words: Sequence[str]) -> list[str]:
+    """The models of a workbook, each with the command `words` for it."""
+    lines = []
+    for model in models:
+        command = shell_command("sgdsheet", *words, "--sheet", model.sheet)
+        if model.problem is None:
+            lines.append(f"{quoted(model.sheet)} cannot be used: {model.error}")
+        else:
+            number = count(model.problem.parameter_count, "parameter")
+            lines.append(f"{quoted(model.sheet)}, loss {model.problem.loss}, {number}: {command}")
+    return lines
+
+
+# --- candidates, for people and as data -------------------------------------------------------------------
+
+
+def _named(candidate: Candidate) -> str:
+    label = f" {quoted(candidate.label)}" if candidate.label else ""
+    return f"{candidate.loss}{label} with {count(candidate.parameter_count, 'parameter')}"
+
+
+def candidates_as_dict(book: str, found: Suggestions) -> dict[str, Any]:
+    """The candidates that can be trained, and the others with what stands in the way."""
+    return {
+        "candidates": [
+            {
+                "loss_cell": str(item.loss),
+                "label": item.label,
+                "formula": "=" + item.formula,
+                "direction": item.direction.value,
+                "parameters": [str(area) for area in item.parameters],
+                "parameter_count": item.parameter_count,
+                "data": [str(area) for area in item.data],
+                "command": candidate_command(book, item),
+            }
+            for item in found.offered
+        ],
+        "declined": [
+            {
+                "loss_cell": str(item.candidate.loss),
+                "label": item.candidate.label,
+                "reason": one_line(str(item.error)),
+            }
+            for item in found.declined
+        ],
+    }
+
+
+def _listed(areas: Sequence[Range], sheet: str) -> str:
+    names = [area.a1 if area.sheet == sheet else str(area) for area in areas[:_AREAS]]
+    return ", ".join(names) + (", …" if len(areas) > _AREAS else "")
+
+
+def show_candidates(out: Console, book: str, found: Suggestions, *, brief: bool = False) -> None:
+    """What could be trained, the best first; in brief, only the best."""
+    offered = found.offered[:1] if brief else found.offered
+    if not offered:
+        _show_none(out, book, found, brief=brief)
+        return
+    out.print(f"[bold]{'It could be trained' if brief else 'What could be trained, the likeliest first'}[/bold]")
+    for number, item in enumerate(offered, 1):
+        if not brief:
+            out.print()
+        _show_candidate(out, book, item, f"{number}  " if not brief else "   ")
+    if brief and len(found.offered) > 1:
+        out.print(
+            f"   {count(len(found.offered) - 1, 'more candidate')}: {shown(inspect_command(book))}", soft_wrap=True
+        )
+    if not brief:
+        _show_declined(out, found)
+        out.print()
+        out.print("Another cell? Say which: --loss is the cell, --params are the numbers that may change.")
+
+
+def _show_candidate(out: Console, book: str, item: Candidate, mark: str) -> None:
+    sheet = item.loss.sheet
+    label = f"  {quoted(item.label)}" if item.label else ""
+    wish = "as large" if item.direction is Direction.MAXIMISE else "as small"
+    formula = f"={one_line(item.formula)}"
+    out.print(f"{mark}[bold]{shown(item.loss)}[/bold]{shown(label)}  [dim]{shown(_cut(formula))}[/dim]")
+    out.print(
+        f"   {wish} as possible by changing {shown(_listed(item.parameters, sheet))}"
+        f" ({count(item.parameter_count, 'number')})"
+    )
+    if item.data:
+        out.print(f"   [dim]over the data in {shown(_listed(item.data, sheet))}[/dim]")
+    out.print(f"   [green]{shown(candidate_command(book, item))}[/green]", soft_wrap=True)
+
+
+def _cut(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _show_declined(out: Console, found: Suggestions) -> None:
+    if found.declined:
+        out.print()
+    for item in found.declined[:3]:
+        label = f" {quoted(item.candidate.label)}" if item.candidate.label else ""
+        error = item.error
+        where = f" ({error.cell})" if error.cell and error.cell != str(item.candidate.loss) else ""
+        out.print(f"[yellow]![/yellow] {shown(f'{item.candidate.loss}{label}')} was left out{shown(where)}:")
+        reason = one_line(error.cause + (f". {error.remedy}" if error.remedy else ""))
+        out.print(f"  {shown(reason)}")
+
+
+def _show_none(out: Console, book: str, found: Suggestions, *, brief: bool) -> None:
+    if brief:
+        out.print("No cell was found that looks like a loss and can be trained.")
+        return
+    out.print("[bold]What could be trained[/bold]")
+    out.print("No cell was found that looks like a loss and can be trained.")
+    _show_declined(out, found)
+    out.print()
+    out.print("A loss is one cell that says how wrong the sheet is, such as =SUMXMY2(predictions, targets).")
+    command = shell_command("sgdsheet", "train", _book_word(book))
+    out.print(f"Write one, then: {shown(command)} --sheet NAME --loss CELL --params CELLS", soft_wrap=True)

@@ -1,0 +1,7 @@
+"""Cells that look like a loss and its parameters, in workbooks where nobody has named any.
+
+labels        the words beside cells: “Total error”, “slope”, “learning rate”
+inputs        the typed numbers that flow into a cell, and how formulas read them
+objectives    cells that look like a loss, by their words, their formula and their place
+ranking       both put together: candidates for a model, the best first
+"""

@@ -1,0 +1,102 @@
+"""Candidates for a model: a cell that looks like a loss, with the numbers that look like its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sgdsheet.compiler.candidates.inputs import Input, inputs_of, joined, upstream
+from sgdsheet.compiler.candidates.labels import Labels
+from sgdsheet.compiler.candidates.objectives import Objective, objectives_of
+from sgdsheet.compiler.frontend.block_table import BlockTable
+from sgdsheet.problem.solver_names import Direction
+from sgdsheet.sheet.formula import formula_text
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Workbook
+
+_LEAST = 3.5
+"""A cell that looks less like a loss than this is not named."""
+
+_MOST_LOOKED_AT = 24
+"""Cells whose inputs are looked for."""
+
+_MOST_AREAS, _MOST_PARAMETERS = 24, 100_000
+"""More than this many parameter areas or cells make no command that a person would copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that the workbook seems to hold: nobody has tried yet whether it can be trained."""
+
+    loss: Cell
+    label: str
+    formula: str
+    parameters: tuple[Range, ...]
+    data: tuple[Range, ...]
+    direction: Direction
+    cells: int
+    """Formula cells that flow into the loss."""
+    score: float
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(area.size for area in self.parameters)
+
+
+def candidates_of(
+    workbook: Workbook, sheet: str | None = None, *, table: BlockTable | None = None
+) -> Iterator[Candidate]:
+    """Candidates on all sheets, or on one, the best first. `table` are the workbook's blocks, if they are known."""
+    table, labels = table or BlockTable(workbook), Labels(workbook)
+    sheets = tuple(workbook.sheets) if sheet is None else (sheet,)
+    likely = [item for item in objectives_of(workbook, table, labels, sheets) if item.score >= _LEAST]
+    found = []
+    for objective in likely[:_MOST_LOOKED_AT]:
+        candidate = _candidate(workbook, table, labels, objective)
+        if candidate is not None:
+            found.append(candidate)
+    yield from _distinct(sorted(found, key=lambda item: -item.score))
+
+
+def _candidate(workbook: Workbook, table: BlockTable, labels: Labels, objective: Objective) -> Candidate | None:
+    blocks = upstream(table, Range.of_cell(objective.cell))
+    inputs = inputs_of(workbook, blocks, labels)
+    chosen = _chosen(inputs)
+    parameters = joined(chosen)
+    count = sum(area.size for area in parameters)
+    if not parameters or len(parameters) > _MOST_AREAS or count > _MOST_PARAMETERS:
+        return None
+    data = joined([item for item in inputs if item not in chosen and item.is_data])
+    cells = sum(block.range.size for block in blocks)
+    sure = max(item.score for item in chosen)
+    flow = min(2.0, 0.4 * cells.bit_length() / 2)
+    formula = workbook.sheets[objective.cell.sheet].formulas.get(objective.cell[1:])
+    return Candidate(
+        objective.cell,
+        objective.label,
+        formula_text(formula, *objective.cell[1:]) if formula is not None else objective.block.text,
+        tuple(parameters),
+        tuple(data),
+        objective.direction,
+        cells,
+        objective.score + flow + min(sure, 3.0),
+    )
+
+
+def _chosen(inputs: Sequence[Input]) -> list[Input]:
+    """The inputs that look like parameters; where none do, those that look least like data."""
+    chosen = [item for item in inputs if item.score > 0]
+    if chosen:
+        return chosen
+    rest = [item for item in inputs if not item.is_data]
+    best = max((item.score for item in rest), default=0.0)
+    return [item for item in rest if item.score == best and best > -4.0]
+
+
+def _distinct(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
+    """The best candidate for each set of parameters: MSE and RMSE of one fit are one model."""
+    seen: set[tuple[Range, ...]] = set()
+    for candidate in candidates:
+        if candidate.parameters not in seen:
+            seen.add(candidate.parameters)
+            yield candidate

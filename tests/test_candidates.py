@@ -1,0 +1,252 @@
+"""Workbooks without a model: what is in them, what looks like a loss, and commands that run as they are printed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import Workbook
+
+from sgdsheet.apps.cli.guidance import shell_command
+from sgdsheet.compiler.candidates.labels import words_of
+from sgdsheet.hosts.file import load
+from tests.cli_books import NAMES, line_cells, run, write_book
+from tests.shared_data import DATA, shared_data
+
+STRANGERS = sorted(path for name in ("strangers", "formulas") for path in (DATA / name).glob("*.xls[xm]"))
+
+Content = Mapping[str, Any]
+
+
+def book(path: Path, **sheets: Content) -> Path:
+    """A workbook with these cells and no names at all, written by a library that does not calculate."""
+    made = Workbook()
+    made.remove(made.active)
+    for title, cells in sheets.items():
+        sheet = made.create_sheet(title.replace("_", " "))
+        for reference, value in cells.items():
+            sheet[reference] = value
+    made.save(path)
+    return path
+
+
+def column(letter: str, first: int, values: list[Any]) -> dict[str, Any]:
+    return {f"{letter}{first + number}": value for number, value in enumerate(values)}
+
+
+def filled(letter: str, first: int, count: int, formula: str) -> dict[str, str]:
+    """A formula filled down; `#` stands for the row."""
+    return {f"{letter}{row}": formula.replace("#", str(row)) for row in range(first, first + count)}
+
+
+def candidates(path: Path, *arguments: str) -> list[dict[str, Any]]:
+    found = run("inspect", path, "--json", *arguments)
+    assert (found.status, found.err) == (0, "")
+    return list(found.json["candidates"])
+
+
+def trained(command: str, tmp_path: Path, *more: str) -> dict[str, Any]:
+    """Run a printed command as a shell would, with few steps and the result elsewhere."""
+    program, *words = shlex.split(command)
+    assert (program, words[0]) == ("sgdsheet", "train")
+    return run(*words, "--steps", "20", "-o", tmp_path / f"out{Path(words[1]).suffix}", "--json", *more).json
+
+
+X = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+LINE: Content = {
+    "A1": "x", "B1": "y", "C1": "predicted", "D1": "error",
+    **column("A", 2, X), **column("B", 2, [2.1 * x + 1 + (-1) ** x * 0.2 for x in X]),
+    **filled("C", 2, 10, "=$G$1*A#+$G$2"), **filled("D", 2, 10, "=(B#-C#)^2"),
+    "F1": "slope", "G1": 1.0, "F2": "intercept", "G2": 0.0, "F4": "SSE", "G4": "=SUM(D2:D11)",
+}  # fmt: skip
+DECAY: Content = {
+    "A3": "t", "B3": "measured", "C3": "model",
+    **column("A", 4, X), **column("B", 4, [5 * 0.8**x for x in X]),
+    **filled("C", 4, 10, "=$B$1*EXP(-$D$1*A#)"),
+    "A1": "amplitude", "B1": 3.0, "C1": "rate", "D1": 0.1, "E3": "=SUMXMY2(B4:B13,C4:C13)",
+}  # fmt: skip
+LIKELIHOOD: Content = {
+    "A1": "returns", **column("A", 2, [0.1, -0.2, 0.3, 0.05, -0.15, 0.2, 0.1, -0.1, 0.02, 0.07]),
+    "B1": "log density", **filled("B", 2, 10, "=-0.5*LN(2*PI()*$E$2^2)-(A#-$E$1)^2/(2*$E$2^2)"),
+    "D1": "mu", "E1": 0.0, "D2": "sigma", "E2": 0.5, "D4": "Log-likelihood", "E4": "=SUM(B2:B11)",
+}  # fmt: skip
+PRICE: Content = {
+    "A1": "Price", "B1": 20.0, "A2": "Demand", "B2": "=500-12*B1", "A3": "Unit cost", "B3": 8.0,
+    "A4": "Profit", "B4": "=B2*(B1-B3)",
+}  # fmt: skip
+MIX: Content = {
+    "A1": "Product", "B1": "Units", "C1": "Margin", "D1": "Total",
+    **column("A", 2, ["Chairs", "Tables", "Beds"]), **column("B", 2, [10.0, 5.0, 2.0]),
+    **column("C", 2, [20.0, 35.0, 80.0]), **filled("D", 2, 3, "=B#*C#"), "A6": "Total profit", "D6": "=SUM(D2:D4)",
+}  # fmt: skip
+
+
+# --- what is offered --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "loss", "parameters", "direction"),
+    [
+        (LINE, "G4", ["G1:G2"], "minimise"),
+        (DECAY, "E3", ["B1", "D1"], "minimise"),
+        (LIKELIHOOD, "E4", ["E1:E2"], "maximise"),
+    ],
+    ids=["line", "decay", "likelihood"],
+)
+def test_the_best_candidate_is_the_model(
+    tmp_path: Path, cells: Content, loss: str, parameters: list[str], direction: str
+) -> None:
+    path = book(tmp_path / "plain.xlsx", Sheet1=cells)
+    best = candidates(path)[0]
+    assert best["loss_cell"] == f"Sheet1!{loss}"
+    assert best["parameters"] == [f"Sheet1!{area}" for area in parameters]
+    assert best["direction"] == direction
+    assert any("A" in area for area in best["data"])
+    outcome = trained(best["command"], tmp_path)
+    better = (
+        outcome["loss"] > outcome["loss_start"] if direction == "maximise" else outcome["loss"] < outcome["loss_start"]
+    )
+    assert better
+
+
+def test_a_profit_is_maximized(tmp_path: Path) -> None:
+    best = candidates(book(tmp_path / "price.xlsx", Plan=PRICE))[0]
+    assert (best["loss_cell"], best["label"], best["direction"]) == ("Plan!B4", "Profit", "maximise")
+    assert best["command"].endswith(" --maximize")
+    outcome = trained(best["command"], tmp_path)
+    assert outcome["loss"] > outcome["loss_start"] == 260 * 12
+
+
+def test_what_has_no_minimum_is_not_offered(tmp_path: Path) -> None:
+    path = book(tmp_path / "mix.xlsx", Mix=MIX)
+    found = run("inspect", path, "--json").json
+    assert found["candidates"] == []
+    (declined,) = [item for item in found["declined"] if item["loss_cell"] == "Mix!D6"]
+    assert "linear in its parameters" in declined["reason"]
+    assert "linear in its parameters" in run("inspect", path).out
+
+
+def test_a_mistrusted_value_is_not_offered(tmp_path: Path) -> None:
+    """What training would refuse, because saved values differ, is said instead."""
+    cells = dict(line_cells())
+    cells["C2"] = (cells["C2"][0], 77.0)
+    found = run("inspect", write_book(tmp_path / "changed.xlsx", cells, {}), "--json").json
+    assert found["candidates"] == []
+    assert "saved as 77" in found["declined"][0]["reason"]
+
+
+def test_an_unknown_function_on_the_way_is_named(tmp_path: Path) -> None:
+    cells = {**LINE, "C5": "=BESSELJ($G$1,1)*A5"}
+    found = run("inspect", book(tmp_path / "odd.xlsx", Sheet1=cells), "--json").json
+    assert [(item["cell"], item["function"]) for item in found["unsupported"]] == [("Sheet1!C5", "BESSELJ")]
+    assert "BESSELJ" in found["declined"][0]["reason"]
+
+
+def test_parameters_on_another_sheet(tmp_path: Path) -> None:
+    cells = {key: value for key, value in LINE.items() if key not in ("F1", "G1", "F2", "G2")}
+    cells |= filled("C", 2, 10, "='my weights'!$B$1*A#+'my weights'!$B$2")
+    weights = {"A1": "weight", "B1": 1.0, "A2": "bias", "B2": 0.0}
+    best = candidates(book(tmp_path / "two sheets.xlsx", the_fit=cells, my_weights=weights))[0]
+    assert best["parameters"] == ["'my weights'!B1:B2"]
+    outcome = trained(best["command"], tmp_path)
+    assert outcome["loss"] < outcome["loss_start"]
+
+
+@pytest.mark.parametrize("title", ["it's", 'a "b" c', "$HOME & `x`", "50% (a)", "-s", "Größe"])
+def test_commands_survive_a_shell(tmp_path: Path, title: str) -> None:
+    path = tmp_path / "my book.xlsx"
+    best = candidates(book(path, **{title: LINE}))[0]
+    words = shlex.split(best["command"])
+    assert words[:4] == ["sgdsheet", "train", str(path), "--sheet"]
+    assert words[4:] == [title, "--loss", "G4", "--params", "G1:G2"]
+    assert trained(best["command"], tmp_path)["parameters"] == 2
+
+
+def test_a_word_for_the_shell() -> None:
+    assert shell_command("sgdsheet", "a b") in ("sgdsheet 'a b'", 'sgdsheet "a b"')
+
+
+# --- no dead end ------------------------------------------------------------------------------------------
+
+
+def test_inspect_shows_sheets_and_candidates(tmp_path: Path) -> None:
+    path = book(tmp_path / "plain.xlsx", Sheet1=LINE, Notes={"A1": "nothing here"})
+    found = run("inspect", path)
+    assert (found.status, found.err) == (0, "")
+    for text in ("2 sheets, 21 formula cells", "Notes", "all 21 formula cells can be calculated", "“SSE”", "2 numbers"):
+        assert text in found.out
+    content = run("inspect", path, "--json").json
+    assert [(item["name"], item["formulas"], item["numbers"]) for item in content["sheets"]] == [
+        ("Sheet1", 21, 22),
+        ("Notes", 0, 0),
+    ]
+    assert content["models"] == content["unsupported"] == []
+    assert content["loss_cell"] is None
+    assert run("inspect", path, "--sheet", "notes", "--json").json["candidates"] == []
+
+
+def test_inspect_of_a_model_has_the_same_keys(tmp_path: Path) -> None:
+    named = run("inspect", write_book(tmp_path / "named.xlsx", line_cells(), NAMES), "--json").json
+    plain = run("inspect", write_book(tmp_path / "plain.xlsx", line_cells(), {}), "--json").json
+    assert named.keys() <= plain.keys() | {"blocks"}
+    assert [item["loss_cell"] for item in named["models"]] == ["Model!E4"]
+    assert named["candidates"] == []
+
+
+@pytest.mark.parametrize("cells", [{}, {"A1": "only text"}, {"A1": 1.0, "A2": 2.0}], ids=["empty", "text", "numbers"])
+def test_a_workbook_without_formulas(tmp_path: Path, cells: Content) -> None:
+    path = book(tmp_path / "none.xlsx", Sheet1=cells)
+    for command in ("inspect", "check"):
+        found = run(command, path)
+        assert (found.status, found.err) == (0, "")
+    assert "There are no formulas" in run("inspect", path).out
+    assert "No cell was found that looks like a loss" in run("train", path).err
+
+
+@pytest.mark.parametrize("command", ["find-lr", "export", "predict", "train"])
+def test_other_commands_say_their_own_command(tmp_path: Path, command: str) -> None:
+    path = book(tmp_path / "plain.xlsx", Sheet1=LINE)
+    found = run(command, path)
+    assert (found.status, found.out) == (1, "")
+    _, candidate, more = found.err.splitlines()
+    assert candidate.partition(": ")[2] == f"sgdsheet {command} {path} --sheet Sheet1 --loss G4 --params G1:G2"
+    assert more.endswith(f"sgdsheet inspect {path}")
+
+
+def test_pictures_keep_their_output(tmp_path: Path) -> None:
+    path, picture = book(tmp_path / "plain.xlsx", Sheet1=LINE), tmp_path / "a.png"
+    for command, output in (("surface", picture), ("animate", picture.with_suffix(".gif"))):
+        line = run(command, path, "-o", output).err.splitlines()[1]
+        assert line.endswith(f"sgdsheet {command} {path} -o {output} --sheet Sheet1 --loss G4 --params G1:G2")
+
+
+def test_several_models_are_listed_with_their_commands(tmp_path: Path) -> None:
+    names = {
+        f"{sheet}!{name}": text.replace("Model", sheet) for sheet in ("One", "Two") for name, text in NAMES.items()
+    }
+    path = write_book(tmp_path / "several.xlsx", {}, names, more={"One": line_cells(), "Two": line_cells()})
+    found = run("inspect", path)
+    assert (found.status, found.err) == (0, "")
+    for name in ("One", "Two"):
+        assert f"“{name}”, loss {name}!E4, 2 parameters: sgdsheet train {path} --sheet {name}" in found.out
+    assert [item["sheet"] for item in run("inspect", path, "--json").json["models"]] == ["One", "Two"]
+    assert run("check", path).status == 0
+
+
+@shared_data("strangers", "formulas")
+@pytest.mark.parametrize("path", STRANGERS, ids=lambda path: path.stem)
+def test_every_stranger_opens(path: Path) -> None:
+    inspected, checked = run("inspect", path, "--json"), run("check", path, "--json")
+    assert (inspected.status, inspected.err) == (0, "")
+    assert checked.status == (0 if checked.json["passed"] else 1)
+    assert inspected.json["formulas"] == checked.json["formulas"] > 0 or not any(
+        sheet.formulas for sheet in load(path).sheets.values()
+    )
+
+
+def test_words_of_labels() -> None:
+    assert words_of("Total_SSE:") == words_of("TotalSSE") == words_of("total sse") == ("total", "sse")
+    assert words_of("χ² per point") == ("χ²", "per", "point")
