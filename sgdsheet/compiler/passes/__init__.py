@@ -1,13 +1,13 @@
 """What rewrites the recorded program: an ordered list of named passes over its `torch.fx` graph.
 
 After each of them the graph calculates the same values and gradients as before, only with fewer or faster operations.
-What a sheet looks like for a pass to do something stands in `tests/test_passes.py`.
+Each has a sheet on which it works and some that only look alike; `tests/test_passes.py` tries them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import fx
@@ -21,11 +21,22 @@ Rewrite = Callable[[fx.Graph, fx.Node], fx.Node | None]
 """Looks at one node; a node for its place, or None."""
 
 
+class Example(NamedTuple):
+    """A sheet for the tests: its cells by A1 reference (see `tests/sheets.py`), of which some are parameters."""
+
+    cells: Mapping[str, Any]
+    parameters: str
+
+
 class Pass(NamedTuple):
     """One way to rewrite a graph. The shapes of its nodes are noted before (`shapes`) and after it."""
 
     name: str
     run: Callable[[fx.Graph], None]
+    works: Example
+    """A sheet in whose program it finds something. The loss is Z1."""
+    near: tuple[Example, ...]
+    """Sheets that only look alike, and whose program it leaves alone."""
 
 
 def each_node(rewrite: Rewrite) -> Callable[[fx.Graph], None]:
@@ -41,15 +52,141 @@ def each_node(rewrite: Rewrite) -> Callable[[fx.Graph], None]:
     return run
 
 
+# --- the list ---------------------------------------------------------------------------------------------
+
+ROWS = [[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]]
+GRID = [[0.1, 0.7, -0.3, 0.2], [0.5, -0.2, 0.9, 0.4], [-0.6, 0.3, 0.8, -0.1], [0.25, 0.65, 0.15, 0.35]]
+
+ONE_KERNEL = {"A1:D4": GRID, "A6:B7": [[0.5, -1], [2, 0.3]], "F1:H3": "=SUMPRODUCT(A1:B2,$A$6:$B$7)"}
+TWO_KERNELS = {**ONE_KERNEL, "C6:D7": [[1, 0.2], [-0.4, 0.7]], "I1:K3": "=SUMPRODUCT(A1:B2,$C$6:$D$7)"}
+TWO_CHANNELS = {
+    **TWO_KERNELS,
+    "A10:D13": [row[::-1] for row in GRID],
+    "F1:H3": "=SUMPRODUCT(A1:B2,$A$6:$B$7)+SUMPRODUCT(A10:B11,$C$6:$D$7)",
+    "I1:K3": "=SUMPRODUCT(A1:B2,$C$6:$D$7)+SUMPRODUCT(A10:B11,$A$6:$B$7)",
+}
+
 PASSES = (
-    Pass("correlations: windows times a kernel", find_correlations),
-    Pass("packing: the same calculation many times over", pack),
-    Pass("convolutions in torch's operation", write_convolutions),
-    Pass("sum or mean of squared differences", each_node(mean_squared_error)),
-    Pass("sum of a matrix's columns", each_node(sum_of_columns)),
-    Pass("products of a matrix with several vectors", each_node(stacked_products)),
-    Pass("logarithm of a sum of exponentials", each_node(log_sum_exp)),
-    Pass("largest of windows", each_node(max_pooling)),
+    Pass(
+        "correlations: windows times a kernel",
+        find_correlations,
+        works=Example({**ONE_KERNEL, "Z1": "=SUMSQ(F1:H3)"}, "A1:D4,A6:B7"),
+        near=(
+            Example({**ONE_KERNEL, "F1:H3": "=SUMPRODUCT(A1:B2,A2:B3)", "Z1": "=SUMSQ(F1:H2)"}, "A1:D4"),
+            Example({**ONE_KERNEL, "F1:H3": "=SUMPRODUCT(A1:B2+$A$6:$B$7)", "Z1": "=SUMSQ(F1:H3)"}, "A1:D4,A6:B7"),
+        ),
+    ),
+    Pass(
+        "packing: the same calculation many times over",
+        pack,
+        works=Example({**TWO_CHANNELS, "Z1": "=SUMSQ(F1:K3)"}, "A1:D4,A6:D7,A10:D13"),
+        near=(
+            Example({**ONE_KERNEL, "Z1": "=SUMSQ(F1:H3)"}, "A1:D4,A6:B7"),
+            Example({"A1:B3": ROWS, "D1:D3": "=EXP(A1)", "F1:F3": "=EXP(B1)", "Z1": "=SUM(D1:D3)*SUM(F1:F3)"}, "A1:B3"),
+        ),
+    ),
+    Pass(
+        "convolutions in torch's operation",
+        write_convolutions,
+        works=Example({**TWO_KERNELS, "Z1": "=SUMSQ(F1:K3)"}, "A1:D4,A6:D7"),
+        near=(Example({**ONE_KERNEL, "F1:H3": "=SUMPRODUCT(A1:B2^2)", "Z1": "=SUMSQ(F1:H3)"}, "A1:D4"),),
+    ),
+    Pass(
+        "sum or mean of squared differences",
+        each_node(mean_squared_error),
+        works=Example({"A1:B3": ROWS, "C1:C3": "=(A1-B1)^2", "Z1": "=AVERAGE(C1:C3)"}, "A1:A3"),
+        near=(
+            Example({"A1:B3": ROWS, "C1:C3": "=(A1-B1)^3", "Z1": "=AVERAGE(C1:C3)"}, "A1:A3"),
+            Example({"A1:B3": ROWS, "C1:C3": "=(A1+B1)^2", "Z1": "=AVERAGE(C1:C3)"}, "A1:A3"),
+            Example({"A1:B3": ROWS, "C1:C3": "=(A1-$B$1)^2", "Z1": "=AVERAGE(C1:C3)"}, "A1:A3,B1"),
+            Example({"A1:B3": ROWS, "C1:C3": "=(A1-B1)^2", "Z1": "=MAX(C1:C3)"}, "A1:A3"),
+        ),
+    ),
+    Pass(
+        "sum of a matrix's columns",
+        each_node(sum_of_columns),
+        works=Example({"A1:B3": ROWS, "C1:C3": "=A1+B1", "Z1": "=SUMSQ(C1:C3)"}, "A1:B3"),
+        near=(
+            Example({"A1:C3": [[*row, 3] for row in ROWS], "D1:D3": "=A1+B1", "Z1": "=SUMSQ(D1:D3)+C1+C2+C3"}, "A1:C3"),
+            Example({"A1:B3": ROWS, "C1:C3": "=A1+A1", "Z1": "=SUMSQ(C1:C3)+SUM(B1:B3)"}, "A1:B3"),
+            Example({"A1:B3": ROWS, "C1:C3": "=A1-B1", "Z1": "=SUMSQ(C1:C3)"}, "A1:B3"),
+        ),
+    ),
+    Pass(
+        "products of a matrix with several vectors",
+        each_node(stacked_products),
+        works=Example(
+            {
+                "A1:B3": ROWS,
+                "X1:Y2": [[1, 2], [3, 4]],
+                "C1:C3": "=SUMPRODUCT($A1:$B1,$X$1:$Y$1)",
+                "D1:D4": "=SUMPRODUCT($A1:$B1,$X$2:$Y$2)",
+                "Z1": "=SUMPRODUCT(C1:D3,C1:D3)",
+            },
+            "X1:Y2",
+        ),
+        near=(
+            Example(
+                {
+                    "A1:B3": ROWS,
+                    "X1:Y3": [[1, 2], [3, 4], [5, 6]],
+                    "E1:E4": "=SUMPRODUCT($A1:$B1,$X$1:$Y$1)",
+                    "F1:F3": "=SUMPRODUCT($A1:$B1,$X$3:$Y$3)",
+                    "Z1": "=SUMPRODUCT(E1:F3,E1:F3)+X2+Y2",
+                },
+                "X1:Y3",
+            ),
+            Example(
+                {
+                    "A1:B3": ROWS,
+                    "X1:Y2": [[1, 2], [3, 4]],
+                    "E1:E4": "=SUMPRODUCT($A1:$B1,$X$2:$Y$2)",
+                    "F1:F3": "=SUMPRODUCT($A1:$B1,$X$1:$Y$1)",
+                    "Z1": "=SUMPRODUCT(E1:F3,E1:F3)",
+                },
+                "X1:Y2",
+            ),
+        ),
+    ),
+    Pass(
+        "logarithm of a sum of exponentials",
+        each_node(log_sum_exp),
+        works=Example({"A1:B3": ROWS, "Z1": "=LN(SUMPRODUCT(EXP(A1:B3)))"}, "A1:B3"),
+        near=(
+            Example({"A1:B3": ROWS, "Z1": "=LN(SUMPRODUCT(EXP(A1:B3))+1)"}, "A1:B3"),
+            Example({"A1:B3": ROWS, "Z1": "=LN(SUMPRODUCT(A1:B3^2))"}, "A1:B3"),
+            Example({"A1:B3": ROWS, "Z1": "=LOG10(SUMPRODUCT(EXP(A1:B3)))"}, "A1:B3"),
+        ),
+    ),
+    Pass(
+        "largest of windows",
+        each_node(max_pooling),
+        works=Example(
+            {
+                "A1:D4": GRID,
+                "F1": "=MAX(A1:B2)",
+                "G1": "=MAX(C1:D2)",
+                "F2": "=MAX(A3:B4)",
+                "G2": "=MAX(C3:D4)",
+                "Z1": "=SUMSQ(F1:G2)",
+            },
+            "A1:D4",
+        ),
+        near=(
+            Example(
+                {
+                    "A1:D4": GRID,
+                    "F1": "=MIN(A1:B2)",
+                    "G1": "=MIN(C1:D2)",
+                    "F2": "=MIN(A3:B4)",
+                    "G2": "=MIN(C3:D4)",
+                    "Z1": "=SUMSQ(F1:G2)",
+                },
+                "A1:D4",
+            ),
+            Example({"A1:D4": GRID, "F1:F3": "=MAX(A1:B2)", "Z1": "=SUMSQ(F1:F3)"}, "A1:B4"),
+        ),
+    ),
 )
 """In this order: packing joins correlations; a sum of columns may be the sum in a logarithm of a sum."""
 
