@@ -1,4 +1,4 @@
-"""Proof that the compiled sheet is the sheet: values against the saved ones, gradients against differences."""
+"""Compares the compiled sheet with the workbook: values with the saved ones, gradients with finite differences."""
 
 from __future__ import annotations
 
@@ -38,7 +38,12 @@ class Unsupported:
 
 @dataclass(slots=True)
 class Report:
-    """What `check` found. `gradient_max_error` is relative to the largest gradient (or to the loss, if larger)."""
+    """What `check` found.
+
+    `gradient_max_error` is the largest distance between a gradient and its central difference, as a share of the
+    largest gradient or of the loss, whichever is larger; None where gradients were not compared. `largest_difference`
+    is in the units of its cell.
+    """
 
     formulas: int = 0
     supported: int = 0
@@ -46,7 +51,7 @@ class Report:
     mismatches: list[Mismatch] = field(default_factory=list)
     unsupported: list[Unsupported] = field(default_factory=list)
     fault: SgdSheetError | None = None
-    """Why there is no loss to speak of, if there is none."""
+    """Why the loss cannot be calculated; None if it can."""
     loss_saved: float | None = None
     loss_computed: float | None = None
     gradient_max_error: float | None = None
@@ -62,7 +67,10 @@ class Report:
 
 
 def check_model(model: SheetModel, *, everything: bool = False) -> Report:
-    """Compare all lowered cells (with `everything`, all formula cells of the workbook), and the gradient."""
+    """Compare the cells on the way to the loss, or with `everything` all formula cells, and the gradient.
+
+    The parameters stay as they are.
+    """
     report = Report()
     program = model.everything() if everything else model.lowered
     compare_values(report, model.workbook, program, on_the_way=not everything)
@@ -78,7 +86,7 @@ def check_model(model: SheetModel, *, everything: bool = False) -> Report:
 
 
 def check_workbook(workbook: Workbook, sheet: str | None = None, *, table: BlockTable | None = None) -> Report:
-    """Compare all formula cells of a workbook, or of one sheet of it: that takes no model."""
+    """Compare all formula cells of a workbook, or of one sheet of it, with their saved values: that takes no model."""
     report = Report()
     plan = Planner(workbook, (), table).plan_everything(None if sheet is None else (sheet,))
     program = build_program(workbook, (), plan, dtype=torch.float64, strict=False, on_saved=True)
@@ -87,7 +95,7 @@ def check_workbook(workbook: Workbook, sheet: str | None = None, *, table: Block
 
 
 def check_formulas(workbook: Workbook, problem: Problem, fault: SgdSheetError) -> Report:
-    """The report for a sheet that cannot be compiled: all formulas on the way to the loss that stand in the way."""
+    """The report for a sheet that cannot be compiled: the formulas on the way to the loss that are the reason."""
     report = Report(fault=fault)
     plan = Planner(workbook, problem.parameters).plan([Range.of_cell(problem.loss)])
     program = build_program(workbook, problem.parameters, plan, dtype=torch.float64, strict=False)
@@ -110,7 +118,11 @@ def compare_values(report: Report, workbook: Workbook, program: Program, *, on_t
 
 
 def _unsupported(failures: list[tuple[Block, SgdSheetError]], on_the_way: bool) -> list[Unsupported]:
-    """What has to be mended: all unknown functions, and no formula that only reads one that cannot be calculated."""
+    """The formulas that have to be changed.
+
+    These are all with unknown functions, and others that fail, but not those that only read a cell which cannot be
+    calculated.
+    """
     found: list[Unsupported] = []
     failed: RangeIndex[None] = RangeIndex()
     for block, error in failures:
@@ -145,11 +157,12 @@ def compare_gradients(report: Report, model: SheetModel) -> None:
 
 
 def _smallest_error(model: SheetModel, flat: Tensor, index: int, gradient: float) -> tuple[float, float]:
-    """Distance of a gradient from the central difference, and the size of the loss nearby.
+    """The smallest distance of a derivative from finite differences of several widths, and the size of the loss nearby.
 
-    Large steps are exact, small ones do not jump over kinks.
-
-    Exactly on a kink, as of MAX(0, x) at 0, any gradient between those to the left and to the right is right.
+    `flat` [parameters of the range] is moved and put back. The difference is the five-point central difference, whose
+    error falls with the fourth power of the width: large widths are exact for smooth losses, small ones do not jump
+    over kinks. Exactly on a kink, as of MAX(0, x) at 0, any derivative between those to the left and to the right is
+    right.
     """
     best, around = float("inf"), 0.0
     start = float(flat[index])

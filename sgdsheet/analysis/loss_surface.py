@@ -32,7 +32,7 @@ _DIFFERENCE = 0.02
 """Width of a finite difference to either side, as a share of the slice."""
 
 _MARKS = "①②③④⑤⑥⑦"
-"""Numbers of the steps of training, with which our lessons mark their headers."""
+"""The signs for the steps of training with which our lessons mark their headers."""
 
 _LONGEST_LABEL = 24
 
@@ -56,7 +56,7 @@ class ParameterAxis:
 
 @dataclass(frozen=True, slots=True)
 class LossSlice:
-    """The loss over one parameter. `losses` belong to `axis.values`; what is not finite is NaN.
+    """The loss over one parameter: `losses[i]` is the loss at `axis.values[i]`; NaN where it is not finite.
 
     At the value `at` the loss is `loss`; `gradient` is its exact derivative there, `difference` that by central
     differences: (loss(at + width) − loss(at − width)) / 2 width, whose losses are `sides`.
@@ -85,9 +85,9 @@ class LossSurface:
 
 
 def chosen_cells(model: SheetModel, params: str | None) -> list[Cell]:
-    """The one or two parameter cells that a reference names; without one, all if there are no more.
+    """The one or two parameter cells that a reference names; without a reference, all parameters if there are no more.
 
-    Raises ProblemError.
+    Raises ProblemError if the reference names other cells than parameters, or more than two.
     """
     problem = model.problem
     listed = ", ".join(area.a1 if area.sheet == problem.sheet else str(area) for area in problem.parameters)
@@ -109,7 +109,11 @@ def chosen_cells(model: SheetModel, params: str | None) -> list[Cell]:
 
 
 def loss_slice(model: SheetModel, cell: Cell, span: Span, count: int) -> LossSlice:
-    """The loss over one parameter from end to end of a span, the other parameters as they are in the model."""
+    """The loss at `count` values of one parameter, at equal distances from end to end of a span.
+
+    The other parameters keep the values that they have in the model, and so does this one in the end. Raises
+    ProblemError if the cell is no parameter.
+    """
     at = model.parameter_cells()[cell]
     width = _DIFFERENCE * (span[1] - span[0])
     values = _between(span, count)
@@ -120,7 +124,10 @@ def loss_slice(model: SheetModel, cell: Cell, span: Span, count: int) -> LossSli
 
 
 def loss_surface(model: SheetModel, cells: Sequence[Cell], spans: Sequence[Span], count: int) -> LossSurface:
-    """The loss over two parameters, `count` values of each, the other parameters as they are in the model."""
+    """The loss at `count` values of each of two parameters, at equal distances from end to end of their spans.
+
+    The other parameters keep the values that they have in the model, and so do these in the end.
+    """
     x, y = (
         ParameterAxis(cell, _label(model, cell), _between(span, count)) for cell, span in zip(cells, spans, strict=True)
     )
@@ -129,9 +136,10 @@ def loss_surface(model: SheetModel, cells: Sequence[Cell], spans: Sequence[Span]
 
 
 def losses_at(model: SheetModel, cells: Sequence[Cell], points: Sequence[Sequence[float]]) -> list[float]:
-    """The loss with these cells at each of the points, many at once; NaN where it is not finite.
+    """The loss [points] with these parameter cells at each of the points [points][cells]; NaN where it is not finite.
 
-    Over data from a file, it is that of some of the training samples. The model stays as it was.
+    Many points are calculated at once. Over data from a file, it is the loss of some of the training samples. The model
+    stays as it was.
     """
     places = [place_of(model, cell) for cell in cells]
     with torch.no_grad(), threads(1), warnings.catch_warnings():
@@ -141,7 +149,10 @@ def losses_at(model: SheetModel, cells: Sequence[Cell], points: Sequence[Sequenc
 
 
 def place_of(model: SheetModel, cell: Cell) -> tuple[int, int]:
-    """Where a parameter cell is: the number of its range, and its place in it."""
+    """The place of a parameter cell: the number of its range, and its place in the range, row by row.
+
+    Raises ProblemError if the cell is no parameter.
+    """
     for number, area in enumerate(model.problem.parameters):
         if area.contains(Range.of_cell(cell)):
             return number, (cell.row - area.top) * area.width + cell.column - area.left
@@ -185,7 +196,7 @@ def _loss_of_source(model: SheetModel) -> Callable[[], Tensor]:
 
 @contextmanager
 def unchanged(model: SheetModel) -> Iterator[list[Tensor]]:
-    """The model's parameters, which have their values back afterwards."""
+    """A context with the model's parameters [each of its range's shape] to change; at its end they are as they were."""
     tensors = [tensor.detach() for _, tensor in model.ranges()]
     before = copies(tensors)
     try:

@@ -16,13 +16,13 @@ from sgdsheet.train.session import Session
 from sgdsheet.train.tensors import copies
 
 _EACH = 40
-"""Steps at the start of which each is kept."""
+"""Steps at the start of a run, of each of which a snapshot is kept."""
 
 _GROWTH = 1.02
-"""Past these, how much later the next one that is kept may be."""
+"""Ratio of the numbers of two steps whose snapshots are kept, later in the run."""
 
 _NUMBERS = 20_000_000
-"""Numbers that all snapshots together may hold."""
+"""Numbers that all snapshots of a run together may hold."""
 
 _LEAST = 16
 
@@ -89,9 +89,10 @@ def record_of(session: Session, step: Step) -> Record:
 
 
 def last_record(session: Session) -> Record:
-    """Where the last step led, for the end of the log.
+    """The record of the parameters after the last step, for the end of the log.
 
-    With validation rows in the sheet, the loss cell is over these, too: that is no training loss, so there is none.
+    Its loss is NaN where there are validation rows in the sheet: the loss cell is over these, too, so it is no training
+    loss.
     """
     with_validation = session.valid_loss is not None and session.source is None
     return Record(

@@ -30,8 +30,8 @@ _ENOUGH = 20
 """Causes after which no more are looked for."""
 
 _DRAWS, _LAST_DIGITS, _SLACK = 3, 1e-13, 64.0
-"""How a formula's rounding is measured: so often, with inputs that are changed by so much, it may be off by so many
-times what that changes."""
+"""How a formula's rounding is measured: it is calculated `_DRAWS` times with inputs that are changed at random by the
+share `_LAST_DIGITS`; rounding explains a difference of up to `_SLACK` times what that changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,11 @@ class Comparison:
     cells: int = 0
     compared: int = 0
     zeros: int = 0
-    """Cells that hold what is written where nobody has calculated, in a workbook that asks to be calculated."""
+    """Cells that hold 0 or an empty text in a workbook that asks to be calculated: programs write that where they have
+    not calculated."""
     differences: list[tuple[Block, list[Mismatch]]] = field(default_factory=list)
     computed: dict[Cell, Value] = field(default_factory=dict)
-    """Of the cells that were never calculated."""
+    """The calculated values of the cells for which the workbook has none."""
     largest_difference: float = 0.0
     largest_number: float = 0.0
     single: bool = False

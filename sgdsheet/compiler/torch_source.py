@@ -20,7 +20,7 @@ _INLINE = 2_000
 """Numbers up to which data and parameters are written into the source."""
 
 _MARK = "Written by sgdsheet"
-"""By it the file of numbers is known as ours, so that the next export may replace it."""
+"""The words in the file of numbers by which it is known as ours, so that the next export may replace it."""
 
 _HEADER = '''"""{title}, as PyTorch.
 

@@ -26,7 +26,7 @@ _LONGEST = 1000
 _SHARE_OF_GPU = 0.5
 """How much of a GPU's free memory the data may fill."""
 _PLAIN = {"u2": "i4", "u4": "i8", "u8": "f8", "f2": "f4"}
-"""Types that torch cannot index or that are rare: stored in a wider one."""
+"""Types of numbers that torch cannot index, or that are rare, and the wider ones in which they are stored."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class SampleData:
     """Of the numbers of a batch; None if they stay as they are stored."""
     device: torch.device
     texts: dict[str, Array] = field(default_factory=dict)
-    """Fields of text, by name. No formula reads them: in the tensors they are zeros."""
+    """The fields that hold text, by name. No formula reads them: in the tensors they are zeros."""
 
     @property
     def count(self) -> int:

@@ -15,7 +15,7 @@ from sgdsheet.errors import DataError, SgdSheetError, quoted
 from sgdsheet.sheet.references import Cell
 
 Loss = Callable[[int, int], float]
-"""Over the samples from one number up to another."""
+"""The loss over the samples from one number up to, but not including, another."""
 
 
 def explain(model: SheetModel, bindings: Sequence[Binding], data: SampleData, loss: Loss) -> DataError:

@@ -29,7 +29,7 @@ class Piece:
     first: int
     width: int
     read: bool = True
-    """Whether formulas read them; else they are only shown, and may be text."""
+    """Whether formulas read the columns. If not, they are only shown, and may be text."""
 
 
 @dataclass(frozen=True, slots=True)

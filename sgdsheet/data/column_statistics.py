@@ -15,7 +15,8 @@ from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.syntax import Affine, Area, Call, Node, transform, walk
 
 _STATISTIC = "\0statistic "
-"""In the name of a sheet: behind it is the number of a part that got a cell of its own."""
+"""Words in the name of a sheet that only the program has; the number after them is that of a part of a formula, with
+its own cell there."""
 
 
 def with_own_cells(

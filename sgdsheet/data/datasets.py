@@ -36,7 +36,7 @@ class File:
     name: str
     sha256: str
     content: str = ""
-    """The sha256 of what is in a .gz."""
+    """The sha256 of what a .gz file contains, unpacked; empty for other files."""
 
     @property
     def digests(self) -> set[str]:

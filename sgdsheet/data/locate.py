@@ -18,7 +18,7 @@ from sgdsheet.errors import FileError, quoted
 _ELSEWHERE = re.compile(r"[\\/]{2}|[\\/]\?|[a-z][a-z0-9+.-]+:", re.I)
 """A network share or an address: a workbook must not make anybody's machine connect to a place that it names."""
 _IDX = "-ubyte"
-"""In the names of MNIST's files, of which a source may be several."""
+"""The ending of the names of MNIST's files, of which a source may be several."""
 
 
 def locate(origin: str, folder: Path | None, *, chosen: bool = False) -> Path:

@@ -18,7 +18,7 @@ from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Number, Unary, transform, walk
 
 Home = Callable[[str], str]
-"""From the name of a sheet to the name of the sheet where its samples lie."""
+"""Gives, for the name of a sheet, the name of the sheet where its samples lie in the program."""
 
 
 def _as_it_is(sheet: str) -> str:

@@ -18,7 +18,7 @@ from sgdsheet.system.outputs import TABLE, ready
 
 Column = NDArray[np.float64] | list[str | None]
 Add = Callable[[Sequence[Column]], None]
-"""Adds rows to a table, column by column; what a column holds stays the same."""
+"""Adds rows to a table, given column by column. Each column holds the same type of values every time."""
 
 
 @contextmanager

@@ -254,7 +254,7 @@ _PLAYABLE = [
     "-metadata",
     "comment=sgdsheet",
 ]
-"""What players everywhere can show has an even number of pixels each way."""
+"""Options of ffmpeg for a film that every player can show: its pictures have an even number of pixels each way."""
 
 
 def _ffmpeg() -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sgdsheet.system.extras import optional
 
 COLOURS = 128
-"""Those of flat areas, and the most frequent ones along edges."""
+"""Colours of the palette: those of flat areas, and the most frequent ones along edges."""
 
 
 def palette_of(pictures: Sequence[Any]) -> NDArray[np.int64]:

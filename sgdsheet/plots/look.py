@@ -19,7 +19,7 @@ from sgdsheet.train.logbook import COLUMNS
 
 INK, MUTED, GRID = "#1F2937", "#6B7280", "#E5E7EB"
 COLOURS = ("#27567F", "#1F6B48", "#C2570C", "#6D4C9F", "#A02A38", "#8F5F00")
-"""For series that name no colour, in turn."""
+"""The colours, in turn, of series that name none."""
 
 TITLE_PAD = 20
 """Points between a chart and its title, where a line below the title has room."""
@@ -62,7 +62,8 @@ _METADATA: dict[str, dict[str, str | None]] = {
     ".svg": {"Creator": "sgdsheet", "Date": None},
     ".pdf": {"Creator": "sgdsheet", "CreationDate": None},
 }
-"""By it a picture is known as ours; and without a date it has the same bytes every time."""
+"""What is written into the files of pictures: who made them, so that they may be replaced, and no date, so that their
+bytes are the same every time."""
 
 _MIME = {".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf"}
 

@@ -15,7 +15,8 @@ _FEW = 40
 """Points up to which each is marked."""
 
 _LONG_RUN, _EARLY, _MOSTLY = 100, 0.04, 0.8
-"""Of so many steps, the first share of them in which most of what the loss does may lie unseen."""
+"""A run of at least `_LONG_RUN` steps is drawn on a logarithmic axis if the first `_EARLY` share of its steps has the
+`_MOSTLY` share of what the loss does: else nobody would see it."""
 
 
 def save_plot(

@@ -49,7 +49,7 @@ class Problem:
     loss: Cell
     parameters: tuple[Range, ...]
     source: str
-    """Where it was found: "sgd_* names", "Solver" or "options"."""
+    """Where loss and parameters were found: “sgd_* names”, “Solver” or “options”."""
     direction: Direction = Direction.MINIMISE
     target: float = 0.0
     constraints: tuple[Constraint, ...] = ()

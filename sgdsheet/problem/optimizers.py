@@ -25,7 +25,7 @@ class Optimizer:
 
     name: str
     class_name: str
-    """In `torch.optim`, or in a module of `train/algorithms/`."""
+    """The name of the class, in `torch.optim` or in a module of `train/algorithms/`."""
     learning_rate: float
     help: str
     family: Family = Family.GRADIENT
@@ -36,7 +36,7 @@ class Optimizer:
     accumulates: bool = False
     """Whether gradients pile up because nobody sets them to zero."""
     run_options: tuple[str, ...] = ()
-    """Which facts of the run its class takes as options: `steps`, `seed`."""
+    """The facts of the run, `steps` or `seed`, that the class takes as options."""
 
     def momentum_options(self, momentum: float | None) -> dict[str, Any]:
         """What the setting “momentum” adds to the options. Nesterov's kind of none is plain gradient descent."""

@@ -50,7 +50,7 @@ class Declaration:
     allowed: str
     help: str
     switch: bool = False
-    """On the command line it is said without a value, which then is yes."""
+    """Whether the command line takes the option without a value, which then means yes."""
 
     @property
     def label(self) -> str:

@@ -35,7 +35,8 @@ LEAST = 1e-6
 """Size below which a loss or a parameter is compared as if it were so large: its last digits are only rounding."""
 
 LEAST_IN_CELL = 1.0
-"""The same for the loss of a function in a cell, which is calculated anew, slowly, where it disagrees."""
+"""Size below which the loss of a function in a cell is compared as if it were so large: where it disagrees, all is
+compiled again, which is slow."""
 
 SINGLE_LEAST = 0.01
 """Share of the largest number of a block: in float32, a smaller number is compared as if it were so large."""

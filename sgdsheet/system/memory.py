@@ -13,9 +13,9 @@ if sys.platform != "win32":
     import resource
 
 _SHARE = 0.5
-"""Of what is free, what one run may fill."""
+"""Share of the free memory that one run may fill."""
 _UNKNOWN = 4 << 30
-"""What is taken for free where nobody says."""
+"""Bytes that are taken to be free where the system does not tell."""
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),

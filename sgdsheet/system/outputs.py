@@ -28,7 +28,7 @@ class Product:
     what: str
     endings: tuple[str, ...]
     recognises: Callable[[Path], bool]
-    """Whether an existing file is one, which may be replaced."""
+    """Whether an existing file is of this kind, and may be replaced."""
     is_folder: bool = False
 
 

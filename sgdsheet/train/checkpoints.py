@@ -44,7 +44,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """The reverse of `encode`. Raises ValueError, KeyError or TypeError for anything else."""
+    """What `encode` was given, from its plain JSON. Raises ValueError, KeyError or TypeError for anything else."""
     if isinstance(value, list):
         return [decode(item) for item in value]
     if isinstance(value, dict):
@@ -61,7 +61,7 @@ def decode(value: Any) -> Any:
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write the state, complete or not at all."""
+    """Write the state to a file, complete or not at all. Raises FileError."""
     content = json.dumps({"format": FORMAT, "state": encode(state)})
     try:
         write_atomically(ready(path, CHECKPOINT), content.encode("utf-8"))

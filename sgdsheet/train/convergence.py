@@ -1,9 +1,11 @@
 """Whether a run has come to a minimum: a criterion that holds, or words for what is missing.
 
 That nothing moves any more proves nothing: a line search gives up in a narrow valley, too. For least squares the
-criterion is the relative offset of Bates and Watts (1981), how much of the residuals a linear model of them could
-still explain, together with the step that would. For other losses it is Newton's step and what it would gain, and
-where the second derivatives are too many, the gradient scaled by the parameters and the loss.
+criterion is the relative offset, how much of the residuals a linear model of them could still explain, together with
+the step that would: Bates and Watts, “A relative offset orthogonality convergence criterion for nonlinear least
+squares”, Technometrics 23 (1981). For other losses it is Newton's step and what it would gain, and where the second
+derivatives are too many, the gradient scaled by the parameters and the loss (Dennis and Schnabel, Numerical Methods for
+Unconstrained Optimization and Nonlinear Equations, 1983, chapter 7).
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ _OFFSET = 1e-4
 _STEP = 1e-4
 """The step to the minimum, as a share of each parameter or its standard error, that may be left."""
 _EXACT_STEP = 1e-8
-"""The same where the residuals are 0 but for rounding, so that their offset says nothing."""
+"""The step to the minimum, as a share, that may be left where the residuals are 0 but for rounding: their offset says
+nothing there."""
 _PERFECT = 1e-24
 """A sum of squares below this share of that at the start is 0 but for rounding."""
 _GAIN = 1e-12
@@ -36,9 +39,9 @@ _FLAT = 1e-12
 _DOWNWARD = 1e-6
 """A direction counts as curved downwards from this share of the largest curvature."""
 _MOST_PARAMETERS = 200
-"""Up to which second derivatives are calculated."""
+"""Parameters up to which second derivatives are calculated."""
 _MOST_NUMBERS = 5_000_000
-"""Entries of a Jacobian, up to which it is."""
+"""Entries of a Jacobian up to which it is calculated."""
 _AT_BOUND = 1e-10
 _NOT_YET = "no step brings anything any more, but this is no minimum"
 
@@ -53,11 +56,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run ended: the parameters there, and what has to be small as a function of them.
+    """The parameters at which a run ended, and what has to become small as a function of them.
 
-    `objective` calculates what has to become small from the parameters as they are, `residuals`, if the problem is
-    one of least squares, from parameters that it is given. `start` are the parameters at the start.
-    `lower` and `upper` are bounds, flat, in the order of the parameters.
+    `objective` calculates what has to become small, a scalar, from the parameters as they are. `residuals`, if the
+    problem is one of least squares, calculates them [residuals] from parameters that it is given. `start` are the
+    parameters at the start. `lower` and `upper` [parameters] are bounds, in the order of the parameters.
     """
 
     parameters: Sequence[Tensor]
@@ -191,7 +194,7 @@ def _flat(tensors: Sequence[Tensor]) -> Vector:
 
 
 def _squares(residuals: Callable[..., Tensor] | None, parameters: Sequence[Tensor]) -> float:
-    """The sum of the squares of the residuals, somewhere; NaN where it cannot be calculated."""
+    """The sum of the squares of the residuals at some parameters; NaN where it cannot be calculated."""
     if residuals is None:
         return math.nan
     with torch.no_grad():
@@ -199,7 +202,7 @@ def _squares(residuals: Callable[..., Tensor] | None, parameters: Sequence[Tenso
 
 
 def _gradient(place: Place) -> tuple[float, Tensor, Vector]:
-    """The objective, its gradient with a graph (flat), and that as numbers."""
+    """The objective, and its gradient [parameters]: with a graph for second derivatives, and as numbers."""
     objective = place.objective()
     parameters = list(place.parameters)
     if not objective.requires_grad:
@@ -211,7 +214,7 @@ def _gradient(place: Place) -> tuple[float, Tensor, Vector]:
 
 
 def _held(place: Place, values: Vector, gradient: Vector) -> NDArray[np.bool_]:
-    """The parameters at a bound beyond which the loss would fall."""
+    """Which parameters [parameters] are at a bound beyond which the loss would fall."""
     reach = _AT_BOUND * (1 + np.abs(values))
     held = np.zeros(len(values), dtype=bool)
     if place.lower is not None:
@@ -222,7 +225,7 @@ def _held(place: Place, values: Vector, gradient: Vector) -> NDArray[np.bool_]:
 
 
 def _jacobian(place: Place, count: int) -> tuple[Vector, NDArray[np.float64]] | None:
-    """The residuals and their derivatives; None where they are not known, or too many."""
+    """The residuals [residuals] and their Jacobian [residuals, parameters]; None where they are unknown or too many."""
     if place.residuals is None:
         return None
     parameters = [tensor.detach() for tensor in place.parameters]
@@ -239,7 +242,7 @@ def _jacobian(place: Place, count: int) -> tuple[Vector, NDArray[np.float64]] | 
 
 
 def _columns(residuals: Callable[..., Tensor], parameters: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """The residuals, and their Jacobian.
+    """The residuals [residuals] and their Jacobian [residuals, parameters].
 
     Where the residuals are many and the parameters few, a second backward pass is cheaper than one per residual: the
     product of the Jacobian's transpose with a vector is linear in that vector, and its derivative is the Jacobian.
@@ -257,7 +260,7 @@ def _columns(residuals: Callable[..., Tensor], parameters: list[Tensor]) -> tupl
 
 
 def _hessian(place: Place, graph: Tensor, free: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-    """The second derivatives of the free parameters; None where they cannot be calculated."""
+    """The second derivatives [free, free] of the free parameters; None where they cannot be calculated."""
     places = np.flatnonzero(free)
     if not graph.requires_grad:
         return np.zeros((len(places), len(places)))

@@ -33,23 +33,24 @@ class Descent(Protocol):
 
     @property
     def stalled(self) -> bool:
-        """Whether it does not get any further; whether that is a minimum is another question: see `convergence`."""
+        """Whether no step gets any further. Whether that is a minimum is another question: see `convergence`."""
         ...
 
     @property
     def learning_rate(self) -> float:
-        """The size of the next step."""
+        """The learning rate of the next step."""
         ...
 
     def step(self, objective: Objective, keep: Keep, *, measure: bool = False) -> float:
-        """Move once; returns the objective before. Where that is not finite, nothing was moved.
+        """Take a step; returns the objective before it. If that is not finite, nothing was moved.
 
-        With `measure`, `gradient_norm` is the length of the gradient before the move.
+        `objective` calculates it, and `keep` is told it before the parameters move. With `measure`, `gradient_norm` is
+        the Euclidean length of the gradient before the move.
         """
         ...
 
     def state(self) -> dict[str, Any]:
-        """What is remembered between steps."""
+        """What the optimizer remembers between steps, for `restore`."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None:

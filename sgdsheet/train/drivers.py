@@ -82,7 +82,7 @@ def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
 
 
 def _ignore(objective: float) -> None:
-    """With batches, one batch's loss says little about the parameters."""
+    """Keep no best parameters: with batches, the loss of one batch says little about them."""
 
 
 def constrained(run: Run, steps: int) -> Steps:
@@ -114,7 +114,7 @@ def _end_solution(run: Run, outcome: str) -> None:
 
 
 def constrained_restarts(run: Run) -> Steps:
-    """With constraints, one start after the other. The first is the sheet's own values."""
+    """Train under constraints from one start after the other, the sheet's own values first."""
     start = run.settings.start or default_start(run.parameters)
     best, failure, ending = copies(run.parameters), None, ("", "")
     found: list[float] = []

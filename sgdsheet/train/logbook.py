@@ -30,7 +30,7 @@ LIMIT = 2_000
 """Records that charts and sheets get at most."""
 
 Objective = Callable[[float], float]
-"""What of a loss is to be low: the loss itself, or less of it where it is to be high."""
+"""Gives for a loss what is to be low: the loss itself, or its negative where the loss is to be high."""
 
 
 @dataclass(frozen=True, slots=True)

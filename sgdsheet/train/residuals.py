@@ -28,7 +28,7 @@ class _Squares(NamedTuple):
     weight: float
     scale: fx.Node | None = None
     minus: fx.Node | Tensor | None = None
-    """Of a distance, the other end."""
+    """What is subtracted from `node` before it is squared; None if the residual is `node` itself."""
 
 
 def residuals_of(module: fx.GraphModule, names: Sequence[str], problem: Problem) -> Callable[..., Tensor] | None:
@@ -84,7 +84,7 @@ class _Finder:
         self.buffers = buffers
 
     def below(self, node: fx.Node) -> list[_Squares] | None:
-        """What is below functions that grow with the sum of squares: it has the same minima."""
+        """The node under functions that grow with the sum of squares, such as a root: it has the same minima."""
         target, arguments = node.target, node.args
         if target in (torch.sqrt, torch.log):
             return self._inner(arguments[0])

@@ -21,30 +21,31 @@ _COPIES = 8
 _OVERHEAD = 500  # bytes of a start and of each of its tensors, besides the numbers
 
 _NUMBERS_AT_ONCE = 30_000_000
-"""Intermediate numbers per group of starts: more starts than fit are trained group by group."""
+"""Intermediate numbers of the starts that are trained at the same time: more starts than fit are trained group by
+group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Where the starts ended: their objectives, sorted, those that are finite."""
+    """The objectives at which the starts ended: the finite ones, in ascending order. `starts` counts all of them."""
 
     losses: tuple[float, ...]
     starts: int
 
     def quantile(self, share: float) -> float:
-        """The objective that this share of the starts is below; NaN if none is finite."""
+        """The objective below which this share of the starts ended; NaN if none is finite."""
         if not self.losses:
             return math.nan
         return self.losses[min(len(self.losses) - 1, int(share * len(self.losses)))]
 
     @property
     def minima(self) -> int:
-        """How many different values there are, to three digits."""
+        """How many different objectives the starts ended at, compared to three digits."""
         return len({f"{loss:.3g}" for loss in self.losses})
 
 
 def draw_start(parameters: Sequence[Tensor], start: Sequence[StartValues], generator: torch.Generator) -> list[Tensor]:
-    """New values for each parameter range, from the initialisers (one for all, or one per range)."""
+    """New values for each parameter range [of its shape], from the initialisers: one for all, or one per range."""
     chosen = list(start) * len(parameters) if len(start) == 1 else list(start)
     return [_draw(parameter, item, generator) for parameter, item in zip(parameters, chosen, strict=True)]
 
@@ -85,7 +86,11 @@ def refuse_many(count: int, parameters: Sequence[Tensor], cell: str) -> None:
 
 
 class BatchedStarts:
-    """`count` copies of the parameters, stacked along a new first dimension; the first is the sheet's own."""
+    """Copies of the parameters [count, …], stacked along a new first dimension; the first has the sheet's own values.
+
+    With `keep_best`, the best parameters of each start are kept, in `best` [count, …] with the objectives `lowest`
+    [count]. `limits` puts stacked parameters back between their bounds.
+    """
 
     def __init__(
         self,
@@ -111,13 +116,16 @@ class BatchedStarts:
         self.lowest = self.stacked[0].new_full((count,), math.nan).detach() if keep_best else None
 
     def prepare(self, row: Optimizer, rate: float, settings: Settings, steps: int, schedule: str, numbers: int) -> None:
-        """Choose the optimizer; `numbers` is the size of one start's intermediate results."""
+        """Choose the optimizer and its schedule over so many steps.
+
+        `numbers` is how many intermediate numbers one start has, which decides how many starts fit into memory at once.
+        """
         self.optimizer = build_optimizer(row, self.stacked, rate, settings)
         self.scheduler = build_scheduler(self.optimizer, schedule, rate, steps)
         self.group = max(1, min(self.count, _NUMBERS_AT_ONCE // max(numbers, 1)))
 
     def step(self, module: fx.GraphModule, as_objective: Callable[[Tensor], Tensor]) -> Tensor:
-        """Move all starts once; returns their objectives before."""
+        """Take a step with every start; returns their objectives [count] before it."""
         self.optimizer.zero_grad()
         found = []
         for first in range(0, self.count, self.group):
@@ -135,7 +143,7 @@ class BatchedStarts:
         return torch.cat(found)
 
     def losses(self, module: fx.GraphModule, as_objective: Callable[[Tensor], Tensor]) -> Tensor:
-        """The objectives of all starts where they are or, if they are kept, at their best."""
+        """The objectives [count] of all starts: where they are now, or with `keep_best` at their best."""
         with torch.no_grad():
             groups = [self._losses(module, first) for first in range(0, self.count, self.group)]
             now = as_objective(torch.cat(groups))
@@ -143,7 +151,10 @@ class BatchedStarts:
         return now if self.lowest is None else self.lowest
 
     def _remember(self, losses: Tensor) -> None:
-        """Keep where each start was best: a later step may lead it out of what its formulas can calculate."""
+        """Keep the parameters of each start that has its lowest objective now.
+
+        A later step may lead it to where its formulas cannot be calculated.
+        """
         if self.lowest is None:
             return
         better = (losses < self.lowest) | (self.lowest.isnan() & ~losses.isnan())
@@ -174,7 +185,7 @@ class BatchedStarts:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def values(self, index: int) -> list[Tensor]:
-        """The parameters of one start."""
+        """The parameters of one start, at its best with `keep_best`; a tensor of each range's shape."""
         stacks = self.stacked if self.lowest is None else self.best
         return [
             stacked[index].detach().to(dtype, copy=True) for stacked, dtype in zip(stacks, self.dtypes, strict=True)
@@ -182,7 +193,10 @@ class BatchedStarts:
 
 
 def best_of(losses: Tensor, count: int) -> tuple[list[int], Distribution]:
-    """The best starts that differ from each other, and how all of them did."""
+    """The numbers of at most `count` of the best starts that differ from each other, and how all of them did.
+
+    `losses` [starts] are their objectives.
+    """
     order = losses.nan_to_num(math.inf).argsort().tolist()
     finite = tuple(sorted(float(loss) for loss in losses.tolist() if math.isfinite(loss)))
     chosen: list[int] = []

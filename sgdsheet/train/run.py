@@ -95,7 +95,7 @@ class Run:
         self.valid_loss: float | None = None
         self.valid_metric: float | None = None
         self.looked_last: tuple[float | None, float | None] = (None, None)
-        """Validation loss and metric after the last step, where it ended an epoch."""
+        """Validation loss and metric after the last step, if it ended an epoch; else None."""
         self.test_loss: float | None = None
         self.test_metric: float | None = None
         self._forward: Callable[[], Tensor] | None = None
@@ -112,7 +112,7 @@ class Run:
     # --- losses -----------------------------------------------------------------------------------------
 
     def whole_loss(self) -> float:
-        """The loss cell at the present parameters: over all rows, or over the training samples of a source."""
+        """The value of the loss cell at the present parameters: over all rows, or the training samples of a source."""
         if self.bound is not None:
             return self.bound.training_loss()
         with torch.no_grad():
@@ -136,7 +136,7 @@ class Run:
         return self._forward
 
     def objective(self, loss: Callable[[], Tensor], seen: list[Tensor]) -> Callable[[], Tensor]:
-        """A function for the objective; the loss itself goes to `seen` at its first call."""
+        """A function that calculates the objective, a scalar, and at its first call appends the loss to `seen`."""
 
         def calculate() -> Tensor:
             value = loss()
@@ -172,7 +172,10 @@ class Run:
             skipped = 0
 
     def end_epoch(self) -> tuple[int | None, float | None, float | None]:
-        """Count the epoch and look at the validation rows: epoch, loss and metric."""
+        """Count the epoch and calculate the validation rows: returns the number of epochs, their loss and metric.
+
+        Each is None where there is none. Early stopping keeps the best parameters here, or ends the run.
+        """
         if self.samples is None:
             return None, None, None
         self.epochs_done += 1
@@ -193,7 +196,7 @@ class Run:
     # --- bounds -----------------------------------------------------------------------------------------
 
     def limit(self, tensors: Sequence[Tensor]) -> None:
-        """Put parameters (or stacks of them) back between their bounds."""
+        """Put parameters [of each range's shape], or stacks of them [starts, …], back between their bounds."""
         if self.constraints is None or not self.constraints.bounds.count:
             return
         bounds, at = self.constraints.bounds, 0
@@ -204,7 +207,7 @@ class Run:
                 at += own.numel()
 
     def largest_violation(self) -> float | None:
-        """By how much the constraint that is violated most is violated, in the sheet's units.
+        """How much the constraint is violated that is violated most, in the sheet's units; None without constraints.
 
         Whether that is too much depends on the size of its numbers: see `constraints_hold`.
         """
@@ -225,9 +228,10 @@ class Run:
                 best.copy_(present)
 
     def choose(self) -> None:
-        """The best parameters, or the last if there are batches, or the first if nothing was any better.
+        """Put the parameters that are to be kept into the model.
 
-        To judge by a whole source would take as long as training on it: there, the last ones only have to be finite.
+        These are the best; the last if there are batches; those at the start if nothing was better. To judge by a whole
+        source would take as long as training on it: there, the last ones only have to be finite.
         """
         if self.bound is not None and self.settings.early_stopping is None:
             finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters)
@@ -261,7 +265,7 @@ class Run:
             self.stopped, self.reason = how, reason
 
     def end_by(self, verdict: Verdict) -> None:
-        """The same where nothing moves any more."""
+        """Say that the run ended because nothing moves any more: at a minimum if the verdict is so, else stalled."""
         self.end(CONVERGED if verdict.converged else STALLED, verdict.reason)
 
     def judged(self) -> Verdict:
@@ -282,7 +286,7 @@ class Run:
             )
 
     def conclude(self, loss_start: float, loss: float) -> None:
-        """The run is over: which loss its last step left, and whether that is far above the start."""
+        """Note the loss of the last step; if it is far above that at the start, the run has diverged."""
         if self.loss_last is None:
             self.loss_last = loss
             if self.bound is not None:
@@ -292,7 +296,10 @@ class Run:
             self.stopped, self.reason = DIVERGED, f"the loss went from {loss_start:.4g} to {self.loss_last:.4g}"
 
     def final_loss(self) -> float:
-        """The loss cell at the parameters that were chosen; the validation and constraints too."""
+        """The value of the loss cell at the parameters that were kept.
+
+        Also calculates validation, test and violation there. Raises TrainingError if the loss is not finite.
+        """
         loss = self.whole_loss()
         if not math.isfinite(loss):
             put(self.parameters, self.start)

@@ -26,10 +26,11 @@ _POLISHED = 5
 _POLISH_STEPS = 300
 _SOLVER_STEPS = 10_000
 _SMALL_BATCH = 2_048
-"""Samples that are not worth a look at the memory."""
+"""Samples of a batch up to which it is not asked whether they fit into memory."""
 _FEW = 64
 _COPIES = 3
-"""Times the memory of the numbers: what is kept to go back, its gradient, and what comes and goes."""
+"""How many times the memory of the program's numbers a step takes: what is kept to go back, its gradient, and what
+comes and goes."""
 
 
 @dataclass(frozen=True, slots=True)

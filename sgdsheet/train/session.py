@@ -74,7 +74,7 @@ class Session:
             raise model.explain_bad_loss() if bound is None else bound.explain_bad_loss(model)
         self.seconds = 0.0
         self.learning_rate = self.plan.learning_rate
-        """Of the last step."""
+        """The learning rate of the last step."""
         self._descent: Descent | None = None
         self._resumed: dict[str, Any] | None = None
         self._start_drawn = False
@@ -103,39 +103,39 @@ class Session:
 
     @property
     def reason(self) -> str:
-        """What is to be said of that: why it stalled, where it diverged; may be empty."""
+        """Why the run stalled, or where it diverged, in words; empty where there is nothing to say."""
         return self._run.reason
 
     @property
     def ending(self) -> str:
-        """How the run ended and why, in words; empty while it has not."""
+        """How the run ended, and why, in words; empty before that."""
         how, why = _IN_WORDS.get(self.stopped, self.stopped), self.reason
         return f"{how}: {why}" if how and why else how
 
     @property
     def loss_last(self) -> float:
-        """The loss cell after the last step; `loss` is that of the parameters that were kept."""
+        """The value of the loss cell after the last step, while `loss` is that of the parameters that were kept."""
         last = self._run.loss_last
         return self.loss if last is None else last
 
     @property
     def best_step(self) -> int:
-        """After how many steps the parameters that were kept were found; 0 are those at the start."""
+        """The number of steps after which the parameters that were kept were found; 0 for those at the start."""
         return self._run.best_step
 
     @property
     def valid_last(self) -> float | None:
-        """The validation loss after the last step; None if nobody looked."""
+        """The validation loss after the last step; None if it was not calculated there."""
         return self.valid_loss if self.best_step == self.steps_taken else self._run.looked_last[0]
 
     @property
     def metric_last(self) -> float | None:
-        """The metric over the validation rows after the last step; None if nobody looked."""
+        """The metric over the validation rows after the last step; None if it was not calculated there."""
         return self.valid_metric if self.best_step == self.steps_taken else self._run.looked_last[1]
 
     @property
     def overfitting(self) -> str:
-        """What is to be said where the validation loss rose while the training loss fell; empty elsewhere."""
+        """A sentence if the validation loss rose while the training loss fell; empty text if not."""
         step = self._run.validation_curve.rose_after()
         if step is None:
             return ""
@@ -167,7 +167,7 @@ class Session:
 
     @property
     def loss_samples(self) -> int | None:
-        """Of how many samples `loss_start` and `loss` are the loss: of very many in a source, not of all."""
+        """How many samples `loss_start` and `loss` are over: not all where a source has very many."""
         bound = self._run.bound
         return self.sample_count if bound is None else len(bound.judged_samples)
 
@@ -183,7 +183,7 @@ class Session:
 
     @property
     def violation(self) -> float | None:
-        """By how much the worst constraint is violated, in the sheet's units; None without constraints."""
+        """How much the constraint is violated that is violated most, in the sheet's units; None without constraints."""
         return self._run.violation
 
     @property
@@ -193,7 +193,7 @@ class Session:
 
     @property
     def distribution(self) -> Distribution | None:
-        """Where the restarts ended."""
+        """The objectives at which the restarts ended; None without restarts."""
         return self._run.distribution
 
     def preview(self) -> dict[Cell, Value]:
@@ -335,7 +335,7 @@ def _damaged() -> TrainingError:
 
 
 def _next_step(steps: Iterator[Step], count: int) -> Step | None:
-    """Take a step with so many threads: the caller's own work between steps is none of our business."""
+    """Take a step with so many threads, and give the caller's own number back between steps."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -346,7 +346,7 @@ def _next_step(steps: Iterator[Step], count: int) -> Step | None:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Use so many threads meanwhile: two on a small model can be 100 times slower than one."""
+    """A context in which torch uses so many threads: two on a small model can be 100 times slower than one."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

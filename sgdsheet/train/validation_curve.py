@@ -44,9 +44,9 @@ class ValidationCurve:
             self._stream.add((step, training, objective))
 
     def rose_after(self) -> int | None:
-        """After which step the validation loss rose for good, while training went on to fall; None if it did not.
+        """The step after which the validation loss rose for good while the training loss fell; None if it did not.
 
-        Averages are compared, so that noise does not look like a rise.
+        Averages over neighbouring epochs are compared, so that noise does not look like a rise.
         """
         if len(self.points) < _FEWEST:
             return None

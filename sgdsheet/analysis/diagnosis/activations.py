@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx
 
 FLAT = 1e-3
-"""A gradient of TANH or sigmoid below this passes next to nothing on."""
+"""A unit whose TANH or sigmoid has a gradient below this passes next to nothing on: it is saturated."""
 
 COMPARISONS = frozenset({torch.lt, torch.le, torch.gt, torch.ge})
 _LINEAR = frozenset({torch.mean, torch.sum, operator.add, operator.sub, operator.neg, "select", "reshape", "expand"})
@@ -30,7 +30,7 @@ class Activation:
     watched: fx.Node
     flat: Callable[[Tensor], Tensor]
     ends: str = "0 or 1"
-    """Where it has hardly any gradient."""
+    """The values of the formula near which it has hardly any gradient, in words."""
 
     @property
     def is_relu(self) -> bool:
@@ -119,7 +119,7 @@ def _is_number(program: fx.GraphModule, item: Any, number: float) -> bool:
 
 
 def _unguarded(item: Any) -> Any:
-    """Without the choices that only keep an error's gradient from spreading."""
+    """The node, without the `where` around it that only keeps the gradient of an error from spreading."""
     while isinstance(item, fx.Node) and item.target is torch.where:
         _, first, second = item.args
         if isinstance(first, fx.Node) and first.target == "detach":
@@ -145,7 +145,7 @@ def _is_one_plus_exponential(program: fx.GraphModule, item: Any) -> bool:
 
 
 def _is_term_of_the_loss(node: fx.Node) -> bool:
-    """Whether it is only added up from here on: to be 0 is then a good thing."""
+    """Whether the node is only added up on its way to the loss; then it is good if it is 0."""
     for user in node.users:
         scaled = user.target in _SCALING and not all(_is_calculated(item) for item in user.args)
         if user.op != "output" and not ((user.target in _LINEAR or scaled) and _is_term_of_the_loss(user)):
@@ -154,7 +154,7 @@ def _is_term_of_the_loss(node: fx.Node) -> bool:
 
 
 def _feeds_logarithm(node: fx.Node, steps: int = _LOG_STEPS) -> bool:
-    """Whether it is a probability of which the loss takes the logarithm, which undoes the saturation."""
+    """Whether the node is a probability whose logarithm is in the loss: then it has a gradient where it saturates."""
     if node.target is torch.log or node.target is torch.log10:
         return True
     users = [user for user in node.users if user.target is not torch.matmul]

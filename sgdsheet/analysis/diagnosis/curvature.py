@@ -1,8 +1,10 @@
 """How the loss curves at the present parameters, and what that means for gradient descent.
 
-Along a direction with curvature λ, plain gradient descent with learning rate r multiplies the distance from
-the minimum by 1 − rλ per step. So it is stable below 2/λ of the steepest direction, and the flattest one
-needs about 1/(rλ) steps to come two thirds of the way. The ratio of the two is the condition number.
+Along a direction with curvature λ, plain gradient descent with learning rate r multiplies the distance from the minimum
+by 1 − rλ per step. So it is stable below 2/λ of the steepest direction, and the flattest one needs about 1/(rλ) steps
+to come two thirds of the way. The ratio of the two is the condition number. See LeCun, Bottou, Orr and Müller,
+“Efficient BackProp”, in Neural Networks: Tricks of the Trade (1998). A curvature has the units of the loss, divided by
+the square of those of the parameters.
 """
 
 from __future__ import annotations
@@ -33,9 +35,11 @@ Vector = NDArray[np.float64]
 
 
 class Hessian:
-    """The matrix of second derivatives of `model.objective()`, as products with vectors.
+    """The matrix [parameters, parameters] of second derivatives of `model.objective()`, as products with vectors.
 
-    `gradient` and all vectors are flat, in the order of the cells of `model.ranges()`.
+    `gradient` and all vectors [parameters] are flat, in the order of the cells of `model.ranges()`. A product takes one
+    backward pass through the gradient: Pearlmutter, “Fast exact multiplication by the Hessian”, Neural Computation 6
+    (1994).
     """
 
     def __init__(self, model: SheetModel) -> None:
@@ -54,12 +58,12 @@ class Hessian:
         return torch.cat([gradient.reshape(-1) for gradient in gradients])
 
     def product(self, vector: Vector) -> Vector:
-        """The matrix times a vector."""
+        """The matrix times a vector [parameters]."""
         direction = torch.from_numpy(vector.reshape(-1).copy()).to(self._gradient)
         return _numbers(self._flat_gradient(self._gradient @ direction))
 
     def matrix(self) -> NDArray[np.float64]:
-        """The whole matrix."""
+        """The whole matrix [parameters, parameters], symmetric; it takes a backward pass for each row."""
         rows = np.stack([_numbers(self._flat_gradient(item)) for item in self._gradient.unbind()])
         return np.asarray((rows + rows.T) / 2)
 
@@ -70,9 +74,11 @@ def _numbers(tensor: Tensor) -> Vector:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrum:
-    """The curvatures of the loss (eigenvalues, ascending; `vectors` holds their directions as columns).
+    """The curvatures of the loss at some parameters.
 
-    `diagonal` is the curvature along each parameter by itself, in the order of `cells`.
+    `eigenvalues` [parameters] ascend; the columns of `vectors` [parameters, parameters] are their directions.
+    `diagonal` [parameters] is the curvature along each parameter by itself, and `gradient` [parameters] the gradient,
+    both in the order of `cells`.
     """
 
     cells: list[Cell]
@@ -87,28 +93,30 @@ class Spectrum:
 
     @property
     def lowest(self) -> float:
-        """Negative where the loss curves downwards in some direction: then this is no minimum."""
+        """The lowest curvature. If it is negative, the loss curves downwards in that direction: this is no minimum."""
         return float(self.eigenvalues[0])
 
     @property
     def smallest(self) -> float:
-        """The smallest curvature that is above 0; NaN if there is none."""
+        """The smallest curvature above 0 (and above rounding); NaN if there is none."""
         positive = self.eigenvalues[self.eigenvalues > _ZERO * max(abs(self.largest), abs(self.lowest))]
         return float(positive[0]) if len(positive) else math.nan
 
     @property
     def condition(self) -> float:
-        """How many times steeper the steepest direction is than the flattest that is not flat."""
+        """The condition number: the largest curvature over the smallest one above 0."""
         return self.largest / self.smallest
 
     @property
     def stable_rate(self) -> float:
-        """Plain gradient descent diverges above this learning rate."""
+        """The learning rate above which plain gradient descent diverges; infinite if nothing curves upwards."""
         return _stable(self.largest)
 
     def steps(self, learning_rate: float | None = None) -> float:
-        """Steps that the flattest direction takes for two thirds of its way (1 − 1/e), at the largest stable
-        learning rate unless another is given."""
+        """Steps of plain gradient descent that come 1 − 1/e of the way, about two thirds, along the flattest direction.
+
+        They are taken with the largest stable learning rate, unless another is given.
+        """
         return 1 / ((learning_rate or self.stable_rate) * self.smallest)
 
     @property
@@ -122,7 +130,7 @@ class Spectrum:
 
     @property
     def diagonal_ratio(self) -> float:
-        """How much the parameters differ in scale, each by itself."""
+        """The largest curvature along a single parameter over the smallest one that is not 0; NaN if all are 0."""
         curved = np.abs(self.diagonal[self._curved])
         return float(curved.max() / curved.min()) if len(curved) else math.nan
 
@@ -132,14 +140,20 @@ class Spectrum:
 
     @property
     def potential(self) -> float:
-        """By how much the loss could still fall if it were a parabola: half of gᵀH⁻¹g."""
+        """How much lower the minimum of the parabola is that has this gradient and these curvatures: ½ gᵀH⁻¹g.
+
+        In the units of the loss. Directions that do not curve upwards are left out.
+        """
         along = self.vectors.T @ self.gradient
         upward = self.eigenvalues > _ZERO * max(self.largest, 0.0)
         return float(0.5 * np.sum(along[upward] ** 2 / self.eigenvalues[upward]))
 
 
 def spectrum(model: SheetModel) -> Spectrum:
-    """All curvatures, exactly. For at most `MOST_EXACT` parameters; it takes one double backward for each."""
+    """All curvatures, exactly; NaN where second derivatives are not finite.
+
+    Raises ValueError for more than `MOST_EXACT` parameters: it takes one double backward pass for each.
+    """
     hessian = Hessian(model)
     if hessian.size > MOST_EXACT:
         raise ValueError(f"{hessian.size} parameters are too many for an exact spectrum")
@@ -153,12 +167,18 @@ def spectrum(model: SheetModel) -> Spectrum:
 
 
 def largest_eigenvalue(model: SheetModel, *, tolerance: float = 1e-6) -> float:
-    """The curvature of the steepest direction; NaN where it cannot be computed."""
+    """The curvature of the steepest direction, to a relative `tolerance`; NaN where it cannot be computed.
+
+    By Lanczos iterations: Lehoucq, Sorensen and Yang, ARPACK Users' Guide (1998).
+    """
     return _extreme_eigenvalue(model, "LA", tolerance)
 
 
 def lowest_eigenvalue(model: SheetModel, *, tolerance: float = 1e-3) -> float:
-    """The lowest curvature, negative where the loss curves downwards; NaN where it cannot be computed."""
+    """The lowest curvature, to a relative `tolerance`; NaN where it cannot be computed.
+
+    It is negative where the loss curves downwards in some direction.
+    """
     return _extreme_eigenvalue(model, "SA", tolerance)
 
 
@@ -190,9 +210,11 @@ def _stable(curvature: float) -> float:
 
 
 def stable_rate_ahead(model: SheetModel, *, steps: int = 40) -> float:
-    """The same for the way down from here: the loss may be steeper at the minimum than where training starts.
+    """The learning rate above which plain gradient descent diverges here or anywhere on the way down from here.
 
-    Follows the gradient in careful steps on which the curvature hardly changes. For few parameters.
+    The loss may be steeper at the minimum than where training starts. So this follows the gradient in at most `steps`
+    careful steps, over each of which the curvature hardly changes. The parameters stay as they are. It takes a largest
+    eigenvalue for each step: for few parameters.
     """
     with kept_parameters(model):
         curvature = largest = largest_eigenvalue(model)
@@ -209,7 +231,7 @@ def stable_rate_ahead(model: SheetModel, *, steps: int = 40) -> float:
 
 
 def _careful_step(model: SheetModel, curvature: float) -> float:
-    """One step that does not jump over the valley; returns the curvature there, NaN if there is none."""
+    """Move by one step that does not jump over the valley; returns the curvature there, NaN if there is no such."""
     tensors = [tensor for _, tensor in model.ranges()]
     objective = model.objective()
     gradients = torch.autograd.grad(objective, tensors, materialize_grads=True)
@@ -232,7 +254,7 @@ def _careful_step(model: SheetModel, curvature: float) -> float:
 
 @contextmanager
 def kept_parameters(model: SheetModel) -> Iterator[None]:
-    """Whatever happens to the parameters and their gradients meanwhile, they are put back."""
+    """A context in which parameters and gradients may be changed: at its end they are as they were."""
     tensors = [tensor for _, tensor in model.ranges()]
     before = [(tensor.detach().clone(), tensor.grad) for tensor in tensors]
     try:

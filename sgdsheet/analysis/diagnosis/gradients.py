@@ -25,7 +25,10 @@ _MOST_PRODUCTS = 5_000  # parameters up to which a few products with second deri
 
 @dataclass(frozen=True, slots=True)
 class Gradients:
-    """The gradient of what has to become small, flat and in the order of the parameter cells."""
+    """The gradient `flat` [parameters] of the objective (what has to become small).
+
+    It is that at the parameters `values` [parameters], both in the order of `cells`. `objective` is the value there.
+    """
 
     model: SheetModel
     cells: list[Cell]
@@ -56,7 +59,7 @@ class Gradients:
 
 
 def _length(vector: Vector) -> float:
-    """The norm, also of numbers whose squares overflow."""
+    """The Euclidean length of a vector [parameters], also where the squares of its numbers overflow."""
     return math.hypot(*vector.tolist())
 
 

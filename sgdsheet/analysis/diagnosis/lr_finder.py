@@ -1,8 +1,9 @@
 """A learning rate for a model: try larger and larger ones until the loss explodes, and stay well below.
 
-The sweep takes one step with each rate, from the present parameters on. Where the curvature is known, half of
-the largest stable rate is better than what can be read off a sweep. Either way the suggestion is then tried
-out: steps with it have to bring the loss down.
+The sweep takes one step with each rate, from the present parameters on: the range test of L. N. Smith, “Cyclical
+learning rates for training neural networks”, WACV 2017. Where the curvature is known, half of the largest stable rate
+is better than what can be read off a sweep. Either way the suggestion is then tried out: steps with it have to bring
+the loss down.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ Loss = Callable[[], torch.Tensor]
 class LearningRates:
     """What a sweep found: `losses[i]` is the loss after the step with `rates[i]`.
 
-    `stable_rate` is the largest stable rate of plain gradient descent, where it could be worked out;
-    `exploded_at` the rate at which the sweep ended because the loss exploded.
+    `suggestion` is the rate to use. `stable_rate` is the largest stable rate of plain gradient descent; None where it
+    is too expensive to work out. `exploded_at` is the rate at which the sweep ended because the loss exploded; None if
+    it did not.
     """
 
     optimizer: str
@@ -120,7 +122,10 @@ def _stable(model: SheetModel) -> float | None:
 
 
 def _limit(row: Optimizer, make: Make, stable: float | None) -> float | None:
-    """The same for this optimizer, if it is gradient descent: momentum multiplies the steps."""
+    """The largest stable rate for this optimizer if it is gradient descent: momentum m makes steps 1 / (1 − m) as long.
+
+    `stable` is that of plain gradient descent. None for other optimizers, or if `stable` is None.
+    """
     if stable is None or row.class_name != "SGD":
         return None
     return stable * (1 - float(make(1.0).defaults["momentum"]))
@@ -146,7 +151,10 @@ def _steps(model: SheetModel, loss: Loss, optimizer: torch.optim.Optimizer) -> I
 def _sweep(
     model: SheetModel, loss: Loss, make: Make, bottom: float, top: float
 ) -> tuple[list[float], list[float], float | None]:
-    """One step with each rate, until the loss explodes; the rate at which it did, if so."""
+    """Take one step with each rate until the loss explodes: the rates, the losses after them, and the rate at which.
+
+    The last is None if the loss did not explode. Raises SettingError unless 0 < `bottom` < `top`.
+    """
     if not 0 < bottom < top:
         raise SettingError("the lowest learning rate has to be above 0 and below the highest one")
     count = max(2, round(_POINTS_PER_DECADE * math.log10(top / bottom)))
@@ -169,7 +177,7 @@ def _sweep(
 
 
 def _candidate(rates: list[float], objectives: list[float]) -> float | None:
-    """Where the loss falls fastest, but not far below where it turns up; None if it does not fall."""
+    """The rate at which the loss falls fastest, but not far below where it turns up; None if it does not fall."""
     finite = [value for value in objectives if math.isfinite(value)]
     smooth, average = [finite[0]], finite[0]
     for value in finite[1:]:

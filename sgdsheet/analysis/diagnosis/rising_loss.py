@@ -41,7 +41,7 @@ def explain_rise(
 
 
 def _smaller(learning_rate: float, optimizer: str) -> float:
-    """A tenth, or the optimizer's default if that is much less still."""
+    """A tenth of a learning rate that is too high, or the optimizer's default if that is much less still."""
     usual = OPTIMIZERS[optimizer].learning_rate
     return usual if learning_rate > 100 * usual else rounded_down(learning_rate / 10)
 
@@ -55,7 +55,7 @@ def _told(losses: Sequence[float], start: int, end: int) -> str:
 
 
 def _climb(objectives: Sequence[float]) -> tuple[int, int] | None:
-    """From which step to which the loss climbed, if it did so: far above its low point and its start."""
+    """The steps between which the loss climbed far above its low point and its start; None if it did not."""
     if not objectives or not math.isfinite(objectives[0]):
         return None
     start = objectives[0]
@@ -72,7 +72,7 @@ def _climb(objectives: Sequence[float]) -> tuple[int, int] | None:
 
 
 def _last_ascent(objectives: Sequence[float], top: int) -> int:
-    """Where the climb to the top began."""
+    """The step at which the climb that has its top at step `top` began."""
     bottom = top
     while bottom > 0 and objectives[bottom - 1] < objectives[bottom]:
         bottom -= 1
@@ -80,7 +80,11 @@ def _last_ascent(objectives: Sequence[float], top: int) -> int:
 
 
 def _stable(model: SheetModel, first: float) -> float:
-    """The largest stable rate on the way down from where training started, or from here if that is lower."""
+    """The largest stable rate of plain gradient descent on the way down.
+
+    From the present parameters if the loss is lower there than it was `first`, else from those at the start. Infinite
+    where it is too expensive to work out.
+    """
     if model.problem.parameter_count > MOST_EXACT or model.numbers_read() > MOST_NUMBERS:
         return math.inf
     with kept_parameters(model):

@@ -23,7 +23,7 @@ _MOST_CELLS = 200_000
 
 
 def scales_of_curvature(model: SheetModel, curvature: Spectrum) -> Iterator[Finding]:
-    """What the condition number says, and which columns are the reason. For few parameters."""
+    """A finding about a large condition number, and the columns that are the reason. For few parameters."""
     if not curvature.condition >= _ILL:
         return
     known = features(model)
@@ -92,7 +92,7 @@ def _remedy(columns: list[Range]) -> str:
 
 
 def scales_of_columns(model: SheetModel) -> Iterator[Finding]:
-    """The same from the numbers in the columns alone, for more parameters."""
+    """A finding about columns of very different size, from the numbers in them alone. For more parameters."""
     if model.problem.parameter_count > _MOST_WEIGHTS:
         return
     known = {feature.area: feature for feature in features(model).values()}

@@ -55,7 +55,7 @@ def largest_number(workbook: Workbook, area: Range) -> float | None:
 
 
 def is_zero(workbook: Workbook, area: Range) -> bool:
-    """Whether all these cells are known to be 0 or blank."""
+    """Whether each of the cells is known to be 0 or blank."""
     sheet = workbook.sheets[area.sheet]
     places = [(cell.row, cell.column) for cell in area.cells()]
     return all(not sheet.values.get(place, place in sheet.formulas) for place in places)
@@ -111,7 +111,10 @@ def _strip(data: Area, first: tuple[int, int], last: tuple[int, int], row: int, 
 
 
 def _matrix_pairs(model: SheetModel, block: Block, left: Area, right: Area) -> Iterator[tuple[Cell, Range]]:
-    """In X·W the row of a weight is the column of X that it multiplies; in W·X the other way round."""
+    """The weights of a matrix product with what they multiply.
+
+    In X·W the row of a weight is the column of X that it multiplies; in W·X its column is the row of X.
+    """
     if _is_weight(model, block, right) and _is_data(model, block, left):
         height, width = _size(right)
         rows = (left.top.at(0, 0), left.bottom.at(block.rows - 1, block.columns - 1))
@@ -131,7 +134,7 @@ def _matrix_pairs(model: SheetModel, block: Block, left: Area, right: Area) -> I
 
 
 def _bare(node: Node) -> Node:
-    """Without a sign."""
+    """The expression without a sign in front."""
     return _bare(node.operand) if isinstance(node, Unary) and node.operator in "+-@" else node
 
 

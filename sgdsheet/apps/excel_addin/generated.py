@@ -29,7 +29,8 @@ OLD_BLOCKS = (
     *((0x0000, 0x024F), (0x0300, 0x036F), (0x2000, 0x206F), (0x20A0, 0x20CF), (0x2100, 0x214F), (0x2190, 0x245F)),
     *((0x2500, 0x2775), (0x2794, 0x2BFF), (0x3000, 0x303F), (0xFE00, 0xFE6F), (0xFF00, 0xFFEF)),
 )
-"""Where people find what is no letter. Every version of Python sees the same letters there."""
+"""The blocks of Unicode (first and last code point) in which the signs that people type stand, letters aside. Every
+version of Python agrees which of them are letters."""
 
 _RESERVED = """
     call case close const declare defbool defbyte defcur defdate defdbl defdec defint deflng deflnglng deflngptr defobj
@@ -46,7 +47,7 @@ _RESERVED = """
 """The words that are no names in VBA ([MS-VBAL] 3.3.5.2)."""
 
 _USED = "answer application err refused server"
-"""What a wrapper itself calls: an argument of that name would hide it."""
+"""Names that the wrapper of a function itself uses: an argument of that name would hide them."""
 
 _NO_NAMES = frozenset(f"{_RESERVED} {_USED}".split())
 

@@ -55,7 +55,7 @@ BUTTONS = {**{action: command.button for action, command in _SHOWN.items() if co
 """Every button by its action. Examples come on top."""
 
 ACTIONS = {**{action: command.name for action, command in _SHOWN.items()}, **dict.fromkeys(OWN_BUTTONS, "")}
-"""The trainer's command for each action; none for those that VBA serves."""
+"""The trainer's command for each action that has one; VBA serves the others itself."""
 
 _EXAMPLE = "example_"
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

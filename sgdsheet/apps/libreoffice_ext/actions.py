@@ -59,7 +59,7 @@ GROUPS = (
         Action("why", "Why is this an error?", "", on_toolbar=False),
     ),
 )
-"""In the order of the menu, with a line between groups."""
+"""The buttons in the order of the menu, which has a line between two groups."""
 
 ACTIONS = tuple(action for group in GROUPS for action in group)
 

@@ -11,7 +11,7 @@ from sgdsheet.apps.libreoffice_ext.typelib import Method
 _REFERENCE = "com.sun.star.table.XCellRange"
 _VALUE = "any"
 _CALLER = ("document", "com.sun.star.beans.XPropertySet")
-"""Calc itself gives this to a method that has it: the workbook whose cell calls the function."""
+"""An argument that Calc itself gives to a method which declares it: the workbook whose cell calls the function."""
 
 _ROWS = "[][]any"
 """What every function returns: a single value is one row of one. Calc takes nothing else from Python."""

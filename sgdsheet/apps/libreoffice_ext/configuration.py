@@ -148,7 +148,7 @@ _GROUPS = {
     *("OfficeMenuBar", "OfficeToolBar", "Images", "Submenu", "UserDefinedImages", "States"),
     *("AddInFunctions", "Parameters"),
 }
-"""Nodes that the registry has already; all others are new entries of a set."""
+"""Nodes that LibreOffice's registry has already. All other nodes are new entries of a set."""
 
 _LOCALIZED = {"Title", "UIName", "DisplayName", "Description"}
 

@@ -18,7 +18,7 @@ from sgdsheet.system.json_messages import Message, encode_line, read_messages
 log = logging.getLogger("sgdsheet.apps.libreoffice_ext")
 
 _DEEPEST = 32
-"""Functions, one of which needs the result of another."""
+"""Threads for functions in cells: so many functions may wait for each other's results."""
 
 
 class Link:

@@ -33,7 +33,8 @@ _MODULES = {
 """The modules of this package that run inside the office."""
 
 _PACKAGES = ("", "apps/", "apps/libreoffice_ext/", "hosts/", "hosts/libreoffice/", "system/")
-"""In the office they are empty: nothing of sgdsheet is there but the modules above."""
+"""The packages around the modules that run inside the office. They are empty there: nothing else of sgdsheet is in the
+extension."""
 
 _DAWN = (1980, 1, 1, 0, 0, 0)  # of zip's calendar: when it was built must not matter
 

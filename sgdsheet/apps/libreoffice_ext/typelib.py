@@ -24,7 +24,7 @@ class Method:
     name: str
     returns: str
     parameters: Sequence[tuple[str, str]]
-    """Names and types."""
+    """The names and types of the method's parameters."""
 
 
 def type_library(interface: str, methods: Sequence[Method]) -> bytes:

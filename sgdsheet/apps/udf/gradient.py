@@ -36,12 +36,12 @@ class CompiledGradient:
     loss: Cell
     params: Range
     read: tuple[Range, ...]
-    """All cells that it was made from, without the parameters."""
+    """All cells from which the program was compiled, without the parameters."""
     live: tuple[Range, ...]
-    """Those of them that depend on the parameters."""
+    """The cells among `read` that depend on the parameters."""
     parameter: Tensor
     module: torch.fx.GraphModule | None
-    """None if the loss does not depend on the parameters."""
+    """The program from the parameters to the loss; None if the loss does not depend on them."""
     formulas: dict[Cell, str] = field(default_factory=dict)
     fixed: dict[Cell, Value] = field(default_factory=dict)
 

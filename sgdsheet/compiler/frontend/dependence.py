@@ -59,7 +59,8 @@ class OnSamples(IntEnum):
     FIXED = 0
     PER_SAMPLE = 1
     ADDITIVE = 2
-    """By sums and averages alone: its mean over parts of the samples is its value over all."""
+    """It depends on the samples through sums and averages alone: its mean over parts of the samples is its value over
+    all."""
     OTHERWISE = 3
 
 

@@ -13,7 +13,7 @@ from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.syntax import Node, Omitted
 
 _NONE = 0
-"""In the place of a fault: no error."""
+"""The number that stands for no error, in the place of a fault."""
 
 
 def _faults(builder: Builder, value: Value) -> Value:

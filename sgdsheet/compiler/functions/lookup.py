@@ -160,7 +160,7 @@ def hlookup(context: Context, key: Node, table: Node, row: Node, about: Node | N
 
 _MATCH_MODES = {0.0: Way.EXACT, -1.0: Way.BELOW, 1.0: Way.ABOVE, 2.0: Way.PATTERN}
 _SEARCH_MODES = {1.0: False, -1.0: True}
-"""Whether the last one is wanted; 2 and -2, bisection, are refused."""
+"""Whether a search mode wants the last match, not the first. The modes 2 and -2, bisection, are refused."""
 
 
 @function(

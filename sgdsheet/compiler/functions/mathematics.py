@@ -68,7 +68,7 @@ def _declare_within(
 
 
 _LARGEST = math.log(float_info.max)
-"""From here on EXP is more than a number can hold."""
+"""The largest argument of EXP: the result of a larger one is more than a number can hold."""
 
 
 @function("EXP", arguments=(1, 1), examples={"EXP(1)": math.e, "EXP(-2)": math.exp(-2)})

@@ -22,9 +22,9 @@ class Way(Enum):
     EXACT = "="
     PATTERN = "= with wildcards"
     ASCENDING = "<="
-    """The last one that is not above the key, by bisection: the cells have to ascend."""
+    """Find the last cell that is not above the key, by bisection: the cells have to ascend."""
     DESCENDING = ">="
-    """The last one that is not below the key, by bisection: the cells have to descend."""
+    """Find the last cell that is not below the key, by bisection: the cells have to descend."""
     BELOW = "the key, else the largest below it"
     ABOVE = "the key, else the smallest above it"
 

@@ -34,7 +34,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9 ]*")
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
 _COPIES = 3
-"""Times the memory of the numbers: what is kept to go back, its gradient, and what comes and goes."""
+"""How many times the memory of a tensor's numbers training takes: what is kept to go back, its gradient, and what comes
+and goes."""
 
 AXES = "RChwkl"
 """The axes in their order; k is what a matrix product sums over, k and l what a convolution does."""

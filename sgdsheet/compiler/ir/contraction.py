@@ -13,7 +13,7 @@ from sgdsheet.compiler.ir.values import Kind, Value, refuse_large
 from sgdsheet.errors import FormulaError
 
 _MOST_PRODUCTS = 20_000_000_000
-"""Multiplications of one matrix product, which then takes seconds."""
+"""Multiplications of one matrix product, at most: so many take seconds."""
 
 
 def contract(builder: Builder, left: Value, right: Value, over: str) -> Value:

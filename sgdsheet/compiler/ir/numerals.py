@@ -15,7 +15,7 @@ _DAY = (
 )
 _DATE = re.compile(rf"(?:{_DAY})(?:[ T](?:{_TIME}))?|{_TIME}|[+-]?\d+ \d+/\d+", re.IGNORECASE)
 _LONGEST = 255
-"""Characters; a longer text is no number."""
+"""Characters of a text up to which it may be a number."""
 
 
 def text_number(text: str) -> float | None:

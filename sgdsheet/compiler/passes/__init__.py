@@ -188,7 +188,8 @@ PASSES = (
         ),
     ),
 )
-"""In this order: packing joins correlations; a sum of columns may be the sum in a logarithm of a sum."""
+"""The passes in their order: packing joins correlations, so it comes after them; a sum of columns may be the sum in a
+logarithm of a sum."""
 
 
 def simplify(

@@ -28,7 +28,7 @@ _LONGEST_LINE = 64 << 20
 _SAVE = "Save it as “CSV UTF-8”"
 _TRUTH = {"true": 1.0, "false": 0.0}
 _WORDS = {*_TRUTH, ""}
-"""What a column of TRUE and FALSE holds."""
+"""The words, in small letters, in a column of TRUE and FALSE; it may have empty cells."""
 
 
 @dataset_format("CSV", endings=(".csv", ".tsv"))

@@ -68,7 +68,7 @@ class _Member(NamedTuple):
     columns_first: bool
     dtype: np.dtype[np.generic]
     header: int
-    """Bytes before the data."""
+    """Bytes of the array's header, before its data."""
 
     @property
     def size(self) -> int:

@@ -34,7 +34,7 @@ class Source:
     """The file or folder, without the folders around it."""
     part: str
     fields: dict[str, Array]
-    """By name: an array whose first axis is the samples. Numbers as stored; text as objects of `str`."""
+    """The arrays by name; their first axis is the samples. Numbers are as stored; text is an array of `str` objects."""
     columns: tuple[str, ...] = ()
     """The names of the columns in their order, if the file is a table."""
     existing: tuple[str, ...] = ("train",)
@@ -62,9 +62,9 @@ class Format:
     endings: tuple[str, ...]
     read: Reader
     recognises: Callable[[Path], bool] | None
-    """For what has no ending of its own, such as a folder."""
+    """Whether a path is of this format, for paths that no ending tells, such as a folder; None if the ending tells."""
     files: Callable[[Path], list[Path]] | None = None
-    """Which files a path means, where it is not one file."""
+    """Lists the files that a path means, where it is not a single file; None if it always is one."""
 
 
 FORMATS: dict[str, Format] = {}

@@ -29,7 +29,7 @@ _AT_ONCE = 1 << 20
 
 
 Translate = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
-"""Makes a function faster: `torch.compile`, or nothing at all."""
+"""Makes a function of tensors faster, such as `torch.compile`; or returns it as it is."""
 
 
 def as_it_is(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -52,7 +52,8 @@ class Reduction(Protocol):
     """Cells that sum up or average over the samples."""
 
     additive: bool
-    """Whether the mean over parts of the samples is that over all of them (an average is, its root is not)."""
+    """Whether the mean over parts of the samples is the value over all of them: so for an average, but not for its
+    root."""
 
     def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
         """A function that calculates the cells for a batch: a scalar, or for several cells a vector."""

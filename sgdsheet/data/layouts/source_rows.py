@@ -42,7 +42,8 @@ from sgdsheet.sheet.syntax import Area, Call, Node, walk
 from sgdsheet.sheet.workbook import Sheet, Value, Workbook
 
 _SAMPLES = "\0"
-"""At the end of a sheet's name: where its samples lie in the compiled program."""
+"""The ending of the name of a sheet that only the program has: the samples of the sheet with the rest of the name lie
+there."""
 
 
 def _home(sheet: str) -> str:

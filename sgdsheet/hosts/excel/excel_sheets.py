@@ -22,7 +22,7 @@ from sgdsheet.sheet.references import Range, column_letters, quote_sheet, split_
 from sgdsheet.sheet.workbook import Value
 
 LOW, MIDDLE, HIGH = "#5B8BD0", "#FFFFFF", "#E0695F"
-"""Blue, white and red of a heat map."""
+"""The colours of a heat map, for its lowest number, for zero, and for its highest number."""
 
 
 @dataclass

@@ -28,7 +28,8 @@ TIMEOUT = 60.0
 """Seconds that LibreOffice may take for one answer."""
 
 _OWN_GROUP = 0x200 if sys.platform == "win32" else 0
-"""subprocess.CREATE_NEW_PROCESS_GROUP: Ctrl-C in a terminal is for us, who need the agent to write the best numbers."""
+"""Windows' CREATE_NEW_PROCESS_GROUP, so that Ctrl-C in a terminal does not end the agent: we need it to write the best
+numbers."""
 
 _START = 60.0  # seconds that an office may take to start
 _GLANCE = 5.0  # seconds between looks whether one that starts has ended

@@ -19,10 +19,10 @@ _INSTALL = "Install LibreOffice Calc (on Debian and Ubuntu: apt-get install libr
 
 _ACTIVE = ("PYTHON", "__PYVENV", "VIRTUAL_ENV", "_OLD_VIRTUAL_", "CONDA_", "_CONDA_", "_CE_", "UV_", "PIPX_", "PIPENV_",
            "POETRY_", "PYENV_")  # fmt: skip
-"""How the variables begin that speak of a Python environment."""
+"""The beginnings of environment variables that are about a Python environment."""
 
 _MARKS = ("pyvenv.cfg", "conda-meta")
-"""What lies in the folder of an environment."""
+"""Files by which the folder of a Python environment is known."""
 
 
 def soffice() -> Path:

@@ -13,7 +13,7 @@ from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking, Word
 from sgdsheet.sheet.references import Range, parse_range, split_areas
 
 _CACHES = frozenset(("numCache", "strCache", "multiLvlStrCache"))
-"""Copies of the cells' values: the cells themselves are read."""
+"""Elements that hold copies of the cells' values. They are not read: the cells are."""
 
 _KINDS = {"lineChart": ChartKind.LINE, "scatterChart": ChartKind.SCATTER, "barChart": ChartKind.COLUMN}
 _COLOUR = re.compile(r"[0-9A-Fa-f]{6}")

@@ -15,7 +15,7 @@ _BEFORE = (
     *("fileVersion", "fileSharing", "workbookPr", "workbookProtection", "bookViews", "sheets", "functionGroups"),
     *("externalReferences", "definedNames"),
 )
-"""What stands before the element `calcPr` of a workbook."""
+"""The elements of a workbook that have to stand before `calcPr`."""
 
 
 def ask_for_calculation(part: Part) -> bytes:

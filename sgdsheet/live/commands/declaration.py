@@ -42,7 +42,7 @@ class When(Enum):
     ALWAYS = auto()
     NOT_TRAINING = auto()
     TRAINING = auto()
-    """Also while it is paused or starts."""
+    """While a model is being trained, and while training is paused or starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +51,10 @@ class Button:
 
     group: Group
     place: int
-    """Within its group, buttons stand in the order of these numbers."""
+    """The button's place in its group: buttons stand in the order of these numbers."""
     label: str
     tip: str
-    """A part of a sentence, for LibreOffice's window “What the buttons do” and the guide."""
+    """What the button does, as part of a sentence, for LibreOffice's window “What the buttons do” and the guide."""
     title: str
     """The heading of Excel's tip."""
     help: str
@@ -62,16 +62,16 @@ class Button:
     image: str
     """Excel's icon, one of Office's own (its imageMso name)."""
     key: str
-    """The letter of Excel's key tip, that of no other button."""
+    """The letter of Excel's key tip; no other button has the same."""
     drawing: tuple[str, ...] = ()
     """LibreOffice's icon: the shapes of an SVG picture of 24 x 24, drawn in lines of width 2 with round ends."""
     ribbon_label: str = ""
-    """Excel's label, where it is another."""
+    """The label in Excel's ribbon; empty if it is `label`."""
     large: bool = False
     needs: Needs = Needs.MODEL
     when: When = When.NOT_TRAINING
     on_toolbar: bool = True
-    """Else it stands in LibreOffice's menu only, without an icon."""
+    """Whether LibreOffice's toolbar has the button, with an icon; its menu has every button."""
 
 
 @dataclass(frozen=True, slots=True)

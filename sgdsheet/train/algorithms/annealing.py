@@ -16,8 +16,8 @@ class Annealing(torch.optim.Optimizer):
     """Random moves; one that raises the loss by d is kept with probability e^(-d/T), where T falls from step to step.
 
     Kirkpatrick, Gelatt and Vecchi, “Optimization by simulated annealing”, Science 220 (1983). The learning rate is the
-    standard deviation of a move, in the units of the parameters. T starts at the size of the loss, and after `steps`
-    steps it is a ten-thousandth of that.
+    standard deviation of a move, in the units of the parameters. T starts at the size of the loss, in its units, and
+    after `steps` steps it is a ten-thousandth of that.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float = 0.1, steps: int = 1000, seed: int = 0) -> None:

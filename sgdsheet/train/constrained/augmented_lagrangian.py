@@ -17,7 +17,13 @@ _PROBES = 4
 
 @dataclass(slots=True)
 class Lagrangian:
-    """Rockafellar's augmented Lagrangian of the scaled objective and residuals."""
+    """The augmented Lagrangian of the scaled objective and residuals: a scalar to be made small without constraints.
+
+    Rockafellar, “The multiplier method of Hestenes and Powell applied to convex programming”, Journal of Optimization
+    Theory and Applications 12 (1973). The first `split` residuals are inequalities, the others equalities; `rows`
+    [residuals] is what each is multiplied by, `multipliers` [residuals] are their prices in the units of the objective
+    times `scale`.
+    """
 
     split: int
     scale: float
@@ -37,12 +43,15 @@ class Lagrangian:
         return self.scale * objective + (shifted.square().sum() - constant) / (2 * rho)
 
     def rescale(self, ratio: float) -> None:
-        """Weigh the objective anew; the multipliers are prices in its units."""
+        """Multiply the weight of the objective, and with it the multipliers, which are prices in its units."""
         self.scale *= ratio
         self.multipliers *= ratio
 
     def update(self, residuals: Floats) -> float:
-        """New multipliers from the residuals; returns how far these are from being met and used up."""
+        """Set new multipliers from the residuals [residuals]; returns how far the constraints are from being met.
+
+        That is the largest violation, or the largest slack of a constraint that still has a price, in scaled units.
+        """
         scaled = residuals * self.rows
         unmet = np.abs(scaled)
         unmet[: self.split] = np.abs(np.maximum(scaled, -self.multipliers / self.penalty)[: self.split])
@@ -52,7 +61,10 @@ class Lagrangian:
 
 
 def row_scales(flat: FlatModel, point: Point) -> Floats:
-    """One over the length of each residual's gradient, from differences in a few random directions."""
+    """What to multiply each residual by [residuals]: one over the length of its gradient, but at most 10.
+
+    The lengths are estimated from differences in a few random directions.
+    """
     random = np.random.default_rng(0)
     squares = np.zeros(flat.count)
     size = 1e-6 * (1 + float(np.abs(point.x).max()))

@@ -35,7 +35,7 @@ Booleans = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The smallest and the largest value of each parameter, flat and in the order of the parameter cells."""
+    """The smallest and the largest value of each parameter [parameters], in the order of the parameter cells."""
 
     lower: Tensor
     upper: Tensor
@@ -59,7 +59,7 @@ class Residual:
 
 @dataclass(frozen=True, slots=True)
 class ConstraintModel:
-    """Bounds, and residuals in the order g then h, differentiable in the model's parameters."""
+    """Bounds, and residuals [residuals] in the order g then h, differentiable in the model's parameters."""
 
     bounds: Bounds
     inequalities: tuple[Residual, ...]
@@ -70,18 +70,18 @@ class ConstraintModel:
 
     @property
     def labels(self) -> tuple[Residual, ...]:
-        """What the residuals are, inequalities first."""
+        """The cell and the constraint of each residual, inequalities first."""
         return self.inequalities + self.equalities
 
     def residuals(self) -> Tensor:
-        """All residuals at the model's present parameters: g, which must not be positive, then h, to be 0."""
+        """All residuals [residuals] at the present parameters: g, which must not be positive, then h, to be 0."""
         if self.program is None:
             return self.magnitudes.new_zeros(0)
         found: Tensor = self.program()
         return found
 
     def violations(self, residuals: Tensor) -> Tensor:
-        """By how much each constraint is violated."""
+        """How much each constraint [residuals] is violated, in the sheet's units; 0 where it holds."""
         split = len(self.inequalities)
         return torch.cat([residuals[:split].clamp(min=0), residuals[split:].abs()])
 
@@ -198,7 +198,7 @@ class _Compiler:
         return found.reshape(-1)
 
     def _now(self, data: Data) -> Floats:
-        """Present values."""
+        """The present values of cells."""
         with torch.no_grad():
             values = data if isinstance(data, Tensor) else self.program.module(data)()
         found: Floats = values.detach().double().numpy()
@@ -289,7 +289,7 @@ class _Compiler:
 
 
 def _within(part: Range, whole: Range) -> tuple[slice, slice]:
-    """Where a part of an area lies in an array of the area's cells."""
+    """The rows and columns of a part of an area in an array of the area's cells."""
     top, left = part.top - whole.top, part.left - whole.left
     return slice(top, top + part.height), slice(left, left + part.width)
 

@@ -1,4 +1,9 @@
-"""Solving to the last digits: linear programmes outright, small smooth problems once a point is near."""
+"""Solving to the last digits: linear programmes outright, small smooth problems once a point is near.
+
+Linear programmes are solved by HiGHS (Huangfu and Hall, “Parallelizing the dual revised simplex method”, Mathematical
+Programming Computation 10, 2018), others by sequential least squares programming (Kraft, “A software package for
+sequential quadratic programming”, DFVLR-FB 88-28, 1988).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ _MOST_ROWS = 5_000
 """Constraints of a linear programme; each costs one backward pass."""
 
 _SMALL = 60
-"""Parameters, and constraints, up to which dense methods are quick."""
+"""Parameters, and also constraints, up to which dense methods are quick."""
 
 _AFFINE = 1e-10
 """Largest relative difference of derivatives that are the same everywhere."""
@@ -36,7 +41,10 @@ class Unbounded(Exception):
 
 
 def solve_if_linear(flat: FlatModel, x: Floats) -> Point | None:
-    """The optimum of a linear programme, or None if this is none (or HiGHS does not succeed)."""
+    """The optimum of a linear programme; None if the problem is none, or HiGHS does not succeed.
+
+    `x` [parameters] is where it is looked at. Raises Infeasible or Unbounded.
+    """
     if flat.count > _MOST_ROWS or not _is_affine(flat, x):
         return None
     base = flat.at(x)
@@ -61,7 +69,7 @@ def _largest(numbers: Floats) -> float:
 
 
 def _is_affine(flat: FlatModel, x: Floats) -> bool:
-    """Whether the derivatives are the same at three random points.
+    """Whether the derivatives of objective and residuals are the same at three random points.
 
     A random combination of the residuals stands for all: their Jacobians agree if its gradients do.
     """
@@ -83,7 +91,7 @@ def _is_affine(flat: FlatModel, x: Floats) -> bool:
 
 
 def _somewhere(flat: FlatModel, x: Floats, random: np.random.Generator) -> Floats:
-    """A point within the bounds, on none of them."""
+    """A random point [parameters] within the bounds, on none of them."""
     scale = np.abs(x) + 1.0
     steps = random.standard_normal(len(x)) * scale
     has_lower, has_upper = np.isfinite(flat.lower), np.isfinite(flat.upper)
@@ -122,9 +130,9 @@ def _highs(costs: Floats, rows: sparse.csr_array, limits: Floats, flat: FlatMode
 
 
 def polish(flat: FlatModel, near: Point, scale: float, tolerance: float) -> Point | None:
-    """The optimum next to a point, by sequential quadratic programming; None if that does not get there.
+    """The optimum near a point, by sequential quadratic programming; None if that does not find one.
 
-    `scale` is what the objective is multiplied by.
+    `scale` is what the objective is multiplied by, and `tolerance` the relative violation that is allowed.
     """
     if len(near.x) > _SMALL or flat.count > _SMALL:
         return None
@@ -165,10 +173,11 @@ def polish(flat: FlatModel, near: Point, scale: float, tolerance: float) -> Poin
 
 
 def unbalanced(flat: FlatModel, point: Point) -> float:
-    """What the active constraints leave of the objective's gradient, as a part of it: 0 at an optimum.
+    """The part of the objective's gradient that the active constraints do not balance: from 0, at an optimum, to 1.
 
-    Lagrange's conditions: the gradient is a combination of the gradients of equalities and, with the right
-    sign, of the inequalities and bounds that hold with equality.
+    By the conditions of Karush, Kuhn and Tucker, the gradient is a combination of the gradients of equalities and, with
+    the right sign, of the inequalities and bounds that hold with equality. The best combination comes from non-negative
+    least squares (Lawson and Hanson, Solving Least Squares Problems, 1974).
     """
     x = point.x
     _, gradients = flat.gradient(x, objective_alone)

@@ -17,12 +17,16 @@ from sgdsheet.train.constrained.constraints import ConstraintModel
 Floats = NDArray[np.float64]
 
 Scalar = Callable[[Tensor, Tensor], Tensor]
-"""A number made of the objective and the residuals."""
+"""Gives a scalar from the objective, a scalar, and the residuals [residuals]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Parameters and what they give. `violation` is the largest in the sheet's units, `excess` relative."""
+    """Parameters `x` [parameters], and the loss, objective and `residuals` [residuals] there.
+
+    `violation` is that of the constraint that is violated most, in the sheet's units; `excess` that as a share of its
+    numbers.
+    """
 
     x: Floats
     loss: float
@@ -36,14 +40,21 @@ class Point:
         return bool(np.isfinite(self.objective) and np.isfinite(self.residuals).all())
 
     def better_than(self, other: Point, tolerance: float) -> bool:
-        """A feasible point with a lower objective, or else a smaller violation."""
+        """Whether the point is feasible with a lower objective than another, or else violates constraints less.
+
+        `tolerance` is the `excess` up to which a point is feasible.
+        """
         if self.excess <= tolerance and other.excess <= tolerance:
             return self.objective < other.objective
         return self.excess < other.excess
 
 
 class FlatModel:
-    """Values and derivatives at a vector of all parameters, in the order of the parameter cells."""
+    """Values and derivatives at a vector [parameters] of all parameters, in the order of the parameter cells.
+
+    `lower` and `upper` [parameters] are their bounds, `magnitudes` [residuals] the sizes that violations are relative
+    to.
+    """
 
     def __init__(self, model: SheetModel, constraints: ConstraintModel) -> None:
         self.model = model
@@ -58,12 +69,12 @@ class FlatModel:
         """How many residuals there are; the first `split` are inequalities."""
 
     def get(self) -> Floats:
-        """The parameters as they are."""
+        """The present parameters [parameters]."""
         found: Floats = torch.cat([tensor.detach().reshape(-1).double().cpu() for tensor in self.tensors]).numpy()
         return found
 
     def set(self, x: Floats) -> None:
-        """Move the parameters."""
+        """Give the parameters other values [parameters]."""
         start = 0
         with torch.no_grad():
             for tensor in self.tensors:
@@ -72,12 +83,12 @@ class FlatModel:
                 start += tensor.numel()
 
     def clipped(self, x: Floats) -> Floats:
-        """The nearest point within the bounds."""
+        """The nearest point [parameters] within the bounds."""
         found: Floats = np.clip(x, self.lower, self.upper)
         return found
 
     def violations(self, residuals: Floats) -> Floats:
-        """By how much each constraint is violated, in the sheet's units."""
+        """How much each constraint [residuals] is violated, in the sheet's units; 0 where it holds."""
         return np.concatenate([np.maximum(residuals[: self.split], 0.0), np.abs(residuals[self.split :])])
 
     def at(self, x: Floats) -> Point:
@@ -97,7 +108,7 @@ class FlatModel:
         )
 
     def gradient(self, x: Floats, scalar: Scalar) -> tuple[float, Floats]:
-        """A scalar and its gradient."""
+        """The value of a scalar at a point, and its gradient [parameters] there."""
         self.set(x)
         with torch.enable_grad():
             value = scalar(self.model.objective(), self.constraints.residuals())
@@ -105,7 +116,10 @@ class FlatModel:
         return float(value.detach()), self._joined(gradients)
 
     def checked_gradients(self, start: Point) -> Floats:
-        """The objective's gradient at the start; raises, naming the cell, if anything there is not finite."""
+        """The objective's gradient [parameters] at the start.
+
+        Raises TrainingError or DataError, with the cell, if anything there is not finite.
+        """
         if not np.isfinite(start.loss):
             self.set(start.x)
             raise self.model.explain_bad_loss()
@@ -121,7 +135,7 @@ class FlatModel:
         return gradients
 
     def rows(self, x: Floats) -> Iterator[Floats]:
-        """The gradients of the residuals, one after the other."""
+        """The gradients [parameters] of the residuals, one after the other."""
         self.set(x)
         with torch.enable_grad():
             residuals = self.constraints.residuals()
@@ -130,7 +144,7 @@ class FlatModel:
             yield self._joined(gradients)
 
     def jacobian(self, x: Floats) -> Floats:
-        """The derivatives of all residuals, one row each."""
+        """The derivatives of all residuals [residuals, parameters]."""
         rows = list(self.rows(x))
         return np.stack(rows) if rows else np.zeros((0, len(x)))
 

@@ -1,4 +1,8 @@
-"""L-BFGS-B, the quasi-Newton method for bounded variables, as a generator of its steps."""
+"""L-BFGS-B, the quasi-Newton method for bounded variables, as a generator of its steps.
+
+Byrd, Lu, Nocedal and Zhu, “A limited memory algorithm for bound constrained optimization”, SIAM Journal on Scientific
+Computing 16 (1995), in scipy's implementation.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ _RESTARTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Descended:
-    """Where a descent ended: the point, its value and the largest gradient that the bounds leave."""
+    """The end of a descent: the point [parameters], its value and the largest component of its projected gradient."""
 
     x: Floats
     value: float
@@ -31,17 +35,17 @@ class Descended:
 
 
 class _Stopped(BaseException):
-    """Unwinds scipy's loop when nobody wants its steps any more."""
+    """Ends scipy's loop when nobody asks for its steps any more."""
 
 
 def descend(
     evaluate: Evaluate, start: Floats, lower: Floats, upper: Floats, *, tolerance: float
 ) -> Generator[Floats, None, Descended]:
-    """Minimise within bounds; yields the point after each step.
+    """Minimise within bounds [parameters]; yields the point [parameters] after each step.
 
-    Ends where the largest gradient is below `tolerance` (relative to the scale of `evaluate`) or where the value
-    cannot be lowered any more: when the line search fails the curvature is forgotten and the descent begins
-    anew.
+    `evaluate` gives the value and the gradient [parameters] at a point. Ends where the largest gradient is below
+    `tolerance` (relative to the scale of `evaluate`) or where the value cannot be lowered any more: when the line
+    search fails the curvature is forgotten and the descent begins anew.
     """
     guarded = _Guarded(evaluate)
     x = np.clip(start, lower, upper)
@@ -57,13 +61,13 @@ def descend(
 
 
 def projected_gradient(x: Floats, gradients: Floats, lower: Floats, upper: Floats) -> float:
-    """The largest gradient along which the bounds let a parameter move."""
+    """The largest component of the gradient [parameters] along which the bounds let a parameter move."""
     return float(np.abs(np.clip(x - gradients, lower, upper) - x).max(initial=0.0))
 
 
 @dataclass(slots=True)
 class _Guarded:
-    """Where a function is not finite, a bowl around the last good point sends the line search back."""
+    """A function, but where it is not finite a bowl around the last good point: it sends the line search back."""
 
     evaluate: Evaluate
     _good: tuple[Floats, float] | None = None
@@ -84,10 +88,9 @@ class _Guarded:
 def _run(
     evaluate: Evaluate, start: Floats, lower: Floats, upper: Floats, tolerance: float
 ) -> Generator[Floats, None, Any]:
-    """scipy's loop runs in a thread of its own and hands its points over: one of the two always waits.
+    """Run scipy's loop in a thread of its own, which hands its points over: one of the two threads always waits.
 
-    So every step can be shown, the curvature lives on between steps, and torch is used by the caller's
-    thread only.
+    So every step can be shown, the curvature lives on between steps, and torch is used by the caller's thread only.
     """
     questions: SimpleQueue[tuple[str, Any]] = SimpleQueue()
     answers: SimpleQueue[Any] = SimpleQueue()

@@ -46,11 +46,11 @@ _WITHOUT_LIMIT = 1e20
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a solution stands after so many iterations.
+    """A solution after so many iterations.
 
-    `loss` is the value of the loss cell, `violation` the largest one of a constraint, in the sheet's own
-    units. `outcome` is empty but for the last one: "optimal", "stalled" (no better point was found, and it
-    is not sure that there is none) or "out of steps".
+    `loss` is the value of the loss cell, `violation` that of the constraint that is violated most, in the sheet's own
+    units. `outcome` is empty but for the last one: “optimal”, “stalled” (no better point was found, and it is not sure
+    that there is none) or “out of steps”.
     """
 
     iterations: int

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROTOCOL = 1
-"""Counts up when the office and the trainer would no longer understand each other."""
+"""The version of the protocol: it counts up when the office and the trainer would no longer understand each other."""
 
 INSTALL = "Run “sgdsheet libreoffice install” in a terminal, then start LibreOffice again."
 

@@ -17,7 +17,7 @@ from sgdsheet.hosts.libreoffice.agent.cells import (
 )
 
 Turn = Callable[[Callable[[], Any]], Any]
-"""Does some work and returns what it returns."""
+"""Calls a function while nobody changes the workbook, and returns its result."""
 
 _ATTEMPTS = 5
 _AT_ONCE = 20_000  # cells: read within some 0.05 s, so long a person's window stands still
