@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from sgdsheet.compiler.functions.formulas import failing
+from sgdsheet.compiler.functions.range_numbers import over_numbers
 from sgdsheet.compiler.functions.registry import Derivative
-from sgdsheet.compiler.functions.samples import over_numbers
 from sgdsheet.compiler.ir.values import Fault
 
 

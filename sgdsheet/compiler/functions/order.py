@@ -11,8 +11,8 @@ from torch import Tensor
 from sgdsheet.compiler.functions.formulas import failing
 from sgdsheet.compiler.functions.moments import size_of
 from sgdsheet.compiler.functions.plain import Grid, plain
+from sgdsheet.compiler.functions.range_numbers import over_numbers, over_numbers_at
 from sgdsheet.compiler.functions.registry import Derivative
-from sgdsheet.compiler.functions.samples import over_numbers, over_numbers_at
 from sgdsheet.compiler.ir.values import Fault
 from sgdsheet.sheet.workbook import ExcelError
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from sgdsheet.compiler.functions.formulas import failing, is_set
 from sgdsheet.compiler.functions.moments import deviations, mean_of, size_of
+from sgdsheet.compiler.functions.range_numbers import over_pairs
 from sgdsheet.compiler.functions.registry import Context, Takes, fixed, function
-from sgdsheet.compiler.functions.samples import over_pairs
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.errors import FormulaError
