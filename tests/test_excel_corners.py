@@ -7,13 +7,19 @@ stay as they are.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from sgdsheet.errors import FormulaError
+from sgdsheet.compiler.ir.builder import Builder
+from sgdsheet.compiler.ir.values import Value
+from sgdsheet.compiler.proof import required
+from sgdsheet.errors import FormulaError, ProofError
 from sgdsheet.sheet.workbook import ExcelError
-from tests.sheets import check, value, values
+from tests.sheets import book, check, lowered, value, values
+from tests.training_books import model
 
 DIV0, NA, NAME, NULL, NUM, REF, VALUE = (
     getattr(ExcelError, name) for name in ("DIV0", "NA", "NAME", "NULL", "NUM", "REF", "VALUE")
@@ -400,3 +406,81 @@ def test_a_gradient_past_an_error_of_a_kind() -> None:
     cells = {"A1": 0.0, "A2": 2.0, "B1:B2": "=IFERROR(LN(A1)+1/A1,A1*3)", "Z1": "=SUM(B1:B2)"}
     model = check({**cells, "A1": -1.0}, "A1:A2", -3 + math.log(2) + 0.5)
     assert list(model.gradients().values()) == [3, 0.5 - 0.25]
+
+
+# --- what an IF chooses while the program runs ------------------------------------------------------------
+
+CHOSEN = {
+    "A1": 1.0,
+    "B1:B3": [[0.5], [2.0], [3.0]],
+    "C1:C3": [[10.0], [20.0], [40.0]],
+    "F1:F3": "=IF(B1>$A$1,C1)",
+    "G1:G3": "=IF(B1>$A$1,C1,E1)",
+}
+LEFT_OUT: dict[str, float] = {
+    "{=AVERAGE(IF(B1:B3>A1,C1:C3))}": 30,
+    "{=AVERAGE(IF(B1:B3>A1,C1:C3,E1:E3))}": 30,
+    "{=AVERAGE(IF(B1:B3>A1,IF(C1:C3<30*A1,C1:C3)))}": 20,
+    "{=COUNT(IF(B1:B3>A1,C1:C3))}": 2,
+    "{=MIN(IF(B1:B3>A1,C1:C3))}": 20,
+    "{=MAX(IF(B1:B3>A1,-C1:C3))}": -20,
+    "{=MAX(IF(B1:B3>9*A1,-C1:C3))}": 0,
+    "{=PRODUCT(IF(B1:B3>A1,C1:C3))}": 800,
+    "{=STDEV(IF(B1:B3>A1,C1:C3))}": 200**0.5,
+    "{=DEVSQ(IF(B1:B3>A1,C1:C3))}": 200,
+    "{=SUM(IF(B1:B3>A1,C1:C3))}": 60,
+    "{=SUM(IF(B1:B3>A1,C1:C3,TRUE))}": 60,
+    "{=SUMSQ(IF(B1:B3>A1,C1:C3,E1:E3))}": 2000,
+    "=SUMPRODUCT(IF(B1:B3>A1,C1:C3,TRUE),C1:C3)": 2000,
+    "=AVERAGE(F1:F3)": 30,
+    "=AVERAGE(G1:G3)": 20,  # what a formula reads from a blank cell is 0 in its own
+    "=COUNT(F1:F3)": 2,
+    "=SUM(F1:F3)+F1": 60,
+    "=COUNTA(F1:F3)": 3,
+    "=F2+G1+AND(F1:F3)": 20,
+}
+
+
+@pytest.mark.parametrize("formula", LEFT_OUT)
+def test_what_is_no_number_is_left_out_while_the_program_runs(formula: str) -> None:
+    """Whether a cell holds a number, FALSE or nothing depends on a parameter: the program asks each time."""
+    workbook = book({**CHOSEN, "Z1": formula})
+    program = lowered(workbook, ["A1"], "Z1")
+    result = program.results[-1][1].data
+    found = float(result if isinstance(result, torch.Tensor) else program.module(result)())
+    assert found == pytest.approx(LEFT_OUT[formula], rel=1e-12)
+    assert value(formula, CHOSEN) == pytest.approx(LEFT_OUT[formula], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "=AVERAGE(F1:F2)+F3",
+        "=MEDIAN(F1:F3)",
+        "=IF(F1>100,1,2)",
+        "=SUMIF(F1:F3,0)",
+        "=COUNTA(IF(A1>0,E1,1))",
+        "=SUM(IF(A1>0,TRUE,5),2)",
+        "=SUMXMY2(F1:F3,C1:C3)",
+        "=SUM(MMULT(TRANSPOSE(F1:F3),C1:C3))",
+    ],
+)
+def test_where_nobody_knows_it_is_refused(formula: str) -> None:
+    with pytest.raises(FormulaError):
+        value(formula, CHOSEN, params=["A1"])
+
+
+def test_the_proof_looks_at_the_program_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Were the program to take FALSE for 0, it would be refused, although its cells come out right one by one."""
+
+    def forgetful(self: Builder, value: Value, kinds: torch.Tensor, axes: str, sizes: tuple[int, ...]) -> torch.Tensor:
+        self.unsure = True
+        return torch.zeros(sizes, dtype=torch.uint8)
+
+    cells = {**CHOSEN, "Z1": "{=A1+AVERAGE(IF(B1:B3>A1,C1:C3))}"}
+    required(model(tmp_path, cells, {"sgd_params": "A1", "sgd_loss": "Z1"}))
+    monkeypatch.setattr(Builder, "_unsettled", forgetful)
+    with pytest.raises(ProofError) as refused:
+        required(model(tmp_path, cells, {"sgd_params": "A1", "sgd_loss": "Z1"}), trust=True)
+    assert refused.value.cell is not None
+    assert refused.value.cell.endswith("Z1")

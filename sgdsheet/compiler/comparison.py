@@ -7,7 +7,7 @@ rounding; if not, it is a cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
@@ -22,9 +22,18 @@ from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.values import Kind
 from sgdsheet.compiler.ir.values import Value as Computed
 from sgdsheet.compiler.program import Program, build_program
-from sgdsheet.sheet.agreement import JUMP, ROUNDING, SINGLE, SINGLE_LEAST, same_number, same_value
+from sgdsheet.sheet.agreement import (
+    ACCUMULATED,
+    JUMP,
+    NEGLIGIBLE,
+    ROUNDING,
+    SINGLE,
+    SINGLE_LEAST,
+    same_number,
+    same_value,
+)
 from sgdsheet.sheet.references import Cell, Range
-from sgdsheet.sheet.workbook import Value, Workbook
+from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 
 _ENOUGH = 20
 """Causes after which no more are looked for."""
@@ -65,6 +74,9 @@ class Comparison:
     largest_number: float = 0.0
     single: bool = False
     """Whether the program calculates in float32."""
+    astray: list[Mismatch] = field(default_factory=list)
+    """Cells for which the program has another number than their formulas, one operation at a time: `saved` is what
+    these give. There should be none; none of them is ever due to the workbook."""
 
     def run(self, program: Program, parameters: Mapping[str, Tensor] | None = None) -> None:
         """Compare all cells of a program, at these parameters, which the workbook has, or else at its own."""
@@ -75,10 +87,31 @@ class Comparison:
             cells = program.parameter_cells() if parameters is None else {}
             plan = Plan([block for block, _ in program.results], set())
             workbook = self.workbook.with_values(cells)
-            program = build_program(workbook, [], plan, dtype=torch.float64, strict=False)
-            found = list(outcomes(program, {}))
+            exact = build_program(workbook, [], plan, dtype=torch.float64, strict=False)
+            self._compare_with_exact(program, found, exact)
+            return
         for block, value, data in found:
             self.add(program, block, value, data)
+
+    def _compare_with_exact(self, program: Program, found: Sequence[Outcome], exact: Program) -> None:
+        """Compare the cells of an exact program, and the numbers of the program that is trained with them."""
+        formulas: dict[Cell, Value] = {}
+        for block, value, data in outcomes(exact, {}):
+            self.add(exact, block, value, data)
+            formulas.update(cell_values(exact, block, value, data))
+        for block, value, data in found:
+            if not isinstance(value.data, fx.Node):
+                continue
+            for cell, number in cell_values(program, block, value, data).items():
+                if cell in formulas and isinstance(number, (bool, float)) and self._is_astray(number, formulas[cell]):
+                    self.astray.append(Mismatch(cell, formulas[cell], number))
+
+    def _is_astray(self, number: float, formula: Value) -> bool:
+        """Whether a program's number is surely not what the formulas give; TRUE is 1 to it."""
+        if not isinstance(formula, (bool, float)):
+            return isinstance(formula, ExcelError)
+        near = same_number(float(number), float(formula), ACCUMULATED)
+        return not near and not same_number(float(number), float(formula), NEGLIGIBLE, self.largest_number)
 
     def add(self, program: Program, block: Block, value: Computed, data: Tensor) -> None:
         """Compare the cells of a block."""
@@ -154,12 +187,15 @@ class Comparison:
     @property
     def mismatches(self) -> list[Mismatch]:
         """All cells with another value, consequences included; none if it is only rounding."""
-        if not self.differences or not self.causes(1):
-            return []
-        return [item for _, items in self.differences for item in items]
+        consequences = bool(self.differences and self.causes(1))
+        return [*self.astray, *(item for _, items in self.differences if consequences for item in items)]
 
 
-def outcomes(program: Program, parameters: Mapping[str, Tensor]) -> Iterator[tuple[Block, Computed, Tensor]]:
+Outcome = tuple[Block, Computed, Tensor]
+"""A block, its value as a program has it, and the data that the program gives."""
+
+
+def outcomes(program: Program, parameters: Mapping[str, Tensor]) -> Iterator[Outcome]:
     """Run a program once with these parameters, without making a module of it: each block with its data."""
     wanted = {value.data for _, value in program.results if isinstance(value.data, fx.Node)}
     attributes = {**program.builder.buffers, **parameters}

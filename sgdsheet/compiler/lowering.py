@@ -132,10 +132,11 @@ def unsupported(function: str, cell: Cell | None = None, on_the_way: bool = True
 
 def _filled(value: Value) -> Value:
     """A formula never leaves its cell blank: what it reads from a blank cell is 0."""
-    if not value.has(Kind.BLANK):
+    if not value.has(Kind.BLANK, Kind.MAYBE_BLANK):
         return value
     kinds = value.kind_tensor()
-    return value.with_kinds(torch.where(kinds == Kind.BLANK, int(Kind.NUMBER), kinds).to(torch.uint8))
+    blank = (kinds == Kind.BLANK) | (kinds == Kind.MAYBE_BLANK)
+    return value.with_kinds(torch.where(blank, int(Kind.NUMBER), kinds).to(torch.uint8))
 
 
 def _as_region(builder: Builder, block: Block, value: Value) -> Value:

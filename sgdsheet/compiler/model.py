@@ -17,7 +17,7 @@ from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.dependence import check_reach
 from sgdsheet.compiler.frontend.planning import Plan, Planner
-from sgdsheet.compiler.ir.values import Kind, Value
+from sgdsheet.compiler.ir.values import UNSETTLED, Kind, Value
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
 from sgdsheet.errors import DataError, ProblemError, SettingError, quoted
@@ -73,7 +73,7 @@ class SheetModel(nn.Module):
             raise ProblemError(
                 "the loss does not depend on any parameter", cell=cell, remedy="Let its formula read the parameters"
             )
-        if loss.kinds is not Kind.NUMBER:
+        if not loss.only(Kind.NUMBER, *UNSETTLED):
             what = "text" if loss.kinds is Kind.TEXT else "TRUE or FALSE"
             raise ProblemError(
                 f"the loss cell gives {what} and not a number", cell=cell, remedy="Let it calculate a number"

@@ -39,6 +39,8 @@ class Proof:
     never_calculated: bool
     constants: bool
     """Whether a formula that no parameter reaches is among the mismatches."""
+    astray: list[Mismatch]
+    """Cells for which the program that would be trained has another number than their formulas."""
 
     @property
     def warnings(self) -> list[str]:
@@ -86,6 +88,14 @@ def required(model: SheetModel, *, trust: bool = False, workbook: Workbook | Non
     `workbook` is the workbook as it is now, if that is not what the model was compiled from.
     """
     proof = prove(model, workbook)
+    if proof.astray:
+        first = proof.astray[0]
+        raise ProofError(
+            f"its formula gives {_pair(first)[0]}, but the program that would be trained {_pair(first)[1]}:"
+            " a defect of sgdsheet",
+            cell=first.cell,
+            remedy="Write the formula with other functions, and please tell us",
+        )
     if proof.mismatches and not (trust or model.trusted):
         raise proof.refusal()
     if proof.constants and not model.workbook.stale:
@@ -126,6 +136,7 @@ def _proved(model: SheetModel, workbook: Workbook) -> Proof:
         sum(len(items) for _, items in found.differences),
         found.never_calculated,
         any(item.cell in cells for item in causes),
+        found.astray,
     )
 
 
@@ -139,10 +150,14 @@ def _with_dependents(model: SheetModel, targets: list[Range], constants: Compari
     if len(targets) == 1:
         single = model.dtype != torch.float64
         found = replace(
-            constants, single=single, differences=[*constants.differences], computed=dict(constants.computed)
+            constants,
+            single=single,
+            differences=[*constants.differences],
+            computed=dict(constants.computed),
+            astray=[*constants.astray],
         )
         found.run(model.lowered, _start(model, workbook, model.dtype))
-        if not single or len(found.differences) == len(constants.differences):
+        if not single or (len(found.differences) == len(constants.differences) and not found.astray):
             return found
     plan = model.planner.plan(targets)
     program = build_program(model.workbook, problem.parameters, plan, dtype=torch.float64)

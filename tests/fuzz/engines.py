@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from lxml import etree
 
+from sgdsheet.compiler.comparison import Comparison
 from sgdsheet.compiler.frontend.planning import Planner
 from sgdsheet.compiler.model import evaluate
 from sgdsheet.compiler.program import build_program
@@ -38,12 +39,20 @@ class Refused(Exception):
 
 
 def ours(workbook: Workbook, sheet: str, parameters: Sequence[Range] = ()) -> tuple[Values, dict[Cell, SgdSheetError]]:
-    """Our values of one sheet's formulas, and why there is none."""
+    """Our values of one sheet's formulas, and why there is none.
+
+    With parameters, numbers are those of the program that is trained, also where `evaluate` knows better.
+    """
     planner = Planner(workbook, parameters)
     plan = planner.plan(list(_formula_areas(workbook, sheet)))
     program = build_program(workbook, parameters, plan, dtype=torch.float64, strict=False)
     found = evaluate(program)
-    return dict(found.values), {cell: error for block, error in found.failures for cell in block.range.cells()}
+    values = dict(found.values)
+    if parameters:
+        comparison = Comparison(workbook)
+        comparison.run(program)
+        values |= {item.cell: item.computed for item in comparison.astray}
+    return values, {cell: error for block, error in found.failures for cell in block.range.cells()}
 
 
 def _formula_areas(workbook: Workbook, sheet: str) -> Iterator[Range]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sgdsheet.apps.udf.calls import Grid
 from sgdsheet.compiler.frontend.planning import Planner
-from sgdsheet.compiler.ir.values import Kind
+from sgdsheet.compiler.ir.values import UNSETTLED, Kind
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import build_program
 from sgdsheet.errors import DataError, ProblemError
@@ -91,7 +91,7 @@ def compile_gradient(workbook: Workbook, loss: Cell, params: Range) -> CompiledG
     plan = Planner(workbook, [params]).plan([Range.of_cell(loss)])
     program = build_program(workbook, [params], plan, dtype=torch.float64)
     value = program.value_of(loss)
-    if value.kinds is not Kind.NUMBER and not value.only(Kind.ERROR):
+    if not value.only(Kind.NUMBER, Kind.ERROR, *UNSETTLED):
         raise ProblemError("the loss cell holds no number", cell=loss, remedy="Let it calculate a number")
     live = tuple(block.range for block in plan.live)
     read = {area for block in plan.blocks for area in (block.range, *block.reads())} | {Range.of_cell(loss)}

@@ -10,7 +10,7 @@ from enum import Enum, auto
 import torch
 
 from sgdsheet.compiler.functions import operators
-from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function
+from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function, refuse_unsettled
 from sgdsheet.compiler.functions.wildcards import has_wildcards, matching, pattern, text_codes
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value, fault_codes
@@ -187,7 +187,9 @@ def _compared_with_nothing(builder: Builder, cells: Value, sign: str, *, text_to
 def _range(context: Context, node: Node) -> Value:
     if not isinstance(node, Area):
         raise FormulaError("has a criterion for something that is not a range", remedy="Refer to cells")
-    return context.lower(node, array=True)
+    cells = context.lower(node, array=True)
+    refuse_unsettled(context.builder, cells)
+    return cells
 
 
 def _all_met(context: Context, pairs: Sequence[Node], *beside: Node) -> tuple[Value, list[Node], Value]:

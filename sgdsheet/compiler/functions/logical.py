@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function
+from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function, refuse_unsettled
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.errors import FormulaError
@@ -150,6 +150,8 @@ def _counted(builder: Builder, value: Value) -> tuple[Value, Tensor | None]:
     """The value without what does not count, and where that is; None if all of it counts."""
     if not (value.reference or value.is_array):
         return builder.truths(value), None
+    if not value.reference:  # in a formula's cell all of these count
+        refuse_unsettled(builder, value)
     kinds = value.kind_tensor()
     ignored = (kinds == Kind.TEXT) | (kinds == Kind.BLANK)
     if not bool(ignored.any()):

@@ -7,7 +7,15 @@ from dataclasses import replace
 import torch
 
 from sgdsheet.compiler.functions.picking import gathered, picked_at
-from sgdsheet.compiler.functions.registry import Context, Derivative, Multiplies, OverSamples, Takes, function
+from sgdsheet.compiler.functions.registry import (
+    Context,
+    Derivative,
+    Multiplies,
+    OverSamples,
+    Takes,
+    function,
+    refuse_unsettled,
+)
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.contraction import contract
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
@@ -30,6 +38,7 @@ def mmult(context: Context, left: Value, right: Value) -> Value:
     builder = context.builder
     if left.size("w") != right.size("h"):
         return builder.error(Fault.VALUE)
+    refuse_unsettled(builder, left, right)
     strange = builder.boolean(False)
     factors = []
     for value in (left, right):

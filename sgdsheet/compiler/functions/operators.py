@@ -208,11 +208,15 @@ def _ranked(builder: Builder, value: Value) -> Value:
 
 
 def _rank(value: Value, other: Value) -> int | None:
-    """Place of the value's kind in Excel's order of kinds; None where its cells differ in that."""
+    """Place of the value's kind in Excel's order of kinds; None where its cells differ in that, or may do so."""
     ranks = {Kind.NUMBER: 0, Kind.ERROR: 0, Kind.TEXT: 1, Kind.BOOLEAN: 2}
     found = {Kind(kind) for kind in value.kind_tensor().unique().tolist()}
+    others = {Kind(kind) for kind in other.kind_tensor().unique().tolist()}
+    if found & {Kind.MAYBE_FALSE, Kind.MAYBE_TRUE} or (
+        Kind.MAYBE_BLANK in found and others & {Kind.TEXT, Kind.BOOLEAN}
+    ):
+        return None
     if Kind.BLANK in found:
-        others = {Kind(kind) for kind in other.kind_tensor().unique().tolist()}
         found = found - {Kind.BLANK} | ({Kind.NUMBER} if others == {Kind.BLANK} else others)
     places = {ranks.get(kind, 0) for kind in found}
     return places.pop() if len(places) == 1 else None

@@ -21,8 +21,9 @@ import torch
 
 from sgdsheet.compiler.functions.vanishing import vanishes
 from sgdsheet.compiler.ir.builder import Builder
-from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
+from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.syntax import Area, ArrayConstant, Call, Node
 
 
@@ -416,14 +417,20 @@ def flat(builder: Builder, inside: Callable[..., torch.Tensor], value: Value, li
     return Value(builder.call(torch.where, kept, value.data, still), value.axes, value.sizes, value.kinds)
 
 
-def numbers_of(builder: Builder, values: Iterable[Value]) -> Iterator[tuple[Value, Value | None]]:
+def numbers_of(
+    builder: Builder, values: Iterable[Value], *, choices: bool = False, zeros: bool = False
+) -> Iterator[tuple[Value, Value | None]]:
     """The numbers among the arguments of SUM and its like, each with a mask of the cells that count.
 
     In cells and arrays only numbers count; a text or logical value given directly is taken as a number.
     The mask is None where everything counts; a value of which nothing counts is left out.
+    With `choices` the mask may depend on a parameter, where that decides between a number and TRUE, FALSE or nothing;
+    else FormulaError is raised for such cells. `zeros` says that a 0 makes no difference to the function.
     """
     for value in values:
-        if not (value.reference or value.is_array):
+        if value.has(*UNSETTLED):
+            yield _chosen_numbers(builder, value, choices, zeros)
+        elif not (value.reference or value.is_array):
             yield builder.numbers(value), None
         elif isinstance(value.kinds, torch.Tensor):
             counts = (value.kinds == Kind.NUMBER) | (value.kinds == Kind.ERROR)
@@ -433,6 +440,37 @@ def numbers_of(builder: Builder, values: Iterable[Value]) -> Iterator[tuple[Valu
             yield builder.numbers(number), mask
         elif value.kinds in (Kind.NUMBER, Kind.ERROR):
             yield value, None
+
+
+def _chosen_numbers(builder: Builder, value: Value, choices: bool, zeros: bool) -> tuple[Value, Value | None]:
+    """The numbers of a value of which a parameter decides whether cells hold one, and which count."""
+    kinds = value.kind_tensor()
+    numeric = (kinds == Kind.NUMBER) | (kinds == Kind.ERROR) | (kinds >= Kind.MAYBE_BLANK)
+    clean = torch.where(kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
+    number = Value(value.data, value.axes, value.sizes, reference=value.reference).with_kinds(clean)
+    if zeros and not value.has(Kind.MAYBE_TRUE):
+        return number, None if bool(numeric.all()) else Value(numeric, value.axes, value.sizes, Kind.BOOLEAN)
+    left_out = builder.no_number(value) if choices else None
+    if left_out is None or not (value.reference or value.is_array):
+        raise unsettled(builder, value)
+    counts = builder.elementwise(torch.logical_not, left_out, kind=Kind.BOOLEAN)
+    if bool(numeric.all()):
+        return number, counts
+    known = Value(numeric, value.axes, value.sizes, Kind.BOOLEAN)
+    return number, builder.elementwise(torch.logical_and, counts, known, kind=Kind.BOOLEAN)
+
+
+def unsettled(builder: Builder, *values: Value) -> FormulaError:
+    """The error for a function that treats TRUE, FALSE and blanks other than numbers, of cells that may be either."""
+    cause = "asks whether cells hold a number, TRUE, FALSE or nothing, which depends on"
+    return varying(builder, cause, *values, remedy="Let both branches of the IF give numbers")
+
+
+def refuse_unsettled(builder: Builder, *values: Value) -> None:
+    """FormulaError if a parameter decides whether cells hold a number or TRUE, FALSE or nothing."""
+    found = [value for value in values if value.has(*UNSETTLED)]
+    if found:
+        raise unsettled(builder, *found)
 
 
 def masked(builder: Builder, value: Value, counts: Value | None, otherwise: float) -> Value:
@@ -445,8 +483,8 @@ def masked(builder: Builder, value: Value, counts: Value | None, otherwise: floa
 
 
 def count_of(builder: Builder, arguments: Iterable[Value]) -> Value:
-    """How many numbers there are, for each copy of the formula. Always a constant: an error that only shows while the
-    program runs counts, too."""
+    """How many numbers there are, for each copy of the formula. An error that only shows while the program runs counts,
+    too. A constant, unless a parameter decides between numbers and what is none."""
     result = builder.number(0.0)
     for value in arguments:
         result = builder.elementwise(torch.add, result, builder.reduce(torch.sum, counted(builder, value)))
@@ -455,12 +493,16 @@ def count_of(builder: Builder, arguments: Iterable[Value]) -> Value:
 
 def counted(builder: Builder, value: Value) -> Value:
     """1 for each number in an argument of COUNT, 0 for what is none."""
+    if value.has(*UNSETTLED):
+        _, counts = _chosen_numbers(builder, value, choices=True, zeros=False)
+        assert counts is not None
+        return builder.numbers(counts)
     if not (value.reference or value.is_array):
         numbers = builder.numbers(value) if value.constant else value
-        counts = numbers.kind_tensor() != Kind.ERROR
+        there = numbers.kind_tensor() != Kind.ERROR
     else:
-        counts = value.kind_tensor() == Kind.NUMBER
-    return Value(counts.to(builder.dtype), value.axes, value.sizes)
+        there = value.kind_tensor() == Kind.NUMBER
+    return Value(there.to(builder.dtype), value.axes, value.sizes)
 
 
 def zero_without_numbers(builder: Builder, result: Value | None, arguments: Iterable[Value]) -> Value:
@@ -469,7 +511,8 @@ def zero_without_numbers(builder: Builder, result: Value | None, arguments: Iter
         return builder.number(0.0)
     nothing = builder.elementwise(torch.eq, count_of(builder, arguments), builder.number(0.0), kind=Kind.BOOLEAN)
     empty = builder.elementwise(torch.logical_and, nothing, _without_errors(result), kind=Kind.BOOLEAN)
-    return builder.where(empty, builder.number(0.0), result) if bool(empty.tensor.any()) else result
+    never = empty.constant and not bool(empty.tensor.any())
+    return result if never else builder.where(empty, builder.number(0.0), result)
 
 
 def _without_errors(value: Value) -> Value:

@@ -19,6 +19,7 @@ from sgdsheet.compiler.functions.registry import (
     function,
     masked,
     numbers_of,
+    refuse_unsettled,
     zero_without_numbers,
 )
 from sgdsheet.compiler.functions.sums import sumsq, total
@@ -73,6 +74,7 @@ def counta(context: Context, *arguments: Value) -> Value:
     """How many values there are that are not blank."""
     builder = context.builder
     result = builder.number(0.0)
+    refuse_unsettled(builder, *(value for value in arguments if not value.reference))  # a formula's cell is no blank
     for value in arguments:
         filled = Value((value.kind_tensor() != Kind.BLANK).to(builder.dtype), value.axes, value.sizes)
         result = operators.add(builder, result, builder.reduce(torch.sum, filled))
@@ -89,7 +91,7 @@ def _extreme(
     """`side` is on which side of all numbers a cell is put that does not count."""
     builder, result = context.builder, None
     nothing = side * torch.finfo(builder.dtype).max
-    for value, counts in numbers_of(builder, arguments):
+    for value, counts in numbers_of(builder, arguments, choices=True):
         part = builder.reduce(reduction, masked(builder, value, counts, nothing))
         result = part if result is None else _larger(builder, result, part, pairwise)
     return zero_without_numbers(builder, result, arguments)
@@ -150,14 +152,15 @@ def devsq(context: Context, *arguments: Value) -> Value:
     builder = context.builder
     nothing = operators.compare(builder, "=", count_of(builder, arguments), builder.number(0.0))
     squares = _squared_deviations(context, arguments)
-    return builder.spoiled(squares, nothing, Fault.NUM) if bool(nothing.tensor.any()) else squares
+    never = nothing.constant and not bool(nothing.tensor.any())
+    return squares if never else builder.spoiled(squares, nothing, Fault.NUM)
 
 
 def _squared_deviations(context: Context, arguments: tuple[Value, ...]) -> Value:
     builder = context.builder
     mean = operators.divide(builder, total(context, *arguments), count_of(builder, arguments))
     parts = []
-    for value, counts in numbers_of(builder, arguments):
+    for value, counts in numbers_of(builder, arguments, choices=True):
         deviation = operators.subtract(builder, value, mean)
         parts.append(masked(builder, deviation, counts, 0.0))
     return sumsq(context, *parts)

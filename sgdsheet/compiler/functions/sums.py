@@ -16,17 +16,18 @@ from sgdsheet.compiler.functions.registry import (
     function,
     masked,
     numbers_of,
+    refuse_unsettled,
     zero_without_numbers,
 )
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.contraction import contract
-from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value
 
 
 def total(context: Context, *arguments: Value) -> Value:
     """Sum of the numbers among the arguments."""
     builder, result = context.builder, None
-    for value, counts in numbers_of(builder, arguments):
+    for value, counts in numbers_of(builder, arguments, choices=True, zeros=True):
         part = builder.reduce(torch.sum, masked(builder, value, counts, 0.0))
         result = part if result is None else operators.add(builder, result, part)
     return result if result is not None else builder.number(0.0)
@@ -56,7 +57,7 @@ def sumsq(context: Context, *arguments: Value) -> Value:
     """Sum of squares."""
     builder = context.builder
     squares = []
-    for value, counts in numbers_of(builder, arguments):
+    for value, counts in numbers_of(builder, arguments, choices=True, zeros=True):
         square = operators.power(builder, value, builder.number(2.0))
         squares.append(masked(builder, square, counts, 0.0))
     return total(context, *squares) if squares else builder.number(0.0)
@@ -66,7 +67,7 @@ def sumsq(context: Context, *arguments: Value) -> Value:
 def product(context: Context, *arguments: Value) -> Value:
     """Product of numbers."""
     builder, result = context.builder, None
-    for value, counts in numbers_of(builder, arguments):
+    for value, counts in numbers_of(builder, arguments, choices=True):
         value = masked(builder, value, counts, 1.0)
         for axis in "wh":
             value = builder.reduce(torch.prod, value, axis)
@@ -77,11 +78,12 @@ def product(context: Context, *arguments: Value) -> Value:
 def _as_numbers(context: Context, value: Value) -> Value:
     """As SUMPRODUCT sees an array: whatever is not a number is 0."""
     builder = context.builder
-    if not isinstance(value.kinds, Tensor):
+    if not isinstance(value.kinds, Tensor) and not value.only(*UNSETTLED):
         if value.kinds.name in ("NUMBER", "ERROR"):
             return value
         return Value(torch.zeros(value.sizes, dtype=builder.dtype), value.axes, value.sizes)
-    known = next(numbers_of(builder, [Value(value.data, value.axes, value.sizes, value.kinds, True)]), None)
+    cells = Value(value.data, value.axes, value.sizes, value.kinds, True)
+    known = next(numbers_of(builder, [cells], choices=True, zeros=True), None)
     if known is None:
         return Value(torch.zeros(value.sizes, dtype=builder.dtype), value.axes, value.sizes)
     return masked(builder, *known, 0.0)
@@ -119,6 +121,7 @@ def _pairwise(context: Context, left: Value, right: Value, combined: Callable[[B
     builder = context.builder
     if (left.size("h"), left.size("w")) != (right.size("h"), right.size("w")):
         return builder.error(Fault.NA)
+    refuse_unsettled(builder, left, right)
     counts: Value | None = None
     for value in (left, right):
         kinds = value.kind_tensor()

@@ -12,15 +12,15 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from sgdsheet.compiler.ir.numerals import text_number
 from sgdsheet.compiler.ir.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Recorder
 from sgdsheet.compiler.ir.tracing import is_operation
-from sgdsheet.compiler.ir.values import Fault, Kind, Value, fault_codes, refuse_large, simplified
+from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value, fault_codes, refuse_large, simplified
 from sgdsheet.errors import FormulaError
 from sgdsheet.system import memory
 
@@ -41,6 +41,15 @@ AXES = "RChwkl"
 """The axes in their order; k is what a matrix product sums over, k and l what a convolution does."""
 
 
+class _Choice(NamedTuple):
+    """Values of different kinds of which a condition chooses while the program runs."""
+
+    condition: Value
+    branches: tuple[Value, Value]
+    axes: str
+    sizes: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class Builder(Recorder):
     """Records what happens to `Value`s. `texts` are the texts that occur, by their index; `kept` is the size of all
@@ -51,6 +60,7 @@ class Builder(Recorder):
     kept: int = 0
     unsure: bool = False
     _codes: dict[str, int] = field(default_factory=dict)
+    _choices: dict[fx.Node, _Choice] = field(default_factory=dict)
 
     # --- constants ----------------------------------------------------------------------------------------
 
@@ -230,12 +240,18 @@ class Builder(Recorder):
             unknown = torch.tensor(torch.nan if fault is None else fault.nan, dtype=self.dtype)
             error = unknown if errors.is_bits else self.aligned(errors, axes)
         data = self.call(torch.where, self.aligned(there, axes), error, result.data)
+        self._keep_choice(result.data, data)
         if not there.constant:
             return replace(result, data=data)
         if not self.domains.may_be_error(result.data):
             self.domains.forgive(data)  # the kinds tell where these errors are
         kinds = torch.where(self.expanded(there, axes, sizes).tensor, int(Kind.ERROR), result.kind_tensor())
         return replace(result, data=data).with_kinds(kinds.to(torch.uint8))
+
+    def _keep_choice(self, before: Data, after: Data) -> None:
+        """What was known of a choice is known of the same values with errors among them."""
+        if isinstance(before, fx.Node) and isinstance(after, fx.Node) and before in self._choices:
+            self._choices[after] = self._choices[before]
 
     def with_errors(self, result: Value, values: Sequence[Value]) -> Value:
         """The result with an error wherever one of the values is known to have one: that of the first that has."""
@@ -323,13 +339,39 @@ class Builder(Recorder):
         values = (condition, chosen, other)
         axes, sizes = self.union_axes(values)
         kinds = self._chosen_kinds(condition, chosen, other, axes, sizes)
+        branches = chosen, other
         if not (chosen.is_bits and other.is_bits):
             chosen, other = self.stored(chosen), self.stored(other)
         data = self.call(torch.where, *[self.aligned(value, axes) for value in (condition, chosen, other)])
         if chosen.has(Kind.ERROR) or other.has(Kind.ERROR):
             self.domains.suspect(data)
         found = self.count(Value(data, axes, sizes, kinds, wide=kinds is Kind.BOOLEAN and not chosen.is_bits))
+        if isinstance(data, fx.Node) and found.has(*UNSETTLED):
+            self._choices[data] = _Choice(condition, branches, axes, sizes)
         return self.spoiled(found, errors)
+
+    def no_number(self, value: Value) -> Value | None:
+        """Where a choice came out as TRUE, FALSE or nothing in place of a number; None if nobody knows any more.
+
+        It is known of the choice itself, and of a block of cells that is read as a whole.
+        """
+        choice = self._choices.get(value.data) if isinstance(value.data, fx.Node) else None
+        if choice is None:
+            return None
+        masks: list[Value] = []
+        for branch in choice.branches:
+            kinds = branch.kind_tensor()
+            settled = (kinds == Kind.BOOLEAN) | (kinds == Kind.BLANK)
+            mask = Value(settled, branch.axes, branch.sizes, Kind.BOOLEAN)
+            known = self.no_number(branch) if branch.has(*UNSETTLED) else mask
+            if known is None:
+                return None
+            masks.append(known)
+        operands = (choice.condition, *masks)
+        axes, sizes = self.union_axes(operands)
+        data = self.call(torch.where, *[self.aligned(item, axes) for item in operands])
+        whole = self.expanded(Value(data, axes, sizes, Kind.BOOLEAN), choice.axes, choice.sizes)
+        return replace(whole, axes=value.axes)  # the same dimensions: cells are read under other names
 
     def _chosen_kinds(
         self, condition: Value, chosen: Value, other: Value, axes: str, sizes: tuple[int, ...]
@@ -347,8 +389,21 @@ class Builder(Recorder):
             raise FormulaError(
                 "gives text or a number depending on a parameter", remedy="Let both branches give numbers"
             )
-        self.unsure |= chosen.has(Kind.BOOLEAN) or other.has(Kind.BOOLEAN)
-        return Kind.NUMBER
+        places = [self._unsettled(value, kind, axes, sizes) for value, kind in ((chosen, first), (other, second))]
+        alike = (first == second) & (first != Kind.ERROR)
+        kinds = torch.where(alike, first, torch.maximum(*places)).to(torch.uint8)
+        self.unsure |= bool((kinds >= Kind.MAYBE_FALSE).any())
+        return simplified(kinds)
+
+    def _unsettled(self, value: Value, kinds: Tensor, axes: str, sizes: tuple[int, ...]) -> Tensor:
+        """The kinds that a choice has where this branch is of `kinds`, and the other one's are others."""
+        found = torch.where(kinds >= Kind.MAYBE_BLANK, kinds, int(Kind.NUMBER))
+        found = torch.where(kinds == Kind.BLANK, int(Kind.MAYBE_BLANK), found)
+        truth: Tensor | bool = True
+        if value.constant:
+            truth = self.expanded(replace(self.stored(value), kinds=Kind.NUMBER), axes, sizes).tensor != 0
+        boolean = torch.where(torch.as_tensor(truth), int(Kind.MAYBE_TRUE), int(Kind.MAYBE_FALSE))
+        return torch.where(kinds == Kind.BOOLEAN, boolean, found)
 
     def reduce(self, function: Callable[..., Any], value: Value, axes: str = "hw") -> Value:
         """Apply a torch reduction such as torch.sum over some axes."""

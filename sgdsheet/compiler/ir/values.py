@@ -30,13 +30,26 @@ MOST_CELLS = 20_000_000
 
 
 class Kind(IntEnum):
-    """What a cell holds. Known when compiling: parameters only ever change numbers."""
+    """What a cell holds. Known when compiling, but for what an IF chooses where its condition depends on a parameter.
+
+    Arithmetic takes such a choice for the number that it is stored as; SUM and its like leave out of ranges what is no
+    number, see `Builder.no_number`.
+    """
 
     NUMBER = 0
     BOOLEAN = 1
     TEXT = 2
     BLANK = 3
     ERROR = 4
+    MAYBE_BLANK = 5
+    """A number, or nothing in its place, which is stored as 0."""
+    MAYBE_FALSE = 6
+    """A number, or FALSE or nothing in its place, stored as 0."""
+    MAYBE_TRUE = 7
+    """A number, or TRUE, FALSE or nothing in its place."""
+
+
+UNSETTLED = (Kind.MAYBE_BLANK, Kind.MAYBE_FALSE, Kind.MAYBE_TRUE)
 
 
 class Fault(IntEnum):
