@@ -110,7 +110,8 @@ def has_boolean(finding: Finding) -> bool:
 
 
 def has_text(finding: Finding) -> bool:
-    return any(isinstance(value, str) for value in [*read(finding), *constants(finding)])
+    joined = any(isinstance(part, Binary) and part.operator == "&" for part in inner(finding))
+    return joined or any(isinstance(value, str) for value in [*read(finding), *constants(finding)])
 
 
 def boolean(node: Node) -> bool:
@@ -349,6 +350,11 @@ DIFFERENCES = (
             and any(isinstance(value, str) and value.upper() in ("TRUE", "FALSE") for value in read(item))
         ),
     ),
+    Difference(
+        OFFICE,
+        "texts joined in an array with an error among them: LibreOffice puts the texts behind it into other cells",
+        lambda item: name(item) == "&" and item.array and any(map(error, read(item))),
+    ),
     # --- IronCalc -----------------------------------------------------------------------------------------
     Difference(
         IRON,
@@ -464,6 +470,22 @@ DIFFERENCES = (
     ),
     Difference(
         IRON,
+        "an error as VLOOKUP's key is the result, whatever is wrong with the other arguments; IronCalc looks at these first",
+        lambda item: name(item) in LOOKUPS and error(item.ours) and item.ironcalc is ExcelError.REF,
+    ),
+    Difference(
+        IRON,
+        "a number is less than TRUE and FALSE, also where these are calculated",
+        lambda item: name(item) in COMPARISONS and any(map(boolean, inner(item))),
+    ),
+    Difference(
+        IRON,
+        "ROWS and COLUMNS of a calculation with single cells that is an error: that error, in LibreOffice as well",
+        lambda item: name(item) in ("ROWS", "COLUMNS") and error(item.ours) and OFFICE not in item.against,
+        Side.UNKNOWN,
+    ),
+    Difference(
+        IRON,
         "IronCalc does not intersect ranges in a calculation within a condition",
         lambda item: lazy(item) and not item.array and item.ironcalc is ExcelError.VALUE and reads_ranges(item),
     ),
@@ -555,7 +577,7 @@ DIFFERENCES = (
     Difference(
         IRON,
         "IronCalc's NOT does not go through an array",
-        lambda item: item.array and name(item) == "NOT" and reads_ranges(item),
+        lambda item: item.array and "NOT" in names(item) and reads_ranges(item),
     ),
     Difference(
         IRON,
