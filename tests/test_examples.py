@@ -71,7 +71,7 @@ def test_names_and_descriptions() -> None:
 
 
 def test_unknown_example_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="quadratic, titanic"):
+    with pytest.raises(SettingError, match=", ".join(NAMES)):
         examples.build("nothing", tmp_path / "nothing.xlsx")
 
 

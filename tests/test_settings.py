@@ -15,7 +15,7 @@ from sgdsheet.problem.definition import Setting
 from sgdsheet.problem.initialisers import INITIALISERS
 from sgdsheet.problem.optimizers import OPTIMIZERS
 from sgdsheet.problem.schedules import SCHEDULES
-from sgdsheet.problem.settings import DECLARATIONS, Settings, combine
+from sgdsheet.problem.settings import DECLARATIONS, Declaration, Settings, combine
 from sgdsheet.sheet.references import Cell
 from sgdsheet.train.session import Session
 from tests.training_books import FOURTH_POWER, HOME, model, write
@@ -48,7 +48,7 @@ BAD: dict[str, list[Any]] = {
     "learning_rate": [0, -0.1, "0", *NO_NUMBER],
     "momentum": [-0.1, 1.1, *NO_NUMBER],
     "weight_decay": [-1, *NO_NUMBER],
-    "schedule": ["linear", 1, True],
+    "schedule": ["never", 1, True],
     "steps": [-1, 1.5, 1e30, *NO_NUMBER],
     "epochs": [-1, 0.5, *NO_NUMBER],
     "batch_size": [0, -3, 2.5, *NO_NUMBER],
@@ -76,14 +76,24 @@ def shown(key: str, found: Any) -> Any:
     return ", ".join(map(str, found)) if key == "start" else found
 
 
+def good(item: Declaration) -> list[tuple[Any, Any]]:
+    return [*GOOD.get(item.key, ()), *item.examples.items()]
+
+
+def bad(item: Declaration) -> list[Any]:
+    return [*BAD.get(item.key, ()), *item.refused]
+
+
 def test_every_setting_is_here() -> None:
-    assert set(GOOD) == set(BAD) == {item.key for item in DECLARATIONS}
+    """Or says itself what it may be."""
+    assert set(GOOD) == set(BAD) <= {item.key for item in DECLARATIONS}
+    assert [item.key for item in DECLARATIONS if not good(item) or not bad(item)] == []
 
 
 @pytest.mark.parametrize("item", DECLARATIONS, ids=lambda item: item.key)
 def test_good_values(item: Any) -> None:
     """In the sheet, in any spelling of its name, and as an option."""
-    for value, expected in GOOD[item.key]:
+    for value, expected in good(item):
         for label in (
             item.label,
             item.key,
@@ -99,7 +109,7 @@ def test_good_values(item: Any) -> None:
 @pytest.mark.parametrize("item", DECLARATIONS, ids=lambda item: item.key)
 def test_bad_values(item: Any) -> None:
     """The message names the cell or the flag, the value, and all that is allowed."""
-    for value in BAD[item.key]:
+    for value in bad(item):
         if value != "":
             with pytest.raises(SettingError) as caught:
                 combine([row(item.label, value)], {})
@@ -253,7 +263,8 @@ def test_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str], item: Any) ->
         "B1": "=AVERAGE(E2:E11)",
     }
     book = write(tmp_path / "book.xlsx", cells, {"sgd_loss": "B1", "sgd_params": "A1:A2", "sgd_data": "C2:E11"})
-    flags = [item.flag] if item.switch else [item.flag, FLAGS[item.key]]
+    text = FLAGS.get(item.key) or str(next(iter(item.examples), ""))
+    flags = [item.flag] if item.switch else [item.flag, text]
     if item.key not in ("steps", "epochs"):
         flags += ["--steps", "6"]
     if item.key in ("momentum", "weight_decay", "schedule", "zero_gradients"):

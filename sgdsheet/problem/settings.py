@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sgdsheet.errors import SettingError, quoted
@@ -51,6 +51,10 @@ class Declaration:
     help: str
     switch: bool = False
     """Whether the command line takes the option without a value, which then means yes."""
+    examples: Mapping[Any, Any] = field(default_factory=dict)
+    """For the tests: what may stand in its cell, and what that means. The first text is tried as a flag."""
+    refused: tuple[Any, ...] = ()
+    """For the tests: what must not stand in its cell."""
 
     @property
     def label(self) -> str:
@@ -185,7 +189,7 @@ DECLARATIONS: tuple[Declaration, ...] = (
     ),
 )
 
-assert {item.key for item in DECLARATIONS} == {field.name for field in fields(Settings)}
+assert {item.key for item in DECLARATIONS} == {each.name for each in fields(Settings)}
 
 
 def read_setting(declaration: Declaration, value: Value, cell: object = None) -> Any:
