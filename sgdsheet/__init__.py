@@ -7,15 +7,15 @@
 
 The stages, in the order in which a workbook passes through them:
 
-    hosts          read a workbook from where it lives, and write values back at the end
-    workbook       the workbook as plain data; references, syntax and formula: its cells and formulas
-    problem        what to minimise by changing which cells; names, solver, settings
-    compiler       formulas as blocks, blocks as torch operations, all of them as one torch.fx program
-    functions      what Excel's functions mean in torch, one declaration each
-    model          the program as a torch.nn.Module
-    training       methods, samples, restarts, checkpoints; constrained: what Solver does
-    diagnosis      why it does not learn; checking, export, logbook, plots (animate, surface)
-    cli            what a person calls
+    hosts       read a workbook from where it lives, and write values back at the end
+    sheet       the workbook as plain data: cells, formulas, names
+    problem     what to minimise by changing which cells, and how
+    compiler    formulas as blocks, blocks as torch operations, all of them as a torch.nn.Module
+    data        samples in batches, from the sheet's rows or from a file
+    train       optimizers, restarts, constraints, checkpoints, the log
+    analysis    checking, diagnosis, the loss surface; plots: pictures of them
+    live        training in an open spreadsheet
+    apps        what a person calls: the command line, the add-ins, functions in cells
 
 Importing this package does not import torch; the first use of `compile` or `Session` does.
 """
