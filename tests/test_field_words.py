@@ -39,6 +39,12 @@ REPLACED = {
 }
 """Names of modules and classes that told nobody what is inside, and where that is now."""
 
+FRAGMENT = re.compile(
+    r"(Also|As for|At|Before|Both|By|Else|From|It|Likewise|Of|Over|Past"
+    r"|That|The opposite|The same|These|They|Those|Up to)\b"
+)
+"""How a docstring begins that only who has read what stands before it understands."""
+
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
     """The texts of a module, but for docstrings; those of commands and functions are help pages, and count."""
@@ -78,4 +84,27 @@ def test_modules_and_classes_say_what_is_inside() -> None:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         names = [path.stem, *(node.name.lstrip("_").lower() for node in tree.body if isinstance(node, ast.ClassDef))]
         found += [f"{path.relative_to(ROOT)}: {name} is {REPLACED[name]} now" for name in names if name in REPLACED]
+    assert not found
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """The docstrings of attributes, classes and functions, but for the help pages of commands and functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            continue
+        declared = isinstance(node, ast.FunctionDef) and any(isinstance(item, ast.Call) for item in node.decorator_list)
+        for place, child in enumerate(node.body):
+            if place == 0 and (declared or isinstance(node, ast.Module)):
+                continue
+            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+                yield child.lineno, str(child.value.value)
+
+
+def test_docstrings_can_be_read_by_themselves() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {' '.join(text.split())}"
+        for path in sorted((ROOT / "sgdsheet").rglob("*.py"))
+        for line, text in docstrings(path)
+        if FRAGMENT.match(text.strip())
+    ]
     assert not found

@@ -222,7 +222,7 @@ def outcomes(program: Program, parameters: Mapping[str, Tensor]) -> Iterator[Out
 
 
 def _causes(workbook: Workbook, block: Block, mismatches: list[Mismatch]) -> list[Mismatch]:
-    """Those cells of a block that do not follow from the saved values that their formula reads."""
+    """The cells of a block that do not follow from the saved values that their formula reads."""
     area = Range.of_cell(mismatches[0].cell)
     for item in mismatches[1:]:
         area = area.bounding_box(Range.of_cell(item.cell))
@@ -248,7 +248,7 @@ def _locally(workbook: Workbook, block: Block) -> dict[Cell, Value]:
 
 
 def _rounding(workbook: Workbook, block: Block, own: Mapping[Cell, Value]) -> tuple[dict[Cell, float], float]:
-    """By how much the last digits of what a block reads change its cells, and the largest number that it reads."""
+    """How much the last digits of what a block reads change its cells, and the largest number that it reads."""
     read = {
         Cell(area.sheet, *place): value
         for area in block.reads()

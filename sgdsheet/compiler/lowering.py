@@ -318,7 +318,7 @@ class BlockLowering:
     def _growing(
         self, start: Affine, end: Affine, direction: str, copy_axis: str, count: int, window: str
     ) -> tuple[str, str, torch.Tensor]:
-        """For `SUM($A$1:A5)` filled down: which cells of the largest window each copy sees."""
+        """Which cells of the largest window each copy sees, as in `SUM($A$1:A5)` filled down."""
         index = torch.arange(count)
         first = start.base + getattr(start, direction) * index
         last = end.base + getattr(end, direction) * index

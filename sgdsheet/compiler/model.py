@@ -90,7 +90,7 @@ class SheetModel(nn.Module):
         return result
 
     def objective(self) -> Tensor:
-        """What has to become small: the loss, its negative, or its squared distance from the target."""
+        """The scalar that has to become small: the loss, its negative, or its squared distance from the target."""
         return self.as_objective(self.forward())
 
     def as_objective(self, loss: Losses) -> Losses:
@@ -107,7 +107,7 @@ class SheetModel(nn.Module):
         return sum(tensor.numel() for tensor in [*self.program.buffers(), *self.parameters()])
 
     def value_of(self, cell: Cell) -> CellValue | None:
-        """What a cell comes to at the present parameters; None if it is empty or cannot be calculated here."""
+        """The value of a cell at the present parameters; None if it is empty or cannot be calculated here."""
         program = self._exact(self.planner.plan([Range.of_cell(cell)]))
         found = evaluate(program).values.get(cell)
         if found is None and not program.failures:
@@ -149,13 +149,13 @@ class SheetModel(nn.Module):
         return self._lowered.parameter_cells()
 
     def reset_parameters(self) -> None:
-        """Back to the values that the workbook had."""
+        """Give the parameters the values that the workbook had when it was compiled."""
         with torch.no_grad():
             for area, tensor in self.ranges():
                 tensor.copy_(parameter_tensor(self.workbook.sheets[area.sheet], area, self.dtype))
 
     def gradients(self) -> dict[Cell, float]:
-        """The derivative of the loss cell with respect to each parameter cell."""
+        """The derivative of the loss cell with respect to each parameter cell, in units of the loss per unit of it."""
         pairs = list(self.ranges())
         gradients = torch.autograd.grad(self(), [tensor for _, tensor in pairs], allow_unused=True)
         found: dict[Cell, float] = {}
@@ -195,7 +195,7 @@ class SheetModel(nn.Module):
         )
 
     def explain_bad_loss(self) -> DataError:
-        """Why the loss is not a finite number: the first cell that is not, and what it reads."""
+        """The error that says why the loss is not finite: the first cell that is not, and what it reads."""
         return explain(self.workbook, self.plan, self.problem.loss, self.lowered_cells().values)
 
 

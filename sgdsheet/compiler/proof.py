@@ -44,7 +44,7 @@ class Proof:
 
     @property
     def warnings(self) -> list[str]:
-        """What a person should know although training goes on."""
+        """Sentences that a person should read although training goes on."""
         found = []
         if self.never_calculated:
             found.append(NEVER_CALCULATED)
@@ -58,7 +58,7 @@ class Proof:
 
     @property
     def complaint(self) -> str:
-        """What is wrong with the first cell, and with others."""
+        """How the first cells differ from what their formulas give, and how many more differ, in words."""
         first, *others = self.mismatches
         text = f"saved as {_pair(first)[0]}, but its formula gives {_pair(first)[1]}"
         named = others[: _NAMED - 1]
@@ -185,7 +185,7 @@ def _runs_away(model: SheetModel, found: Comparison) -> bool:
 
 
 def _pair(item: Mismatch) -> tuple[str, str]:
-    """Both values, with as many digits as it takes to tell them apart."""
+    """The saved and the computed value, with as many digits as it takes to tell them apart."""
     pair = _shown(item.saved, 6), _shown(item.computed, 6)
     return pair if pair[0] != pair[1] else (_shown(item.saved, 17), _shown(item.computed, 17))
 

@@ -33,13 +33,13 @@ _PLAIN = {"u2": "i4", "u4": "i8", "u8": "f8", "f2": "f4"}
 class SampleData:
     """One part of a source, or the rows of a sheet: the columns of samples, as tensors [samples, ...].
 
-    Of a source there is one per binding, shaped like the cells that show a sample.
+    Of a source there is one tensor per binding, shaped like the cells that show a sample.
     """
 
     name: str
     tensors: list[Tensor]
     dtype: torch.dtype | None
-    """Of the numbers of a batch; None if they stay as they are stored."""
+    """The type of a batch's numbers; None if they stay as they are stored."""
     device: torch.device
     texts: dict[str, Array] = field(default_factory=dict)
     """The fields that hold text, by name. No formula reads them: in the tensors they are zeros."""
@@ -49,16 +49,16 @@ class SampleData:
         return len(self.tensors[0])
 
     def batch(self, indices: Tensor) -> list[Tensor]:
-        """The arguments of a program for these samples."""
+        """The arguments [batch, ...] of a program for the samples of these indices [batch], on the device."""
         chosen = (tensor.index_select(0, indices.to(tensor.device)) for tensor in self.tensors)
         return [tensor.to(self.device, self.dtype or tensor.dtype, non_blocking=True) for tensor in chosen]
 
     def slice(self, start: int, stop: int) -> list[Tensor]:
-        """The same for neighbouring samples, which costs less."""
+        """The arguments [batch, ...] of a program for the samples from `start` to before `stop`, which costs less."""
         return [tensor[start:stop].to(self.device, self.dtype or tensor.dtype) for tensor in self.tensors]
 
     def first(self, bindings: Sequence[Binding], *, by_rows: bool) -> dict[Cell, Value]:
-        """The first samples in the cells that show samples; what is missing leaves its cell empty."""
+        """The values of the cells that show samples, for the first samples; what is missing leaves its cell empty."""
         found: dict[Cell, Value] = {}
         for binding, tensor in zip(bindings, self.tensors, strict=True):
             shown = (tensor[: binding.area.height] if by_rows else tensor[0]).reshape(-1).tolist()
@@ -73,7 +73,10 @@ class SampleData:
 def load(
     source: Source, bindings: Sequence[Binding], *, by_rows: bool, dtype: torch.dtype, device: torch.device
 ) -> SampleData:
-    """The bound fields of a source. DataError if one that formulas read holds text, or what is not a finite number."""
+    """Read the bound fields of a source into tensors.
+
+    Raises DataError if one that formulas read holds text, or what is not a finite number.
+    """
     bound = {piece.field for binding in bindings for piece in binding.pieces}
     read = {piece.field for binding in bindings for piece in binding.pieces if piece.read}
     texts = {name: source.fields[name] for name in bound & source.fields.keys() if _is_text(source.fields[name])}
@@ -104,7 +107,7 @@ def _parts(source: Source, pieces: Sequence[Piece]) -> list[Tensor]:
 
 
 def _numbers(source: Source, piece: Piece) -> Tensor:
-    """The columns of a piece, [samples, columns]. What no formula reads may be text, or not be there: it is zeros."""
+    """The columns of a piece [samples, columns]; zeros for what no formula reads and that is text, or is not there."""
     values = source.fields.get(piece.field)
     if values is None or _is_text(values) or values[0].size < piece.first + piece.width:
         return torch.zeros(source.count, piece.width, dtype=torch.uint8)

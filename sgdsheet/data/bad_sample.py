@@ -35,7 +35,7 @@ def explain(model: SheetModel, bindings: Sequence[Binding], data: SampleData, lo
 
 
 def _first_bad(loss: Loss, count: int) -> int | None:
-    """The first sample without a finite loss, by halving; None if each of them has one."""
+    """The number of the first sample without a finite loss, found by halving; None if each sample has one."""
     start, stop = 0, count
     while stop - start > 1:
         middle = (start + stop) // 2
@@ -49,7 +49,7 @@ def _first_bad(loss: Loss, count: int) -> int | None:
 def _in_the_sheet(
     model: SheetModel, bindings: Sequence[Binding], data: SampleData, number: int
 ) -> SgdSheetError | None:
-    """What is wrong with the sheet when it shows this sample, in every row if it has rows; None if nothing is."""
+    """What is wrong with the sheet when it shows this sample (in every row, if it has rows); None if nothing is."""
     shown: dict[Cell, float] = {}
     for binding, column in zip(bindings, data.slice(number, number + 1), strict=True):
         numbers: list[float] = column.reshape(-1).tolist()

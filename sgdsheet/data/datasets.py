@@ -166,7 +166,7 @@ def _intact(folder: Path, file: File) -> Path | None:
 
 
 def _only(folder: Path, file: File, name: str) -> None:
-    """Of the names that a file may have, leave this one."""
+    """Remove the file's other names from a folder, so that it is there under this name only."""
     for other in file.names:
         if other != name:
             (folder / other).unlink(missing_ok=True)
@@ -181,7 +181,7 @@ def _is(path: Path, file: File) -> bool:
 
 
 def _holds(stream: BinaryIO, file: File) -> bool:
-    """Whether this is the file, or a .gz with its content."""
+    """Whether an open file is this one, or a .gz with the same content."""
     digest = _sha256(stream)
     if digest in file.digests or not file.content:
         return digest in file.digests
@@ -194,7 +194,7 @@ def _holds(stream: BinaryIO, file: File) -> bool:
 
 
 def _sha256(file: BinaryIO) -> str:
-    """The checksum; nothing's checksum if the file goes on for longer than any dataset's."""
+    """The sha256 of a file, or that of nothing if the file goes on for longer than any dataset's."""
     digest, length = hashlib.sha256(), 0
     while chunk := file.read(_CHUNK):
         digest.update(chunk)
@@ -222,7 +222,7 @@ def _place(origin: Path, folder: Path, file: File) -> None:
 
 
 def _download(dataset: Dataset, file: File, folder: Path, say: Callable[[str], None]) -> None:
-    """From the first mirror that has the file. pooch compares the checksum before the file gets its name."""
+    """Download a file from the first mirror that has it. pooch compares the checksum before it gets its name."""
     failures = []
     for mirror in dataset.mirrors:
         host = urlsplit(mirror).netloc

@@ -1,7 +1,8 @@
 """Several processes on one batch: each takes its share, and `DistributedDataParallel` averages the gradients.
 
-Started by `torchrun --nproc-per-node N -m sgdsheet train …`. All processes draw the same batches, so together they
-do what one would do alone.
+Started by `torchrun --nproc-per-node N -m sgdsheet train …`. All processes draw the same batches, so together they do
+what one would do alone. See Li and others, “PyTorch distributed: experiences on accelerating data parallel training”,
+Proceedings of the VLDB Endowment 13 (2020).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class _Replica(nn.Module):
 
 @dataclass(slots=True)
 class Share:
-    """What falls to this process."""
+    """The share of each batch that this process calculates: every `processes`-th sample, from number `rank` on."""
 
     rank: int
     processes: int
@@ -49,9 +50,10 @@ class Share:
         return cls(dist.get_rank(), dist.get_world_size(), replica)
 
     def of(self, loss: Loss, indices: Tensor) -> Callable[[], Tensor]:
-        """The loss over a batch, of which this process calculates its share.
+        """A function that calculates the loss over a batch, given by its indices [batch].
 
-        It has the value of the whole batch's loss and the gradient of the share's part of it.
+        This process calculates its share of the samples. The result has the value of the whole batch's loss and the
+        gradient of the share's part of it.
         """
         own = indices[self.rank :: self.processes]
         weight = len(own) * self.processes / len(indices)
@@ -67,6 +69,6 @@ class Share:
 
 
 def leave() -> None:
-    """Part from the other processes."""
+    """Leave the group of processes; nothing happens where there is none."""
     if dist.is_initialized():
         dist.destroy_process_group()

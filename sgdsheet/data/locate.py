@@ -73,7 +73,7 @@ def _is_in(path: Path, folders: Sequence[Path]) -> bool:
 
 
 def _linked(path: Path) -> list[Path]:
-    """Of files that belong together, those that are links."""
+    """The files, among those that belong together, that are links."""
     folder = path if path.is_dir() else path.parent
     if not folder.is_dir():
         return []

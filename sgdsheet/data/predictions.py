@@ -36,7 +36,7 @@ class _Field:
     column: int
 
     def of(self, data: SampleData, start: int, stop: int) -> Column:
-        """As it is in the file: the model may be less exact."""
+        """The numbers of the field as they are in the file: the model may calculate with fewer digits."""
         if self.field in data.texts:
             texts: list[str | None] = data.texts[self.field][start:stop].tolist()
             return texts

@@ -47,11 +47,12 @@ class Samples:
     training: Tensor
     validation: Tensor
     cells: tuple[Cell, ...]
-    """Loss and metric, if there is one."""
+    """The loss cell, and the metric's cell if there is one."""
     judged: Reduction
-    """Both together: what is said of a part. Lowered for itself, as the loss alone takes fewer operations."""
+    """Loss and metric together, for what is said of a part. Lowered apart from `trained`, which takes fewer operations.
+    """
     trained: Reduction
-    """The loss alone: what steps are taken on."""
+    """The loss alone, for taking steps."""
     data: SampleData
     """The training part, as far as the loss reads it."""
     source: SourceLayout | None = None
@@ -62,7 +63,7 @@ class Samples:
         self._validating: Reduction | None = None
 
     def loss(self, indices: Tensor) -> Callable[[], Tensor]:
-        """A function that calculates the loss over these training samples."""
+        """A function that calculates the loss, a scalar, over the training samples of these indices [batch]."""
         if self.share is not None:
             return self.share.of(self._loss, indices)
         return self._loss(indices)
@@ -71,15 +72,16 @@ class Samples:
         return self.trained.over(self.data.batch(indices))
 
     def module(self, indices: Tensor) -> fx.GraphModule:
-        """The same as a module of the parameters alone, which holds these samples until it is asked for others.
+        """The loss over the training samples of these indices [batch], as a module of the parameters alone.
 
-        Only for rows of the sheet: those of a source may be too many for it.
+        It holds these samples until it is asked for others. Only for rows of the sheet: those of a source may be too
+        many for it.
         """
         assert isinstance(self.trained, SheetReduction)
         return self.trained.module(self.data.batch(indices))
 
     def batches(self, size: int, *, shuffle: bool, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """One epoch of batches, as indices of training samples; the last one may be smaller."""
+        """The batches of one epoch: indices [size] of training samples; the last batch may be smaller."""
         order = self.training
         if shuffle:
             order = order[torch.randperm(len(order), generator=generator).to(order.device)]
@@ -88,13 +90,13 @@ class Samples:
 
     @property
     def judged_samples(self) -> Tensor:
-        """The training samples that the loss at the start and the end is over."""
+        """The indices of the training samples that the loss at the start and at the end of a run is over."""
         if self.source is None:
             return self.training
         return self.training[:: -(-len(self.training) // _JUDGED)]
 
     def some(self, count: int) -> Callable[[], Tensor]:
-        """The loss over so many training samples, spread evenly."""
+        """A function that calculates the loss, a scalar, over so many training samples, evenly spread."""
         return self._loss(self.training[:: max(1, len(self.training) // count)][:count])
 
     def training_loss(self) -> float:
@@ -120,14 +122,14 @@ class Samples:
         return self.data.first(bindings, by_rows=by_rows)
 
     def validate(self) -> tuple[float, float | None]:
-        """Loss and metric over the validation samples."""
+        """Loss and metric over the validation samples; the metric is None if there is none."""
         data = self.parts.get("valid", self.parts["train"])
         if self._validating is None:
             self._validating = self._judging(data, self.validation)
         return _values(self._validating, data, self.validation)
 
     def test(self) -> tuple[float | None, float | None]:
-        """Loss and metric over the test part, if there is one."""
+        """Loss and metric over the test part; each is None if there is none."""
         if "test" not in self.parts:
             return None, None
         data = self.parts["test"]
@@ -135,7 +137,7 @@ class Samples:
         return _values(self._judging(data, everything), data, everything)
 
     def explain_bad_loss(self, model: SheetModel) -> SgdSheetError:
-        """Why the loss over the training part is not a number."""
+        """The error that says why the loss over the training part is not a finite number."""
         if self.source is None:
             return model.explain_bad_loss()
 

@@ -143,7 +143,7 @@ class _Cutter:
                 raise self._tied("reads the result of another sample")
 
     def _refuse_parts(self) -> None:
-        """What is not calculated per sample may read all samples, not some: that would be another loss."""
+        """Refuse a formula that is no sample's own and reads some of the samples only: a batch has others."""
         for part in walk(self.block.tree):
             if not isinstance(part, Area):
                 continue
@@ -186,7 +186,7 @@ class _Cutter:
         return any(own.intersection(read) for own in known for read in reads)
 
     def _per_sample(self, node: Node) -> bool:
-        """Whether all samples are read: their results (an error if only some are) or their data."""
+        """Whether an area holds all samples: their results (an error if only some of them) or their data."""
         found = False
         for part in walk(node):
             if not isinstance(part, Area) or (self.block.rows > 1 and part.top == part.bottom and part.top.down):
@@ -217,7 +217,7 @@ class _Cutter:
         return transform(node, change)
 
     def _summed(self, part: Node) -> Node | None:
-        """A sum or an average over the samples, over the batch; None for everything else."""
+        """A sum or an average over the samples as one over the batch; None for every other formula."""
         if not isinstance(part, Call):
             return None
         over = over_samples(part)
@@ -281,7 +281,7 @@ class _Cutter:
         return transform(node, change)
 
     def _own_row(self, node: Node) -> Node | None:
-        """What a sample reads of its own row lies where its samples lie."""
+        """The formula with what a sample reads of its own row moved to where its samples lie."""
         if isinstance(node, Area) and node.top == node.bottom and node.top.down == 1:
             return replace(node, sheet=self.home(node.sheet))
         return None

@@ -33,7 +33,7 @@ def open_part(model: SheetModel, part: str | None, origin: str | None = None) ->
 
 @contextmanager
 def _located(model: SheetModel, origin: str | None = None) -> Iterator[tuple[Path, Callable[[Source], Source]]]:
-    """Where a model's data lie, and what chooses the wanted samples of a part."""
+    """The path of a model's data, and what chooses the wanted samples of a part."""
     problem = model.problem
     name, selection = parse_selection(origin or origin_of(problem))
     with blaming(problem):
@@ -63,7 +63,7 @@ def _refuse_words(name: str) -> None:
 
 @contextmanager
 def blaming(problem: Problem) -> Iterator[None]:
-    """What is wrong with a file is said of the cell that names it."""
+    """A context in which errors of a file are said of the cell that names it."""
     try:
         yield
     except (FileError, DataError) as error:

@@ -13,9 +13,9 @@ from sgdsheet.sheet.references import Range
 
 
 def texts_of(value: Value, area: Range, columns: int, builder: Builder) -> dict[int, Sequence[str]]:
-    """By column, the texts that the numbers of a value stand for. Raises FormulaError for text among numbers.
+    """The texts that the numbers of a value stand for, by column.
 
-    `area` is what the value is of, laid out in so many columns.
+    `area` is what the value is of, laid out in so many columns. Raises FormulaError for text among numbers.
     """
     if not value.has(Kind.TEXT):
         return {}

@@ -62,7 +62,7 @@ def not_open(book: str, program: str) -> BookClosedError:
 
 
 def refused(program: str, why: str) -> HostError:
-    """For what a program gives a reason of its own."""
+    """The error for a refusal of which the program itself gives the reason."""
     return HostError(
         f"{program} refuses: {one_line(why).rstrip('.')}", remedy=f"Check the sheet in {program}, then try again"
     )

@@ -104,9 +104,9 @@ def moving_charts(model: SheetModel) -> list[Chart]:
 
 
 def spread(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
-    """So many snapshots, in their order: the first, the last, and between them those of early steps more densely.
+    """So many of the snapshots, in their order: the first, the last, and between them more of the early steps.
 
-    That snapshots lie ever farther apart makes evenly chosen ones dense where most happens.
+    Snapshots lie ever farther apart, so evenly chosen ones are dense where most happens.
     """
     count = max(_FRAMES[0], min(_FRAMES[1], count))
     if len(snapshots) <= count:

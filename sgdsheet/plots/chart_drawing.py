@@ -196,7 +196,7 @@ class ChartPainter:
             (self.axes.invert_xaxis if self._upright else self.axes.invert_yaxis)()
 
     def _bottoms(self, drawing: Drawing) -> dict[int, list[float]]:
-        """Where each bar begins, by the place of its series."""
+        """The height at which each bar begins, by the place of its series."""
         found: dict[int, list[float]] = {}
         above: dict[int, tuple[float, float]] = {}
         for place, curve in enumerate(drawing.curves):
@@ -268,7 +268,7 @@ class ChartPainter:
                 artist.set_clip_on(False)
 
     def _extent(self, frames: Sequence[Drawing], side: str, *, log: bool) -> tuple[float, float]:
-        """From where to where an axis goes: what stays in place and the end are whole, what moves there may be cut."""
+        """The ends of an axis: what stays in place, and the end, are shown whole; what moves may be cut."""
         firm = [
             value for place, curve in enumerate(frames[-1].curves) for value in self._shown(frames[-1], curve, side)
         ]

@@ -116,7 +116,7 @@ def save_learning_rate_plot(
 
 
 def _cut_off_divergence(axes: Any, points: Sequence[tuple[float, float]]) -> None:
-    """Past the best rate the loss shoots up; show the part that tells something."""
+    """Show the part that tells something: past the best rate the loss shoots up."""
     losses = [loss for _, loss in points]
     low, start = min(losses), losses[0]
     height = start - low or abs(low) or 1.0

@@ -57,7 +57,7 @@ _LOW, _PATH = "#27567F", "#C2570C"
 _SIZE, _SLICE_SIZE = (6.6, 4.8), (7.2, 4.2)
 
 Path_ = Sequence[tuple[float, ...]]
-"""Where the parameters of the picture were, step after step."""
+"""The values of the picture's parameters, step after step."""
 
 
 def surface(
@@ -263,7 +263,7 @@ def _short(value: float, digits: int = 5) -> str:
 
 
 def _levels(losses: Any) -> tuple[list[float], bool]:
-    """Where contours run: denser near the minimum, which is what the eye looks for; and whether by factors."""
+    """The losses at which contours run: denser near the minimum, where the eye looks; and whether by factors."""
     low, high = float(losses.min()), float(losses.max())
     if high <= low:
         high = low + max(1e-9, abs(low) * 1e-9)

@@ -15,7 +15,7 @@ from sgdsheet.sheet.workbook import Workbook
 
 
 class Direction(Enum):
-    """What is to become of the loss cell."""
+    """What Solver is to make of the loss cell: the smallest value, the largest, or a given one."""
 
     MINIMISE = "minimise"
     MAXIMISE = "maximise"

@@ -212,7 +212,7 @@ class _Converter:
         return Axis(number, False) if dollar else Axis(number - self.column, True)
 
     def _inside(self, found: Reference) -> Reference | None:
-        """None for text such as XYZ9999999 that only looks like a cell."""
+        """The reference, or None for text such as XYZ9999999 that only looks like a cell."""
         bottom = found.bottom.value + (self.row if found.bottom.relative else 0)
         right = found.right.value + (self.column if found.right.relative else 0)
         return found if bottom <= MAX_ROW and right <= MAX_COLUMN else None

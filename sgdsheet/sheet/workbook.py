@@ -132,7 +132,7 @@ class Workbook:
         return next((sheet for key, sheet in self.sheets.items() if key.casefold() == folded), None)
 
     def trimmed(self, areas: Iterable[Range]) -> list[Range]:
-        """Those of the ranges that lie on sheets that are there, without what is past the sheets' ends."""
+        """The ranges that lie on existing sheets, without what is past the sheets' ends."""
         found = []
         for area in areas:
             if (sheet := self.sheet(area.sheet)) is not None:

@@ -129,7 +129,10 @@ def check(inputs: Iterable[Input], outputs: Iterable[Output]) -> None:
 
 
 def ready(path: Path, product: Product) -> Path:
-    """Where to write, links followed. FileError if that cannot be, or if something else would be lost."""
+    """The path to write to, links followed.
+
+    Raises FileError if that cannot be written, or if something else would be lost.
+    """
     try:
         target = path.resolve()
         if product.is_folder:

@@ -36,7 +36,7 @@ def snapshot_folder() -> Path:
 
 
 def book_file(book: str, ending: str) -> Path:
-    """What is kept of a workbook, by its key: the full path of its file, if it has one."""
+    """The path of the file with what is kept of a workbook, whose key is the full path of its file, if it has one."""
     digest = hashlib.sha256(book.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return snapshot_folder() / f"{digest}{ending}"
 

@@ -18,7 +18,7 @@ Objective = Callable[[], Tensor]
 """Calculates what has to become small, from the parameters as they are: a scalar."""
 
 Keep = Callable[[float], None]
-"""Is told the objective at the present parameters, before they move."""
+"""A function that is told the objective at the present parameters, before they move."""
 
 _LOOK_EVERY = 20
 """Steps on a GPU after which the objective is asked for, which waits for all of them."""

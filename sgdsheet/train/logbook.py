@@ -90,7 +90,7 @@ def wants_log_axis(values: Iterable[float | None]) -> bool:
 
 
 def thin(records: Sequence[Record], limit: int = LIMIT, objective: Objective = float) -> list[Record]:
-    """At most `limit` of the records, spread evenly: the first, the last and the best are always among them.
+    """Some of the records, at most `limit`, spread evenly: the first, the last and the best are always among them.
 
     Where validation is rare, at least half of the places are for the records that have it.
     """

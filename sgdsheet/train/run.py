@@ -23,8 +23,9 @@ from sgdsheet.train.tensors import copies, put
 from sgdsheet.train.validation_curve import ValidationCurve
 
 CONVERGED, STALLED, STEPS, DIVERGED, EARLY = "converged", "stalled", "steps", "diverged", "early"
-"""How a run ends: at a minimum, as a criterion says; where nothing moves any more without one; with all steps used
-up; with a loss that is not finite, or far above that at the start; because validation got no better."""
+"""How a run ends: at a minimum, as a criterion says (converged); where nothing moves any more, but no criterion holds
+(stalled); with all steps used up (steps); with a loss that is not finite, or far above that at the start (diverged); or
+because validation got no better (early)."""
 
 _FAR = 10.0
 """A loss that is so many times its size above the start has diverged."""

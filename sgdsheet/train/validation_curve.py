@@ -28,7 +28,7 @@ class ValidationCurve:
 
     @property
     def points(self) -> list[tuple[int, float, float]]:
-        """At most 2,000 of the epochs: the step at its end, its mean training objective, the validation objective."""
+        """Step, mean training objective and validation objective at the end of each epoch, of at most 2,000 epochs."""
         return self._stream.kept
 
     def add_training(self, objective: float) -> None:

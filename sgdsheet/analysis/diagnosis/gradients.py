@@ -38,7 +38,7 @@ class Gradients:
 
     @classmethod
     def of(cls, model: SheetModel, loss: Tensor | None = None) -> Gradients:
-        """At the present parameters; `loss` may be one that was calculated in another way."""
+        """The gradient at the present parameters, of the model's loss or of another loss that is given."""
         pairs = list(model.ranges())
         tensors = [tensor for _, tensor in pairs]
         objective = model.objective() if loss is None else model.as_objective(loss)

@@ -99,7 +99,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
 
 
 def announce(out: Console, session: sgdsheet.Session, sheets: Sequence[str] = ()) -> None:
-    """What is about to happen; `sheets` are those that have a model, if nobody chose."""
+    """Tell what is about to happen; `sheets` are those that have a model, if nobody chose one of them."""
     problem, plan = session.model.problem, session.plan
     name, parameters = session.model.workbook.name, count(problem.parameter_count, "parameter")
     sheet, loss = shown(problem.sheet), shown(problem.loss)

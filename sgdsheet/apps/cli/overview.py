@@ -74,7 +74,7 @@ def describe_book(workbook: Workbook, book: str, report: Report, found: Suggesti
 
 
 def show_book(out: Console, workbook: Workbook, book: str, report: Report, found: Suggestions) -> None:
-    """The same for people."""
+    """Show what is in a workbook to a person."""
     models = models_in(workbook)
     sheets = summaries(workbook)
     title = f"{count(len(sheets), 'sheet')}, {count(report.formulas, 'formula cell')}"

@@ -61,5 +61,5 @@ def bars(chart: Chart, page: Page, name: str, x: str, y: str, colour: str, *, ga
 
 
 def limits(chart: Chart, axis: str, low: float, high: float, unit: float) -> None:
-    """From where to where an axis goes, and how far its numbers are apart; after that the look stays as it was."""
+    """Set the ends of an axis, and how far its numbers are apart; after that the look stays as it was."""
     getattr(chart, f"{axis}_axis").update({"min": low, "max": high, "major_unit": unit})

@@ -97,7 +97,7 @@ class Passengers(NamedTuple):
     name: str
     rows: list[Passenger]
     empty: dict[str, int]
-    """In how many rows a column is empty."""
+    """The number of rows in which a column is empty, by column."""
     total: int
 
 

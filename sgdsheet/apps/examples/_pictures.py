@@ -115,7 +115,7 @@ def _ink(strokes: list[list[Point]], pen: float) -> list[int]:
 
 
 def _distance(point: Point, start: Point, end: Point) -> float:
-    """From a point to a line between two others."""
+    """The distance of a point from a line through two others."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = dx * dx + dy * dy
     along = ((point[0] - start[0]) * dx + (point[1] - start[1]) * dy) / length if length else 0.0

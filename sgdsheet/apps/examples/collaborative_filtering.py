@@ -98,7 +98,7 @@ def build(path: Path) -> None:
 
 
 def ratings() -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], int]]:
-    """By person and film: the ratings that are known, and those that are held back."""
+    """The ratings that are known, and those that are held back, each by person and film."""
     draw = Random(0)
     liked = [draw.uniform(-0.7, 0.7) for _ in FILMS]
     known, held = {}, {}

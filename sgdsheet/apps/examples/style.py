@@ -73,7 +73,7 @@ Setting = tuple[str, Content, str]
 
 
 def fill_down(text: str, rows: Iterable[int], values: Iterable[float] | None = None) -> list[Formula]:
-    """The same formula in every row, with its values if given; `{0}` in the text stands for the row."""
+    """Write a formula into every row, with its values if given; `{0}` in the text stands for the row."""
     if values is None:
         return [Formula(text.format(row)) for row in rows]
     return [Formula(text.format(row), value) for row, value in zip(rows, values, strict=True)]

@@ -20,7 +20,7 @@ _UNSAFE = re.compile(r'["%\x00-\x1f]')
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is installed. `current`: the add-in is the one that this sgdsheet would build."""
+    """The add-in as it is installed. `current` says whether it is the one that this sgdsheet would build."""
 
     installed: bool
     current: bool

@@ -40,14 +40,17 @@ class CalcFunction:
     parameters: Sequence[Parameter]
 
     def as_method(self) -> Method:
-        """For the type library. Who leaves out a value at the end gives the method nothing there."""
+        """The function as a method in the type library.
+
+        Where a person leaves out a value at the end, the method gets None for it.
+        """
         kinds = [(each.name, _REFERENCE if each.reference else _VALUE) for each in self.parameters]
         caller = [_CALLER] if any(each.reference for each in self.parameters) else []
         return Method(self.method, _ROWS, caller + kinds)
 
 
 def calc_functions(declared: Iterable[Mapping[str, Any]]) -> list[CalcFunction]:
-    """From `sgdsheet.apps.udf.declarations`, which the Excel add-in is made from, too."""
+    """The functions for Calc, from `sgdsheet.apps.udf.declarations`, as those of the Excel add-in are."""
     return [
         CalcFunction(
             name=each["name"],

@@ -99,5 +99,5 @@ def _received_value(value: Any) -> Value | None:
 
 
 def _sent(value: Any) -> Any:
-    """The opposite of `_received_value`."""
+    """A value as the office expects it: an error as an object with its name."""
     return {"error": value.value} if isinstance(value, ExcelError) else value

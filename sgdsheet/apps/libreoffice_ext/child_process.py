@@ -23,7 +23,7 @@ class Bridge:
         self._trainer = Trainer(self._connect)
 
     def serve(self) -> None:
-        """Until the office ends."""
+        """Answer the office's messages until it ends."""
         try:
             self._link.serve(self._command, Calls(self._link.channel).answer)
         finally:

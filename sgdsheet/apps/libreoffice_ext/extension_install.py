@@ -40,7 +40,7 @@ _TIMEOUT = 120.0  # seconds; the first start of an office makes its profile
 
 
 class Status(NamedTuple):
-    """What is installed. `version` is None where the extension is not."""
+    """The extension as it is installed. `version` is None if it is not."""
 
     office: Path
     version: str | None
@@ -182,7 +182,10 @@ def _folder(profile: str | None) -> Path:
 
 
 def known_profiles() -> list[str]:
-    """Those that the settings name. Settings of an earlier sgdsheet name none: they were made for the usual one."""
+    """The profiles that the settings name.
+
+    Settings of an earlier sgdsheet name none: they were made for the usual profile.
+    """
     named = _written().get("profiles", [""]) if settings_file().exists() else []
     return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 

@@ -36,7 +36,7 @@ class Link:
         self._closed = False
 
     def channel(self, call: int = 0) -> Channel:
-        """For asking the office; `call` is the function call on whose behalf, 0 for none."""
+        """A channel for asking the office; `call` is the number of the function call on whose behalf, 0 for none."""
         return Channel(self, call)
 
     def ask(self, request: Message, call: int = 0) -> Message:

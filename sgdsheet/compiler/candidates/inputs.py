@@ -25,13 +25,13 @@ MOST_CELLS = 200_000
 """Numbers of one reference that are looked at one by one; more are data."""
 
 _MOST_VISITS = 4
-"""So often a block is cut down anew to what is wanted of it; then all of it is."""
+"""How often a block is cut down anew to what is wanted of it, at most; after that, all of it is taken."""
 
 _FEW = 2_000
-"""So many numbers are looked at with the words beside each."""
+"""Numbers up to which each is looked at with the words beside it."""
 
 _LONG = 8
-"""From so many copies on that each read their own cell, the cells are read row by row."""
+"""Copies of a formula, each reading its own cell, from which on the cells are read row by row."""
 
 
 class Reading(NamedTuple):

@@ -43,7 +43,7 @@ class Block:
 
     @property
     def reads_unseen(self) -> bool:
-        """Whether it may read cells that its text does not tell, as OFFSET and INDIRECT do."""
+        """Whether the formula may read cells that its text does not tell, as OFFSET and INDIRECT do."""
         return self.error is not None or any(
             finds_cells(part) or (isinstance(part, NotSupported) and part.unseen) for part in walk(self.tree)
         )

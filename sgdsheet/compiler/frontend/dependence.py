@@ -41,7 +41,7 @@ def reached(blocks: Sequence[Block], sources: Sequence[Range]) -> set[int]:
 
 
 def read_by(readers: Sequence[Block], blocks: Sequence[Block]) -> list[Block]:
-    """Those of the blocks that some readers read, directly or by way of others of them."""
+    """The blocks among these that some readers read, directly or by way of others of them."""
     index, found, waiting = BlockIndex(blocks), set[int](), list(readers)
     while waiting:
         new = [block for block in index.read_by(waiting.pop()) if id(block) not in found]
@@ -59,8 +59,8 @@ class OnSamples(IntEnum):
     FIXED = 0
     PER_SAMPLE = 1
     ADDITIVE = 2
-    """It depends on the samples through sums and averages alone: its mean over parts of the samples is its value over
-    all."""
+    """Depends on the samples through sums and averages alone: its mean over parts of the samples is its value over all.
+    """
     OTHERWISE = 3
 
 

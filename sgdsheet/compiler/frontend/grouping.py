@@ -156,7 +156,7 @@ def _longest_run(line: list[Block], *, across: bool) -> list[Block]:
 
 
 _Moves = list[tuple[int, int]]
-"""For each reference of a tree, by how many rows and columns it moves from one sibling to the next."""
+"""How many rows and columns each reference of a tree moves from one sibling to the next."""
 
 
 def _moves(first: Block, second: Block, *, across: bool) -> _Moves | None:

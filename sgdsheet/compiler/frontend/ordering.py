@@ -14,7 +14,10 @@ from sgdsheet.sheet.references import Range, address, rectangles
 def strongly_connected(
     roots: Iterable[Block], reads: Callable[[Block], Iterable[Block]]
 ) -> Iterator[tuple[list[Block], bool]]:
-    """Tarjan's algorithm without recursion: groups, first what is read, and whether each is a cycle."""
+    """The strongly connected components of a graph: what is read comes first, each with whether it is a cycle.
+
+    Tarjan, “Depth-first search and linear graph algorithms”, SIAM Journal on Computing 1 (1972), without recursion.
+    """
     order: dict[int, int] = {}
     low: dict[int, int] = {}
     stack: list[Block] = []

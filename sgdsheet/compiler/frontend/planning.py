@@ -78,7 +78,7 @@ class Planner:
         return self._remembered("needed", wanted, lambda: self._demanded(*self._order_for(wanted), wanted))
 
     def plan_known(self, targets: Iterable[Range]) -> Plan:
-        """What `plan` leaves out: the blocks needed for the targets that are constant and have saved values."""
+        """The blocks needed for the targets that are constant and have saved values, which `plan` leaves out."""
         wanted = tuple(targets)
         return self._remembered("known", wanted, lambda: self._known(wanted))
 

@@ -238,7 +238,7 @@ _Ends = tuple[Axis, Axis]
 
 
 def _hull(one: _Ends, two: _Ends) -> _Ends | None:
-    """From the first to the last row (or column) of two ranges; None if that depends on where the formula stands."""
+    """The rows (or columns) from the first to the last of two ranges; None if that depends on the formula's cell."""
     if _alike(*one, *two):
         return min(*one, *two), max(*one, *two)
     return (one[0], two[0]) if one[0] == one[1] and two[0] == two[1] else None

@@ -193,7 +193,7 @@ def _everything(builder: Builder, value: Value) -> Value:
 
 
 def _in_pairs(builder: Builder, samples: Sequence[Sample]) -> list[Sample]:
-    """Both samples with the places that count in both; a number whose partner does not count is 0."""
+    """Two samples with the places that count in both; a number whose partner does not count is 0."""
     (one, ones), (two, twos) = samples
     if one.axes == two.axes:
         both = ones & twos

@@ -84,7 +84,7 @@ class Builder(Recorder):
         return self._codes[text]
 
     def ranks(self) -> Tensor:
-        """For each text, by its index, its place in the order of all: Excel compares without regard to case."""
+        """The place of each text, by its index, in the order of all texts: Excel compares without regard to case."""
         folded = [text.casefold() for text in self.texts]
         places = {text: place for place, text in enumerate(sorted(set(folded)))}
         return torch.tensor([places[text] for text in folded], dtype=self.dtype)
@@ -167,7 +167,7 @@ class Builder(Recorder):
         return replace(value, data=self.method("to", value.data, self.dtype), wide=True)
 
     def numbers(self, value: Value) -> Value:
-        """As arithmetic sees it: blank is 0, TRUE is 1, numeric text its number, other text an error."""
+        """The value as arithmetic sees it: blank is 0, TRUE is 1, numeric text its number, other text an error."""
         if value.has(Kind.TEXT):
             return self._parsed_text(value)
         if isinstance(value.kinds, Tensor):
@@ -190,7 +190,7 @@ class Builder(Recorder):
         return replace(value, data=data).with_kinds(torch.where(data.isnan(), int(Kind.ERROR), 0).to(torch.uint8))
 
     def truths(self, value: Value) -> Value:
-        """As a condition is read: of texts only “TRUE” and “FALSE” say something, the others are #VALUE!."""
+        """The value as a condition is read: of texts only “TRUE” and “FALSE” say something, the others are #VALUE!."""
         if not value.has(Kind.TEXT) or not isinstance(value.data, Tensor):
             return value
         kinds, data = value.kind_tensor(), value.data.clone()
@@ -200,7 +200,7 @@ class Builder(Recorder):
         return replace(value, data=data).with_kinds(torch.where(data.isnan(), int(Kind.ERROR), 0).to(torch.uint8))
 
     def conditions(self, value: Value) -> Value:
-        """As IF and AND see it: a number is true unless it is 0. `errors_of` the value tells its errors."""
+        """The value as IF and AND see it: a number is true unless it is 0. `errors_of` the value tells its errors."""
         if value.is_bits:
             return value
         number = self.numbers(value)
@@ -214,7 +214,7 @@ class Builder(Recorder):
         return settled and bool(test(value.tensor).all())
 
     def errors_of(self, value: Value) -> Value | None:
-        """Where the value is an error (text that is no number apart); None if it cannot be one.
+        """Which entries of the value are errors (text that is no number apart); None if none can be.
 
         Of a constant, the errors themselves among zeros; of what depends on a parameter, where they are. For
         `conditions` both are the same.
@@ -301,10 +301,9 @@ class Builder(Recorder):
         return self.with_errors(self.checked(result), values)
 
     def _settled(self, function: Callable[..., Any], value: Value, values: Sequence[Value]) -> Value:
-        """An operand without known errors, and without a slope where another operand has an error.
+        """An operand without known errors, and without a gradient where another operand has an error.
 
-        The slope of a product is the other factor: were it NaN, it would leak out of an IF that hides the
-        product.
+        The derivative of a product is the other factor: were it NaN, it would leak out of an IF that hides the product.
         """
         if value.constant:
             return self.cleaned(value)

@@ -17,7 +17,10 @@ _MOST_PRODUCTS = 20_000_000_000
 
 
 def contract(builder: Builder, left: Value, right: Value, over: str) -> Value:
-    """Multiply and sum over some axes: a matrix product where the axes allow it."""
+    """Multiply values and sum over some axes: a matrix product where the axes allow it.
+
+    Raises FormulaError for products that are too many to be calculated.
+    """
     errors = [builder.errors_of(value) for value in (left, right)]
     if any(errors):
         result = contract(builder, builder.cleaned(left), builder.cleaned(right), over)

@@ -63,7 +63,7 @@ class Domains:
     risky: set[fx.Node] = field(default_factory=set)
 
     def note(self, node: fx.Node, arguments: Sequence[Any]) -> None:
-        """Learn about a new node; `arguments` are its operands with constants as tensors."""
+        """Learn the lower bound of a new node, and whether it may be an error; `arguments` are its operands."""
         parts = _flat(arguments)
         if node.target not in _NO_ERRORS and (
             node.target in _MAKE_ERRORS

@@ -27,7 +27,7 @@ class Records(Protocol):
 
 
 def is_operation(function: Callable[..., Any]) -> bool:
-    """Whether it is one of torch's own operations (or Python's operators), which a program may hold."""
+    """Whether a function is one of torch's own operations (or Python's operators), which a program may hold."""
     module = getattr(function, "__module__", None)
     return module is None or module.partition(".")[0] in ("torch", "_operator")
 

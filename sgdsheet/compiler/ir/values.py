@@ -138,7 +138,7 @@ class Value:
         return "h" in self.axes or "w" in self.axes
 
     def only(self, *kinds: Kind) -> bool:
-        """Whether all cells are of one of these kinds."""
+        """Whether every cell is of one of these kinds."""
         return isinstance(self.kinds, Kind) and self.kinds in kinds
 
     def has(self, *kinds: Kind) -> bool:
@@ -154,11 +154,11 @@ class Value:
         return torch.full(self.sizes, int(self.kinds), dtype=torch.uint8)
 
     def renamed(self, mapping: dict[str, str]) -> Value:
-        """The same data with other names for its axes."""
+        """The value with other names for its axes."""
         return replace(self, axes="".join(mapping.get(axis, axis) for axis in self.axes))
 
     def with_kinds(self, kinds: Kind | Tensor) -> Value:
-        """The same numbers as other kinds; where all cells agree one Kind is enough."""
+        """The value with its numbers as other kinds; one Kind is enough where all cells agree."""
         found = simplified(kinds) if isinstance(kinds, Tensor) else kinds
         return replace(self, kinds=found, wide=found is Kind.BOOLEAN)
 

@@ -224,7 +224,7 @@ class Packer:
         return self._levels[node]
 
     def _select_members(self) -> None:
-        """What else reads a member reads it from the pack."""
+        """Let whatever reads a member of a pack read it from the pack."""
         for members, pack in self._packs.items():
             if pack is None or not pack.users:
                 continue

@@ -74,7 +74,11 @@ def stacked_products(graph: fx.Graph, node: fx.Node) -> fx.Node | None:
 
 
 def log_sum_exp(graph: fx.Graph, node: fx.Node) -> fx.Node | None:
-    """log(sum(exp(x))) without overflow on the way; where a spreadsheet's EXP overflows, it stays an error."""
+    """log(sum(exp(x))) without overflow on the way; where a spreadsheet's EXP overflows, it stays an error.
+
+    Blanchard, Higham and Higham, “Accurately computing the log-sum-exp and softmax functions”, IMA Journal of Numerical
+    Analysis 41 (2021).
+    """
     if node.target is not torch.log:
         return None
     total = _guarded(node.args[0], torch.gt)

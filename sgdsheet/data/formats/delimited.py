@@ -184,7 +184,7 @@ class _Column:
         self._texts += [self._known.setdefault(cell, cell) for cell in cells]
 
     def restart(self) -> None:
-        """Before the file is read again."""
+        """Forget what was read, because the file is read once more."""
         self._done = not self.again
         if self.again:
             self.again, self._numbers, self._texts = False, [], []

@@ -167,7 +167,7 @@ def _array(path: Path, package: zipfile.ZipFile, member: _Member) -> Array:
 
 
 def _common(values: Array) -> Array:
-    """In this machine's byte order, and not in a longer type than float64: torch knows no other."""
+    """The array in this machine's byte order, and in no longer type than float64: torch knows no other."""
     dtype = values.dtype.newbyteorder("=")
     if dtype.kind == "f" and dtype.itemsize > 8:
         dtype = np.dtype(np.float64)
@@ -183,7 +183,7 @@ def _text(path: Path, member: _Member, values: Array) -> Array:
 
 
 def _start(path: Path, info: zipfile.ZipInfo) -> int:
-    """Where the content of an uncompressed member begins in the file."""
+    """The place, in bytes, at which the content of an uncompressed member begins in the file."""
     with path.open("rb") as file:
         file.seek(info.header_offset)
         local = file.read(30)

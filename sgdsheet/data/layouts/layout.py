@@ -56,24 +56,24 @@ class Reduction(Protocol):
     root."""
 
     def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
-        """A function that calculates the cells for a batch: a scalar, or for several cells a vector."""
+        """A function that calculates the cells for a batch [samples, ...]: a scalar, or if they are several [cells]."""
         ...
 
     def numbers(self, batch: Sequence[Tensor]) -> int:
-        """How many numbers that takes, with all that is calculated on the way."""
+        """How many numbers `over` calculates for a batch, counting all that is calculated on the way."""
         ...
 
 
 class Each(Protocol):
-    """Cells that every sample has its own of."""
+    """Cells of which every sample has its own."""
 
     @property
     def texts(self) -> Mapping[int, Sequence[str]]:
-        """For the cells that are text, the texts that their numbers stand for; known once a batch was evaluated."""
+        """The texts that the numbers of a cell stand for, by the cell's number; known once a batch was evaluated."""
         ...
 
     def over(self, batch: Sequence[Tensor]) -> Tensor:
-        """Their values for a batch: [samples, cells]."""
+        """The values of the cells for a batch [samples, ...]: [samples, cells]."""
         ...
 
 
@@ -87,7 +87,7 @@ class Layout(Protocol):
         ...
 
     def judging(self, whole: Whole) -> Layout:
-        """The same for cells over other samples than those of training.
+        """The layout for cells over other samples than those of training, such as validation.
 
         What each sample reads of all samples together, such as the mean of a column, stays that of training.
         """
@@ -107,7 +107,7 @@ class SourceLayout(Layout, Protocol):
         ...
 
     def judging(self, whole: Whole) -> SourceLayout:
-        """As for any layout."""
+        """The layout for cells over other samples than those of training; see `Layout.judging`."""
         ...
 
 
@@ -147,8 +147,10 @@ def numbers_in(module: fx.GraphModule) -> int:
 
 
 def twice(batch: Sequence[Tensor]) -> list[Tensor]:
-    """A batch of two for one of a single sample: a single row would lose its dimension; twice the same row means the
-    same."""
+    """A batch [2, ...] for one of a single sample [1, ...]: a single row would lose its dimension in the formulas.
+
+    Twice the same row has the same mean.
+    """
     return [column.repeat_interleave(2, dim=0) for column in batch]
 
 
@@ -178,7 +180,7 @@ def evaluate(reduction: Reduction, data: SampleData, indices: Tensor | None = No
 
 
 def spans(data: SampleData, count: int, *, whole: bool = False) -> list[tuple[int, int]]:
-    """So many samples in portions of nearly the same size."""
+    """The numbers from 0 to `count` in spans of nearly the same size, each with its first and its end."""
     per_sample = sum(tensor[0].numel() for tensor in data.tensors)
     portions = 1 if whole else -(-count * per_sample // _AT_ONCE)
     edges = [count * index // portions for index in range(portions + 1)]

@@ -146,7 +146,7 @@ _COLUMN = "column_"
 
 
 def _with_arguments(module: fx.GraphModule, columns: dict[str, int]) -> fx.GraphModule:
-    """The same program with an argument in place of each of these constants.
+    """The program with an argument in place of each of these constants.
 
     `columns` are the constants' names with the dimension of the samples, which is the first one of the argument.
     """
@@ -164,7 +164,7 @@ def _with_arguments(module: fx.GraphModule, columns: dict[str, int]) -> fx.Graph
 
 
 def _with_buffers_for_arguments(module: fx.GraphModule) -> fx.GraphModule:
-    """The same program with a constant, empty as yet, in place of each argument."""
+    """The program with a constant, empty as yet, in place of each argument."""
     graph = fx.Graph()
     attributes: dict[str, Tensor] = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     copies: dict[fx.Node, fx.Node] = {}

@@ -116,7 +116,7 @@ class SourceRows:
         )
 
     def samples_of(self, area: Range, size: int) -> Range:
-        """Where the columns of an area of the preview lie for a batch."""
+        """The cells in which the columns of an area of the preview lie for a batch."""
         return area._replace(sheet=_home(area.sheet), bottom=area.top + size - 1)
 
     def finished(self, program: Program, output: fx.Node, size: int) -> fx.GraphModule:
@@ -290,7 +290,7 @@ class RowsReduction:
 
 @dataclass
 class EachRow:
-    """Cells that every sample has its own of, named by where the preview shows them."""
+    """Cells of which every sample has its own, named by where the preview shows them."""
 
     layout: SourceRows
     areas: tuple[Range, ...]

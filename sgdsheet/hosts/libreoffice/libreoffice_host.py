@@ -173,7 +173,7 @@ def open_books(where: str = "") -> list[str]:
 
 
 def _pipes(where: str) -> Iterator[list[str]]:
-    """Where offices listen; at last, one that is asked to."""
+    """The pipes on which offices listen; in the end, that of an office which is asked to listen."""
     yield [where] if where else listening()
     if not where:
         with suppress(HostError):  # LibreOffice is not installed

@@ -89,7 +89,7 @@ def _marks_by_itself(group: Node) -> bool:
 
 
 def _colour(node: Node, *, bars: bool) -> str | None:
-    """Of the line; where there is none, of the markers; of a bar, what it is filled with."""
+    """The colour of a series: that of its line, else that of its markers; for a bar, what it is filled with."""
     line, fill = ("spPr", "ln", "solidFill", "srgbClr"), ("spPr", "solidFill", "srgbClr")
     for path in (fill, line) if bars else (line, ("marker", *fill), ("marker", *line)):
         for found in node.all(*path):

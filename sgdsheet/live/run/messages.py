@@ -39,13 +39,13 @@ def finished(start: float, loss: float, last: float, best: int, steps: int, seco
 
 
 def differs(found: object, ours: float) -> str:
-    """That the spreadsheet shows another loss (`found`) than we calculate, although nothing was changed."""
+    """Says that the spreadsheet shows another loss (`found`) than we calculate, although nothing was changed."""
     shown = number_text(found) if isinstance(found, float) else str(found)
     return f"the spreadsheet calculates {shown} where sgdsheet has {ours:.10g}: press Check to see which cells differ"
 
 
 def changed(where: Sequence[Cell], found: object, ours: float, steps: int) -> str:
-    """That the spreadsheet shows another loss (`found`) than a run came to, because cells (`where`) were changed."""
+    """Says that the spreadsheet shows another loss (`found`) than a run came to, because cells were changed."""
     shown = number_text(found) if isinstance(found, float) else str(found if found is not None else "nothing")
     cells = str(where[0]) if where else "the model"
     more = f" and {count(len(where) - 1, 'other cell')}" if where[1:] else ""

@@ -39,7 +39,7 @@ class ParameterCells:
         return {cell for place, cell in enumerate(self.cells) if self._is_ours(found.get(cell), place)}
 
     def edits(self, numbers: Sequence[float]) -> dict[int, float]:
-        """Of numbers that were read, those that are not what was written, by their place among the parameters.
+        """The numbers, among those that were read, that are not what was written, by their place among the parameters.
 
         Empty if there are more or fewer numbers than parameters: then these are other parameters.
         """

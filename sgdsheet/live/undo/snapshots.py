@@ -227,7 +227,7 @@ def _stamp(path: Path) -> Stamp | None:
 
 
 def _moved(contents: Contents, cells: Mapping[Cell, Cell]) -> Contents:
-    """The same contents in other cells; what stood in those is somewhere else or gone."""
+    """The contents with what stood in the keys of `cells` in their values; what stood there is dropped."""
     moved = {cells[cell]: value for cell, value in contents.items() if cell in cells}
     return {**{cell: value for cell, value in contents.items() if cell not in cells}, **moved}
 

@@ -76,7 +76,10 @@ def follow_edits(
 
 
 def forget_lost(history: History, workbook: Workbook, sheet: str) -> bool:
-    """Before a command writes to a model: forget what was noted of cells that nobody can find again, if any."""
+    """Forget what was noted of cells that nobody can find again; whether there were any.
+
+    To be called before a command writes to the model of a sheet.
+    """
     now, lost = model_areas(workbook, sheet), False
     for what, old in history.areas.get(sheet, {}).items():
         if now.get(what) != old and not _all_ours(history, workbook, _cells(old)):

@@ -29,7 +29,10 @@ class Settings(NamedTuple):
 
 
 def settings_file() -> Path:
-    """In the user's own configuration folder: never beside a workbook, which could come from anybody."""
+    """The path of the settings: in the user's own configuration folder, never beside a workbook.
+
+    A workbook could come from anybody.
+    """
     if folder := os.environ.get("SGDSHEET_STATE_DIR"):
         return Path(folder) / "libreoffice.json"
     if sys.platform == "win32":

@@ -28,7 +28,7 @@ def rectangle(sheet: Any, area: list[int]) -> Any:
 
 
 def corners(address: Any) -> list[int]:
-    """The opposite of `rectangle`."""
+    """The corners (top, left, bottom, right; from 1) of an address: the opposite of `rectangle`."""
     return [address.StartRow + 1, address.StartColumn + 1, address.EndRow + 1, address.EndColumn + 1]
 
 

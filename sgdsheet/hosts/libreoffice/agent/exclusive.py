@@ -31,7 +31,7 @@ class _Turn(unohelper.Base, XCallback):  # type: ignore[misc]
         self.error: Exception | None = None
 
     def take(self) -> bool:
-        """Whether it is ours to do: only the first who asks does it."""
+        """Whether the caller is the first who asks: only then it is to do the work."""
         with self._lock:
             taken, self._taken = self._taken, True
             return not taken

@@ -41,7 +41,7 @@ class WorkbookReader:
         return self._filled(layout, lambda work: work())
 
     def _large(self) -> dict[str, Any]:
-        """If cells are moved meanwhile, some were met twice or never: then it is read again."""
+        """Read a large workbook in pieces, and again if cells were moved meanwhile: some were met twice, or never."""
         for _ in range(_ATTEMPTS):
             layout = self._turn(self._layout)
             found = self._filled(layout, self._turn)
@@ -76,7 +76,7 @@ class WorkbookReader:
         sheets = self._document.Sheets
 
         def now(look: Callable[[Any], dict[str, Any]]) -> Any:
-            """What is found in the sheet; nothing if it is gone meanwhile."""
+            """What is found in the sheet now; nothing if the sheet has been removed."""
             return turn(lambda: look(sheets.getByName(name)) if sheets.hasByName(name) else {})
 
         return {
