@@ -11,7 +11,7 @@ import scipy.special  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.functions.formulas import failing, formula, inside
+from sgdsheet.compiler.functions.formulas import ONE, ZERO, failing, formula, inside
 from sgdsheet.compiler.functions.plain import plain
 from sgdsheet.compiler.functions.special import betainc, gammainc
 from sgdsheet.compiler.ir.tracing import is_constant
@@ -219,13 +219,13 @@ def f_dist_rt(x: Tensor, first: Tensor, second: Tensor) -> Tensor:
         "BETA.DIST(2,8,10,FALSE,1,3)": 1.48376464843750,
     },
 )
-def beta_dist(x: Tensor, a: Tensor, b: Tensor, cumulative: bool, low: Tensor = 0.0, high: Tensor = 1.0) -> Tensor:  # type: ignore[assignment]
+def beta_dist(x: Tensor, a: Tensor, b: Tensor, cumulative: bool, low: Tensor = ZERO, high: Tensor = ONE) -> Tensor:
     """Beta distribution between two bounds."""
     return _beta(x, a, b, cumulative, low, high)
 
 
 @formula("BETADIST", examples={"BETADIST(2,8,10,1,3)": 0.685470581054687})
-def betadist(x: Tensor, a: Tensor, b: Tensor, low: Tensor = 0.0, high: Tensor = 1.0) -> Tensor:  # type: ignore[assignment]
+def betadist(x: Tensor, a: Tensor, b: Tensor, low: Tensor = ZERO, high: Tensor = ONE) -> Tensor:
     """Beta distribution between two bounds, below a value."""
     return _beta(x, a, b, True, low, high)
 

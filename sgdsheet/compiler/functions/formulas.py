@@ -22,6 +22,9 @@ from sgdsheet.compiler.ir.values import Fault, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
 
+ZERO, ONE = torch.tensor(0.0), torch.tensor(1.0)
+"""Defaults of arguments."""
+
 _F = TypeVar("_F", bound=Callable[..., Tensor])
 
 
