@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.sheet.formula import formula_text, relative_key
 from sgdsheet.sheet.references import Cell, Range, address
@@ -346,9 +347,18 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20_000, help="How many formulas.")
     parser.add_argument("--any-error", action="store_true", help="Do not tell errors apart.")
     parser.add_argument("--show", type=int, default=40, help="How many findings to print.")
+    parser.add_argument(
+        "--categories", default="", help="Only functions of these modules of compiler/functions, such as dates,text."
+    )
     arguments = parser.parse_args()
+    wanted = set(filter(None, arguments.categories.split(",")))
     result = run(
-        arguments.seed, arguments.count, kinds=not arguments.any_error, office=shutil.which("soffice"), progress=True
+        arguments.seed,
+        arguments.count,
+        kinds=not arguments.any_error,
+        office=shutil.which("soffice"),
+        functions=[name for name, found in REGISTRY.items() if found.category in wanted and not found.described],
+        progress=True,
     )
     report(result, arguments.show)
     return 1 if result.findings or result.crashes else 0
