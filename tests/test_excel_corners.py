@@ -408,6 +408,24 @@ def test_a_gradient_past_an_error_of_a_kind() -> None:
     assert list(model.gradients().values()) == [3, 0.5 - 0.25]
 
 
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("=SMALL(A1:A3,B1)", VALUE),
+        ("{=IFERROR(SMALL(A1:A3,B1),99)}", 99.0),
+        ("{=SUM(IFERROR(LARGE(A1:A3,B1:B2),0))}", 5.0),
+        ("{=SUM(IFERROR(FORECAST(B1:B2,A1:A3,A1:A3),0))}", 2.0),
+        ("=PERCENTILE(A1:A3,B1)", VALUE),
+        ("=RANK(B1,A1:A3)", VALUE),
+        ('=SMALL(A1:A3,"2")', 5.0),
+        ("=INDEX(TEXTSPLIT(B1,C1:C2),1)", NA),
+    ],
+)
+def test_text_where_a_number_is_wanted_beside_a_range(formula: str, expected: object) -> None:
+    cells = {"A1:A3": [[1.0], [5.0], [9.0]], "B1": "x", "B2": 2.0, "C1": ",", "C2": ExcelError.NA}
+    assert value(formula, cells) == expected
+
+
 # --- what an IF chooses while the program runs ------------------------------------------------------------
 
 CHOSEN = {

@@ -67,13 +67,13 @@ def over_numbers_at(
     def declare(implementation: _F) -> _F:
         def evaluate(context: Context, *given: Value) -> Value:
             builder = context.builder
-            others = [builder.numbers(value) for i, value in enumerate(given) if i != first]
+            read = [value if i == first else builder.numbers(value) for i, value in enumerate(given)]
+            others = [value for i, value in enumerate(read) if i != first]
             for position in fixed:
                 if position < len(given) and not given[position].constant:
                     cause = f"calls {name} with a position that depends on"
                     raise varying(builder, cause, given[position], remedy="Use a fixed value there")
-            range_ = given[first]
-            return applied(builder, implementation, [gathered_numbers(builder, [range_])], given, others)
+            return applied(builder, implementation, [gathered_numbers(builder, [given[first]])], read, others)
 
         _declare(name, also, evaluate, implementation, arguments, Takes.RANGES, derivative, examples, fixed)
         return implementation
@@ -97,7 +97,7 @@ def over_pairs(
             if one.size("h") * one.size("w") != two.size("h") * two.size("w"):
                 return builder.error(Fault.NA)
             pairs = [gathered_numbers(builder, [_as_cells(value)], keep=True) for value in (one, two)]
-            return applied(builder, implementation, _in_pairs(builder, pairs), given, others)
+            return applied(builder, implementation, _in_pairs(builder, pairs), [*others, one, two], others)
 
         count = 3 if at else 2
         _declare(name, also, evaluate, implementation, (count, count), Takes.ARRAYS, Derivative.SMOOTH, examples)
@@ -217,7 +217,8 @@ def applied(
     arguments: Sequence[Value],
     others: Sequence[Value] = (),
 ) -> Value:
-    """What a formula makes of samples and of other numbers; the first error among all arguments is its error.
+    """What a formula makes of samples and of other numbers; the first error among all arguments is its error, but for
+    arrays of other numbers, each of which has a result of its own.
 
     The formula gets the numbers of each sample, which of them count (once), and the others.
     """
@@ -233,5 +234,6 @@ def applied(
     for value in reversed(arguments):
         errors = builder.errors_of(value if value.is_array or value.reference else builder.numbers(value))
         if errors is not None:
-            result = builder.spoiled(result, builder.any_error(errors) if value.is_array else errors)
+            whole = value.is_array and not any(value is other for other in others)
+            result = builder.spoiled(result, builder.any_error(errors) if whole else errors)
     return result

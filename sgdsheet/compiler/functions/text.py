@@ -411,6 +411,10 @@ def textsplit(
     pad: Cell = ExcelError.NA,
 ) -> list[list[Cell]] | ExcelError:
     """The parts of a text between other texts, in columns and rows."""
+    for given in (columns, rows):
+        wrong = next((cell for cell in given.cells() if isinstance(cell, ExcelError)), None) if given else None
+        if wrong is not None:
+            return wrong
     flags = re.IGNORECASE if any_case else 0
     lines = _split(text, rows, flags) if rows is not None else [text]
     parts = [_split(line, columns, flags) for line in lines]
