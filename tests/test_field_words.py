@@ -35,6 +35,9 @@ REPLACED = {
     "shown": "parameter_cells",
     "sieve": "train.thinning",
     "stepper": "manual_run",
+    "stillagent": "CalculatingAgent",
+    "stillhost": "CalculatingHost",
+    "turn": "exclusive",
     "watch": "change_detector",
 }
 """Names of modules and classes that told nobody what is inside, and where that is now."""

@@ -25,6 +25,7 @@ _NUMBERS = 20_000_000
 """Numbers that all snapshots of a run together may hold."""
 
 _LEAST = 16
+"""Snapshots that are kept at least, however many parameters there are."""
 
 
 class Snapshot(NamedTuple):

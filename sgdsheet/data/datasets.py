@@ -23,7 +23,7 @@ from sgdsheet.system.atomic import write_atomically
 _CHUNK = 1 << 20
 _LARGEST = 1 << 28
 """Bytes that a file of a dataset may unpack to."""
-_PATIENCE = 30  # seconds without an answer
+_PATIENCE = 30  # seconds without an answer after which a download is given up
 
 
 @dataclass(frozen=True, slots=True)

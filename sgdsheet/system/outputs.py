@@ -78,8 +78,8 @@ def _package_with(part: str, text: bytes) -> Callable[[Path], bool]:
 
 _PACKAGE = _holding(rb"PK\x03\x04")
 
-WORKBOOK = Product("a workbook", (), _PACKAGE)  # its ending is that of the workbook that is trained
-EXAMPLE = Product("a workbook", (".xlsx",), lambda path: True)  # whether it may be replaced, the person says
+WORKBOOK = Product("a workbook", (), _PACKAGE)  # any ending: it has to be that of the workbook that is trained
+EXAMPLE = Product("a workbook", (".xlsx",), lambda path: True)  # any file: a person says whether it may be replaced
 CHECKPOINT = Product("a checkpoint of sgdsheet", (), _holding(rb'\{"format": "sgdsheet checkpoint '))
 LOG = Product(
     "a log of sgdsheet",

@@ -23,26 +23,38 @@ Vector = NDArray[np.float64]
 
 _OFFSET = 1e-4
 """Share of the residuals that a linear model of them may still explain."""
+
 _STEP = 1e-4
 """The step to the minimum, as a share of each parameter or its standard error, that may be left."""
+
 _EXACT_STEP = 1e-8
 """The step to the minimum, as a share, that may be left where the residuals are 0 but for rounding: their offset says
 nothing there."""
+
 _PERFECT = 1e-24
 """A sum of squares below this share of that at the start is 0 but for rounding."""
+
 _GAIN = 1e-12
 """Share of the loss that Newton's step may still gain."""
+
 _SCALED_GRADIENT = 1e-8
 """Share of the loss that moving one parameter by its own size may gain, to first order."""
+
 _FLAT = 1e-12
 """Curvatures, and singular values, below this share of the largest are rounding errors."""
+
 _DOWNWARD = 1e-6
 """A direction counts as curved downwards from this share of the largest curvature."""
+
 _MOST_PARAMETERS = 200
 """Parameters up to which second derivatives are calculated."""
+
 _MOST_NUMBERS = 5_000_000
 """Entries of a Jacobian up to which it is calculated."""
+
 _AT_BOUND = 1e-10
+"""Distance from a bound, relative to the parameter, up to which it is at the bound."""
+
 _NOT_YET = "no step brings anything any more, but this is no minimum"
 
 

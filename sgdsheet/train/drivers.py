@@ -29,6 +29,7 @@ from sgdsheet.train.vectorized import for_many_starts
 Steps = Generator[Step, None, None]
 
 _STEPS_PER_START = 2000
+"""Steps of the exact solver from each start of a run with restarts, at most."""
 
 
 def descent_for(run: Run, parameters: Sequence[Tensor] | None = None) -> Descent:

@@ -18,6 +18,9 @@ from sgdsheet.system import memory
 from sgdsheet.train.optimizer_factory import build_optimizer, build_scheduler
 
 _COPIES = 8
+"""Copies of the parameters that one start keeps: they, their gradients, the best of them, and what the optimizer
+remembers."""
+
 _OVERHEAD = 500  # bytes of a start and of each of its tensors, besides the numbers
 
 _NUMBERS_AT_ONCE = 30_000_000

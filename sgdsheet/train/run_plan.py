@@ -18,16 +18,35 @@ from sgdsheet.train.constrained.constraints import ConstraintModel
 from sgdsheet.train.restarts import default_start, refuse_many
 
 _STEPS = 1000
+"""Steps of a run without batches, by default."""
+
 _BOUND_BATCH = 256
+"""Samples of a batch of a source, by default."""
+
 _EPOCHS = 20
+"""Epochs of a run with batches, by default."""
+
 _RESTART_STEPS = 1000
+"""Steps of every start of a run with restarts, by default."""
+
 _RESTART_RATE = 0.1
+"""The learning rate of restarts, as a share of the width of the start values, by default."""
+
 _POLISHED = 5
+"""Best starts that are trained on, one by one, after the restarts."""
+
 _POLISH_STEPS = 300
+"""Steps that each of the best starts is trained on, at most."""
+
 _SOLVER_STEPS = 10_000
+"""Steps of the exact solver for bounds and constraints, at most."""
+
 _SMALL_BATCH = 2_048
 """Samples of a batch up to which it is not asked whether they fit into memory."""
+
 _FEW = 64
+"""Samples by which the memory of one sample is estimated."""
+
 _COPIES = 3
 """How many times the memory of the program's numbers a step takes: what is kept to go back, its gradient, and what
 comes and goes."""

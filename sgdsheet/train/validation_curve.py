@@ -11,12 +11,22 @@ from sgdsheet.train.thinning import ThinnedStream
 
 _CAPACITY = 2_000
 """Points of the curve that are kept."""
+
 _FEWEST = 6
-_WINDOW = 12  # the moving average is over one in so many of the points
-_LATEST = 0.8  # of the run: a best point after that is no rise yet
-_RISE = 0.02  # of the best validation loss, or of what was gained until then
-_TREND = 4.0  # standard deviations of what Kendall's rank correlation is by chance
-_NEARLY_ALL = 0.95  # of the largest that it can be, where the points are few
+"""Points below which nothing is said."""
+
+_WINDOW = 12
+"""The moving average is over one in so many of the points."""
+
+_LATEST = 0.8
+"""Share of the run after which the lowest loss lies too late to say that the loss has risen since."""
+
+_RISE = 0.02
+"""Share of the lowest validation loss, or of what was gained until then, by which the loss has to rise."""
+
+_TREND, _NEARLY_ALL = 4.0, 0.95
+"""Later losses have to be larger more often than smaller: by `_TREND` standard deviations of what chance gives, or in
+`_NEARLY_ALL` of all pairs, where the points are few."""
 
 
 class ValidationCurve:

@@ -15,10 +15,10 @@ from sgdsheet.analysis.diagnosis.findings import WARNING, Finding, ranges_of, sh
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.sheet.references import Cell
 
-_EXPLODES = 1e3  # a gradient so many times larger than the parameters
-_TINY = 1e-4  # a gradient so many times smaller than the loss
-_STALLED = 1e-2  # what a run has to gain per quarter to be moving, as a share of what is left to gain
-_WORTHWHILE = 0.1  # share of the loss that is left to gain
+_EXPLODES = 1e3  # a gradient that is so many times larger than the parameters explodes
+_TINY = 1e-4  # a gradient below this share of the loss is tiny
+_STALLED = 1e-2  # share of what is left to gain that a run has to gain per quarter, else it crawls
+_WORTHWHILE = 0.1  # share of the loss that has to be left to gain for a finding
 _SHORTEST = 20  # steps
 _MOST_PRODUCTS = 5_000  # parameters up to which a few products with second derivatives are cheap
 
@@ -53,7 +53,7 @@ class Gradients:
         return _length(self.flat)
 
     @property
-    def still(self) -> list[Cell]:
+    def zero_cells(self) -> list[Cell]:
         """The parameters whose gradient is exactly 0."""
         return [cell for cell, gradient in zip(self.cells, self.flat.tolist(), strict=True) if gradient == 0]
 

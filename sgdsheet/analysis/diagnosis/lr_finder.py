@@ -27,10 +27,12 @@ from sgdsheet.train.optimizer_factory import build_optimizer
 
 _LOWEST, _HIGHEST = 1e-8, 10.0
 _POINTS_PER_DECADE = 16
-_SMOOTHING = 0.6
-_EXPLODED = 3.0  # times the lowest loss, or half of what was gained
-_SAFE = 10.0  # so far below the rate at which the loss turns up
-_HALF = 0.5  # of the largest stable rate of plain gradient descent
+_SMOOTHING = 0.6  # weight of the old value in the exponential moving average of the losses
+_EXPLODED = 3.0
+"""The loss has exploded where it is above its lowest value by so many times that value, and also by half of what was
+gained until then."""
+_SAFE = 10.0  # how many times below the rate at which the loss turns up the suggestion may be, at most
+_HALF = 0.5  # share of the largest stable rate of plain gradient descent that is suggested
 _TRIAL = 50  # steps that the suggestion has to prove itself in
 _MOST_HALVINGS = 20
 

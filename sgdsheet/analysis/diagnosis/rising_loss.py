@@ -13,9 +13,11 @@ from sgdsheet.analysis.diagnosis.units import MOST_NUMBERS
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.problem.optimizers import OPTIMIZERS
 
-_PLAIN = ("sgd", "momentum", "nesterov", "asgd", "accumulate")  # what blows up where plain gradient descent does
-_CLIMB = 4.0  # times the lowest loss before it
-_ABOVE_START = 1.5  # times the first loss
+_PLAIN = ("sgd", "momentum", "nesterov", "asgd", "accumulate")
+"""Optimizers that diverge where plain gradient descent does."""
+
+_CLIMB, _ABOVE_START = 4.0, 1.5
+"""A run has climbed where its loss is `_CLIMB` times the lowest one before, and `_ABOVE_START` times the first."""
 
 
 def explain_rise(

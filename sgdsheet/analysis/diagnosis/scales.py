@@ -17,7 +17,7 @@ _ILL = 1e3  # condition number from which on it is worth a word
 _UNEQUAL = 300.0  # ratio of curvatures of single parameters that makes it a matter of scale
 _COLUMNS = 1e3  # ratio of the largest numbers of columns, where nothing better is known
 _ENTANGLED = 1e5  # condition number that parameters of equal scale may have
-_AT_MINIMUM = 0.01  # share of the loss that is left to gain
+_AT_MINIMUM = 0.01  # share of the loss below which what is left to gain is nothing
 _MOST_WEIGHTS = 5_000
 _MOST_CELLS = 200_000
 

@@ -54,9 +54,9 @@ def _rows(units: Sequence[Unit]) -> str:
 
 
 def _dead(gradients: Gradients, layer: Layer, units: list[Unit], explained: dict[Cell, str]) -> Finding:
-    one, still = len(units) == 1, set(gradients.still)
+    one, zero = len(units) == 1, set(gradients.zero_cells)
     further_back = {cell for cell, role in explained.items() if role == "feeds"}
-    feeding = ({cell for unit in units for cell in unit.weights} & still) - further_back
+    feeding = ({cell for unit in units for cell in unit.weights} & zero) - further_back
     multiplying = _multipliers(gradients, layer) - feeding
     explained.update(dict.fromkeys(multiplying, "multiplies") | dict.fromkeys(feeding, "feeds"))
     its, weights = "its" if one else "their", listed(ranges_of(feeding))
@@ -78,7 +78,7 @@ def _multipliers(gradients: Gradients, layer: Layer) -> set[Cell]:
     model, dead = gradients.model, layer.dead
     wake = {layer.activation.node: lambda result: torch.where(dead, result + 1, result)}
     awake = Gradients.of(model, Interpreter(model.program, changes=wake).run())
-    return set(gradients.still) - set(awake.still)
+    return set(gradients.zero_cells) - set(awake.zero_cells)
 
 
 def _saturated(layer: Layer, units: list[Unit]) -> Finding:

@@ -38,7 +38,7 @@ def zero_gradients(
     gradients: Gradients, curvature: Spectrum | None, explained: Container[Cell], layers: Sequence[Layer]
 ) -> Iterator[Finding]:
     """Parameters that do not move, but for those whose reason another finding has told."""
-    left = [cell for cell in gradients.still if cell not in explained]
+    left = [cell for cell in gradients.zero_cells if cell not in explained]
     if not left or gradients.model.problem.constrained:  # a constraint may need what the loss does not
         return
     areas, one = ranges_of(left), len(left) == 1

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sgdsheet.analysis.diagnosis.lr_finder import LearningRates
 
 _WIDTH = 60
-_PER_DECADE = 2  # rows of the table
-_SAMPLES = 2048  # of a source, that every step looks at
+_PER_DECADE = 2  # rows of the table for each power of ten
+_SAMPLES = 2048  # samples of a source that every step looks at
 
 
 HELP_LINE, PLACE = "Suggest a learning rate", 40

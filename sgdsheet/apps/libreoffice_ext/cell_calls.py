@@ -17,7 +17,7 @@ from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 
 
-class StillHost(LibreOfficeHost):
+class CalculatingHost(LibreOfficeHost):
     """A workbook that is being calculated: read whole, it has formulas and constants, and no results yet."""
 
     def read(self) -> Workbook:
@@ -64,7 +64,7 @@ class Calls:
         return calculate(name, arguments)
 
     def _host(self, message: dict[str, Any]) -> LiveHost:
-        return StillHost(self._channel(message["id"]), message["book"])
+        return CalculatingHost(self._channel(message["id"]), message["book"])
 
 
 def _sentence(name: str, error: str) -> str:

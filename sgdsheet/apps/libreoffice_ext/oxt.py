@@ -36,7 +36,14 @@ _PACKAGES = ("", "apps/", "apps/libreoffice_ext/", "hosts/", "hosts/libreoffice/
 """The packages around the modules that run inside the office. They are empty there: nothing else of sgdsheet is in the
 extension."""
 
-_DAWN = (1980, 1, 1, 0, 0, 0)  # of zip's calendar: when it was built must not matter
+_DAWN = (
+    1980,
+    1,
+    1,
+    0,
+    0,
+    0,
+)  # the first day that a zip file can name: the bytes must not depend on the day of building
 
 
 def build(functions: Sequence[CalcFunction]) -> bytes:

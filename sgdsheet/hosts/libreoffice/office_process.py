@@ -32,10 +32,10 @@ _OWN_GROUP = 0x200 if sys.platform == "win32" else 0
 numbers."""
 
 _START = 60.0  # seconds that an office may take to start
-_GLANCE = 5.0  # seconds between looks whether one that starts has ended
+_GLANCE = 5.0  # seconds between two looks whether an office that starts has ended
 _INVITED = "sgdsheet"
 _INVITE = 5.0  # seconds that an office may take to hand options on to another
-_FOLDER, _PIPE = Path(os.sep, "tmp"), "OSL_PIPE_"  # where LibreOffice puts its pipes, and what it calls them
+_FOLDER, _PIPE = Path(os.sep, "tmp"), "OSL_PIPE_"  # the folder of LibreOffice's pipes, and how their names begin
 _SINGLE = "SingleOfficeIPC"  # the pipe by which a second start reaches the first
 
 # The agent runs under a Python that may be too old for the rest of sgdsheet, so the packages around it are empty there.

@@ -12,7 +12,10 @@ from torch import Tensor
 from sgdsheet.train.tensors import norm_of_gradient, put
 
 _NO_GAIN = 1e-13
+"""Share of the loss that `_PATIENCE` steps together have to gain, else the descent has stalled."""
+
 _PATIENCE = 10
+"""Steps that are looked at together."""
 
 
 class _NoStartError(Exception):

@@ -11,8 +11,10 @@ from torch import Tensor
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point
 
 FIRST_PENALTY = 10.0
+"""The weight of violations in the first round."""
 
 _PROBES = 4
+"""Random directions in which the lengths of the residuals' gradients are estimated."""
 
 
 @dataclass(slots=True)

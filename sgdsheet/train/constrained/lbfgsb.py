@@ -23,6 +23,7 @@ _MEMORY = 20
 """Pairs of steps and gradient changes that stand for the curvature."""
 
 _RESTARTS = 10
+"""Descents, at most: each begins where the line search of the one before has failed."""
 
 
 @dataclass(frozen=True, slots=True)

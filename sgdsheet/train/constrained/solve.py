@@ -27,19 +27,35 @@ STALLED = "stalled"
 OUT_OF_STEPS = "out of steps"
 
 _MOST_ROUNDS = 60
+"""Rounds of the augmented Lagrangian, at most."""
+
 _MOST_IDLE = 3
+"""Rounds without progress after which there are no more."""
+
 _ROUNDS_TO_SCALE = 4
+"""Rounds at the start after which the objective may be scaled anew."""
+
 _ALIKE = 1e-6
 """Relative difference of objectives that the tolerance of the constraints explains."""
+
 _LARGEST_PENALTY = 1e9
+"""The weight of violations beyond which there are no more rounds."""
+
 _LAST_GRADIENT = 1e-10
 """How flat the augmented Lagrangian has to be in the end, where the objective's gradient was 1 at the start."""
+
 _FLAT = 1e-6
 """The gradient from which a point counts as an optimum, should rounding keep the descent from getting lower."""
+
 _MOST_POLISHES = 6
+"""Attempts to polish a point, at most."""
+
 _NUDGE = 0.1
+"""Size of a move away from a point whose gradient is 0, as a share of the parameters."""
+
 _LEAST_GRADIENT = 1e-3
 """A gradient below this part of the objective says nothing about its scale: the start may be an optimum."""
+
 _WITHOUT_LIMIT = 1e20
 """An objective below minus this, in terms of its gradient at the start, falls without limit."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _CONSTANTS, _FORMULAS = 1 | 2 | 4, 16  # com.sun.star.sheet.CellFlags
 
 
-class _StillReader(WorkbookReader):
+class _CalculatingReader(WorkbookReader):
     """Reads a whole workbook without asking any formula for its result.
 
     Calc would calculate the result there and then: of the cell whose function is asking, or of cells that depend on
@@ -33,12 +33,12 @@ class _StillReader(WorkbookReader):
         return read_cells(cells, cells.getDataArray(), None, False)
 
 
-class StillAgent(Agent):
+class CalculatingAgent(Agent):
     """Answers in the thread that calculates: the office waits for it, so it must not wait for the office."""
 
-    _reader = _StillReader
+    _reader = _CalculatingReader
 
-    def _turn(self, work: Callable[[], Any]) -> Any:
+    def _exclusively(self, work: Callable[[], Any]) -> Any:
         return work()
 
 

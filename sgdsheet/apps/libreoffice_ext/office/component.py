@@ -22,7 +22,7 @@ from com.sun.star.lang import XInitialization, XServiceInfo  # type: ignore[impo
 _HERE = Path(__file__).parent
 sys.path.insert(0, str(_HERE / "pythonpath"))  # before any sgdsheet that is installed for the office's Python
 
-from sgdsheet.apps.libreoffice_ext.office.calculating_reader import StillAgent  # noqa: E402
+from sgdsheet.apps.libreoffice_ext.office.calculating_reader import CalculatingAgent  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.child import Child  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.chosen_python import CannotStart  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.clicks import CommandQueue  # noqa: E402
@@ -46,7 +46,7 @@ class _Office:
         self._child: Child | None = None
         self._told = False
         self._agent = Agent(context)
-        self._still = StillAgent(context)
+        self._calculating_agent = CalculatingAgent(context)
         self.commands = CommandQueue(self.ask, self._tell)
         self.functions = Evaluator(self._call, key_of)
         self._desktop().addTerminateListener(_AtTheEnd(self))
@@ -55,7 +55,7 @@ class _Office:
         """Ask the child, which is started if it is not there."""
         with self._lock:
             if self._child is None or not self._child.alive():
-                self._child = Child(self._agent.answer, self._still.answer)
+                self._child = Child(self._agent.answer, self._calculating_agent.answer)
             child = self._child
         return child.ask(message, timeout)
 

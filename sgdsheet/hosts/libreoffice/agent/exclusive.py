@@ -20,7 +20,7 @@ _PATIENCE = 30.0  # seconds to wait for the main thread, which may be in the mid
 _LOOK = 0.25  # seconds after which we look whether the office still lives
 
 
-class _Turn(unohelper.Base, XCallback):  # type: ignore[misc]
+class _MainThreadCall(unohelper.Base, XCallback):  # type: ignore[misc]
     """Work that waits for the office's main thread."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
@@ -52,17 +52,17 @@ def undisturbed(context: Any, work: Callable[[], T]) -> T:
 
     If the office's main thread does not come to it in time, it is done all the same, without that promise.
     """
-    turn = _Turn(work)
-    context.ServiceManager.createInstanceWithContext("com.sun.star.awt.AsyncCallback", context).addCallback(turn, None)
+    call = _MainThreadCall(work)
+    context.ServiceManager.createInstanceWithContext("com.sun.star.awt.AsyncCallback", context).addCallback(call, None)
     for _ in range(round(_PATIENCE / _LOOK)):
-        if turn.done.wait(_LOOK):
+        if call.done.wait(_LOOK):
             break
         context.ServiceManager  # noqa: B018  raises an error if the office is gone
     else:
-        if turn.take():
+        if call.take():
             return work()
-        turn.done.wait()
-    if turn.error is not None:
-        raise turn.error
-    result: T = turn.result
+        call.done.wait()
+    if call.error is not None:
+        raise call.error
+    result: T = call.result
     return result

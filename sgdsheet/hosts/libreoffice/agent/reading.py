@@ -16,22 +16,22 @@ from sgdsheet.hosts.libreoffice.agent.cells import (
     rectangle,
 )
 
-Turn = Callable[[Callable[[], Any]], Any]
-"""Calls a function while nobody changes the workbook, and returns its result."""
+Exclusively = Callable[[Callable[[], Any]], Any]
+"""Calls a function while nobody else changes the workbook, and returns its result."""
 
 _ATTEMPTS = 5
 _AT_ONCE = 20_000  # cells: read within some 0.05 s, so long a person's window stands still
 
 
 class WorkbookReader:
-    """Reads all sheets, names and tables of a document; in a `turn`, nobody else is let in."""
+    """Reads all sheets, names and tables of a document. What it calls `exclusively`, nobody comes between."""
 
-    def __init__(self, document: Any, words: tuple[str, str], turn: Turn) -> None:
-        self._document, self._words, self._turn = document, words, turn
+    def __init__(self, document: Any, words: tuple[str, str], exclusively: Exclusively) -> None:
+        self._document, self._words, self._exclusively = document, words, exclusively
 
     def read(self) -> dict[str, Any]:
         """The workbook: one that is small at once, a large one in pieces."""
-        found: dict[str, Any] = self._turn(self._small) or self._large()
+        found: dict[str, Any] = self._exclusively(self._small) or self._large()
         return found
 
     def _small(self) -> dict[str, Any] | None:
@@ -43,14 +43,14 @@ class WorkbookReader:
     def _large(self) -> dict[str, Any]:
         """Read a large workbook in pieces, and again if cells were moved meanwhile: some were met twice, or never."""
         for _ in range(_ATTEMPTS):
-            layout = self._turn(self._layout)
-            found = self._filled(layout, self._turn)
-            if self._turn(self._layout) == layout:
+            layout = self._exclusively(self._layout)
+            found = self._filled(layout, self._exclusively)
+            if self._exclusively(self._layout) == layout:
                 return found
         raise Refused("moving")
 
-    def _filled(self, layout: dict[str, Any], turn: Turn) -> dict[str, Any]:
-        sheets = [self._sheet(name, areas, turn) for name, areas in layout["sheets"]]
+    def _filled(self, layout: dict[str, Any], exclusively: Exclusively) -> dict[str, Any]:
+        sheets = [self._sheet(name, areas, exclusively) for name, areas in layout["sheets"]]
         return {**layout, "sheets": sheets, "active": self._active()}
 
     def _layout(self) -> dict[str, Any]:
@@ -72,12 +72,12 @@ class WorkbookReader:
             ],
         }
 
-    def _sheet(self, name: str, areas: list[list[int]], turn: Turn) -> dict[str, Any]:
+    def _sheet(self, name: str, areas: list[list[int]], exclusively: Exclusively) -> dict[str, Any]:
         sheets = self._document.Sheets
 
         def now(look: Callable[[Any], dict[str, Any]]) -> Any:
             """What is found in the sheet now; nothing if the sheet has been removed."""
-            return turn(lambda: look(sheets.getByName(name)) if sheets.hasByName(name) else {})
+            return exclusively(lambda: look(sheets.getByName(name)) if sheets.hasByName(name) else {})
 
         return {
             "name": name,

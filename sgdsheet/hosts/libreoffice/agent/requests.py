@@ -187,14 +187,14 @@ class Agent:
 
     # --- reading -------------------------------------------------------------------------------------------
 
-    def _turn(self, work: Callable[[], T]) -> T:
-        """See `undisturbed`; not for a thread for which the office waits."""
+    def _exclusively(self, work: Callable[[], T]) -> T:
+        """Do some work while nobody changes the workbook, see `undisturbed`; not in a thread that the office waits for."""
         return undisturbed(self._context, work)
 
     def do_read(self, book: str) -> dict[str, Any]:
         """All sheets, names and tables."""
         document = self._book(book)
-        return self._reader(document, self._words(document), self._turn).read()
+        return self._reader(document, self._words(document), self._exclusively).read()
 
     def do_read_areas(self, book: str, areas: list[list[Any]], formulas: bool) -> list[dict[str, Any]]:
         """Some areas as `read` gives them, all of one moment, recalculated; with formulas if these are asked for."""
@@ -206,7 +206,7 @@ class Agent:
             blocks = [rectangle(self._sheet(book, name), area) for name, *area in areas]
             return [read_block(document, cells, words, formulas) for cells in blocks]
 
-        return self._turn(read)
+        return self._exclusively(read)
 
     def _words(self, document: Any) -> tuple[str, str]:
         """TRUE and FALSE in the person's language."""
@@ -236,7 +236,7 @@ class Agent:
                     put(document, cells, rows, undo)
             return before
 
-        return self._turn(exchange)
+        return self._exclusively(exchange)
 
     def do_define_name(self, book: str, name: str, sheet: str, content: str) -> None:
         """A name of a sheet, instead of what it meant before."""
@@ -318,7 +318,7 @@ class Agent:
                 with Unrecorded(document, undo):
                     extend_chart(sheet, first_row + len(rows) - 1)
 
-        self._turn(append)
+        self._exclusively(append)
 
     def do_chart_areas(self, book: str, name: str) -> list[list[int]]:
         """What the chart of a report sheet shows."""
