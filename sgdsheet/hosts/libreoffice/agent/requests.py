@@ -188,7 +188,7 @@ class Agent:
     # --- reading -------------------------------------------------------------------------------------------
 
     def _exclusively(self, work: Callable[[], T]) -> T:
-        """Do some work while nobody changes the workbook, see `undisturbed`; not in a thread that the office waits for."""
+        """Do some work while nobody changes the workbook. Not for a thread that the office waits for."""
         return undisturbed(self._context, work)
 
     def do_read(self, book: str) -> dict[str, Any]:
