@@ -1,0 +1,430 @@
+"""Series of payments: net present values, internal rates of return, and what interest adds up to.
+
+A rate is the root of an equation. It is found without derivatives; its derivative is that of the equation (implicit
+differentiation): a step of Newton's method from the root, which has the value of the root and the right gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from sgdsheet.compiler.functions.dates import date_parts, year_fraction
+from sgdsheet.compiler.functions.formulas import ZERO, failing, formula, inside
+from sgdsheet.compiler.functions.moments import size_of
+from sgdsheet.compiler.functions.plain import plain
+from sgdsheet.compiler.functions.range_numbers import applied, gathered_numbers, over_numbers_at
+from sgdsheet.compiler.functions.registry import Context, Derivative, Takes, function
+from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.compiler.ir.varying import varying
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.workbook import ExcelError
+
+_STEPS = 40
+"""Steps of Newton's method, which doubles the digits with each of the last ones."""
+
+_GUESS = torch.tensor(0.1)
+
+
+def _place(counts: Tensor, numbers: Tensor) -> Tensor:
+    """The period of each payment, from 0 on: what does not count takes none."""
+    return torch.cumsum(torch.where(counts, torch.ones_like(numbers), 0.0), -1) - 1.0
+
+
+def _present(numbers: Tensor, counts: Tensor, growth: Tensor) -> Tensor:
+    """The present value of payments at the ends of periods in which money grows so much."""
+    discount = torch.pow(torch.unsqueeze(growth, -1), -1.0 - _place(counts, numbers))
+    return torch.sum(torch.where(counts, numbers * discount, 0.0), -1)
+
+
+@function(
+    "NPV",
+    arguments=(2, 255),
+    takes=Takes.RANGES,
+    examples={
+        "NPV(0.1,-10000,3000,4200,6800)": 1188.443412336,
+        "NPV(0.08,{8000,9200,10000,12000,14500})-40000": 1922.0615549,
+        "NPV(-1,5)": "#DIV/0!",
+    },
+)
+def npv(context: Context, rate: Value, *payments: Value) -> Value:
+    """The present value of payments at the ends of periods."""
+    builder = context.builder
+    sample = gathered_numbers(builder, payments)
+    return applied(builder, _net_present, [sample], [rate, *payments], [builder.numbers(rate)])
+
+
+def _net_present(numbers: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
+    growth = 1.0 + rate
+    possible = growth != 0.0
+    return failing(~possible, _present(numbers, counts, inside(possible, growth)), Fault.DIV0)
+
+
+@over_numbers_at(
+    "IRR",
+    fixed=(1,),
+    arguments=(1, 2),
+    examples={
+        "IRR({-70000,12000,15000,18000,21000})": -0.0212448482734,
+        "IRR({-70000,12000,15000,18000,21000,26000})": 0.0866309480365,
+        "IRR({-70000,12000,15000},-0.1)": -0.4435069413347,
+        "IRR({1,2})": "#NUM!",
+    },
+)
+def irr(numbers: Tensor, counts: Tensor, guess: Tensor = _GUESS) -> Tensor:
+    """The rate at which the present value of payments is 0."""
+    places = _place(counts, numbers)
+    both = torch.any(numbers > 0.0, -1) & torch.any(numbers < 0.0, -1)
+
+    def value(rate: Tensor, amounts: Tensor) -> tuple[Tensor, Tensor]:
+        discount = torch.exp(-places * torch.unsqueeze(torch.log1p(rate), -1))
+        terms = torch.where(counts, amounts * discount, 0.0)
+        return torch.sum(terms, -1), -torch.sum(places * terms, -1) / (1.0 + rate)
+
+    return failing(~both, _root(value, numbers, guess + numbers[..., 0] * 0.0))
+
+
+def _root(value: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], amounts: Tensor, guess: Tensor) -> Tensor:
+    """The rate at which `value(rate, amounts)` is 0, by Newton's method from a guess. It gives value and derivative."""
+    fixed = amounts.detach()
+    rate = guess.detach()
+    for _ in range(_STEPS):
+        found, growth = value(rate, fixed)
+        moved = rate - found / torch.where(growth == 0.0, 1.0, growth)
+        rate = torch.where(moved > -1.0, moved, (rate - 1.0) * 0.5)  # half the way to -1
+    found, growth = value(rate, amounts)
+    step = found / torch.where(growth == 0.0, 1.0, growth).detach()
+    settled = torch.abs(step.detach()) <= 1e-9 * (1.0 + torch.abs(rate))
+    return failing(~settled, rate - torch.where(settled, step, 0.0))
+
+
+# --- at dates ---------------------------------------------------------------------------------------------
+
+
+def _at_dates(
+    name: str, examples: Mapping[str, float | str | bool], rate_first: bool
+) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """Declare a function of payments at fixed dates, and of a rate before or a guess behind them."""
+
+    def declare(implementation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def evaluate(context: Context, *given: Value) -> Value:
+            builder = context.builder
+            payments, dates = given[1:3] if rate_first else given[:2]
+            others = [builder.numbers(value) for value in (given[:1] if rate_first else given[2:])]
+            if payments.size("h") * payments.size("w") != dates.size("h") * dates.size("w"):
+                return builder.error(Fault.NUM)
+            if any(value.has(Kind.TEXT, Kind.BOOLEAN, Kind.BLANK) for value in (payments, dates)):
+                raise FormulaError("has payments or dates that are no numbers", remedy="Fill the ranges with numbers")
+            if not dates.constant:
+                raise varying(builder, f"calls {name} with dates that depend on", dates, remedy="Use fixed dates")
+            samples = [gathered_numbers(builder, [value]) for value in (payments, dates)]
+            return applied(builder, implementation, samples, given, others)
+
+        evaluate.__doc__, evaluate.__module__ = implementation.__doc__, implementation.__module__
+        dates = 2 if rate_first else 1
+        function(
+            name,
+            arguments=(3, 3) if rate_first else (2, 3),
+            takes=Takes.ARRAYS,
+            fixed_arguments=[dates] if rate_first else [1, 2],
+            examples=examples,
+        )(evaluate)
+        return implementation
+
+    return declare
+
+
+def _years(dates: Tensor) -> Tensor:
+    """Years of 365 days since the first date."""
+    whole = torch.floor(dates)
+    return (whole - whole[..., :1]) / 365.0
+
+
+_PAYMENTS = "{-10000;2750;4250;3250;2750},{39448;39508;39751;39859;39904}"
+
+
+@_at_dates(
+    "XNPV",
+    {f"XNPV(0.09,{_PAYMENTS})": 2086.647602031535, f"XNPV(0,{_PAYMENTS})": 3000, f"XNPV(-0.1,{_PAYMENTS})": "#NUM!"},
+    rate_first=True,
+)
+def xnpv(numbers: Tensor, dates: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
+    """The present value of payments at dates."""
+    possible = rate >= 0.0
+    years = _years(dates)
+    discount = torch.exp(-years * torch.unsqueeze(torch.log1p(inside(possible, rate)), -1))
+    late = torch.any(years < 0.0, -1)
+    return failing(late | ~possible, torch.sum(numbers * discount, -1))
+
+
+@_at_dates("XIRR", {f"XIRR({_PAYMENTS},0.1)": 0.3733625335}, rate_first=False)
+def xirr(numbers: Tensor, dates: Tensor, counts: Tensor, guess: Tensor = _GUESS) -> Tensor:
+    """The rate at which the present value of payments at dates is 0."""
+    years = _years(dates)
+    both = torch.any(numbers > 0.0, -1) & torch.any(numbers < 0.0, -1) & ~torch.any(years < 0.0, -1)
+
+    def value(rate: Tensor, amounts: Tensor) -> tuple[Tensor, Tensor]:
+        terms = amounts * torch.exp(-years * torch.unsqueeze(torch.log1p(rate), -1))
+        return torch.sum(terms, -1), -torch.sum(years * terms, -1) / (1.0 + rate)
+
+    return failing(~both, _root(value, numbers, guess + numbers[..., 0] * 0.0))
+
+
+@over_numbers_at(
+    "MIRR",
+    fixed=(),
+    arguments=(3, 3),
+    derivative=Derivative.SMOOTH,
+    examples={"MIRR({-120000,39000,30000,21000,37000,46000},0.1,0.12)": 0.126094130366},
+)
+def mirr(numbers: Tensor, counts: Tensor, cost: Tensor, gain: Tensor) -> Tensor:
+    """The rate of return where what comes in is invested at another rate than what goes out is paid for."""
+    size = size_of(numbers, counts)
+    gains, costs = torch.where(numbers > 0.0, numbers, 0.0), torch.where(numbers < 0.0, numbers, 0.0)
+    possible = torch.any(gains > 0.0, -1) & torch.any(costs < 0.0, -1) & (cost > -1.0) & (gain > -1.0) & (size > 1.0)
+    cost, gain = inside(possible, cost), inside(possible, gain)
+    earned = _present(gains, counts, 1.0 + gain) * torch.exp(size * torch.log1p(gain))
+    paid = -_present(costs, counts, 1.0 + cost) * (1.0 + cost)
+    growth = torch.log(inside(possible, earned) / inside(possible, paid)) / inside(possible, size - 1.0)
+    return failing(~possible, torch.expm1(growth), Fault.DIV0)
+
+
+@formula("RATE", fixed=[4, 5], examples={"RATE(4*12,-200,8000)": 0.007701472488235, "RATE(10,-100,1000)": 0})
+def rate_(
+    periods: Tensor,
+    payment: Tensor,
+    present: Tensor,
+    future: Tensor = ZERO,
+    kind: Tensor = ZERO,
+    guess: Tensor = _GUESS,
+) -> Tensor:
+    """The interest rate of a period of an annuity."""
+    due = torch.where(kind != 0.0, 1.0, 0.0)
+
+    def value(rate: Tensor, n: Tensor, paid: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+        small = torch.abs(rate) < 1e-7
+        safe = torch.where(small, 1.0, rate)
+        grown = torch.exp(n * torch.log1p(rate))
+        factor = torch.where(small, n + n * (n - 1.0) * 0.5 * rate, torch.expm1(n * torch.log1p(safe)) / safe)
+        steeper = torch.where(small, n * (n - 1.0) * 0.5, (n * grown / (1.0 + safe) - factor) / safe)
+        total = start * grown + paid * (1.0 + rate * due) * factor + end
+        return total, start * n * grown / (1.0 + rate) + paid * (due * factor + (1.0 + rate * due) * steeper)
+
+    given = (periods, payment, present, future)
+    still = tuple(item.detach() for item in given)
+    rate = guess + (periods + payment + present + future).detach() * 0.0
+    for _ in range(_STEPS):
+        found, growth = value(rate, *still)
+        moved = rate - found / torch.where(growth == 0.0, 1.0, growth)
+        rate = torch.where(moved > -1.0, moved, (rate - 1.0) * 0.5)
+    found, growth = value(rate.detach(), *given)
+    step = found / torch.where(growth == 0.0, 1.0, growth).detach()
+    settled = torch.abs(step.detach()) <= 1e-9 * (1.0 + torch.abs(rate.detach()))
+    return failing(~settled, rate.detach() - torch.where(settled, step, 0.0))
+
+
+@over_numbers_at(
+    "FVSCHEDULE",
+    first=1,
+    fixed=(),
+    derivative=Derivative.SMOOTH,
+    examples={"FVSCHEDULE(1,{0.09,0.11,0.1})": 1.33089},
+)
+def fvschedule(numbers: Tensor, counts: Tensor, principal: Tensor) -> Tensor:
+    """The future value of a principal at a series of interest rates."""
+    return principal * torch.prod(1.0 + numbers, -1)
+
+
+# --- of constants -----------------------------------------------------------------------------------------
+
+
+def _cumulative(terms: Sequence[float], interest: bool) -> float | ExcelError:
+    rate, periods, present, first, last, kind = terms
+    start, end = math.trunc(first), math.trunc(last)
+    if rate <= 0 or periods <= 0 or present <= 0 or start < 1 or end < start or end > periods or kind not in (0, 1):
+        return ExcelError.NUM
+    growth = math.pow(1 + rate, periods)
+    payment = -present * growth * rate / (growth - 1) / (1 + rate * kind)
+    total, left = 0.0, present
+    for period in range(1, end + 1):
+        due = 0.0 if kind and period == 1 else -left * rate
+        if period >= start:
+            total += due if interest else payment - due
+        left += payment - due
+    return total
+
+
+@plain(
+    "CUMIPMT",
+    booleans=False,
+    examples={
+        "ROUND(CUMIPMT(0.09/12,30*12,125000,13,24,0),2)": -11135.23,
+        "CUMIPMT(0.09/12,30*12,125000,1,1,0)": -937.5,
+    },
+)
+def cumipmt(rate: float, periods: float, present: float, start: float, end: float, kind: float) -> float | ExcelError:
+    """The interest that is paid on a loan between two periods."""
+    return _cumulative((rate, periods, present, start, end, kind), True)
+
+
+@plain(
+    "CUMPRINC",
+    booleans=False,
+    examples={
+        "ROUND(CUMPRINC(0.09/12,30*12,125000,13,24,0),2)": -934.11,
+        "ROUND(CUMPRINC(0.09/12,30*12,125000,1,1,0),2)": -68.28,
+    },
+)
+def cumprinc(rate: float, periods: float, present: float, start: float, end: float, kind: float) -> float | ExcelError:
+    """What is paid back on a loan between two periods."""
+    return _cumulative((rate, periods, present, start, end, kind), False)
+
+
+@plain("DOLLARDE", booleans=False, examples={"DOLLARDE(1.02,16)": 1.125, "DOLLARDE(1.1,32)": 1.3125})
+def dollarde(price: float, fraction: float) -> float | ExcelError:
+    """A price with a fraction behind the point as a decimal number."""
+    parts = math.trunc(fraction)
+    if fraction < 0:
+        return ExcelError.NUM
+    if parts == 0:
+        return ExcelError.DIV0
+    whole = math.trunc(price)
+    return whole + (price - whole) * math.pow(10, math.ceil(math.log10(parts))) / parts
+
+
+@plain("DOLLARFR", booleans=False, examples={"DOLLARFR(1.125,16)": 1.02, "DOLLARFR(1.125,32)": 1.04})
+def dollarfr(price: float, fraction: float) -> float | ExcelError:
+    """A decimal price with a fraction behind the point."""
+    parts = math.trunc(fraction)
+    if fraction < 0:
+        return ExcelError.NUM
+    if parts == 0:
+        return ExcelError.DIV0
+    whole = math.trunc(price)
+    return whole + (price - whole) * parts / math.pow(10, math.ceil(math.log10(parts)))
+
+
+# --- discounted securities --------------------------------------------------------------------------------
+
+
+def _term(settlement: float, maturity: float, basis: float) -> float | ExcelError:
+    """The years between two dates, by a way to count days."""
+    way = math.trunc(basis)
+    first, last = math.floor(settlement), math.floor(maturity)
+    if not 0 <= way <= 4 or first >= last or date_parts(first) is None or date_parts(last) is None:
+        return ExcelError.NUM
+    if way == 1 and last - first > 365:
+        raise FormulaError("counts actual days over more than a year", remedy="Use another basis")
+    return year_fraction(first, last, way)
+
+
+@plain("DISC", dates=True, booleans=False, examples={"DISC(DATE(2018,7,1),DATE(2048,1,1),97.975,100,2)": 0.0006765})
+def disc(settlement: float, maturity: float, price: float, redemption: float, basis: float = 0.0) -> float | ExcelError:
+    """The discount rate of a security."""
+    term = _term(settlement, maturity, basis)
+    if isinstance(term, ExcelError) or price <= 0 or redemption <= 0:
+        return ExcelError.NUM
+    return (1 - price / redemption) / term
+
+
+@plain(
+    "INTRATE",
+    dates=True,
+    booleans=False,
+    examples={"INTRATE(DATE(2008,2,15),DATE(2008,5,15),1000000,1014420,2)": 0.05768},
+)
+def intrate(
+    settlement: float, maturity: float, invested: float, redemption: float, basis: float = 0.0
+) -> float | ExcelError:
+    """The interest rate of a security that is paid for at once."""
+    term = _term(settlement, maturity, basis)
+    if isinstance(term, ExcelError) or invested <= 0 or redemption <= 0:
+        return ExcelError.NUM
+    return (redemption / invested - 1) / term
+
+
+@plain(
+    "RECEIVED",
+    dates=True,
+    booleans=False,
+    examples={"ROUND(RECEIVED(DATE(2008,2,15),DATE(2008,5,15),1000000,0.0575,2),2)": 1014584.65},
+)
+def received(
+    settlement: float, maturity: float, invested: float, discount: float, basis: float = 0.0
+) -> float | ExcelError:
+    """What a fully invested security pays at its end."""
+    term = _term(settlement, maturity, basis)
+    if isinstance(term, ExcelError) or invested <= 0 or discount <= 0 or discount * term >= 1:
+        return ExcelError.NUM
+    return invested / (1 - discount * term)
+
+
+@plain(
+    "PRICEDISC",
+    dates=True,
+    booleans=False,
+    examples={"ROUND(PRICEDISC(DATE(2008,2,16),DATE(2008,3,1),0.0525,100,2),2)": 99.80},
+)
+def pricedisc(
+    settlement: float, maturity: float, discount: float, redemption: float, basis: float = 0.0
+) -> float | ExcelError:
+    """The price of a discounted security."""
+    term = _term(settlement, maturity, basis)
+    if isinstance(term, ExcelError) or discount <= 0 or redemption <= 0:
+        return ExcelError.NUM
+    return redemption * (1 - discount * term)
+
+
+@plain(
+    "YIELDDISC",
+    dates=True,
+    booleans=False,
+    examples={"YIELDDISC(DATE(2008,2,16),DATE(2008,3,1),99.795,100,2)": 0.052823},
+)
+def yielddisc(
+    settlement: float, maturity: float, price: float, redemption: float, basis: float = 0.0
+) -> float | ExcelError:
+    """The yield of a discounted security."""
+    term = _term(settlement, maturity, basis)
+    if isinstance(term, ExcelError) or price <= 0 or redemption <= 0:
+        return ExcelError.NUM
+    return (redemption / price - 1) / term
+
+
+def _bill(settlement: float, maturity: float) -> float | None:
+    """The days of a treasury bill, which are those of a year at most."""
+    count = math.floor(maturity) - math.floor(settlement)
+    return float(count) if settlement >= 0 and 0 < count <= 365 else None
+
+
+@plain("TBILLPRICE", dates=True, booleans=False, examples={"TBILLPRICE(DATE(2008,3,31),DATE(2008,6,1),0.09)": 98.45})
+def tbillprice(settlement: float, maturity: float, discount: float) -> float | ExcelError:
+    """The price of a treasury bill."""
+    days = _bill(settlement, maturity)
+    return ExcelError.NUM if days is None or discount <= 0 else 100 * (1 - discount * days / 360)
+
+
+@plain(
+    "TBILLYIELD",
+    dates=True,
+    booleans=False,
+    examples={"TBILLYIELD(DATE(2008,3,31),DATE(2008,6,1),98.45)": 0.0914169629},
+)
+def tbillyield(settlement: float, maturity: float, price: float) -> float | ExcelError:
+    """The yield of a treasury bill."""
+    days = _bill(settlement, maturity)
+    return ExcelError.NUM if days is None or price <= 0 else (100 - price) / price * 360 / days
+
+
+@plain("TBILLEQ", dates=True, booleans=False, examples={"TBILLEQ(DATE(2008,3,31),DATE(2008,6,1),0.0914)": 0.094151494})
+def tbilleq(settlement: float, maturity: float, discount: float) -> float | ExcelError:
+    """The yield of a treasury bill like that of a bond, of half a year at most."""
+    days = _bill(settlement, maturity)
+    if days is None or discount <= 0:
+        return ExcelError.NUM
+    if days > 182:
+        raise FormulaError("asks for the yield of a treasury bill of more than half a year", remedy="Calculate it")
+    return 365 * discount / (360 - discount * days)
