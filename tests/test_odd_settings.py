@@ -37,6 +37,7 @@ ODD = {
     "precision": ["float32", "float64", "half"],
     "compile": ["no"],
     "trust_formulas": ["yes", "perhaps"],
+    "overwrite_formulas": ["yes", "perhaps"],
     "steps_per_second": [1e-300, 1e300, 0, -1],
 } | {item.key: [*item.examples, *item.refused] for item in DECLARATIONS if item.refused}
 

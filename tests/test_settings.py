@@ -39,6 +39,7 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
         "device": [("cpu", "cpu"), ("CPU", "cpu"), ("auto", "auto"), ("CUDA", "cuda")],
         "precision": [("float64", "float64"), ("Float-32", "float32")],
         "compile": [("no", False), ("Yes", True)], "trust_formulas": [("no", False), (True, True)],
+        "overwrite_formulas": [("no", False), ("yes", True)],
         "steps_per_second": [(5, 5.0), ("0.5", 0.5)], }  # fmt: skip
 
 NO_NUMBER = ["many", "1,5", "nan", "inf", "-inf", True, "0x10", "1e999"]
@@ -64,6 +65,7 @@ BAD: dict[str, list[Any]] = {
     "compile": ["fast", 2],
     "steps_per_second": [0, -1, *NO_NUMBER],
     "trust_formulas": ["perhaps", 2],
+    "overwrite_formulas": ["perhaps", 2],
 }
 
 

@@ -15,16 +15,16 @@ from sgdsheet.compiler.bad_loss import explain
 from sgdsheet.compiler.evaluation import CellValues, evaluate
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
-from sgdsheet.compiler.frontend.dependence import check_reach
+from sgdsheet.compiler.frontend.dependence import check_reach, unreached
 from sgdsheet.compiler.frontend.planning import Plan, Planner
 from sgdsheet.compiler.ir.values import UNSETTLED, Kind, Value
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
 from sgdsheet.errors import DataError, ProblemError, SettingError, quoted
 from sgdsheet.problem.chosen_source import with_source
-from sgdsheet.problem.definition import Direction, Problem, find_problem
+from sgdsheet.problem.definition import SOLVER, Direction, Problem, find_problem, without_formulas
 from sgdsheet.problem.settings import trusts_formulas
-from sgdsheet.sheet.references import Cell, Range, identifiers, rectangles
+from sgdsheet.sheet.references import Cell, Range, identifiers, rectangles, without
 from sgdsheet.sheet.workbook import ExcelError, Workbook
 from sgdsheet.sheet.workbook import Value as CellValue
 
@@ -48,17 +48,26 @@ class SheetModel(nn.Module):
         table: BlockTable | None = None,
     ) -> None:
         super().__init__()
+        if problem.overwritten:
+            workbook, table = without_formulas(workbook, problem.overwritten), None
         self.workbook = workbook
-        self.problem = problem
         self.dtype = dtype
         self.trusted = False
         """Whether a person has said that the formulas are right where the saved values are not."""
-        self.planner = Planner(
-            workbook, problem.parameters, table
-        )  # inputs are constants here: the cells as they stand
-        self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
+        # Inputs are constants here: the cells as they stand.
+        self.planner = Planner(workbook, problem.parameters, table)
+        self.unused: tuple[Range, ...] = ()
+        """Solver's variables on which neither the objective nor a constraint depends: they are left alone."""
         read = [Range.of_cell(problem.loss), *problem.constrained]
+        if problem.source == SOLVER:
+            self.unused = unreached(problem, self.planner.plan(read).blocks).unused
+            used = without(problem.parameters, self.unused)
+            if self.unused and used:
+                problem = replace(problem, parameters=used)
+                self.planner = self.planner.among(used)
         check_reach(problem, self.planner.plan(read).blocks)
+        self.problem = problem
+        self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
         self._lowered = build_program(workbook, problem.parameters, self.plan, dtype=dtype)
         loss = self._lowered.value_of(problem.loss)
         self._check_loss(loss)
@@ -210,6 +219,7 @@ def compile(
     precision: str | None = None,
     source: str | Path | None = None,
     trust_formulas: bool | None = None,
+    overwrite_formulas: bool | None = None,
 ) -> SheetModel:
     """Compile the model of a sheet.
 
@@ -218,10 +228,13 @@ def compile(
     `precision` is float64, which Excel calculates in, or float32; left out, it is float32 only for a model that is
     trained on data from a file. `source` is that file, or the name of a dataset, in place of what the sheet names.
     With `trust_formulas` (the sheet's setting, unless given) no saved result is used that
-    can be calculated: for workbooks whose saved values are out of date.
+    can be calculated: for workbooks whose saved values are out of date. With `overwrite_formulas` (likewise) parameter
+    cells may hold formulas: their values are where training starts.
     Raises a subclass of SgdSheetError, with cell, cause and remedy, if the sheet cannot be trained.
     """
-    problem = problem or find_problem(workbook, sheet, loss, params, maximize=maximize)
+    problem = problem or find_problem(
+        workbook, sheet, loss, params, maximize=maximize, overwrite_formulas=overwrite_formulas
+    )
     if source is not None:
         problem = with_source(problem, source)
     dtypes = {"float64": torch.float64, "float32": torch.float32}

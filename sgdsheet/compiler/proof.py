@@ -6,6 +6,7 @@ what the formulas give here, unless a person says that the formulas are right.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -41,11 +42,15 @@ class Proof:
     """Whether a formula that no parameter reaches is among the mismatches."""
     astray: list[Mismatch]
     """Cells for which the program that would be trained has another number than their formulas."""
+    unused: tuple[Range, ...] = ()
+    """Solver's variables that are left alone."""
 
     @property
     def warnings(self) -> list[str]:
         """Sentences that a person should read although training goes on."""
         found = []
+        if self.unused:
+            found.append(left_alone(self.unused))
         if self.never_calculated:
             found.append(NEVER_CALCULATED)
         elif self.uncalculated:
@@ -77,6 +82,15 @@ class Proof:
             remedy="Recalculate it in a spreadsheet and save it; to train on what the formulas give: --trust-formulas,"
             " or the setting “trust formulas”",
         )
+
+
+def left_alone(unused: Sequence[Range]) -> str:
+    """What is said of Solver's variables that nothing depends on."""
+    count = sum(area.size for area in unused)
+    listed = ", ".join(map(str, unused[:_NAMED])) + (", …" if len(unused) > _NAMED else "")
+    if count == 1:
+        return f"Solver's variable {listed} is not used by the objective or a constraint: it stays as it is"
+    return f"{count:,} of Solver's variables are not used by the objective or a constraint: {listed} stay as they are"
 
 
 _PROOFS: WeakKeyDictionary[SheetModel, tuple[Workbook, Proof]] = WeakKeyDictionary()
@@ -137,6 +151,7 @@ def _proved(model: SheetModel, workbook: Workbook) -> Proof:
         found.never_calculated,
         any(item.cell in cells for item in causes),
         found.astray,
+        model.unused,
     )
 
 

@@ -17,8 +17,9 @@ from sys import float_info
 from sgdsheet.errors import FileError
 from sgdsheet.hosts.xlsx.log_parts import add_log
 from sgdsheet.hosts.xlsx.package import MAX_FILE, Package
-from sgdsheet.hosts.xlsx.patch import patch_sheet
+from sgdsheet.hosts.xlsx.patch import Replaced, patch_sheet
 from sgdsheet.hosts.xlsx.recalculation import ask_for_calculation
+from sgdsheet.hosts.xlsx.replaced_formulas import chain_without, replaced_in
 from sgdsheet.hosts.xlsx.xlsx_reader import Outline, read_outline, read_workbook
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.sheet.workbook import ExcelError, Position, Value, Workbook
@@ -43,6 +44,7 @@ class FileHost:
         self._package: Package | None = None
         self._outline: Outline | None = None
         self._changes: dict[str, dict[Position, Value | None]] = {}
+        self._replaced: dict[str, set[Position]] = {}
         self._log: tuple[list[Record], str, tuple[str, ...]] | None = None
 
     def read(self) -> Workbook:
@@ -63,6 +65,12 @@ class FileHost:
         names = self._sheet_names(cells)
         for cell in cells:
             self._changes.setdefault(names[cell.sheet], {})[cell[1:]] = None
+
+    def replace_formulas(self, cells: Collection[Cell]) -> None:
+        """Let the values that are written to these cells take the place of their formulas when the file is saved."""
+        names = self._sheet_names(cells)
+        for cell in cells:
+            self._replaced.setdefault(names[cell.sheet], set()).add(cell[1:])
 
     def write_log(self, records: Sequence[Record], title: str, notes: Sequence[str] = ()) -> None:
         """Add a sheet `SGD log` with a table of the records, charts and notes when the workbook is saved.
@@ -94,9 +102,14 @@ class FileHost:
             return
         parts = {entry.name: entry.part for entry in outline.sheets}
         patched: dict[str, bytes | None] = {}
+        going = self._going()
         for name, values in self._changes.items():
             if (part := parts[name]) is not None:
-                patched[part] = patch_sheet(package.part(part), values)
+                patched[part] = patch_sheet(package.part(part), values, going.get(name))
+        chain = outline.related("calcChain")
+        if going and chain is not None and chain in package:
+            ids = {entry.id: going[entry.name].cells for entry in outline.sheets if entry.name in going}
+            patched[chain] = chain_without(package.part(chain), ids)
         if self._log is not None:
             patched.update(add_log(package, outline, *self._log))
         if any(None in values.values() for values in self._changes.values()):
@@ -108,7 +121,14 @@ class FileHost:
             write_atomically(target, data, look)  # again, when the new file is on the disk already
         if in_place:
             self._package, self._outline = Package(self.path.name, data), None
-            self._changes, self._log = {}, None
+            self._changes, self._log, self._replaced = {}, None, {}
+
+    def _going(self) -> dict[str, Replaced]:
+        """The formulas that give way, by the name of their sheet."""
+        if not self._replaced:
+            return {}
+        sheets = read_workbook(self._loaded()[0]).sheets
+        return {name: replaced_in(sheets[name], cells) for name, cells in self._replaced.items()}
 
     def check_output(self, output: str | Path | None = None) -> None:
         """Raise FileError now if `save(output)` could not write there."""
@@ -117,6 +137,7 @@ class FileHost:
     def close(self) -> None:
         """Forget the file and all values that were not saved."""
         self._package, self._outline, self._changes, self._log = None, None, {}, None
+        self._replaced = {}
 
     def _sheet_names(self, cells: Iterable[Cell]) -> dict[str, str]:
         """The worksheets of cells as they are spelled. Raises FileError if there is none of a name."""

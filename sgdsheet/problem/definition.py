@@ -11,22 +11,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sgdsheet.errors import NoModelError, ProblemError, SettingError, SeveralModelsError, quoted
+from sgdsheet.problem.setting_row import Setting as Setting
+from sgdsheet.problem.settings import overwrites_formulas
 from sgdsheet.problem.solver_names import Constraint, Relation, read_solver, refuse_constraints
 from sgdsheet.problem.solver_names import Direction as Direction
 from sgdsheet.sheet.defined_names import areas_of, name_text, single_cell, tidy_areas
-from sgdsheet.sheet.references import Cell, Range, address
+from sgdsheet.sheet.references import Cell, Range, address, rectangles
 from sgdsheet.sheet.workbook import ExcelError, Sheet, Value, Workbook
 
+SOLVER = "Solver"
+"""The source of a problem that Excel's Solver left in the workbook."""
+
 _INPUT = "sgd_input_"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A row of `sgd_settings`: where it stands, its name as written, and the value beside it."""
-
-    cell: Cell
-    name: str
-    value: Value | None
+_NAMED = 6
+"""Ranges that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,8 @@ class Problem:
     """Whether a person said the origin, and not the workbook."""
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Range, ...] = ()
+    overwritten: tuple[Range, ...] = ()
+    """Parameter cells that hold formulas, which numbers are to replace."""
 
     @property
     def parameter_count(self) -> int:
@@ -89,6 +89,8 @@ class Advice(NamedTuple):
     mark: str
     choose: str
     other: str
+    overwrite: str = ""
+    """How to let numbers replace the formulas `{cells}`."""
 
     def or_other(self, sheets: Sequence[str]) -> str:
         """The end of a remedy: the sheets that have a model, if there are any."""
@@ -99,6 +101,7 @@ COMMAND_LINE = Advice(
     mark="Name the loss cell sgd_loss and the parameters sgd_params, or say --loss and --params",
     choose="Choose one with --sheet, first {first}",
     other="choose another sheet with a model: --sheet",
+    overwrite="; train --overwrite-formulas replaces the formulas in {cells} by numbers",
 )
 SPREADSHEET = Advice(
     mark="Mark the loss cell with Set loss and the parameters with Set parameters, "
@@ -115,6 +118,8 @@ def find_problem(
     params: str | None = None,
     *,
     maximize: bool = False,
+    overwrite_formulas: bool | None = False,
+    only_read: bool = False,
     advice: Advice = COMMAND_LINE,
 ) -> Problem:
     """Find the model of a sheet and check it.
@@ -122,6 +127,10 @@ def find_problem(
     `loss` and `params` are A1 references that take the place of the names; with `maximize`, the cell `loss` is to
     become as large as possible. Raises NoModelError if there is no model, SeveralModelsError if there are some and no
     `sheet` to tell them apart, ProblemError if it cannot be used; the remedy is taken from `advice`.
+
+    Parameter cells that hold formulas are refused, unless `overwrite_formulas` says that numbers may replace them, or,
+    if that is None, the sheet's setting. Solver replaces them unasked: where nothing is written (`only_read`), its
+    models may have them.
     """
     if maximize and loss is None:
         raise SettingError("nothing says what to maximize", remedy="Say --loss REF, too")
@@ -139,8 +148,11 @@ def find_problem(
             problem = replace(problem, direction=Direction.MAXIMISE)
     else:
         problem = _from_names(workbook, sheet if sheet is not None else _only_sheet(workbook, advice), advice)
+    overwrite = overwrites_formulas(problem.settings) if overwrite_formulas is None else overwrite_formulas
+    if overwrite or (only_read and problem.source == SOLVER):
+        problem = replace(problem, overwritten=formula_cells(workbook, problem.parameters))
     try:
-        check_problem(workbook, problem)
+        check_problem(workbook, problem, advice)
     except ProblemError as error:
         others = [name for name in sheets_with_problem(workbook) if name != problem.sheet]
         if sheet is not None or loss is not None or not others:
@@ -222,7 +234,7 @@ def _from_names(workbook: Workbook, sheet: str, advice: Advice) -> Problem:
         if objective is None:
             remedy = advice.mark + advice.or_other(sheets_with_problem(workbook))
             raise NoModelError(f"sheet {sheet} has no loss cell", remedy=remedy)
-        return Problem(sheet, source="Solver", **read_solver(workbook, sheet, objective))
+        return Problem(sheet, source=SOLVER, **read_solver(workbook, sheet, objective))
     params = name_text(workbook, sheet, "sgd_params")
     if params is None:
         raise ProblemError(
@@ -315,18 +327,57 @@ def settings_in(workbook: Workbook, areas: Sequence[Range]) -> tuple[Setting, ..
     return tuple(found)
 
 
-def check_problem(workbook: Workbook, problem: Problem) -> None:
+def formula_cells(workbook: Workbook, areas: Sequence[Range]) -> tuple[Range, ...]:
+    """The cells of some areas that hold formulas, as ranges; results of array formulas are left out."""
+    found: list[Range] = []
+    for area in areas:
+        formulas = workbook.sheets[area.sheet].formulas
+        places = [place for place in area.positions() if place in formulas and formulas[place].array is None]
+        found += [Range(area.sheet, top, left, top + h - 1, left + w - 1) for top, left, h, w in rectangles(places)]
+    return tuple(found)
+
+
+def check_problem(workbook: Workbook, problem: Problem, advice: Advice | None = None) -> None:
     """Refuse a loss that is no formula and parameters that are no numbers, before anything is compiled."""
-    check_loss(workbook, problem.loss)
-    check_parameters(workbook, problem.parameters)
+    check_loss(workbook, problem.loss, problem.source)
+    _check_calculated(workbook, problem.overwritten)
+    check_parameters(without_formulas(workbook, problem.overwritten), problem.parameters, advice)
 
 
-def check_loss(workbook: Workbook, loss: Cell) -> None:
+def without_formulas(workbook: Workbook, areas: Sequence[Range]) -> Workbook:
+    """A workbook in which these cells hold the values of their formulas."""
+    sheets = dict(workbook.sheets)
+    for area in areas:
+        gone = set(area.positions())
+        kept = {place: formula for place, formula in sheets[area.sheet].formulas.items() if place not in gone}
+        sheets[area.sheet] = replace(sheets[area.sheet], formulas=kept)
+    return replace(workbook, sheets=sheets) if areas else workbook
+
+
+def _check_calculated(workbook: Workbook, areas: Sequence[Range]) -> None:
+    """Refuse formulas that are to be replaced by their values and have none."""
+    for area in areas:
+        for cell in area.cells():
+            if not workbook.has_results(Range.of_cell(cell)):
+                raise ProblemError(
+                    "this formula is to be replaced by a number, and it was never calculated",
+                    cell=cell,
+                    remedy="Calculate the workbook in a spreadsheet and save it",
+                )
+
+
+def check_loss(workbook: Workbook, loss: Cell, source: str = "") -> None:
     """Refuse a loss that is no formula."""
     home = workbook.sheets[loss.sheet]
     if (loss.row, loss.column) not in home.formulas and not any(
         array.contains(Range.of_cell(loss)) for array in _arrays(home)
     ):
+        if source == SOLVER:
+            raise ProblemError(
+                f"Solver's objective holds no formula, but {_held(home.values.get(loss[1:]))}",
+                cell=loss,
+                remedy="Set the objective in Solver to the cell that calculates it",
+            )
         raise ProblemError(
             "the loss cell holds no formula",
             cell=loss,
@@ -334,12 +385,22 @@ def check_loss(workbook: Workbook, loss: Cell) -> None:
         )
 
 
-def check_parameters(workbook: Workbook, parameters: Sequence[Range]) -> None:
+def _held(value: Value | None) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).upper()
+    return f"the number {value:g}" if isinstance(value, float) else quoted(str(value))
+
+
+def check_parameters(workbook: Workbook, parameters: Sequence[Range], advice: Advice | None = None) -> None:
     """Refuse parameters that are no numbers, or that nobody can type a number into."""
     arrays = {area.sheet: _arrays(workbook.sheets[area.sheet]) for area in parameters}
     for area in parameters:
         sheet = workbook.sheets[area.sheet]
         for cell in area.cells():
+            if cell[1:] in sheet.formulas:
+                raise _formula_as_parameter(workbook, parameters, cell, advice)
             _check_parameter(sheet, cell)
         _check_place(sheet, area, arrays[area.sheet])
 
@@ -410,13 +471,20 @@ def _check_place(sheet: Sheet, area: Range, arrays: Sequence[Range]) -> None:
             )
 
 
+def _formula_as_parameter(
+    workbook: Workbook, parameters: Sequence[Range], cell: Cell, advice: Advice | None
+) -> ProblemError:
+    remedy = "Put a number there, or leave the cell out"
+    if advice is not None and advice.overwrite:
+        areas = formula_cells(workbook, parameters)
+        count = sum(area.size for area in areas)
+        listed = ", ".join(area.a1 for area in areas[:_NAMED]) + (", …" if len(areas) > _NAMED else "")
+        remedy += advice.overwrite.format(cells=f"{listed} ({count:,} cell{'s' * (count > 1)})") if areas else ""
+    return ProblemError("a parameter cell holds a formula", cell=cell, remedy=remedy)
+
+
 def _check_parameter(sheet: Sheet, cell: Cell) -> None:
-    position = (cell.row, cell.column)
-    value = sheet.values.get(position)
-    if position in sheet.formulas:
-        raise ProblemError(
-            "a parameter cell holds a formula", cell=cell, remedy="Put a number there, or leave the cell out"
-        )
+    value = sheet.values.get((cell.row, cell.column))
     if isinstance(value, ExcelError):
         raise ProblemError(f"a parameter cell holds the error {value}", cell=cell, remedy="Put a number there")
     if isinstance(value, (str, bool)):

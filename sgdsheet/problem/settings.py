@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sgdsheet.errors import SettingError, quoted
-from sgdsheet.problem.definition import Setting
 from sgdsheet.problem.initialisers import INITIALISERS, StartValues, parse_start_values
 from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS, normalised
 from sgdsheet.problem.schedules import SCHEDULES
+from sgdsheet.problem.setting_row import Setting
 from sgdsheet.sheet.workbook import Value
 
 
@@ -38,6 +38,7 @@ class Settings:
     compile: bool = False
     steps_per_second: float | None = None
     trust_formulas: bool = False
+    overwrite_formulas: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,14 @@ DECLARATIONS: tuple[Declaration, ...] = (
         "Train although saved values are not what the formulas give",
         switch=True,
     ),
+    Declaration(
+        "overwrite_formulas",
+        "--overwrite-formulas",
+        _yes_no,
+        "yes or no",
+        "Let numbers take the place of formulas in parameter cells, as Solver does",
+        switch=True,
+    ),
 )
 
 assert {item.key for item in DECLARATIONS} == {each.name for each in fields(Settings)}
@@ -238,9 +247,19 @@ def combine(rows: Sequence[Setting], options: Mapping[str, Value | None]) -> Set
 
 def trusts_formulas(rows: Sequence[Setting]) -> bool:
     """Whether the sheet itself says that its formulas are right where its saved values are not."""
-    wanted = normalised(next(item.label for item in DECLARATIONS if item.key == "trust_formulas"))
+    return bool(_said(rows, "trust_formulas"))
+
+
+def overwrites_formulas(rows: Sequence[Setting]) -> bool:
+    """Whether the sheet itself says that formulas in parameter cells may be replaced by numbers."""
+    return bool(_said(rows, "overwrite_formulas"))
+
+
+def _said(rows: Sequence[Setting], key: str) -> Any:
+    """What the sheet says of one setting, whatever its other rows say."""
+    wanted = normalised(next(item.label for item in DECLARATIONS if item.key == key))
     rows = [row for row in rows if normalised(row.name) == wanted and row.value not in (None, "")]
-    return bool(combine(rows, {}).trust_formulas)
+    return getattr(combine(rows, {}), key)
 
 
 def _drop_overruled(chosen: dict[str, Any], given: Mapping[str, Any]) -> None:

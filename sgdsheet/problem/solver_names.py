@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import isfinite
+from shlex import quote
 from typing import Any
 
 from sgdsheet.errors import ProblemError
@@ -76,6 +77,13 @@ def read_solver(workbook: Workbook, sheet: str, objective: str) -> dict[str, Any
         raise ProblemError(f"Solver's model on sheet {sheet} has no variable cells", remedy="Set them in Solver")
     cell = single_cell(workbook, objective, sheet, f"Solver's objective on sheet {sheet}")
     areas = tidy_areas(areas_of(workbook, params, sheet, f"Solver's list of variable cells on sheet {sheet}"))
+    for area in (Range.of_cell(cell), *areas):
+        if area.sheet != sheet:
+            raise ProblemError(
+                f"Solver's model on sheet {sheet} points to another sheet, as in a copy of one",
+                cell=area,
+                remedy=f"Set it up in Solver on sheet {sheet} again, or choose the other: --sheet {quote(area.sheet)}",
+            )
     direction = {1: Direction.MAXIMISE, 2: Direction.MINIMISE, 3: Direction.VALUE}.get(
         int(_solver_number(workbook, sheet, "solver_typ", 1)), Direction.MAXIMISE
     )

@@ -77,6 +77,39 @@ def relative_key(text: str, row: int, column: int) -> str:
     return _KEY_TOKENS.sub(replace, text)
 
 
+def moved(text: str, row: int, column: int, to_row: int, to_column: int) -> str:
+    """A formula that is written for one cell as it reads in another that it is filled into; all else stays as written.
+
+    Raises FormulaError where a reference would leave the grid.
+    """
+
+    def row_text(dollar: str, number: str) -> str:
+        return f"${number}" if dollar else str(_inside_grid(int(number) + to_row - row, MAX_ROW))
+
+    def column_text(dollar: str, letters: str) -> str:
+        if dollar:
+            return f"${letters}"
+        return column_letters(_inside_grid(column_number(letters) + to_column - column, MAX_COLUMN))
+
+    def replace(match: re.Match[str]) -> str:
+        groups = match.groups()
+        if groups[1]:
+            return column_text(groups[0], groups[1]) + row_text(groups[2], groups[3])
+        if groups[5]:
+            return column_text(groups[4], groups[5]) + ":" + column_text(groups[6], groups[7])
+        if groups[9]:
+            return row_text(groups[8], groups[9]) + ":" + row_text(groups[10], groups[11])
+        return match.group()
+
+    return _KEY_TOKENS.sub(replace, text)
+
+
+def _inside_grid(number: int, last: int) -> int:
+    if not 1 <= number <= last:
+        raise FormulaError("a shared formula leaves the grid", remedy="Write the formula anew in its cells")
+    return number
+
+
 # --- parsing ----------------------------------------------------------------------------------------------
 
 _PREFIX = re.compile(r"^(?:_xlfn\.|_xlws\.|_xludf\.|_xlpm\.)+", re.IGNORECASE)

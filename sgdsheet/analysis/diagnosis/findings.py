@@ -22,6 +22,7 @@ Kind = Literal[
     "learning rate",
     "not finite",
     "overfitting",
+    "unused variables",
 ]
 
 NOTE: Literal["note"] = "note"

@@ -60,7 +60,18 @@ def command(
     chosen = {item.key: options[item.key] for item in DECLARATIONS}
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     workbook = sgdsheet.load(book)
-    problem = with_source(find_model(workbook, book, sheet, loss, params, maximize=maximize), options["source"])
+    problem = with_source(
+        find_model(
+            workbook,
+            book,
+            sheet,
+            loss,
+            params,
+            maximize=maximize,
+            overwrite_formulas=options["overwrite_formulas"],
+        ),
+        options["source"],
+    )
     settings = combine(problem.settings, chosen)
     guard(workbook, problem)
     check_request(output, options["seconds"], options["width"])

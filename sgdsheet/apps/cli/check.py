@@ -55,7 +55,9 @@ def command(
     workbook = sgdsheet.load(book)
     findings: list[Finding] = []
     try:
-        problem = find_problem(workbook, sheet, loss, params, maximize=maximize)
+        problem = find_problem(
+            workbook, sheet, loss, params, maximize=maximize, overwrite_formulas=None, only_read=True
+        )
     except ProblemError as error:
         if loss or params or not (everything or is_open(workbook, error, sheet)):
             raise
@@ -71,6 +73,7 @@ def command(
         report = checking.check_model(model, everything=everything)
         # What the few samples of a preview do to a unit says nothing about the data.
         findings = _diagnosed(model) if problem.origin is None else []
+        findings += _left_alone(model)
     if as_json:
         print_json(as_dict(problem, report, findings))
     else:
@@ -116,6 +119,15 @@ def _diagnosed(model: sgdsheet.SheetModel) -> list[Finding]:
 
     with threads(1):
         return diagnose(model)
+
+
+def _left_alone(model: sgdsheet.SheetModel) -> list[Finding]:
+    """Solver's variables on which nothing depends."""
+    from sgdsheet.analysis.diagnosis import Finding  # imports torch: not for the help page
+    from sgdsheet.compiler.proof import left_alone
+
+    cells = tuple(map(str, model.unused))
+    return [Finding("unused variables", "note", cells, left_alone(model.unused) + ".")] if cells else []
 
 
 def _complaint(report: Report) -> SgdSheetError:

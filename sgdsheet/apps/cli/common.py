@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -15,6 +15,7 @@ from rich.markup import escape
 from sgdsheet.apps.cli.files import BOOK
 from sgdsheet.problem import chosen_source
 from sgdsheet.problem.definition import Problem
+from sgdsheet.sheet.references import Range
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,6 +87,12 @@ def _plain(value: Any) -> Any:
 def count(number: int, noun: str) -> str:
     """`1 parameter`, `20 parameters`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listed(areas: Sequence[Range], most: int = 6) -> str:
+    """Ranges for people: the first of them, and how many cells they are in all."""
+    names = ", ".join(map(str, areas[:most])) + (", …" if len(areas) > most else "")
+    return f"{names} ({count(sum(area.size for area in areas), 'cell')})"
 
 
 def figure(value: float) -> str:

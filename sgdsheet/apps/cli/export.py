@@ -35,7 +35,7 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
 
     workbook = sgdsheet.load(book)
     guard(workbook)
-    problem = find_model(workbook, book, sheet, loss, params, maximize=maximize)
+    problem = find_model(workbook, book, sheet, loss, params, maximize=maximize, only_read=True)
     model = sgdsheet.compile(workbook, problem=problem, precision="float64")
     try:
         written = save_export(model, path)

@@ -64,7 +64,7 @@ def command(
     from sgdsheet.train.session import threads
 
     workbook = sgdsheet.load(book)
-    problem = with_source(find_model(workbook, book, sheet, loss, params, maximize=maximize), source)
+    problem = with_source(find_model(workbook, book, sheet, loss, params, maximize=maximize, only_read=True), source)
     guard(workbook, problem)
     if plot is not None:
         optional("matplotlib", "plot")

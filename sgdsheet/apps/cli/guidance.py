@@ -63,11 +63,27 @@ def inspect_command(book: str) -> str:
 
 
 def find_model(
-    workbook: Workbook, book: str, sheet: str | None, loss: str | None, params: str | None, *, maximize: bool = False
+    workbook: Workbook,
+    book: str,
+    sheet: str | None,
+    loss: str | None,
+    params: str | None,
+    *,
+    maximize: bool = False,
+    overwrite_formulas: bool | None = None,
+    only_read: bool = False,
 ) -> Problem:
     """The model that options or names on the sheet say; errors say which commands would go on."""
     try:
-        return find_problem(workbook, sheet, loss, params, maximize=maximize)
+        return find_problem(
+            workbook,
+            sheet,
+            loss,
+            params,
+            maximize=maximize,
+            overwrite_formulas=overwrite_formulas,
+            only_read=only_read,
+        )
     except NoModelError as error:
         error.more = _best_candidate(workbook, book, sheet)
         raise

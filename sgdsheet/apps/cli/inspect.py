@@ -30,7 +30,7 @@ from sgdsheet.sheet.workbook import Workbook
 _MODEL_KEYS = (
     *("sheet", "source", "direction", "target", "loss_cell", "loss_formula", "loss_saved", "loss", "parameters"),
     *("parameter_ranges", "constraints", "non_negative", "data", "samples", "file", "metric_cell", "settings"),
-    "blocks",
+    *("unused_parameters", "overwritten_formulas", "blocks"),
 )
 """What is only known of a model: null where there is none."""
 
@@ -61,7 +61,9 @@ def command(
     """
     workbook = sgdsheet.load(book)
     try:
-        problem = find_problem(workbook, sheet, loss, params, maximize=maximize)
+        problem = find_problem(
+            workbook, sheet, loss, params, maximize=maximize, overwrite_formulas=None, only_read=True
+        )
     except ProblemError as error:
         if loss or params or not is_open(workbook, error, sheet):
             raise
@@ -111,6 +113,8 @@ def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
         "loss": float(model().item()),
         "parameters": problem.parameter_count,
         "parameter_ranges": [{"range": str(area), "count": area.size} for area in problem.parameters],
+        "unused_parameters": [str(area) for area in model.unused],
+        "overwritten_formulas": [str(area) for area in problem.overwritten],
         "constraints": [str(item) for item in problem.constraints],
         "non_negative": problem.non_negative,
         "data": str(problem.data) if problem.data else None,
@@ -137,6 +141,13 @@ _WISH = {
 }
 
 
+_REMARKS = {
+    "unused_parameters": "are used by neither the objective nor a constraint: they stay as they are",
+    "overwritten_formulas": "hold formulas, which train --overwrite-formulas replaces by numbers",
+}
+"""What is remarkable about parameters, by the key of their ranges."""
+
+
 def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
     book, sheet = shown(content["book"]), shown(content["sheet"])
     out.print(f"[bold]{book}[/bold], sheet [bold]{sheet}[/bold] (found by {shown(content['source'])})")
@@ -149,6 +160,9 @@ def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
     facts.add_row("", value + (f": {problem.target:g}" if problem.direction is Direction.VALUE else ""))
     for number, item in enumerate(content["parameter_ranges"]):
         facts.add_row("parameters" if number == 0 else "", f"[bold]{shown(item['range'])}[/bold]  {item['count']:,}")
+    for key, remark in _REMARKS.items():
+        if content[key]:
+            facts.add_row("", f"[yellow]![/yellow] {shown(', '.join(content[key][:_LISTED]))} {remark}")
     for number, text in enumerate(content["constraints"]):
         facts.add_row("constraints" if number == 0 else "", shown(text))
     if content["non_negative"]:

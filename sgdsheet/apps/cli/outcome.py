@@ -12,7 +12,7 @@ from rich.console import Console
 import sgdsheet
 from sgdsheet.apps.cli.common import count, figure, shown
 from sgdsheet.apps.cli.sparkline import sparkline
-from sgdsheet.problem.definition import Direction
+from sgdsheet.problem.definition import SOLVER, Direction
 from sgdsheet.sheet.workbook import Value
 from sgdsheet.system import processes
 
@@ -137,7 +137,7 @@ def report(out: Console, outcome: Outcome) -> None:
         out.print("[yellow]No step made it better: the parameters are as they were.[/yellow]")
     if problem.direction is Direction.VALUE:
         out.print(f"wanted {problem.target:g}, missed by {abs(session.loss - problem.target):.3g}")
-    if problem.source == "Solver":
+    if problem.source == SOLVER:
         saved = session.model.workbook.sheets[problem.loss.sheet].values.get(problem.loss[1:])
         if isinstance(saved, float) and not session.model.workbook.stale:
             out.print(f"saved in the sheet {figure(saved)}, now [bold]{figure(session.loss)}[/bold]")

@@ -54,7 +54,7 @@ def command(
 
     output = Path(options["output"])
     workbook = sgdsheet.load(book)
-    own = find_model(workbook, book, sheet, loss, params, maximize=maximize)
+    own = find_model(workbook, book, sheet, loss, params, maximize=maximize, only_read=True)
     problem = with_source(own, options["source"])
     origin_of(problem)
     guard(workbook, problem)

@@ -54,7 +54,14 @@ def command(
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     between = _spans(options["between"])
     workbook = sgdsheet.load(book)
-    problem = find_model(workbook, book, sheet, loss, params if loss is not None else None)
+    problem = find_model(
+        workbook,
+        book,
+        sheet,
+        loss,
+        params if loss is not None else None,
+        overwrite_formulas=options["overwrite_formulas"],
+    )
     problem = with_source(problem, options["source"])
     settings = combine(problem.settings, chosen)
     guard(workbook, problem)

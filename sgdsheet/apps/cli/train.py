@@ -9,7 +9,7 @@ import click
 
 import sgdsheet
 from sgdsheet.apps.cli.checkpointing import Checkpoints
-from sgdsheet.apps.cli.common import F, console, json_option, model_arguments, print_json, with_source
+from sgdsheet.apps.cli.common import F, console, json_option, listed, model_arguments, print_json, with_source
 from sgdsheet.apps.cli.files import (
     DATA,
     InputFile,
@@ -118,7 +118,15 @@ def command(
     workbook = host.read()
     host.check_output(target)
     replaced = target.exists() and not options["in_place"]
-    problem = find_model(workbook, book, sheet, loss, params, maximize=maximize)
+    problem = find_model(
+        workbook,
+        book,
+        sheet,
+        loss,
+        params,
+        maximize=maximize,
+        overwrite_formulas=options["overwrite_formulas"],
+    )
     problem = with_source(problem, options["source"])
     if not options["in_place"] and same(Path(book), target):
         raise SettingError(f"--output names the workbook “{target}” itself", remedy="Say --in-place if that is meant")
@@ -160,9 +168,10 @@ def command(
     session.leave()
     outcome.course = [item.loss for item in logbook.records() if item.step < session.steps_taken]
     outcome.findings = _overfitting(session) + _findings(session, losses)
-    outcome.warnings += [*session.proof.warnings, *_clipped(problem, workbook)]
+    outcome.warnings += [*session.proof.warnings, *_clipped(problem, workbook), *_overwritten(problem)]
     results, uncalculated = _results(session, outcome, preview)
     host.write({**preview, **results})
+    host.replace_formulas([cell for area in problem.overwritten for cell in area.cells()])
     host.mark_uncalculated(uncalculated)
     if options["log_sheet"]:
         host.write_log(logbook.records(), _title(session), [str(item) for item in outcome.findings])
@@ -193,6 +202,13 @@ def _clipped(problem: Problem, workbook: Workbook) -> list[str]:
         f"Solver's option “Make unconstrained variables non-negative” is on, and {listed} started below 0: switch it"
         " off in Solver if these are weights"
     ]
+
+
+def _overwritten(problem: Problem) -> list[str]:
+    """What became of formulas in parameter cells."""
+    if not problem.overwritten:
+        return []
+    return [f"Numbers took the place of formulas: {listed(problem.overwritten)}"]
 
 
 def _findings(session: sgdsheet.Session, losses: list[float]) -> list[sgdsheet.Finding]:

@@ -18,12 +18,24 @@ T = TypeVar("T")
 _SAVED_ERRORS = frozenset(("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA"))
 
 
-def patch_sheet(part: Part, values: Mapping[Position, Value | None]) -> bytes:
-    """The worksheet part with these values. Formulas, styles and everything else stay.
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Cells whose formula gives way to their new value.
+
+    `sharing` are the other cells of formulas that are shared with one of these and written there alone: they get the
+    text of their own.
+    """
+
+    cells: frozenset[Position] = frozenset()
+    sharing: Mapping[Position, str] = field(default_factory=dict)
+
+
+def patch_sheet(part: Part, values: Mapping[Position, Value | None], replaced: Replaced | None = None) -> bytes:
+    """The worksheet part with these values. Formulas (but those `replaced`), styles and everything else stay.
 
     None takes the saved value of a formula away.
     """
-    patcher = _Patcher(part, values)
+    patcher = _Patcher(part, values, replaced or Replaced())
     patcher.run()
     return patcher.result()
 
@@ -42,8 +54,9 @@ class _Target:
 class _Patcher(PartEditor):
     """Walks through the part once. What is wanted waits in stacks, the next row or cell on top."""
 
-    def __init__(self, part: Part, values: Mapping[Position, Value | None]) -> None:
+    def __init__(self, part: Part, values: Mapping[Position, Value | None], replaced: Replaced) -> None:
         super().__init__(part)
+        self._replaced = replaced
         self._rows: list[tuple[int, list[tuple[int, Value | None]]]] = []
         for (row, column), value in sorted(values.items(), key=lambda item: item[0], reverse=True):
             if not self._rows or self._rows[-1][0] != row:
@@ -71,7 +84,7 @@ class _Patcher(PartEditor):
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == self._c:
-            if self._cells:
+            if self._cells or self._replaced.sharing:
                 self._start_cell(attributes)
         elif tag == self._f and attributes.get("t") == "array":
             self._arrays.append(parse_range(attributes.get("ref", ""), ""))
@@ -79,12 +92,13 @@ class _Patcher(PartEditor):
             self._start_row(attributes)
         elif tag == self._data_tag:
             self._sheet_span = self._here()
-        if self._target is not None and tag in (self._v, self._is, self._f):
+        wanted = self._target is not None and tag in (self._v, self._is, self._f)
+        if wanted or (tag == self._f and self._shares):
             self._inner_span = self._here()
 
     def _end(self, tag: str) -> None:
         if tag == self._c:
-            if self._target is not None or self._cells:
+            if self._target is not None or self._cells or self._replaced.sharing:
                 self._end_cell()
         elif tag == self._row_tag:
             if self._cells:
@@ -96,9 +110,14 @@ class _Patcher(PartEditor):
             if content := self._new_rows(self._rows[::-1], self._sheet_span):
                 self.append(self._sheet_span, content, self._parser.CurrentByteIndex)
             self._rows = []
+        elif tag == self._f and self._shares:
+            self._close(self._inner_span)
+            self._write_formula(self._inner_span, self._replaced.sharing[self._row, self._column])
         elif self._target is not None and tag in (self._v, self._is, self._f):
             self._close(self._inner_span)
-            if tag == self._f:
+            if tag == self._f and (self._row, self._target.column) in self._replaced.cells:
+                self.replace(self._inner_span.start, self._inner_span.end, b"")
+            elif tag == self._f:
                 self._target.formula_end = self._inner_span.end
             else:
                 self._target.contents.append(self._inner_span)
@@ -143,6 +162,17 @@ class _Patcher(PartEditor):
             calculated = bool(target.formula_end) or self._spilled(self._row, target.column)
             self._edit_cell(span, target, target.value, _kind(target.value, calculated))
         self._target = None
+
+    @property
+    def _shares(self) -> bool:
+        """Whether the formula of the current cell is written in a cell that loses it."""
+        return (self._row, self._column) in self._replaced.sharing
+
+    def _write_formula(self, span: Span, text: str) -> None:
+        name = span.name
+        self.replace(span.start, span.end, b"<%s>%s</%s>" % (name, escape(text), name))
+        if self._target is not None:
+            self._target.formula_end = span.end
 
     def _empty_cell(self, span: Span, target: _Target) -> None:
         """Take a cell's value away, and the type that it had."""

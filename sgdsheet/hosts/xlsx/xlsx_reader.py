@@ -19,6 +19,8 @@ class SheetEntry:
 
     name: str
     part: str | None
+    id: str = ""
+    """The number that the calculation chain has for the sheet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def read_outline(package: Package) -> Outline:
             if target in taken:
                 raise part.error(f"has two sheets for one part ({target})")
             taken.add(target)
-        sheets.append(SheetEntry(name, target))
+        sheets.append(SheetEntry(name, target, node.attributes.get("sheetId", "")))
     return Outline(part, root, relationships, sheets)
 
 
