@@ -70,7 +70,7 @@ def record_training(session: Session, show: Callable[[int, float], None] | None 
             interrupted = True
     logbook.add(last_record(session))
     if session.best_step == session.steps_taken == snapshots[-1].step and len(snapshots) > 1:
-        snapshots.pop()  # the same again
+        snapshots.pop()  # the best parameters, which are appended next, are these
     snapshots.append(Snapshot(session.best_step, copies(tensors)))
     return Trajectory(session, logbook.records(), snapshots, interrupted)
 

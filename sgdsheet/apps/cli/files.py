@@ -74,7 +74,7 @@ def _data(workbook: Workbook, problem: Problem | None) -> Iterator[Input]:
 
     origins = [problem.origin] if problem is not None else []
     for sheet in workbook.sheets:
-        with suppress(SgdSheetError):  # of a sheet that nobody asked for
+        with suppress(SgdSheetError):  # an error of a sheet that nobody asked for is none here
             origins.append(named_origin(workbook, sheet).get("origin"))
     for origin in filter(None, dict.fromkeys(origins)):
         with suppress(SgdSheetError):  # data that are not there cannot be written over

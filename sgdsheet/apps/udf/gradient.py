@@ -67,14 +67,16 @@ class CompiledGradient:
             self.parameter.copy_(torch.tensor(numbers, dtype=self.parameter.dtype).reshape(self.parameter.shape))
 
     def gradient(self) -> tuple[float | None, list[float]]:
-        """The loss (None if it is fixed) and its slopes, row by row."""
+        """The loss (None if it is fixed) and its derivatives, row by row."""
         if self.module is None:
             return None, [0.0] * self.params.size
         loss = self.module()
-        (slopes,) = torch.autograd.grad(loss, [self.parameter], allow_unused=True) if loss.requires_grad else (None,)
-        if slopes is None:
+        (derivatives,) = (
+            torch.autograd.grad(loss, [self.parameter], allow_unused=True) if loss.requires_grad else (None,)
+        )
+        if derivatives is None:
             return float(loss.detach()), [0.0] * self.params.size
-        return float(loss.detach()), slopes.flatten().tolist()
+        return float(loss.detach()), derivatives.flatten().tolist()
 
 
 def parameter_number(cell: Cell, value: Value | None) -> float:
@@ -109,50 +111,50 @@ class Gradients:
 
     def gradient(self, host: LiveHost, loss: Cell, params: Range) -> list[list[float]]:
         """How fast the loss grows with each parameter cell, in the shape of the range."""
-        return _rows(self._slopes(host, loss, params), params.width)
+        return _rows(self._derivatives(host, loss, params), params.width)
 
     def step(self, host: LiveHost, params: Range, loss: Cell, learning_rate: float) -> list[list[float]]:
         """The parameters after one step of gradient descent."""
         if not math.isfinite(learning_rate):
             raise DataError("the learning rate is no number", remedy="Give it a number such as 0.01")
-        slopes = self._slopes(host, loss, params)
+        derivatives = self._derivatives(host, loss, params)
         values = host.read_values([params])
         numbers = [parameter_number(cell, values.get(cell)) for cell in params.cells()]
-        moved = [number - learning_rate * slope for number, slope in zip(numbers, slopes, strict=True)]
+        moved = [number - learning_rate * derivative for number, derivative in zip(numbers, derivatives, strict=True)]
         if not all(map(math.isfinite, moved)):
             raise DataError("the step leads to numbers that no cell can hold", remedy="Use a lower learning rate")
         return _rows(moved, params.width)
 
-    def _slopes(self, host: LiveHost, loss: Cell, params: Range) -> list[float]:
+    def _derivatives(self, host: LiveHost, loss: Cell, params: Range) -> list[float]:
         key = (host.key, loss, params)
         known = self._kept.pop(key, None)
-        slopes = None if known is None else _slopes_if_fresh(known, host)
-        if known is None or slopes is None:
+        derivatives = None if known is None else _derivatives_if_fresh(known, host)
+        if known is None or derivatives is None:
             self.compilations += 1
             known = compile_gradient(host.read(), loss, params)
             known.remember(host)
             known.load(host.read_values([params]))
-            _, slopes = known.gradient()
+            _, derivatives = known.gradient()
         self._kept[key] = known  # the latest goes to the end
         while len(self._kept) > _MOST_KEPT:
             del self._kept[next(iter(self._kept))]
-        if not all(map(math.isfinite, slopes)):
+        if not all(map(math.isfinite, derivatives)):
             raise DataError("the gradient is not a finite number", cell=loss, remedy="Check the cells that it reads")
-        return slopes
+        return derivatives
 
 
-def _slopes_if_fresh(known: CompiledGradient, host: LiveHost) -> list[float] | None:
-    """The slopes; None if the sheet has changed since it was compiled, or shows another loss."""
+def _derivatives_if_fresh(known: CompiledGradient, host: LiveHost) -> list[float] | None:
+    """The derivatives; None if the sheet has changed since it was compiled, or shows another loss."""
     if not known.fits(host):
         return None
     known.load(host.read_values([known.params]))
-    loss, slopes = known.gradient()
+    loss, derivatives = known.gradient()
     shown = host.read_values([Range.of_cell(known.loss)]).get(known.loss)
     if loss is None:
-        return slopes
+        return derivatives
     if not isinstance(shown, float) or not same_number(loss, shown, least=LEAST_IN_CELL):
         return None
-    return slopes
+    return derivatives
 
 
 def _rows(flat: Sequence[float], width: int) -> list[list[float]]:

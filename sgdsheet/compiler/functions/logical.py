@@ -36,7 +36,7 @@ def _clamp(context: Context, condition: Node, chosen: Node, other: Node | None) 
     value = context.lower(high, array=context.array)
     if value.kinds is not Kind.NUMBER:
         return None
-    # At 0 itself clamp_min has slope 1 and relu slope 0: IF(x<0,0,x) takes x there, IF(x>0,x,0) takes 0.
+    # At 0 itself clamp_min has derivative 1 and relu 0: IF(x<0,0,x) takes x there, IF(x>0,x,0) takes 0.
     if below == strict:
         return context.builder.elementwise(torch.clamp_min, value, context.builder.number(0.0))
     return context.builder.elementwise(torch.relu, value)

@@ -53,9 +53,9 @@ def _declare_within(
     examples: Mapping[str, float],
     bound: Callable[..., Value] = guarded,
 ) -> None:
-    """A function with an error (and an infinite slope) beyond some limits, as `{torch.gt: 0}`.
+    """A function with an error (and an infinite derivative) beyond some limits, as `{torch.gt: 0}`.
 
-    At the limits themselves ASIN, ACOS and ACOSH have a value and an infinite slope: `bound` is `flat` there.
+    At the limits themselves ASIN, ACOS and ACOSH have a value and an infinite derivative: `bound` is `flat` there.
     """
 
     def within(context: Context, value: Value) -> Value:

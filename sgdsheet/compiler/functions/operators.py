@@ -86,7 +86,7 @@ def _refuse_odd_roots(base: Tensor, exponent: Tensor) -> None:
 
 
 def _flat_where_undefined(builder: Builder, left: Value, right: Value) -> Value:
-    """The base of a power with slope 0 where a power has none: at 0 and below, but for whole exponents."""
+    """The base of a power with derivative 0 where a power has none: at 0 and below, but for whole exponents."""
     whole_exponents = builder.always(right, lambda exponent: (exponent == exponent.trunc()) & (exponent > 0))
     if left.constant or whole_exponents or builder.domains.at_least(left.data) > 0:
         return left
@@ -101,7 +101,7 @@ def _flat_where_undefined(builder: Builder, left: Value, right: Value) -> Value:
 
 
 def _flat_exponent(builder: Builder, left: Value, right: Value) -> Value:
-    """The exponent with slope 0 where the base is not positive: there is only a power at whole exponents."""
+    """The exponent with derivative 0 where the base is not positive: there is only a power at whole exponents."""
     positive = builder.always(left, lambda base: base > 0)
     if right.constant or positive or builder.domains.at_least(left.data) > 0:
         return right

@@ -402,14 +402,14 @@ def guarded(
 
 
 def flat_at_zero(builder: Builder, value: Value) -> Value:
-    """The value with slope 0 where it is 0 or less: a square root's slope there is infinite."""
+    """The value with derivative 0 where it is 0 or less: a square root's derivative there is infinite."""
     if value.constant or builder.domains.at_least(value.data) > 0:
         return value
     return flat(builder, torch.gt, value, 0.0)
 
 
 def flat(builder: Builder, inside: Callable[..., torch.Tensor], value: Value, limit: float) -> Value:
-    """The value with slope 0 where `inside(value, limit)` is false."""
+    """The value with derivative 0 where `inside(value, limit)` is false."""
     if value.constant:
         return value
     kept = builder.call(inside, value.data, limit)

@@ -98,7 +98,7 @@ def _extreme(
 
 
 def _larger(builder: Builder, left: Value, right: Value, pairwise: Callable[[Tensor, Tensor], Tensor]) -> Value:
-    """The larger (or smaller) of two; against a number it is a clamp, whose slope at 0 is relu's."""
+    """The larger (or smaller) of two; against a number it is a clamp, whose derivative at 0 is relu's."""
     if left.constant and right.constant:
         return builder.elementwise(pairwise, left, right)
     for one, other in ((left, right), (right, left)):

@@ -1,1 +1,1 @@
-"""A training as the open workbook sees it."""
+"""One open workbook: reading its model, training it in the background, and showing how that goes."""
