@@ -11,7 +11,7 @@ from sgdsheet.compiler.functions.formulas import failing, formula, inside
 from sgdsheet.compiler.ir.values import Fault
 
 _LARGEST_ANGLE = 2.0**27
-"""From here on Excel gives #NUM!."""
+"""The size of a number from which on Excel gives #NUM!."""
 
 
 def _inverse_of(operation: Tensor) -> Tensor:
