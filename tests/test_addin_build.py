@@ -24,6 +24,7 @@ from sgdsheet.apps.excel_addin.xlwings_bridge import installed_bridge, read_brid
 from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.errors import SgdSheetError
 from tests.addin_parts import VBA_Parser, addin, decompress_stream, modules
+from tests.errors import refusal
 
 XLWINGS = distribution("xlwings")
 TEMPLATE = XLWINGS.locate_file("xlwings/quickstart_addin_ribbon.xlam")
@@ -261,7 +262,7 @@ def test_an_xlwings_with_another_text_is_refused(old: str, new: str) -> None:
     old = old.replace("0.37.8", XLWINGS.version)
     changed = xlwings_text().replace(old, new)
     assert changed != xlwings_text()
-    with pytest.raises(SgdSheetError, match=r"is one that this sgdsheet does not know.*pip install"):
+    with refusal(SgdSheetError, cause="is one that this sgdsheet does not know", remedy="pip install"):
         read_bridge(changed, XLWINGS.version)
 
 

@@ -15,6 +15,7 @@ from sgdsheet.apps.excel_addin.addin_install import install, read_interpreter, s
 from sgdsheet.apps.excel_addin.excel_folders import Places, places
 from sgdsheet.errors import FileError, HostError
 from sgdsheet.live.ipc import client
+from tests.errors import refusal
 
 PYTHONS = {"win32": r"C:\Program Files\Pythön 3\python.exe", "darwin": "/Applications/My \\ Pythön/bin/python3"}
 
@@ -107,7 +108,7 @@ def test_install_replaces(pretended: tuple[Places, str]) -> None:
 def test_without_excel_nothing_is_written(pretended: tuple[Places, str], tmp_path: Path) -> None:
     found, python = pretended
     found.excel.rmdir()
-    with pytest.raises(HostError, match="never been started"):
+    with refusal(HostError, cause="never been started"):
         install(found, b"add-in", python)
     assert tree(tmp_path) == set()
 
@@ -116,7 +117,7 @@ def test_without_excel_nothing_is_written(pretended: tuple[Places, str], tmp_pat
 def test_paths_that_a_command_would_misread_are_refused(
     pretended: tuple[Places, str], tmp_path: Path, python: str
 ) -> None:
-    with pytest.raises(HostError, match="cannot start the Python"):
+    with refusal(HostError, cause="cannot start the Python"):
         install(pretended[0], b"add-in", python)
     assert tree(tmp_path) == set()
 
@@ -125,7 +126,7 @@ def test_failing_half_way_leaves_nothing(pretended: tuple[Places, str], tmp_path
     found, python = pretended
     found.interpreter.parent.parent.mkdir(parents=True, exist_ok=True)
     found.interpreter.parent.write_text("a file where the folder should be")
-    with pytest.raises(FileError, match="Quit Excel"):
+    with refusal(FileError, remedy="Quit Excel"):
         install(found, b"add-in", python)
     assert tree(tmp_path) == {found.interpreter.parent}
     assert not found.addin.parent.exists()
@@ -136,7 +137,7 @@ def test_failing_half_way_leaves_the_old_add_in(pretended: tuple[Places, str], t
     install(found, b"old", python)
     found.interpreter.unlink()
     found.interpreter.mkdir()  # cannot be written
-    with pytest.raises(FileError, match="Quit Excel"):
+    with refusal(FileError, remedy="Quit Excel"):
         install(found, b"new", python)
     assert found.addin.read_bytes() == b"old"
     assert tree(tmp_path) == {found.addin, found.ledger}

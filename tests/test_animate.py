@@ -21,6 +21,7 @@ from sgdsheet.plots.look import Picture
 from sgdsheet.sheet.workbook import DefinedName
 from tests.chart_books import LOSS, charted
 from tests.cli_books import run
+from tests.errors import refusal
 
 ROOT = Path(__file__).parent.parent
 
@@ -127,20 +128,20 @@ def test_a_notebook_shows_it(model: SheetModel) -> None:
 @pytest.mark.parametrize(("name", "kind"), [("fit.png", FileError), ("fit", FileError), ("folder/fit.gif", FileError)])
 def test_where_it_cannot_be_written(model: SheetModel, tmp_path: Path, name: str, kind: type[Exception]) -> None:
     before = model.parameter_cells()
-    with pytest.raises(kind, match=r"fit|folder"):
+    with refusal(kind, cause=r"fit|folder"):
         animate(model, tmp_path / name, steps=3)
     assert model.parameter_cells() == before, "it says so before it trains"
 
 
 @pytest.mark.parametrize("size", [{"seconds": 0.5}, {"seconds": 1e9}, {"width": 10}, {"width": 100_000}])
 def test_limits(model: SheetModel, size: dict[str, float]) -> None:
-    with pytest.raises(SettingError, match="Allowed: from"):
+    with refusal(SettingError, remedy="Allowed: from"):
         animate(model, **size)  # type: ignore[arg-type]
 
 
 def test_mp4_without_ffmpeg(model: SheetModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(FileError, match=r"^ffmpeg is not installed, and an \.mp4 file needs it\. Install it, or"):
+    with refusal(FileError, cause=r"ffmpeg is not installed, and an \.mp4 file needs it$", remedy="^Install it, or"):
         animate(model, tmp_path / "fit.mp4")
 
 
@@ -149,7 +150,7 @@ def test_mp4_with_a_program_that_fails(model: SheetModel, tmp_path: Path, monkey
     program.write_text("#!/bin/sh\necho 'no such encoder' >&2\nexit 3\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(FileError, match=r"ffmpeg cannot make an \.mp4 file: “no such encoder”"):
+    with refusal(FileError, cause=r"ffmpeg cannot make an \.mp4 file: “no such encoder”"):
         animate(model, tmp_path / "fit.mp4", seconds=1, steps=2)
     assert not (tmp_path / "fit.mp4").exists()
 

@@ -15,6 +15,7 @@ import sgdsheet
 from sgdsheet.errors import FileError
 from tests.bound_books import COUNT, START, Rows, idx, numbers, save, session, trained
 from tests.cli_books import run
+from tests.errors import refusal
 from tests.training_books import write
 
 LINE = "=$K$1*C{r}+$K$2*D{r}+$K$3"
@@ -164,7 +165,9 @@ def test_a_dataset_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """From the user's own cache; until it is there, the message says how to get it."""
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *names, **options: tmp_path / "cache")
     path = point_to(line_book(tmp_path), " Titanic")
-    with pytest.raises(FileError, match=r"is not on this machine yet\. Get it with `sgdsheet data titanic`") as caught:
+    with refusal(
+        FileError, cell="Model!A2", cause="is not on this machine yet$", remedy="^Get it with `sgdsheet data titanic`"
+    ) as caught:
         session(sgdsheet.compile(sgdsheet.load(path)))
     assert caught.value.cell == "Model!A2"
     assert "--source" in run("train", path).err
@@ -179,7 +182,9 @@ def test_a_dataset_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 )  # fmt: skip
 def test_a_workbook_connects_to_nowhere(place: str, tmp_path: Path) -> None:
     path = point_to(line_book(tmp_path), place)
-    with pytest.raises(FileError, match=r"is not a file on this machine\. Name a file beside the workbook") as caught:
+    with refusal(
+        FileError, cell="Model!A2", cause="is not a file on this machine$", remedy="^Name a file beside the workbook"
+    ) as caught:
         session(sgdsheet.compile(sgdsheet.load(path)))
     assert caught.value.cell == "Model!A2"
 

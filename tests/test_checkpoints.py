@@ -22,6 +22,7 @@ from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from sgdsheet.problem.schedules import SCHEDULES
 from sgdsheet.train.checkpoints import FORMAT, decode, encode, read_checkpoint, write_checkpoint
 from sgdsheet.train.session import Session
+from tests.errors import refusal
 from tests.sheets import HOME, book, compiled
 from tests.training_books import FOURTH_POWER, fourth_power, values, write
 
@@ -175,17 +176,17 @@ GARBAGE = {
 def test_files_that_are_none(tmp_path: Path, name: str) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(GARBAGE[name])
-    with pytest.raises(FileError, match="checkpoint") as caught:
+    with refusal(FileError, cause="checkpoint") as caught:
         read_checkpoint(path)
     assert "\n" not in str(caught.value)
 
 
 def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path, tmp_path / "none" / "run.json"):
-        with pytest.raises(FileError, match="cannot be read"):
+        with refusal(FileError, cause="cannot be read"):
             read_checkpoint(path)
     for path in (tmp_path / "none" / "run.json", tmp_path):
-        with pytest.raises(FileError, match=r"is not a folder|is a folder"):
+        with refusal(FileError, cause=r"is not a folder|is a folder"):
             write_checkpoint(path, {})
     assert not list(tmp_path.iterdir())
 
@@ -208,14 +209,14 @@ def state_of(**options: Any) -> dict[str, Any]:
 
 def test_foreign_checkpoints() -> None:
     state = state_of(optimizer="adam")
-    with pytest.raises(TrainingError, match=r"belongs to another model \(loss “Sheet1!Z1”\)"):
+    with refusal(TrainingError, cause=r"belongs to another model \(loss “Sheet1!Z1”\)"):
         Session(compiled({"A1": 1.0, "Z1": "=A1^2"}, "A1"), optimizer="adam").restore(state)
     other = compiled({"A1:A2": 1.0, "A3": 1.0, "Z2": "=SUMSQ(A1:A3)"}, "A1:A2,A3", loss="Z2")
-    with pytest.raises(TrainingError, match="another model"):
+    with refusal(TrainingError, cause="another model"):
         Session(other, optimizer="adam").restore(state)
-    with pytest.raises(TrainingError, match=r"made with the optimizer “adam”"):
+    with refusal(TrainingError, cause=r"made with the optimizer “adam”"):
         Session(samples(), optimizer="sgd").restore(state)
-    with pytest.raises(TrainingError, match="restarts cannot be resumed"):
+    with refusal(TrainingError, cause="restarts cannot be resumed"):
         Session(samples(), restarts=3).restore(state)
 
 

@@ -21,6 +21,7 @@ from sgdsheet.apps.examples import quadratic, titanic
 from sgdsheet.apps.examples._titanic_more import CONDITIONS
 from sgdsheet.apps.examples.style import DATA, LOSS, Book, Formula, Page
 from sgdsheet.errors import SettingError
+from tests.errors import refusal
 
 COMMITTED = Path(__file__).parent.parent / "workbooks"
 NAMES = list(examples.names())
@@ -71,7 +72,7 @@ def test_names_and_descriptions() -> None:
 
 
 def test_unknown_example_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=", ".join(NAMES)):
+    with refusal(SettingError, remedy=", ".join(NAMES)):
         examples.build("nothing", tmp_path / "nothing.xlsx")
 
 

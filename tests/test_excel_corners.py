@@ -18,6 +18,7 @@ from sgdsheet.compiler.ir.values import Value
 from sgdsheet.compiler.proof import required
 from sgdsheet.errors import FormulaError, ProofError
 from sgdsheet.sheet.workbook import ExcelError
+from tests.errors import refusal
 from tests.sheets import book, check, lowered, value, values
 from tests.training_books import model
 
@@ -365,7 +366,7 @@ def test_windows_filled_across() -> None:
 )
 def test_what_is_not_certain_is_refused(formula: str, cause: str) -> None:
     """A refusal that names the cell is no defect; a guess would be one."""
-    with pytest.raises(FormulaError, match=cause):
+    with refusal(FormulaError, cell="Sheet1!Z1", cause=cause):
         value(formula, CELLS)
 
 
@@ -387,7 +388,7 @@ def test_a_boolean_or_a_number() -> None:
 
 def test_an_error_in_one_copy_says_nothing_of_the_others() -> None:
     cells = {"D1": True, "D2": "x", "D3": -6.0, "E1:E3": "=NORM.DIST(3.375,0.5,6,D1)"}
-    with pytest.raises(FormulaError, match="cumulative"):
+    with refusal(FormulaError, cell="Sheet1!E1", cause="cumulative"):
         values(cells, "E1:E3")
     assert [value(f"=NORM.DIST(3.375,0.5,6,D{row})", cells) for row in (1, 2, 3)] == [
         *(pytest.approx(0.68408996714767), VALUE, pytest.approx(0.68408996714767))

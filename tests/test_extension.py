@@ -41,6 +41,7 @@ from sgdsheet.apps.libreoffice_ext.office.office_functions import Evaluator
 from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.errors import FileError, HostError
 from sgdsheet.live.ipc.trainer import COMMANDS
+from tests.errors import refusal
 from tests.live_books import most, taken, until
 
 OOR = "{http://openoffice.org/2001/registry}"
@@ -447,5 +448,5 @@ def test_cell_says_so_when_there_is_no_python(state: Path) -> None:
 
 
 def test_office_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="--office"):
+    with refusal(HostError, remedy="--office"):
         extension_install.find_unopkg(str(tmp_path))

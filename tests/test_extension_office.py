@@ -37,6 +37,7 @@ from sgdsheet.live.ipc.state_cleanup import state_files
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Value
 from tests.activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder
+from tests.errors import refusal
 from tests.live_books import PATIENCE
 from tests.office import available
 
@@ -232,7 +233,7 @@ def test_the_environment_leads_the_office_to_uno(screen: Screen) -> None:
 
 
 def test_profile_in_use_is_refused(screen: Screen) -> None:
-    with pytest.raises(HostError, match="running with the profile"):
+    with refusal(HostError, cause="running with the profile"):
         extension_install.status(str(screen.folder / "program"), str(screen.folder / "profile"))
 
 

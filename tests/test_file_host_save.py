@@ -19,6 +19,7 @@ from sgdsheet.errors import FileError
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.sheet.references import Cell, address, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Value
+from tests.errors import refusal
 from tests.shared_data import SOLVED, WORKBOOKS, shared_data
 from tests.xlsx_parts import (
     MAIN,
@@ -191,7 +192,7 @@ def test_sheet_names(tmp_path: Path) -> None:
     host.write({Cell("s1", 1, 1): 1.0})
     host.save()
     assert host.read().sheets["S1"].values == {(1, 1): 1.0}
-    with pytest.raises(FileError, match="has no worksheet 'other'"):
+    with refusal(FileError, cell="other!A1", cause="has no worksheet 'other'"):
         host.write({Cell("other", 1, 1): 1.0})
 
 
@@ -211,18 +212,18 @@ def test_disorder_is_refused(tmp_path: Path, rows: str, words: str) -> None:
     path = book_file(tmp_path, sheet(rows))
     host, before = FileHost(path), path.read_bytes()
     host.write({Cell("S1", 2, 3): 1.0})
-    with pytest.raises(FileError, match=words):
+    with refusal(FileError, cause=words):
         host.save()
     assert path.read_bytes() == before
 
 
 def test_part_in_utf16_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="UTF-16, which can be read but not changed"):
+    with refusal(FileError, cause="UTF-16, which can be read but not changed"):
         patched(tmp_path, sheet().encode("utf-16"), {"A1": 1.0})
 
 
 def test_part_without_sheet_data_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="no sheetData"):
+    with refusal(FileError, cause="no sheetData"):
         patched(tmp_path, f'<worksheet xmlns="{MAIN}"/>', {"A1": 1.0})
 
 
@@ -402,7 +403,7 @@ def test_file_that_changed_meanwhile(tmp_path: Path) -> None:
     host.write({Cell("S1", 1, 1): 1.0})
     book_file(tmp_path, sheet('<row r="1"/>'))
     changed = path.read_bytes()
-    with pytest.raises(FileError, match=r"changed by another program since it was read\. Run again, or save"):
+    with refusal(FileError, cause="changed by another program since it was read$", remedy="^Run again, or save"):
         host.save()
     assert path.read_bytes() == changed
     host.save(tmp_path / "out.xlsx")
@@ -424,7 +425,7 @@ def test_failure_leaves_the_original(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", fail)
-            with pytest.raises(FileError, match=words):
+            with refusal(FileError, cause=words):
                 host.save()
         assert path.read_bytes() == before
         assert [item.name for item in tmp_path.iterdir()] == ["book.xlsx"]
@@ -457,12 +458,12 @@ def test_impossible_output(tmp_path: Path, output: str, words: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_output_that_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.xlsx")
-    with pytest.raises(FileError, match="is not an ordinary file"):
+    with refusal(FileError, cause="is not an ordinary file"):
         FileHost(book_file(tmp_path, sheet())).save(tmp_path / "pipe.xlsx")
 
 
 def test_protected_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = book_file(tmp_path, sheet())
     monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(FileError, match="cannot be written: it is protected"):
+    with refusal(FileError, cause="cannot be written: it is protected"):
         FileHost(path).save(tmp_path / "out.xlsx")

@@ -18,6 +18,7 @@ from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SettingError
 from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from tests.cli_books import run
+from tests.errors import refusal
 from tests.shared_data import SOLVED, shared_data
 from tests.sheets import compiled
 from tests.training_books import write
@@ -85,7 +86,7 @@ def test_every_optimizer(optimizer: str) -> None:
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "accumulate", "nonsense"])
 def test_optimizers_without_a_sweep(optimizer: str) -> None:
-    with pytest.raises(SettingError, match=optimizer):
+    with refusal(SettingError, cause=optimizer):
         find_learning_rate(fourth_power(2.0)(), optimizer)
 
 
@@ -100,7 +101,7 @@ def test_range_of_rates() -> None:
     assert found.rates[0] == pytest.approx(1e-4)
     assert found.rates[-1] == pytest.approx(1e-3)
     assert 1e-4 <= found.suggestion <= 1e-3
-    with pytest.raises(SettingError, match="lowest"):
+    with refusal(SettingError, cause="lowest"):
         find_learning_rate(fourth_power(2.0)(), lowest=1.0, highest=0.1)
 
 

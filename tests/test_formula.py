@@ -40,6 +40,7 @@ from sgdsheet.sheet.syntax import (
     walk,
 )
 from sgdsheet.sheet.workbook import ExcelError
+from tests.errors import refusal
 
 
 def here(offset: int) -> Axis:
@@ -94,7 +95,7 @@ def test_parse(text: str, tree: Node) -> None:
 
 @pytest.mark.parametrize("text", ["1+", "SUM(", ")", "A1 B1 +", '"open', "1 2"])
 def test_what_is_no_formula_is_an_error_with_its_cell(text: str) -> None:
-    with pytest.raises(FormulaError, match="C5") as caught:
+    with refusal(FormulaError, cell="C5") as caught:
         parse(text, 5, 3)
     assert caught.value.cell == "C5"
 

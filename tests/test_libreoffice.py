@@ -25,6 +25,7 @@ from sgdsheet.sheet.formula import parse
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Workbook
 from tests import office
+from tests.errors import refusal
 from tests.host_contract import LOG, LOSS, OTHER, PARAMETERS, SHEET, build, one, same_workbook
 from tests.live_books import most, taken, until
 
@@ -196,13 +197,13 @@ def test_a_person_changes_the_sheets(book: office.OfficeBook, path: Path) -> Non
     assert one(book.host, PARAMETERS[0]) == 0.5
     sheet = f"sheet = document.Sheets.getByName({SHEET!r}); "
     office.look(book.office, path, sheet + "sheet.Name = 'renamed'")
-    with pytest.raises(BookClosedError, match="renamed or deleted"):
+    with refusal(BookClosedError, remedy="renamed or deleted"):
         book.host.write({PARAMETERS[0]: 1.0})
     assert one(book.host, Cell("renamed", 1, 6)) == 0.5
     office.look(book.office, path, f"document.Sheets.insertNewByName({SHEET!r}, 0)")
     assert one(book.host, PARAMETERS[0]) is None  # a new sheet has the name now
     office.look(book.office, path, "document.Sheets.removeByName('renamed')")
-    with pytest.raises(BookClosedError, match="renamed or deleted"):
+    with refusal(BookClosedError, remedy="renamed or deleted"):
         book.host.read_values([Range("renamed", 1, 1, 1, 1)])
 
 
@@ -225,9 +226,9 @@ def test_books_are_found(book: office.OfficeBook, path: Path) -> None:
         assert one(book.host, PARAMETERS[0]) == 4.0
         other.close()
     assert one(book.host, PARAMETERS[0]) == 4.0  # the book stayed open
-    with pytest.raises(BookClosedError, match="not open in LibreOffice"):
+    with refusal(BookClosedError, cause="not open in LibreOffice"):
         connect(str(path.with_name("other.xlsx")), pipe)
-    with pytest.raises(BookClosedError, match="not open in LibreOffice"):
+    with refusal(BookClosedError, cause="not open in LibreOffice"):
         connect(str(path), "no such pipe")
     assert open_books("no such pipe") == []
 
@@ -376,7 +377,7 @@ def test_a_file_that_is_locked(program: office.LibreOffice, path: Path) -> None:
     lock = path.with_name(f".~lock.{path.name}#")
     lock_line = ",{},elsewhere,20.11.2025 10:00,{};"
     lock.write_text(lock_line.format(getpass.getuser(), "file:///nowhere/profile/4"), encoding="utf-8")
-    with pytest.raises(HostError, match="another program seems to have it"):
+    with refusal(HostError, cause="another program seems to have it"):
         program.open(path)
     gone = program.office.profile.with_name("sgdsheet-office-gone").as_uri()  # one that we left behind
     lock.write_text(lock_line.format(getpass.getuser(), gone), encoding="utf-8")
@@ -384,7 +385,7 @@ def test_a_file_that_is_locked(program: office.LibreOffice, path: Path) -> None:
     assert one(opened.host, PARAMETERS[0]) == 0.5
     opened.shut()
     opened.host.close()
-    with pytest.raises(HostError, match="cannot open"):
+    with refusal(HostError, cause="cannot open"):
         program.office.open(Path(__file__))
 
 
@@ -394,9 +395,9 @@ def test_a_file_that_somebody_else_has(program: office.LibreOffice, path: Path) 
     lock.write_text(",someone,elsewhere,20.11.2025 10:00,file:///nowhere/profile/4;", encoding="utf-8")
     opened = program.open(path)
     assert one(opened.host, PARAMETERS[0]) == 0.5
-    with pytest.raises(HostError, match="reading only"):
+    with refusal(HostError, cause="reading only"):
         opened.host.write({PARAMETERS[0]: 1.0})
-    with pytest.raises(HostError, match="reading only"):
+    with refusal(HostError, cause="reading only"):
         opened.host.put_sheet(ReportSheet(LOG, [[1.0]]))
     assert one(opened.host, PARAMETERS[0]) == 0.5
     opened.host.close()
@@ -409,7 +410,7 @@ def test_an_office_that_hangs_and_is_killed(path: Path) -> None:
         agent = AgentProcess(own.pipe, timeout=1.0)
         host = LibreOfficeHost(agent, key)
         os.killpg(own.process.pid, signal.SIGSTOP)
-        with pytest.raises(HostBusyError, match="has not answered for 1 seconds"):
+        with refusal(HostBusyError, cause="has not answered for 1 seconds"):
             one(host, LOSS)
         os.killpg(own.process.pid, signal.SIGCONT)
         agent.timeout = 30.0
@@ -432,7 +433,7 @@ def test_an_agent_that_is_killed(book: office.OfficeBook) -> None:
     agent = AgentProcess(book.office.pipe)
     host = LibreOfficeHost(agent, book.host.key)
     agent._process.kill()
-    with pytest.raises(BookClosedError, match="LibreOffice is gone"):
+    with refusal(BookClosedError, cause="LibreOffice is gone"):
         host.read()
     host.close()
     assert one(book.host, PARAMETERS[0]) == 0.5

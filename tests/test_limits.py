@@ -16,6 +16,7 @@ from sgdsheet.system import memory
 from sgdsheet.train.session import Session
 from tests.bound_books import Rows, numbers
 from tests.cli_books import line_book, run
+from tests.errors import refusal
 from tests.sheets import compiled
 
 
@@ -53,7 +54,7 @@ def test_the_number_that_is_told_is_allowed(tmp_path: Path, monkeypatch: pytest.
 
 def test_restarts_under_constraints_are_bounded_too(small: None) -> None:
     model = compiled({"A1": 1.0, "Z1": "=A1^2"}, "A1")
-    with pytest.raises(SettingError, match="fit"):
+    with refusal(SettingError, cell="Sheet1", remedy="fit"):
         Session(model, restarts=10**10)
 
 

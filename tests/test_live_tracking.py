@@ -13,6 +13,7 @@ from sgdsheet.errors import TrainingError
 from sgdsheet.live.undo.snapshots import History
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 from sgdsheet.system.book_lock import BookLock
+from tests.errors import refusal
 from tests.live_books import SHEET, START, Desk, line_host, parameters, rename, until
 from tests.live_moves import crash, insert_rows, point_to
 from tests.memory_host import MemoryHost
@@ -320,7 +321,7 @@ def test_a_crash_lets_others_write(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         lock = BookLock(path)
-        with pytest.raises(TrainingError, match="another sgdsheet"):
+        with refusal(TrainingError, cause="another sgdsheet"):
             lock.take()
         process.kill()
     until(lambda: _takes(lock))

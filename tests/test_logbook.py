@@ -21,6 +21,7 @@ from sgdsheet.plots.loss_curves import save_learning_rate_plot, save_plot
 from sgdsheet.system.extras import optional
 from sgdsheet.train import logbook
 from sgdsheet.train.logbook import FIELDS, LIMIT, Logbook, Record, TensorBoardWriter, file_writer, thin
+from tests.errors import refusal
 from tests.full_disks import limited_files
 
 NAN, INFINITY = math.nan, math.inf
@@ -121,10 +122,10 @@ def test_files_get_every_record_at_once(tmp_path: Path) -> None:
 
 def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     for path in (tmp_path / "none" / "log.csv", tmp_path):
-        with pytest.raises(FileError, match=r"is not a folder|is a folder") as caught:
+        with refusal(FileError, cause=r"is not a folder|is a folder") as caught:
             logbook.csv_writer(path)
         assert "\n" not in str(caught.value)
-    with pytest.raises(FileError, match=r"Let it end with \.csv or \.jsonl"):
+    with refusal(FileError, remedy=r"Let it end with \.csv or \.jsonl"):
         file_writer(tmp_path / "log.xlsx")
 
 
@@ -178,7 +179,7 @@ def test_tensorboard(tmp_path: Path) -> None:
     assert b"metric" not in data
     TensorBoardWriter(tmp_path / "empty").close()
     (tmp_path / "file").write_text("")
-    with pytest.raises(FileError, match="file” is not a folder"):
+    with refusal(FileError, cause="file” is not a folder"):
         TensorBoardWriter(tmp_path / "file")
 
 
@@ -202,9 +203,9 @@ def test_a_missing_extra_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.
         message = rf'^{package} is not installed\. Run: pip install "sgdsheet\[{extra}\]"$'
         with pytest.raises(SgdSheetError, match=message):
             optional(package, extra)
-    with pytest.raises(SgdSheetError, match="tensorboard is not installed"):
+    with refusal(SgdSheetError, cause="tensorboard is not installed"):
         TensorBoardWriter(tmp_path)
-    with pytest.raises(SgdSheetError, match="matplotlib is not installed"):
+    with refusal(SgdSheetError, cause="matplotlib is not installed"):
         save_plot([record(1)], tmp_path / "plot.png")
 
 
@@ -267,7 +268,7 @@ def test_learning_rate_plot(tmp_path: Path, rates: list[float], losses: list[flo
 
 def test_pictures_that_cannot_be_written(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    with pytest.raises(FileError, match=r"not the name of a picture .* \.png, \.svg or \.pdf$"):
+    with refusal(FileError, cause="not the name of a picture ", remedy=r"\.png, \.svg or \.pdf$"):
         save_plot([record(1)], tmp_path / "plot.gif")
-    with pytest.raises(FileError, match="none” is not a folder"):
+    with refusal(FileError, cause="none” is not a folder"):
         save_plot([record(1)], tmp_path / "none" / "plot.png")

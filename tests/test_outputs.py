@@ -21,6 +21,7 @@ from sgdsheet.system.outputs import CHECKPOINT, LOG, Output, check, ready, same
 from sgdsheet.system.state_folder import VARIABLE
 from tests.bound_books import Rows, idx, numbers, save
 from tests.cli_books import Run, line_book, run
+from tests.errors import refusal
 from tests.training_books import write
 
 FILES = ("FILE", "OUT", "BOOK", "FOLDER", "DIR")
@@ -411,10 +412,10 @@ def test_a_wrong_ending_is_said_before_any_work(folder: Path, monkeypatch: pytes
 
 def test_a_name_that_no_system_knows(tmp_path: Path) -> None:
     for name in ("a\0b.csv", "a" * 5000 + ".csv"):
-        with pytest.raises(FileError, match="cannot be written"):
+        with refusal(FileError, cause="cannot be written"):
             ready(tmp_path / name, LOG)
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     with pytest.raises(FileError):
         ready(tmp_path / "loop.csv", LOG)
-    with pytest.raises(SettingError, match="--log and --other are the same file"):
+    with refusal(SettingError, cause="--log and --other are the same file"):
         check([], [Output("--log", tmp_path / "a.csv", LOG), Output("--other", tmp_path / "a.csv", LOG)])

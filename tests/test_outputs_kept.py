@@ -24,6 +24,7 @@ from sgdsheet.system.book_lock import lock_file
 from sgdsheet.system.state_folder import snapshot_folder
 from sgdsheet.train.checkpoints import read_checkpoint
 from tests.cli_books import SLOPE, line_book, run
+from tests.errors import refusal
 from tests.full_disks import limited_files, small_disk
 
 PATIENCE = 120.0
@@ -244,7 +245,7 @@ def test_changed_in_the_last_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     host = FileHost(book)
     host.write({Cell("Model", 1, 5): 9.0})
     monkeypatch.setattr(os, "fsync", saved_meanwhile)
-    with pytest.raises(FileError, match="was changed by another program since it was read"):
+    with refusal(FileError, cause="was changed by another program since it was read"):
         host.save()
     assert book.read_bytes() == other
     assert leftovers(tmp_path) == []

@@ -17,6 +17,7 @@ from sgdsheet.apps import examples
 from sgdsheet.apps.cli import main
 from sgdsheet.apps.examples._passengers import MOST, read
 from sgdsheet.errors import SgdSheetError
+from tests.errors import refusal
 from tests.shared_data import DATA, WORKBOOKS, shared_data
 from tests.test_lessons import same
 
@@ -196,7 +197,7 @@ def test_files_that_cannot_be_used(tmp_path: Path, header: str, rows: list[str],
 
 
 def test_too_many_rows(tmp_path: Path) -> None:
-    with pytest.raises(SgdSheetError, match="20,001 rows, too many for a sheet"):
+    with refusal(SgdSheetError, cause="20,001 rows, too many for a sheet"):
         read(table(tmp_path, *[ROWS[0]] * (MOST + 1)))
 
 

@@ -20,6 +20,7 @@ from sgdsheet.hosts.file import FileHost, load
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError, Value
 from tests.cli_books import NAMES, SLOPE, Run, line_book, line_cells, run, write_book
+from tests.errors import refusal
 from tests.live_books import Desk, line_host
 from tests.training_books import write
 
@@ -201,7 +202,7 @@ def test_trust_as_a_setting_of_the_sheet(tmp_path: Path) -> None:
 def test_python(tmp_path: Path) -> None:
     path = saved(calculated(tmp_path), "E4", "36")
     book = sgdsheet.load(path)
-    with pytest.raises(ProofError, match=r"^Model!E4: saved as 36, but its formula gives 18\.6745"):
+    with refusal(ProofError, cell="Model!E4", cause=r"^saved as 36, but its formula gives 18\.6745"):
         sgdsheet.Session(sgdsheet.compile(book), steps=1)
     session = sgdsheet.Session(sgdsheet.compile(book), steps=1, trust_formulas=True)
     assert session.loss_start == pytest.approx(18.6745)
@@ -213,7 +214,12 @@ def test_python_with_a_wrong_constant(tmp_path: Path) -> None:
     """The model was compiled with it: only a new one is of use."""
     path = calculated(tmp_path, {"G1": ("=SUM(B2:B6)", 20.0), "E4": ("=AVERAGE(D2:D6)+G1", 38.6745)})
     book = sgdsheet.load(path)
-    with pytest.raises(ProofError, match=r"compiled with the saved value\. Compile it with trust_formulas=True"):
+    with refusal(
+        ProofError,
+        cell="Model!G1",
+        cause="compiled with the saved value$",
+        remedy="^Compile it with trust_formulas=True",
+    ):
         sgdsheet.Session(sgdsheet.compile(book), trust_formulas=True)
     session = sgdsheet.Session(sgdsheet.compile(book, trust_formulas=True))
     assert session.loss_start == pytest.approx(43.7745)

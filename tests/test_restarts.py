@@ -19,6 +19,7 @@ from sgdsheet.problem.settings import Settings
 from sgdsheet.train.drivers import restarts
 from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start
 from sgdsheet.train.session import Session
+from tests.errors import refusal
 from tests.sheets import HOME, book, compiled
 from tests.solver_models import AT_LEAST, AT_MOST, solver_names
 from tests.training_books import model, put, values
@@ -253,5 +254,5 @@ def test_bit_for_bit(tmp_path: Path, kind: str) -> None:
 def test_start_entries(tmp_path: Path) -> None:
     trained = network(tmp_path)
     assert Session(trained, restarts=3, start="kaiming, zeros, keep", steps=3).run() > 0
-    with pytest.raises(SettingError, match="start has 2 entries for 3 parameter ranges"):
+    with refusal(SettingError, cell="Model", cause="start has 2 entries for 3 parameter ranges"):
         Session(trained, restarts=3, start="kaiming, zeros")

@@ -14,6 +14,7 @@ from torch import Tensor
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import DataError, FormulaError, ProblemError, SettingError, SgdSheetError
 from sgdsheet.train.session import Session
+from tests.errors import refusal
 from tests.sheets import check_gradients
 from tests.training_books import model, polynomial, put, values
 
@@ -273,7 +274,7 @@ def test_a_metric_that_cannot_be_calculated_is_refused(tmp_path: Path) -> None:
     """It does not keep the saved value of other parameters."""
     names = {**NAMES, "sgd_metric": "Y1", "sgd_valid": "I2:I24"}
     content = cells(G2_G24="=MATCH(MAX(C{r}:F{r}),C{r}:F{r},0)", I2_I24="=IF(ROW()>20,1,0)", Y1="=AVERAGE(G2:G24)")
-    with pytest.raises(FormulaError, match="G2: the formula looks something up by a value that depends"):
+    with refusal(FormulaError, cell="Model!G2", cause="^the formula looks something up by a value that depends"):
         Session(model(tmp_path, content, names), optimizer="sgd", steps=2).run()
 
 
@@ -476,7 +477,9 @@ def test_no_samples_named(tmp_path: Path) -> None:
     names = {key: text for key, text in NAMES.items() if key != "sgd_data"}
     trained = model(tmp_path, cells(), names)
     for options in ({"batch_size": 5}, {"validation": 0.2}):
-        with pytest.raises(SettingError, match=r"the sheet names none\. Name the sample rows sgd_data"):
+        with refusal(
+            SettingError, cell="Model", cause="the sheet names none$", remedy="^Name the sample rows sgd_data"
+        ):
             Session(trained, **options)  # type: ignore[arg-type]
     assert Session(trained, epochs=5, optimizer="sgd").plan.steps == 5
     assert Session(trained, epochs=5, steps=500, optimizer="sgd").plan.steps == 5

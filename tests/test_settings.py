@@ -18,6 +18,7 @@ from sgdsheet.problem.schedules import SCHEDULES
 from sgdsheet.problem.settings import DECLARATIONS, Declaration, Settings, combine
 from sgdsheet.sheet.references import Cell
 from sgdsheet.train.session import Session
+from tests.errors import refusal
 from tests.training_books import FOURTH_POWER, HOME, model, write
 
 GOOD: dict[str, list[tuple[Any, Any]]] = {
@@ -148,7 +149,7 @@ def test_unknown_settings() -> None:
     assert message.startswith("Net!G4: “learning speed” is not a setting. Settings are optimizer, learning rate, ")
     for item in DECLARATIONS:
         assert item.label in message
-    with pytest.raises(SettingError, match="“speed” is not a setting"):
+    with refusal(SettingError, cause="“speed” is not a setting"):
         combine([], {"speed": 1})
 
 
@@ -291,5 +292,5 @@ def test_python_options_are_the_same(tmp_path: Path) -> None:
     assert trained.problem.sheet == HOME
     session = sgdsheet.Session(trained, lr=0.01, steps=5, seed=2, optimizer="Adam")
     assert session.settings == Settings(optimizer="adam", learning_rate=0.01, steps=5, seed=2)
-    with pytest.raises(SettingError, match="“-1” is not possible for --lr"):
+    with refusal(SettingError, cause="“-1” is not possible for --lr"):
         sgdsheet.Session(trained, lr=-1)

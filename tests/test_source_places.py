@@ -18,6 +18,7 @@ from sgdsheet.errors import FileError
 from sgdsheet.sheet.workbook import DefinedName
 from tests.bound_books import Rows, idx, numbers, save
 from tests.cli_books import run
+from tests.errors import refusal
 from tests.live_books import SHEET, Desk, calculate, line_workbook
 from tests.memory_host import MemoryHost
 from tests.training_books import write
@@ -178,7 +179,7 @@ def test_a_list_of_ones_own(book: Callable[[str], Path], tmp_path: Path) -> None
 
 def test_python_says_it_as_an_argument(book: Callable[[str], Path], tmp_path: Path) -> None:
     workbook = sgdsheet.load(book("../owner/private.csv"))
-    with pytest.raises(FileError, match=REFUSED):
+    with refusal(FileError, cell="Model!A2", cause=REFUSED):
         sgdsheet.Session(sgdsheet.compile(workbook), steps=2)
     session = sgdsheet.Session(sgdsheet.compile(workbook, source=tmp_path / "owner" / "private.csv"), steps=2)
     assert session.run() > 0
@@ -188,7 +189,7 @@ def test_python_says_it_as_an_argument(book: Callable[[str], Path], tmp_path: Pa
 def test_a_workbook_that_was_never_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the program happens to run is nobody's choice."""
     monkeypatch.chdir(tmp_path / "owner")
-    with pytest.raises(FileError, match="not saved"):
+    with refusal(FileError, cause="not saved"):
         locate("private.csv", None)
     assert locate("private.csv", None, chosen=True) == Path("private.csv")
 

@@ -31,6 +31,7 @@ from sgdsheet.data.formats import (
     source as source_module,
 )
 from sgdsheet.errors import DataError, FileError, SettingError, SgdSheetError
+from tests.errors import refusal
 from tests.shared_data import DATA, MNIST, shared_data
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -151,7 +152,7 @@ def test_missing_and_empty(ending: str, tmp_path: Path) -> None:
 
 
 def test_unknown() -> None:
-    with pytest.raises(SettingError, match="no part “training”"):
+    with refusal(SettingError, cause="no part “training”"):
         open_source(Path("x.csv"), "training")
 
 
@@ -385,7 +386,7 @@ def test_numbers_longer_than_float64(tmp_path: Path) -> None:
     source = open_source(tmp_path / "a.npz")
     assert source.fields["x"].dtype == np.float64
     assert source.fields["x"].tolist() == [0.1, 2]
-    with pytest.raises(DataError, match="sample 2 of “y”, is infinite"):
+    with refusal(DataError, cause="sample 2 of “y”, is infinite"):
         check_finite(source)
 
 
@@ -465,7 +466,9 @@ def test_the_closest_name_is_meant(names: list[str], wanted: str, found: str | N
 
 def test_several_names_are_equally_close() -> None:
     source = Source("data.npz", "train", {name: np.zeros(2) for name in ("fare ", "_Fare", "z")})
-    with pytest.raises(DataError, match=r"Model!C3: “fare” may mean “fare” or “_Fare” of “data\.npz”\. Write the name"):
+    with refusal(
+        DataError, cell="Model!C3", cause=r"“fare” may mean “fare” or “_Fare” of “data\.npz”$", remedy="^Write the name"
+    ):
         field_called(source, "fare", "Model!C3")
     assert field_called(source, "Z") == "z"
 

@@ -20,6 +20,7 @@ from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from sgdsheet.problem.schedules import SCHEDULES
 from sgdsheet.train.algorithms import OWN
 from sgdsheet.train.session import Session
+from tests.errors import refusal
 from tests.sheets import HOME, book, compiled
 from tests.training_books import fourth_power, losses, polynomial, put, values, write
 
@@ -84,7 +85,7 @@ def test_same_as_torch(curve: SheetModel, name: str, momentum: float | None, dec
     if (momentum is not None and not row.momentum) or (decay is not None and not row.weight_decay):
         if momentum == 0.0:
             return
-        with pytest.raises(SettingError, match=f"does not go with {name}"):
+        with refusal(SettingError, cell="Model", cause=f"does not go with {name}"):
             Session(curve, optimizer=name, momentum=momentum, weight_decay=decay)
         return
     options = dict(row.options)
@@ -171,7 +172,7 @@ def test_no_finite_gradient() -> None:
 
 def test_a_loss_that_is_no_number_at_the_start() -> None:
     model = compiled({"A1": -1.0, "Z1": "=LN(A1)+A1"}, "A1")
-    with pytest.raises(DataError, match="Z1"):
+    with refusal(DataError, cell="Sheet1!Z1"):
         Session(model)
 
 
@@ -349,7 +350,7 @@ def test_one_start_per_range(wide: SheetModel) -> None:
     assert float(weights.std()) == pytest.approx(math.sqrt(2 / INPUTS), rel=0.02)
     assert not constants.any()
     assert float(single) == 5
-    with pytest.raises(SettingError, match="start has 2 entries for 3 parameter ranges"):
+    with refusal(SettingError, cell="Sheet1", cause="start has 2 entries for 3 parameter ranges"):
         Session(wide, start="zeros, zeros")
 
 
@@ -431,7 +432,7 @@ def test_lr_alone_means_sgd(curve: SheetModel) -> None:
 
 
 def test_unknown_option(curve: SheetModel) -> None:
-    with pytest.raises(SettingError, match=r"“learning” is not a setting\. Settings are .*learning_rate"):
+    with refusal(SettingError, cause="“learning” is not a setting$", remedy="^Settings are .*learning_rate"):
         Session(curve, learning=0.1)
 
 
@@ -463,5 +464,5 @@ def test_no_finite_parameters_at_all(curve: SheetModel) -> None:
     next(steps)
     session._run.start = session._run.best = [torch.full((3,), torch.nan, dtype=torch.float64)]
     put(curve, [[math.nan] * 3])
-    with pytest.raises(TrainingError, match="no parameters gave a finite loss"):
+    with refusal(TrainingError, cause="no parameters gave a finite loss"):
         list(steps)

@@ -68,9 +68,7 @@ class Calls:
 
 
 def _sentence(name: str, error: str) -> str:
-    """The registry's functions say “calls SGD_MSE with …”, to stand behind a cell's address."""
-    if error.startswith("calls "):
-        return f"A cell {error}"
+    """What is wrong, with the name of the function in front unless the sentence has it already."""
     return error if name in error else f"{name}: {error}"
 
 
