@@ -437,6 +437,21 @@ def test_python_without_sgdsheet(state: Path, tmp_path: Path) -> None:
     assert "No module named 'sgdsheet'. Run “sgdsheet libreoffice install”" in str(caught.value)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the process is a shell script")
+@pytest.mark.parametrize("line", ["nonsense", "[1]", '{"id": NaN}', '{"reply": {}}'])
+def test_a_process_that_speaks_nonsense_is_ended(state: Path, tmp_path: Path, line: str) -> None:
+    """Whoever waits for its reply is told at once."""
+    python = tmp_path / "python"
+    python.write_text(f"""#!/bin/sh\necho '{{"hello": 1}}'\nread request\necho '{line}'\nexec sleep 60\n""")
+    python.chmod(0o755)
+    write_settings(Settings(str(python)))
+    child = Child(refuse, refuse)
+    assert "has ended" in child.ask({"call": "SGD_VERSION", "arguments": []}, 30)["error"]
+    until(lambda: not child.alive())
+    assert "has ended" in child.ask({"call": "SGD_VERSION", "arguments": []}, 30)["error"]
+    child.close()
+
+
 def test_cell_says_so_when_there_is_no_python(state: Path) -> None:
     def ask(message: dict[str, Any]) -> dict[str, Any]:
         return Child(refuse, refuse).ask(message, 5)

@@ -101,6 +101,7 @@ class Child:
                     self._sort(message)
             except (ValueError, KeyError, TypeError):  # not what our own process says
                 self._process.kill()
+                self._process.wait()
         self._hello.put({})
         for mailbox in list(self._waiting.values()):
             mailbox.put(_GONE)
