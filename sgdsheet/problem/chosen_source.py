@@ -12,7 +12,7 @@ from sgdsheet.problem.source_names import split_origin
 def with_source(problem: Problem, source: str | Path) -> Problem:
     """The problem with data of a person's choice: a path from where the program runs, or a dataset's name.
 
-    What a person says may lie anywhere; what a workbook names, only beside or below it (see `samples.locate`).
+    What a person says may lie anywhere; what a workbook names, only beside or below it (see `data.locate`).
     """
     name, selection = split_origin(str(source))
     path = Path(name).expanduser()

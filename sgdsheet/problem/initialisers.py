@@ -1,6 +1,8 @@
 """Start values for parameter ranges, by name: one row each.
 
-No torch here, so that the command line can list the names: a row says which distribution and how wide.
+No torch here, so that the command line can list the names: a row says which distribution and how wide. `kaiming` is
+from He, Zhang, Ren and Sun, “Delving deep into rectifiers”, ICCV 2015, and `xavier` from Glorot and Bengio,
+“Understanding the difficulty of training deep feedforward neural networks”, AISTATS 2010.
 """
 
 from __future__ import annotations
@@ -23,8 +25,11 @@ def _outputs(shape: Shape) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Initialiser:
-    """One way to draw start values. `width` gives the half width of a uniform, or the deviation of a normal
-    distribution, from the range's shape and the scale that the user gave (or None)."""
+    """One way to draw start values.
+
+    `width` gives the half width of a uniform, or the standard deviation of a normal distribution, from the range's
+    shape (rows, columns; without dimensions of length 1) and the scale that the user gave (or None).
+    """
 
     name: str
     distribution: str

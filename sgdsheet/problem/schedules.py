@@ -1,4 +1,9 @@
-"""Learning-rate schedules by name: one row each, all from torch.optim.lr_scheduler."""
+"""Learning-rate schedules by name: one row each, all from torch.optim.lr_scheduler.
+
+`cosine` and `warmrestarts` are from Loshchilov and Hutter, “SGDR: stochastic gradient descent with warm restarts”, ICLR
+2017, and `onecycle` from Smith and Topin, “Super-convergence: very fast training of neural networks using large
+learning rates”, 2018.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 _DECAY = 0.01
-"""What is left of the learning rate at the end of the exponential schedule."""
+"""Share of the learning rate that is left at the end of the exponential schedule."""
 
 _WARM_RESTARTS = 4
-"""How many times the warm restarts start."""
+"""Half cosines of the schedule `warmrestarts`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """One schedule: its name on the sheet, its class in torch, its options for a run of so many steps."""
+    """One schedule: its name on the sheet, its class in torch, and one line of help.
+
+    `options` gives the options of the class for a run of so many steps with a learning rate.
+    """
 
     name: str
     torch_name: str
