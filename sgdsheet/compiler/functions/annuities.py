@@ -211,9 +211,15 @@ def sln(cost: Tensor, salvage: Tensor, life: Tensor) -> Tensor:
 )
 def syd(cost: Tensor, salvage: Tensor, life: Tensor, period: Tensor) -> Tensor:
     """Sum-of-years'-digits depreciation."""
-    possible = (salvage >= 0.0) & (life > 0.0) & (period > 0.0) & (period <= life)
+    possible = (life > 0.0) & (period > 0.0) & (period <= life)
     safe = inside(possible, life)
     return failing(~possible, (cost - salvage) * (life - period + 1.0) * 2.0 / (safe * (safe + 1.0)))
+
+
+def _refuse_parts(period: float) -> None:
+    """How programs depreciate over a part of a period differs."""
+    if period != math.trunc(period):
+        raise FormulaError("depreciates over a part of a period", remedy="Use whole periods")
 
 
 @plain("DB", examples={"ROUND(DB(1000000,100000,6,1,7),2)": 186083.33, "ROUND(DB(1000000,100000,6,7,7),2)": 15845.10})
@@ -223,6 +229,7 @@ def db(cost: float, salvage: float, life: float, period: float, months: float = 
     last = life if month == 12 else life + 1
     if cost < 0 or salvage < 0 or life <= 0 or period <= 0 or not 1 <= month <= 12 or period > last:
         return ExcelError.NUM
+    _refuse_parts(period)
     if cost == 0:
         return 0.0
     rate = math.floor((1 - math.pow(salvage / cost, 1 / life)) * 1000 + 0.5) / 1000
@@ -257,6 +264,7 @@ def ddb(cost: float, salvage: float, life: float, period: float, factor: float =
     """Double-declining-balance depreciation."""
     if cost < 0 or salvage < 0 or life <= 0 or period <= 0 or factor <= 0 or period > life:
         return ExcelError.NUM
+    _refuse_parts(period)
     return _declining(cost, salvage, life, period, factor)
 
 

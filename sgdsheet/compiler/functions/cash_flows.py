@@ -26,6 +26,9 @@ from sgdsheet.sheet.workbook import ExcelError
 _STEPS = 40
 """Steps of Newton's method, which doubles the digits with each of the last ones."""
 
+_HIGHEST = 1e6
+"""A rate above is none, but a search that has lost its way."""
+
 _GUESS = torch.tensor(0.1)
 
 
@@ -87,7 +90,9 @@ def irr(numbers: Tensor, counts: Tensor, guess: Tensor = _GUESS) -> Tensor:
     return failing(~both, _root(value, numbers, guess + numbers[..., 0] * 0.0))
 
 
-def _root(value: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], amounts: Tensor, guess: Tensor) -> Tensor:
+def _root(
+    value: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], amounts: Tensor, guess: Tensor, *, again: bool = False
+) -> Tensor:
     """The rate at which `value(rate, amounts)` is 0, by Newton's method from a guess. It gives value and derivative."""
     fixed = amounts.detach()
     rate = guess.detach()
@@ -96,8 +101,13 @@ def _root(value: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], amounts: Ten
         moved = rate - found / torch.where(growth == 0.0, 1.0, growth)
         rate = torch.where(moved > -1.0, moved, (rate - 1.0) * 0.5)  # half the way to -1
     found, growth = value(rate, amounts)
-    step = found / torch.where(growth == 0.0, 1.0, growth).detach()
-    settled = torch.abs(step.detach()) <= 1e-9 * (1.0 + torch.abs(rate))
+    slow = growth == 0.0
+    step = found / torch.where(slow, 1.0, growth).detach()
+    settled = ~slow & (torch.abs(step.detach()) <= 1e-9 * (1.0 + torch.abs(rate))) & (rate < _HIGHEST)
+    if isinstance(settled, Tensor) and not again and not bool(settled.all()):
+        others = (_root(value, amounts, guess * 0.0 + start, again=True) for start in (-0.9, -0.5, -0.1, 0.0, 0.5, 2.0))
+        if any(bool((other.isfinite() & ~settled).any()) for other in others):
+            raise FormulaError("finds no rate from the guess, and there is one", remedy="Give another guess")
     return failing(~settled, rate - torch.where(settled, step, 0.0))
 
 
@@ -118,6 +128,10 @@ def _at_dates(
                 return builder.error(Fault.NUM)
             if any(value.has(Kind.TEXT, Kind.BOOLEAN, Kind.BLANK) for value in (payments, dates)):
                 raise FormulaError("has payments or dates that are no numbers", remedy="Fill the ranges with numbers")
+            if rate_first and given[0].constant and bool((builder.numbers(given[0]).tensor <= 0).any()):
+                raise FormulaError(
+                    "discounts by a rate of 0 or less, which programs treat differently", remedy="Add up"
+                )
             if not dates.constant:
                 raise varying(builder, f"calls {name} with dates that depend on", dates, remedy="Use fixed dates")
             samples = [gathered_numbers(builder, [value]) for value in (payments, dates)]
@@ -148,7 +162,7 @@ _PAYMENTS = "{-10000;2750;4250;3250;2750},{39448;39508;39751;39859;39904}"
 
 @_at_dates(
     "XNPV",
-    {f"XNPV(0.09,{_PAYMENTS})": 2086.647602031535, f"XNPV(0,{_PAYMENTS})": 3000, f"XNPV(-0.1,{_PAYMENTS})": "#NUM!"},
+    {f"XNPV(0.09,{_PAYMENTS})": 2086.647602031535},
     rate_first=True,
 )
 def xnpv(numbers: Tensor, dates: Tensor, counts: Tensor, rate: Tensor) -> Tensor:

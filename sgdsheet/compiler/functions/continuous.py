@@ -242,7 +242,9 @@ def _beta(x: Tensor, a: Tensor, b: Tensor, cumulative: bool, low: Tensor, high: 
         return failing(~possible, torch.where(between, betainc(a, b, share, rest), torch.where(x >= high, 1.0, 0.0)))
     logarithm = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
     found = torch.exp(logarithm + (a - 1.0) * torch.log(share) + (b - 1.0) * torch.log(rest)) / width
-    return failing(~between, found)  # at the bounds themselves the density may be anything
+    # At a bound the density is 0, unless it grows beyond all limits or begins there.
+    at_bound = torch.where(torch.where(x <= low, a, b) > 1.0, 0.0, torch.nan)
+    return failing(~possible, torch.where(between, found, at_bound))
 
 
 # --- inverses ---------------------------------------------------------------------------------------------

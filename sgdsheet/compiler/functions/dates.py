@@ -338,6 +338,8 @@ def _weekend(code: Cell) -> frozenset[int] | ExcelError:
     if isinstance(code, (bool, ExcelError)):
         return ExcelError.VALUE
     number = math.trunc(code)
+    if number != code:
+        raise FormulaError("names days off by a number that is not whole", remedy="Use a whole number")
     if 1 <= number <= 7:
         return frozenset({(number + 4) % 7, (number + 5) % 7})
     return frozenset({(number - 12) % 7}) if 11 <= number <= 17 else ExcelError.NUM

@@ -11,6 +11,7 @@ from torch import Tensor
 from sgdsheet.compiler.functions.formulas import failing, formula, inside
 from sgdsheet.compiler.functions.plain import Grid, is_number, plain
 from sgdsheet.compiler.functions.special import betainc
+from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
 
 
@@ -133,8 +134,10 @@ def _binomial(n: int, k: int, p: float) -> float:
 def binom_inv(trials: float, probability: float, alpha: float) -> float | ExcelError:
     """The smallest number of successes whose cumulative probability reaches a value."""
     n = math.trunc(trials)
-    if n < 0 or n > 1_000_000 or not 0 < probability < 1 or not 0 < alpha < 1:
+    if n < 0 or n > 1_000_000 or not 0 <= probability <= 1 or not 0 <= alpha <= 1:
         return ExcelError.NUM
+    if alpha in (0, 1):
+        raise FormulaError("asks for the successes of a probability of 0 or 1", remedy="Use one in between")
     low, high = 0, n
     while low < high:
         middle = (low + high) // 2

@@ -189,7 +189,7 @@ def _scientific(
     if len(whole) != 1 or any(place != "0" for place in decimals):
         raise _refused(code)
     exponent = next(token.text for token in section if token.kind == "exponent")
-    exact = Decimal(f"{abs(number):.14e}")
+    exact = Decimal(f"{abs(number):.14e}") if number else Decimal(0)
     rounded = exact.quantize(Decimal(1).scaleb(exact.adjusted() - len(decimals)), ROUND_HALF_UP)
     mantissa, _, power = f"{rounded:.{len(decimals)}e}".partition("e")
     size = int(power)

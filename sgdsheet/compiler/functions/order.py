@@ -64,21 +64,19 @@ def median(numbers: Tensor, counts: Tensor) -> Tensor:
     return _share(numbers, counts, torch.tensor(0.5, dtype=torch.float64), inclusive=True)
 
 
-@over_numbers_at("LARGE", examples={"LARGE({3,5,3,5,4},3)": 4, "LARGE({3,4,5},4)": "#NUM!"})
+@over_numbers_at("LARGE", whole=True, examples={"LARGE({3,5,3,5,4},3)": 4, "LARGE({3,4,5},4)": "#NUM!"})
 def large(numbers: Tensor, counts: Tensor, place: Tensor) -> Tensor:
     """The largest number but so many."""
     size = size_of(numbers, counts)
-    whole = torch.ceil(place)
-    possible = (whole >= 1.0) & (whole <= size)
-    return failing(~possible, _at(_ascending(numbers, counts), torch.where(possible, size - whole, 0.0)))
+    possible = (place >= 1.0) & (place <= size)
+    return failing(~possible, _at(_ascending(numbers, counts), torch.where(possible, size - place, 0.0)))
 
 
-@over_numbers_at("SMALL", examples={"SMALL({1,4,8,3,7,12,54,8,23},2)": 3})
+@over_numbers_at("SMALL", whole=True, examples={"SMALL({1,4,8,3,7,12,54,8,23},2)": 3})
 def small(numbers: Tensor, counts: Tensor, place: Tensor) -> Tensor:
     """The smallest number but so many."""
-    whole = torch.floor(place)
-    possible = (whole >= 1.0) & (whole <= size_of(numbers, counts))
-    return failing(~possible, _at(_ascending(numbers, counts), torch.where(possible, whole - 1.0, 0.0)))
+    possible = (place >= 1.0) & (place <= size_of(numbers, counts))
+    return failing(~possible, _at(_ascending(numbers, counts), torch.where(possible, place - 1.0, 0.0)))
 
 
 @over_numbers_at("PERCENTILE.INC", also=["PERCENTILE"], examples={"PERCENTILE.INC({1,3,2,4},0.3)": 1.9})

@@ -19,6 +19,7 @@ from sgdsheet.compiler.functions.registry import Context, Derivative, Takes, fun
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
+from sgdsheet.errors import FormulaError
 
 _F = TypeVar("_F", bound=Callable[..., Tensor])
 
@@ -58,10 +59,12 @@ def over_numbers_at(
     first: int = 0,
     fixed: Collection[int] = (1,),
     arguments: tuple[int, int] = (2, 2),
+    whole: bool = False,
 ) -> Callable[[_F], _F]:
     """Declare a function of the numbers of one range, the argument `first`, and of other numbers, as LARGE is one.
 
-    The `fixed` ones must not depend on a parameter.
+    The `fixed` ones must not depend on a parameter. With `whole` the others must be whole numbers: programs differ in
+    how they round them.
     """
 
     def declare(implementation: _F) -> _F:
@@ -73,12 +76,19 @@ def over_numbers_at(
                 if position < len(given) and not given[position].constant:
                     cause = f"calls {name} with a position that depends on"
                     raise varying(builder, cause, given[position], remedy="Use a fixed value there")
+            if whole and any(_is_between(builder.cleaned(value)) for value in others if value.constant):
+                raise FormulaError(f"calls {name} with a position that is no whole number", remedy="Round it")
             return applied(builder, implementation, [gathered_numbers(builder, [given[first]])], read, others)
 
         _declare(name, also, evaluate, implementation, arguments, Takes.RANGES, derivative, examples, fixed)
         return implementation
 
     return declare
+
+
+def _is_between(value: Value) -> bool:
+    """Whether some number of a constant is not whole."""
+    return bool((value.tensor != value.tensor.round()).any())
 
 
 def over_pairs(

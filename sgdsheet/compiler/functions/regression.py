@@ -228,7 +228,7 @@ def _result(data: _Data, operation: Callable[..., Tensor], height: int, width: i
     found = Value(builder.method("reshape", result, shape), axes, shape)
     if found.constant and bool(found.tensor.isnan().any()):
         missing = Value(found.tensor.isnan(), axes, shape, Kind.BOOLEAN)
-        found = builder.spoiled(found, missing, Fault.NA)
+        found = builder.spoiled(found, missing, Fault.NA if height > 1 else Fault.NUM)
     for value in (data.given, data.known):
         if (errors := builder.errors_of(value)) is not None:
             found = builder.spoiled(found, builder.any_error(errors))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from sgdsheet.compiler.functions.plain import Cell, Grid, plain
+from sgdsheet.compiler.functions.plain import Cell, Grid, is_number, plain
 from sgdsheet.compiler.functions.registry import Context, Derivative, Takes, fixed, function
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value, refuse_large
@@ -357,9 +357,9 @@ def sortby(array: Grid, *others: Grid) -> list[tuple[Cell, ...]] | ExcelError:
     for place, grid in enumerate(others):
         if place % 2:
             first = next(grid.cells())
-            if first not in (1.0, -1.0):
+            if not is_number(first) or math.trunc(first) not in (1, -1):
                 return ExcelError.VALUE
-            signs[-1] = int(first)
+            signs[-1] = math.trunc(first)
         else:
             keys.append(grid)
             signs.append(1)

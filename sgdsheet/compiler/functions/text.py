@@ -309,10 +309,17 @@ _FIXED = r"(\d)(?=(\d{3})+(?!\d))"
 )
 def fixed_(number: float, decimals: float = 2.0, no_commas: bool = False) -> str | ExcelError:
     """A number as a text with so many decimals."""
-    digits = int(decimals)
+    digits = _whole(decimals)
     if digits > 127:
         return ExcelError.VALUE
     return rounded_text(number, digits, not no_commas)
+
+
+def _whole(decimals: float) -> int:
+    """How many decimals are wanted: programs differ in how they round a fraction of one."""
+    if decimals != int(decimals):
+        raise FormulaError("shows a number with a fraction of a decimal", remedy="Use a whole number of decimals")
+    return int(decimals)
 
 
 def rounded_text(number: float, digits: int, commas: bool) -> str:
@@ -339,9 +346,9 @@ def _half_up(shown: str, digits: int) -> str:
 )
 def dollar(number: float, decimals: float = 2.0) -> str | ExcelError:
     """A number as a text of dollars."""
-    if int(decimals) > 127:
+    if _whole(decimals) > 127:
         return ExcelError.VALUE
-    text = rounded_text(abs(number), int(decimals), True)
+    text = rounded_text(abs(number), _whole(decimals), True)
     return f"(${text})" if number < 0 and text.strip("0.,") else f"${text}"
 
 
@@ -359,7 +366,7 @@ def textbefore(
     missing: Cell = ExcelError.NA,
 ) -> Cell:
     """What stands before a text."""
-    return _beside(text, delimiter, int(instance), bool(any_case), bool(to_end), missing, before=True)
+    return _beside(text, delimiter, instance, bool(any_case), bool(to_end), missing, before=True)
 
 
 @plain(
@@ -376,20 +383,22 @@ def textafter(
     missing: Cell = ExcelError.NA,
 ) -> Cell:
     """What stands behind a text."""
-    return _beside(text, delimiter, int(instance), bool(any_case), bool(to_end), missing, before=False)
+    return _beside(text, delimiter, instance, bool(any_case), bool(to_end), missing, before=False)
 
 
 def _beside(
-    text: str, delimiter: Grid, instance: int, any_case: bool, to_end: bool, missing: Cell, *, before: bool
+    text: str, delimiter: Grid, instance: float, any_case: bool, to_end: bool, missing: Cell, *, before: bool
 ) -> Cell:
     if error := delimiter.error():
         return error
+    if instance != math.trunc(instance):
+        raise FormulaError("looks for a part of an occurrence", remedy="Use a whole number")
     wanted = [as_text(cell) for cell in delimiter.cells()]
     if instance == 0 or abs(instance) > max(len(text), 1) or not all(wanted):
         return ExcelError.VALUE
     marks = "|".join(map(re.escape, sorted(wanted, key=len, reverse=True)))
     spans = [match.span() for match in re.finditer(marks, text, re.IGNORECASE if any_case else 0)]
-    place = instance - 1 if instance > 0 else len(spans) + instance
+    place = math.trunc(instance) - 1 if instance > 0 else len(spans) + math.trunc(instance)
     if 0 <= place < len(spans):
         return text[: spans[place][0]] if before else text[spans[place][1] :]
     if to_end and place in (len(spans), -1):
