@@ -1,7 +1,7 @@
 """Optimizers by name: one row each.
 
-The rows name classes of `torch.optim` or of `train/algorithms/`: this table can be read without importing torch. The page
-of each class in torch's manual names its paper, and so does the docstring of each class of our own.
+The rows name classes of `torch.optim` or of `train/algorithms/`: this table can be read without importing torch. Each
+class's page in torch's manual names its paper, and so does the docstring of each class of our own.
 """
 
 from __future__ import annotations
