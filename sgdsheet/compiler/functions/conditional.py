@@ -350,3 +350,54 @@ def averageif(context: Context, area: Node, wanted: Node, averaged: Node | None 
 def averageifs(context: Context, averaged: Node, *pairs: Node) -> Value:
     """Mean of the cells for which all criteria are met."""
     return operators.divide(context.builder, *_sum_and_count(context, pairs, averaged))
+
+
+def _extreme_of_met(context: Context, area: Node, pairs: Sequence[Node], *, largest: bool) -> Value:
+    """The largest or smallest number among the cells for which all criteria are met; 0 if there is none."""
+    builder = context.builder
+    if _misfit(context, (*pairs[::2], area)):
+        return builder.error(Fault.VALUE)
+    met, (beside,), _ = _all_met(context, pairs, area)
+    cells = _range(context, beside)
+    kinds = cells.kind_tensor()
+    numeric = Value((kinds == Kind.NUMBER) | (kinds == Kind.ERROR), cells.axes, cells.sizes, Kind.BOOLEAN)
+    counted = _both(builder, met, numeric)
+    clean = torch.where(kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
+    beyond = builder.number(torch.finfo(builder.dtype).max * (-1.0 if largest else 1.0))
+    chosen = builder.where(counted, builder.stored(cells).with_kinds(clean), beyond)
+    found = builder.reduce(torch.amax if largest else torch.amin, chosen)
+    some = builder.reduced_bits(torch.any, counted)
+    if builder.always(some, lambda there: there):
+        return found
+    errors = builder.errors_of(found)
+    return builder.spoiled(builder.where(some, builder.cleaned(found), builder.number(0.0)), errors)
+
+
+@function(
+    "MAXIFS",
+    arguments=(3, 253),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.KINKED,
+    zero_arguments=range(1, 253),
+    examples={
+        'MAXIFS(A1:A4,B1:B4,"female")': 30,
+        'MAXIFS(A1:A4,B1:B4,"none")': 0,
+        'MAXIFS(A1:A4,C1:C4,1,A1:A4,"<40")': 30,
+    },
+)
+def maxifs(context: Context, area: Node, *pairs: Node) -> Value:
+    """Largest of the cells for which all criteria are met."""
+    return _extreme_of_met(context, area, pairs, largest=True)
+
+
+@function(
+    "MINIFS",
+    arguments=(3, 253),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.KINKED,
+    zero_arguments=range(1, 253),
+    examples={'MINIFS(A1:A4,B1:B4,"female")': 20, 'MINIFS(A1:A4,A1:A4,">15")': 20},
+)
+def minifs(context: Context, area: Node, *pairs: Node) -> Value:
+    """Smallest of the cells for which all criteria are met."""
+    return _extreme_of_met(context, area, pairs, largest=False)

@@ -8,11 +8,14 @@ import torch
 
 from sgdsheet.compiler.functions.logical import chosen_by
 from sgdsheet.compiler.functions.picking import gathered
+from sgdsheet.compiler.functions.plain import Cell, plain
 from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, decline, fixed, function
 from sgdsheet.compiler.functions.searching import Way, find
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.syntax import Binary, ErrorConstant, Node, Number, Omitted
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, column_letters, quote_sheet
+from sgdsheet.sheet.syntax import Area, Binary, ErrorConstant, Node, Number, Omitted
 from sgdsheet.sheet.workbook import ExcelError
 
 decline("OFFSET", finds_cells=True)
@@ -209,3 +212,103 @@ def xlookup(
         return found
     unfound = builder.where(errors, context.lower(missing, array=context.array), found)
     return builder.spoiled(unfound, builder.errors_of(wanted))
+
+
+@function(
+    "XMATCH",
+    arguments=(2, 4),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    fixed_arguments=[0, 1, 2, 3],
+    examples={"XMATCH(30,A1:A4)": 3, "XMATCH(35,A1:A4,1)": 4, "XMATCH(35,A1:A4,-1)": 3, 'XMATCH("m*",B1:B4,2,-1)': 4},
+)
+def xmatch(
+    context: Context, key: Node, area: Node, match_mode: Node | None = None, search_mode: Node | None = None
+) -> Value:
+    """Where a key stands in a row or column."""
+    (area,) = context.filled(area)
+    keys, wanted = fixed(context, area, array=True), fixed(context, key)
+    way = _MATCH_MODES.get(_number(context, None if isinstance(match_mode, Omitted) else match_mode, 0.0))
+    last = _SEARCH_MODES.get(_number(context, None if isinstance(search_mode, Omitted) else search_mode, 1.0))
+    if way is None or last is None or wanted.has(Kind.BLANK):
+        raise FormulaError(
+            "calls XMATCH with a blank key, or a way to match or to search that is not supported",
+            remedy="Match by 0, -1, 1 or 2, and search by 1 or -1",
+        )
+    return find(context.builder, wanted, keys, way, last=last)
+
+
+@function(
+    "LOOKUP",
+    arguments=(2, 3),
+    takes=Takes.FORMULAS,
+    fixed_arguments=[0, 1],
+    examples={
+        "LOOKUP(4.19,{4.14;4.19;5.17},{1;2;3})": 2,
+        "LOOKUP(35,A1:A4,C1:C4)": 1,
+        "LOOKUP(0,{4.14;4.19},{1;2})": "#N/A",
+        'LOOKUP("C",{"a","b","c","d";1,2,3,4})': 3,
+    },
+)
+def lookup(context: Context, key: Node, vector: Node, results: Node | None = None) -> Value:
+    """What stands beside the last cell that is not above a key, in cells that ascend."""
+    builder = context.builder
+    if results is not None:
+        vector, results = context.filled(vector, results)
+    keys = context.lower(vector, array=True)
+    if results is None and keys.size("h") > 1 and keys.size("w") > 1:
+        along, across = ("w", "h") if keys.size("w") > keys.size("h") else ("h", "w")
+        beside = gathered(builder, keys, across, builder.number(float(keys.size(across))))
+        keys = gathered(builder, keys, across, builder.number(1.0))
+    else:
+        along = "h" if "h" in keys.axes else "w"
+        beside = keys if results is None else context.lower(results, array=True)
+        other = "h" if "h" in beside.axes else "w"
+        if beside.size(other) < keys.size(along) or (beside.size("h") > 1 and beside.size("w") > 1):
+            raise FormulaError("looks up in fewer cells than it searches", remedy="Make the ranges the same size")
+        along = other if beside.is_array else along
+    if not keys.constant:
+        raise varying(builder, "looks something up in cells that depend on", keys, remedy="Use fixed cells to search")
+    return gathered(builder, beside, along, find(builder, fixed(context, key), keys, Way.ASCENDING))
+
+
+@function(
+    "AREAS",
+    arguments=(1, 254),
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"AREAS(B1:B4)": 1, "AREAS((A1,B1:B4))": 2},
+)
+def areas(context: Context, *references: Node) -> Value:
+    """How many ranges a reference has."""
+    if not all(isinstance(item, Area) for item in references):
+        raise FormulaError("counts the ranges of something that is no reference", remedy="Refer to cells")
+    return context.builder.number(float(len(references)))
+
+
+@plain("HYPERLINK", examples={'HYPERLINK("#A1","top")': "top", 'HYPERLINK("#A1")': "#A1"})
+def hyperlink(address: str, shown: Cell = None) -> Cell:
+    """A link, which shows its text or its address."""
+    return address if shown is None else shown
+
+
+@plain(
+    "ADDRESS",
+    examples={
+        "ADDRESS(2,3)": "$C$2",
+        "ADDRESS(2,3,2)": "C$2",
+        "ADDRESS(2,3,2,FALSE)": "R2C[3]",
+        'ADDRESS(2,3,1,FALSE,"EXCEL SHEET")': "'EXCEL SHEET'!R2C3",
+    },
+)
+def address(row: float, column: float, kind: float = 1.0, letters: bool = True, sheet: str | None = None) -> Cell:
+    """The address of a cell as a text."""
+    line, place, way = int(row), int(column), int(kind)
+    if not 1 <= line <= MAX_ROW or not 1 <= place <= MAX_COLUMN or not 1 <= way <= 4:
+        return ExcelError.VALUE
+    fixed_row, fixed_column = way in (1, 2), way in (1, 3)
+    if letters:
+        found = f"{'$' * fixed_column}{column_letters(place)}{'$' * fixed_row}{line}"
+    else:
+        found = f"R{line if fixed_row else f'[{line}]'}C{place if fixed_column else f'[{place}]'}"
+    return found if sheet is None else f"{quote_sheet(sheet)}!{found}" if sheet else f"!{found}"
