@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -244,12 +244,29 @@ class BlockLowering:
 
     def _array_constant(self, node: ArrayConstant) -> Value:
         items = [self._lower(item) for row in node.rows for item in row]
+        if any(item.axes or not item.constant for item in items):
+            return self._array_of(items, len(node.rows), len(node.rows[0]))
         pairs = [(axis, size) for axis, size in (("h", len(node.rows)), ("w", len(node.rows[0]))) if size > 1]
         axes, sizes = "".join(axis for axis, _ in pairs), tuple(size for _, size in pairs)
         kinds = simplified(torch.stack([item.kind_tensor() for item in items]).reshape(sizes))
         data = torch.stack([item.tensor.to(self.builder.dtype) for item in items]).reshape(sizes)
         # A single value in braces is an array, too: SUM ignores its text as it does that of cells.
         return Value(data.bool() if kinds is Kind.BOOLEAN else data, axes, sizes, kinds, reference=not axes)
+
+    def _array_of(self, items: Sequence[Value], height: int, width: int) -> Value:
+        """An array of calculated values, one for each copy of the formula."""
+        builder = self.builder
+        if any(item.is_array for item in items):
+            raise FormulaError("has an array within an array", remedy="Let each LAMBDA give one value")
+        axes, sizes = builder.union_axes(items)
+        whole = [builder.expanded(builder.stored(item), axes, sizes) for item in items]
+        pairs = [(axis, size) for axis, size in (("h", height), ("w", width)) if size > 1]
+        shape = (*sizes, *(size for _, size in pairs))
+        data = builder.call(torch.stack, [item.data for item in whole], dim=len(axes))
+        kinds = torch.stack([item.kind_tensor() for item in whole], dim=len(axes)).reshape(shape)
+        axes += "".join(axis for axis, _ in pairs)
+        found = Value(builder.method("reshape", data, shape), axes, shape, reference=not pairs)
+        return builder.canonical(found.with_kinds(kinds))
 
     # --- references ---------------------------------------------------------------------------------------
 

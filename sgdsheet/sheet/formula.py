@@ -180,6 +180,10 @@ class _Converter:
                 return NotSupported("{}", "has an array constant that is empty", "Mend the formula")
             width = len(rows[0])
             return ArrayConstant(tuple(parts[start : start + width] for start in range(0, len(parts), width)))
+        function, *arguments = parts
+        if isinstance(function, Call) and len(function.arguments) == len(arguments) + 1 and arguments:
+            *names, body = function.arguments  # LAMBDA(x, x+1)(A1) is LET(x, A1, x+1)
+            return Call("LET", (*(item for pair in zip(names, arguments, strict=True) for item in pair), body))
         return NotSupported(tree.to_formula(), "calls a LAMBDA directly", "Write the calculation out in cells")
 
     def _literal(self, tree: formualizer.ASTNode) -> Node:

@@ -52,7 +52,7 @@ class Omitted(Node):
 
 @dataclass(frozen=True, slots=True)
 class ArrayConstant(Node):
-    """`{1,2;3,4}`, row by row."""
+    """`{1,2;3,4}`, row by row; of formulas where a LAMBDA was written out."""
 
     rows: tuple[tuple[Node, ...], ...]
 
@@ -156,6 +156,9 @@ class NotSupported(Node):
     unseen: bool = False
 
 
+_PLAIN = (Number, Text, Boolean, ErrorConstant)
+
+
 def children(node: Node) -> tuple[Node, ...]:
     """The direct parts of a node."""
     match node:
@@ -183,6 +186,8 @@ def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:
             return Unary(node.operator, transform(node.operand, change))
         case Binary():
             return Binary(node.operator, transform(node.left, change), transform(node.right, change))
+        case ArrayConstant() if not all(isinstance(item, _PLAIN) for row in node.rows for item in row):
+            return ArrayConstant(tuple(tuple(transform(item, change) for item in row) for row in node.rows))
         case _:
             return node
 

@@ -17,7 +17,7 @@ from sgdsheet.compiler.functions.registry import Derivative, over_samples
 from sgdsheet.errors import ProblemError
 from sgdsheet.problem.definition import Problem
 from sgdsheet.sheet.references import Cell, Range, rectangles, without
-from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Unary, children, walk
+from sgdsheet.sheet.syntax import Area, ArrayConstant, Binary, Call, Node, Unary, children, walk
 
 # --- on some cells ----------------------------------------------------------------------------------------
 
@@ -235,6 +235,9 @@ def _reads(node: Node, culprit: str) -> Iterator[tuple[Area, str]]:
             yield from _reads(node.right, stop)
         case Unary():
             yield from _reads(node.operand, culprit)
+        case ArrayConstant():
+            for item in children(node):
+                yield from _reads(item, culprit)
         case Call():
             found = REGISTRY.get(node.name)
             for position, argument in enumerate(node.arguments):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from sgdsheet.compiler.frontend.lambdas import applied, expanded, is_lambda
+from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.formula import parse
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW
@@ -72,7 +74,8 @@ class Resolver:
                 case Call(name="LET"):
                     return self._let(part, sheet, row, column)
                 case Call():
-                    return self._call(part, sheet, row, column)
+                    written = expanded(part, lambda item: self._resolve(item, sheet, row, column))
+                    return written or self._named(part, sheet, row, column) or self._call(part, sheet, row, column)
                 case _:
                     return None
 
@@ -138,6 +141,25 @@ class Resolver:
                 bottom = Axis(target.top.value + height, target.top.relative)
                 return replace(target, bottom=bottom, right=Axis(target.left.value + width, target.left.relative))
         return ErrorConstant(ExcelError.REF)
+
+    def _named(self, part: Call, sheet: str, row: int, column: int) -> Node | None:
+        """The call of a defined name that is a LAMBDA; None if it is none."""
+        found = None if part.name in REGISTRY else self.workbook.defined_name(part.name, sheet)
+        if found is None:
+            return None
+        meaning = parse(found.text, 1, 1)
+        key = (found.name.casefold(), found.sheet or "")
+        if not is_lambda(meaning):
+            return None
+        if key in self._open:
+            return NotSupported(part.name, "calls a LAMBDA that calls itself", "Write the calculation out", True)
+        around = transform(meaning, lambda item: _wrapped(item, row, column))
+        arguments = [self._resolve(item, sheet, row, column) for item in part.arguments]
+        self._open.append(key)
+        try:
+            return self._resolve(applied(around, arguments), found.sheet or sheet, row, column)
+        finally:
+            self._open.pop()
 
     def _call(self, part: Call, sheet: str, row: int, column: int) -> Node:
         """Resolve the arguments; a union of areas becomes one argument per area."""

@@ -1,0 +1,177 @@
+"""LAMBDA, and the functions that call one for each cell of an array, written out.
+
+`MAP(A1:A2, LAMBDA(x, x^2))` becomes the array `{A1^2; A2^2}`, which the compiler knows. Arrays must be cells or
+constants: of what is calculated nobody knows the size before the formula is calculated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from sgdsheet.sheet.syntax import (
+    ArrayConstant,
+    Axis,
+    Boolean,
+    Call,
+    ErrorConstant,
+    Name,
+    Node,
+    NotSupported,
+    Number,
+    Omitted,
+    Reference,
+    Text,
+)
+
+_MOST = 5_000
+"""Cells for each of which a LAMBDA is written out."""
+
+_Rows = list[list[Node]]
+
+
+def is_lambda(node: Node) -> bool:
+    """Whether it is LAMBDA with parameters and a body."""
+    return isinstance(node, Call) and node.name == "LAMBDA" and bool(node.arguments)
+
+
+def applied(function: Node, arguments: Sequence[Node]) -> Node:
+    """The call of a LAMBDA as the LET that it is."""
+    if not isinstance(function, Call) or not is_lambda(function):
+        return NotSupported("", "calls something that is no LAMBDA", "Mend the formula", unseen=True)
+    *parameters, body = function.arguments
+    if len(parameters) != len(arguments) or not all(isinstance(item, Name) for item in parameters):
+        return NotSupported("", "calls a LAMBDA with the wrong number of arguments", "Mend the formula", unseen=True)
+    pairs = zip(parameters, arguments, strict=True)
+    return Call("LET", (*(item for pair in pairs for item in pair), body)) if parameters else body
+
+
+def expanded(call: Call, resolve: Callable[[Node], Node]) -> Node | None:
+    """MAP, REDUCE, SCAN, BYROW, BYCOL or MAKEARRAY written out; None for any other call.
+
+    `resolve` makes of a part of the formula the cells that it means.
+    """
+    write = _WRITERS.get(call.name)
+    if write is None or len(call.arguments) < 2:
+        return None
+    *given, function = call.arguments
+    return write([resolve(item) for item in given], lambda *items: resolve(applied(function, items)))
+
+
+_Body = Callable[..., Node]
+
+
+def _cells(array: Node) -> _Rows | None:
+    """The cells of an array, row by row; None if its size is not known."""
+    if isinstance(array, ArrayConstant):
+        return [list(row) for row in array.rows]
+    if isinstance(array, (Number, Text, Boolean, ErrorConstant)):
+        return [[array]]
+    if not isinstance(array, Reference):
+        return None
+    ends = (array.top, array.bottom), (array.left, array.right)
+    if any(first.relative != last.relative or last.value < first.value for first, last in ends):
+        return None
+    height, width = (last.value - first.value + 1 for first, last in ends)
+    if height * width > _MOST:
+        return None
+
+    def cell(row: int, column: int) -> Node:
+        top, left = _moved(array.top, row), _moved(array.left, column)
+        return replace(array, top=top, bottom=top, left=left, right=left)
+
+    return [[cell(row, column) for column in range(width)] for row in range(height)]
+
+
+def _moved(axis: Axis, by: int) -> Axis:
+    return axis._replace(value=axis.value + by)
+
+
+def _refused() -> Node:
+    return NotSupported(
+        "",
+        "calls a LAMBDA for each cell of an array whose size is not known, or large",
+        "Put the array into cells",
+        True,
+    )
+
+
+def _array(rows: _Rows) -> Node:
+    return ArrayConstant(tuple(map(tuple, rows)))
+
+
+def _map(given: Sequence[Node], body: _Body) -> Node:
+    known = [cells for array in given if (cells := _cells(array)) is not None]
+    if len(known) < len(given) or len({(len(rows), len(rows[0])) for rows in known}) > 1:
+        return _refused()
+    height, width = len(known[0]), len(known[0][0])
+    return _array([[body(*(rows[i][j] for rows in known)) for j in range(width)] for i in range(height)])
+
+
+def _fold(given: Sequence[Node], body: _Body) -> list[Node] | None:
+    """What a LAMBDA makes of the first value and each cell in turn."""
+    cells = _cells(given[-1])
+    if len(given) != 2 or cells is None or isinstance(given[0], Omitted):
+        return None
+    found = [given[0]]
+    for cell in (cell for row in cells for cell in row):
+        found.append(body(found[-1], cell))
+    return found
+
+
+def _reduce(given: Sequence[Node], body: _Body) -> Node:
+    found = _fold(given, body)
+    return _refused() if found is None else found[-1]
+
+
+def _scan(given: Sequence[Node], body: _Body) -> Node:
+    found, cells = _fold(given, body), _cells(given[-1])
+    if found is None or cells is None:
+        return _refused()
+    width = len(cells[0])
+    return _array([found[1 + row * width : 1 + (row + 1) * width] for row in range(len(cells))])
+
+
+def _line(array: Node, number: int, *, row: bool) -> Node:
+    """One row or column of a range or of an array."""
+    if isinstance(array, Reference):
+        if row:
+            top = _moved(array.top, number)
+            return replace(array, top=top, bottom=top)
+        left = _moved(array.left, number)
+        return replace(array, left=left, right=left)
+    cells = _cells(array)
+    assert cells is not None
+    return _array([cells[number]] if row else [[line[number]] for line in cells])
+
+
+def _by_row(given: Sequence[Node], body: _Body) -> Node:
+    cells = _cells(given[0])
+    if len(given) != 1 or cells is None:
+        return _refused()
+    return _array([[body(_line(given[0], number, row=True))] for number in range(len(cells))])
+
+
+def _by_column(given: Sequence[Node], body: _Body) -> Node:
+    cells = _cells(given[0])
+    if len(given) != 1 or cells is None:
+        return _refused()
+    return _array([[body(_line(given[0], number, row=False)) for number in range(len(cells[0]))]])
+
+
+def _make(given: Sequence[Node], body: _Body) -> Node:
+    sizes = [int(item.value) for item in given if isinstance(item, Number)]
+    if len(given) != 2 or len(sizes) != 2 or min(sizes) < 1 or sizes[0] * sizes[1] > _MOST:
+        return _refused()
+    rows, columns = (range(1, size + 1) for size in sizes)
+    return _array([[body(Number(float(row)), Number(float(column))) for column in columns] for row in rows])
+
+
+_WRITERS: dict[str, Callable[[Sequence[Node], _Body], Node]] = {
+    "MAP": _map,
+    "REDUCE": _reduce,
+    "SCAN": _scan,
+    "BYROW": _by_row,
+    "BYCOL": _by_column,
+    "MAKEARRAY": _make,
+}

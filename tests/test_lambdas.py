@@ -1,0 +1,66 @@
+"""LAMBDA: called directly, by a name, and for each cell of an array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sgdsheet.errors import FormulaError
+from tests.sheets import check, compiled, value, values
+
+CELLS: dict[str, Any] = {"A1:B3": [[1, 4], [2, 5], [3, 6]], "C1": 10}
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("=LAMBDA(x,y,x*y+1)(A2,B1)", 9),
+        ("=SUM(MAP(A1:A3,B1:B3,LAMBDA(a,b,a*b)))", 32),
+        ("=SUM(MAP(A1:A3,LAMBDA(a,IF(AND(a>1,a<3),a,0))))", 2),
+        ("=REDUCE(0,A1:B3,LAMBDA(s,x,s+x^2))", 91),
+        ("=INDEX(SCAN(1,A1:A3,LAMBDA(p,x,p*x)),3)", 6),
+        ("=SUM(BYROW(A1:B3,LAMBDA(r,MAX(r)-MIN(r))))", 9),
+        ("=INDEX(BYCOL(A1:B3,LAMBDA(c,SUM(c))),2)", 15),
+        ("=SUM(MAKEARRAY(2,3,LAMBDA(i,j,i*10+j)))", 102),
+        ("=LET(k,C1,SUM(MAP(A1:A3,LAMBDA(a,a+k))))", 36),
+        ('=INDEX(MAP(A1:A3,LAMBDA(a,IF(a>1,"big","small"))),1)', "small"),
+    ],
+)
+def test_values(formula: str, expected: float | str) -> None:
+    assert value(formula, CELLS) == expected
+
+
+def test_a_name_that_is_a_lambda() -> None:
+    names = {"SOFTMAX": "_xlfn.LAMBDA(_xlpm.x,_xlfn.LET(_xlpm.s,SUM(EXP(_xlpm.x)),EXP(_xlpm.x)/_xlpm.s))"}
+    found = values({**CELLS, "E1:E3": "{=SOFTMAX(A1:A3)}"}, "E1:E3", names=names)
+    assert sum(found) == pytest.approx(1)
+    assert found[2] / found[1] == pytest.approx(2.718281828459045)
+
+
+def test_filled_down_each_copy_has_its_own_cells() -> None:
+    cells = {"A1:A4": [1, 2, 3, 4], "C2:C4": "=SUM(MAP(A1:A2,LAMBDA(x,x*10)))"}
+    assert values(cells, "C2:C4") == [30, 50, 70]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "=SUM(MAP(A1:A3,B1:B3,LAMBDA(a,b,(a*b-2)^2)))",
+        "=REDUCE(0,A1:A3,LAMBDA(s,x,0.5*s+x^2))",
+        "=SUMSQ(BYROW(A1:B3,LAMBDA(r,SUMPRODUCT(r,r))))",
+        "=SUM(SCAN(0,A1:A3,LAMBDA(s,x,0.9*s+x))^2)",
+    ],
+)
+def test_gradient(formula: str) -> None:
+    check({**CELLS, "Z1": formula}, "A1:A3", None)
+
+
+def test_a_lambda_that_calls_itself_is_refused() -> None:
+    with pytest.raises(FormulaError, match="Sheet1!Z1: the formula calls a LAMBDA that calls itself"):
+        value("=FIB(5)", names={"FIB": "LAMBDA(n,IF(n<2,n,FIB(n-1)+FIB(n-2)))"})
+
+
+def test_an_array_of_unknown_size_is_refused() -> None:
+    with pytest.raises(FormulaError, match="whose size is not known"):
+        compiled({**CELLS, "Z1": "=SUM(MAP(A1:A3*2,LAMBDA(x,x)))"}, "A1:A3")
