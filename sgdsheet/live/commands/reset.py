@@ -30,7 +30,7 @@ def reset(book: LiveBook, sheet: str | None, _options: Options) -> Reply:
 
 
 def _model_sheet(workbook: Workbook, sheet: str | None) -> str | None:
-    """The sheet whose model is meant; None if it has none, or none is meant."""
+    """The sheet whose model the request is about; None if that sheet has no model, or none can be chosen."""
     from sgdsheet.problem.definition import sheets_with_problem
 
     found = sheets_with_problem(workbook)

@@ -1,8 +1,9 @@
-"""Where the cells are that were written to: a person inserts rows, renames sheets, or puts another workbook there.
+"""Finds the cells again that commands have written to, after a person has inserted rows or renamed sheets.
 
-What was noted moves along if the model's names say so: the same areas in the same order, of the same shapes. Cells
-that hold what was written last are where they were, whatever the names say now. For all others, nothing is known of
-what stands there, and nothing may be written there.
+The cells of a model (its parameters, each of its settings) are followed by the model's names: if a name now means areas
+of the same shapes in the same order, what was noted of the old cells is noted of the new ones. Cells that still hold
+what was written last have not moved, whatever the names say. Of all other cells nothing is known: perhaps another
+workbook was opened. Nothing may be written to them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ PARAMETERS = "parameters"
 
 
 def model_areas(workbook: Workbook, sheet: str) -> Areas:
-    """The cells of a sheet's model that commands write to, by what they are, whatever they hold."""
+    """The cells of a sheet's model that commands write to, by their role: `parameters`, and one for each setting.
+
+    What the cells hold plays no part.
+    """
     found: Areas = {}
     with suppress(ProblemError, FormulaError):
         text = name_text(workbook, sheet, "sgd_params") or name_text(workbook, sheet, "solver_adj")
@@ -35,9 +39,10 @@ def model_areas(workbook: Workbook, sheet: str) -> Areas:
 
 
 def follow_sheets(history: History, workbook: Workbook, name_now: Callable[[str], str | None]) -> None:
-    """Note the new names of renamed sheets. `name_now` is what the program knows of a sheet that it has shown us.
+    """Note the new names of renamed sheets.
 
-    A sheet that it does not know is the only other one whose model has the same cells, if there is one.
+    `name_now` gives the present name of a sheet that the program has shown us before; None if the program cannot tell.
+    Then, if there is just one other sheet whose model has the same cells, it is that one.
     """
     names = {sheet: name_now(sheet) or _twin(history, workbook, sheet) for sheet in history.sheets}
     moved = {old: new for old, new in names.items() if new is not None and new != old}
@@ -46,7 +51,7 @@ def follow_sheets(history: History, workbook: Workbook, name_now: Callable[[str]
 
 
 def follow_cells(history: History, workbook: Workbook) -> None:
-    """Note where the models' cells are now. What cannot be found stays as it was noted."""
+    """Note where the cells of all models are now. What cannot be found stays as it was noted."""
     moved: dict[Cell, Cell] = {}
     for sheet, areas in history.areas.items():
         now = model_areas(workbook, sheet)
@@ -64,9 +69,8 @@ def follow_edits(
 ) -> None:
     """Note that a person has changed the model during a run, which goes on with these parameters.
 
-    `written` is what the run wrote last.
-
-    Where the parameters then and now have nothing to do with each other, Undo goes back to this moment.
+    `written` is what the run wrote last. If the parameters are other cells than before, and the old ones cannot be
+    found, Undo goes back to this moment only.
     """
     history.after.update(written)
     follow_cells(history, workbook)
@@ -89,7 +93,11 @@ def forget_lost(history: History, workbook: Workbook, sheet: str) -> bool:
 
 
 def refuse_lost(history: History, workbook: Workbook, cells: Contents, then: str) -> None:
-    """Raise HostError unless old values can be put into these cells again: nobody else's are overwritten."""
+    """Raise HostError unless old values can be put into these cells again.
+
+    Every cell has to be a model's, or hold what was written last: what a person has put elsewhere is not overwritten.
+    `then` is the command to repeat when that is mended.
+    """
     for sheet in {cell.sheet for cell in cells}:
         if sheet not in workbook.sheets:
             raise sheet_gone(sheet, then)
@@ -111,7 +119,7 @@ def refuse_lost(history: History, workbook: Workbook, cells: Contents, then: str
 
 
 def sheet_gone(sheet: str, then: str) -> HostError:
-    """There is no sheet of the name that old values belong to."""
+    """The error for a sheet that is gone, although old values belong to it; `then` is the command to repeat."""
     name = quoted(sheet)
     return HostError(f"the sheet {name} is gone", remedy=f"If it was renamed, rename it back to {name}, then {then}")
 
@@ -129,7 +137,7 @@ def _lost(history: History, workbook: Workbook, cell: Cell, then: str) -> HostEr
 
 
 def _twin(history: History, workbook: Workbook, sheet: str) -> str | None:
-    """The sheet that a missing one must be now."""
+    """The only sheet that a missing one can be now, judged by the cells of its model; None if there is no such."""
     areas = history.areas.get(sheet, {}).get(PARAMETERS)
     if areas is None or sheet in workbook.sheets:
         return None
@@ -148,13 +156,13 @@ def _all_ours(history: History, workbook: Workbook, cells: Iterable[Cell]) -> bo
 
 
 def _is_ours(history: History, workbook: Workbook, cell: Cell) -> bool:
-    """Whether a cell holds what was written last. An empty one says nothing: those that were inserted are empty."""
+    """Whether a cell holds what was written last. Never for an empty cell: those that were inserted are empty."""
     value = _value(workbook, cell)
     return value not in (None, "") and _equal(value, history.after.get(cell))
 
 
 def _may_be_ours(history: History, workbook: Workbook, cell: Cell) -> bool:
-    """Whether a cell holds what it held at any time that we know of, or nobody knows what was written last."""
+    """Whether a cell holds what it held at any time that is known of, or nothing is known of what was written last."""
     value = _value(workbook, cell) or 0.0
     known = [contents[cell] for contents in history.contents if cell in contents]
     return cell not in history.after or any(_equal(value, one or 0.0) for one in known)
