@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openpyxl import Workbook
 
+from sgdsheet.analysis.trial import suggestions
 from sgdsheet.apps.cli.guidance import shell_command
 from sgdsheet.compiler.candidates.labels import words_of
 from sgdsheet.hosts.file import load
+from sgdsheet.problem.definition import find_problem
 from tests.cli_books import NAMES, line_cells, run, write_book
 from tests.shared_data import DATA, shared_data
 
+ROOT = Path(__file__).parent.parent
 STRANGERS = sorted(path for name in ("strangers", "formulas") for path in (DATA / name).glob("*.xls[xm]"))
 
 Content = Mapping[str, Any]
@@ -250,3 +254,86 @@ def test_every_stranger_opens(path: Path) -> None:
 def test_words_of_labels() -> None:
     assert words_of("Total_SSE:") == words_of("TotalSSE") == words_of("total sse") == ("total", "sse")
     assert words_of("χ² per point") == ("χ²", "per", "point")
+
+
+# --- sheets of other kinds --------------------------------------------------------------------------------
+
+BARE: Content = {
+    "F1": 1.5, "F2": 0.25, "F4": "=SUMSQ(D1:D10)", **column("A", 1, X), **column("B", 1, [2 * x + 1 for x in X]),
+    **filled("C", 1, 10, "=$F$1*A#+$F$2"), **filled("D", 1, 10, "=B#-C#"),
+}  # fmt: skip
+SMOOTHING: Content = {
+    "A1": "Smoothing constant", "B1": 0.2, "A3": "Period", "B3": "Demand", "C3": "Forecast", "D3": "Abs error",
+    **column("A", 4, [float(number) for number in range(1, 11)]),
+    **column("B", 4, [50.0, 53.0, 51.0, 56.0, 58.0, 55.0, 60.0, 61.0, 59.0, 64.0]),
+    "C4": "=B4", **{f"C{row}": f"=$B$1*B{row - 1}+(1-$B$1)*C{row - 1}" for row in range(5, 14)},
+    **filled("D", 5, 9, "=ABS(B#-C#)"), "F3": "MAD", "G3": "=AVERAGE(D5:D13)",
+}  # fmt: skip
+ROW_OF_WEIGHTS: Content = {
+    "A1": "weights", "B1": 0.5, "C1": 0.25, "D1": 1.0, "E1": "bias", "F1": 0.0,
+    "A3": "id", "B3": "age", "C3": "fare", "D3": "rooms", "E3": "y", "F3": "pred", "G3": "loss",
+    **column("A", 4, X), **column("B", 4, [1.5, 2.5, 0.5] * 3), **column("C", 4, [0.25, 1.25, 3.5] * 3),
+    **column("D", 4, [2.0, 1.0, 3.0] * 3), **column("E", 4, X[:9]),
+    **filled("F", 4, 9, "=SUMPRODUCT(B#:D#,$B$1:$D$1)+$F$1"), **filled("G", 4, 9, "=(E#-F#)^2"),
+    "I1": "mean loss", "I2": "=AVERAGE(G4:G12)",
+}  # fmt: skip
+WAREHOUSE: Content = {
+    "A1": "City", "B1": "X", "C1": "Y", "D1": "Trips", "E1": "Distance", **column("A", 2, ["A", "B", "C", "D"]),
+    **column("B", 2, [0.0, 10.0, 4.0, 7.0]), **column("C", 2, [0.0, 3.0, 9.0, 6.0]),
+    **column("D", 2, [5.0, 2.0, 7.0, 3.0]), **filled("E", 2, 4, "=SQRT((B#-$B$8)^2+(C#-$C$8)^2)"),
+    "A8": "Warehouse", "B8": 1.0, "C8": 1.0, "A10": "Total distance", "B10": "=SUMPRODUCT(D2:D5,E2:E5)",
+}  # fmt: skip
+PORTFOLIO: Content = {
+    "A1": "Asset", "B1": "Weight", "C1": "Return", **column("A", 2, ["Stocks", "Bonds", "Gold"]),
+    **column("B", 2, [0.4, 0.4, 0.2]), **column("C", 2, [0.08, 0.03, 0.05]), "E1": "Covariance",
+    **column("E", 2, [0.04, 0.006, 0.002]), **column("F", 2, [0.006, 0.01, 0.001]),
+    **column("G", 2, [0.002, 0.001, 0.03]),
+    "A7": "Portfolio variance", "B7": "=SUMPRODUCT(B2:B4,MMULT(E2:G4,B2:B4))",
+}  # fmt: skip
+FIT: Content = {
+    "A1": "c0", "A2": "c1", "A3": "c2", **column("B", 1, [1.0, 1.0, 1.0]), "D1": "x", "E1": "y", "F1": "fit",
+    **column("D", 2, X), **column("E", 2, [x * x - 2 * x + 1 for x in X]),
+    **filled("F", 2, 10, "=$B$1+$B$2*D#+$B$3*D#^2"),
+    "A6": "R squared", "B6": "=1-B7/DEVSQ(E2:E11)", "A7": "Sum of squared errors", "B7": "=SUMXMY2(E2:E11,F2:F11)",
+}  # fmt: skip
+GRADIENTS: Content = {
+    **LINE, "F6": "gradient of the error", "G6": "=-2*SUMPRODUCT(B2:B11-C2:C11,A2:A11)",
+    "F7": "learning rate", "G7": 0.001, "F8": "new slope", "G8": "=G1-G7*G6",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "loss", "parameters"),
+    [
+        (BARE, "F4", ["F1:F2"]),
+        (SMOOTHING, "G3", ["B1"]),
+        (ROW_OF_WEIGHTS, "I2", ["B1:D1", "F1"]),
+        (WAREHOUSE, "B10", ["B8:C8"]),
+        (PORTFOLIO, "B7", ["B2:B4"]),
+        (FIT, "B7", ["B1:B3"]),
+        (GRADIENTS, "G4", ["G1:G2"]),
+    ],
+    ids=["bare", "smoothing", "weights in a row", "warehouse", "portfolio", "beside R²", "gradients in cells"],
+)
+def test_other_sheets(tmp_path: Path, cells: Content, loss: str, parameters: list[str]) -> None:
+    best = candidates(book(tmp_path / "sheet.xlsx", Sheet1=cells))[0]
+    assert (best["loss_cell"], best["parameters"]) == (f"Sheet1!{loss}", [f"Sheet1!{area}" for area in parameters])
+    outcome = trained(best["command"], tmp_path)
+    assert outcome["loss"] < outcome["loss_start"]
+
+
+LESSONS = {
+    "linear_regression": "fit!E6", "quadratic": "raw!D6", "dead_relu": "alive!H6", "overfitting": "degree_2!E6",
+    "convolution": "learn!A6", "collaborative_filtering": "factors!A6",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_lessons_without_their_names(tmp_path: Path, name: str) -> None:
+    """What the lessons call their loss and parameters is found without their names, too."""
+    path = ROOT / "workbooks" / f"{name}.xlsx"
+    problem = find_problem(load(path), LESSONS[name].partition("!")[0])
+    plain = replace(load(path), names=[])
+    found = [item for item in suggestions(plain).offered if item.loss == problem.loss]
+    cells = {cell for area in problem.parameters for cell in area.cells()}
+    assert [{cell for area in item.parameters for cell in area.cells()} for item in found] == [cells]

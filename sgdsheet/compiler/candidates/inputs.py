@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -35,10 +35,12 @@ _LONG = 8
 
 
 class Reading(NamedTuple):
-    """How one reference reads some cells: each by so many copies, and in how long a series of their own."""
+    """How one reference reads some cells: each by `reuse` copies, in a `series` of so many that have their own."""
 
     reuse: int
     series: int
+    length: int
+    """How long a range each copy reads."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Input:
 
     area: Range
     readings: list[Reading] = field(default_factory=list)
-    labels: tuple[str, ...] = ()
+    labels: tuple[tuple[str, float], ...] = ()
     score: float = 0.0
 
     @property
@@ -87,8 +89,11 @@ def upstream(table: BlockTable, target: Range) -> list[Block]:
     return [block.trimmed(part) for block, part in wanted.values()]
 
 
-def inputs_of(workbook: Workbook, blocks: Iterable[Block], labels: Labels) -> list[Input]:
-    """The typed numbers that these blocks read, in areas that are read alike, with their scores."""
+def inputs_of(workbook: Workbook, blocks: Iterable[Block], labels: Labels, *, gain: bool = False) -> list[Input]:
+    """The typed numbers that these blocks read, in areas that are read alike, with their scores.
+
+    For a `gain` a price is something to choose, otherwise it was observed.
+    """
     readings: dict[Range, list[Reading]] = defaultdict(list)
     extents = {name: sheet.extent for name, sheet in workbook.sheets.items()}
     for block in blocks:
@@ -99,14 +104,20 @@ def inputs_of(workbook: Workbook, blocks: Iterable[Block], labels: Labels) -> li
                     readings[area].append(_reading(part, block))
     found = [Input(area, kinds) for area, kinds in _apart(workbook, readings, labels)]
     for item in found:
-        item.labels = labels.of_area(item.area)
+        item.labels = labels.of_area(item.area, in_rows=not _in_series(item.readings))
         item.score = _score(item, workbook.sheets[item.area.sheet])
+        if gain and item.series == 1 and any(set(words_of(text)) & vocabulary.PRICE for text, _ in item.labels[:1]):
+            item.score = 3.0
     return found
 
 
 def _trimmed(area: Range, extent: Position) -> Range | None:
     bottom, right = min(area.bottom, extent[0]), min(area.right, extent[1])
     return area._replace(bottom=bottom, right=right) if area.top <= bottom and area.left <= right else None
+
+
+def _in_series(readings: Iterable[Reading]) -> bool:
+    return any(max(reading.series, reading.length) >= _LONG for reading in readings)
 
 
 def _reading(part: Area, block: Block) -> Reading:
@@ -119,35 +130,43 @@ def _reading(part: Area, block: Block) -> Reading:
             series = max(series, copies)
         else:
             reuse *= copies
-    return Reading(reuse, series)
+    height, width = part.bottom.base - part.top.base + 1, part.right.base - part.left.base + 1
+    return Reading(reuse, series, max(height, width))
 
 
 def _apart(
     workbook: Workbook, readings: dict[Range, list[Reading]], labels: Labels
 ) -> list[tuple[Range, list[Reading]]]:
     """The typed numbers among what is read, as areas whose cells are read and called alike."""
-    ways: dict[Cell, set[Reading]] = defaultdict(set)
+    ways: dict[Cell, list[tuple[Range, Reading]]] = defaultdict(list)
     large: list[tuple[Range, list[Reading]]] = []
     for area, kinds in readings.items():
         if area.size > MOST_CELLS:
             large.append((area, kinds))
             continue
         for place in typed_numbers(workbook.sheets[area.sheet], area):
-            ways[Cell(area.sheet, *place)].update(kinds)
+            ways[Cell(area.sheet, *place)] += ((area, kind) for kind in kinds)
     few = len(ways) <= _FEW
-    alike: dict[tuple[str, frozenset[tuple[bool, bool]], float], dict[Position, set[Reading]]] = defaultdict(dict)
+    alike: dict[tuple[str, Hashable], dict[Position, set[Reading]]] = defaultdict(dict)
     for cell, known in ways.items():
-        kind = frozenset((way.reuse > 1, way.series >= _LONG) for way in known)
-        called = (
-            math.copysign(1.0, score) if few and (score := word_score(labels.of_area(Range.of_cell(cell)))) else 0.0
-        )
-        alike[cell.sheet, kind, called][cell[1:]] = known
+        kind = _kind(cell, known, labels if few else None)
+        alike[cell.sheet, kind][cell[1:]] = {reading for _, reading in known}
     found = []
-    for (sheet, _, _), places in alike.items():
+    for (sheet, _), places in alike.items():
         for top, left, rows, columns in rectangles(places):
             area = Range(sheet, top, left, top + rows - 1, left + columns - 1)
             found.append((area, sorted(set().union(*(places[place] for place in area.positions())))))
     return sorted([*found, *large], key=lambda item: item[0])
+
+
+def _kind(cell: Cell, known: Sequence[tuple[Range, Reading]], labels: Labels | None) -> Hashable:
+    """What cells have in common that are one thing: the ranges that they are read in, else what they are called."""
+    read = frozenset((reading.reuse > 1, reading.series >= _LONG) for _, reading in known)
+    ranges = frozenset(area for area, reading in known if reading.length > 1)
+    if ranges or labels is None:
+        return read, ranges
+    score = word_score(labels.of_area(Range.of_cell(cell), in_rows=not _in_series(reading for _, reading in known)))
+    return read, (score > 0) - (score < 0)
 
 
 def typed_numbers(sheet: Sheet, area: Range) -> list[tuple[int, int]]:
@@ -168,24 +187,42 @@ def typed_numbers(sheet: Sheet, area: Range) -> list[tuple[int, int]]:
 def _score(item: Input, sheet: Sheet) -> float:
     """How much some numbers look like parameters."""
     score = 1.5 * math.log2(item.reuse) / 2 if item.reuse > 1 else 0.0
-    score = min(score, 4.0)
+    score = min(score, 3.5 if _in_series(item.readings) else 4.0)
     if item.series >= _LONG:
         score -= 3.0 if item.reuse > 1 else 4.5
+    elif item.series > 2 and item.reuse == 1:
+        score -= 1.0
     if item.area.size > 64 and item.reuse == 1:
         score -= 2.0
-    return score + word_score(item.labels) + _number_score(item, sheet)
+    words = word_score(item.labels)
+    if words < 0 and item.reuse >= _LONG and not _in_series(item.readings) and not is_setting(item.labels):
+        words /= 2  # the weight of the feature “age” stands below “age”
+    return score + words + _number_score(item, sheet)
 
 
-def word_score(labels: Sequence[str]) -> float:
-    """What the words beside some cells say: the closest text counts most."""
-    for label, weight in zip(labels, (3.0, 2.0, 1.0), strict=False):
-        words = set(words_of(without_units(label)))
-        if words & vocabulary.SETTING:
-            return -1.5 * weight
+def is_setting(labels: Sequence[tuple[str, float]]) -> bool:
+    """Whether the closest text is about how to calculate: “learning rate”, “use the bias?”."""
+    closest = labels[0][0] if labels else ""
+    return closest.endswith("?") or bool(set(words_of(without_units(closest))) & vocabulary.SETTING)
+
+
+def word_score(labels: Sequence[tuple[str, float]]) -> float:
+    """What the words beside some cells say: the closest text that says something counts."""
+    if is_setting(labels):
+        return -4.5
+    for label, weight in labels:
+        words = _with_stems(words_of(without_units(label)))
         parameters, data = len(words & vocabulary.PARAMETER), len(words & vocabulary.DATA)
         if parameters != data:
-            return weight if parameters > data else -weight
+            if data > parameters:
+                return -weight
+            return weight / 2 if max(map(len, words)) <= 2 else weight  # b may be anything
     return 0.0
+
+
+def _with_stems(words: Iterable[str]) -> set[str]:
+    """Words, and those that stand before a number: of x1 it is x."""
+    return {stem for word in words for stem in (word, word.rstrip("0123456789")) if stem}
 
 
 def _number_score(item: Input, sheet: Sheet) -> float:

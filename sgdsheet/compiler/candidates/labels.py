@@ -82,15 +82,22 @@ class Labels:
         """What a person would call the cell: its name, or the text to its left or above."""
         return self.left(cell) or self.above(cell) or self.name(Range.of_cell(cell))
 
-    def of_area(self, area: Range) -> tuple[str, ...]:
-        """All texts that may say what an area holds, the closest first."""
+    def of_area(self, area: Range, *, in_rows: bool = True) -> tuple[tuple[str, float], ...]:
+        """All texts that may say what an area holds, the closest first, with how much each says.
+
+        Without `in_rows`, the titles of rows say nothing: in a long table they are about other columns.
+        """
         first = area.first
-        found = [self.name(area), self.left(first), self.above(first)]
-        corner = Cell(area.sheet, area.top - 1, area.left - 1)
-        if area.top > 1 and area.left > 1:
-            found.append(self._texts_of(area.sheet).get(corner[1:], ""))
-        found += [self.heading(first), self.row_title(first)]
-        return tuple(dict.fromkeys(text for text in found if text))
+        found = [(self.name(area), 3.0), (self.left(first), 3.0), (self.above(first), 3.0)]
+        if area.top > 1 and area.left > 1 and min(area.height, area.width) > 1:
+            found.append((self._texts_of(area.sheet).get((area.top - 1, area.left - 1), ""), 2.0))
+        far = 0.5 if any(text for text, _ in found) else 1.5  # where a closer text says what it is
+        found += [(self.row_title(first) if in_rows else "", far), (self.heading(first), far)]
+        seen: dict[str, float] = {}
+        for text, weight in found:
+            if text:
+                seen.setdefault(text, weight)
+        return tuple(seen.items())
 
     @cached_property
     def _names(self) -> dict[Range, str]:

@@ -83,6 +83,8 @@ def label_score(labels: Labels, cell: Cell) -> tuple[float, bool]:
         gain = bool(known & vocabulary.GAIN) and not known & vocabulary.NEGATIVE
         if known & vocabulary.VETO:
             return -weight, False
+        if known >= vocabulary.R_SQUARED:
+            return -weight / 2, False
         if known & vocabulary.GAIN or known & vocabulary.LOSS:
             return weight, gain and not known & vocabulary.LOSS
         if known & vocabulary.SQUARE:

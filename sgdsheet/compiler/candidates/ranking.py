@@ -17,6 +17,9 @@ from sgdsheet.sheet.workbook import Workbook
 _LEAST = 3.5
 """A cell that looks less like a loss than this is not named."""
 
+_SURE = 1.0
+"""The least score of numbers that are taken for parameters."""
+
 _MOST_LOOKED_AT = 24
 """Cells whose inputs are looked for."""
 
@@ -60,7 +63,7 @@ def candidates_of(
 
 def _candidate(workbook: Workbook, table: BlockTable, labels: Labels, objective: Objective) -> Candidate | None:
     blocks = upstream(table, Range.of_cell(objective.cell))
-    inputs = inputs_of(workbook, blocks, labels)
+    inputs = inputs_of(workbook, blocks, labels, gain=objective.direction is Direction.MAXIMISE)
     chosen = _chosen(inputs)
     parameters = joined(chosen)
     count = sum(area.size for area in parameters)
@@ -85,10 +88,12 @@ def _candidate(workbook: Workbook, table: BlockTable, labels: Labels, objective:
 
 def _chosen(inputs: Sequence[Input]) -> list[Input]:
     """The inputs that look like parameters; where none do, those that look least like data."""
-    chosen = [item for item in inputs if item.score > 0]
+    chosen = [item for item in inputs if item.score >= _SURE]
     if chosen:
         return chosen
-    rest = [item for item in inputs if not item.is_data]
+    rest = [
+        item for item in inputs if item.series == 1 and (item.area.height > 1 < item.area.width or not item.is_data)
+    ]
     best = max((item.score for item in rest), default=0.0)
     return [item for item in rest if item.score == best and best > -4.0]
 

@@ -45,6 +45,7 @@ OTHER = _words(
 )
 """What is calculated beside a loss."""
 
+R_SQUARED = frozenset(("r", "squared"))
 VETO = _words("gradient gradients derivative slope step next delta update ∂ new old best")
 """What is calculated from a loss, or in place of training."""
 
@@ -59,7 +60,7 @@ PARAMETER = _words(
     production make order orders ship shipped shipment invest invested allocation allocate allocated share shares
     proportion proportions fraction fractions mix plan amount amounts bet bets hours rating ratings factor factors
     w0 w1 w2 w3 b0 b1 b2 b3 b4 b5 a0 a1 a2 a3 c0 c1 c2 beta0 beta1 beta2 beta3 theta0 theta1 theta2 p q m vmax km
-    rmax ka kd tau nu
+    rmax ka kd tau nu rate rates volatility vol radius height width
     gewicht gewichte steigung achsenabschnitt koeffizient koeffizienten menge poids pente coefficient coefficients
     quantité peso pesos pendiente coeficiente coeficientes cantidad
     """
@@ -71,7 +72,7 @@ DATA = _words(
     x y x1 x2 t time date dates year years month months day days week quarter period obs observation observations
     observed actual actuals target targets label labels data measured measurement measurements sample samples
     input inputs id index row no number age price prices demand capacity capacities available availability
-    required requirement requirements supply limit limits maximum minimum max min salary sales temperature height
+    required requirement requirements supply limit limits maximum minimum max min salary sales temperature
     income expected known given history historical returns return yield yields maturity strike spot covariance
     correlation cost costs margin fare survived feature features dataset
     datum zeit preis preise kosten nachfrage prix date demande precio fecha demanda
@@ -79,10 +80,13 @@ DATA = _words(
 )
 """What was observed or is given."""
 
+PRICE = _words("price premium discount fee preis prix precio")
+"""What is chosen where a profit is to become large, and observed elsewhere."""
+
 SETTING = _words(
     """
     learning lr eta step steps epsilon eps tolerance momentum decay epoch epochs iteration iterations seed count n
-    size percent horizon confidence threshold penalty regularization regularisation lernrate
+    size percent horizon confidence threshold mask switch penalty regularization regularisation lernrate
     """
 )
 """What steers a calculation, and is no part of its result."""
