@@ -25,6 +25,23 @@ def test_a_stream_keeps_every_nth_item(count: int, capacity: int) -> None:
         assert len(stream.kept) >= (capacity + 1) // 2
 
 
+@given(count=st.integers(0, 200), capacity=st.integers(1, 12))
+def test_items_that_are_not_due_need_not_be_made(count: int, capacity: int) -> None:
+    whole: ThinnedStream[int] = ThinnedStream(capacity)
+    lazy: ThinnedStream[int] = ThinnedStream(capacity)
+    made = 0
+    for item in range(count):
+        whole.add(item)
+        if lazy.due:
+            lazy.add(item)
+            made += 1
+        else:
+            lazy.skip()
+    assert (lazy.kept, lazy.stride) == (whole.kept, whole.stride)
+    if count > 4 * capacity:
+        assert made < count
+
+
 def test_thinning_leaves_the_list_that_another_thread_reads() -> None:
     stream: ThinnedStream[int] = ThinnedStream(4)
     for item in range(4):

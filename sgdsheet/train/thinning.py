@@ -26,13 +26,22 @@ class ThinnedStream(Generic[Item]):
         the old one."""
         self._count = 0
 
+    @property
+    def due(self) -> bool:
+        """Whether the next item may be kept. If not, it need not be made: `skip` is enough."""
+        return self._count % self.stride == 0
+
     def add(self, item: Item) -> None:
         """Take the next item of the stream, and keep it if it is its turn."""
-        if self._count % self.stride == 0 and len(self.kept) >= self.capacity:
+        if self.due and len(self.kept) >= self.capacity:
             self.kept = self.kept[::2]
             self.stride *= 2
-        if self._count % self.stride == 0:
+        if self.due:
             self.kept.append(item)
+        self._count += 1
+
+    def skip(self) -> None:
+        """Count the next item of the stream, which is not `due`."""
         self._count += 1
 
 

@@ -304,6 +304,9 @@ class BackgroundRun(threading.Thread):
         self._calculate_from = ended + (ended - started) / _SHARE
 
     def _log(self, step: Step) -> None:
+        if not self.records.due:
+            self.records.skip()
+            return
         number = step.number + self._offset - 1
         self.records.add(
             Record(number, step.epoch, step.loss, step.valid_loss, step.metric, step.learning_rate, None, self.seconds)
