@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
+import sgdsheet
 from sgdsheet.analysis.trial import suggestions
 from sgdsheet.apps.cli.guidance import shell_command
 from sgdsheet.compiler.candidates.labels import words_of
+from sgdsheet.errors import NoModelError
 from sgdsheet.hosts.file import load
 from sgdsheet.problem.definition import find_problem
 from tests.cli_books import NAMES, line_cells, run, write_book
@@ -254,6 +256,17 @@ def test_every_stranger_opens(path: Path) -> None:
 def test_words_of_labels() -> None:
     assert words_of("Total_SSE:") == words_of("TotalSSE") == words_of("total sse") == ("total", "sse")
     assert words_of("χ² per point") == ("χ²", "per", "point")
+
+
+def test_compile_names_the_best_candidate(tmp_path: Path) -> None:
+    plain = load(book(tmp_path / "plain.xlsx", Sheet1=LINE))
+    with pytest.raises(NoModelError) as found:
+        sgdsheet.compile(plain)
+    assert found.value.remedy.endswith("; it may be compile(book, loss='Sheet1!G4', params='Sheet1!G1:G2')")
+    assert sgdsheet.compile(plain, loss="Sheet1!G4", params="Sheet1!G1:G2").problem.parameter_count == 2
+    with pytest.raises(NoModelError) as found:
+        sgdsheet.compile(load(book(tmp_path / "none.xlsx", Sheet1={"A1": 1.0, "B1": "=A1*2"})))
+    assert "it may be" not in found.value.remedy
 
 
 # --- sheets of other kinds --------------------------------------------------------------------------------

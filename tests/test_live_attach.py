@@ -17,7 +17,7 @@ from sgdsheet.problem.definition import find_problem, sheets_with_problem
 from sgdsheet.sheet.references import Range
 from sgdsheet.system.state_folder import VARIABLE
 from tests.activated import empty_environment
-from tests.cli_books import run
+from tests.cli_books import line_cells, run, write_book
 from tests.live_books import PATIENCE, until
 from tests.office import LibreOffice, OfficeBook, available
 from tests.small_titanic import some_of_the_titanic
@@ -150,6 +150,20 @@ def test_a_sheet_without_a_model(program: LibreOffice, book: OfficeBook) -> None
     book.look("document.CurrentController.setActiveSheet(document.Sheets.getByName('Notes'))")
     found = run("attach", *where(program))
     assert f"there are models on several sheets ({', '.join(models)}). Click on the sheet “{models[0]}”" in found.err
+
+
+def test_a_workbook_without_a_model(program: LibreOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best candidate is told in the words of the buttons, and where to see more."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
+    path = write_book(tmp_path / "plain.xlsx", line_cells(), {})
+    opened = program.open(path)
+    found = run("attach", *where(program))
+    opened.host.close()
+    opened.shut()
+    cause, candidate, more = found.err.splitlines()
+    assert "no loss cell was found. Mark the loss cell with Set loss" in cause
+    assert candidate.endswith("with 2 parameters looks like one: Set loss on its cell, Set parameters on E1:E2")
+    assert more.endswith(f"sgdsheet inspect {path}")
 
 
 def test_no_book_at_all(program: LibreOffice) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from sgdsheet.compiler.bad_loss import explain
+from sgdsheet.compiler.candidates.ranking import candidates_of
 from sgdsheet.compiler.evaluation import CellValues, evaluate
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
@@ -20,13 +22,16 @@ from sgdsheet.compiler.frontend.planning import Plan, Planner
 from sgdsheet.compiler.ir.values import UNSETTLED, Kind, Value
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
-from sgdsheet.errors import DataError, ProblemError, SettingError, quoted
+from sgdsheet.errors import DataError, NoModelError, ProblemError, SettingError, SgdSheetError, quoted
 from sgdsheet.problem.chosen_source import with_source
 from sgdsheet.problem.definition import SOLVER, Direction, Problem, find_problem, without_formulas
 from sgdsheet.problem.settings import trusts_formulas
 from sgdsheet.sheet.references import Cell, Range, identifiers, rectangles, without
 from sgdsheet.sheet.workbook import ExcelError, Workbook
 from sgdsheet.sheet.workbook import Value as CellValue
+
+_MOST_SEARCHED, _MOST_TRIED = 20_000, 3
+"""Formulas of a workbook in which a model is looked for, and candidates that are compiled."""
 
 Losses = TypeVar("Losses", float, Tensor)
 
@@ -208,6 +213,24 @@ class SheetModel(nn.Module):
         return explain(self.workbook, self.plan, self.problem.loss, self.lowered_cells().values)
 
 
+def _with_candidate(error: NoModelError, workbook: Workbook, sheet: str | None) -> NoModelError:
+    """The error, with the best candidate that compiles in its remedy, where looking for one costs little."""
+    found = workbook.sheet(sheet) if sheet is not None else None
+    if sum(len(item.formulas) for item in workbook.sheets.values()) > _MOST_SEARCHED:
+        return error
+    for candidate in islice(candidates_of(workbook, found.name if found else None), _MOST_TRIED):
+        params = ",".join(map(str, candidate.parameters))
+        maximize = candidate.direction is Direction.MAXIMISE
+        try:
+            model = SheetModel(workbook, find_problem(workbook, None, str(candidate.loss), params, maximize=maximize))
+        except SgdSheetError:
+            continue
+        if any(model.gradients().values()):
+            call = f"compile(book, loss={str(candidate.loss)!r}, params={params!r}{', maximize=True' * maximize})"
+            return NoModelError(error.cause, remedy=f"{error.remedy}; it may be {call}")
+    return error
+
+
 def compile(
     workbook: Workbook,
     sheet: str | None = None,
@@ -232,9 +255,12 @@ def compile(
     cells may hold formulas: their values are where training starts.
     Raises a subclass of SgdSheetError, with cell, cause and remedy, if the sheet cannot be trained.
     """
-    problem = problem or find_problem(
-        workbook, sheet, loss, params, maximize=maximize, overwrite_formulas=overwrite_formulas
-    )
+    try:
+        problem = problem or find_problem(
+            workbook, sheet, loss, params, maximize=maximize, overwrite_formulas=overwrite_formulas
+        )
+    except NoModelError as error:
+        raise _with_candidate(error, workbook, sheet) from None
     if source is not None:
         problem = with_source(problem, source)
     dtypes = {"float64": torch.float64, "float32": torch.float32}

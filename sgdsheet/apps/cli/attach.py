@@ -5,16 +5,27 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sgdsheet.apps.cli.common import console, json_option, print_json, shown
+from sgdsheet.apps.cli.guidance import candidate_to_mark
 from sgdsheet.apps.cli.outcome import STOPPED
 from sgdsheet.apps.cli.progress import progress_bar
 from sgdsheet.apps.cli.train import settings_options
-from sgdsheet.errors import BookClosedError, HostError, ProblemError, SgdSheetError, TrainingError, quoted
+from sgdsheet.errors import (
+    BookClosedError,
+    HostError,
+    NoModelError,
+    ProblemError,
+    SeveralModelsError,
+    SgdSheetError,
+    TrainingError,
+    quoted,
+)
 from sgdsheet.hosts.live_hosts import LIVE_HOSTS, connect, open_books
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.problem.settings import DECLARATIONS, combine
@@ -22,7 +33,7 @@ from sgdsheet.problem.settings import DECLARATIONS, combine
 _TICK = 0.1
 _LONG = 3600.0
 _ENDING = 60.0
-_KINDS = {kind.__name__: kind for kind in (BookClosedError, HostError, ProblemError)}
+_KINDS = {kind.__name__: kind for kind in (BookClosedError, HostError, NoModelError, ProblemError, SeveralModelsError)}
 
 
 HELP_LINE, PLACE = "Train a workbook that is open in a spreadsheet", 80
@@ -53,6 +64,9 @@ def command(
         console().print(f"[bold]{shown(key)}[/bold] in {shown(name)}; Ctrl-C stops")
     try:
         outcome = _train(trainer, request, {**chosen, "log": log_sheet}, quiet=as_json)
+    except NoModelError as error:
+        error.more = _candidate_to_mark(name, key, where, sheet)
+        raise
     finally:
         trainer.close()
     if as_json:
@@ -105,6 +119,13 @@ def _books(name: str, where: str, *, quiet: bool) -> list[str]:
         if quiet:
             return []
         raise
+
+
+def _candidate_to_mark(host: str, key: str, where: str, sheet: str | None) -> list[str]:
+    """The best candidate of the open workbook, and where to see more."""
+    with closing(connect(host, key, where)) as book:
+        workbook = book.read()
+    return candidate_to_mark(workbook, key, sheet if sheet is not None else workbook.active)
 
 
 def _train(trainer: Trainer, request: dict[str, Any], options: dict[str, Any], *, quiet: bool) -> dict[str, Any]:

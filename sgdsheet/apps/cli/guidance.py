@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sgdsheet.analysis.trial import Suggestions
     from sgdsheet.compiler.candidates.ranking import Candidate
 
+_NOTHING = "  No cell was found that looks like a loss and can be trained"
 _AREAS = 4
 """Ranges that a line for people names."""
 
@@ -113,19 +114,34 @@ def _running(book: str) -> tuple[str, ...]:
 
 def _best_candidate(workbook: Workbook, book: str, sheet: str | None) -> list[str]:
     """The best candidate as a command, and where to see more."""
-    from sgdsheet.analysis.trial import suggestions  # imports torch: not where a model was found
-
-    name = sheet if sheet is None or (found := workbook.sheet(sheet)) is None else found.name
-    offered = suggestions(workbook, name, most=1).offered
-    if offered:
-        best = offered[0]
+    best = _best(workbook, sheet)
+    if best is not None:
         running = _running(book)
         if running[0] == "surface" and best.parameter_count > 2:
             running = ("train", _book_word(book))
         first = f"  {one_line(_named(best))} looks like one: {candidate_command(book, best, *running)}"
     else:
-        first = "  No cell was found that looks like a loss and can be trained"
+        first = _NOTHING
     return [first, f"  What is in the workbook: {inspect_command(book)}"]
+
+
+def _best(workbook: Workbook, sheet: str | None) -> Candidate | None:
+    """The best candidate of a sheet, or of all."""
+    from sgdsheet.analysis.trial import suggestions  # imports torch: not where a model was found
+
+    found = workbook.sheet(sheet) if sheet is not None else None
+    return next(iter(suggestions(workbook, found.name if found else None, most=1).offered), None)
+
+
+def candidate_to_mark(workbook: Workbook, book: str, sheet: str | None) -> list[str]:
+    """The best candidate for a person who has the workbook open, and where to see more."""
+    offered = _best(workbook, sheet)
+    if offered is None:
+        first = _NOTHING
+    else:
+        cells = _listed(offered.parameters, offered.loss.sheet)
+        first = f"  {one_line(_named(offered))} looks like one: Set loss on its cell, Set parameters on {cells}"
+    return [first, f"  What is in the workbook, as it was saved: {inspect_command(book)}"]
 
 
 def model_lines(models: Sequence[FoundModel], words: Sequence[str]) -> list[str]:
