@@ -177,9 +177,10 @@ def functions() -> str:
     """Every function that a formula between parameters and loss may call."""
     parts = [
         "# Functions",
-        f"The {len(REGISTRY)} functions that may stand between the parameters and the loss, from the registry that "
-        "the compiler reads. What does not depend on a parameter keeps the value that the spreadsheet gave it, so "
-        "there any function will do. `sgdsheet functions` prints the list.",
+        f"The {len(REGISTRY)} functions that sgdsheet calculates, from the registry that the compiler reads. Those "
+        "whose gradient is *none* are for constants: they may not stand between parameters and loss. What does not "
+        "depend on a parameter keeps the value that the spreadsheet gave it, so there any function will do. "
+        "`sgdsheet functions` prints the list.",
         "The last column is what the gradient through a function is. *Exact, of the branch taken* means that there is "
         "a kink or a jump: the gradient is that of the side on which the number lies, as it is for `IF` and `MAX`.",
     ]
