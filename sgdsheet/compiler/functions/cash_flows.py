@@ -26,6 +26,9 @@ from sgdsheet.sheet.workbook import ExcelError
 _STEPS = 40
 """Steps of Newton's method, which doubles the digits with each of the last ones."""
 
+_SETTLED = 1e-5
+"""A last step so small, relatively, squares the error: it has no more than the type's own digits."""
+
 _HIGHEST = 1e6
 """A rate above is none, but a search that has lost its way."""
 
@@ -103,7 +106,7 @@ def _root(
     found, growth = value(rate, amounts)
     slow = growth == 0.0
     step = found / torch.where(slow, 1.0, growth).detach()
-    settled = ~slow & (torch.abs(step.detach()) <= 1e-9 * (1.0 + torch.abs(rate))) & (rate < _HIGHEST)
+    settled = ~slow & (torch.abs(step.detach()) <= _SETTLED * (1.0 + torch.abs(rate))) & (rate < _HIGHEST)
     if isinstance(settled, Tensor) and not again and not bool(settled.all()):
         others = (_root(value, amounts, guess * 0.0 + start, again=True) for start in (-0.9, -0.5, -0.1, 0.0, 0.5, 2.0))
         if any(bool((other.isfinite() & ~settled).any()) for other in others):
@@ -236,7 +239,7 @@ def rate_(
         rate = torch.where(moved > -1.0, moved, (rate - 1.0) * 0.5)
     found, growth = value(rate.detach(), *given)
     step = found / torch.where(growth == 0.0, 1.0, growth).detach()
-    settled = torch.abs(step.detach()) <= 1e-9 * (1.0 + torch.abs(rate.detach()))
+    settled = torch.abs(step.detach()) <= _SETTLED * (1.0 + torch.abs(rate.detach()))
     return failing(~settled, rate.detach() - torch.where(settled, step, 0.0))
 
 

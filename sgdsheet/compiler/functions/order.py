@@ -40,7 +40,7 @@ def _between(ordered: Tensor, place: Tensor, size: Tensor) -> Tensor:
     return first + (place - low) * (second - first)
 
 
-def _share(numbers: Tensor, counts: Tensor, share: Tensor, *, inclusive: bool) -> Tensor:
+def _share(numbers: Tensor, counts: Tensor, share: Tensor | float, *, inclusive: bool) -> Tensor:
     size = size_of(numbers, counts)
     place = share * (size - 1.0) if inclusive else share * (size + 1.0) - 1.0
     place = _snapped(place)
@@ -61,7 +61,7 @@ def _snapped(place: Tensor) -> Tensor:
 )
 def median(numbers: Tensor, counts: Tensor) -> Tensor:
     """The number in the middle."""
-    return _share(numbers, counts, torch.tensor(0.5, dtype=torch.float64), inclusive=True)
+    return _share(numbers, counts, 0.5, inclusive=True)
 
 
 @over_numbers_at("LARGE", whole=True, examples={"LARGE({3,5,3,5,4},3)": 4, "LARGE({3,4,5},4)": "#NUM!"})

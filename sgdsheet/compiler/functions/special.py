@@ -56,7 +56,8 @@ def _lower_beta(a: Tensor, b: Tensor, x: Tensor, rest: Tensor) -> Tensor:
     left = torch.unsqueeze(rest, -1) + torch.unsqueeze(x, -1) * torch.exp(_LOG_REST)  # 1 - x s
     powers = torch.unsqueeze(a + 1.0, -1) * _LOG_S + _LOG_REST + (torch.unsqueeze(b, -1) - 1.0) * torch.log(left)
     logarithm = (a + 1.0) * torch.log(x) + beta + torch.log((a + b) / a)
-    return first + torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * _WEIGHTS, -1)
+    others = torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * _WEIGHTS, -1)
+    return first + others.to(first)  # the nodes are float64
 
 
 def gammainc(a: Tensor, x: Tensor, shape_is_fixed: bool) -> Tensor:
@@ -67,4 +68,5 @@ def gammainc(a: Tensor, x: Tensor, shape_is_fixed: bool) -> Tensor:
     first = torch.exp(a * torch.log(x) - x - torch.lgamma(a + 1.0))
     powers = torch.unsqueeze(a + 1.0, -1) * _LOG_S + _LOG_REST - torch.unsqueeze(x, -1) * torch.exp(_LOG_S)
     logarithm = (a + 1.0) * torch.log(x) - torch.lgamma(a + 1.0)
-    return first + torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * _WEIGHTS, -1)
+    others = torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * _WEIGHTS, -1)
+    return first + others.to(first)  # the nodes are float64
