@@ -14,8 +14,20 @@ from tests.live_books import Desk, line_host
 from tests.memory_host import MemoryHost
 from tests.office import LibreOffice, available
 from tests.shared_data import reason_to_skip
+from tests.slow import MODULES, is_slow
 
 torch.set_num_threads(1)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The fast tier need not import modules of slow tests."""
+    return True if config.option.markexpr == "not slow" and collection_path.stem in MODULES else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_slow(item):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(tryfirst=True)

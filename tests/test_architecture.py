@@ -20,6 +20,7 @@ import pytest
 import sgdsheet
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.registry import DECLINED
+from tests import slow
 
 # The folders of the package, from the ground up. A module imports from its own folder or from those before it; a
 # folder without a row belongs to the one around it. Nothing else has to be said of a new module.
@@ -319,6 +320,45 @@ def test_shared_data_are_named_in_one_place() -> None:
             if pattern.search(line)
         ]
     )
+
+
+def test_slow_tests_exist() -> None:
+    """What `tests/slow.py` names; and of every package a module is imported by tests that are not slow."""
+    found = {path.stem: collected_names(path) for path in (ROOT / "tests").rglob("test_*.py")}
+    named = {**dict.fromkeys(slow.MODULES, ""), **slow.TESTS}
+    unknown = [
+        f"{module}: {name}" for module, names in named.items() for name in {*names.split()} - found.get(module, set())
+    ]
+    report(
+        [f"tests/slow.py names what is not there: {each}" for each in [*unknown, *sorted(named.keys() - found.keys())]]
+    )
+    fast = [
+        stem
+        for stem, names in found.items()
+        if stem not in slow.MODULES and names - {*slow.TESTS.get(stem, "").split()}
+    ]
+    reached = {name for path in (ROOT / "tests").rglob("test_*.py") if path.stem in fast for name in packages_of(path)}
+    report([f"no fast test imports sgdsheet.{name}" for name in sorted(PACKAGES - reached)])
+
+
+PACKAGES = {
+    *("sheet", "problem", "compiler.ir", "compiler.functions", "compiler.frontend", "compiler.passes", "data", "train"),
+    *("analysis", "plots", "hosts.xlsx", "hosts.excel", "live", "apps.cli", "apps.excel_addin", "apps.libreoffice_ext"),
+    *("apps.udf", "apps.examples", "system"),
+}
+
+
+def collected_names(path: Path) -> set[str]:
+    """The functions of a test module that pytest collects, also those in classes."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+
+
+def packages_of(path: Path) -> set[str]:
+    """The packages of PACKAGES that a file imports from."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {item.module.removeprefix("sgdsheet.") for item in _imports(tree, in_function=False)}
+    return {package for package in PACKAGES for name in names if f"{name}.".startswith(f"{package}.")}
 
 
 # --- size and contents ------------------------------------------------------------------------------------
