@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -400,6 +400,24 @@ class BlockLowering:
             return area
 
         return [transform(node, cut) for node in nodes]
+
+    def has_hidden_rows(self, area: Area) -> bool:
+        sheet = self.regions.workbook.sheets.get(area.sheet)
+        read = bounding_range(area, self.block.rows, self.block.columns)
+        if sheet is None or sheet.hidden_rows is None:
+            return True
+        return any(read.top <= row <= read.bottom for row in sheet.hidden_rows)
+
+    def reads_call(self, area: Area, names: Collection[str]) -> bool:
+        sheet = self.regions.workbook.sheets.get(area.sheet)
+        read = bounding_range(area, self.block.rows, self.block.columns)
+        calls = tuple(f"{name}(" for name in names)
+        return any(
+            read.top <= row <= read.bottom
+            and read.left <= column <= read.right
+            and any(call in formula.text.upper() for call in calls)
+            for (row, column), formula in (sheet.formulas if sheet is not None else {}).items()
+        )
 
     def part(self, node: Node, row: int, column: int) -> Node | None:
         if not isinstance(node, Area):

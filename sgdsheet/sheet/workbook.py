@@ -61,13 +61,17 @@ class Formula:
 
 @dataclass(slots=True)
 class Sheet:
-    """One worksheet: saved values, formulas, and what must not be written to."""
+    """One worksheet: saved values, formulas, and what must not be written to.
+
+    `hidden_rows` is None where a host does not tell which rows are hidden, by a filter or a person.
+    """
 
     name: str
     values: dict[Position, Value] = field(default_factory=dict)
     formulas: dict[Position, Formula] = field(default_factory=dict)
     merged: list[Range] = field(default_factory=list)
     protected: bool = False
+    hidden_rows: set[int] | None = field(default_factory=set)
 
     @property
     def extent(self) -> Position:

@@ -7,7 +7,7 @@ with a call is an SgdSheetError; what is wrong with one number is an Excel error
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import MOST_CELLS, Fault, Kind, fault_of
 from sgdsheet.compiler.ir.values import Value as Array
 from sgdsheet.errors import DataError, FormulaError, UnsupportedFunction
-from sgdsheet.sheet.syntax import Call, Name, Node, Omitted
+from sgdsheet.sheet.syntax import Area, Call, Name, Node, Omitted
 from sgdsheet.sheet.workbook import ExcelError, Value
 
 Grid = list[list["Value | None"]]
@@ -125,6 +125,12 @@ class _PlainContext:
 
     def filled(self, *nodes: Node) -> list[Node]:
         return list(nodes)
+
+    def has_hidden_rows(self, area: Area) -> bool:
+        return True
+
+    def reads_call(self, area: Area, names: Collection[str]) -> bool:
+        return True
 
     def part(self, node: Node, row: int, column: int) -> Node | None:
         return None

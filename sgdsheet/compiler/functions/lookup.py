@@ -67,10 +67,10 @@ def switch(context: Context, value: Node, *pairs: Node) -> Value:
 
 def _mode(context: Context, node: Node | None, default: int) -> int:
     """The sign of an argument that says how to match."""
-    return int(torch.sign(torch.tensor(_number(context, node, default))))
+    return int(torch.sign(torch.tensor(fixed_number(context, node, default))))
 
 
-def _number(context: Context, node: Node | None, default: float) -> float:
+def fixed_number(context: Context, node: Node | None, default: float) -> float:
     """A fixed argument that is one number."""
     if node is None:
         return default
@@ -192,8 +192,8 @@ def xlookup(
     builder = context.builder
     area, results = context.filled(area, results)
     keys, wanted = fixed(context, area, array=True), fixed(context, key)
-    way = _MATCH_MODES.get(_number(context, None if isinstance(match_mode, Omitted) else match_mode, 0.0))
-    last = _SEARCH_MODES.get(_number(context, None if isinstance(search_mode, Omitted) else search_mode, 1.0))
+    way = _MATCH_MODES.get(fixed_number(context, None if isinstance(match_mode, Omitted) else match_mode, 0.0))
+    last = _SEARCH_MODES.get(fixed_number(context, None if isinstance(search_mode, Omitted) else search_mode, 1.0))
     if way is None or last is None:
         raise FormulaError(
             "calls XLOOKUP with a way to match or to search that is not supported",
@@ -228,8 +228,8 @@ def xmatch(
     """Where a key stands in a row or column."""
     (area,) = context.filled(area)
     keys, wanted = fixed(context, area, array=True), fixed(context, key)
-    way = _MATCH_MODES.get(_number(context, None if isinstance(match_mode, Omitted) else match_mode, 0.0))
-    last = _SEARCH_MODES.get(_number(context, None if isinstance(search_mode, Omitted) else search_mode, 1.0))
+    way = _MATCH_MODES.get(fixed_number(context, None if isinstance(match_mode, Omitted) else match_mode, 0.0))
+    last = _SEARCH_MODES.get(fixed_number(context, None if isinstance(search_mode, Omitted) else search_mode, 1.0))
     if way is None or last is None or wanted.has(Kind.BLANK):
         raise FormulaError(
             "calls XMATCH with a blank key, or a way to match or to search that is not supported",

@@ -132,6 +132,14 @@ class Context(Protocol):
         """Arguments with whole columns and rows cut to what is filled, all of them alike; others as they are."""
         ...
 
+    def has_hidden_rows(self, area: Area) -> bool:
+        """Whether some rows of a reference are hidden, or nobody knows."""
+        ...
+
+    def reads_call(self, area: Area, names: Collection[str]) -> bool:
+        """Whether some cells of a reference hold a formula that calls one of these functions."""
+        ...
+
     def part(self, node: Node, row: int, column: int) -> Node | None:
         """One row and column (from 1, 0 for all) of a reference; None if `node` is none."""
         ...

@@ -79,7 +79,7 @@ def merged(cells: xw.Range) -> bool | None:
 
 
 def _read_sheet(sheet: xw.Sheet, native: Native) -> Sheet:
-    read = Sheet(sheet.name, protected=native.protected(sheet))
+    read = Sheet(sheet.name, protected=native.protected(sheet), hidden_rows=None)
     used = area_of(sheet.used_range, sheet.name)
     for part in pieces(used):
         values, texts = native.values(sheet.range(part.a1)), texts_of(sheet, part)

@@ -41,7 +41,9 @@ def workbook(key: str, read: Mapping[str, Any]) -> Workbook:
 
 def _sheet(read: Mapping[str, Any]) -> Sheet:
     name = read["name"]
-    sheet = Sheet(name, merged=[Range(name, *area) for area in read["merged"]], protected=read["protected"])
+    sheet = Sheet(
+        name, merged=[Range(name, *area) for area in read["merged"]], protected=read["protected"], hidden_rows=None
+    )
     for block in read["blocks"]:
         sheet.values.update(values(block))
         sheet.formulas.update(formulas(block))

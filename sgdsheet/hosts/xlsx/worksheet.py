@@ -45,6 +45,7 @@ def read_sheet(name: str, part: Part, context: Context) -> Sheet:
 class _Reader:
     def __init__(self, name: str, part: Part, context: Context) -> None:
         self._sheet = Sheet(name)
+        self._hidden = self._sheet.hidden_rows
         self._part = part
         self._context = context
         self._row, self._row_text, self._column = 0, "0", 0
@@ -89,6 +90,8 @@ class _Reader:
             self._row = row_number(attributes.get("r"), self._row)
             self._row_text = str(self._row)
             self._column = 0
+            if self._hidden is not None and truth(attributes.get("hidden")):
+                self._hidden.add(self._row)
         elif tag == self._is:
             self._value = ""
         elif tag == self._phonetic_tag:
