@@ -503,3 +503,14 @@ def test_the_proof_looks_at_the_program_itself(monkeypatch: pytest.MonkeyPatch, 
         required(model(tmp_path, cells, {"sgd_params": "A1", "sgd_loss": "Z1"}), trust=True)
     assert refused.value.cell is not None
     assert refused.value.cell.endswith("Z1")
+
+
+@pytest.mark.parametrize("formula", ["=SQRTPI(LN(A1))", "=SQRTPI(B1+LOGNORMDIST(A1,2,-6))", "=ERF.PRECISE(LN(A1))"])
+def test_errors_go_through_formulas_of_torch_operations(formula: str) -> None:
+    """A comparison with an error is false, and another branch would be taken."""
+    cells = {"A1": 0.0, "B1": 0.0}
+    assert value(formula, cells) is value(formula, cells, params=["A1"]) is ExcelError.NUM
+    program = lowered(book({**cells, "Z1": formula}), ["A1"], "Z1")
+    result = program.results[-1][1].data
+    assert not isinstance(result, torch.Tensor)
+    assert math.isnan(float(program.module(result)().detach()))

@@ -90,7 +90,12 @@ def _applied(
         rest = iter(tensors)
         return implementation(*(known[i] if i in known else next(rest) for i in range(len(values))))
 
-    return builder.elementwise(applied, *(value for i, value in enumerate(values) if i not in known))
+    given = [value for i, value in enumerate(values) if i not in known]
+    result = builder.elementwise(applied, *given)
+    for value in given:  # a comparison with an error is false: the formula may take another branch
+        errors = None if value.constant else builder.errors_of(value)
+        result = builder.spoiled(result, errors)
+    return result
 
 
 def is_set(context: Context, flag: Value) -> bool:

@@ -352,6 +352,8 @@ def sort(
 @plain("SORTBY", examples={"INDEX(SORTBY({1;2;3},{30;10;20}),1)": 2, "INDEX(SORTBY({1;2;3},{30;10;20},-1),1)": 1})
 def sortby(array: Grid, *others: Grid) -> list[tuple[Cell, ...]] | ExcelError:
     """The rows of an array in the order of other columns."""
+    if not others:
+        raise FormulaError("calls SORTBY with one argument", remedy="Name the cells to sort by")
     keys: list[Grid] = []
     signs: list[int] = []
     for place, grid in enumerate(others):
