@@ -134,7 +134,8 @@ def test_two_starters_get_one_service(started: list[subprocess.Popen[bytes]]) ->
     for thread in threads:
         thread.join()
     assert [reply["ok"] for reply in replies] == [True] * 4
-    call({"command": "quit"}, start=False)
+    reply = call({"command": "quit"}, start=False, timeout=PATIENCE)
+    assert reply["ok"], reply
     for process in started:  # those that came late, too
         assert process.wait(PATIENCE) == 0
     assert starts() == 1
