@@ -19,10 +19,10 @@ MODULES = (
     *("test_campaigns", "test_addin_grammar", "test_addin_office", "test_excel_chain"),
     *("test_extension_install", "test_extension_office", "test_lesson_claims"),
     *("test_lesson_optimizers", "test_lessons", "test_libreoffice", "test_live_attach"),
-    *("test_live_faults", "test_live_libreoffice", "test_live_slow", "test_mnist_golden"),
+    *("test_live_libreoffice", "test_live_slow", "test_mnist_golden"),
     *("test_mnist_workbooks", "test_notebooks", "test_odd_settings", "test_outputs_kept"),
     *("test_parallel", "test_passengers", "test_random_sheets", "test_readme", "test_recalculation"),
-    *("test_restarts", "test_seeds", "test_service", "test_strangers", "test_udfs_live"),
+    *("test_seeds", "test_service", "test_strangers", "test_udfs_live"),
 )
 """Modules of which every test is slow."""
 
@@ -35,6 +35,7 @@ TESTS = {
     "test_addin_install": (
         "test_build_command test_on_linux_it_says_what_to_do test_uninstall_ends_the_trainer_and_says_what_stays "
     ),
+    "test_analysts_models": ("test_gradient test_in_single_precision_it_is_the_same test_training_lowers_the_loss "),
     "test_animate": (
         "test_a_long_training_keeps_few_snapshots test_a_notebook_shows_it test_a_picture_that_moves "
         "test_a_training_that_diverges_can_be_watched test_command test_command_json "
@@ -111,6 +112,7 @@ TESTS = {
     "test_find_lr": (
         "test_at_a_minimum test_command test_every_optimizer test_no_momentum test_suggestion_brings_the_loss_down "
     ),
+    "test_function_engines": "test_the_engines_agree_with_the_examples",
     "test_functions": "test_example_with_parameters",
     "test_functions_classic": "test_rastrigin test_rosenbrock test_rosenbrock_of_many",
     "test_functions_neural": "test_a_network_learns test_whatever_stands_in_the_cells",
@@ -118,6 +120,11 @@ TESTS = {
     "test_json_messages": "test_what_is_sent_arrives",
     "test_limits": "test_large_formulas_are_refused_at_once test_the_number_that_is_told_is_allowed",
     "test_live_bound": "test_an_edited_parameter_is_taken_up",
+    "test_live_faults": (
+        "test_a_busy_program_is_waited_for test_a_program_that_stays_busy test_a_thousand_runs_leak_nothing "
+        "test_an_edit_at_the_worst_moment_is_kept test_half_a_write_is_no_edit "
+        "test_the_log_is_removed_during_training test_two_workbooks_at_once "
+    ),
     "test_live_notices": "test_export_beside_the_workbook",
     "test_live_tracking": (
         "test_a_parameter_more_during_training test_a_row_is_inserted_between_the_parameters_during_training "
@@ -146,6 +153,11 @@ TESTS = {
     ),
     "test_predict": "test_data_without_a_known_training_part test_one_example_without_its_label",
     "test_proof": "test_a_sum_of_many_rows_that_cancel",
+    "test_restarts": (
+        "test_bit_for_bit test_bounds_are_kept test_bounds_are_kept_by_every_method test_groups_change_nothing "
+        "test_momentum_and_decay_apply test_start_entries test_starts_that_blow_up test_the_best_is_kept "
+        "test_the_same_as_one_by_one "
+    ),
     "test_ribbon": "test_an_example_opens_as_a_fresh_copy test_no_other_action_does_anything",
     "test_samples": (
         "test_a_polynomial_in_batches test_batch_sizes test_epochs_and_steps test_errors_in_the_loss_cell "
