@@ -29,8 +29,8 @@ _STEPS = 40
 _SETTLED = 1e-5
 """A last step so small, relatively, squares the error: it has no more than the type's own digits."""
 
-_HIGHEST = 1e6
-"""A rate above is none, but a search that has lost its way."""
+_LOWEST, _HIGHEST = -0.99, 1e6
+"""A rate beyond is none, but a search that has lost its way."""
 
 _GUESS = torch.tensor(0.1)
 
@@ -239,7 +239,8 @@ def rate_(
         rate = torch.where(moved > -1.0, moved, (rate - 1.0) * 0.5)
     found, growth = value(rate.detach(), *given)
     step = found / torch.where(growth == 0.0, 1.0, growth).detach()
-    settled = torch.abs(step.detach()) <= _SETTLED * (1.0 + torch.abs(rate.detach()))
+    possible = (rate.detach() > _LOWEST) & (rate.detach() < _HIGHEST)
+    settled = possible & (torch.abs(step.detach()) <= _SETTLED * (1.0 + torch.abs(rate.detach())))
     return failing(~settled, rate.detach() - torch.where(settled, step, 0.0))
 
 

@@ -143,6 +143,10 @@ def column(context: Context, reference: Node | None = None) -> Value:
 )
 def index(context: Context, array: Node, row_node: Node, column_node: Node | None = None) -> Value:
     """The element at a row and column of a range; row or column 0 means all of it."""
+    if context.shape(array) is None:
+        single = context.lower(array, array=True)
+        if single.only(Kind.ERROR) and not single.is_array:
+            return single
     height, width = _shape(context, array)
     rows_, columns_ = _place(context, row_node), _place(context, column_node)
     if not (rows_.constant and columns_.constant):

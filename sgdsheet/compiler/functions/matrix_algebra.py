@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sgdsheet.compiler.functions.formulas import failing, inside
 from sgdsheet.compiler.functions.plain import plain
 from sgdsheet.compiler.functions.registry import Context, Takes, function
 from sgdsheet.compiler.ir.builder import Builder
@@ -122,7 +123,9 @@ def seriessum(context: Context, x: Value, first: Value, step: Value, coefficient
     )
 
     def terms(base: Tensor, start: Tensor, wide: Tensor, factors: Tensor, place: Tensor) -> Tensor:
-        return factors * torch.pow(base, start + wide * place)
+        exponent = start + wide * place
+        possible = (base != 0.0) | (exponent > 0.0)
+        return failing(~possible, factors * torch.pow(inside(possible, base), exponent))
 
     numbers = [builder.numbers(value) for value in (x, first, step)]
     return builder.reduce(torch.sum, builder.elementwise(terms, *numbers, whole, places))

@@ -187,6 +187,8 @@ def _line(context: Context, array: Node, ignore: Node | None, by_column: Node | 
         place for line in (zip(*places, strict=True) if _number(context, by_column, 0.0) else places) for place in line
     ]
     way = math.trunc(_number(context, ignore, 0.0) or 0.0)
+    if not 0 <= way <= 3:
+        raise FormulaError("ignores something by a number that is not 0 to 3", remedy="Use 0, 1, 2 or 3")
     ignored = {1: [Kind.BLANK], 2: [Kind.ERROR], 3: [Kind.BLANK, Kind.ERROR]}.get(way, [])
     if ignored:
         if set(value.axes) & set("RC") or (Kind.ERROR in ignored and not value.constant):
