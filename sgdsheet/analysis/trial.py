@@ -107,9 +107,9 @@ def _check_gradient(model: SheetModel) -> None:
         raise ProblemError("its gradient is zero", cell=loss, remedy="Start from other parameters")
     if _is_linear(model, start):
         raise ProblemError(
-            "it is linear in its parameters: without constraints it has no minimum",
+            "it is linear in its parameters: without constraints it has no optimum",
             cell=loss,
-            remedy="Set up the model with its constraints in Excel's Solver; sgdsheet reads it from the file",
+            remedy="Set them up in Excel's Solver: sgdsheet reads its models from the file",
         )
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from sgdsheet.analysis.trial import Suggestions
     from sgdsheet.compiler.candidates.ranking import Candidate
 
+_DECLINED = 3
+"""Cells that a person is told of although they cannot be trained."""
+
 _NOTHING = "  No cell was found that looks like a loss and can be trained"
 _AREAS = 4
 """Ranges that a line for people names."""
@@ -213,8 +216,8 @@ def show_candidates(out: Console, book: str, found: Suggestions, *, brief: bool 
             f"   {count(len(found.offered) - 1, 'more candidate')}: {shown(inspect_command(book))}", soft_wrap=True
         )
     if not brief:
-        _show_declined(out, found)
         out.print()
+        _show_declined(out, found)
         out.print("Another cell? Say which: --loss is the cell, --params are the numbers that may change.")
 
 
@@ -238,24 +241,26 @@ def _cut(text: str, most: int = 60) -> str:
 
 
 def _show_declined(out: Console, found: Suggestions) -> None:
-    if found.declined:
-        out.print()
-    for item in found.declined[:3]:
+    """Cells that look like a loss and cannot be trained, with what stands in the way."""
+    for item in found.declined[:_DECLINED]:
         label = f" {quoted(item.candidate.label)}" if item.candidate.label else ""
         error = item.error
-        where = f" ({error.cell})" if error.cell and error.cell != str(item.candidate.loss) else ""
-        out.print(f"[yellow]![/yellow] {shown(f'{item.candidate.loss}{label}')} was left out{shown(where)}:")
-        reason = one_line(error.cause + (f". {error.remedy}" if error.remedy else ""))
-        out.print(f"  {shown(reason)}")
+        where = f"{error.cell}: " if error.cell and error.cell != str(item.candidate.loss) else ""
+        reason = one_line(where + error.cause + (f". {error.remedy}" if error.remedy else ""))
+        text = f"[yellow]![/yellow] {shown(f'{item.candidate.loss}{label}')} cannot be trained: {shown(reason)}"
+        out.print(text)
 
 
 def _show_none(out: Console, book: str, found: Suggestions, *, brief: bool) -> None:
     if brief:
-        out.print("No cell was found that looks like a loss and can be trained.")
+        out.print(_NOTHING.strip() + ".")
         return
     out.print("[bold]What could be trained[/bold]")
-    out.print("No cell was found that looks like a loss and can be trained.")
-    _show_declined(out, found)
+    if found.declined:
+        out.print("Nothing as it stands.")
+        _show_declined(out, found)
+        return
+    out.print(_NOTHING.strip() + ".")
     out.print()
     out.print("A loss is one cell that says how wrong the sheet is, such as =SUMXMY2(predictions, targets).")
     command = shell_command("sgdsheet", "train", _book_word(book))

@@ -78,6 +78,7 @@ def show_book(out: Console, workbook: Workbook, book: str, report: Report, found
     models = models_in(workbook)
     sheets = summaries(workbook)
     title = f"{count(len(sheets), 'sheet')}, {count(report.formulas, 'formula cell')}"
+    title += "" if models else "; no model is named yet"
     out.print(f"[bold]{shown(workbook.name)}[/bold]  {title}")
     out.print()
     _show_sheets(out, sheets)

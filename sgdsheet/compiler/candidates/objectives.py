@@ -54,7 +54,7 @@ def objectives_of(workbook: Workbook, table: BlockTable, labels: Labels, sheets:
 
 
 def _in_block(workbook: Workbook, table: BlockTable, labels: Labels, block: Block, readers: int) -> Iterator[Objective]:
-    if block.height * block.width > 1:
+    if block.height * block.width > 1 or (block.range.size > 1 and readers):  # what was filled down and is summed up
         return
     shape, minus = shape_score(block, table), negated(block.tree)
     values = workbook.sheets[block.range.sheet].values

@@ -9,6 +9,7 @@ from sgdsheet.compiler.candidates.inputs import Input, inputs_of, joined, upstre
 from sgdsheet.compiler.candidates.labels import Labels
 from sgdsheet.compiler.candidates.objectives import Objective, objectives_of
 from sgdsheet.compiler.frontend.block_table import BlockTable
+from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.problem.solver_names import Direction
 from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import Cell, Range
@@ -53,16 +54,16 @@ def candidates_of(
     table, labels = table or BlockTable(workbook), Labels(workbook)
     sheets = tuple(workbook.sheets) if sheet is None else (sheet,)
     likely = [item for item in objectives_of(workbook, table, labels, sheets) if item.score >= _LEAST]
-    found = []
+    found: list[tuple[Candidate, list[Block]]] = []
     for objective in likely[:_MOST_LOOKED_AT]:
-        candidate = _candidate(workbook, table, labels, objective)
+        blocks = upstream(table, Range.of_cell(objective.cell))
+        candidate = _candidate(workbook, labels, objective, blocks)
         if candidate is not None:
-            found.append(candidate)
-    yield from _distinct(sorted(found, key=lambda item: -item.score))
+            found.append((candidate, blocks))
+    yield from _distinct(sorted(found, key=lambda pair: -pair[0].score))
 
 
-def _candidate(workbook: Workbook, table: BlockTable, labels: Labels, objective: Objective) -> Candidate | None:
-    blocks = upstream(table, Range.of_cell(objective.cell))
+def _candidate(workbook: Workbook, labels: Labels, objective: Objective, blocks: Sequence[Block]) -> Candidate | None:
     inputs = inputs_of(workbook, blocks, labels, gain=objective.direction is Direction.MAXIMISE)
     chosen = _chosen(inputs)
     parameters = joined(chosen)
@@ -98,10 +99,16 @@ def _chosen(inputs: Sequence[Input]) -> list[Input]:
     return [item for item in rest if item.score == best and best > -4.0]
 
 
-def _distinct(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
-    """The best candidate for each set of parameters: MSE and RMSE of one fit are one model."""
-    seen: set[tuple[Range, ...]] = set()
-    for candidate in candidates:
-        if candidate.parameters not in seen:
-            seen.add(candidate.parameters)
+def _distinct(candidates: Sequence[tuple[Candidate, list[Block]]]) -> Iterator[Candidate]:
+    """The best candidate for each set of parameters: MSE and RMSE of one fit are one model, and so are its parts."""
+    better: list[tuple[Candidate, list[Block]]] = []
+    for candidate, blocks in candidates:
+        loss, own = Range.of_cell(candidate.loss), set(candidate.parameters)
+        part = any(
+            all(any(area.contains(one) for area in other.parameters) for one in own)
+            and any(block.range.contains(loss) for block in behind)
+            for other, behind in better
+        )
+        if not part and not any(own == set(other.parameters) for other, _ in better):
+            better.append((candidate, blocks))
             yield candidate
