@@ -354,7 +354,7 @@ def test_windows_filled_across() -> None:
         ("=(-8)^(1/3)", "odd root"),
         ('="über">"z"', "alphabetical order"),
         ("=XLOOKUP(K3,L1:L4,P1:P4)", "blank"),
-        ("=XLOOKUP(3,L1:L4,P1:P4,,0,2)", "not supported"),
+        ("=XLOOKUP(3,O1:O4,P1:P4,,0,2)", "not supported"),
         ('=MATCH(3,{1;"x";5;2},1)', "not sorted"),
         ("=0.00001&P1", "very small"),
         ("=ROUNDUP(P1,-999996)", "more digits"),

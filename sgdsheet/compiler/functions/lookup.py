@@ -10,7 +10,7 @@ from sgdsheet.compiler.functions.logical import chosen_by
 from sgdsheet.compiler.functions.picking import gathered
 from sgdsheet.compiler.functions.plain import Cell, plain
 from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, decline, fixed, function
-from sgdsheet.compiler.functions.searching import Way, find
+from sgdsheet.compiler.functions.searching import Way, ascends_strictly, find
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
@@ -163,7 +163,25 @@ def hlookup(context: Context, key: Node, table: Node, row: Node, about: Node | N
 
 _MATCH_MODES = {0.0: Way.EXACT, -1.0: Way.BELOW, 1.0: Way.ABOVE, 2.0: Way.PATTERN}
 _SEARCH_MODES = {1.0: False, -1.0: True}
-"""Whether a search mode wants the last match, not the first. The modes 2 and -2, bisection, are refused."""
+"""Whether a search mode wants the last match, not the first. The modes 2 and -2 bisect."""
+
+
+def _ways(
+    context: Context, name: str, key: Value, keys: Value, match_mode: Node | None, search_mode: Node | None
+) -> tuple[Way, bool]:
+    """How XLOOKUP and XMATCH match, and whether the last match is wanted."""
+    matching, searching = (None if isinstance(mode, Omitted) else mode for mode in (match_mode, search_mode))
+    way, mode = _MATCH_MODES.get(fixed_number(context, matching, 0.0)), fixed_number(context, searching, 1.0)
+    bisects = abs(mode) == 2 and way is not Way.PATTERN and ascends_strictly(context.builder, keys, down=mode < 0)
+    last = False if bisects else _SEARCH_MODES.get(mode)
+    if way is None or last is None:
+        raise FormulaError(
+            f"calls {name} with a way to match or to search that is not supported",
+            remedy="Match by 0, -1, 1 or 2, and search by 1 or -1, or by 2 or -2 in cells that are in order",
+        )
+    if key.has(Kind.BLANK):
+        raise FormulaError(f"calls {name} with a key that is blank", remedy="Look for something")
+    return way, last
 
 
 @function(
@@ -177,6 +195,7 @@ _SEARCH_MODES = {1.0: False, -1.0: True}
         "XLOOKUP(25,{10,20,30},{1,2,3},0,-1)": 2,
         "XLOOKUP(25,{10,20,30},{1,2,3},0,1)": 3,
         'XLOOKUP("m*",B1:B4,A1:A4,0,2,-1)': 40,
+        "XLOOKUP(25,{10,20,30},{1,2,3},0,-1,2)": 2,
     },
 )
 def xlookup(
@@ -192,15 +211,7 @@ def xlookup(
     builder = context.builder
     area, results = context.filled(area, results)
     keys, wanted = fixed(context, area, array=True), fixed(context, key)
-    way = _MATCH_MODES.get(fixed_number(context, None if isinstance(match_mode, Omitted) else match_mode, 0.0))
-    last = _SEARCH_MODES.get(fixed_number(context, None if isinstance(search_mode, Omitted) else search_mode, 1.0))
-    if way is None or last is None:
-        raise FormulaError(
-            "calls XLOOKUP with a way to match or to search that is not supported",
-            remedy="Match by 0, -1, 1 or 2, and search by 1 or -1",
-        )
-    if wanted.has(Kind.BLANK):
-        raise FormulaError("calls XLOOKUP with a key that is blank", remedy="Look for something")
+    way, last = _ways(context, "XLOOKUP", wanted, keys, match_mode, search_mode)
     place = find(builder, wanted, keys, way, last=last)
     along, beside = "h" if "h" in keys.axes else "w", context.lower(results, array=True)
     if keys.is_array and keys.size(along) != beside.size(along):
@@ -220,7 +231,13 @@ def xlookup(
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
     fixed_arguments=[0, 1, 2, 3],
-    examples={"XMATCH(30,A1:A4)": 3, "XMATCH(35,A1:A4,1)": 4, "XMATCH(35,A1:A4,-1)": 3, 'XMATCH("m*",B1:B4,2,-1)': 4},
+    examples={
+        "XMATCH(30,A1:A4)": 3,
+        "XMATCH(35,A1:A4,1)": 4,
+        "XMATCH(35,A1:A4,-1)": 3,
+        "XMATCH(20,{40,30,20,10},0,-2)": 3,
+        'XMATCH("m*",B1:B4,2,-1)': 4,
+    },
 )
 def xmatch(
     context: Context, key: Node, area: Node, match_mode: Node | None = None, search_mode: Node | None = None
@@ -228,13 +245,7 @@ def xmatch(
     """Where a key stands in a row or column."""
     (area,) = context.filled(area)
     keys, wanted = fixed(context, area, array=True), fixed(context, key)
-    way = _MATCH_MODES.get(fixed_number(context, None if isinstance(match_mode, Omitted) else match_mode, 0.0))
-    last = _SEARCH_MODES.get(fixed_number(context, None if isinstance(search_mode, Omitted) else search_mode, 1.0))
-    if way is None or last is None or wanted.has(Kind.BLANK):
-        raise FormulaError(
-            "calls XMATCH with a blank key, or a way to match or to search that is not supported",
-            remedy="Match by 0, -1, 1 or 2, and search by 1 or -1",
-        )
+    way, last = _ways(context, "XMATCH", wanted, keys, match_mode, search_mode)
     return find(context.builder, wanted, keys, way, last=last)
 
 

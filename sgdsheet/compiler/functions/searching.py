@@ -170,3 +170,16 @@ def _is_sorted(builder: Builder, cells: Value, way: Way) -> bool:
         if bool((own & (numbers < highest)).any()):
             return False
     return True
+
+
+def ascends_strictly(builder: Builder, cells: Value, *, down: bool) -> bool:
+    """Whether a row or column is of one kind and each cell above the one before it (below it with `down`).
+
+    Then bisection finds what any search finds.
+    """
+    along = "h" if "h" in cells.axes else "w"
+    if along not in cells.axes:
+        return True
+    kinds = cells.kind_tensor()
+    steps = _ordered(builder, replace(cells, reference=False)).tensor.diff(dim=cells.axes.index(along))
+    return bool((kinds == kinds.reshape(-1)[0]).all()) and bool(((steps < 0) if down else (steps > 0)).all())
