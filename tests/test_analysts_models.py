@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import sgdsheet
+from sgdsheet.analysis.checking import check_workbook
 from sgdsheet.train.session import Session
 from tests.sheets import HOME, book, check, compiled
 
@@ -130,3 +131,19 @@ def test_in_single_precision_it_is_the_same(name: str) -> None:
     single = sgdsheet.compile(book(cells), HOME, loss="Z1", params=params, precision="float32")
     assert float(single().detach()) == pytest.approx(float(double().detach()), rel=2e-3, abs=1e-4)
     assert str(single().dtype) == "torch.float32"
+
+
+@pytest.mark.parametrize(("saved", "agrees"), [(0.373362534523, True), (0.3733635, False)])
+def test_a_rate_agrees_as_far_as_excel_searches(saved: float, agrees: bool) -> None:
+    """Excel's own XIRR is wrong in the ninth digit; what depends on it follows from what it saved."""
+    cells = {
+        "A1:A5": [-10000, 2750, 4250, 3250, 2750],
+        "B1:B5": [39448, 39508, 39751, 39859, 39904],
+        "C1": "=XIRR(A1:A5,B1:B5)",
+        "C2": "=C1*100",
+    }
+    workbook = book(cells)
+    workbook.sheets[HOME].values |= {(1, 3): saved, (2, 3): saved * 100}
+    report = check_workbook(workbook)
+    assert (report.supported, report.compared) == (2, 2)
+    assert bool(report.mismatches) != agrees

@@ -19,6 +19,7 @@ from torch import Tensor, fx
 from sgdsheet.compiler.evaluation import cell_values, evaluate
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.planning import Plan
+from sgdsheet.compiler.functions.registry import inexact
 from sgdsheet.compiler.ir.values import Kind
 from sgdsheet.compiler.ir.values import Value as Computed
 from sgdsheet.compiler.program import Program, build_program
@@ -228,7 +229,10 @@ def _causes(workbook: Workbook, block: Block, mismatches: list[Mismatch]) -> lis
         area = area.bounding_box(Range.of_cell(item.cell))
     part = block.trimmed(area)
     own = _locally(workbook, part)
-    doubtful = [item for item in mismatches if item.cell not in own or not same_value(item.saved, own[item.cell])]
+    relative = max(ROUNDING, inexact(block.tree))
+    doubtful = [
+        item for item in mismatches if item.cell not in own or not same_value(item.saved, own[item.cell], relative)
+    ]
     if not doubtful or not any(is_number(item.saved) and is_number(own.get(item.cell)) for item in doubtful):
         return doubtful
     spread, largest = _rounding(workbook, part, own)

@@ -29,6 +29,9 @@ _STEPS = 40
 _SETTLED = 1e-5
 """A last step so small, relatively, squares the error: it has no more than the type's own digits."""
 
+_EARLY = 1e-7
+"""Excel's documentation: its rates are accurate within 0.00001 percent."""
+
 _LOWEST, _HIGHEST = -0.99, 1e6
 """A rate beyond is none, but a search that has lost its way."""
 
@@ -71,6 +74,7 @@ def _net_present(numbers: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
 
 @over_numbers_at(
     "IRR",
+    inexact=_EARLY,
     fixed=(1,),
     arguments=(1, 2),
     examples={
@@ -147,6 +151,7 @@ def _at_dates(
             arguments=(3, 3) if rate_first else (2, 3),
             takes=Takes.ARRAYS,
             fixed_arguments=[dates] if rate_first else [1, 2],
+            inexact=0.0 if rate_first else _EARLY,
             examples=examples,
         )(evaluate)
         return implementation
@@ -209,7 +214,9 @@ def mirr(numbers: Tensor, counts: Tensor, cost: Tensor, gain: Tensor) -> Tensor:
     return failing(~possible, torch.expm1(growth), Fault.DIV0)
 
 
-@formula("RATE", fixed=[4, 5], examples={"RATE(4*12,-200,8000)": 0.007701472488235, "RATE(10,-100,1000)": 0})
+@formula(
+    "RATE", inexact=_EARLY, fixed=[4, 5], examples={"RATE(4*12,-200,8000)": 0.007701472488235, "RATE(10,-100,1000)": 0}
+)
 def rate_(
     periods: Tensor,
     payment: Tensor,

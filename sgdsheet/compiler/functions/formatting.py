@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import NamedTuple
 
 from sgdsheet.compiler.functions.dates import date_parts, weekday_of
@@ -40,6 +41,7 @@ class _Token(NamedTuple):
     text: str
 
 
+@cache
 def _sections(code: str) -> list[list[_Token]]:
     """The parts of a format between semicolons; quotation marks hide a semicolon."""
     found: list[list[_Token]] = [[]]

@@ -36,6 +36,7 @@ def formula(
     flags: Collection[int] = (),
     fixed: Collection[int] = (),
     derivative: Derivative = Derivative.SMOOTH,
+    inexact: float = 0.0,
 ) -> Callable[[_F], _F]:
     """Declare a function of numbers. `also` are older names of the same function.
 
@@ -60,6 +61,7 @@ def formula(
                 derivative=derivative,
                 conditions=flags,
                 fixed_arguments=[*flags, *fixed],
+                inexact=inexact,
                 examples={text.replace(f"{name}(", f"{written}("): result for text, result in examples.items()},
             )(evaluate)
         return implementation

@@ -60,6 +60,7 @@ def over_numbers_at(
     fixed: Collection[int] = (1,),
     arguments: tuple[int, int] = (2, 2),
     whole: bool = False,
+    inexact: float = 0.0,
 ) -> Callable[[_F], _F]:
     """Declare a function of the numbers of one range, the argument `first`, and of other numbers, as LARGE is one.
 
@@ -80,7 +81,7 @@ def over_numbers_at(
                 raise FormulaError(f"calls {name} with a position that is no whole number", remedy="Round it")
             return applied(builder, implementation, [gathered_numbers(builder, [given[first]])], read, others)
 
-        _declare(name, also, evaluate, implementation, arguments, Takes.RANGES, derivative, examples, fixed)
+        _declare(name, also, evaluate, implementation, arguments, Takes.RANGES, derivative, examples, fixed, inexact)
         return implementation
 
     return declare
@@ -126,6 +127,7 @@ def _declare(
     derivative: Derivative,
     examples: Mapping[str, float | str | bool],
     fixed: Collection[int] = (),
+    inexact: float = 0.0,
 ) -> None:
     evaluate.__doc__, evaluate.__module__ = implementation.__doc__, implementation.__module__
     for written in (name, *also):
@@ -135,6 +137,7 @@ def _declare(
             takes=takes,
             derivative=derivative,
             fixed_arguments=fixed,
+            inexact=inexact,
             examples={text.replace(f"{name}(", f"{written}("): result for text, result in examples.items()},
         )(evaluate)
 

@@ -24,7 +24,7 @@ from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.syntax import Area, ArrayConstant, Call, Node
+from sgdsheet.sheet.syntax import Area, ArrayConstant, Call, Node, walk
 
 
 class Takes(Enum):
@@ -198,6 +198,8 @@ class Function:
     """Whether it tells where its formula or its argument stands, which is another number for each sample."""
     gives_value: bool = False
     """Whether it gives one value, whatever it is given; only told of functions of our own."""
+    inexact: float = 0.0
+    """How far Excel's own results are from the exact ones, relatively: it stops its search for a root early."""
     described: tuple[Argument, ...] = ()
     """The arguments by name; only of functions of our own."""
 
@@ -236,6 +238,11 @@ def over_samples(node: Node) -> OverSamples:
     return found.over_samples if found is not None else OverSamples.UNKNOWN
 
 
+def inexact(tree: Node) -> float:
+    """How far Excel's result of a formula may be from the exact one because of a function that it calls."""
+    return max((found.inexact for part in walk(tree) if (found := declared(part)) is not None), default=0.0)
+
+
 def finds_cells(node: Node) -> bool:
     """Whether a part of a formula calls a function that reads cells which the formula does not name."""
     found = DECLINED.get(node.name) if isinstance(node, Call) else None
@@ -265,6 +272,7 @@ def function(
     multiplies: Multiplies | None = None,
     tells_row: bool = False,
     gives_value: bool = False,
+    inexact: float = 0.0,
     described: Sequence[Argument] = (),
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
     """Declare an Excel function. `arguments` are the smallest and the largest number of them.
@@ -298,6 +306,7 @@ def function(
             multiplies=multiplies,
             tells_row=tells_row,
             gives_value=gives_value,
+            inexact=inexact,
             described=tuple(described),
         )
         return implementation
