@@ -74,7 +74,8 @@ def problems_of(ended: Ended, folder: Path, book: Path, before: bytes, arguments
         return [f"killed by signal {ended.signal}"]
     if "Traceback" in ended.err or "Traceback" in ended.out or ended.status not in (0, 1, 2):
         return [f"traceback (status {ended.status}): {ended.err.strip()[-1500:]}"]
-    lines = ended.err.splitlines()
+    # Commands to copy stand below, indented.
+    lines = [line for line in ended.err.splitlines() if not (ended.status == 1 and line.startswith("  "))]
     if ended.status == 1 and (len(lines) != 1 or not lines[0].startswith("sgdsheet: ")):
         found.append(f"status 1 with {len(lines)} lines: {ended.err[:500]!r}")
     if ended.status == 0 and lines:
