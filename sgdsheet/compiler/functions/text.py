@@ -162,8 +162,15 @@ def textjoin(delimiters: Grid, ignore_empty: bool, *texts: Grid) -> str | ExcelE
 def find(wanted: str, text: str, start: float = 1.0) -> float | ExcelError:
     """Where a text stands in another, capitals included."""
     units(text)
+    _refuse_nothing(wanted, text)
     place = text.find(wanted, int(start) - 1) if 1 <= int(start) <= len(text) + (not wanted) else -1
     return ExcelError.VALUE if place < 0 else float(place + 1)
+
+
+def _refuse_nothing(wanted: str, text: str) -> None:
+    """Where nothing stands in nothing, programs disagree."""
+    if not wanted and not text:
+        raise FormulaError("looks for an empty text in an empty one", remedy="Look for something")
 
 
 @plain(
@@ -173,6 +180,7 @@ def find(wanted: str, text: str, start: float = 1.0) -> float | ExcelError:
 def search(wanted: str, text: str, start: float = 1.0) -> float | ExcelError:
     """Where a text stands in another, in any case; `?` and `*` are wildcards."""
     units(text)
+    _refuse_nothing(wanted, text)
     if not 1 <= int(start) <= len(text) + (not wanted):
         return ExcelError.VALUE
     if not has_wildcards(wanted):
