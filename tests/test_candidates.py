@@ -135,6 +135,19 @@ def test_what_has_no_minimum_is_not_offered(tmp_path: Path) -> None:
     assert "linear in its parameters" in run("inspect", path).out
 
 
+def test_what_grows_without_end_is_not_offered(tmp_path: Path) -> None:
+    cells: dict[str, Any] = {
+        "A1": "Growth",
+        "B1": 0.25,
+        "B2": 100.0,
+        **{f"B{row}": f"=B{row - 1}*(1+$B$1)" for row in (3, 4, 5)},
+    }
+    cells |= {"A7": "Profit", "B7": "=NPV(0.08,B3:B5)-B2"}
+    found = run("inspect", book(tmp_path / "growth.xlsx", Plan=cells), "--json").json
+    assert "Plan!B7" not in [item["loss_cell"] for item in found["candidates"]]
+    assert any("gets better without end" in item["reason"] for item in found["declined"])
+
+
 def test_a_mistrusted_value_is_not_offered(tmp_path: Path) -> None:
     """What training would refuse, because saved values differ, is said instead."""
     cells = dict(line_cells())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 
@@ -28,6 +29,10 @@ _MOST_CELLS = 3_000_000
 
 _FAR = (0.1, 1.0, 10.0, 100.0)
 """How far from the start the gradient is looked at, in sizes of the parameters."""
+
+
+_RAY = (10.0, 1e3, 1e5)
+"""How far along its gradient the objective is looked at, in sizes of the parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,34 @@ def _check_gradient(model: SheetModel) -> None:
             cell=loss,
             remedy="Set them up in Excel's Solver: sgdsheet reads its models from the file",
         )
+    if _is_unbounded(model, start):
+        raise ProblemError(
+            "it gets better without end along its gradient: without constraints it has no optimum",
+            cell=loss,
+            remedy="Set them up in Excel's Solver: sgdsheet reads its models from the file",
+        )
+
+
+def _is_unbounded(model: SheetModel, start: torch.Tensor) -> bool:
+    """Whether the objective gets better and better, at least in proportion, along its gradient at the start."""
+    sign = -1.0 if model.problem.direction is Direction.MINIMISE else 1.0
+    direction = sign * start
+    gains: list[float] = []
+    before = float(model.objective().detach())
+    for far in _RAY:
+        with torch.no_grad():
+            for (_, tensor), part in zip(model.ranges(), direction.split(_sizes(model)), strict=True):
+                tensor.add_(part.sign().reshape(tensor.shape) * tensor.abs().clamp(min=1.0) * far)
+            gains.append(before - float(model.objective()))
+        model.reset_parameters()
+    return all(
+        math.isfinite(gain) and gain > 0.5 * (far / near) * less > 0
+        for (near, less), (far, gain) in pairwise(zip(_RAY, gains, strict=True))
+    )
+
+
+def _sizes(model: SheetModel) -> list[int]:
+    return [tensor.numel() for _, tensor in model.ranges()]
 
 
 def _gradient(model: SheetModel) -> torch.Tensor:
