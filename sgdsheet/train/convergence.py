@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sgdsheet.train.least_squares import columns_of
+
 Vector = NDArray[np.float64]
 
 _OFFSET = 1e-4
@@ -246,29 +248,11 @@ def _jacobian(place: Place, count: int) -> tuple[Vector, NDArray[np.float64]] | 
             size = place.residuals(*parameters).numel()
         if size * count > _MOST_NUMBERS or size * count**2 > 400 * _MOST_NUMBERS:
             return None
-        residuals, columns = _columns(place.residuals, parameters)
+        residuals, columns = columns_of(place.residuals, parameters)
     except (RuntimeError, NotImplementedError):  # nobody can list which operations have no such derivative
         return None
     found = _flat([columns]).reshape(size, count)
     return (_flat([residuals]), found) if np.isfinite(found).all() else None
-
-
-def _columns(residuals: Callable[..., Tensor], parameters: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """The residuals [residuals] and their Jacobian [residuals, parameters].
-
-    Where the residuals are many and the parameters few, a second backward pass is cheaper than one per residual: the
-    product of the Jacobian's transpose with a vector is linear in that vector, and its derivative is the Jacobian.
-    """
-    with torch.enable_grad():
-        places = [tensor.detach().requires_grad_() for tensor in parameters]
-        found = residuals(*places)
-        vector = torch.zeros_like(found, requires_grad=True)
-        parts = torch.autograd.grad(found, places, vector, create_graph=True, materialize_grads=True)
-        columns = [
-            torch.autograd.grad(item, vector, retain_graph=True, materialize_grads=True)[0]
-            for item in torch.cat([part.reshape(-1) for part in parts]).unbind()
-        ]
-    return found.detach(), torch.stack(columns, dim=1)
 
 
 def _hessian(place: Place, graph: Tensor, free: NDArray[np.bool_]) -> NDArray[np.float64] | None:

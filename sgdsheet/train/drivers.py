@@ -10,6 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Generator, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from sgdsheet.train.constrained.flat_functions import FlatModel
 from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, solve
 from sgdsheet.train.convergence import Verdict
 from sgdsheet.train.descent import Descent, descent_with
+from sgdsheet.train.least_squares import SUM_ROUNDING
 from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
 from sgdsheet.train.run import CONVERGED, DIVERGED, STALLED, STEPS, Run, Step
 from sgdsheet.train.tensors import copies, put
@@ -80,6 +82,40 @@ def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
     finally:
         run.last = copies(run.parameters)  # a checkpoint goes on from here, not from the best
         run.choose()
+
+
+def fit(run: Run, *, measure: bool) -> Steps:
+    """Least squares, from the present parameters; where that ends at a kink, the plan's optimizer goes on."""
+    assert run.fit is not None
+    run.last = None
+    points, handed_on = run.fit.steps(), False
+    try:
+        while run.steps_taken < run.plan.steps and not run.stopped:
+            started = time.perf_counter()
+            loss = float(run.loss()().detach())
+            run.keep_best(run.model.as_objective(loss))
+            point = next(points, None)
+            if point is None:
+                run.keep_best(run.model.as_objective(loss), SUM_ROUNDING)  # the last digits do not show in the sum
+                verdict = run.judged()
+                if verdict.converged:
+                    run.end_by(verdict)
+                    return
+                handed_on = True
+                yield from descend(run, descent_for(run), measure=measure)
+                return
+            put(run.parameters, run.fit.shaped(point))
+            run.steps_taken += 1
+            run.validation_curve.add_training(run.model.as_objective(loss))
+            run.looked_last = (None, None)
+            epoch, valid_loss, metric = run.end_epoch()
+            yield Step(run.steps_taken, loss, 1.0, time.perf_counter() - started, epoch, valid_loss, metric)
+        run.end(STEPS)
+    finally:
+        points.close()
+        if not handed_on:
+            run.last = copies(run.parameters)
+            run.choose()
 
 
 def _ignore(objective: float) -> None:
@@ -196,6 +232,9 @@ def _polish(run: Run, candidates: Sequence[Sequence[Tensor]], *, polish: bool) -
                 pass
             run.steps_taken = taken
         elif polish:
+            if run.fit is not None:
+                for point in islice(run.fit.steps(), run.plan.polish_steps):
+                    put(run.parameters, run.fit.shaped(point))
             descent = descent_with(run.plan.polisher, run.parameters, 1.0, run.settings, run.plan.polish_steps, 0)
             for _ in range(run.plan.polish_steps):
                 objective = descent.step(run.objective(run.loss(), []), run.keep_best)

@@ -105,10 +105,14 @@ class _Finder:
         return self.below(item) if isinstance(item, fx.Node) else None
 
     def _guarded(self, node: fx.Node) -> fx.Node | None:
-        """`where(x > 0, x, NaN)`, or x without its gradient instead of the NaN, is x wherever there is a minimum."""
+        """`where(x > 0, x, NaN)`, or x without its gradient instead of the NaN, is x wherever there is a minimum.
+        So are `where(error, NaN, x)` and `where(isnan(x), 1, x)`.
+        """
         if node.target is not torch.where or len(node.args) != 3:
             return None
-        _, value, other = node.args
+        condition, value, other = node.args
+        if _is_nan(value) or _asks_for_errors(condition, other):
+            value, other = other, torch.nan
         bare = isinstance(other, fx.Node) and other.target == "detach" and other.args[0] is value
         return value if isinstance(value, fx.Node) and (bare or _is_nan(other)) else None
 
@@ -191,13 +195,18 @@ class _Finder:
         factor = self._factor(node)
         if factor is not None and factor[1] > 0:
             return self.each(factor[0], weight * factor[1])
-        return None
+        guarded = self._guarded(node)
+        return self.each(guarded, weight) if guarded is not None else None
 
 
 def _size(node: fx.Node) -> int:
     """How many numbers a node has; 0 where that is not known."""
     shape = node.meta.get("shape")
     return math.prod(shape) if shape is not None else 0
+
+
+def _asks_for_errors(condition: object, value: object) -> bool:
+    return isinstance(condition, fx.Node) and condition.target is torch.isnan and condition.args[0] is value
 
 
 def _is_nan(item: object) -> bool:

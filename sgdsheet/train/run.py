@@ -13,9 +13,12 @@ from torch import Tensor, fx, nn
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.data.samples import samples_of
 from sgdsheet.errors import TrainingError
+from sgdsheet.problem.definition import Direction
+from sgdsheet.problem.optimizers import AUTO
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints
 from sgdsheet.train.convergence import Place, Verdict, judge
+from sgdsheet.train.least_squares import LeastSquares
 from sgdsheet.train.residuals import residuals_of
 from sgdsheet.train.restarts import Distribution
 from sgdsheet.train.run_plan import RunPlan, plan_run, refuse_large_batch
@@ -81,7 +84,11 @@ class Run:
         self.bound = self.samples if self.samples is not None and self.samples.source is not None else None
         """The samples, where they come from a source."""
         self.constraints = compile_constraints(model)
-        self.plan: RunPlan = plan_run(model, settings, self.samples, self.parameters, self.constraints)
+        self.fit = self._fit()
+        """The problem as one of least squares, if it is one, and small enough."""
+        self.plan: RunPlan = plan_run(
+            model, settings, self.samples, self.parameters, self.constraints, fit=self.fit is not None
+        )
         if self.bound is not None and self.plan.batch_size is not None:
             refuse_large_batch(model, self.bound, self.plan.batch_size)
         self.steps_taken = 0
@@ -109,6 +116,21 @@ class Run:
         self.last: list[Tensor] | None = None
         self.epoch_state = self.generator.get_state()
         self.batches_done = 0
+
+    def _fit(self) -> LeastSquares | None:
+        problem, settings = self.model.problem, self.settings
+        gradual = settings.batch_size is not None or settings.early_stopping is not None or self.bound is not None
+        if settings.optimizer != AUTO or gradual:
+            return None
+        if problem.direction is not Direction.MINIMISE or (self.constraints is not None and self.constraints.labels):
+            return None
+        residuals = residuals_of(self.module(), self.names, problem)
+        if residuals is None:
+            return None
+        bounds = self.constraints.bounds if self.constraints is not None else None
+        sides = (None, None) if bounds is None else (bounds.lower.double().numpy(), bounds.upper.double().numpy())
+        found = LeastSquares(residuals, self.parameters, *sides)
+        return found if found.suits() else None
 
     # --- losses -----------------------------------------------------------------------------------------
 
@@ -221,10 +243,11 @@ class Run:
 
     # --- the best ---------------------------------------------------------------------------------------
 
-    def keep_best(self, objective: float) -> None:
-        """Remember the present parameters if they are the best so far."""
-        if objective < self.best_objective and self.settings.early_stopping is None:
-            self.best_objective, self.best_step = objective, self.steps_taken
+    def keep_best(self, objective: float, slack: float = 0.0) -> None:
+        """Remember the present parameters if they are the best so far, up to a share `slack` of the objective."""
+        limit = self.best_objective + slack * abs(self.best_objective) if slack else self.best_objective
+        if objective < limit and self.settings.early_stopping is None:
+            self.best_objective, self.best_step = min(objective, self.best_objective), self.steps_taken
             for best, present in zip(self.best, self._present, strict=True):
                 best.copy_(present)
 

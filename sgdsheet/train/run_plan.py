@@ -69,6 +69,8 @@ class RunPlan:
     polish_steps: int
     why: str
     solved: bool = False
+    fitted: bool = False
+    """Whether the residuals are fitted by least squares, and not by the optimizer."""
 
     @property
     def batched(self) -> bool:
@@ -78,6 +80,8 @@ class RunPlan:
     @property
     def optimizer_name(self) -> str:
         """What people call it."""
+        if self.fitted:
+            return "least squares"
         return "constrained L-BFGS-B" if self.solved else self.optimizer.name
 
 
@@ -87,15 +91,23 @@ def plan_run(
     samples: Samples | None,
     parameters: Sequence[Tensor],
     constraints: ConstraintModel | None,
+    *,
+    fit: bool = False,
 ) -> RunPlan:
-    """Make the choices. Raises SettingError, naming the sheet, where settings exclude each other."""
+    """Make the choices. Raises SettingError, naming the sheet, where settings exclude each other.
+
+    `fit` says that the loss is one of least squares.
+    """
     size = settings.batch_size
     if size is None and model.problem.origin is not None:
         size = _BOUND_BATCH
     batched = size is not None
-    optimizer, why = _optimizer(settings, batched)
+    optimizer, why = _optimizer(settings, batched, fit)
     _refuse(model, settings, samples, parameters, optimizer)
-    solved = constraints is not None and not batched and _is_solved(model, settings, constraints)
+    fitted = fit and not settings.restarts
+    solved = not fitted and constraints is not None and not batched and _is_solved(model, settings, constraints)
+    if fitted:
+        why = "a sum of squares"
     if solved:
         why = "an exact method for bounds and constraints"
     if constraints is not None and constraints.labels and batched:
@@ -113,7 +125,7 @@ def plan_run(
             start = settings.start or default_start(parameters)
             rate = _RESTART_RATE * max(item.initialiser.width((), item.scale) or 0.5 for item in start)
     steps = _steps(settings, size, samples)
-    if solved and settings.steps is None and not settings.restarts:
+    if (solved or fitted) and settings.steps is None and settings.epochs is None and not settings.restarts:
         steps = _SOLVER_STEPS
     return RunPlan(
         optimizer,
@@ -126,6 +138,7 @@ def plan_run(
         _POLISH_STEPS,
         why,
         solved,
+        fitted,
     )
 
 
@@ -158,13 +171,14 @@ def _is_solved(model: SheetModel, settings: Settings, constraints: ConstraintMod
     return bool(constraints.labels) or (constraints.bounds.count > 0 and not named)
 
 
-def _optimizer(settings: Settings, batched: bool) -> tuple[Optimizer, str]:
+def _optimizer(settings: Settings, batched: bool, fit: bool) -> tuple[Optimizer, str]:
     if settings.optimizer != AUTO:
         return OPTIMIZERS[settings.optimizer], ""
     if settings.restarts and batched:
         return OPTIMIZERS["adam"], f"{_starts(settings)}, in batches"
     if settings.restarts:
-        return OPTIMIZERS["adam"], f"{_starts(settings)}, then L-BFGS from the best"
+        polish = "least squares and L-BFGS" if fit else "L-BFGS"
+        return OPTIMIZERS["adam"], f"{_starts(settings)}, then {polish} from the best"
     if batched:
         return OPTIMIZERS["adam"], "for mini-batches"
     return OPTIMIZERS["lbfgs"], "for all samples at once"

@@ -19,7 +19,7 @@ from sgdsheet.problem.source_names import split_origin
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Value, Workbook
 from sgdsheet.train.descent import Descent
-from sgdsheet.train.drivers import constrained, constrained_restarts, descend, descent_for, rehearse, restarts
+from sgdsheet.train.drivers import constrained, constrained_restarts, descend, descent_for, fit, rehearse, restarts
 from sgdsheet.train.restarts import Distribution, draw_start
 from sgdsheet.train.run import EARLY, STEPS, Run, Step
 from sgdsheet.train.run_plan import RunPlan
@@ -208,7 +208,8 @@ class Session:
 
     def __iter__(self) -> Iterator[Step]:
         count = self._thread_count()
-        blas = threadpool_limits(count, user_api="blas") if self.plan.solved else nullcontext()  # for SciPy
+        scipy = self.plan.solved or self.plan.fitted
+        blas = threadpool_limits(count, user_api="blas") if scipy else nullcontext()
         try:
             # The driver is closed before the final loss is calculated.
             with blas, closing(self._driver()) as steps:
@@ -237,6 +238,8 @@ class Session:
             put(run.parameters, draw_start(run.parameters, settings.start, run.generator))
         if run.plan.solved:
             return constrained(run, run.plan.steps)
+        if run.plan.fitted:
+            return fit(run, measure=self.measure_gradient)
         self._descent = descent_for(run)
         if self._resumed is None:
             return descend(run, self._descent, measure=self.measure_gradient)

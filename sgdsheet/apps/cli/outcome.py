@@ -104,7 +104,8 @@ def announce(out: Console, session: sgdsheet.Session, sheets: Sequence[str] = ()
     name, parameters = session.model.workbook.name, count(problem.parameter_count, "parameter")
     sheet, loss = shown(problem.sheet), shown(problem.loss)
     out.print(f"[bold]{shown(name)}[/bold], sheet [bold]{sheet}[/bold]: {parameters}, loss {loss}")
-    rate = "" if plan.solved or plan.optimizer.name == "lbfgs" else f", learning rate {plan.learning_rate:g}"
+    without_rate = plan.solved or plan.fitted or plan.optimizer.name == "lbfgs"
+    rate = "" if without_rate else f", learning rate {plan.learning_rate:g}"
     chosen = f" (chosen: {shown(plan.why)})" if plan.why else ""
     out.print(f"optimizer {shown(plan.optimizer_name)}{rate}{chosen}")
     if session.source is not None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, minimize  # type: ignore[import-untyped]
+from scipy.optimize import minimize  # type: ignore[import-untyped]
+
+from sgdsheet.train.constrained.solver_steps import STEP, Ask, in_steps
 
 Floats = NDArray[np.float64]
 Evaluate = Callable[[Floats], tuple[float, Floats]]
@@ -33,10 +33,6 @@ class Descended:
     x: Floats
     value: float
     gradient: float
-
-
-class _Stopped(BaseException):
-    """Ends scipy's loop when nobody asks for its steps any more."""
 
 
 def descend(
@@ -89,62 +85,18 @@ class _Guarded:
 def _run(
     evaluate: Evaluate, start: Floats, lower: Floats, upper: Floats, tolerance: float
 ) -> Generator[Floats, None, Any]:
-    """Run scipy's loop in a thread of its own, which hands its points over: one of the two threads always waits.
+    """Run scipy's loop so that the curvature lives on between the steps that are shown."""
+    options = {"maxcor": _MEMORY, "ftol": 0.0, "gtol": tolerance, "maxiter": 10**9, "maxfun": 10**9, "maxls": 40}
 
-    So every step can be shown, the curvature lives on between steps, and torch is used by the caller's thread only.
-    """
-    questions: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-    answers: SimpleQueue[Any] = SimpleQueue()
+    def solve(ask: Ask) -> Any:
+        return minimize(
+            lambda x: ask("value", x.copy()),
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=np.column_stack([lower, upper]),
+            callback=lambda x: ask(STEP, x.copy()),
+            options=options,
+        )
 
-    def ask(kind: str, x: Floats) -> Any:
-        questions.put((kind, x.copy()))
-        answer = answers.get()
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    def work() -> None:
-        options = {
-            "maxcor": _MEMORY,
-            "ftol": 0.0,
-            "gtol": tolerance,
-            "maxiter": 10**9,
-            "maxfun": 10**9,
-            "maxls": 40,
-        }
-        try:
-            questions.put(
-                (
-                    "done",
-                    minimize(
-                        lambda x: ask("value", x),
-                        start,
-                        jac=True,
-                        method="L-BFGS-B",
-                        bounds=np.column_stack([lower, upper]),
-                        callback=lambda x: ask("step", x),
-                        options=options,
-                    ),
-                )
-            )
-        except BaseException as error:
-            questions.put(("failed", error))
-
-    thread = Thread(target=work, name="sgdsheet-descent", daemon=True)
-    thread.start()
-    try:
-        while True:
-            kind, item = questions.get()
-            if kind == "value":
-                answers.put(evaluate(item))
-            elif kind == "step":
-                yield item
-                answers.put(None)
-            elif kind == "failed":
-                raise item
-            else:
-                assert isinstance(item, OptimizeResult)
-                return item
-    finally:
-        answers.put(_Stopped())
-        thread.join()
+    return (yield from in_steps(solve, lambda _, x: evaluate(x)))
