@@ -27,7 +27,8 @@ _TOLERANCE = 1e-15
 still while the parameters still gain half of their digits."""
 
 _MOST_EVALUATIONS = 50_000
-"""Of the residuals: where rounding keeps every step from being taken, SciPy tries shorter ones for ever."""
+"""How often the residuals are calculated at most: where rounding keeps every step from being taken, SciPy would try
+shorter ones for ever."""
 
 _REFINEMENTS = 10
 SUM_ROUNDING = 1e-11
