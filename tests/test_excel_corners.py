@@ -17,9 +17,11 @@ from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Value
 from sgdsheet.compiler.proof import required
 from sgdsheet.errors import FormulaError, ProofError
+from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError
 from tests.errors import refusal
-from tests.sheets import book, check, lowered, value, values
+from tests.fuzz import engines
+from tests.sheets import HOME, book, check, lowered, value, values
 from tests.training_books import model
 
 DIV0, NA, NAME, NULL, NUM, REF, VALUE = (
@@ -514,3 +516,23 @@ def test_errors_go_through_formulas_of_torch_operations(formula: str) -> None:
     result = program.results[-1][1].data
     assert not isinstance(result, torch.Tensor)
     assert math.isnan(float(program.module(result)().detach()))
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("=SUM(TREND(A1:A3))", [-5.0, VALUE, VALUE]),
+        ("=SUM(LINEST(A1:A3))", [0.5 - 8 / 3, VALUE, VALUE]),
+        ("=MDETERM(A1:B2)", [-2.0, 0.0, VALUE]),
+        ("=INDEX(MINVERSE(A1:B2),1,1)", [-1.0, NUM, VALUE]),
+    ],
+)
+def test_an_error_in_one_copy_says_nothing_of_the_other_copies(formula: str, expected: list[Any]) -> None:
+    """Of formulas that were filled down, each has a result of its own; together they are refused."""
+    cells = {"A1:B5": [[-2.0, 1.0], [-2.0, 2.0], [-1.0, 1.0], ["x", 0.0], [1.0, 1.0]], "D1:D3": formula}
+    with refusal(FormulaError, cell="Sheet1!D1", cause="in some of its copies only"):
+        values(cells, "D1:D3")
+    alone = engines.ours(book(cells), HOME)[0]
+    for row, wanted in enumerate(expected, 1):
+        found = alone[Cell(HOME, row, 4)]
+        assert found is wanted if isinstance(wanted, ExcelError) else found == pytest.approx(wanted, abs=1e-12)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sgdsheet.compiler.functions.formulas import failing, inside
 from sgdsheet.compiler.functions.plain import plain
+from sgdsheet.compiler.functions.range_numbers import only_numbers, true_of_all
 from sgdsheet.compiler.functions.registry import Context, Takes, function
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
@@ -19,9 +20,8 @@ _MOST = 2_000
 
 def _square(builder: Builder, array: Value) -> Value | None:
     """The matrix with both of its axes; None if it is not square, or holds something that is no number."""
-    numeric = torch.isin(array.kind_tensor(), torch.tensor([Kind.NUMBER, Kind.ERROR], dtype=torch.uint8))
     height = array.size("h")
-    if height != array.size("w") or not bool(numeric.all()):
+    if height != array.size("w") or not only_numbers(array):
         return None
     if height > _MOST:
         raise FormulaError(f"inverts a matrix of more than {_MOST:,} rows", remedy="Use a smaller one")
@@ -75,7 +75,7 @@ def minverse(context: Context, array: Value) -> Value:
     if isinstance(square.data, Tensor):
         singular = torch.linalg.inv_ex(square.data)[1] != 0
         condition = torch.linalg.cond(square.data)
-        if bool(singular.any()):
+        if true_of_all(singular, square.axes[:-2]):
             return builder.error(Fault.NUM)
         if bool((condition > 1e14).any()):
             raise FormulaError("inverts a matrix that is hardly invertible", remedy="Change the matrix")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sgdsheet.compiler.functions.registry import Context, Derivative, Takes, function, masked, numbers_of
 from sgdsheet.compiler.ir.builder import Builder
-from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
 
@@ -171,6 +171,30 @@ def gathered_numbers(builder: Builder, arguments: Iterable[Value], *, keep: bool
     joined = data[0] if len(data) == 1 else builder.call(torch.cat, data, -1)
     mask_ = torch.cat(kept, -1)
     return Value(joined, axes + "k", (*sizes, mask_.shape[-1])), mask_
+
+
+def only_numbers(value: Value) -> bool:
+    """Whether all cells are numbers, or errors. FormulaError where that is so for some copies of the formula only: each
+    of them has a result of its own."""
+    if value.has(*UNSETTLED):
+        raise FormulaError(
+            "asks whether cells hold numbers, which a parameter decides",
+            remedy="Let both branches of the IF give numbers",
+        )
+    kinds = value.kind_tensor()
+    return not true_of_all((kinds != Kind.NUMBER) & (kinds != Kind.ERROR), value.axes)
+
+
+def true_of_all(found: Tensor, axes: str) -> bool:
+    """Whether something is found in every copy of the formula; FormulaError if it is in some of them only.
+
+    `found` has the dimensions `axes`, of which R and C are the copies'.
+    """
+    over = [place for place, axis in enumerate(axes) if axis not in "RC"]
+    copies = found.to(torch.uint8).amax(over) if over and found.numel() else found
+    if bool(copies.any()) and not bool(copies.all()):
+        raise FormulaError("is an error in some of its copies only", remedy="Mend the cells that these copies read")
+    return bool(copies.any())
 
 
 def _copies(value: Value) -> Value:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sgdsheet.compiler.functions.formulas import failing, is_set
 from sgdsheet.compiler.functions.moments import deviations, mean_of, size_of
-from sgdsheet.compiler.functions.range_numbers import over_pairs
+from sgdsheet.compiler.functions.range_numbers import only_numbers, over_pairs
 from sgdsheet.compiler.functions.registry import Context, Takes, fixed, function
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
@@ -117,7 +117,7 @@ class _Data:
         else:
             given = context.lower(xs, array=True)
         self.wrong = Fault.REF if not _fits(self.known, given) else None
-        if not all(value.only(Kind.NUMBER) or _numeric(value) for value in (self.known, given)):
+        if not all(map(only_numbers, (self.known, given))):
             self.wrong = Fault.VALUE
         self.given, self.across = given, self.known.size("h") == 1 and self.known.size("w") > 1
         copies = (self.known, given)
@@ -140,11 +140,6 @@ class _Data:
             data = self.builder.method("transpose", data, -1, -2)
         shape = (*self.sizes, -1, columns) if columns else (*self.sizes, -1)
         return self.builder.method("reshape", data, shape)
-
-
-def _numeric(value: Value) -> bool:
-    kinds = value.kind_tensor()
-    return bool(((kinds == Kind.NUMBER) | (kinds == Kind.ERROR)).all())
 
 
 def _fits(ys: Value, xs: Value) -> bool:
@@ -365,7 +360,7 @@ def _predicted(
     _refuse_collinear(data, start)
     at = data.given if new is None or isinstance(new, Omitted) else context.lower(new, array=True)
     height, width, several = at.size("h"), at.size("w"), data.regressors > 1
-    if not _numeric(at):
+    if not only_numbers(at):
         return context.builder.error(Fault.VALUE)
     if several and (height if data.across else width) != data.regressors:
         return context.builder.error(Fault.REF)
