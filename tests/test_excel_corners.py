@@ -536,3 +536,10 @@ def test_an_error_in_one_copy_says_nothing_of_the_other_copies(formula: str, exp
     for row, wanted in enumerate(expected, 1):
         found = alone[Cell(HOME, row, 4)]
         assert found is wanted if isinstance(wanted, ExcelError) else found == pytest.approx(wanted, abs=1e-12)
+
+
+def test_iso_weeks_begin_in_march_1900() -> None:
+    """Before, Excel's weekdays are one off: it counts a 29 February."""
+    assert value("=ISOWEEKNUM(61)") == 9.0
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="before March 1900"):
+        value("=ISOWEEKNUM(A1)", {"B1": 1.0})

@@ -109,6 +109,40 @@ def has_boolean(finding: Finding) -> bool:
     )
 
 
+def category(finding: Finding) -> str:
+    """The module that declares the function at the top of the part."""
+    return REGISTRY[finding.node.name].category if isinstance(finding.node, Call) else ""
+
+
+def numbers(finding: Finding) -> list[float]:
+    """The numbers that the part reads and names."""
+    return [value for value in [*read(finding), *constants(finding)] if type(value) is float]
+
+
+STATISTICS = {
+    "moments",
+    "order",
+    "regression",
+    "statistics",
+    "hypothesis_tests",
+    "database",
+    "range_numbers",
+    "subtotals",
+}
+TOOLPAK = {
+    "complex_numbers",
+    "conversion",
+    "engineering",
+    "rounding",
+    "dates",
+    "annuities",
+    "cash_flows",
+    "information",
+}
+OLD = {"", "mathematics", "logical", "matrices", "sums", "conditional", "lookup", "faults", "statistics"}
+FIRST_OF_MARCH_1900 = 61
+
+
 def has_text(finding: Finding) -> bool:
     joined = any(isinstance(part, Binary) and part.operator == "&" for part in inner(finding))
     return joined or any(isinstance(value, str) for value in [*read(finding), *constants(finding)])
@@ -355,6 +389,46 @@ DIFFERENCES = (
         "texts joined in an array with an error among them: LibreOffice puts the texts behind it into other cells",
         lambda item: name(item) == "&" and item.array and any(map(error, read(item))),
     ),
+    Difference(
+        OFFICE,
+        "TRUE and FALSE are numbers to LibreOffice: statistics of ranges count them",
+        lambda item: category(item) in STATISTICS and has_boolean(item),
+    ),
+    Difference(
+        OFFICE,
+        "TRUE and FALSE are numbers to LibreOffice: their texts are 1 and 0",
+        lambda item: category(item) in ("text", "formatting") and has_boolean(item),
+    ),
+    *(
+        Difference(
+            engine,
+            "the functions of the former Analysis ToolPak refuse TRUE and FALSE, texts that are no numbers, and ranges",
+            lambda item: category(item) in TOOLPAK and error(item.ours),
+        )
+        for engine in (OFFICE, IRON)
+    ),
+    *(
+        Difference(
+            engine,
+            "the first days of 1900: Excel counts a 29 February, day 0 is in January 1900, and there is none before",
+            lambda item: category(item) == "dates" and any(number < FIRST_OF_MARCH_1900 for number in numbers(item)),
+        )
+        for engine in (OFFICE, IRON)
+    ),
+    Difference(
+        OFFICE,
+        "GEOMEAN with a 0 is #NUM! in Excel, 0 in LibreOffice",
+        lambda item: name(item) == "GEOMEAN" and item.ours is ExcelError.NUM and item.libreoffice == 0.0,
+    ),
+    *(
+        Difference(
+            engine,
+            "which of several bad arguments of a newer function is told of first",
+            lambda item: category(item) not in OLD and error(item.ours),
+            Side.UNKNOWN,
+        )
+        for engine in (OFFICE, IRON)
+    ),
     # --- IronCalc -----------------------------------------------------------------------------------------
     Difference(
         IRON,
@@ -483,6 +557,16 @@ DIFFERENCES = (
         "ROWS and COLUMNS of a calculation with single cells that is an error: that error, in LibreOffice as well",
         lambda item: name(item) in ("ROWS", "COLUMNS") and error(item.ours) and OFFICE not in item.against,
         Side.UNKNOWN,
+    ),
+    Difference(
+        IRON,
+        "IronCalc counts TRUE, FALSE and texts in array constants otherwise, also in AVERAGEA and its like",
+        lambda item: category(item) in STATISTICS and (has_boolean(item) or has_text(item)),
+    ),
+    Difference(
+        IRON,
+        "IronCalc's skewness of two numbers, or of numbers that are all the same, is 0",
+        lambda item: name(item) in ("SKEW", "SKEW.P", "KURT") and error(item.ours) and not error(item.ironcalc),
     ),
     Difference(
         IRON,

@@ -166,9 +166,9 @@ def isoweeknum(serial: float) -> float | ExcelError:
     if not 0 <= serial < LAST + 1:
         return ExcelError.NUM
     thursday = math.floor(serial) - weekday_of(serial) + 3
-    parts = date_parts(max(thursday, 0))
+    parts = date_parts(thursday) if serial >= 61 else None  # before, Excel's weekdays are one off
     if parts is None:
-        return ExcelError.NUM
+        raise FormulaError("asks for the ISO week of a day before March 1900", remedy="Use a later date")
     new_year = serial_of(parts[0], 1, 1)
     assert new_year is not None
     return float((thursday - new_year) // 7 + 1)
