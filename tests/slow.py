@@ -1,4 +1,4 @@
-"""Which tests are slow: `pytest -m "not slow"` leaves them out, and takes less than a minute on two cores.
+"""Which tests are slow: `pytest -m "not slow"` leaves them out, and takes about a minute on two cores.
 
 Listed is what takes more than about a sixth of a second of processor, what starts programs, and what repeats one idea
 over many cases. CI runs everything. `pytest -n 0 -m "not slow" --durations=30` shows what has become slow since.
@@ -16,9 +16,10 @@ FIXTURES = {
 """What makes every test slow that uses it."""
 
 MODULES = (
-    *("test_campaigns", "test_addin_grammar", "test_addin_office", "test_excel_chain"),
-    *("test_extension_install", "test_extension_office", "test_lesson_claims"),
-    *("test_lesson_optimizers", "test_lessons", "test_libreoffice", "test_live_attach"),
+    *("test_campaigns", "test_addin_grammar", "test_addin_office", "test_candidates", "test_excel_chain"),
+    *("test_extension", "test_extension_install", "test_extension_office", "test_lesson_claims"),
+    *("test_lesson_optimizers", "test_lessons", "test_libreoffice", "test_limits", "test_live_attach"),
+    "test_live_faults",
     *("test_live_libreoffice", "test_live_slow", "test_mnist_golden"),
     *("test_mnist_workbooks", "test_notebooks", "test_odd_settings", "test_outputs_kept"),
     *("test_parallel", "test_passengers", "test_random_sheets", "test_readme", "test_recalculation"),
@@ -27,6 +28,7 @@ MODULES = (
 """Modules of which every test is slow."""
 
 TESTS = {
+    "test_architecture": "test_functions_are_named_where_they_are_declared test_slow_tests_exist",
     "test_addin_build": (
         "test_any_property_can_be_read_back test_compression_round_trip_of_any_bytes "
         "test_container_gives_every_stream_back "
@@ -54,7 +56,6 @@ TESTS = {
         "test_batch_sizes test_each_part_is_judged_by_its_own_sums test_how_many_are_shown_does_not_matter "
         "test_index_by_a_number_from_the_data test_like_all_data_in_the_sheet test_the_loss_over_all_samples "
     ),
-    "test_candidates": "test_a_profit_is_maximized test_every_stranger_opens",
     "test_charts": "test_charts_of_our_workbooks",
     "test_check": "test_exactly_on_a_kink test_examples test_titanic_solved_by_excel",
     "test_checkpoints": (
@@ -99,11 +100,6 @@ TESTS = {
         "test_hostile_file_names test_hostile_names_and_texts test_run_as_its_message_says "
         "test_same_loss_and_gradient test_training_the_exported_module "
     ),
-    "test_extension": (
-        "test_cell_says_so_when_there_is_no_python test_command_about_a_book_that_is_not_open "
-        "test_function_equals_torch test_hundred_thousand_cells test_office_that_is_not_there "
-        "test_process_that_dies_is_noticed "
-    ),
     "test_field_words": "test_a_loss_has_a_gradient",
     "test_file_host": "test_formulas_agree_with_openpyxl test_titanic test_values_agree_with_openpyxl",
     "test_file_host_safety": (
@@ -121,13 +117,7 @@ TESTS = {
     "test_hostile": "test_bombs",
     "test_json_messages": "test_what_is_sent_arrives",
     "test_least_squares": "test_certified_digits test_restarts_are_polished_with_it",
-    "test_limits": "test_large_formulas_are_refused_at_once test_the_number_that_is_told_is_allowed",
     "test_live_bound": "test_an_edited_parameter_is_taken_up",
-    "test_live_faults": (
-        "test_a_busy_program_is_waited_for test_a_program_that_stays_busy test_a_thousand_runs_leak_nothing "
-        "test_an_edit_at_the_worst_moment_is_kept test_half_a_write_is_no_edit "
-        "test_the_log_is_removed_during_training test_two_workbooks_at_once "
-    ),
     "test_live_notices": "test_export_beside_the_workbook",
     "test_live_tracking": (
         "test_a_parameter_more_during_training test_a_row_is_inserted_between_the_parameters_during_training "
