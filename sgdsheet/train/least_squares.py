@@ -157,7 +157,7 @@ class LeastSquares:
         return found
 
     def values(self, x: Floats) -> Floats:
-        """The residuals [residuals] at a vector; what is not a number is so far away that no step leads there."""
+        """The residuals [residuals] at a vector. Where one is not a number, the solver takes its step back."""
         with torch.no_grad():
             return np.asarray(self.residuals(*self.shaped(x)).numpy())
 

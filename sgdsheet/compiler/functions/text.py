@@ -343,7 +343,6 @@ def rounded_text(number: float, digits: int, commas: bool) -> str:
 
 
 def _half_up(shown: str, digits: int) -> str:
-
     rounded = Decimal(shown).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
     return f"{rounded:.{max(digits, 0)}f}"
 

@@ -15,7 +15,7 @@ from torch import Tensor, fx
 from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.passes import simplify
-from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.compiler.program import build_program
 from sgdsheet.data.arrays import SampleData
 from sgdsheet.data.layouts.layout import (
     BatchProgram,
@@ -66,11 +66,11 @@ class SheetReduction:
         self._suspicious = False
         self._programs: dict[int, tuple[fx.GraphModule, BatchProgram]] = {}
         self._closed: dict[int, fx.GraphModule] = {}
-        whole = self._constants(self._build(layout.rows.height))
+        whole = dict(self._build(layout.rows.height).named_buffers())
         if any(bool(tensor.isnan().any()) for tensor in whole.values() if tensor.is_floating_point()):
             self._suspicious = True
-            whole = self._constants(self._build(layout.rows.height))
-        few = whole if layout.rows.height == _FEW else self._constants(self._build(_FEW))
+            whole = dict(self._build(layout.rows.height).named_buffers())
+        few = whole if layout.rows.height == _FEW else dict(self._build(_FEW).named_buffers())
         pairs = zip(whole.values(), few.values(), strict=True)
         self._dims = [_dimension(one, other, layout.rows.height) for one, other in pairs]
         columns = [
@@ -111,16 +111,16 @@ class SheetReduction:
         return self._programs[size]
 
     def _compiled(self, size: int, batch: Sequence[Tensor]) -> fx.GraphModule:
-        program = self._build(size)
-        names = list(self._constants(program))
+        module = self._build(size)
+        names = (name for name, _ in module.named_buffers())
         columns = {name: dim for name, dim in zip(names, self._dims, strict=True) if dim is not None}
-        module = program.module(stacked_cells(program, self.cells))
         return simplify(_with_arguments(module, columns), examples=batch)
 
-    def _build(self, size: int) -> Program:
+    def _build(self, size: int) -> fx.GraphModule:
+        """The cells for so many rows. Its buffers are the same ones, in the same order, for every size."""
         parameters = self.layout.model.problem.parameters
         blocks = list(cut_blocks(self._plan.blocks, parameters, self.layout.rows, size))
-        return build_program(
+        program = build_program(
             self._workbook,
             parameters,
             Plan(blocks, {id(block) for block in blocks}),  # none of them may keep its saved values
@@ -129,10 +129,7 @@ class SheetReduction:
             generic=True,
             suspicious=self._suspicious,
         )
-
-    def _constants(self, program: Program) -> dict[str, Tensor]:
-        """The constants that the cells need, by name: the same ones, in the same order, for every size."""
-        return dict(program.module(stacked_cells(program, self.cells)).named_buffers())
+        return program.module(stacked_cells(program, self.cells))
 
 
 def _dimension(whole: Tensor, few: Tensor, height: int) -> int | None:
