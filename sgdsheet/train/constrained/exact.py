@@ -8,6 +8,7 @@ sequential quadratic programming”, DFVLR-FB 88-28, 1988).
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -40,26 +41,49 @@ class Unbounded(Exception):
 # --- linear programmes --------------------------------------------------------------------------------------
 
 
-def solve_if_linear(flat: FlatModel, x: Floats) -> Point | None:
-    """The optimum of a linear programme; None if the problem is none, or HiGHS does not succeed.
+@dataclass(frozen=True, slots=True)
+class LinearProgram:
+    """Minimise `costs` · x where `rows` x <= `limits` (the first `split` rows) or = `limits` (the others), in bounds.
 
-    `x` [parameters] is where it is looked at. Raises Infeasible or Unbounded.
+    `costs` [parameters] are the derivatives of the objective, `rows` [residuals, parameters] those of the residuals,
+    whose values are `rows` x - `limits`. `lower` and `upper` [parameters] are infinite where there is no bound.
     """
+
+    costs: Floats
+    rows: sparse.csr_array
+    limits: Floats
+    split: int
+    lower: Floats
+    upper: Floats
+
+
+def linear_program(flat: FlatModel, x: Floats) -> LinearProgram | None:
+    """The problem as a linear programme, looked at around `x` [parameters]; None if it is none, or too large."""
     if flat.count > _MOST_ROWS or not _is_affine(flat, x):
         return None
     base = flat.at(x)
     _, costs = flat.gradient(x, objective_alone)
     sparse_rows = [sparse.csr_array(row[None, :]) for row in flat.rows(x)]
     rows = sparse.vstack(sparse_rows, format="csr") if sparse_rows else sparse.csr_array((0, len(x)))
-    limits = rows @ x - base.residuals
-    solution = _highs(costs, rows, limits, flat)
-    if solution is None:
+    return LinearProgram(costs, rows, rows @ x - base.residuals, flat.split, flat.lower, flat.upper)
+
+
+def solve_if_linear(flat: FlatModel, x: Floats) -> Point | None:
+    """The optimum of a linear programme; None if the problem is none, or HiGHS does not succeed.
+
+    `x` [parameters] is where it is looked at. Raises Infeasible or Unbounded.
+    """
+    program = linear_program(flat, x)
+    solution = _highs(program) if program is not None else None
+    if program is None or solution is None:
         return None
-    found = flat.at(flat.clipped(solution))
-    foretold = base.objective + float(costs @ (found.x - x))
-    residuals = base.residuals + rows @ (found.x - x)
-    same = abs(found.objective - foretold) <= 1e-9 * (1 + abs(foretold) + float(np.abs(costs) @ np.abs(found.x)))
-    if not found.finite or not same or np.abs(residuals - found.residuals).max(initial=0.0) > 1e-7 * _largest(limits):
+    base, found = flat.at(x), flat.at(flat.clipped(solution))
+    foretold = base.objective + float(program.costs @ (found.x - x))
+    residuals = base.residuals + program.rows @ (found.x - x)
+    size = 1 + abs(foretold) + float(np.abs(program.costs) @ np.abs(found.x))
+    same = abs(found.objective - foretold) <= 1e-9 * size
+    wrong = np.abs(residuals - found.residuals).max(initial=0.0) > 1e-7 * _largest(program.limits)
+    if not found.finite or not same or wrong:
         return None  # it only looked linear
     return found
 
@@ -102,17 +126,17 @@ def _somewhere(flat: FlatModel, x: Floats, random: np.random.Generator) -> Float
     return np.where(both, np.where(both, flat.lower, 0.0) + random.random(len(x)) * width, found)
 
 
-def _highs(costs: Floats, rows: sparse.csr_array, limits: Floats, flat: FlatModel) -> Floats | None:
-    split = flat.split
-    bounds = np.column_stack([flat.lower, flat.upper])
+def _highs(program: LinearProgram) -> Floats | None:
+    split, rows, limits = program.split, program.rows, program.limits
+    bounds = np.column_stack([program.lower, program.upper])
     tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
     for presolve in (True, False):
         result = linprog(
-            costs,
+            program.costs,
             A_ub=rows[:split] if split else None,
             b_ub=limits[:split] if split else None,
-            A_eq=rows[split:] if split < flat.count else None,
-            b_eq=limits[split:] if split < flat.count else None,
+            A_eq=rows[split:] if split < len(limits) else None,
+            b_eq=limits[split:] if split < len(limits) else None,
             bounds=bounds,
             method="highs",
             options={**tight, "presolve": presolve},
