@@ -27,7 +27,16 @@ from tests import slow
 FLOORS = (
     *("errors", "system", "sheet", "problem"),
     *("compiler.ir", "compiler.functions", "compiler.frontend", "compiler.passes", "compiler"),
-    *("data.formats", "data", "train.constrained", "train", "analysis.diagnosis", "analysis", "plots"),
+    *(
+        "data.formats",
+        "data",
+        "train.constrained",
+        "train.discrete",
+        "train",
+        "analysis.diagnosis",
+        "analysis",
+        "plots",
+    ),
     *("hosts", "live.undo", "live.run", "live.commands", "live.ipc", "live", "apps"),
 )
 ONLY_FROM_TOP = ("hosts", "examples")  # the stages in between never see where a workbook comes from

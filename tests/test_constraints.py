@@ -313,9 +313,9 @@ def test_several_areas_on_both_sides(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "int": (("A1:C1", 4, "integer"), "A1:C1", r"^Solver's constraint 1 wants whole numbers here \(int\)"),
-    "bin": (("A1:C1", 5, "binary"), "A1:C1", r"wants only 0 and 1 here \(bin\)"),
-    "alldifferent": (("A1:C1", 6, "AllDifferent"), "A1:C1", r"a different whole number in each cell"),
+    "int": (("A1:D1", 4, "integer"), "D1", r"^Solver's constraint 1 wants whole numbers here \(int\), and this is no"),
+    "bin": (("A3", 5, "binary"), "A3", r"wants only 0 and 1 here \(bin\)"),
+    "alldifferent": (("A3:A4", 6, "AllDifferent"), "A3", r"a different whole number in each cell"),
     "formula": (
         ("A3", 1, "Model!$A$1*2"),
         "A3",

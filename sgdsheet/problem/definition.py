@@ -11,9 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sgdsheet.errors import NoModelError, ProblemError, SettingError, SeveralModelsError, quoted
+from sgdsheet.problem.named_constraints import named_constraints
 from sgdsheet.problem.setting_row import Setting as Setting
 from sgdsheet.problem.settings import overwrites_formulas
-from sgdsheet.problem.solver_names import Constraint, Relation, read_solver, refuse_constraints
+from sgdsheet.problem.solver_names import (
+    KINDS_OF_NUMBERS,
+    Constraint,
+    Relation,
+    SolverOptions,
+    read_solver,
+    refuse_constraints,
+)
 from sgdsheet.problem.solver_names import Direction as Direction
 from sgdsheet.sheet.defined_names import areas_of, name_text, single_cell, tidy_areas
 from sgdsheet.sheet.references import Cell, Range, address, rectangles
@@ -52,6 +60,7 @@ class Problem:
     target: float = 0.0
     constraints: tuple[Constraint, ...] = ()
     non_negative: bool = False
+    solver: SolverOptions = field(default_factory=SolverOptions)
     data: Range | None = None
     valid: Range | None = None
     metric: Cell | None = None
@@ -68,6 +77,11 @@ class Problem:
     @property
     def parameter_count(self) -> int:
         return sum(area.size for area in self.parameters)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether some parameters may take certain numbers only."""
+        return any(constraint.relation in KINDS_OF_NUMBERS for constraint in self.constraints)
 
     @property
     def constrained(self) -> tuple[Range, ...]:
@@ -265,6 +279,7 @@ def _extras(workbook: Workbook, sheet: str) -> dict[str, Any]:
     if text is not None:
         extras["outputs"] = areas_of(workbook, text, sheet, f"the name sgd_output on sheet {sheet}")
     extras["inputs"] = _inputs(workbook, sheet)
+    extras["constraints"] = named_constraints(workbook, sheet)
     return {**extras, **named_origin(workbook, sheet)}
 
 
@@ -416,9 +431,12 @@ def refuse_protected(workbook: Workbook, problem: Problem) -> None:
             )
 
 
-def refuse_unsupported(problem: Problem) -> None:
-    """Refuse constraints that cannot be kept or cannot be read, before anything is trained."""
-    refuse_constraints(problem.constraints)
+def refuse_unsupported(problem: Problem, unused: Sequence[Range] = ()) -> None:
+    """Refuse constraints that cannot be kept or cannot be read, before anything is trained.
+
+    `unused` are variables that are no parameters any more, because nothing depends on them.
+    """
+    refuse_constraints(problem.constraints, (*problem.parameters, *unused))
 
 
 def explicit_lower_bounds(problem: Problem) -> list[Range]:
@@ -426,7 +444,7 @@ def explicit_lower_bounds(problem: Problem) -> list[Range]:
     return [
         constraint.left
         for constraint in problem.constraints
-        if constraint.relation in (Relation.AT_LEAST, Relation.EQUAL)
+        if constraint.relation in (Relation.AT_LEAST, Relation.EQUAL, Relation.BINARY, Relation.ALL_DIFFERENT)
     ]
 
 

@@ -32,6 +32,8 @@ class Settings:
     restarts: int | None = None
     start: tuple[StartValues, ...] = ()
     seed: int | None = None
+    time_limit: float | None = None
+    gap: float | None = None
     zero_gradients: bool = True
     device: str = "auto"
     precision: str | None = None
@@ -167,6 +169,24 @@ DECLARATIONS: tuple[Declaration, ...] = (
         "start", "--start", _start, ", ".join(INITIALISERS) + " (with a scale; one per parameter range)", "Start values"
     ),
     Declaration("seed", "--seed", Whole(0, 2**63 - 1), "a whole number, 0 or more", "Same seed, same result"),
+    Declaration(
+        "time_limit",
+        "--time-limit",
+        Number(0, above=True),
+        "a number of seconds above 0",
+        "When to stop at the latest",
+        examples={"30": 30.0, 0.5: 0.5},
+        refused=(0, -1, "soon"),
+    ),
+    Declaration(
+        "gap",
+        "--gap",
+        _fraction,
+        "a share from 0 to 1",
+        "How far from the best possible loss whole numbers may be",
+        examples={"1 %": 0.01},
+        refused=(1.5, -0.1, "small"),
+    ),
     Declaration("zero_gradients", "--zero-gradients", _yes_no, "yes or no", "Forget the last step's gradient"),
     Declaration(
         "device", "--device", _one_of("auto", "cpu", "cuda"), "auto, cpu or cuda (a GPU)", "Where to calculate"

@@ -11,7 +11,7 @@ from typing import Any
 
 from sgdsheet.errors import ProblemError
 from sgdsheet.sheet.defined_names import areas_of, name_text, single_cell, tidy_areas
-from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.references import Range, without
 from sgdsheet.sheet.workbook import Workbook
 
 
@@ -38,11 +38,32 @@ class Relation(Enum):
         return {1: "<=", 2: "=", 3: ">=", 4: "int", 5: "bin", 6: "alldifferent"}[self.value]
 
 
-_KINDS_OF_NUMBERS = {
+KINDS_OF_NUMBERS = {
     Relation.INTEGER: "whole numbers",
     Relation.BINARY: "only 0 and 1",
     Relation.ALL_DIFFERENT: "a different whole number in each cell",
 }
+"""Relations without a right side, and what they want of parameter cells."""
+
+_UNSET = {"tim": (100, 32767, 2147483647), "tol": (0.01, 0.05)}
+"""What Excel's versions write for options that nobody has set: seconds, and the share of “Integer Optimality”."""
+
+
+@dataclass(frozen=True, slots=True)
+class SolverOptions:
+    """Options of Solver's dialog that a person has set; None where Excel's own default stands.
+
+    Solver's default for `gap` is 1 %: it may stop at a solution that much worse than the best. Ours is none.
+    """
+
+    evolutionary: bool = False
+    """Whether the Evolutionary method is chosen."""
+    seconds: float | None = None
+    gap: float | None = None
+    seed: int | None = None
+    population: int | None = None
+    relaxed: bool = False
+    """Whether “Ignore Integer Constraints” is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +80,7 @@ class Constraint:
     name: str = "the constraint"
 
     def __str__(self) -> str:
-        if self.relation in _KINDS_OF_NUMBERS:
+        if self.relation in KINDS_OF_NUMBERS:
             return f"{self.left} {self.relation.sign}"
         right = f"{self.right:g}" if isinstance(self.right, float) else str(self.right)
         return f"{self.left} {self.relation.sign} {right}"
@@ -94,7 +115,25 @@ def read_solver(workbook: Workbook, sheet: str, objective: str) -> dict[str, Any
         "target": _solver_number(workbook, sheet, "solver_val", 0),
         "constraints": _solver_constraints(workbook, sheet),
         "non_negative": _solver_number(workbook, sheet, "solver_neg", 1) == 1,
+        "solver": _solver_options(workbook, sheet),
     }
+
+
+def _solver_options(workbook: Workbook, sheet: str) -> SolverOptions:
+    def said(name: str, least: float, most: float) -> float | None:
+        """A number that a person has set; what is out of range is nothing that Excel has written."""
+        number = _solver_number(workbook, sheet, f"solver_{name}", -1.0)
+        return number if least <= number <= most and number not in _UNSET.get(name, ()) else None
+
+    seed, population = said("rsd", 1, 2**31 - 1), said("ssz", 4, 100_000)
+    return SolverOptions(
+        evolutionary=said("eng", 1, 3) == 3,
+        seconds=said("tim", 1, 1e9),
+        gap=said("tol", 0, 1),
+        seed=None if seed is None else int(seed),
+        population=None if population is None else int(population),
+        relaxed=said("rlx", 1, 2) == 1,
+    )
 
 
 def _solver_number(workbook: Workbook, sheet: str, name: str, default: float) -> float:
@@ -128,7 +167,7 @@ def _right_sides(
     workbook: Workbook, text: str | None, sheet: str, areas: tuple[Range, ...], kind: Relation, what: str
 ) -> Sequence[float | Range | str]:
     """What stands on the right of each area; what cannot be read stays text, so that it can be shown."""
-    if kind in _KINDS_OF_NUMBERS:
+    if kind in KINDS_OF_NUMBERS:
         return [0.0] * len(areas)
     text = "" if text is None else text.strip().removeprefix("=").strip()
     try:
@@ -149,16 +188,16 @@ def _right_sides(
     return sides if fits else [text] * len(areas)
 
 
-def refuse_constraints(constraints: Sequence[Constraint]) -> None:
-    """Refuse constraints that gradients cannot keep to, and those that cannot be read."""
+def refuse_constraints(constraints: Sequence[Constraint], variables: Sequence[Range]) -> None:
+    """Refuse constraints that cannot be read, and those that want whole numbers of cells that are not variables."""
     for constraint in constraints:
         left, right, name = constraint.left, constraint.right, constraint.name
-        numbers = _KINDS_OF_NUMBERS.get(constraint.relation)
-        if numbers is not None:
+        numbers = KINDS_OF_NUMBERS.get(constraint.relation)
+        if numbers is not None and (others := without((left,), variables)):
             raise ProblemError(
-                f"{name} wants {numbers} here ({constraint.relation.sign}), and gradients give any number",
-                cell=left,
-                remedy="Delete the constraint, or replace it by bounds and round afterwards",
+                f"{name} wants {numbers} here ({constraint.relation.sign}), and this is no parameter cell",
+                cell=others[0].first,
+                remedy="Let the constraint name parameter cells only",
             )
         if isinstance(right, str):
             raise ProblemError(

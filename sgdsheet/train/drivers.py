@@ -22,6 +22,8 @@ from sgdsheet.train.constrained.flat_functions import FlatModel
 from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, solve
 from sgdsheet.train.convergence import Verdict
 from sgdsheet.train.descent import Descent, descent_with
+from sgdsheet.train.discrete.looks import SECONDS, Limits
+from sgdsheet.train.discrete.search import search
 from sgdsheet.train.least_squares import SUM_ROUNDING
 from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
 from sgdsheet.train.run import CONVERGED, DIVERGED, STALLED, STEPS, Run, Step
@@ -133,6 +135,29 @@ def constrained(run: Run, steps: int) -> Steps:
             run.stopped = ""  # of an earlier start
             _end_solution(run, progress.outcome)
         yield Step(run.steps_taken, progress.loss, 1.0, time.perf_counter() - started)
+        started = time.perf_counter()
+
+
+def searched(run: Run) -> Steps:
+    """A search for whole numbers or among the points of a population, which no descent finds."""
+    chosen, settings, solver = run.plan.search, run.settings, run.model.problem.solver
+    assert chosen is not None
+    assert run.constraints is not None
+    limits = Limits(
+        settings.time_limit or solver.seconds or SECONDS,
+        settings.gap if settings.gap is not None else solver.gap or 0.0,
+        settings.seed if settings.seed is not None else solver.seed or 0,
+        solver.population,
+        run.plan.steps,
+    )
+    started = time.perf_counter()
+    for look in search(run.model, run.constraints, chosen, limits):
+        run.steps_taken += 1
+        run.best_step = run.steps_taken
+        run.violation, run.loss_bound = look.violation, look.bound
+        if look.outcome:
+            run.end(look.outcome, look.reason)
+        yield Step(run.steps_taken, look.loss, 1.0, time.perf_counter() - started)
         started = time.perf_counter()
 
 

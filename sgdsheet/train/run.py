@@ -18,6 +18,7 @@ from sgdsheet.problem.optimizers import AUTO
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints
 from sgdsheet.train.convergence import Place, Verdict, judge
+from sgdsheet.train.discrete.search import chosen_search
 from sgdsheet.train.least_squares import LeastSquares
 from sgdsheet.train.residuals import residuals_of
 from sgdsheet.train.restarts import Distribution
@@ -28,7 +29,8 @@ from sgdsheet.train.validation_curve import ValidationCurve
 CONVERGED, STALLED, STEPS, DIVERGED, EARLY = "converged", "stalled", "steps", "diverged", "early"
 """How a run ends: at a minimum, as a criterion says (converged); where nothing moves any more, but no criterion holds
 (stalled); with all steps used up (steps); with a loss that is not finite, or far above that at the start (diverged); or
-because validation got no better (early)."""
+because validation got no better (early). A search ends with an optimum that is proved (optimal), or without a proof
+(best found); and every run may end with the time limit (time): see `discrete.looks`."""
 
 _FAR = 10.0
 """A loss that is so many times its size above the start has diverged."""
@@ -87,7 +89,13 @@ class Run:
         self.fit = self._fit()
         """The problem as one of least squares, if it is one, and small enough."""
         self.plan: RunPlan = plan_run(
-            model, settings, self.samples, self.parameters, self.constraints, fit=self.fit is not None
+            model,
+            settings,
+            self.samples,
+            self.parameters,
+            self.constraints,
+            fit=self.fit is not None,
+            search=chosen_search(model, self.constraints),
         )
         if self.bound is not None and self.plan.batch_size is not None:
             refuse_large_batch(model, self.bound, self.plan.batch_size)
@@ -100,6 +108,8 @@ class Run:
         self.validation_curve = ValidationCurve()
         self.violation: float | None = None
         self.constraints_hold = True
+        self.loss_bound: float | None = None
+        """What is proved to be the best possible loss, or better than that; None where nothing is known."""
         self.valid_loss: float | None = None
         self.valid_metric: float | None = None
         self.looked_last: tuple[float | None, float | None] = (None, None)
@@ -122,7 +132,9 @@ class Run:
         gradual = settings.batch_size is not None or settings.early_stopping is not None or self.bound is not None
         if settings.optimizer != AUTO or gradual:
             return None
-        if problem.direction is not Direction.MINIMISE or (self.constraints is not None and self.constraints.labels):
+        constraints = self.constraints
+        restricted = constraints is not None and (constraints.labels or constraints.discrete is not None)
+        if problem.direction is not Direction.MINIMISE or restricted:
             return None
         residuals = residuals_of(self.module(), self.names, problem)
         if residuals is None:

@@ -15,6 +15,7 @@ from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS, Family, Optimizer
 from sgdsheet.problem.settings import Settings
 from sgdsheet.system import memory
 from sgdsheet.train.constrained.constraints import ConstraintModel
+from sgdsheet.train.discrete.search import Search
 from sgdsheet.train.restarts import default_start, refuse_many
 
 _STEPS = 1000
@@ -71,6 +72,8 @@ class RunPlan:
     solved: bool = False
     fitted: bool = False
     """Whether the residuals are fitted by least squares, and not by the optimizer."""
+    search: Search | None = None
+    """What searches for whole numbers, or among the points of a population, and not the optimizer."""
 
     @property
     def batched(self) -> bool:
@@ -80,6 +83,8 @@ class RunPlan:
     @property
     def optimizer_name(self) -> str:
         """What people call it."""
+        if self.search is not None:
+            return self.search.method.value
         if self.fitted:
             return "least squares"
         return "constrained L-BFGS-B" if self.solved else self.optimizer.name
@@ -93,10 +98,12 @@ def plan_run(
     constraints: ConstraintModel | None,
     *,
     fit: bool = False,
+    search: Search | None = None,
 ) -> RunPlan:
     """Make the choices. Raises SettingError, naming the sheet, where settings exclude each other.
 
-    `fit` says that the loss is one of least squares.
+    `fit` says that the loss is one of least squares, and `search` what has to be searched for and cannot be descended
+    to.
     """
     size = settings.batch_size
     if size is None and model.problem.origin is not None:
@@ -104,12 +111,17 @@ def plan_run(
     batched = size is not None
     optimizer, why = _optimizer(settings, batched, fit)
     _refuse(model, settings, samples, parameters, optimizer)
+    if search is not None:
+        _refuse_search(model, settings, batched)
     fitted = fit and not settings.restarts
-    solved = not fitted and constraints is not None and not batched and _is_solved(model, settings, constraints)
+    solvable = not fitted and search is None and constraints is not None and not batched
+    solved = solvable and constraints is not None and _is_solved(model, settings, constraints)
     if fitted:
         why = "a sum of squares"
     if solved:
         why = "an exact method for bounds and constraints"
+    if search is not None:
+        why = search.why
     if constraints is not None and constraints.labels and batched:
         raise SettingError(
             "constraints need all samples at once",
@@ -125,7 +137,8 @@ def plan_run(
             start = settings.start or default_start(parameters)
             rate = _RESTART_RATE * max(item.initialiser.width((), item.scale) or 0.5 for item in start)
     steps = _steps(settings, size, samples)
-    if (solved or fitted) and settings.steps is None and settings.epochs is None and not settings.restarts:
+    exact = solved or fitted or search is not None
+    if exact and settings.steps is None and settings.epochs is None and not settings.restarts:
         steps = _SOLVER_STEPS
     return RunPlan(
         optimizer,
@@ -139,6 +152,7 @@ def plan_run(
         why,
         solved,
         fitted,
+        search,
     )
 
 
@@ -169,6 +183,20 @@ def _is_solved(model: SheetModel, settings: Settings, constraints: ConstraintMod
             remedy="Leave the optimizer to auto",
         )
     return bool(constraints.labels) or (constraints.bounds.count > 0 and not named)
+
+
+def _refuse_search(model: SheetModel, settings: Settings, batched: bool) -> None:
+    """What belongs to descent does not go with a search."""
+    sheet = model.problem.sheet
+    refused = {
+        "batches": (batched, "Leave the batch size out"),
+        "restarts": (bool(settings.restarts), "Leave them out: the search looks everywhere"),
+        "early stopping": (settings.early_stopping is not None, "Leave it out"),
+        f"the optimizer {settings.optimizer}": (settings.optimizer != AUTO, "Leave the optimizer to auto"),
+    }
+    for what, (asked, remedy) in refused.items():
+        if asked:
+            raise SettingError(f"{what} cannot keep parameters whole numbers", cell=sheet, remedy=remedy)
 
 
 def _optimizer(settings: Settings, batched: bool, fit: bool) -> tuple[Optimizer, str]:

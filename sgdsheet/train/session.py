@@ -19,7 +19,17 @@ from sgdsheet.problem.source_names import split_origin
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Value, Workbook
 from sgdsheet.train.descent import Descent
-from sgdsheet.train.drivers import constrained, constrained_restarts, descend, descent_for, fit, rehearse, restarts
+from sgdsheet.train.discrete.looks import OUT_OF_TIME
+from sgdsheet.train.drivers import (
+    constrained,
+    constrained_restarts,
+    descend,
+    descent_for,
+    fit,
+    rehearse,
+    restarts,
+    searched,
+)
 from sgdsheet.train.restarts import Distribution, draw_start
 from sgdsheet.train.run import EARLY, STEPS, Run, Step
 from sgdsheet.train.run_plan import RunPlan
@@ -32,7 +42,7 @@ _PER_THREAD = 1_000_000
 """Intermediate numbers per step that are worth a thread."""
 
 
-_IN_WORDS = {STEPS: "steps used up", EARLY: "stopped early"}
+_IN_WORDS = {STEPS: "steps used up", EARLY: "stopped early", OUT_OF_TIME: "time limit"}
 
 
 class Session:
@@ -97,8 +107,9 @@ class Session:
 
     @property
     def stopped(self) -> str:
-        """How the run ended, in a word: converged, stalled, steps (all were used up), diverged or early (validation
-        got no better); empty while it has not."""
+        """How the run ended, in a word: converged, stalled, steps (all were used up), diverged, early (validation
+        got no better), optimal (which is proved), best found (which is not) or time (the limit was reached); empty
+        while it has not."""
         return self._run.stopped
 
     @property
@@ -187,6 +198,11 @@ class Session:
         return self._run.violation
 
     @property
+    def loss_bound(self) -> float | None:
+        """What is proved to be the best possible loss, or better than that; None where no search has found any."""
+        return self._run.loss_bound
+
+    @property
     def constraints_hold(self) -> bool:
         """Whether no constraint is violated by more than a millionth, relative to its numbers."""
         return self._run.constraints_hold
@@ -208,7 +224,8 @@ class Session:
 
     def __iter__(self) -> Iterator[Step]:
         count = self._thread_count()
-        scipy = self.plan.solved or self.plan.fitted
+        scipy = self.plan.solved or self.plan.fitted or self.plan.search is not None
+        limit = self.settings.time_limit or math.inf
         blas = threadpool_limits(count, user_api="blas") if scipy else nullcontext()
         try:
             # The driver is closed before the final loss is calculated.
@@ -217,6 +234,9 @@ class Session:
                     self.seconds += step.seconds
                     self.learning_rate = step.learning_rate
                     yield step
+                    if self.seconds >= limit and not self.stopped and self.plan.search is None:
+                        self._run.end(OUT_OF_TIME, f"after {limit:g} seconds")
+                        break
         finally:
             self.loss = self._run.final_loss()
             self._run.conclude(self.loss_start, self.loss)
@@ -229,6 +249,8 @@ class Session:
 
     def _driver(self) -> Generator[Step, None, None]:
         run, settings = self._run, self.settings
+        if run.plan.search is not None:
+            return searched(run)
         if settings.restarts and run.constraints is not None and run.constraints.labels:
             return constrained_restarts(run)
         if settings.restarts:

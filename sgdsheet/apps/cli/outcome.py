@@ -75,6 +75,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "source": session.source,
         "samples": session.sample_count,
         "loss_samples": session.loss_samples,
+        "loss_bound": session.loss_bound,
         "constraint_violation": session.violation,
         "constraints_hold": session.constraints_hold if session.violation is not None else None,
         "restarts": None
@@ -104,7 +105,7 @@ def announce(out: Console, session: sgdsheet.Session, sheets: Sequence[str] = ()
     name, parameters = session.model.workbook.name, count(problem.parameter_count, "parameter")
     sheet, loss = shown(problem.sheet), shown(problem.loss)
     out.print(f"[bold]{shown(name)}[/bold], sheet [bold]{sheet}[/bold]: {parameters}, loss {loss}")
-    without_rate = plan.solved or plan.fitted or plan.optimizer.name == "lbfgs"
+    without_rate = plan.solved or plan.fitted or plan.search is not None or plan.optimizer.name == "lbfgs"
     rate = "" if without_rate else f", learning rate {plan.learning_rate:g}"
     chosen = f" (chosen: {shown(plan.why)})" if plan.why else ""
     out.print(f"optimizer {shown(plan.optimizer_name)}{rate}{chosen}")
@@ -134,7 +135,7 @@ def report(out: Console, outcome: Outcome) -> None:
     if session.loss_last != session.loss:
         last, best = figure(session.loss_last), figure(session.loss)
         out.print(f"last {last}, best {best} at step {session.best_step:,} (kept)")
-    if session.loss == session.loss_start and session.steps_taken and not session.plan.solved:
+    if session.loss == session.loss_start and session.steps_taken and not (session.plan.solved or session.plan.search):
         out.print("[yellow]No step made it better: the parameters are as they were.[/yellow]")
     if problem.direction is Direction.VALUE:
         out.print(f"wanted {problem.target:g}, missed by {abs(session.loss - problem.target):.3g}")

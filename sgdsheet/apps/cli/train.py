@@ -217,7 +217,7 @@ def _findings(session: sgdsheet.Session, losses: list[float]) -> list[sgdsheet.F
     if session.source is not None:
         return []  # what a few rows of a preview show says nothing about the data
     found = sgdsheet.diagnose(model)
-    alone = not plan.batched and not plan.solved and not session.distribution
+    alone = not plan.batched and not plan.solved and plan.search is None and not session.distribution
     climbed = not model.as_objective(session.loss_last) < model.as_objective(session.loss_start)
     if alone and plan.optimizer.family is Family.GRADIENT and climbed:
         rise = sgdsheet.explain_rise(losses, plan.learning_rate, model, optimizer=plan.optimizer.name)

@@ -352,7 +352,7 @@ def _steps_tell_loss(session: Session) -> bool:
     """Whether the loss that a step returns is the value of the loss cell at the parameters before the step."""
     plan, problem, settings = session.plan, session.model.problem, session.settings
     whole = problem.origin is None and problem.valid is None and not settings.validation and not plan.batched
-    return whole and not plan.solved and not settings.restarts
+    return whole and not plan.solved and plan.search is None and not settings.restarts
 
 
 def _edited(state: dict[str, Any], session: Session, *, same: bool) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.errors import ProblemError
 from sgdsheet.problem.definition import Problem, explicit_lower_bounds, refuse_unsupported
-from sgdsheet.problem.solver_names import Constraint, Relation
+from sgdsheet.problem.solver_names import KINDS_OF_NUMBERS, Constraint, Relation
 from sgdsheet.sheet.references import Cell, Range
 
 HOLDS = 1e-6
@@ -47,6 +47,18 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Discrete:
+    """Which parameters take whole numbers only.
+
+    `whole` [parameters] tells it of each; `permutations` are groups of them, by their numbers, that hold 1 to their
+    count, each once.
+    """
+
+    whole: Booleans
+    permutations: tuple[Integers, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Residual:
     """One residual: the cell on the left and the constraint that it belongs to."""
 
@@ -67,6 +79,8 @@ class ConstraintModel:
     magnitudes: Tensor
     """How large the numbers are that each residual compares, at least 1: what a violation is relative to."""
     program: fx.GraphModule | None = None
+    discrete: Discrete | None = None
+    """None where all parameters may be any number."""
 
     @property
     def labels(self) -> tuple[Residual, ...]:
@@ -94,11 +108,11 @@ def compile_constraints(model: SheetModel) -> ConstraintModel | None:
     problem = model.problem
     if not problem.constraints and not problem.non_negative:
         return None
-    refuse_unsupported(problem)
+    refuse_unsupported(problem, model.unused)
     targets = [area for constraint in problem.constraints for area in constraint.ranges]
     plan = model.planner.plan(targets)
     program = build_program(model.workbook, problem.parameters, plan, dtype=model.dtype, shared=model.shared_parameters)
-    return _Compiler(problem, plan, program).compiled()
+    return _Compiler(problem, plan, program, model.unused).compiled()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +131,15 @@ class _Compiler:
     problem: Problem
     plan: Plan
     program: Program
+    unused: tuple[Range, ...]
     lower: Floats = field(init=False)
     upper: Floats = field(init=False)
     lower_from: Integers = field(init=False)
     upper_from: Integers = field(init=False)
     residuals: dict[bool, list[_Part]] = field(init=False)
     """Inequalities under False, equalities under True."""
+    whole: Booleans = field(init=False)
+    permutations: list[Integers] = field(init=False)
     _live: list[Range] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,16 +147,43 @@ class _Compiler:
         self.lower, self.upper = np.full(count, -np.inf), np.full(count, np.inf)
         self.lower_from, self.upper_from = np.full(count, -1), np.full(count, -1)
         self.residuals = {False: [], True: []}
+        self.whole, self.permutations = np.zeros(count, np.bool_), []
         self._live = [*self.problem.parameters, *(block.range for block in self.plan.live)]
 
     def compiled(self) -> ConstraintModel:
         for number, constraint in enumerate(self.problem.constraints):
-            self._sort(number, constraint)
+            if constraint.relation in KINDS_OF_NUMBERS:
+                self._restrict(number, constraint)
+            else:
+                self._sort(number, constraint)
         self._apply_solver_neg()
         self._check_bounds()
+        self._round_bounds()
         dtype = self.program.builder.dtype
         bounds = Bounds(torch.from_numpy(self.lower).to(dtype), torch.from_numpy(self.upper).to(dtype))
         return self._built(bounds)
+
+    def _restrict(self, number: int, constraint: Constraint) -> None:
+        """Parameters that take whole numbers only, and the bounds that come with it."""
+        found = self._positions(constraint.left)
+        positions = found[found >= 0]
+        different = constraint.relation is Relation.ALL_DIFFERENT
+        if constraint.relation is Relation.BINARY or different:
+            least, most = (1.0, float(constraint.left.size)) if different else (0.0, 1.0)
+            self._bound(number, Relation.AT_LEAST, positions, np.full(len(positions), least))
+            self._bound(number, Relation.AT_MOST, positions, np.full(len(positions), most))
+        if self.problem.solver.relaxed:
+            return
+        self.whole[positions] = True
+        if different:
+            twice = np.isin(found, [-1, *(item for group in self.permutations for item in group)])
+            if twice.any():
+                at = int(np.flatnonzero(twice)[0])
+                why = "is alldifferent twice" if found[at] >= 0 else "is alldifferent, and nothing depends on it"
+                raise ProblemError(
+                    f"the cell {why}", cell=_nth(constraint.left, at), remedy=f"Leave it out of {constraint.name}"
+                )
+            self.permutations.append(positions)
 
     def _sort(self, number: int, constraint: Constraint) -> None:
         left, right = constraint.left, constraint.right
@@ -267,13 +311,30 @@ class _Compiler:
             at = int(origins[number])
             return self.problem.constraints[at].name if at >= 0 else _SOLVER_NEG
 
-        cells = [cell for area in self.problem.parameters for cell in area.cells()]
         raise ProblemError(
             f"the lower bound {self.lower[number]:g} ({source(self.lower_from)}) is above "
             f"the upper bound {self.upper[number]:g} ({source(self.upper_from)})",
-            cell=cells[number],
+            cell=self._cell(number),
             remedy="Change one of them",
         )
+
+    def _round_bounds(self) -> None:
+        """The bounds of whole numbers are whole; one must lie between them."""
+        slack = HOLDS * np.maximum(1.0, np.abs(np.nan_to_num(self.lower, neginf=0.0)))
+        lower, upper = np.ceil(self.lower - slack), np.floor(self.upper + slack)
+        empty = np.flatnonzero(self.whole & (lower > upper))
+        if len(empty):
+            at = int(empty[0])
+            raise ProblemError(
+                f"no whole number lies between the bounds {self.lower[at]:g} and {self.upper[at]:g}",
+                cell=self._cell(at),
+                remedy="Change the bounds",
+            )
+        self.lower = np.where(self.whole, lower, self.lower)
+        self.upper = np.where(self.whole, upper, self.upper)
+
+    def _cell(self, number: int) -> Cell:
+        return [cell for area in self.problem.parameters for cell in area.cells()][number]
 
     def _built(self, bounds: Bounds) -> ConstraintModel:
         inequalities, equalities = self.residuals[False], self.residuals[True]
@@ -281,11 +342,12 @@ class _Compiler:
         labels = [tuple(label for part in side for label in part.labels) for side in (inequalities, equalities)]
         sizes = np.concatenate([part.magnitudes for part in parts]) if parts else np.zeros(0)
         magnitudes = torch.from_numpy(sizes).to(bounds.lower.dtype)
+        discrete = Discrete(self.whole, tuple(self.permutations)) if self.whole.any() else None
         if not parts:
-            return ConstraintModel(bounds, (), (), magnitudes)
+            return ConstraintModel(bounds, (), (), magnitudes, discrete=discrete)
         builder = self.program.builder
         data = builder.call(torch.cat, [part.data for part in parts]) if len(parts) > 1 else parts[0].data
-        return ConstraintModel(bounds, labels[0], labels[1], magnitudes, self.program.module(data))
+        return ConstraintModel(bounds, labels[0], labels[1], magnitudes, self.program.module(data), discrete)
 
 
 def _within(part: Range, whole: Range) -> tuple[slice, slice]:

@@ -1,0 +1,1 @@
+"""Searching: whole numbers, losses without a gradient, and populations of points."""

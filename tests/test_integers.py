@@ -1,0 +1,326 @@
+"""Whole numbers (int, bin, alldifferent) from Solver's names and from the sheet's own, against other ways to solve."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+import sgdsheet
+from sgdsheet.compiler.model import SheetModel, compile
+from sgdsheet.errors import ProblemError, SettingError, TrainingError
+from sgdsheet.hosts.file import FileHost
+from sgdsheet.train.discrete import integer_linear
+from sgdsheet.train.discrete.degree import degree_of
+from tests import solver_models as models
+from tests.errors import refusal
+from tests.solver_models import ALL_DIFFERENT, AT_LEAST, AT_MOST, BINARY, EQUAL, INTEGER, MAX, MIN, VALUE
+
+
+def solved(model: SheetModel, **options: Any) -> sgdsheet.Session:
+    """A finished run of a search; all constraints hold, and the loss is that of the compiled program."""
+    session = sgdsheet.Session(model, trust_formulas=True, **options)
+    session.run()
+    assert session.loss == model().item()
+    assert session.constraints_hold
+    return session
+
+
+def numbers(model: SheetModel) -> list[float]:
+    return list(model.parameter_cells().values())
+
+
+def knapsack(seed: int, count: int) -> tuple[dict[str, Any], int]:
+    """Items of random weights and values, and the best value, by dynamic programming."""
+    random = np.random.default_rng(seed)
+    weights = random.integers(5, 60, count)
+    values = weights + random.integers(1, 20, count)
+    room = int(weights.sum() // 3)
+    best = np.zeros(room + 1, dtype=int)
+    for weight, value in zip(weights, values, strict=True):
+        best[weight:] = np.maximum(best[weight:], best[: room + 1 - weight] + value)
+    last = count + 1
+    model = {
+        "cells": {
+            "A2": [[0, float(weight), float(value)] for weight, value in zip(weights, values, strict=True)],
+            "E1": f"=SUMPRODUCT(A2:A{last},C2:C{last})",
+            "E2": f"=SUMPRODUCT(A2:A{last},B2:B{last})",
+            "E3": float(room),
+        },
+        "loss": "E1",
+        "params": f"A2:A{last}",
+        "kind": MAX,
+        "constraints": [("E2", AT_MOST, "E3"), (f"A2:A{last}", BINARY, "binary")],
+    }
+    return model, int(best[-1])
+
+
+# --- linear models ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_knapsack(seed: int, tmp_path: Path) -> None:
+    model, best = knapsack(seed, 25)
+    compiled = models.model(tmp_path, **model)
+    session = solved(compiled)
+    assert session.loss == best
+    assert session.stopped == "optimal"
+    assert session.loss_bound == pytest.approx(best, abs=1e-6)
+    assert set(numbers(compiled)) <= {0.0, 1.0}
+
+
+def assignment(costs: np.ndarray) -> dict[str, Any]:
+    """Who does what: one job for each person, by 0 and 1."""
+    size = len(costs)
+    last = "BCDEFGHIJKLMN"[size - 1]
+    return {
+        "cells": {
+            "B2": costs.tolist(),
+            "B22": [[0.0] * size for _ in range(size)],
+            "P22": [[f"=SUM(B{22 + row}:{last}{22 + row})"] for row in range(size)],
+            "B40": [[f"=SUM({column}22:{column}{21 + size})" for column in "BCDEFGHIJKLMN"[:size]]],
+            "A1": f"=SUMPRODUCT(B2:{last}{1 + size},B22:{last}{21 + size})",
+        },
+        "loss": "A1",
+        "params": f"B22:{last}{21 + size}",
+        "constraints": [
+            (f"P22:P{21 + size}", EQUAL, 1),
+            (f"B40:{last}40", EQUAL, 1),
+            (f"B22:{last}{21 + size}", BINARY, "binary"),
+        ],
+    }
+
+
+def test_assignment(tmp_path: Path) -> None:
+    costs = np.random.default_rng(5).integers(10, 99, (7, 7)).astype(float)
+    session = solved(models.model(tmp_path, **assignment(costs)))
+    assert session.loss == costs[linear_sum_assignment(costs)].sum()
+    assert session.stopped == "optimal"
+
+
+def test_alldifferent_in_a_linear_model(tmp_path: Path) -> None:
+    """The largest weight gets the smallest number: the rearrangement inequality."""
+    weights = [3.0, 9.0, 1.0, 7.0, 5.0]
+    cells = {"A1": [[1, 1, 1, 1, 1]], "A2": [weights], "A4": "=SUMPRODUCT(A1:E1,A2:E2)"}
+    model = models.model(tmp_path, cells, "A4", "A1:E1", MIN, [("A1:E1", ALL_DIFFERENT, "AllDifferent")])
+    assert solved(model).loss == sum(n * w for n, w in zip(range(1, 6), sorted(weights, reverse=True), strict=True))
+    assert numbers(model) == [4, 1, 5, 2, 3]
+
+
+def test_some_whole_numbers(tmp_path: Path) -> None:
+    """Machines are bought whole, hours are not: every number of machines is tried here."""
+    cells = {"A1": [[0, 0]], "A2": "=500*A1+7.3*B1", "A3": "=B1-40*A1", "A4": "=B1", "A5": 137.5}
+    constraints = [("A3", AT_MOST, 0), ("A4", AT_LEAST, "A5"), ("A1", INTEGER, "integer")]
+    model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, constraints)
+    best = min(500 * count + 7.3 * 137.5 for count in range(100) if 40 * count >= 137.5)
+    assert solved(model).loss == pytest.approx(best, rel=1e-12)
+    assert numbers(model)[0] == 4.0
+
+
+def test_a_value_to_be_reached(tmp_path: Path) -> None:
+    """As near to 1,000 as coins of 70 and 110 come: all pairs are tried here."""
+    cells = {"A1": [[0, 0]], "A2": "=70*A1+110*B1"}
+    model = models.model(tmp_path, cells, "A2", "A1:B1", VALUE, [("A1:B1", INTEGER, "integer")], val=1005)
+    session = solved(model)
+    best = min(abs(70 * a + 110 * b - 1005) for a, b in itertools.product(range(16), range(12)))
+    assert abs(session.loss - 1005) == best
+    assert session.stopped == "optimal"
+
+
+def test_bounds_of_whole_numbers_are_rounded_inwards(tmp_path: Path) -> None:
+    cells = {"A1": [[0, 0]], "A2": "=A1+B1"}
+    constraints = [("A1:B1", AT_MOST, 3.7), ("B1", AT_MOST, 2.9999999999), ("A1:B1", INTEGER, "integer")]
+    model = models.model(tmp_path, cells, "A2", "A1:B1", MAX, constraints)
+    solved(model)
+    assert numbers(model) == [3.0, 3.0]  # a rounding error below 3 is 3
+
+
+@pytest.mark.parametrize("factor", [1e-7, 1.0, 1e9])
+def test_the_size_of_the_numbers_does_not_matter(factor: float, tmp_path: Path) -> None:
+    """HiGHS stops at an absolute difference of a millionth, which is all there is of small numbers."""
+    model, best = knapsack(9, 20)
+    cells = {**model["cells"], "E1": f"=SUMPRODUCT(A2:A21,C2:C21)*{factor!r}"}
+    session = solved(models.model(tmp_path, **{**model, "cells": cells}))
+    assert session.loss == pytest.approx(best * factor, rel=1e-12)
+
+
+# --- names on the sheet -------------------------------------------------------------------------------------
+
+
+def named(path: Path, cells: dict[str, Any], **names: str) -> SheetModel:
+    """The model of a sheet with names of our own."""
+    texts = {name: f"Model!{text}" for name, text in names.items()}
+    return compile(FileHost(models.write(path / "named.xlsx", cells, texts)).read(), trust_formulas=True)
+
+
+def test_names_of_our_own(tmp_path: Path) -> None:
+    model = named(
+        tmp_path,
+        {
+            "A1": [[0, 0]],
+            "A3": "=-3*A1-5*B1",
+            "A5": [["=A1*2", 9], ["=3*A1+2*B1", 19]],
+            "D5": [["=A5<=B5"], ["=B6>=A6"], ["=4.2>=B1"], ["=A1>=0"], ["=B1>=0"]],
+        },
+        sgd_loss="$A$3",
+        sgd_params="$A$1:$B$1",
+        sgd_integer="$A$1:$B$1",
+        sgd_constraints="$D$5:$D$9",
+    )
+    session = solved(model)
+    best = max(3 * a + 5 * b for a in range(5) for b in range(5) if 2 * a <= 9 and 3 * a + 2 * b <= 19)
+    assert session.loss == -best
+    assert session.stopped == "optimal"
+
+
+def test_permutations_by_a_name_of_our_own(tmp_path: Path) -> None:
+    cells = {"A1": [[1, 1, 1]], "A2": "=A1-2*B1+C1*3"}
+    model = named(tmp_path, cells, sgd_loss="$A$2", sgd_params="$A$1:$C$1", sgd_alldifferent="$A$1:$C$1")
+    solved(model)
+    assert numbers(model) == [2.0, 3.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("formula", "cause"),
+    [
+        ("=A1+B1", r"wants comparisons by <=, >= or =, and this is =A1\+B1"),
+        ("=A1<B1", "wants comparisons"),
+        ("=SUM(A1:B1)<=3", r"compares SUM\(A1:B1\), which is neither"),
+        ("=1<=2", "compares two numbers"),
+    ],
+)
+def test_constraints_that_are_none(formula: str, cause: str, tmp_path: Path) -> None:
+    cells = {"A1": [[1, 1]], "A2": "=A1-B1", "D1": formula}
+    with refusal(ProblemError, cell="Model!D1", cause=cause):
+        named(tmp_path, cells, sgd_loss="$A$2", sgd_params="$A$1:$B$1", sgd_constraints="$D$1")
+
+
+# --- what can be wrong --------------------------------------------------------------------------------------
+
+SUM = {"A1": [[0, 0]], "A3": "=3*A1+5*B1", "A4": "=A1+B1", "A5": "=2*A1+2*B1", "A6": "=A1-B1"}
+WHOLE = ("A1:B1", INTEGER, "integer")
+
+
+def test_no_whole_number_meets_a_constraint(tmp_path: Path) -> None:
+    model = models.model(tmp_path, SUM, "A3", "A1:B1", MAX, [("A4", AT_MOST, 10), ("A5", EQUAL, 7), WHOLE])
+    before = numbers(model)
+    with refusal(TrainingError, cell="Model!A5", cause="cannot be met together .* violated by 1", remedy="Loosen"):
+        sgdsheet.Session(model, trust_formulas=True).run()
+    assert numbers(model) == before
+
+
+def test_without_limit(tmp_path: Path) -> None:
+    model = models.model(tmp_path, SUM, "A3", "A1:B1", MAX, [("A6", AT_MOST, 10), WHOLE])
+    with refusal(TrainingError, cell="Model!A3", cause="the loss can grow without limit"):
+        sgdsheet.Session(model, trust_formulas=True).run()
+
+
+def test_no_whole_number_between_the_bounds(tmp_path: Path) -> None:
+    bounds = [("A1", AT_LEAST, 1.2), ("A1", AT_MOST, 1.8), WHOLE]
+    model = models.model(tmp_path, SUM, "A3", "A1:B1", MIN, bounds)
+    with refusal(ProblemError, cell="Model!A1", cause="no whole number lies between the bounds"):
+        sgdsheet.Session(model, trust_formulas=True)
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "adam"}, {"restarts": 3}])
+def test_what_cannot_keep_whole_numbers(options: dict[str, Any], tmp_path: Path) -> None:
+    model = models.model(tmp_path, SUM, "A3", "A1:B1", MIN, [("A4", AT_LEAST, 3), WHOLE])
+    with refusal(SettingError, cell="Model", cause="cannot keep parameters whole numbers"):
+        sgdsheet.Session(model, trust_formulas=True, **options)
+
+
+def test_an_unused_variable_may_be_whole(tmp_path: Path) -> None:
+    """Solver leaves it alone, and so do we."""
+    model = models.model(tmp_path, SUM, "A3", "A1:C1", MIN, [("A4", AT_LEAST, 3), ("A1:C1", INTEGER, "integer")])
+    assert solved(model).loss == 9
+
+
+def test_integers_that_solver_was_told_to_ignore(tmp_path: Path) -> None:
+    constraints = [("A5", AT_MOST, 7), ("A1:B1", INTEGER, "integer")]
+    model = models.model(tmp_path, SUM, "A3", "A1:B1", MAX, constraints, rlx=1)
+    assert solved(model).loss == pytest.approx(17.5)
+
+
+# --- time ---------------------------------------------------------------------------------------------------
+
+
+def hard() -> dict[str, Any]:
+    """A knapsack with many sacks, which takes HiGHS much longer than a test may."""
+    random = np.random.default_rng(0)
+    rows, columns = 30, 200
+    weights = random.integers(1, 100, (rows, columns)).astype(float)
+    return {
+        "cells": {
+            "A1": [[0.0] * columns],
+            "A2": [random.integers(1, 100, columns).astype(float).tolist()],
+            "A5": weights.tolist(),
+            "A50": [
+                [f"=SUMPRODUCT(A$1:GR$1,A{5 + row}:GR{5 + row})", float(weights[row].sum() // 3)] for row in range(rows)
+            ],
+            "A3": "=SUMPRODUCT(A1:GR1,A2:GR2)",
+        },
+        "loss": "A3",
+        "params": "A1:GR1",
+        "kind": MAX,
+        "constraints": [("A50:A79", AT_MOST, "B50:B79"), ("A1:GR1", BINARY, "binary")],
+    }
+
+
+def test_the_time_limit_says_how_good_the_best_is(tmp_path: Path) -> None:
+    model = models.model(tmp_path, **hard())
+    started = time.monotonic()
+    session = solved(model, time_limit=1)
+    assert time.monotonic() - started < 20
+    assert session.stopped == "time"
+    assert session.loss_bound is not None
+    assert 0 < session.loss < session.loss_bound < 1.1 * session.loss
+    assert "within" in session.ending
+    assert "of the best possible" in session.ending
+
+
+def test_solver_s_own_time_limit_and_tolerance(tmp_path: Path) -> None:
+    session = solved(models.model(tmp_path, **hard(), tim=30, tol=0.04))
+    assert session.stopped == "best found"
+    assert "which the gap of 4 % allows" in session.ending
+    assert session.seconds < 25
+
+
+def test_stopped_by_a_person_it_keeps_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integer_linear, "_FIRST_SLICE", 0.5)
+    model = models.model(tmp_path, **hard())
+    session = sgdsheet.Session(model, trust_formulas=True, time_limit=20)
+    steps = iter(session)
+    found = next(step.loss for step in steps if step.loss > 0)
+    steps.close()  # type: ignore[attr-defined]
+    assert session.loss >= found > 0
+    assert set(numbers(model)) <= {0.0, 1.0}
+
+
+# --- linear or not ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("formula", "degree"),
+    [
+        ("=2*A1-B1/4+SUM(A1:B1)+AVERAGE(A1:B1)+7", 1),
+        ("=SUMPRODUCT(A1:B1,D1:E1)+MMULT(A1:B1,D2:D3)", 1),
+        ("=A1*B1", 2),
+        ("=SUMSQ(A1:B1)", 2),
+        ("=A1^3", float("inf")),
+        ("=A1+MAX(0,B1-1000000)", float("inf")),
+        ("=IF(A1>1000000,A1,2*A1)+B1", float("inf")),
+        ("=A1+ROUND(B1,9)", float("inf")),
+        ("=A1/B1", float("inf")),
+        ("=A1+ABS(B1+1000000)", float("inf")),
+    ],
+)
+def test_degree(formula: str, degree: float, tmp_path: Path) -> None:
+    """Proved from the operations: a kink that is far away counts as well."""
+    cells = {"A1": [[1, 1]], "D1": [[2, 3], [4, 5], [6, 7]], "G1": formula + "+B1*0.001"}
+    model = models.model(tmp_path, cells, "G1", "A1:B1", MIN)
+    assert degree_of(model.program) == degree
