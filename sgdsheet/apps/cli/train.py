@@ -24,6 +24,7 @@ from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.apps.cli.outcome import Outcome, announce, as_dict, report
 from sgdsheet.apps.cli.progress import progress_bar
 from sgdsheet.errors import FileError, SettingError
+from sgdsheet.hosts.file import output_name
 from sgdsheet.plots.loss_curves import save_plot
 from sgdsheet.problem.definition import (
     Problem,
@@ -187,9 +188,9 @@ def command(
 def _target(book: Path, options: dict[str, Any]) -> Path:
     if options["in_place"]:
         return book
-    return (
-        Path(options["output"]) if options["output"] is not None else book.parent / f"{book.stem}-trained{book.suffix}"
-    )
+    if options["output"] is not None:
+        return Path(options["output"])
+    return output_name(book.parent / f"{book.stem}-trained{book.suffix}")
 
 
 def _clipped(problem: Problem, workbook: Workbook) -> list[str]:
