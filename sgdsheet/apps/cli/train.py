@@ -39,6 +39,7 @@ from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 from sgdsheet.system import processes
 from sgdsheet.system.extras import optional
+from sgdsheet.system.garbage import collect_as_usual
 from sgdsheet.system.outputs import CHECKPOINT, EVENTS, LOG, PICTURE, WORKBOOK, same
 from sgdsheet.train.logbook import Logbook, TensorBoardWriter, Writer, file_writer
 
@@ -241,6 +242,7 @@ def _run(
     from sgdsheet.analysis.trajectory import record_of  # imports torch: not for the help page
 
     steps = iter(session)
+    collect_as_usual()
     try:
         with progress_bar(session.plan.steps, session.loss_start, quiet=quiet) as show:
             for step in steps:
