@@ -46,7 +46,7 @@ def lower_block(block: Block, regions: Regions) -> Value:
     whatever cannot be compiled.
     """
     builder = regions.builder
-    builder.scope = f"{block.name}_1"
+    builder.scope, builder.area = f"{block.name}_1", block.range
     try:
         if block.error is not None:
             raise block.error

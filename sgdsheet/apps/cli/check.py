@@ -20,6 +20,7 @@ from sgdsheet.sheet.workbook import Workbook
 if TYPE_CHECKING:
     from sgdsheet.analysis.checking import Report
     from sgdsheet.analysis.diagnosis import Finding
+    from sgdsheet.train.constrained.problem_kind import ProblemKind
 
 _SHOWN = 8
 _GOOD, _BAD, _NOTE = "[green]✓[/green]", "[red]✗[/red]", "[yellow]![/yellow]"
@@ -51,9 +52,11 @@ def command(
 
     Where no model is named, every formula of the workbook is compared, as with --all."""
     from sgdsheet.analysis import checking  # imports torch: not for the help page
+    from sgdsheet.train.constrained.problem_kind import kind_of
 
     workbook = sgdsheet.load(book)
     findings: list[Finding] = []
+    kind: ProblemKind | None = None
     try:
         problem = find_problem(
             workbook, sheet, loss, params, maximize=maximize, overwrite_formulas=None, only_read=True
@@ -74,10 +77,13 @@ def command(
         # What the few samples of a preview do to a unit says nothing about the data.
         findings = _diagnosed(model) if problem.origin is None else []
         findings += _left_alone(model)
+        kind = kind_of(model)
     if as_json:
-        print_json(as_dict(problem, report, findings))
+        print_json(as_dict(problem, report, findings, kind))
     else:
         _show(console(), problem, report, findings)
+        for line in kind.lines() if kind is not None else ():
+            console().print(shown(line))
     if not report.passed:
         raise _complaint(report)
 
@@ -149,7 +155,9 @@ def _complaint(report: Report) -> SgdSheetError:
     )
 
 
-def as_dict(problem: Problem | None, report: Report, findings: Sequence[Finding] = ()) -> dict[str, Any]:
+def as_dict(
+    problem: Problem | None, report: Report, findings: Sequence[Finding] = (), kind: ProblemKind | None = None
+) -> dict[str, Any]:
     """The report with the keys of the contract; without a model there is no sheet and no loss."""
     worst = report.mismatches[0] if report.mismatches else None
     return {
@@ -172,6 +180,7 @@ def as_dict(problem: Problem | None, report: Report, findings: Sequence[Finding]
         "gradients_checked": report.gradient_checked,
         "dead_parameters": [str(cell) for cell in report.dead_parameters],
         "findings": [asdict(finding) for finding in findings],
+        "problem": kind.as_dict() if kind is not None else None,
         "passed": report.passed,
     }
 

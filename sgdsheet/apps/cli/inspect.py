@@ -30,7 +30,7 @@ from sgdsheet.sheet.workbook import Workbook
 _MODEL_KEYS = (
     *("sheet", "source", "direction", "target", "loss_cell", "loss_formula", "loss_saved", "loss", "parameters"),
     *("parameter_ranges", "constraints", "non_negative", "data", "samples", "file", "metric_cell", "settings"),
-    *("unused_parameters", "overwritten_formulas", "blocks"),
+    *("unused_parameters", "overwritten_formulas", "problem", "blocks"),
 )
 """What is only known of a model: null where there is none."""
 
@@ -97,6 +97,7 @@ def _without_model(workbook: Workbook, book: str, sheet: str | None, as_json: bo
 def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
     """The findings as plain data."""
     from sgdsheet.data.description import described  # imports torch: not for the help page
+    from sgdsheet.train.constrained.problem_kind import kind_of
 
     problem = model.problem
     home = workbook.sheets[problem.loss.sheet]
@@ -117,6 +118,7 @@ def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
         "overwritten_formulas": [str(area) for area in problem.overwritten],
         "constraints": [str(item) for item in problem.constraints],
         "non_negative": problem.non_negative,
+        "problem": kind_of(model).as_dict(),
         "data": str(problem.data) if problem.data else None,
         "samples": problem.data.height if problem.data else None,
         "file": described(model),
@@ -167,6 +169,8 @@ def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
         facts.add_row("constraints" if number == 0 else "", shown(text))
     if content["non_negative"]:
         facts.add_row("", "all parameters at least 0 (Solver's setting)")
+    for number, line in enumerate(content["problem"]["lines"]):
+        facts.add_row("problem" if number == 0 else "", shown(line))
     if content["data"]:
         what = "preview" if content["file"] else "samples"
         facts.add_row(what, f"{shown(content['data'])}  {count(content['samples'], 'row')}")

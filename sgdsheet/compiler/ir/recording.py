@@ -12,6 +12,7 @@ from torch import Tensor, fx
 
 from sgdsheet.compiler.ir.domains import Domains
 from sgdsheet.compiler.ir.tracing import is_operation, traced
+from sgdsheet.sheet.references import Range
 
 Data = Tensor | fx.Node
 """A constant, or a node of the graph."""
@@ -36,16 +37,17 @@ class Recorder:
     """Runs operations on constants and records the others in `graph`.
 
     `buffers` collects the constants that the graph needs, by name; `scope` is the name of the block being
-    lowered and becomes the name of its nodes; `reserved` are names that no buffer may take; `domains` knows
-    what the nodes' numbers can be. In a `generic` program the constants stand for others of the same shape
-    (other samples), so nothing is concluded from their contents; `suspicious` says that there are errors
-    among them.
+    lowered and becomes the name of its nodes, `area` are its cells, which each node keeps as `meta["area"]`;
+    `reserved` are names that no buffer may take; `domains` knows what the nodes' numbers can be. In a `generic`
+    program the constants stand for others of the same shape (other samples), so nothing is concluded from their
+    contents; `suspicious` says that there are errors among them.
     """
 
     dtype: torch.dtype = torch.float64
     graph: fx.Graph = field(default_factory=fx.Graph)
     buffers: dict[str, Tensor] = field(default_factory=dict)
     scope: str = "value"
+    area: Range | None = None
     reserved: set[str] = field(default_factory=set)
     generic: bool = False
     suspicious: bool = False
@@ -68,6 +70,7 @@ class Recorder:
             return recorded_result
         recorded = tuple(self._argument(item) for item in arguments)
         node = self.graph.create_node("call_function", function, recorded, options, name=self.scope)
+        node.meta["area"] = self.area
         self.domains.note(node, arguments)
         return node
 
@@ -77,6 +80,7 @@ class Recorder:
             result: Tensor = getattr(data, name)(*arguments, **options)
             return result
         node = self.graph.create_node("call_method", name, (data, *arguments), options, name=self.scope)
+        node.meta["area"] = self.area
         self.domains.note(node, (data,))
         return node
 

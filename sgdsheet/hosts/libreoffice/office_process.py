@@ -194,7 +194,7 @@ class Office:
 
     def kill(self) -> None:
         """End the office at once, as a crash would."""
-        kill_group(self.process)
+        _kill(self.process)
         shutil.rmtree(self.profile, ignore_errors=True)
         for place in self._pipes():
             place.unlink(missing_ok=True)
@@ -259,7 +259,7 @@ def invite() -> str | None:
     try:
         start.wait(timeout=_INVITE)
     except subprocess.TimeoutExpired:  # none was running with that profile: this one is new, and empty
-        kill_group(start)
+        _kill(start)
         return None
     return _INVITED
 
@@ -272,8 +272,7 @@ def _answers(place: Path) -> bool:
         return probe.connect_ex(str(place)) == 0
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a program that was started in a session of its own, and all that it started."""
+def _kill(process: subprocess.Popen[bytes]) -> None:
     if sys.platform == "win32":
         process.kill()
     else:

@@ -6,6 +6,7 @@ others become *residuals*: g(x) <= 0 for inequalities and h(x) = 0 for equalitie
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,10 +19,12 @@ from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.ir.values import Kind
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.compiler.structure.function_analysis import Limits
+from sgdsheet.compiler.structure.function_kind import FunctionKind, function_kinds
 from sgdsheet.errors import ProblemError
 from sgdsheet.problem.definition import Problem, explicit_lower_bounds, refuse_unsupported
 from sgdsheet.problem.solver_names import KINDS_OF_NUMBERS, Constraint, Relation
-from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.references import Cell, Range, identifiers
 
 HOLDS = 1e-6
 """A constraint holds if it is violated by at most so much, relative where its numbers are larger than 1."""
@@ -44,6 +47,14 @@ class Bounds:
     def count(self) -> int:
         """How many parameters have a bound."""
         return int((self.lower.isfinite() | self.upper.isfinite()).sum())
+
+    def by_name(self, parameters: Mapping[str, Tensor]) -> Limits:
+        """The bounds of each parameter tensor, flat, by its name; `parameters` are all of them, in their order."""
+        found, at = {}, 0
+        for name, tensor in parameters.items():
+            found[name] = self.lower[at : at + tensor.numel()], self.upper[at : at + tensor.numel()]
+            at += tensor.numel()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,8 @@ class ConstraintModel:
     program: fx.GraphModule | None = None
     discrete: Discrete | None = None
     """None where all parameters may be any number."""
+    kinds: tuple[tuple[Constraint, FunctionKind], ...] = ()
+    """Each constraint with residuals, and the kind of these."""
 
     @property
     def labels(self) -> tuple[Residual, ...]:
@@ -212,6 +225,7 @@ class _Compiler:
     def _side(self, area: Range, name: str, *, is_left: bool = False) -> tuple[Data, Booleans]:
         """The cells of one side as a flat vector, and which of them depend on a parameter."""
         builder = self.program.builder
+        builder.area = area
         value = self.program.regions.read(area)
         kinds = value.kind_tensor().reshape(-1).tolist()
         for cell, kind in zip(area.cells(), kinds, strict=True):
@@ -346,8 +360,13 @@ class _Compiler:
         if not parts:
             return ConstraintModel(bounds, (), (), magnitudes, discrete=discrete)
         builder = self.program.builder
+        kinds = function_kinds(self.program, [part.data for part in parts], self._limits(bounds))
         data = builder.call(torch.cat, [part.data for part in parts]) if len(parts) > 1 else parts[0].data
-        return ConstraintModel(bounds, labels[0], labels[1], magnitudes, self.program.module(data), discrete)
+        named = tuple((part.labels[0].constraint, kind) for part, kind in zip(parts, kinds, strict=True))
+        return ConstraintModel(bounds, labels[0], labels[1], magnitudes, self.program.module(data), discrete, named)
+
+    def _limits(self, bounds: Bounds) -> Limits:
+        return bounds.by_name({name: self.program.parameters[name] for name in identifiers(self.problem.parameters)})
 
 
 def _within(part: Range, whole: Range) -> tuple[slice, slice]:

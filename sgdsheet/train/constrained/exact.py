@@ -11,8 +11,8 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
-import torch
+from scipy import sparse  # type: ignore[import-untyped]
+from scipy.optimize import linprog, minimize, nnls  # type: ignore[import-untyped]
 
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, objective_alone
 
@@ -21,9 +21,6 @@ _MOST_ROWS = 5_000
 
 _SMALL = 60
 """Parameters, and also constraints, up to which dense methods are quick."""
-
-_AFFINE = 1e-10
-"""Largest relative difference of derivatives that are the same everywhere."""
 
 BALANCED = 1e-6
 """Part of the objective's gradient that the active constraints need not balance."""
@@ -49,7 +46,7 @@ class LinearProgram:
     """
 
     costs: Floats
-    rows: scipy.sparse.csr_array
+    rows: sparse.csr_array
     limits: Floats
     split: int
     lower: Floats
@@ -57,13 +54,16 @@ class LinearProgram:
 
 
 def linear_program(flat: FlatModel, x: Floats) -> LinearProgram | None:
-    """The problem as a linear programme, looked at around `x` [parameters]; None if it is none, or too large."""
-    if flat.count > _MOST_ROWS or not _is_affine(flat, x):
+    """The problem as a linear programme, looked at around `x` [parameters]; None if it is none, or too large.
+
+    That it is linear is proved from its operations: see `problem_kind`.
+    """
+    if flat.count > _MOST_ROWS or not flat.linear:
         return None
     base = flat.at(x)
     _, costs = flat.gradient(x, objective_alone)
-    sparse_rows = [scipy.sparse.csr_array(row[None, :]) for row in flat.rows(x)]
-    rows = scipy.sparse.vstack(sparse_rows, format="csr") if sparse_rows else scipy.sparse.csr_array((0, len(x)))
+    sparse_rows = [sparse.csr_array(row[None, :]) for row in flat.rows(x)]
+    rows = sparse.vstack(sparse_rows, format="csr") if sparse_rows else sparse.csr_array((0, len(x)))
     return LinearProgram(costs, rows, rows @ x - base.residuals, flat.split, flat.lower, flat.upper)
 
 
@@ -83,7 +83,7 @@ def solve_if_linear(flat: FlatModel, x: Floats) -> Point | None:
     same = abs(found.objective - foretold) <= 1e-9 * size
     wrong = np.abs(residuals - found.residuals).max(initial=0.0) > 1e-7 * _largest(program.limits)
     if not found.finite or not same or wrong:
-        return None  # it only looked linear
+        return None  # HiGHS and the sheet do not agree: numbers of very different sizes
     return found
 
 
@@ -91,46 +91,12 @@ def _largest(numbers: Floats) -> float:
     return max(1.0, float(np.abs(numbers).max(initial=0.0)))
 
 
-def _is_affine(flat: FlatModel, x: Floats) -> bool:
-    """Whether the derivatives of objective and residuals are the same at three random points.
-
-    A random combination of the residuals stands for all: their Jacobians agree if its gradients do.
-    """
-    random = np.random.default_rng(0)
-    weights = torch.from_numpy(random.standard_normal(flat.count))
-    first: list[Floats] = []
-    for number in range(3):
-        there = _somewhere(flat, x, random)
-        _, objective = flat.gradient(there, objective_alone)
-        _, combined = flat.gradient(there, lambda f, c: 0.0 * f + (weights.to(c) * c).sum())
-        if not np.isfinite(objective).all() or not np.isfinite(combined).all():
-            return False
-        if number == 0:
-            first = [objective, combined]
-        for one, two in zip(first, (objective, combined), strict=True):
-            if np.abs(one - two).max(initial=0.0) > _AFFINE * np.abs(one).max(initial=0.0):
-                return False
-    return True
-
-
-def _somewhere(flat: FlatModel, x: Floats, random: np.random.Generator) -> Floats:
-    """A random point [parameters] within the bounds, on none of them."""
-    scale = np.abs(x) + 1.0
-    steps = random.standard_normal(len(x)) * scale
-    has_lower, has_upper = np.isfinite(flat.lower), np.isfinite(flat.upper)
-    found = np.where(has_lower, flat.lower + np.abs(steps), x + steps)
-    found = np.where(has_upper & ~has_lower, flat.upper - np.abs(steps), found)
-    both = has_lower & has_upper
-    width = np.where(both, flat.upper, 0.0) - np.where(both, flat.lower, 0.0)
-    return np.where(both, np.where(both, flat.lower, 0.0) + random.random(len(x)) * width, found)
-
-
 def _highs(program: LinearProgram) -> Floats | None:
     split, rows, limits = program.split, program.rows, program.limits
     bounds = np.column_stack([program.lower, program.upper])
     tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
     for presolve in (True, False):
-        result = scipy.optimize.linprog(
+        result = linprog(
             program.costs,
             A_ub=rows[:split] if split else None,
             b_ub=limits[:split] if split else None,
@@ -178,7 +144,7 @@ def polish(flat: FlatModel, near: Point, scale: float, tolerance: float) -> Poin
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # of points that scipy moves back into the bounds
-        result = scipy.optimize.minimize(
+        result = minimize(
             objective,
             near.x,
             jac=True,
@@ -217,5 +183,5 @@ def unbalanced(flat: FlatModel, point: Point) -> float:
     size = float(np.linalg.norm(gradients))
     if size == 0.0 or not len(columns):
         return 1.0 if size > 0.0 else 0.0
-    _, rest = scipy.optimize.nnls(columns.T, -gradients / size)
+    _, rest = nnls(columns.T, -gradients / size)
     return float(rest)

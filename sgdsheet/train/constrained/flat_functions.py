@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import TrainingError
 from sgdsheet.train.constrained.constraints import ConstraintModel
+from sgdsheet.train.constrained.problem_kind import problem_kind
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +69,11 @@ class FlatModel:
         self.split = len(constraints.inequalities)
         self.count = len(self.magnitudes)
         """How many residuals there are; the first `split` are inequalities."""
+
+    @cached_property
+    def linear(self) -> bool:
+        """Whether the problem is proved to be a linear programme."""
+        return problem_kind(self.model, self.constraints).linear
 
     def get(self) -> Floats:
         """The present parameters [parameters]."""

@@ -1,0 +1,1 @@
+"""What kind of function a recorded program calculates: linear, quadratic, convex, smooth, kinked or stepped."""
