@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 import sgdsheet
+from sgdsheet.compiler.calculated_references import planner_of
 from sgdsheet.compiler.evaluation import evaluate
-from sgdsheet.compiler.frontend.planning import Planner
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.sheet.references import Cell, Range, parse_range
@@ -64,8 +64,7 @@ def compiled(cells: Cells, params: str, loss: str = "Z1", **options: Any) -> She
 def lowered(workbook: Workbook, params: Sequence[str], *targets: str) -> Program:
     """The program for some cells, without the checks that a loss has to pass."""
     areas = [parse_range(text, HOME) for text in params]
-    planner = Planner(workbook, areas)
-    plan = planner.plan([parse_range(text, HOME) for text in targets])
+    plan = planner_of(workbook, areas).plan([parse_range(text, HOME) for text in targets])
     return build_program(workbook, areas, plan, dtype=torch.float64)
 
 

@@ -146,6 +146,7 @@ TESTS = {
     ),
     "test_predict": "test_data_without_a_known_training_part test_one_example_without_its_label",
     "test_proof": "test_a_sum_of_many_rows_that_cancel",
+    "test_references": "test_values_are_those_of_libreoffice",
     "test_restarts": (
         "test_bit_for_bit test_bounds_are_kept test_bounds_are_kept_by_every_method test_groups_change_nothing "
         "test_momentum_and_decay_apply test_start_entries test_starts_that_blow_up test_the_best_is_kept "

@@ -19,7 +19,6 @@ import pytest
 
 import sgdsheet
 from sgdsheet.compiler.functions import REGISTRY
-from sgdsheet.compiler.functions.registry import DECLINED
 from tests import slow
 
 # The folders of the package, from the ground up. A module imports from its own folder or from those before it; a
@@ -272,7 +271,7 @@ def test_functions_are_named_where_they_are_declared() -> None:
             for module in modules()
             if not matches(module, ("compiler.functions.*", "apps.examples.*"))
             for name, line in _names_asked_for(module)
-            if name in {*REGISTRY, *DECLINED} - {"TRUE", "FALSE"} and not name.startswith("SGD_")
+            if name in {*REGISTRY} - {"TRUE", "FALSE"} and not name.startswith("SGD_")
         ]
     )
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from sgdsheet.compiler.frontend.planning import Plan, Planner
+from sgdsheet.compiler.calculated_references import planner_of
+from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.model import evaluate
 from sgdsheet.compiler.program import build_program
 from sgdsheet.hosts.file import load
@@ -71,7 +72,7 @@ def constants(workbook: Workbook) -> list[Range]:
 
 def calculated(workbook: Workbook, parameters: Sequence[Range], *, alone: bool) -> Iterator[tuple[Cell, Value]]:
     """The cells that are counted as supported: block after block over the saved values, or all over our own."""
-    plan = Planner(workbook, parameters).plan_everything()
+    plan = planner_of(workbook, parameters).plan_everything()
     plans = [Plan([block], plan.depends) for block in plan.blocks] if alone else [plan]
     for one in plans:
         program = build_program(workbook, parameters, one, dtype=torch.float64, strict=False)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from sgdsheet.compiler.calculated_references import planner_of
 from sgdsheet.compiler.comparison import Comparison, Mismatch, is_number
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
-from sgdsheet.compiler.frontend.planning import Planner
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.lowering import unsupported
 from sgdsheet.compiler.model import SheetModel
@@ -88,7 +88,7 @@ def check_model(model: SheetModel, *, everything: bool = False) -> Report:
 def check_workbook(workbook: Workbook, sheet: str | None = None, *, table: BlockTable | None = None) -> Report:
     """Compare all formula cells of a workbook, or of one sheet of it, with their saved values: that takes no model."""
     report = Report()
-    plan = Planner(workbook, (), table).plan_everything(None if sheet is None else (sheet,))
+    plan = planner_of(workbook, (), table).plan_everything(None if sheet is None else (sheet,))
     program = build_program(workbook, (), plan, dtype=torch.float64, strict=False, on_saved=True)
     compare_values(report, workbook, program, on_the_way=False)
     return report
@@ -97,7 +97,7 @@ def check_workbook(workbook: Workbook, sheet: str | None = None, *, table: Block
 def check_formulas(workbook: Workbook, problem: Problem, fault: SgdSheetError) -> Report:
     """The report for a sheet that cannot be compiled: the formulas on the way to the loss that are the reason."""
     report = Report(fault=fault)
-    plan = Planner(workbook, problem.parameters).plan([Range.of_cell(problem.loss)])
+    plan = planner_of(workbook, problem.parameters).plan([Range.of_cell(problem.loss)])
     program = build_program(workbook, problem.parameters, plan, dtype=torch.float64, strict=False)
     compare_values(report, workbook, program)
     saved = workbook.sheets[problem.loss.sheet].values.get(problem.loss[1:])

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import torch
 
+from sgdsheet.compiler.calculated_references import block_table
 from sgdsheet.compiler.candidates.ranking import Candidate, candidates_of
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.dependence import unreached
@@ -55,7 +56,7 @@ def suggestions(
     workbook: Workbook, sheet: str | None = None, *, most: int = MOST_OFFERED, table: BlockTable | None = None
 ) -> Suggestions:
     """Find candidates on all sheets (or on one) and try them, until `most` can be trained."""
-    table = table or BlockTable(workbook)
+    table = table or block_table(workbook)
     return tried(workbook, candidates_of(workbook, sheet, table=table), table, most)
 
 

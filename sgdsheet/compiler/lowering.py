@@ -12,10 +12,12 @@ from torch import fx
 from sgdsheet.compiler.frontend.blocks import Block, bounding_range, single_copies, uncrossed
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.operators import BINARY, COMPARISONS, UNARY, compare
+from sgdsheet.compiler.functions.picking import gathered
 from sgdsheet.compiler.functions.registry import Takes
 from sgdsheet.compiler.functions.vanishing import is_whole
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import MOST_CELLS, Fault, Kind, Value, simplified
+from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.compiler.regions import Regions, cut
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
@@ -31,8 +33,10 @@ from sgdsheet.sheet.syntax import (
     NotSupported,
     Number,
     Omitted,
+    Picked,
     Text,
     Unary,
+    Union,
     children,
     transform,
     walk,
@@ -50,7 +54,9 @@ def lower_block(block: Block, regions: Regions) -> Value:
     try:
         if block.error is not None:
             raise block.error
-        value = BlockLowering(block, regions).lower(block.tree, array=block.array)
+        lowering = BlockLowering(block, regions)
+        lowering.check_deciders()
+        value = lowering.lower(block.tree, array=block.array)
         result = _as_region(builder, block, _filled(value))
     except SgdSheetError as error:
         if error.cell is not None:
@@ -216,6 +222,10 @@ class BlockLowering:
                 return self._array_constant(node)
             case Area():
                 return self.read(node if self.array else self._intersected(node))
+            case Picked():
+                return self._picked(node)
+            case Union():
+                return self._union(node)
             case Unary(operator="@"):
                 return self.lower(node.operand, array=False)
             case Unary(operator="+"):
@@ -269,6 +279,47 @@ class BlockLowering:
         return builder.canonical(found.with_kinds(kinds))
 
     # --- references ---------------------------------------------------------------------------------------
+
+    def check_deciders(self) -> None:
+        """Raise FormulaError if a parameter, or a sample's data, decides where a calculated reference lies."""
+        for node in self.block.deciders:
+            value = self.lower(node, array=self.block.array)
+            if not value.constant:
+                cause = "refers to cells that are found by something that depends on"
+                raise varying(self.builder, cause, value, remedy="Let fixed cells decide where it refers to")
+
+    def _picked(self, node: Picked) -> Value:
+        """One cell for each copy of the formula, each at its own place."""
+        builder, area = self.builder, node.area
+        value = self.read(area)
+        places = torch.tensor(node.places, dtype=builder.dtype)  # [rows, columns, row and column]
+        pairs = [(axis, size) for axis, size in (("R", self.block.rows), ("C", self.block.columns)) if size > 1]
+        axes, sizes = "".join(axis for axis, _ in pairs), tuple(size for _, size in pairs)
+        for axis, number, first in (("h", 0, area.top.base), ("w", 1, area.left.base)):
+            place = Value((places[..., number] - first + 1).reshape(sizes), axes, sizes)
+            value = gathered(builder, value, axis, place)
+        return replace(value, reference=True)
+
+    def _union(self, node: Union) -> Value:
+        """Several ranges as one column of cells."""
+        builder = self.builder
+        parts = [self._list(self.lower(item, array=True)) for item in node.areas]
+        axes, sizes = builder.union_axes([replace(part, axes=part.axes[:-1], sizes=part.sizes[:-1]) for part in parts])
+        whole = [builder.expanded(part, axes + "h", (*sizes, part.sizes[-1])) for part in parts]
+        kinds = torch.cat([part.kind_tensor() for part in whole], dim=len(axes))
+        data = builder.call(torch.cat, [part.data for part in whole], dim=len(axes))
+        found = Value(data, axes + "h", (*sizes, kinds.shape[-1]), reference=True)
+        return found.with_kinds(kinds)
+
+    def _list(self, value: Value) -> Value:
+        """The cells of a range as one column, whose axis comes last; a single cell is a column, too."""
+        builder = self.builder
+        value = builder.canonical(builder.stored(value))
+        kept = [(axis, size) for axis, size in zip(value.axes, value.sizes, strict=True) if axis not in "hw"]
+        sizes = tuple(size for _, size in kept)
+        shape = (*sizes, value.size("h") * value.size("w"))
+        data, axes = builder.method("reshape", value.data, shape), "".join(axis for axis, _ in kept) + "h"
+        return value.picked(data, axes, shape, lambda kinds: kinds.reshape(shape))
 
     def _intersected(self, area: Area) -> Area:
         """The cell of a one-column range in the formula's own row, or of a one-row range in its column."""

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, fx, nn
 
 from sgdsheet.compiler.bad_loss import explain
+from sgdsheet.compiler.calculated_references import planner_of
 from sgdsheet.compiler.candidates.ranking import candidates_of
 from sgdsheet.compiler.evaluation import CellValues, evaluate
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.dependence import check_reach, unreached
-from sgdsheet.compiler.frontend.planning import Plan, Planner
+from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.values import UNSETTLED, Kind, Value
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
@@ -60,7 +61,7 @@ class SheetModel(nn.Module):
         self.trusted = False
         """Whether a person has said that the formulas are right where the saved values are not."""
         # Inputs are constants here: the cells as they stand.
-        self.planner = Planner(workbook, problem.parameters, table)
+        self.planner = planner_of(workbook, problem.parameters, table)
         self.unused: tuple[Range, ...] = ()
         """Solver's variables on which neither the objective nor a constraint depends: they are left alone."""
         read = [Range.of_cell(problem.loss), *problem.constrained]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sgdsheet.compiler.frontend.blocks import Block, bounding_range
+from sgdsheet.compiler.frontend.blocks import Block, areas_of, bounding_range
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.registry import OverSamples, Takes, over_samples
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.references import Range
-from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Number, Unary, transform, walk
+from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Number, Picked, Unary, transform, walk
 
 Home = Callable[[str], str]
 """Gives, for the name of a sheet, the name of the sheet where its samples lie in the program."""
@@ -107,6 +107,7 @@ class _Cutter:
 
     def cut(self, start: int | None) -> Block:
         block = self.block
+        self._refuse_found()
         if start is None:
             self._refuse_parts()
             return replace(block, tree=self._reduced(block.tree))
@@ -121,6 +122,13 @@ class _Cutter:
         return replace(trimmed, range=moved, tree=transform(self._reduced(trimmed.tree), self._own_row))
 
     # --- what cannot be cut -----------------------------------------------------------------------------
+
+    def _refuse_found(self) -> None:
+        """Refuse references that the samples decide about: another batch would have others."""
+        read = [area for node in self.block.deciders for area in areas_of(node, self.block)]
+        of_samples = any(area.intersection(self.rows) for area in read)
+        if of_samples or any(isinstance(part, Picked) for part in walk(self.block.tree)):
+            raise self._tied("refers to other cells for each sample")
 
     def _tied(self, cause: str, block: Block | None = None) -> FormulaError:
         return FormulaError(

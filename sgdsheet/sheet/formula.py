@@ -34,6 +34,7 @@ from sgdsheet.sheet.syntax import (
     Number,
     Omitted,
     Reference,
+    SheetSpan,
     TableReference,
     Text,
     Unary,
@@ -46,6 +47,7 @@ _KEY_TOKENS = re.compile(
     r"""
     "(?:[^"]|"")*"                                                # text
     |'(?:[^']|'')*'                                               # quoted sheet name
+    |(?<![\w.\\$!])(?![A-Za-z]{1,3}[0-9]+:)[^\W\d][\w.]*:[^\W\d][\w.]*!     # Jan:Dec!
     |\[(?:[^\[\]']|'.|\[(?:[^\[\]']|'.)*\])*\]                    # [table column], [1] of another file
     |(?<![\w.\\$])(\$?)([A-Za-z]{1,3})(\$?)([1-9][0-9]{0,6})(?![\w.(\[!\\])     # A1
     |(?<![\w.\\$:])(\$?)([A-Za-z]{1,3}):(\$?)([A-Za-z]{1,3})(?![\w.(\[!\\])     # A:C
@@ -133,7 +135,7 @@ def parse(text: str, row: int, column: int) -> Node:
     reference to another file, becomes a `NotSupported` node, because it only matters on the way to the loss.
     """
     try:
-        tree = formualizer.parse("=" + text)
+        tree = _tree(text)
     except Exception as error:  # the parser's own exception types are not public
         reason = ": it is nested too deep, or has more than 256 terms" if "height limit" in str(error) else ""
         raise FormulaError(
@@ -142,6 +144,26 @@ def parse(text: str, row: int, column: int) -> Node:
             remedy="Check it in the spreadsheet",
         ) from error
     return _Converter(row, column).convert(tree)
+
+
+def _tree(text: str) -> formualizer.ASTNode:
+    try:
+        return formualizer.parse("=" + text)
+    except Exception:
+        written_out = _KEY_TOKENS.sub(_with_corners, text)  # the parser does not know `A:A 2:3`
+        if written_out == text:
+            raise
+        return formualizer.parse("=" + written_out)
+
+
+def _with_corners(match: re.Match[str]) -> str:
+    """Whole columns and rows with their first and last cell: `A:C` as `A$1:C$1048576`."""
+    groups = match.groups()
+    if groups[5]:
+        return f"{groups[4]}{groups[5]}$1:{groups[6]}{groups[7]}${MAX_ROW}"
+    if groups[9]:
+        return f"$A{groups[8]}{groups[9]}:${column_letters(MAX_COLUMN)}{groups[10]}{groups[11]}"
+    return match.group()
 
 
 def function_name(text: str) -> str:
@@ -212,9 +234,10 @@ class _Converter:
         sheet, body = split_sheet(text)
         if "[" in body:
             return parse_structured(body)
-        if sheet is not None and ":" in sheet and not text.startswith("'"):
-            cause = f"refers to several sheets at once ({text})"
-            return NotSupported(text, cause, "Refer to each sheet by itself", unseen=True)
+        if sheet is not None and ":" in sheet:
+            first, _, last = sheet.partition(":")
+            cells = self._reference(body)
+            return SheetSpan(first, last, cells) if isinstance(cells, (Reference, ErrorConstant)) else Name(body, sheet)
         corners = body.split(":")
         if "#REF!" in body:
             return ErrorConstant(ExcelError.REF)
@@ -290,6 +313,9 @@ def parse_structured(text: str) -> Node:
 
 # --- back to text -----------------------------------------------------------------------------------------
 
+_PLAIN_SHEETS = re.compile(r"[A-Za-z_]{4}[A-Za-z0-9_]*:[A-Za-z_]{4}[A-Za-z0-9_]*")
+"""Names of sheets that surely need no quotes: longer than those of columns."""
+
 _PRECEDENCE = {":": 9, " ": 8, ",": 7, "^": 5, "*": 4, "/": 4, "+": 3, "-": 3, "&": 2}
 
 
@@ -308,6 +334,10 @@ def render(node: Node, row: int, column: int) -> str:
             return "{" + ";".join(",".join(render(i, row, column) for i in r) for r in node.rows) + "}"
         case Reference():
             return _render_reference(node, row, column)
+        case SheetSpan():
+            sheets = f"{node.first}:{node.last}"
+            quoted_sheets = sheets if _PLAIN_SHEETS.fullmatch(sheets) else "'" + sheets.replace("'", "''") + "'"
+            return f"{quoted_sheets}!{render(node.cells, row, column)}"
         case Name():
             return node.name if node.sheet is None else f"{quote_sheet(node.sheet)}!{node.name}"
         case TableReference():

@@ -101,6 +101,40 @@ class Area(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class SheetSpan(Node):
+    """A reference to several sheets, from one to another: `Jan:Dec!B2`."""
+
+    first: str
+    last: str
+    cells: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Picked(Node):
+    """One cell for each copy of a formula, in no regular order: what a calculated reference has become.
+
+    `places` are the row and column of each copy's cell, by the copy's row and column in its block.
+    """
+
+    sheet: str
+    places: tuple[tuple[tuple[int, int], ...], ...]
+
+    @property
+    def area(self) -> Area:
+        """The cells around all of them."""
+        rows = [row for line in self.places for row, _ in line]
+        columns = [column for line in self.places for _, column in line]
+        return Area(self.sheet, Affine(min(rows)), Affine(min(columns)), Affine(max(rows)), Affine(max(columns)))
+
+
+@dataclass(frozen=True, slots=True)
+class Union(Node):
+    """Several ranges as one list of cells: `(A1:A3,C1:C3)`, or a range of several sheets."""
+
+    areas: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Name(Node):
     """A defined name or, without brackets, a table."""
 
@@ -170,6 +204,10 @@ def children(node: Node) -> tuple[Node, ...]:
             return (node.left, node.right)
         case ArrayConstant():
             return tuple(item for row in node.rows for item in row)
+        case Union():
+            return node.areas
+        case Picked():
+            return (node.area,)
         case _:
             return ()
 
@@ -188,6 +226,8 @@ def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:
             return Binary(node.operator, transform(node.left, change), transform(node.right, change))
         case ArrayConstant() if not all(isinstance(item, _PLAIN) for row in node.rows for item in row):
             return ArrayConstant(tuple(tuple(transform(item, change) for item in row) for row in node.rows))
+        case Union():
+            return Union(tuple(transform(item, change) for item in node.areas))
         case _:
             return node
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sgdsheet.compiler.calculated_references import block_table
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.hosts.file import load
@@ -61,7 +62,7 @@ def _models(workbook: Workbook, chance: random.Random) -> Iterator[tuple[str, ..
 
 def _picked(workbook: Workbook) -> Iterator[tuple[str, ...]]:
     """Cells with a number and the numbers that their formulas read."""
-    table = BlockTable(workbook)
+    table = block_table(workbook)
     for name, sheet in workbook.sheets.items():
         for row, column in list(sheet.formulas)[:200]:
             if type(sheet.values.get((row, column))) is not float:

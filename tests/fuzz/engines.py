@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from lxml import etree
 
+from sgdsheet.compiler.calculated_references import planner_of
 from sgdsheet.compiler.comparison import Comparison
-from sgdsheet.compiler.frontend.planning import Planner
 from sgdsheet.compiler.model import evaluate
 from sgdsheet.compiler.program import build_program
 from sgdsheet.errors import SgdSheetError
@@ -43,8 +43,7 @@ def ours(workbook: Workbook, sheet: str, parameters: Sequence[Range] = ()) -> tu
 
     With parameters, numbers are those of the program that is trained, also where `evaluate` knows better.
     """
-    planner = Planner(workbook, parameters)
-    plan = planner.plan(list(_formula_areas(workbook, sheet)))
+    plan = planner_of(workbook, parameters).plan(list(_formula_areas(workbook, sheet)))
     program = build_program(workbook, parameters, plan, dtype=torch.float64, strict=False)
     found = evaluate(program)
     values = dict(found.values)

@@ -91,14 +91,14 @@ def command(
 def _check_without_model(workbook: Workbook, book: str, sheet: str | None, as_json: bool) -> None:
     from sgdsheet.analysis import checking  # imports torch: not for the help page
     from sgdsheet.analysis.trial import Suggestions, suggestions
-    from sgdsheet.compiler.frontend.block_table import BlockTable
+    from sgdsheet.compiler.calculated_references import block_table
 
     chosen = None if sheet is None else workbook.sheet(sheet)
     if sheet is not None and chosen is None:
         raise ProblemError(
             f"the workbook has no worksheet {quoted(sheet)}", remedy=f"It has {', '.join(workbook.sheets)}"
         )
-    table, name = BlockTable(workbook), chosen.name if chosen else None
+    table, name = block_table(workbook), chosen.name if chosen else None
     report = checking.check_workbook(workbook, name, table=table)
     models = models_in(workbook)
     found = Suggestions() if models else suggestions(workbook, name, table=table)

@@ -81,10 +81,10 @@ def command(
 def _without_model(workbook: Workbook, book: str, sheet: str | None, as_json: bool) -> None:
     from sgdsheet.analysis.checking import check_workbook  # imports torch: not for the help page
     from sgdsheet.analysis.trial import Suggestions, suggestions
-    from sgdsheet.compiler.frontend.block_table import BlockTable
+    from sgdsheet.compiler.calculated_references import block_table
 
     chosen = workbook.sheet(sheet) if sheet is not None else None
-    name, table = chosen.name if chosen else None, BlockTable(workbook)
+    name, table = chosen.name if chosen else None, block_table(workbook)
     report = check_workbook(workbook, name, table=table)
     named = sheets_with_problem(workbook) if chosen is None else []
     found = Suggestions() if named else suggestions(workbook, name, table=table)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sgdsheet.apps.udf.calls import Grid
-from sgdsheet.compiler.frontend.planning import Planner
+from sgdsheet.compiler.calculated_references import planner_of
 from sgdsheet.compiler.ir.values import UNSETTLED, Kind
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import build_program
@@ -90,7 +90,7 @@ def parameter_number(cell: Cell, value: Value | None) -> float:
 def compile_gradient(workbook: Workbook, loss: Cell, params: Range) -> CompiledGradient:
     """Compile the formulas between a range and a cell. Unlike a model's, not all parameters need to matter."""
     check_problem(workbook, Problem(loss.sheet, loss, (params,), "function"))
-    plan = Planner(workbook, [params]).plan([Range.of_cell(loss)])
+    plan = planner_of(workbook, [params]).plan([Range.of_cell(loss)])
     program = build_program(workbook, [params], plan, dtype=torch.float64)
     value = program.value_of(loss)
     if not value.only(Kind.NUMBER, Kind.ERROR, *UNSETTLED):

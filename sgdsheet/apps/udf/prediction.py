@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from sgdsheet.apps.udf.calls import Grid
-from sgdsheet.compiler.frontend.planning import Plan, Planner
+from sgdsheet.compiler.calculated_references import planner_of
+from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.values import Kind, Value
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.errors import DataError, FileError, ProblemError, quoted
@@ -99,7 +100,7 @@ def _inputs(workbook: Workbook, sheet: str, outputs: Range) -> tuple[Range, Plan
     """The cells that are replaced, and the formulas between them and the outputs."""
     names = [item.name.casefold() for item in workbook.names]
     wanted = [name for name in dict.fromkeys(names) if name == "sgd_input" or name.startswith("sgd_input_")]
-    read, planner = [], Planner(workbook, ())
+    read, planner = [], planner_of(workbook, ())
     for name in ["sgd_input"] if "sgd_input" in wanted else wanted:
         if name_text(workbook, sheet, name) is None:
             continue

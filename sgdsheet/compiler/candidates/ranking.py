@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sgdsheet.compiler.calculated_references import block_table
 from sgdsheet.compiler.candidates.inputs import Input, inputs_of, joined, upstream
 from sgdsheet.compiler.candidates.labels import Labels
 from sgdsheet.compiler.candidates.objectives import Objective, objectives_of
@@ -51,7 +52,7 @@ def candidates_of(
     workbook: Workbook, sheet: str | None = None, *, table: BlockTable | None = None
 ) -> Iterator[Candidate]:
     """Candidates on all sheets, or on one, the best first. `table` are the workbook's blocks, if they are known."""
-    table, labels = table or BlockTable(workbook), Labels(workbook)
+    table, labels = table or block_table(workbook), Labels(workbook)
     sheets = tuple(workbook.sheets) if sheet is None else (sheet,)
     likely = [item for item in objectives_of(workbook, table, labels, sheets) if item.score >= _LEAST]
     found: list[tuple[Candidate, list[Block]]] = []

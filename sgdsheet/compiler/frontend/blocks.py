@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from sgdsheet.compiler.functions.registry import finds_cells
-from sgdsheet.errors import FormulaError
+from sgdsheet.compiler.functions.places import calculated
+from sgdsheet.compiler.functions.registry import areas_read
+from sgdsheet.errors import SgdSheetError
 from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import Range
-from sgdsheet.sheet.syntax import Area, Node, NotSupported, transform, walk
+from sgdsheet.sheet.syntax import Area, Node, NotSupported, Picked, transform, walk
 from sgdsheet.sheet.workbook import Formula
 
 
@@ -17,7 +19,8 @@ class Block:
     """`rows` x `columns` copies of one formula; each fills `height` x `width` cells (1x1 but for arrays).
 
     `tree` is the formula with its references as `Area`s; `array` tells an array formula from a plain one.
-    `error` is set instead of `tree` where the formula could not be understood.
+    `error` is set instead of `tree` where the formula could not be understood. `deciders` are parts of the formula that
+    decided where its calculated references lie, as the distance in an OFFSET that has become an `Area`.
     """
 
     range: Range
@@ -29,7 +32,8 @@ class Block:
     array: bool
     formula: Formula
     parts: tuple[Block, ...] = ()
-    error: FormulaError | None = None
+    error: SgdSheetError | None = None
+    deciders: tuple[Node, ...] = ()
     _reads: tuple[Range, ...] | None = field(default=None, init=False, repr=False)
 
     @property
@@ -42,17 +46,21 @@ class Block:
         return self.range.identifier
 
     @property
+    def is_open(self) -> bool:
+        """Whether it has references whose place has not been calculated yet."""
+        return next(calculated(self.tree), None) is not None
+
+    @property
     def reads_unseen(self) -> bool:
-        """Whether the formula may read cells that its text does not tell, as OFFSET and INDIRECT do."""
-        return self.error is not None or any(
-            finds_cells(part) or (isinstance(part, NotSupported) and part.unseen) for part in walk(self.tree)
-        )
+        """Whether the formula may read cells that nobody can tell."""
+        unseen = (isinstance(part, NotSupported) and part.unseen for part in walk(self.tree))
+        return self.error is not None or any(unseen) or self.is_open
 
     def reads(self) -> tuple[Range, ...]:
         """The cells that the block reads, as rectangles around each reference."""
         if self._reads is None:
-            areas = (part for part in walk(self.tree) if isinstance(part, Area))
-            self._reads = tuple(bounding_range(area, self.rows, self.columns) for area in areas)
+            trees = (self.tree, *self.deciders)
+            self._reads = tuple(area for tree in trees for area in areas_of(tree, self))
         return self._reads
 
     def trimmed(self, wanted: Range) -> Block:
@@ -73,6 +81,10 @@ class Block:
         area = Range(own.sheet, top, left, top + rows * self.height - 1, left + columns * self.width - 1)
 
         def shift(node: Node) -> Node | None:
+            if isinstance(node, Picked):
+                lines = node.places[first_row : last_row + 1]
+                picked = Picked(node.sheet, tuple(line[first_column : last_column + 1] for line in lines))
+                return picked if rows > 1 or columns > 1 else picked.area
             if not isinstance(node, Area):
                 return None
             moved = [
@@ -81,7 +93,22 @@ class Block:
             ]
             return Area.between(node.sheet, *moved)
 
-        return replace(self, range=area, rows=rows, columns=columns, tree=transform(self.tree, shift), parts=())
+        deciders = tuple(transform(part, shift) for part in self.deciders)
+        return replace(
+            self,
+            range=area,
+            rows=rows,
+            columns=columns,
+            tree=transform(self.tree, shift),
+            parts=(),
+            deciders=deciders,
+        )
+
+
+def areas_of(node: Node, block: Block) -> Iterator[Range]:
+    """The cells that a part of a block's formula reads, as rectangles around each reference."""
+    for area in areas_read(node):
+        yield bounding_range(area, block.rows, block.columns)
 
 
 def bounding_range(area: Area, rows: int, columns: int) -> Range:

@@ -17,7 +17,7 @@ from sgdsheet.compiler.functions.registry import Derivative, over_samples
 from sgdsheet.errors import ProblemError
 from sgdsheet.problem.definition import Problem
 from sgdsheet.sheet.references import Cell, Range, rectangles, without
-from sgdsheet.sheet.syntax import Area, ArrayConstant, Binary, Call, Node, Unary, children, walk
+from sgdsheet.sheet.syntax import Area, ArrayConstant, Binary, Call, Node, Picked, Unary, Union, children, walk
 
 # --- on some cells ----------------------------------------------------------------------------------------
 
@@ -74,7 +74,8 @@ def on_samples(cell: Cell, blocks: Sequence[Block], data: Sequence[Range]) -> On
     """
     known = [(area, OnSamples.PER_SAMPLE) for area in data]
     for block in blocks:
-        known.append((block.range, _of_formula(block.tree, block, known)))
+        decided = any(_of_formula(node, block, known) is not OnSamples.FIXED for node in block.deciders)
+        known.append((block.range, OnSamples.OTHERWISE if decided else _of_formula(block.tree, block, known)))
     return _of_area(Range.of_cell(cell), known)
 
 
@@ -181,7 +182,8 @@ def unreached(problem: Problem, blocks: Sequence[Block]) -> Unreached:
     for block in reversed(blocks):
         if id(block) in any_way.blocks and block.reads_unseen:
             return Unreached()
-        for area, culprit in _reads(block.tree, ""):
+        decided = (item for node in block.deciders for item in _reads(node, "a reference that is calculated"))
+        for area, culprit in (*_reads(block.tree, ""), *decided):
             found = bounding_range(area, block.rows, block.columns)
             if id(block) in any_way.blocks:
                 any_way.add(found)
@@ -235,7 +237,7 @@ def _reads(node: Node, culprit: str) -> Iterator[tuple[Area, str]]:
             yield from _reads(node.right, stop)
         case Unary():
             yield from _reads(node.operand, culprit)
-        case ArrayConstant():
+        case ArrayConstant() | Union() | Picked():
             for item in children(node):
                 yield from _reads(item, culprit)
         case Call():

@@ -56,10 +56,10 @@ class Planner:
     The workbook must stay as it is. Planners for other parameters (`among`) or values (`on`) share its table of blocks.
     """
 
-    def __init__(self, workbook: Workbook, parameters: Iterable[Range], table: BlockTable | None = None) -> None:
+    def __init__(self, workbook: Workbook, parameters: Iterable[Range], table: BlockTable) -> None:
         self.workbook = workbook
         self.parameters = tuple(parameters)
-        self.table = table or BlockTable(workbook)
+        self.table = table
         self._plans: dict[object, Plan] = {}
 
     def among(self, parameters: Iterable[Range]) -> Planner:
@@ -69,8 +69,9 @@ class Planner:
         return found
 
     def on(self, workbook: Workbook, parameters: Iterable[Range]) -> Planner:
-        """The planner for a workbook that differs in nothing but values."""
-        return Planner(workbook, parameters, self.table)
+        """The planner for a workbook that differs in nothing but the values of parameters."""
+        parameters = tuple(parameters)
+        return Planner(workbook, parameters, self.table.remade(workbook, parameters))
 
     def plan(self, targets: Iterable[Range]) -> Plan:
         """The blocks needed for the target cells."""

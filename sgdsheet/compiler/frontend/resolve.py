@@ -6,7 +6,7 @@ sheet remain of everything that points at cells; what cannot be resolved becomes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sgdsheet.compiler.frontend.lambdas import applied, expanded, is_lambda
@@ -24,8 +24,10 @@ from sgdsheet.sheet.syntax import (
     NotSupported,
     Omitted,
     Reference,
+    SheetSpan,
     TableReference,
     Unary,
+    Union,
     transform,
 )
 from sgdsheet.sheet.workbook import ExcelError, Table, Workbook
@@ -61,6 +63,10 @@ class Resolver:
             match part:
                 case Reference():
                     return self._reference(part, sheet)
+                case SheetSpan():
+                    return self._span(part)
+                case Binary(operator=","):
+                    return Union(tuple(self._resolve(item, sheet, row, column) for item in _listed(part)))
                 case Name():
                     return self._name(part, sheet, row, column)
                 case TableReference():
@@ -86,6 +92,15 @@ class Resolver:
         if found is None:
             return NotSupported("", f"refers to a sheet “{part.sheet}” that is not there", "Mend the reference")
         return replace(part, sheet=found.name)
+
+    def _span(self, part: SheetSpan) -> Node:
+        """The cells of several sheets, in the order of the tabs."""
+        names = list(self.workbook.sheets)
+        ends = [self.workbook.sheet(name) for name in (part.first, part.last)]
+        if not isinstance(part.cells, Reference) or None in ends:
+            return ErrorConstant(ExcelError.REF)
+        places = sorted(names.index(end.name) for end in ends if end is not None)
+        return Union(tuple(replace(part.cells, sheet=name) for name in names[places[0] : places[1] + 1]))
 
     def _name(self, part: Name, sheet: str, row: int, column: int) -> Node:
         scope = self.workbook.sheet(part.sheet) if part.sheet is not None else None
@@ -162,16 +177,20 @@ class Resolver:
             self._open.pop()
 
     def _call(self, part: Call, sheet: str, row: int, column: int) -> Node:
-        """Resolve the arguments; a union of areas becomes one argument per area."""
+        """Resolve the arguments; of several areas, those that are a function's arguments one by one."""
+        found = REGISTRY.get(part.name)
         arguments: list[Node] = []
         for argument in part.arguments:
-            pending = [argument]
-            while pending:
-                item = pending.pop()
-                if isinstance(item, Binary) and item.operator == ",":
-                    pending += [item.right, item.left]
-                else:
-                    arguments.append(self._resolve(item, sheet, row, column))
+            resolved = self._resolve(argument, sheet, row, column)
+            if not isinstance(resolved, Union) or found is None:
+                arguments.append(resolved)
+            elif found.takes_areas_apart:
+                arguments += resolved.areas
+            elif found.takes_areas:
+                arguments.append(resolved)
+            else:
+                cause = f"gives several ranges at once to {part.name}"
+                arguments.append(NotSupported("", cause, "Give it one range"))
         return Call(part.name, tuple(arguments))
 
     def _let(self, part: Call, sheet: str, row: int, column: int) -> Node:
@@ -186,6 +205,15 @@ class Resolver:
             found = self._resolve(_substituted(meaning, meanings), sheet, row, column)
             meanings[variable.name.casefold()] = found
         return self._resolve(_substituted(body, meanings), sheet, row, column)
+
+
+def _listed(node: Node) -> Iterator[Node]:
+    """The areas of `(A1:A3,C1:C3,E5)`, in their order."""
+    if isinstance(node, Binary) and node.operator == ",":
+        yield from _listed(node.left)
+        yield from _listed(node.right)
+    else:
+        yield node
 
 
 def _substituted(node: Node, meanings: Mapping[str, Node]) -> Node:
@@ -242,8 +270,10 @@ def _area_of(table: Table, items: tuple[str, ...], first: int, last: int) -> Nod
 
 
 def _combine(operator: str, left: Node, right: Node) -> Node:
-    """`A1:INDEX(…)` is not static; `Sheet1!A1:Sheet1!B2`, `A1:B2:C3` and `A1:C3 B2:D4` are."""
-    cause = "uses a range whose corners are calculated"
+    """`Sheet1!A1:Sheet1!B2`, `A1:B2:C3` and `A1:C3 B2:D4` are fixed ranges; `A1:INDEX(…)` stays to be calculated."""
+    for side in (left, right):
+        if isinstance(side, (ErrorConstant, NotSupported)):
+            return side
     if isinstance(left, Reference) and isinstance(right, Reference) and left.sheet == right.sheet:
         combined = _hull if operator == ":" else _common
         rows = combined((left.top, left.bottom), (right.top, right.bottom))
@@ -252,8 +282,7 @@ def _combine(operator: str, left: Node, right: Node) -> Node:
             (top, bottom), (start, end) = rows, columns
             empty = operator == " " and (top > bottom or start > end)
             return ErrorConstant(ExcelError.NULL) if empty else Reference(left.sheet, top, start, bottom, end)
-        cause = f"uses {'a range' if operator == ':' else 'an intersection'} of relative and fixed ranges"
-    return NotSupported("", cause, "Write the range with fixed corners", unseen=True)
+    return Binary(operator, left, right)
 
 
 _Ends = tuple[Axis, Axis]

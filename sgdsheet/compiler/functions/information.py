@@ -10,7 +10,7 @@ from sgdsheet.compiler.functions.registry import Context, Derivative, OverSample
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.syntax import Area, Node, Omitted
+from sgdsheet.sheet.syntax import Area, Node, Omitted, Picked, Union
 
 
 def _is_of(builder: Builder, value: Value, kinds: tuple[Kind, ...]) -> Value:
@@ -105,13 +105,14 @@ def isodd(context: Context, number: Value) -> Value:
 @function(
     "ISREF",
     arguments=(1, 1),
+    reference_arguments=[0],
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
     examples={"ISREF(A1)": True, 'ISREF("a")': False},
 )
 def isref(context: Context, argument: Node) -> Value:
     """Whether something is a reference."""
-    return context.builder.boolean(isinstance(argument, Area))
+    return context.builder.boolean(isinstance(argument, (Area, Picked, Union)))
 
 
 _TYPES = {Kind.NUMBER: 1.0, Kind.BLANK: 1.0, Kind.TEXT: 2.0, Kind.BOOLEAN: 4.0, Kind.ERROR: 16.0}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from sgdsheet.compiler.functions.places import Placer, Places, gives_reference, no_reference
 from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function, refuse_unsettled
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.syntax import Binary, Node, Number, Omitted
+from sgdsheet.sheet.syntax import Binary, Boolean, Node, Number, Omitted
 
 
 def _branch(context: Context, node: Node | None) -> Value:
@@ -57,6 +58,45 @@ def if_(context: Context, condition: Node, chosen: Node, other: Node | None = No
     if clamped is not None:
         return clamped
     return chosen_by(context, condition, chosen, lambda: _branch(context, other))
+
+
+@gives_reference("IF", references=[1, 2])
+def _if(placer: Placer, arguments: Sequence[Node]) -> Places:
+    condition, *branches = arguments
+    return _taken(placer, condition, branches[0], lambda: _other(placer, branches[1:]))
+
+
+@gives_reference("IFS", references=lambda position, _: position % 2 == 1)
+def _ifs(placer: Placer, arguments: Sequence[Node]) -> Places:
+    condition, result, *rest = arguments
+
+    def otherwise() -> Places:
+        if rest:
+            return _ifs(placer, rest)
+        _, fault = placer.truths(condition)
+        return Places.errors(torch.full_like(fault, int(Fault.NA)))
+
+    return _taken(placer, condition, result, otherwise)
+
+
+def _other(placer: Placer, branch: Sequence[Node]) -> Places:
+    if not branch:
+        raise no_reference(Boolean(False))
+    return placer.places(branch[0])
+
+
+def _taken(placer: Placer, condition: Node, node: Node, otherwise: Callable[[], Places]) -> Places:
+    """The reference of the branch that each copy takes; one that none takes is not looked at."""
+    holds, fault = placer.truths(condition)
+    holds = holds & (fault == 0)
+    if bool(holds.all()):
+        found = placer.places(node)
+    elif bool((holds | (fault != 0)).logical_not().any()):
+        found = otherwise()
+        found = placer.places(node).where(holds, found) if bool(holds.any()) else found
+    else:
+        found = placer.places(node)
+    return Places.errors(fault).where(fault != 0, found)
 
 
 def chosen_by(context: Context, condition: Node, chosen: Node, otherwise: Callable[[], Value]) -> Value:

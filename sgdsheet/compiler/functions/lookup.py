@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
 from sgdsheet.compiler.functions.logical import chosen_by
 from sgdsheet.compiler.functions.picking import gathered
+from sgdsheet.compiler.functions.places import (
+    Placer,
+    Places,
+    chosen,
+    gives_reference,
+    is_reference,
+    no_reference,
+    picked,
+    whole_numbers,
+)
 from sgdsheet.compiler.functions.plain import Cell, plain
-from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, decline, fixed, function
+from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, fixed, function
 from sgdsheet.compiler.functions.searching import Way, ascends_strictly, find
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, column_letters, quote_sheet
-from sgdsheet.sheet.syntax import Area, Binary, ErrorConstant, Node, Number, Omitted
+from sgdsheet.sheet.syntax import Area, Binary, Call, ErrorConstant, Node, Number, Omitted
 from sgdsheet.sheet.workbook import ExcelError
-
-decline("OFFSET", finds_cells=True)
-decline("INDIRECT", finds_cells=True)
 
 
 @function(
@@ -46,6 +54,12 @@ def choose(context: Context, index: Node, *choices: Node) -> Value:
     return chosen_by(context, too_small, ErrorConstant(ExcelError.VALUE), lambda: from_(1))
 
 
+@gives_reference("CHOOSE", references=lambda position, _: position > 0)
+def _choose(placer: Placer, arguments: Sequence[Node]) -> Places:
+    number, *choices = arguments
+    return chosen(placer, whole_numbers(placer, Binary("*", number, Number(1.0)), torch.zeros(())), choices)
+
+
 @function(
     "SWITCH",
     over_samples=OverSamples.ELEMENTWISE,
@@ -63,6 +77,22 @@ def switch(context: Context, value: Node, *pairs: Node) -> Value:
         return context.lower(pairs[0], array=context.array)
     wanted, result, *rest = pairs
     return chosen_by(context, Binary("=", value, wanted), result, lambda: switch(context, value, *rest))
+
+
+@gives_reference(
+    "SWITCH", references=lambda position, count: position > 0 and (position % 2 == 0 or position == count - 1)
+)
+def _switch(placer: Placer, arguments: Sequence[Node]) -> Places:
+    value, *pairs = arguments
+    if len(pairs) < 2:
+        if pairs:
+            return placer.places(pairs[0])
+        _, fault = placer.numbers(value)
+        return Places.errors(torch.full_like(fault, int(Fault.NA)))
+    wanted, result, *rest = pairs
+    same, fault = placer.truths(Binary("=", value, wanted))
+    found = placer.places(result).where(same, _switch(placer, [value, *rest]))
+    return Places.errors(fault).where(fault != 0, found)
 
 
 def _mode(context: Context, node: Node | None, default: int) -> int:
@@ -225,6 +255,21 @@ def xlookup(
     return builder.spoiled(unfound, builder.errors_of(wanted))
 
 
+@gives_reference("XLOOKUP", references=[2, 3])
+def _xlookup(placer: Placer, arguments: Sequence[Node]) -> Places:
+    key, area, results, *options = arguments
+    missing = options[0] if options and not isinstance(options[0], Omitted) else None
+    if not is_reference(area):
+        raise no_reference(area)
+    keys, found = placer.places(area), placer.places(results)
+    place, fault = whole_numbers(placer, Call("XMATCH", (key, area, *options[1:])), keys.top)
+    place = torch.where(fault == 0, place, 1)
+    zero = torch.zeros_like(place)
+    down = keys.width == 1
+    found = picked(found, torch.where(down, place, zero), torch.where(down, zero, place)).failing(fault)
+    return found if missing is None else placer.places(missing).where(fault == int(Fault.NA), found)
+
+
 @function(
     "XMATCH",
     arguments=(2, 4),
@@ -286,6 +331,7 @@ def lookup(context: Context, key: Node, vector: Node, results: Node | None = Non
 @function(
     "AREAS",
     arguments=(1, 254),
+    areas_apart=True,
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
     examples={"AREAS(B1:B4)": 1, "AREAS((A1,B1:B4))": 2},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
 from sgdsheet.compiler.functions.picking import gathered, picked_at
+from sgdsheet.compiler.functions.places import Placer, Places, chosen, gives_reference, whole_numbers
+from sgdsheet.compiler.functions.places import picked as picked_place
 from sgdsheet.compiler.functions.registry import (
     Context,
     Derivative,
@@ -20,7 +23,8 @@ from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.contraction import contract
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.syntax import Node, Omitted
+from sgdsheet.sheet.syntax import ErrorConstant, Node, Omitted, Union
+from sgdsheet.sheet.workbook import ExcelError
 
 _SWAP = {"h": "w", "w": "h"}
 
@@ -73,6 +77,7 @@ def transpose(context: Context, array: Value) -> Value:
     "ROWS",
     over_samples=OverSamples.COUNT,
     arguments=(1, 1),
+    reference_arguments=[0],
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
     examples={"ROWS({1,2;3,4;5,6})": 3},
@@ -86,6 +91,7 @@ def rows(context: Context, array: Node) -> Value:
     "COLUMNS",
     over_samples=OverSamples.WIDTH,
     arguments=(1, 1),
+    reference_arguments=[0],
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
     examples={"COLUMNS({1,2,3})": 3},
@@ -116,6 +122,7 @@ def _shape(context: Context, node: Node) -> tuple[int, int]:
 @function(
     "ROW",
     arguments=(0, 1),
+    reference_arguments=[0],
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
     tells_row=True,
@@ -126,7 +133,14 @@ def row(context: Context, reference: Node | None = None) -> Value:
     return context.position(reference)[0]
 
 
-@function("COLUMN", arguments=(0, 1), takes=Takes.FORMULAS, derivative=Derivative.ZERO, examples={"COLUMN(B7)": 2})
+@function(
+    "COLUMN",
+    arguments=(0, 1),
+    reference_arguments=[0],
+    takes=Takes.FORMULAS,
+    derivative=Derivative.ZERO,
+    examples={"COLUMN(B7)": 2},
+)
 def column(context: Context, reference: Node | None = None) -> Value:
     """Column number of a cell."""
     return context.position(reference)[1]
@@ -134,15 +148,19 @@ def column(context: Context, reference: Node | None = None) -> Value:
 
 @function(
     "INDEX",
-    arguments=(2, 3),
+    arguments=(2, 4),
+    picks_area=True,
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
     zero_arguments=[1, 2],
     gives_range=True,
     examples={"INDEX({1,2;3,4},2,1)": 3, "INDEX({5,6,7},2)": 6},
 )
-def index(context: Context, array: Node, row_node: Node, column_node: Node | None = None) -> Value:
-    """The element at a row and column of a range; row or column 0 means all of it."""
+def index(
+    context: Context, array: Node, row_node: Node, column_node: Node | None = None, number: Node | None = None
+) -> Value:
+    """The element at a row and column of a range, or of one of several; row or column 0 means all of it."""
+    array = _area(context, array, number)
     if context.shape(array) is None:
         single = context.lower(array, array=True)
         if single.only(Kind.ERROR) and not single.is_array:
@@ -173,6 +191,39 @@ def index(context: Context, array: Node, row_node: Node, column_node: Node | Non
     for found in errors:
         value = builder.spoiled(value, found)
     return value
+
+
+def _area(context: Context, array: Node, number: Node | None) -> Node:
+    """The range with a number, of several."""
+    areas = array.areas if isinstance(array, Union) else (array,)
+    if number is None:
+        return areas[0]
+    place = _place(context, number)
+    if not place.constant or place.axes:
+        raise FormulaError("calls INDEX with an area that is no single number", remedy="Write a fixed number")
+    found = int(context.builder.cleaned(place).tensor)
+    if place.has(Kind.ERROR) or not 1 <= found <= len(areas):
+        return ErrorConstant(ExcelError.REF)
+    return areas[found - 1]
+
+
+@gives_reference("INDEX", references=[0])
+def _index(placer: Placer, arguments: Sequence[Node]) -> Places:
+    area, row_node, *rest = arguments
+    if isinstance(area, Union):
+        one = torch.ones_like(placer.places(area.areas[0]).top)
+        number = whole_numbers(placer, rest[1] if len(rest) > 1 else None, one)
+        found = chosen(placer, number, area.areas)
+        found = found.failing((found.fault == int(Fault.VALUE)) * int(Fault.REF))
+    else:
+        found = placer.places(area)
+    zero = torch.zeros_like(found.top)
+    rows_, row_fault = whole_numbers(placer, row_node, zero)
+    columns_, column_fault = whole_numbers(placer, rest[0] if rest else None, zero)
+    if not rest:
+        flat = (found.height == 1) & (found.width > 1)
+        rows_, columns_ = torch.where(flat, zero, rows_), torch.where(flat, rows_, zero)
+    return picked_place(found, rows_, columns_).failing(row_fault).failing(column_fault)
 
 
 def _within(builder: Builder, place: Value, limit: int) -> Value:

@@ -24,7 +24,7 @@ from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.syntax import Area, ArrayConstant, Call, Node, walk
+from sgdsheet.sheet.syntax import Area, ArrayConstant, Call, Node, Picked, Union, children, walk
 
 
 class Takes(Enum):
@@ -182,6 +182,8 @@ class Function:
     """Positions of arguments through which no gradient flows (the condition of IF)."""
     fixed_arguments: frozenset[int]
     """Positions of arguments that must not depend on a parameter (the key of a lookup)."""
+    reference_arguments: frozenset[int]
+    """Positions of arguments of which it asks where their cells are, not only what they hold (ROW)."""
     gives_range: bool
     """Whether it picks a whole range where one is wanted: `SUM(INDEX(A1:C9,0,2))`."""
     skips_blanks: bool
@@ -202,21 +204,26 @@ class Function:
     """How far Excel's own results are from the exact ones, relatively: it stops its search for a root early."""
     described: tuple[Argument, ...] = ()
     """The arguments by name; only of functions of our own."""
+    areas_apart: bool = False
+    """Whether several ranges in brackets are as many arguments, where it does not take ranges as they stand."""
+    picks_area: bool = False
+    """Whether it picks one of several ranges in brackets."""
 
+    @property
+    def takes_areas_apart(self) -> bool:
+        """Whether `(A1:A3,C1:C3)` may stand for several of its arguments."""
+        return self.areas_apart or (self.takes is Takes.RANGES and self.arguments[1] >= _ANY_NUMBER)
+
+    @property
+    def takes_areas(self) -> bool:
+        """Whether it takes `(A1:A3,C1:C3)` as one argument."""
+        return self.picks_area or self.takes is Takes.RANGES
+
+
+_ANY_NUMBER = 254
+"""Arguments of functions that take any number of them."""
 
 REGISTRY: dict[str, Function] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Declined:
-    """An Excel function that is not supported and of which something has to be known all the same."""
-
-    name: str
-    finds_cells: bool
-    """Whether it reads cells that the formula does not name."""
-
-
-DECLINED: dict[str, Declined] = {}
 
 
 EXAMPLE_CELLS: Mapping[str, Sequence[float | str]] = {
@@ -232,6 +239,18 @@ def declared(node: Node) -> Function | None:
     return REGISTRY.get(node.name) if isinstance(node, Call) else None
 
 
+def areas_read(node: Node) -> Iterator[Area]:
+    """The references of a formula whose cells it reads: those of ROW and ROWS are only asked where they are."""
+    if isinstance(node, Area):
+        yield node
+        return
+    function = declared(node)
+    for position, part in enumerate(children(node)):
+        asks = function is not None and position in function.reference_arguments
+        if not (asks and isinstance(part, (Area, Picked))):
+            yield from areas_read(part)
+
+
 def over_samples(node: Node) -> OverSamples:
     """What a part of a formula does to the samples, if it is a call of a function."""
     found = declared(node)
@@ -243,17 +262,6 @@ def inexact(tree: Node) -> float:
     return max((found.inexact for part in walk(tree) if (found := declared(part)) is not None), default=0.0)
 
 
-def finds_cells(node: Node) -> bool:
-    """Whether a part of a formula calls a function that reads cells which the formula does not name."""
-    found = DECLINED.get(node.name) if isinstance(node, Call) else None
-    return found is not None and found.finds_cells
-
-
-def decline(name: str, *, finds_cells: bool) -> None:
-    """Declare an Excel function that is not supported."""
-    DECLINED[name] = Declined(name, finds_cells)
-
-
 def function(
     name: str,
     *,
@@ -263,6 +271,7 @@ def function(
     examples: Mapping[str, float | str | bool],
     zero_arguments: Iterable[int] = (),
     fixed_arguments: Iterable[int] = (),
+    reference_arguments: Iterable[int] = (),
     conditions: Collection[int] = (),
     gives_range: bool = False,
     skips_blanks: bool | None = None,
@@ -274,11 +283,14 @@ def function(
     gives_value: bool = False,
     inexact: float = 0.0,
     described: Sequence[Argument] = (),
+    areas_apart: bool = False,
+    picks_area: bool = False,
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
     """Declare an Excel function. `arguments` are the smallest and the largest number of them.
 
     `conditions` are the positions of scalar arguments that are TRUE or FALSE: texts there are read as IF reads them.
-    `additive` is for sums and means over samples.
+    `additive` is for sums and means over samples. `areas_apart` says that several ranges in brackets are as many
+    arguments, `picks_area` that it takes one of them.
     """
     over = over_samples or (OverSamples.ELEMENTWISE if takes is Takes.SCALARS else OverSamples.UNKNOWN)
     sums_up = over in (OverSamples.SUM, OverSamples.MEAN, OverSamples.MEAN_OF_ROWS)
@@ -298,6 +310,7 @@ def function(
             evaluate=_evaluator(implementation, takes, skips, conditions),
             zero_arguments=frozenset(zero_arguments) | frozenset(fixed_arguments),
             fixed_arguments=frozenset(fixed_arguments),
+            reference_arguments=frozenset(reference_arguments),
             gives_range=gives_range,
             skips_blanks=skips,
             over_samples=over,
@@ -308,6 +321,8 @@ def function(
             gives_value=gives_value,
             inexact=inexact,
             described=tuple(described),
+            areas_apart=areas_apart,
+            picks_area=picks_area,
         )
         return implementation
 
@@ -373,7 +388,7 @@ def _filled(context: Context, arguments: Sequence[Node], arrays: bool) -> Sequen
 def stands_whole(node: Node) -> bool:
     """Whether an argument is a range or an array, which is taken whole where one is wanted."""
     found = declared(node)
-    return (found is not None and found.gives_range) or isinstance(node, (Area, ArrayConstant))
+    return (found is not None and found.gives_range) or isinstance(node, (Area, ArrayConstant, Union))
 
 
 def elementwise(

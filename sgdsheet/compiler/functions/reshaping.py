@@ -72,7 +72,11 @@ def _grid(value: Value) -> list[list[int]]:
 
 
 def _declare(
-    name: str, arguments: tuple[int, int], examples: Mapping[str, float | str | bool], fixed_arguments: Sequence[int]
+    name: str,
+    arguments: tuple[int, int],
+    examples: Mapping[str, float | str | bool],
+    fixed_arguments: Sequence[int],
+    areas_apart: bool = False,
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
     return function(
         name,
@@ -81,6 +85,7 @@ def _declare(
         fixed_arguments=fixed_arguments,
         derivative=Derivative.SMOOTH,
         examples=examples,
+        areas_apart=areas_apart,
     )
 
 
@@ -275,13 +280,13 @@ def _stacked(context: Context, arrays: Sequence[Node], axis: str) -> Value:
     return found.with_kinds(kinds.reshape(shape))
 
 
-@_declare("HSTACK", (1, 254), {"SUM(HSTACK({1;2},{3;4})*{1,10})": 73, "INDEX(HSTACK({1,2},3),1,3)": 3}, [])
+@_declare("HSTACK", (1, 254), {"SUM(HSTACK({1;2},{3;4})*{1,10})": 73, "INDEX(HSTACK({1,2},3),1,3)": 3}, [], True)
 def hstack(context: Context, *arrays: Node) -> Value:
     """Arrays side by side."""
     return _stacked(context, arrays, "w")
 
 
-@_declare("VSTACK", (1, 254), {"SUM(VSTACK({1,2},{3,4})*{1;10})": 73, "INDEX(VSTACK({1;2},3),3,1)": 3}, [])
+@_declare("VSTACK", (1, 254), {"SUM(VSTACK({1,2},{3,4})*{1;10})": 73, "INDEX(VSTACK({1;2},3),3,1)": 3}, [], True)
 def vstack(context: Context, *arrays: Node) -> Value:
     """Arrays one below the other."""
     return _stacked(context, arrays, "h")

@@ -40,6 +40,7 @@ def _check(context: Context, references: Sequence[Node], *, subtotals: bool) -> 
 
 @function(
     "SUBTOTAL",
+    areas_apart=True,
     arguments=(2, 255),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
@@ -67,6 +68,7 @@ def _called(context: Context, name: str, arguments: Sequence[Node]) -> Value:
 
 @function(
     "AGGREGATE",
+    areas_apart=True,
     arguments=(3, 255),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,

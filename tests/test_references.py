@@ -1,0 +1,263 @@
+"""References as Excel has them: calculated corners, OFFSET and INDIRECT, several sheets, unions and intersections."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sgdsheet
+from sgdsheet.errors import FormulaError, ProblemError
+from sgdsheet.sheet.references import Cell, parse_range
+from sgdsheet.sheet.workbook import ExcelError
+from tests.errors import refusal
+from tests.fuzz import engines
+from tests.sheets import HOME, book, check, compiled, value, values
+
+GRID: dict[str, Any] = {
+    "A1:A6": [10, 20, 30, 40, 50, 60],
+    "B1:B6": [1, 2, 3, 4, 5, 6],
+    "C1:C6": [7, 0, 5, 2, 9, 4],
+    "D1": 2,
+    "D2": "B",
+    "D3": "Feb!A2",
+    "D4": "x y",
+    "Feb!A1:B3": [[1, 2], [3, 4], [5, 6]],
+    "Mar!A1:B3": [[10, 20], [30, 40], [50, 60]],
+}
+
+FORMULAS: dict[str, float | bool | str] = {
+    # OFFSET
+    "OFFSET(A1,2,1)": 3,
+    "OFFSET(A1,D1,0)": 30,
+    "SUM(OFFSET(A1,1,0,3,1))": 90,
+    "SUM(OFFSET(A1:B2,1,0))": 55,
+    "SUM(OFFSET(A6,0,0,-3,1))": 150,
+    "SUM(OFFSET(B6,0,0,-2,-2))": 121,
+    "SUM(OFFSET(A1,0,0,D1,D1))": 33,
+    "SUM(OFFSET(A1,1,,2))": 50,
+    "SUM(OFFSET(A1:A3,1,0,,2))": 99,
+    "OFFSET(A2,-1.9,0)": 10,
+    "OFFSET(A1,-1,0)": "#REF!",
+    "SUM(OFFSET(A1,0,0,0,1))": "#REF!",
+    'OFFSET(A1,"x",0)': "#VALUE!",
+    "OFFSET(A1,1/0,0)": "#DIV/0!",
+    "IFERROR(OFFSET(A1,-1,0),7)": 7,
+    "AVERAGE(OFFSET($A$1,COUNT(A1:A6)-3,0,3,1))": 50,
+    "MATCH(40,OFFSET(A1,0,0,COUNTA(A1:A6),1),0)": 4,
+    "ROW(OFFSET(A1,3,0))+COLUMN(OFFSET(A1,0,2))": 7,
+    "ROWS(OFFSET(A1,0,0,4,2))*COLUMNS(OFFSET(A1,0,0,4,2))": 8,
+    "SUMPRODUCT(OFFSET(A1,0,0,3,1),OFFSET(B1,1,0,3,1))": 200,
+    'SUMIF(OFFSET(B1,0,0,4,1),">2",OFFSET(A1,0,0,4,1))': 70,
+    "SUM(OFFSET(Feb!A1,1,0,2,2))": 18,
+    "SUBTOTAL(9,OFFSET(A1,0,0,2,1))": 30,
+    "VLOOKUP(30,OFFSET(A1,0,0,6,2),2,FALSE)": 3,
+    # corners
+    "SUM(A1:INDEX(A1:A6,3))": 60,
+    "SUM(INDEX(A1:A6,2):INDEX(A1:A6,4))": 90,
+    "SUM(INDEX(A1:B6,5,2):A4)": 99,
+    "SUM(A2:OFFSET(A2,D1,0))": 90,
+    "SUM(OFFSET(A1,1,0):OFFSET(A1,2,1))": 55,
+    "SUM(A1:INDEX(A:A,MATCH(40,A:A,0)))": 100,
+    "SUM(INDEX(A1:B6,0,2):INDEX(A1:B6,0,2))": 21,
+    "SUM(CHOOSE(D1,A1,A3):A5)": 120,
+    "SUM(IF(D1>1,A5,A1):A6)": 110,
+    "SUM(A1:IF(D1>5,A6,A2))": 30,
+    "COUNT(A1:INDEX(A1:A6,9))": 0,
+    "SUM(A1:INDEX(A1:A6,9))": "#REF!",
+    "ROW(INDEX(A1:A6,3))": 3,
+    "ISREF(INDEX(A1:A6,3))": True,
+    "ROWS(A2:INDEX(A1:A6,5))": 4,
+    "SUM((A1:A2):B3)": 66,
+    # INDIRECT
+    'INDIRECT("A3")': 30,
+    'INDIRECT("A"&D1)': 20,
+    'SUM(INDIRECT(D2&"1:"&D2&"3"))': 6,
+    "INDIRECT(D3)": 3,
+    "INDIRECT(\"'Mar'!B3\")": 60,
+    "INDIRECT(D4)": "#REF!",
+    'INDIRECT("")': "#REF!",
+    'INDIRECT("R2C1",FALSE)': 20,
+    'SUM(INDIRECT("R1C1:R2C2",FALSE))': 33,
+    'SUM(INDIRECT("C2",FALSE))': 21,
+    'SUM(INDIRECT("A:A"))': 210,
+    'SUM(INDIRECT("A1"):INDIRECT("B2"))': 33,
+    'ROWS(INDIRECT("1:"&D1))': 2,
+    'SUMPRODUCT(ROW(INDIRECT("1:4"))^2)': 30,
+    # several sheets
+    "SUM(Feb:Mar!A1:B3)": 231,
+    "AVERAGE(Feb:Mar!A2)": 16.5,
+    "MAX(Feb:Mar!A1:A3)": 50,
+    "COUNT(Mar:Feb!A1:B3)": 12,
+    "LARGE(Feb:Mar!A1:B3,2)": 50,
+    "MEDIAN(Feb:Mar!B1:B3)": 13,
+    "STDEV.P(Feb:Mar!A1)": 4.5,
+    "PRODUCT(Feb:Mar!A1)": 10,
+    # unions
+    "SUM((A1:A2,B1:B2))": 33,
+    "SUM((A1,A3,A5))": 90,
+    "LARGE((A1:A2,B5:B6),2)": 10,
+    "SMALL((A1:A2,B5:B6),1)": 5,
+    "COUNT((A1:A6,D1:D4))": 7,
+    "AREAS((A1:A2,B5,C1:C3))": 3,
+    "INDEX((A1:A3,B1:B3),2,1,2)": 2,
+    "RANK(30,(A1:A3,A5))": 2,
+    "PERCENTILE((A1:A2,A5:A6),0.5)": 35,
+    "MAX((A1:A2,B1))": 20,
+    # intersections
+    "SUM(A1:B3 B2:C6)": 5,
+    "SUM(A1:A3 B1:B3)": "#NULL!",
+    "A2:C2 B1:B6": 2,
+    "SUM(A:A 2:3)": 50,
+    "SUM(A1:B6 A2:INDEX(B1:B6,3))": 55,
+}
+
+NOT_LIKE_OFFICE = {
+    "SUM(OFFSET(A6,0,0,-3,1))": "it has no negative heights, which Excel counts upwards",
+    "SUM(OFFSET(B6,0,0,-2,-2))": "it has no negative heights, which Excel counts upwards",
+    "SUM(A1:IF(D1>5,A6,A2))": "it takes IF for the first corner only",
+    "ISREF(INDEX(A1:A6,3))": "its TRUE is the number 1",
+    "SUM(A1:A3 B1:B3)": "it has another error for an empty intersection",
+}
+"""Formulas for which LibreOffice has another result, and why."""
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_value(formula: str) -> None:
+    expected = FORMULAS[formula]
+    found = value(f"={formula}", GRID)
+    assert str(found) == expected if isinstance(expected, str) else found == pytest.approx(expected), found
+
+
+@pytest.fixture(scope="module")
+def office_values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """What LibreOffice makes of the formulas, which stand in column H."""
+    office = shutil.which("soffice")
+    if office is None:
+        pytest.skip("LibreOffice is not there")
+    made = book({**GRID, **{f"H{row}": f"={formula}" for row, formula in enumerate(FORMULAS, start=1)}})
+    found = engines.libreoffice(office, made, tmp_path_factory.mktemp("office"))
+    return {formula: found.get(Cell(HOME, row, 8)) for row, formula in enumerate(FORMULAS, start=1)}
+
+
+def test_values_are_those_of_libreoffice(office_values: dict[str, object]) -> None:
+    different = {}
+    for formula, expected in FORMULAS.items():
+        found = office_values[formula]
+        if isinstance(found, ExcelError):
+            found = expected if found is engines.WITHOUT_KIND and isinstance(expected, str) else str(found)
+        if formula not in NOT_LIKE_OFFICE and found != pytest.approx(expected):
+            different[formula] = (found, expected)
+    assert not different
+
+
+# --- with parameters --------------------------------------------------------------------------------------
+
+GRADIENTS: dict[str, dict[str, Any]] = {
+    "a lag": {"A1:A6": [1, 2, 3, 4, 5, 6], "B1": 2, "C3:C6": "=OFFSET(A3,-$B$1,0)*A3", "Z1": "=SUM(C3:C6)"},
+    "a window": {"A1:A6": [1, 2, 3, 4, 5, 6], "B1": 3, "C3:C6": "=SUMSQ(OFFSET(A3,0,0,-$B$1,1))", "Z1": "=SUM(C3:C6)"},
+    "another cell for each row": {
+        "A1:A6": [1, 2, 3, 4, 5, 6],
+        "B1:B6": [5, 1, 3, 2, 0, 4],
+        "C1:C6": "=OFFSET($A$1,B1,0)^2*ROW()",
+        "Z1": "=SUM(C1:C6)",
+    },
+    "another window for each row": {
+        "A1:A6": [1, 2, 3, 4, 5, 6],
+        "B1:B3": [6, 1, 3],
+        "C1:C3": "=SUMSQ($A$1:INDEX($A$1:$A$6,B1))",
+        "Z1": "=SUM(C1:C3)",
+    },
+    "an address": {"A1:A6": [1, 2, 3, 4, 5, 6], "C1:C6": '=INDIRECT("A"&7-ROW())*A1', "Z1": "=SUM(C1:C6)"},
+    "a union": {"A1:A6": [1, 2, 3, 4, 5, 6], "Z1": "=SUMSQ((A1:A3,A4:A6))+LARGE((A1:A2,A5),1)"},
+    "an intersection": {"A1:A6": [1, 2, 3, 4, 5, 6], "Z1": "=SUMSQ(A1:B6 A:A)"},
+    "several sheets": {"A1:A6": [1, 2, 3, 4, 5, 6], "Two!A1:A6": "=Sheet1!A1^2", "Z1": "=SUM(Sheet1:Two!A1:A6)"},
+    "a chain of lags": {
+        "A1:A6": [1, 2, 3, 4, 5, 6],
+        "B1": 1,
+        "B2:B6": "=OFFSET(B2,-1,0)*0.5+A2*A1",
+        "Z1": "=SUM(B1:B6)",
+    },
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradient(name: str) -> None:
+    check(GRADIENTS[name], "A1:A6", None)
+
+
+def test_a_lag_costs_what_a_reference_costs() -> None:
+    """One operation for the whole column, however many rows there are."""
+    direct = {"A1:A500": 2, "C3:C500": "=A1*A3", "Z1": "=SUM(C3:C500)"}
+    lagged = {**direct, "B1": 2, "C3:C500": "=OFFSET(A3,-$B$1,0)*A3"}
+    one, two = (len(compiled(cells, "A1:A500").program.graph.nodes) for cells in (direct, lagged))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["=OFFSET(A1,B1,0)*B1", "=SUM(A1:INDEX(A1:A3,B1))*B1", '=INDIRECT("A"&B1)*B1', "=SUM(A1:IF(B1>1,A2,A3))*B1"],
+)
+def test_references_that_parameters_decide_are_refused(formula: str) -> None:
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="depends on a parameter"):
+        compiled({"A1:A3": [1, 2, 3], "B1": 2, "Z1": formula}, "B1")
+
+
+def test_a_parameter_that_only_decides_a_reference() -> None:
+    with refusal(ProblemError, cell="Sheet1!B1", cause="only in steps"):
+        compiled({"A1:A3": [1, 2, 3], "B1": 2, "Z1": "=OFFSET(A1,B1,0)+A1"}, "A1,B1")
+
+
+def test_what_decides_is_calculated_where_nothing_is_saved() -> None:
+    """Each reference depends on what another one finds, over two sheets."""
+    cells = {
+        "A1:A5": [1, 2, 3, 4, 5],
+        "B1": "=OFFSET(A1,Other!A1,0)",
+        "Other!A1": "=OFFSET(Sheet1!A1,Sheet1!C1,0)",
+        "C1": "=OFFSET(A1,0,0)",
+        "D1:D3": "=OFFSET($A$1,B1,0)",
+    }
+    assert values(cells, "B1:D1", "Other!A1") == [3, 1, 4, 2]
+
+
+def test_saved_values_decide_where_there_are_some() -> None:
+    workbook = book({"A1:A3": [1, 2, 3], "B1": "=1+0", "Z1": "=OFFSET(A1,B1,0)*A2"})
+    workbook.sheets[HOME].values |= {(1, 2): 2.0, (1, 26): 6.0}
+    assert float(sgdsheet.compile(workbook, HOME, loss="Z1", params="A2:A3")().detach()) == 6.0
+
+
+@pytest.mark.parametrize("cells", [{"B1": "=OFFSET(A1,C1,0)", "C1": "=B1"}, {"B1:B3": "=OFFSET(A1,N(B2),0)"}])
+def test_a_reference_that_depends_on_itself(cells: dict[str, Any]) -> None:
+    with refusal(FormulaError, cell="Sheet1!B1", cause="depend on the reference itself"):
+        values({"A1:A3": [1, 2, 3], **cells}, "B1")
+
+
+@pytest.mark.parametrize("formula", ["=SUMPRODUCT((A1:A2,A3:A4))", "=VLOOKUP(1,(A1:A2,B1:B2),1)", "=SUM(A1:SUM(A2))"])
+def test_what_excel_does_not_have_is_refused(formula: str) -> None:
+    with refusal(FormulaError, cell="Sheet1!Z1"):
+        value(formula, GRID)
+
+
+def test_changed_cells_that_decide_a_reference() -> None:
+    """The values of all cells follow a change of the distance, without compiling the model again."""
+    model = compiled({"A1:A4": [1, 2, 3, 4], "B1": 1, "C1": "=OFFSET(A1,B1,0)", "Z1": "=SUMSQ(A1:A4)"}, "A1:A4")
+    found = model.dependent_cells(changed={Cell(HOME, 1, 2): 3.0}).values
+    assert found[Cell(HOME, 1, 3)] == 4.0
+    assert model.dependent_cells().values[Cell(HOME, 1, 3)] == 2.0
+
+
+def test_names_with_calculated_references() -> None:
+    names = {"recent": f"OFFSET({HOME}!$A$1,COUNT({HOME}!$A:$A)-{HOME}!$B$1,0,{HOME}!$B$1,1)"}
+    cells = {"A1:A6": [1, 2, 3, 4, 5, 6], "B1": 2, "Z1": "=SUMSQ(recent)"}
+    model = check(cells, "A5:A6", 61, names=names)
+    assert model.plan.blocks[0].reads()[0] == parse_range("A5:A6", HOME)
+
+
+def test_a_table_of_blocks_is_settled_once(tmp_path: Path) -> None:
+    """Ten thousand rows that each look up a cell of their own are one block."""
+    count = 10_000
+    cells = {f"A1:A{count}": 1.5, **{f"B{row}": (row * 7) % count for row in range(1, count + 1)}}
+    model = compiled({**cells, f"C1:C{count}": "=OFFSET($A$1,B1,0)^2", "Z1": f"=SUM(C1:C{count})"}, f"A1:A{count}")
+    assert len(model.blocks) == 2
