@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -193,7 +194,7 @@ def many_restarts() -> dict | None:
 
 
 def start_up() -> list[dict]:
-    """Reading, compiling and the proof before training, after the imports; and the help page, as a whole process."""
+    """Reading, compiling and the proof before training, after the imports."""
     path = SOLVED if SOLVED.exists() else OWN
     load, compile_, proof = [], [], []
     for _ in range(5):
@@ -206,11 +207,6 @@ def start_up() -> list[dict]:
         proof.append(time.perf_counter() - compiled)
         load.append(middle - start)
         compile_.append(compiled - middle)
-    processes = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "sgdsheet", "--help"], check=True, capture_output=True)
-        processes.append(time.perf_counter() - start)
     seconds = {
         what: statistics.median(found) for what, found in (("load", load), ("compile", compile_), ("prove", proof))
     }
@@ -219,7 +215,39 @@ def start_up() -> list[dict]:
         {"what": f"load {path.name}", "seconds": seconds["load"]},
         {"what": f"compile {path.name}, nnet", "seconds": seconds["compile"]},
         {"what": f"prove {path.name}, nnet", "seconds": seconds["prove"], "share of load and compile": share},
-        {"what": "sgdsheet --help", "seconds": statistics.median(processes)},
+    ]
+
+
+STARTED = {
+    "train": ("train", "--sheet", "raw", "--steps", "3", "-o", "{folder}/trained.xlsx"),
+    "check": ("check", "--sheet", "raw"),
+    "inspect": ("inspect",),
+}
+"""Commands on a small workbook, of which starting is the main part."""
+
+
+def started() -> list[dict]:
+    """Whole processes beside one that only imports torch, in turn: seconds of processor, the least of five."""
+    book = HERE / "workbooks" / "quadratic.xlsx"
+    with tempfile.TemporaryDirectory() as folder:
+        programs = {"import torch": [sys.executable, "-c", "import torch"]}
+        for name, (command, *rest) in STARTED.items():
+            options = [item.format(folder=folder) for item in rest]
+            programs[f"sgdsheet {name}"] = [sys.executable, "-m", "sgdsheet", command, str(book), *options]
+        programs["sgdsheet functions"] = [sys.executable, "-m", "sgdsheet", "functions"]
+        programs["sgdsheet --help"] = [sys.executable, "-m", "sgdsheet", "--help"]
+        least = dict.fromkeys(programs, float("inf"))
+        for _ in range(5):
+            for name, program in programs.items():
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                subprocess.run(program, check=True, capture_output=True)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                taken = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                least[name] = min(least[name], taken)
+    torch_alone = least["import torch"]
+    return [
+        {"what": name, "seconds of processor": taken, "times import torch": taken / torch_alone}
+        for name, taken in least.items()
     ]
 
 
@@ -228,7 +256,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    steps, facts = titanic(), start_up()
+    steps, facts = titanic(), [*started(), *start_up()]
     with tempfile.TemporaryDirectory() as folder:
         for count in (2_000, 50_000):
             row, fact = smoothing(count, Path(folder))

@@ -117,6 +117,10 @@ TESTS = {
     "test_hostile": "test_bombs",
     "test_json_messages": "test_what_is_sent_arrives",
     "test_least_squares": "test_certified_digits test_restarts_are_polished_with_it",
+    "test_load": (
+        "test_an_open_book_of_xlwings test_neither_xlwings_nor_openpyxl_is_imported "
+        "test_macros_and_links_are_switched_off test_an_office_that_hangs_is_ended "
+    ),
     "test_live_bound": "test_an_edited_parameter_is_taken_up",
     "test_live_notices": "test_export_beside_the_workbook",
     "test_live_tracking": (

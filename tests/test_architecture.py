@@ -51,7 +51,8 @@ GUARDED = {
     "uno": ("hosts.libreoffice.agent.*", "apps.libreoffice_ext.office.component"),
     "unohelper": ("hosts.libreoffice.agent.*", "apps.libreoffice_ext.office.component"),
     "com": ("hosts.libreoffice.agent.*", "apps.libreoffice_ext.office.component"),  # com.sun.star, which UNO puts there
-    "xlsxwriter": ("apps.examples.*", "hosts.xlsx.log_sheet"),  # where sheets are drawn; never to save a person's file
+    # where sheets are drawn, and for a table that is no workbook; never to save a person's file
+    "xlsxwriter": ("apps.examples.*", "hosts.xlsx.log_sheet", "hosts.text_table"),
     "openpyxl": (),  # loses what it does not know; see hosts/file.py
 }
 # May call importlib.

@@ -466,7 +466,6 @@ def cut_off(share: float) -> Callable[[Path], bytes]:
 
 FILES: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
     "notes.txt": (lambda _: b"hello", "is not an xlsx workbook but a text file", "Save it as .xlsx"),
-    "data.csv": (lambda _: b"a,b\n1,2\n", "is not an xlsx workbook but a text file", "Save it as .xlsx"),
     "picture.png": (
         lambda _: b"\x89PNG\r\n\x1a\n" + bytes(99),
         "is not an xlsx workbook",
@@ -478,11 +477,6 @@ FILES: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
         "Give the name of",
     ),
     "empty.xlsx": (lambda _: b"", "is empty, not an xlsx workbook", "Give the name of"),
-    "old.xls": (
-        lambda _: OLE + "Workbook".encode("utf-16-le"),
-        "is not an xlsx workbook but one in the old format (.xls)",
-        "Save it as .xlsx (Excel Workbook) and use that file",
-    ),
     "secret.xlsx": (
         lambda _: OLE + "EncryptedPackage".encode("utf-16-le"),
         "is protected by a password",
@@ -490,8 +484,13 @@ FILES: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
     ),
     "calc.ods": (
         archive({"mimetype": "application/vnd.oasis.opendocument.spreadsheet", "content.xml": "<a/>"}),
-        "is an OpenDocument file",
-        "Save it as .xlsx (Excel Workbook) and use that file",
+        "is no spreadsheet",
+        "Give the name of an .ods file",
+    ),
+    "letter.odt": (
+        archive({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": "<a/>"}),
+        "is an OpenDocument file, but no spreadsheet",
+        "Give the name of an .ods or .xlsx file",
     ),
     "photos.xlsx": (archive({"a.txt": "a"}), "is a zip archive, not an xlsx workbook", "Give the name of"),
     "letter.xlsx": (

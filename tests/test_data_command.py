@@ -217,7 +217,7 @@ def test_from_takes_the_content_in_any_wrapping(small: str, cache: Path, tmp_pat
 def test_from_compares_what_it_writes(small: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The origin may change after it was looked at."""
     folder = fill(tmp_path / "here", table=b"other")
-    monkeypatch.setattr(datasets, "_intact", lambda folder, file: folder / file.name)
+    monkeypatch.setattr(datasets, "intact", lambda folder, file: folder / file.name)
     assert "table.csv in " in (message := refused(small, "--from", folder))
     assert "wrong checksum" in message
     assert list((cache / small).iterdir()) == []

@@ -79,30 +79,25 @@ GOOD = with_part("x.xml", "")
 BAD_FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "empty": ("a.xlsx", lambda: b"", "“a.xlsx” is empty, not an xlsx workbook. Give the name of an .xlsx"),
     "text": ("a.xlsx", lambda: b"hello", "“a.xlsx” is not an xlsx workbook. Give the name of an .xlsx file"),
-    "csv": (
-        "a.csv",
+    "txt": (
+        "a.txt",
         lambda: b"a,b\n1,2\n",
-        "“a.csv” is not an xlsx workbook but a text file. Open it in Excel.",
-    ),
-    "xls": (
-        "a.xls",
-        lambda: OLE + "Workbook".encode("utf-16-le"),
-        "in the old format (.xls). Save it as .xlsx",
+        "“a.txt” is not an xlsx workbook but a text file. Open it in Excel.",
     ),
     "password": (
         "a.xlsx",
         lambda: OLE + "EncryptedPackage".encode("utf-16-le"),
         "“a.xlsx” is protected by a password. Open it in Excel and save it without a password",
     ),
-    "xlsb": (
-        "a.xlsb",
-        lambda: zipped({"xl/workbook.bin": b""}),
-        "is a binary workbook (.xlsb). Save it as .xlsx",
-    ),
     "ods": (
         "a.ods",
         lambda: zipped({"mimetype": "application/vnd.oasis.opendocument.spreadsheet"}),
-        "is an OpenDocument file. Save it as .xlsx (Excel Workbook) and use that file",
+        "“a.ods” has no part content.xml",
+    ),
+    "odt": (
+        "a.odt",
+        lambda: zipped({"mimetype": "application/vnd.oasis.opendocument.text"}),
+        "is an OpenDocument file, but no spreadsheet. Give the name of an .ods or .xlsx file",
     ),
     "zip": ("a.zip", lambda: zipped({"readme.txt": "hello"}), "is a zip archive, not an xlsx workbook"),
     "docx": ("a.docx", lambda: with_part("xl/workbook.xml", "<document/>"), "“a.docx” is no workbook"),

@@ -1,21 +1,16 @@
-"""The datasets that can be fetched by name, verified, into a folder of the user's own."""
+"""The datasets that have names, and the folder of the user's own in which they are kept once fetched, verified."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import logging
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
-from urllib.parse import urlsplit
 
 import platformdirs
-import pooch  # type: ignore[import-untyped]
-import requests
 
 from sgdsheet.errors import FileError, SettingError, in_full, quoted
 from sgdsheet.system.atomic import write_atomically
@@ -23,7 +18,6 @@ from sgdsheet.system.atomic import write_atomically
 _CHUNK = 1 << 20
 _LARGEST = 1 << 28
 """Bytes that a file of a dataset may unpack to."""
-_PATIENCE = 30  # seconds without an answer after which a download is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +114,7 @@ def cache() -> Path:
 def cached(dataset: Dataset) -> Path | None:
     """What to name as the source, a folder or the only file; None unless every file is there and intact."""
     folder = cache() / dataset.name
-    return _source(dataset) if all(_intact(folder, file) for file in dataset.files) else None
-
-
-def fetch(dataset: Dataset, say: Callable[[str], None] = lambda line: None) -> Path:
-    """Download what the cache lacks; the path to name as the source. `say` is told of each download."""
-    folder = cache() / dataset.name
-    for file in dataset.files:
-        if _intact(folder, file) is None:
-            _download(dataset, file, folder, say)
-    return _source(dataset)
+    return source_path(dataset) if all(intact(folder, file) for file in dataset.files) else None
 
 
 def copy_from(dataset: Dataset, origin: Path) -> Path:
@@ -141,17 +126,18 @@ def copy_from(dataset: Dataset, origin: Path) -> Path:
     if missing:
         cause = f"{in_full(str(origin))} lacks {', '.join(missing)}"
         raise FileError(cause, remedy="Put them there, or fetch them from the web without --from")
-    good = {file: _intact(origin, file) for file in dataset.files}
+    good = {file: intact(origin, file) for file in dataset.files}
     for file, path in good.items():
         if path is None:
             raise _wrong(found[file][0], f"in {in_full(str(origin))}")
     folder = cache() / dataset.name
     for file, path in good.items():
         _place(cast(Path, path), folder, file)
-    return _source(dataset)
+    return source_path(dataset)
 
 
-def _source(dataset: Dataset) -> Path:
+def source_path(dataset: Dataset) -> Path:
+    """What to name as the source of a dataset in the cache: its folder, or its only file."""
     folder = cache() / dataset.name
     return folder if len(dataset.files) > 1 else folder / dataset.files[0].name
 
@@ -159,13 +145,13 @@ def _source(dataset: Dataset) -> Path:
 # --- files ------------------------------------------------------------------------------------------------
 
 
-def _intact(folder: Path, file: File) -> Path | None:
+def intact(folder: Path, file: File) -> Path | None:
     """The file in a folder, if its checksum is right."""
     path = next((folder / name for name in file.names if (folder / name).is_file()), None)
     return path if path is not None and _is(path, file) else None
 
 
-def _only(folder: Path, file: File, name: str) -> None:
+def remove_other_names(folder: Path, file: File, name: str) -> None:
     """Remove the file's other names from a folder, so that it is there under this name only."""
     for other in file.names:
         if other != name:
@@ -213,54 +199,13 @@ def _place(origin: Path, folder: Path, file: File) -> None:
         if not _holds(BytesIO(data), file):
             raise _wrong(origin.name, f"in {in_full(str(origin.parent))}")
         write_atomically(folder / origin.name, data)
-        _only(folder, file, origin.name)
+        remove_other_names(folder, file, origin.name)
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise unwritable(folder, error) from None
 
 
-# --- the web ----------------------------------------------------------------------------------------------
-
-
-def _download(dataset: Dataset, file: File, folder: Path, say: Callable[[str], None]) -> None:
-    """Download a file from the first mirror that has it. pooch compares the checksum before it gets its name."""
-    failures = []
-    for mirror in dataset.mirrors:
-        host = urlsplit(mirror).netloc
-        say(f"Fetching {file.name} from {host}")
-        try:
-            _retrieve(f"{mirror}/{file.name}", file, folder)
-            _only(folder, file, file.name)
-            return
-        except requests.RequestException as error:
-            failures.append(f"{host}: {_reason(error)}")
-        except ValueError:  # what pooch raises for a checksum
-            failures.append(f"{host}: wrong checksum")
-        except OSError as error:
-            raise _unwritable(folder, error) from None
-    raise FileError(
-        f"{file.name} cannot be fetched ({', '.join(dict.fromkeys(failures))})",
-        remedy=f"Check the network, or say where the files are: sgdsheet data {dataset.name} --from DIR",
-    )
-
-
-def _retrieve(url: str, file: File, folder: Path) -> None:
-    logger = pooch.get_logger()
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        downloader = pooch.HTTPDownloader(timeout=_PATIENCE)
-        pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=downloader)
-    finally:
-        logger.setLevel(before)
-
-
-def _reason(error: requests.RequestException) -> str:
-    if error.response is not None:
-        return f"answered {error.response.status_code}"
-    return "no answer in time" if isinstance(error, requests.Timeout) else "no connection"
-
-
-def _unwritable(folder: Path, error: OSError) -> FileError:
+def unwritable(folder: Path, error: OSError) -> FileError:
+    """The error to raise where the cache cannot be written."""
     cause = f"{in_full(str(folder))} cannot be written: {error.strerror or error}"
     return FileError(cause, remedy="Make room there, or allow writing")
 

@@ -1,7 +1,12 @@
-"""Workbook files: an .xlsx is read as data and patched in place, never written anew.
+"""Workbook files: read as data and patched in place, never written anew.
 
 Only the values that were changed differ in the saved file; charts, pivot tables, macros and whatever else the
 package holds are copied byte for byte. A training log adds a sheet of its own and leaves the others alone.
+
+    .xlsx, .xlsm     patched
+    .ods             patched
+    .csv, .tsv       read as a workbook of one sheet, which is saved as an .xlsx
+    .xls, .xlsb      converted by LibreOffice, if it is installed; saved as an .xlsx
 """
 
 from __future__ import annotations
@@ -11,16 +16,20 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from sys import float_info
+from typing import IO, Any, Protocol, runtime_checkable
 
 from sgdsheet.errors import FileError
-from sgdsheet.hosts.xlsx.log_parts import add_log
-from sgdsheet.hosts.xlsx.package import MAX_FILE, Package
-from sgdsheet.hosts.xlsx.patch import Replaced, patch_sheet
-from sgdsheet.hosts.xlsx.recalculation import ask_for_calculation
-from sgdsheet.hosts.xlsx.replaced_formulas import chain_without, replaced_in
-from sgdsheet.hosts.xlsx.xlsx_reader import Outline, read_outline, read_workbook
+from sgdsheet.hosts.book_file import BookFile, TrainingLog
+from sgdsheet.hosts.libreoffice.office_conversion import converted
+from sgdsheet.hosts.live_hosts import read_open_book
+from sgdsheet.hosts.ods.ods_file import OdsFile
+from sgdsheet.hosts.text_table import ENDINGS as TEXT_ENDINGS
+from sgdsheet.hosts.text_table import as_xlsx
+from sgdsheet.hosts.xlsx.package import MAX_FILE, Package, is_old_format
+from sgdsheet.hosts.xlsx.xlsx_file import XlsxFile
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.sheet.workbook import ExcelError, Position, Value, Workbook
 from sgdsheet.system.atomic import write_atomically
@@ -30,27 +39,50 @@ MAX_TEXT = 32_767
 """Characters that Excel allows in a cell."""
 
 _ELSEWHERE = "Save somewhere else, or free some space"
-_SPREADSHEETS = frozenset((".xlsx", ".xlsm", ".xltx", ".xltm", ".xlsb", ".xls", ".ods", ".csv"))
+_CONVERTED = (*TEXT_ENDINGS, ".xls", ".xlt", ".xlsb")
+"""Endings of files that are read, and saved as an .xlsx."""
+_SPREADSHEETS = frozenset((".xlsx", ".xlsm", ".xltx", ".xltm", ".ods", ".ots", *_CONVERTED))
+
+
+@runtime_checkable
+class SavesItself(Protocol):
+    """A workbook in memory that can write itself into a file object, such as openpyxl's."""
+
+    def save(self, filename: Any) -> None: ...
+
+
+Source = str | Path | bytes | IO[bytes] | SavesItself
+"""Where a workbook file is: its path, its bytes, a file object opened for reading bytes, or an openpyxl `Workbook`."""
 
 
 class FileHost:
-    """An .xlsx or .xlsm file.
+    """A workbook file: an .xlsx, .xlsm or .ods; and, to be saved as an .xlsx, a .csv, .tsv, .xls or .xlsb.
 
     The file is held in memory from the first use on: what is saved is what was read, plus the written values.
+
+    What comes as bytes, as a file object or as an openpyxl `Workbook` has no place of its own: `save` needs an output
+    then. The file of an openpyxl `Workbook` is what openpyxl makes of it; the `Workbook` itself stays as it is. Such a
+    file has formulas without saved values, so the values are calculated here.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._package: Package | None = None
-        self._outline: Outline | None = None
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.path = Path(source) if isinstance(source, str | Path) else Path(_name_of(source))
+        self._file: BookFile | None = None
+        self._data = b""
         self._changes: dict[str, dict[Position, Value | None]] = {}
         self._replaced: dict[str, set[Position]] = {}
-        self._log: tuple[list[Record], str, tuple[str, ...]] | None = None
+        self._log: TrainingLog | None = None
+
+    @property
+    def has_place(self) -> bool:
+        """Whether the workbook is a file on disk, which can be saved in place."""
+        return isinstance(self._source, str | Path)
 
     def read(self) -> Workbook:
         """Read the file afresh; values that were written but not saved are not part of it."""
-        self._load()
-        return replace(read_workbook(self._loaded()[0]), folder=self.path.absolute().parent)
+        book = self._load().read()
+        return replace(book, folder=self.path.absolute().parent) if self.has_place else book
 
     def write(self, values: Mapping[Cell, Value]) -> None:
         """Collect new values for cells; the file changes only when it is saved."""
@@ -76,9 +108,9 @@ class FileHost:
         """Add a sheet `SGD log` with a table of the records, charts and notes when the workbook is saved.
 
         It takes the place of the sheet that an earlier run left, never of anyone else's. Of more than 2,000
-        records some are shown, spread evenly; without records no sheet is written.
+        records some are shown, spread evenly; without records no sheet is written. An .ods gets no charts.
         """
-        self._log = (thin(records), title, tuple(notes)) if records else None
+        self._log = TrainingLog(thin(records), title, tuple(notes)) if records else None
 
     def save(self, output: str | Path | None = None) -> None:
         """Save the workbook with the written values to `output`, or in place.
@@ -86,12 +118,12 @@ class FileHost:
         The file is complete or untouched at any moment. Saving in place is refused if the file on disk is no
         longer the one that was read.
         """
-        package, outline = self._loaded()
-        target = _target(self.path if output is None else Path(output), self.path)
-        in_place = output is None or _same_file(target, self.path)
+        book = self._loaded()
+        target = self._target(output)
+        in_place = self.has_place and (output is None or _same_file(target, self.path))
 
         def look() -> None:
-            if in_place and self._read_bytes() != package.data:
+            if in_place and self._read_bytes() != self._data:
                 raise FileError(
                     f"“{self.path.name}” was changed by another program since it was read",
                     remedy="Run again, or save to another file",
@@ -100,69 +132,61 @@ class FileHost:
         look()
         if in_place and not self._changes and self._log is None:
             return
-        parts = {entry.name: entry.part for entry in outline.sheets}
-        patched: dict[str, bytes | None] = {}
-        going = self._going()
-        for name, values in self._changes.items():
-            if (part := parts[name]) is not None:
-                patched[part] = patch_sheet(package.part(part), values, going.get(name))
-        chain = outline.related("calcChain")
-        if going and chain is not None and chain in package:
-            ids = {entry.id: going[entry.name].cells for entry in outline.sheets if entry.name in going}
-            patched[chain] = chain_without(package.part(chain), ids)
-        if self._log is not None:
-            patched.update(add_log(package, outline, *self._log))
-        if any(None in values.values() for values in self._changes.values()):
-            book = patched.get(outline.part.name)
-            whole = outline.part if book is None else replace(outline.part, data=book)
-            patched[outline.part.name] = ask_for_calculation(whole)
-        data = package.rewritten(patched) if patched else package.data
+        data = book.saved(self._changes, self._replaced, self._log)
         with _file_errors(target, "written", _ELSEWHERE):
             write_atomically(target, data, look)  # again, when the new file is on the disk already
         if in_place:
-            self._package, self._outline = Package(self.path.name, data), None
+            self._data, self._file = data, _opened(self.path.name, data)
             self._changes, self._log, self._replaced = {}, None, {}
-
-    def _going(self) -> dict[str, Replaced]:
-        """The formulas that give way, by the name of their sheet."""
-        if not self._replaced:
-            return {}
-        sheets = read_workbook(self._loaded()[0]).sheets
-        return {name: replaced_in(sheets[name], cells) for name, cells in self._replaced.items()}
 
     def check_output(self, output: str | Path | None = None) -> None:
         """Raise FileError now if `save(output)` could not write there."""
-        _target(self.path if output is None else Path(output), self.path)
+        self._target(output)
 
     def close(self) -> None:
         """Forget the file and all values that were not saved."""
-        self._package, self._outline, self._changes, self._log = None, None, {}, None
+        self._file, self._data, self._changes, self._log = None, b"", {}, None
         self._replaced = {}
+
+    def _target(self, output: str | Path | None) -> Path:
+        kept = output_name(self.path)
+        wanted = Path(output) if output is not None else self.path
+        if wanted.suffix.lower() in _CONVERTED and kept != self.path:
+            raise FileError(
+                f"a workbook can be read from {self.path.suffix.lower()} files, but not written to them",
+                remedy=f"Write to an .xlsx, such as {kept.with_stem(kept.stem + '-trained').name}",
+            )
+        if output is None and not self.has_place:
+            raise FileError(f"“{self.path.name}” has no place on disk", remedy="Say where to save it")
+        return _target(wanted, kept)
 
     def _sheet_names(self, cells: Iterable[Cell]) -> dict[str, str]:
         """The worksheets of cells as they are spelled. Raises FileError if there is none of a name."""
-        parts = {entry.name: entry.part for entry in self._loaded()[1].sheets}
-        folded = {name.casefold(): name for name in parts}
+        known = self._loaded().sheets()
+        folded = {name.casefold(): name for name in known}
         found: dict[str, str] = {}
         for cell in cells:
             if cell.sheet not in found:
-                name = cell.sheet if cell.sheet in parts else folded.get(cell.sheet.casefold(), cell.sheet)
-                if parts.get(name) is None:
+                name = cell.sheet if cell.sheet in known else folded.get(cell.sheet.casefold(), cell.sheet)
+                if not known.get(name):
                     raise FileError(f"“{self.path.name}” has no worksheet {cell.sheet!r}", cell=cell)
                 found[cell.sheet] = name
         return found
 
-    def _load(self) -> Package:
-        self._package, self._outline = Package(self.path.name, self._read_bytes()), None
-        return self._package
+    def _load(self) -> BookFile:
+        self._data = self._read_bytes()
+        self._file = _opened(self.path.name, self._data)
+        return self._file
 
-    def _loaded(self) -> tuple[Package, Outline]:
-        package = self._package or self._load()
-        if self._outline is None:
-            self._outline = read_outline(package)
-        return package, self._outline
+    def _loaded(self) -> BookFile:
+        return self._file or self._load()
 
     def _read_bytes(self) -> bytes:
+        source = self._source
+        if isinstance(source, bytes):
+            return source
+        if not isinstance(source, str | Path):
+            return self._data or _bytes_of(source)
         with _file_errors(self.path, "read", "Check the file name"):
             status = self.path.stat()
             if stat.S_ISDIR(status.st_mode):
@@ -174,9 +198,55 @@ class FileHost:
             return self.path.read_bytes()
 
 
-def load(path: str | Path) -> Workbook:
-    """Read a workbook file: its values, formulas, names and tables."""
-    return FileHost(path).read()
+def load(source: Source | Any) -> Workbook:
+    """Read a workbook: its values, formulas, names and tables.
+
+    `source` is the path of a file, the bytes of one, a file object opened for reading bytes, an openpyxl `Workbook`, or
+    an xlwings `Book` that is open in Excel. See `FileHost` for the kinds of files. Raises FileError.
+    """
+    if type(source).__module__.partition(".")[0] == "xlwings":
+        return read_open_book("excel", source)
+    return FileHost(source).read()
+
+
+def output_name(path: Path) -> Path:
+    """The name under which a workbook is saved: with the ending .xlsx if its own format can only be read."""
+    return path.with_suffix(".xlsx") if path.suffix.lower() in _CONVERTED else path
+
+
+def _opened(name: str, data: bytes) -> BookFile:
+    """The file in its format, which its contents tell; only a text table is known by its name."""
+    if name.lower().endswith(TEXT_ENDINGS) and data and not data.startswith(b"PK\3\4"):
+        return XlsxFile(Package(name, as_xlsx(name, data)))
+    if is_old_format(data):
+        return XlsxFile(Package(name, converted(name, data, ".xls")))
+    package = Package(name, data)
+    if package.is_binary:
+        return XlsxFile(Package(name, converted(name, data, ".xlsb")))
+    if package.is_open_document:
+        return OdsFile(package)
+    package.refuse_others()
+    return XlsxFile(package)
+
+
+def _name_of(source: bytes | IO[bytes] | SavesItself) -> str:
+    """What a workbook without a path is called in messages."""
+    name = getattr(source, "name", None)
+    return Path(name).name if isinstance(name, str) and name else "workbook.xlsx"
+
+
+def _bytes_of(source: IO[bytes] | SavesItself) -> bytes:
+    if hasattr(source, "read"):
+        data = source.read(MAX_FILE + 1)
+        if not isinstance(data, bytes):
+            raise TypeError("the file object gives text: open it for reading bytes, with mode 'rb'")
+        return data
+    if not isinstance(source, SavesItself):
+        kinds = "a path, bytes, a file object, an openpyxl Workbook or an xlwings Book"
+        raise TypeError(f"a workbook is given as {kinds}, not as {type(source).__name__}")
+    file = BytesIO()
+    source.save(file)
+    return file.getvalue()
 
 
 def _check(cell: Cell, value: Value) -> None:

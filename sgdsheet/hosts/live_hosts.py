@@ -8,6 +8,7 @@ from typing import Any
 
 from sgdsheet.errors import HostError, quoted
 from sgdsheet.hosts.base import LiveHost
+from sgdsheet.sheet.workbook import Workbook
 
 _FOLDER = Path(__file__).parent
 
@@ -28,6 +29,12 @@ def connect(host: str, book: str, where: str = "") -> LiveHost:
 def open_books(host: str, where: str = "") -> list[str]:
     """The keys of the workbooks that are open in a program; none if the program does not run."""
     found: list[str] = _module(host).open_books(where)
+    return found
+
+
+def read_open_book(host: str, book: object) -> Workbook:
+    """Read a workbook that is open in a program, given as the object by which a library of that program knows it."""
+    found: Workbook = _module(host).host_of(book).read()
     return found
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import least_squares  # type: ignore[import-untyped]
 from torch import Tensor
 
 from sgdsheet.train.constrained.solver_steps import STEP, Ask, in_steps
@@ -96,7 +96,7 @@ class LeastSquares:
                 return ask("jacobian", x.copy())
 
             with np.errstate(all="ignore"):  # steps to where nothing can be calculated are taken back
-                return least_squares(
+                return scipy.optimize.least_squares(
                     lambda x: ask("values", x.copy()),
                     start,
                     jac=jacobian,

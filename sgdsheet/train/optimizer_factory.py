@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Iterable
 
 import torch
@@ -26,9 +28,24 @@ def build_optimizer(
         options["weight_decay"] = settings.weight_decay
     run = {"steps": steps, "seed": seed}
     options |= {name: run[name] for name in row.run_options}
-    kind = OWN.get(row.class_name) or getattr(torch.optim, row.class_name)
-    built: torch.optim.Optimizer = kind(list(parameters), **options)
+    kind: type[torch.optim.Optimizer] = OWN.get(row.class_name) or getattr(torch.optim, row.class_name)
+    built: torch.optim.Optimizer = _for_eager_steps(kind)(list(parameters), **options)  # type: ignore[arg-type]  # classes have a hash
     return built
+
+
+@functools.cache
+def _for_eager_steps(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+    """A class of optimizers without what torch wraps around its methods for `torch.compile` and its profiler.
+
+    The wrappers import `torch._dynamo`, which takes as long as the rest of torch, and cost microseconds in each step.
+    Nothing here compiles or profiles an optimizer. `inspect.unwrap` finds the methods as they were written; a step is
+    written to run without gradients. Classes whose methods are not wrapped stay as they are in effect.
+    """
+    methods = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    bare = {name: inspect.unwrap(getattr(kind, name)) for name in methods}
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    step.hooked = True  # torch puts the profiler's wrapper around the step of a class that does not say so
+    return type(kind.__name__, (kind,), {**bare, "step": step, "__module__": kind.__module__})
 
 
 def build_scheduler(optimizer: torch.optim.Optimizer, name: str, rate: float, steps: int) -> LRScheduler | None:

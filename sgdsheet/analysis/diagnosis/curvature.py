@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh  # type: ignore[import-untyped]
 from torch import Tensor
 
 from sgdsheet.compiler.model import SheetModel
@@ -192,10 +192,14 @@ def _extreme_eigenvalue(model: SheetModel, which: str, tolerance: float) -> floa
         return 0.0
     if hessian.size <= _SMALL:
         return float(np.linalg.eigvalsh(hessian.matrix())[-1 if which == "LA" else 0])
-    operator = LinearOperator((hessian.size, hessian.size), matvec=hessian.product, dtype=np.float64)
+    operator = scipy.sparse.linalg.LinearOperator(
+        (hessian.size, hessian.size), matvec=hessian.product, dtype=np.float64
+    )
     try:
-        found = eigsh(operator, k=1, which=which, v0=start, tol=tolerance, return_eigenvectors=False, maxiter=100)
-    except ArpackError:  # also if it does not converge
+        found = scipy.sparse.linalg.eigsh(
+            operator, k=1, which=which, v0=start, tol=tolerance, return_eigenvectors=False, maxiter=100
+        )
+    except scipy.sparse.linalg.ArpackError:  # also if it does not converge
         return math.nan
     return float(found[0])
 

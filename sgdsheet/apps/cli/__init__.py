@@ -15,7 +15,7 @@ import click
 
 from sgdsheet import __version__
 from sgdsheet.errors import SettingError, SgdSheetError, one_line
-from sgdsheet.system import processes
+from sgdsheet.system import garbage, processes
 
 _LINE = re.compile(r'^HELP_LINE, PLACE = "(.+)", (\d+)$', re.MULTILINE)
 
@@ -81,6 +81,7 @@ def cli(context: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exit status: 0 done, 1 the workbook has a problem, 2 wrong usage."""
+    garbage.collect_rarely()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # “ or ✓ on a terminal that does not know them

@@ -24,6 +24,7 @@ from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.apps.cli.outcome import Outcome, announce, as_dict, report
 from sgdsheet.apps.cli.progress import progress_bar
 from sgdsheet.errors import FileError, SettingError
+from sgdsheet.hosts.file import output_name
 from sgdsheet.plots.loss_curves import save_plot
 from sgdsheet.problem.definition import (
     Problem,
@@ -38,6 +39,7 @@ from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 from sgdsheet.system import processes
 from sgdsheet.system.extras import optional
+from sgdsheet.system.garbage import collect_as_usual
 from sgdsheet.system.outputs import CHECKPOINT, EVENTS, LOG, PICTURE, WORKBOOK, same
 from sgdsheet.train.logbook import Logbook, TensorBoardWriter, Writer, file_writer
 
@@ -187,9 +189,9 @@ def command(
 def _target(book: Path, options: dict[str, Any]) -> Path:
     if options["in_place"]:
         return book
-    return (
-        Path(options["output"]) if options["output"] is not None else book.parent / f"{book.stem}-trained{book.suffix}"
-    )
+    if options["output"] is not None:
+        return Path(options["output"])
+    return output_name(book.parent / f"{book.stem}-trained{book.suffix}")
 
 
 def _clipped(problem: Problem, workbook: Workbook) -> list[str]:
@@ -240,6 +242,7 @@ def _run(
     from sgdsheet.analysis.trajectory import record_of  # imports torch: not for the help page
 
     steps = iter(session)
+    collect_as_usual()
     try:
         with progress_bar(session.plan.steps, session.loss_start, quiet=quiet) as show:
             for step in steps:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-import scipy.special  # type: ignore[import-untyped]
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 import torch
 from torch import Tensor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
-import scipy.special  # type: ignore[import-untyped]
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 
 from sgdsheet.compiler.functions.plain import Grid, is_number, plain
 from sgdsheet.sheet.workbook import ExcelError

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import scipy.special  # type: ignore[import-untyped]
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 import torch
 from torch import Tensor
 

@@ -308,6 +308,13 @@ def connect(book: str, where: str = "") -> ExcelHost:
     return ExcelHost(app, app.books[candidate.name], key, _native())  # on macOS, books are numbered until named
 
 
+def host_of(book: xw.Book) -> ExcelHost:
+    """The workbook of an xlwings `Book`."""
+    restrain_xlwings()
+    native = _native()
+    return ExcelHost(book.app, book, native.full_name(book), native)
+
+
 def open_books(where: str = "") -> list[str]:
     """Keys of the workbooks that are open in Excel."""
     return [key for _, book, key in _open(where) if not book.name.casefold().startswith("personal.xls")]

@@ -194,7 +194,7 @@ class Office:
 
     def kill(self) -> None:
         """End the office at once, as a crash would."""
-        _kill(self.process)
+        kill_group(self.process)
         shutil.rmtree(self.profile, ignore_errors=True)
         for place in self._pipes():
             place.unlink(missing_ok=True)
@@ -259,7 +259,7 @@ def invite() -> str | None:
     try:
         start.wait(timeout=_INVITE)
     except subprocess.TimeoutExpired:  # none was running with that profile: this one is new, and empty
-        _kill(start)
+        kill_group(start)
         return None
     return _INVITED
 
@@ -272,7 +272,8 @@ def _answers(place: Path) -> bool:
         return probe.connect_ex(str(place)) == 0
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a program that was started in a session of its own, and all that it started."""
     if sys.platform == "win32":
         process.kill()
     else:

@@ -64,7 +64,6 @@ class Package:
         except _ZIP_ERRORS as error:
             raise self._damaged(str(error)) from None
         self._members = self._index()
-        self._refuse_other_formats()
 
     def __contains__(self, part: str) -> bool:
         return part.casefold() in self._members
@@ -150,11 +149,22 @@ class Package:
             members[key] = info
         return members
 
-    def _refuse_other_formats(self) -> None:
-        if "xl/workbook.bin" in self:
-            raise self._error("is a binary workbook (.xlsb)", _SAVE_AS)
-        if "mimetype" in self and b"opendocument" in self.part("mimetype").data:
-            raise self._error("is an OpenDocument file", _SAVE_AS)
+    @property
+    def is_binary(self) -> bool:
+        """Whether it is a binary workbook (.xlsb)."""
+        return "xl/workbook.bin" in self
+
+    @property
+    def is_open_document(self) -> bool:
+        """Whether it is an OpenDocument spreadsheet. Raises FileError for another OpenDocument file."""
+        if "mimetype" not in self or b"opendocument" not in (kind := self.part("mimetype").data[:200]):
+            return False
+        if not kind.strip().startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
+            raise self._error("is an OpenDocument file, but no spreadsheet", "Give the name of an .ods or .xlsx file")
+        return True
+
+    def refuse_others(self) -> None:
+        """Raise FileError for a zip archive that is no Office document."""
         if "[Content_Types].xml" not in self and "_rels/.rels" not in self:
             raise self._error("is a zip archive, not an xlsx workbook", "Give the name of an .xlsx file")
 
@@ -238,15 +248,21 @@ def _without_zip64(extra: bytes) -> bytes:
     return kept
 
 
+def is_old_format(data: bytes) -> bool:
+    """Whether these are the bytes of a workbook in the old format (.xls), and not of one with a password."""
+    return data.startswith(_OLE) and not _is_encrypted(data)
+
+
+def _is_encrypted(data: bytes) -> bool:
+    return "EncryptedPackage".encode("utf-16-le") in data
+
+
 def _not_a_zip(name: str, data: bytes) -> FileError:
     cause, remedy = "is not an xlsx workbook", "Give the name of an .xlsx file"
     if data.startswith(_OLE):
-        if "EncryptedPackage".encode("utf-16-le") in data:
-            cause, remedy = "is protected by a password", "Open it in Excel and save it without a password"
-        else:
-            cause, remedy = "is not an xlsx workbook but one in the old format (.xls)", _SAVE_AS
+        cause, remedy = "is protected by a password", "Open it in Excel and save it without a password"
     elif not data:
         cause = "is empty, not an xlsx workbook"
-    elif name.lower().endswith((".csv", ".tsv", ".txt")):
+    elif name.lower().endswith(".txt"):
         cause, remedy = "is not an xlsx workbook but a text file", f"Open it in Excel. {_SAVE_AS}"
     return FileError(f"“{name}” {cause}", remedy=remedy)

@@ -11,8 +11,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse  # type: ignore[import-untyped]
-from scipy.optimize import linprog, minimize, nnls  # type: ignore[import-untyped]
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, objective_alone
 
@@ -46,7 +45,7 @@ class LinearProgram:
     """
 
     costs: Floats
-    rows: sparse.csr_array
+    rows: scipy.sparse.csr_array
     limits: Floats
     split: int
     lower: Floats
@@ -62,8 +61,8 @@ def linear_program(flat: FlatModel, x: Floats) -> LinearProgram | None:
         return None
     base = flat.at(x)
     _, costs = flat.gradient(x, objective_alone)
-    sparse_rows = [sparse.csr_array(row[None, :]) for row in flat.rows(x)]
-    rows = sparse.vstack(sparse_rows, format="csr") if sparse_rows else sparse.csr_array((0, len(x)))
+    sparse_rows = [scipy.sparse.csr_array(row[None, :]) for row in flat.rows(x)]
+    rows = scipy.sparse.vstack(sparse_rows, format="csr") if sparse_rows else scipy.sparse.csr_array((0, len(x)))
     return LinearProgram(costs, rows, rows @ x - base.residuals, flat.split, flat.lower, flat.upper)
 
 
@@ -96,7 +95,7 @@ def _highs(program: LinearProgram) -> Floats | None:
     bounds = np.column_stack([program.lower, program.upper])
     tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
     for presolve in (True, False):
-        result = linprog(
+        result = scipy.optimize.linprog(
             program.costs,
             A_ub=rows[:split] if split else None,
             b_ub=limits[:split] if split else None,
@@ -144,7 +143,7 @@ def polish(flat: FlatModel, near: Point, scale: float, tolerance: float) -> Poin
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # of points that scipy moves back into the bounds
-        result = minimize(
+        result = scipy.optimize.minimize(
             objective,
             near.x,
             jac=True,
@@ -183,5 +182,5 @@ def unbalanced(flat: FlatModel, point: Point) -> float:
     size = float(np.linalg.norm(gradients))
     if size == 0.0 or not len(columns):
         return 1.0 if size > 0.0 else 0.0
-    _, rest = nnls(columns.T, -gradients / size)
+    _, rest = scipy.optimize.nnls(columns.T, -gradients / size)
     return float(rest)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 from numpy.typing import NDArray
-from scipy.optimize import minimize  # type: ignore[import-untyped]
 
 from sgdsheet.train.constrained.solver_steps import STEP, Ask, in_steps
 
@@ -89,7 +89,7 @@ def _run(
     options = {"maxcor": _MEMORY, "ftol": 0.0, "gtol": tolerance, "maxiter": 10**9, "maxfun": 10**9, "maxls": 40}
 
     def solve(ask: Ask) -> Any:
-        return minimize(
+        return scipy.optimize.minimize(
             lambda x: ask("value", x.copy()),
             start,
             jac=True,

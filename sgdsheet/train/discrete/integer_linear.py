@@ -13,10 +13,9 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 import torch
 from numpy.typing import NDArray
-from scipy import sparse  # type: ignore[import-untyped]
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp  # type: ignore[import-untyped]
 
 from sgdsheet.errors import TrainingError
 from sgdsheet.problem.definition import Direction
@@ -54,7 +53,7 @@ class IntegerProgram:
     parameters: int
     costs: Floats
     constant: float
-    rows: sparse.csr_array
+    rows: scipy.sparse.csr_array
     low: Floats
     high: Floats
     lower: Floats
@@ -112,11 +111,11 @@ def _slopes(flat: FlatModel, function: Callable[[], torch.Tensor]) -> Floats:
     return np.asarray(torch.cat([part.reshape(-1).double().cpu() for part in parts]).numpy())
 
 
-def _coefficients(flat: FlatModel) -> sparse.csr_array:
+def _coefficients(flat: FlatModel) -> scipy.sparse.csr_array:
     """The derivatives of the residuals [residuals, parameters], at the present parameters."""
     columns = sum(tensor.numel() for tensor in flat.tensors)
     if not flat.count:
-        return sparse.csr_array((0, columns))
+        return scipy.sparse.csr_array((0, columns))
     with torch.enable_grad():
         residuals = flat.constraints.residuals()
     found = []
@@ -128,19 +127,19 @@ def _coefficients(flat: FlatModel) -> sparse.csr_array:
             residuals, flat.tensors, chosen, retain_graph=True, is_grads_batched=True, materialize_grads=True
         )
         dense = torch.cat([part.reshape(size, -1).double().cpu() for part in parts], dim=1)
-        found.append(sparse.csr_array(dense.numpy()))
-    return sparse.vstack(found, format="csr")
+        found.append(scipy.sparse.csr_array(dense.numpy()))
+    return scipy.sparse.vstack(found, format="csr")
 
 
 def _with_distance(found: IntegerProgram, target: float) -> IntegerProgram:
     """Minimise the distance of the loss from a target: a variable that is not below it on either side."""
     slopes, offset = found.costs, found.constant - target
-    extra = sparse.csr_array(np.stack([slopes, -slopes]))
+    extra = scipy.sparse.csr_array(np.stack([slopes, -slopes]))
     return replace(
         found,
         costs=np.append(np.zeros(len(slopes)), 1.0),
         constant=0.0,
-        rows=_bordered(found.rows, 1, sparse.hstack([extra, sparse.csr_array([[-1.0], [-1.0]])])),
+        rows=_bordered(found.rows, 1, scipy.sparse.hstack([extra, scipy.sparse.csr_array([[-1.0], [-1.0]])])),
         low=np.append(found.low, [-np.inf, -np.inf]),
         high=np.append(found.high, [-offset, offset]),
         lower=np.append(found.lower, 0.0),
@@ -153,20 +152,20 @@ def _with_permutation(found: IntegerProgram, group: NDArray[np.int64]) -> Intege
     """Variables that are 1 where a parameter of the group has a number, and 0 elsewhere: each number once."""
     size, before = len(group), len(found.costs)
     values = np.arange(1.0, size + 1)
-    one = sparse.csr_array(np.ones((1, size)))
-    eye = sparse.eye_array(size, format="csr")
-    places = sparse.csr_array((-np.ones(size), (np.arange(size), group)), shape=(size, before))
+    one = scipy.sparse.csr_array(np.ones((1, size)))
+    eye = scipy.sparse.eye_array(size, format="csr")
+    places = scipy.sparse.csr_array((-np.ones(size), (np.arange(size), group)), shape=(size, before))
     rows = [
-        sparse.hstack([places, sparse.kron(eye, values[None, :])]),  # parameter i = sum of k z_ik
-        sparse.hstack([sparse.csr_array((size, before)), sparse.kron(eye, one)]),  # one number each
-        sparse.hstack([sparse.csr_array((size, before)), sparse.kron(one, eye)]),  # each number once
+        scipy.sparse.hstack([places, scipy.sparse.kron(eye, values[None, :])]),  # parameter i = sum of k z_ik
+        scipy.sparse.hstack([scipy.sparse.csr_array((size, before)), scipy.sparse.kron(eye, one)]),  # one number each
+        scipy.sparse.hstack([scipy.sparse.csr_array((size, before)), scipy.sparse.kron(one, eye)]),  # each number once
     ]
     right = np.concatenate([np.zeros(size), np.ones(2 * size)])
     count = size * size
     return replace(
         found,
         costs=np.append(found.costs, np.zeros(count)),
-        rows=_bordered(found.rows, count, sparse.vstack(rows)),
+        rows=_bordered(found.rows, count, scipy.sparse.vstack(rows)),
         low=np.append(found.low, right),
         high=np.append(found.high, right),
         lower=np.append(found.lower, np.zeros(count)),
@@ -175,10 +174,10 @@ def _with_permutation(found: IntegerProgram, group: NDArray[np.int64]) -> Intege
     )
 
 
-def _bordered(rows: sparse.csr_array, columns: int, below: Any) -> sparse.csr_array:
+def _bordered(rows: scipy.sparse.csr_array, columns: int, below: Any) -> scipy.sparse.csr_array:
     """Rows with new columns of zeros, and more rows below them."""
-    wider = sparse.hstack([rows, sparse.csr_array((rows.shape[0], columns))])
-    return sparse.csr_array(sparse.vstack([wider, below], format="csr"))
+    wider = scipy.sparse.hstack([rows, scipy.sparse.csr_array((rows.shape[0], columns))])
+    return scipy.sparse.csr_array(scipy.sparse.vstack([wider, below], format="csr"))
 
 
 # --- the search ---------------------------------------------------------------------------------------------
@@ -297,7 +296,7 @@ class _Search:
         lower = np.where(programme.whole, whole, programme.lower)
         upper = np.where(programme.whole, whole, programme.upper)
         equal = programme.low == programme.high
-        result = linprog(
+        result = scipy.optimize.linprog(
             programme.costs * _factor(programme),
             A_ub=programme.rows[~equal],
             b_ub=programme.high[~equal],
@@ -356,13 +355,13 @@ class _Search:
         if not flat.count:
             return TrainingError("no whole numbers meet the constraints", cell=flat.model.problem.loss, remedy=remedy)
         sizes = np.append(flat.magnitudes, np.zeros(programme.rows.shape[0] - flat.count))
-        slack = sparse.diags_array(sizes, format="csr")[:, : flat.count]
+        slack = scipy.sparse.diags_array(sizes, format="csr")[:, : flat.count]
         count = len(programme.costs)
         loosened = IntegerProgram(
             count,
             np.concatenate([np.zeros(count), np.ones(2 * flat.count)]),
             0.0,
-            sparse.csr_array(sparse.hstack([programme.rows, -slack, slack], format="csr")),
+            scipy.sparse.csr_array(scipy.sparse.hstack([programme.rows, -slack, slack], format="csr")),
             programme.low,
             programme.high,
             np.append(programme.lower, np.zeros(2 * flat.count)),
@@ -410,7 +409,7 @@ def _scaled(programme: IntegerProgram) -> IntegerProgram:
     rows, low, high = programme.rows, programme.low, programme.high
     if largest is not None:
         factors = 2.0 ** -np.frexp(np.where(largest > 0.0, largest, 1.0))[1].astype(np.float64)
-        rows = sparse.csr_array(sparse.diags_array(factors) @ rows)
+        rows = scipy.sparse.csr_array(scipy.sparse.diags_array(factors) @ rows)
         low, high = low * factors, high * factors
     return replace(programme, costs=programme.costs * _factor(programme), rows=rows, low=low, high=high)
 
@@ -418,11 +417,11 @@ def _scaled(programme: IntegerProgram) -> IntegerProgram:
 def _milp(programme: IntegerProgram, options: dict[str, float]) -> Any:
     """Run HiGHS; what goes wrong there is returned, because nobody may wait in this thread."""
     try:
-        return milp(
+        return scipy.optimize.milp(
             programme.costs,
             integrality=programme.whole.astype(np.int64),
-            bounds=Bounds(programme.lower, programme.upper),
-            constraints=LinearConstraint(programme.rows, programme.low, programme.high)
+            bounds=scipy.optimize.Bounds(programme.lower, programme.upper),
+            constraints=scipy.optimize.LinearConstraint(programme.rows, programme.low, programme.high)
             if programme.rows.shape[0]
             else None,
             options=options,

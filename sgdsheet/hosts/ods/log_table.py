@@ -1,0 +1,44 @@
+"""The sheet `SGD log` of an .ods file: the table of records, without charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sgdsheet.hosts.book_file import TrainingLog
+from sgdsheet.hosts.ods import content as odf
+from sgdsheet.hosts.xlsx.edit import attribute
+from sgdsheet.hosts.xlsx.log_parts import MARK
+from sgdsheet.train.logbook import COLUMNS, number
+
+_SPACES = (("table", odf.TABLE), ("office", odf.OFFICE), ("text", odf.TEXT))
+
+
+def log_table(log: TrainingLog, name: str) -> bytes:
+    """A whole sheet, which says itself what its prefixes stand for."""
+    columns = [column for column in COLUMNS if any(number(record, column.field) is not None for record in log.records)]
+    rows: list[Sequence[str | float | None]] = [[log.title], [], [column.label for column in columns]]
+    rows += ([number(record, column.field) for column in columns] for record in log.records)
+    rows += ([], *([note] for note in log.notes))
+    spaces = b"".join(b' xmlns:%s="%s"' % (prefix.encode(), space.encode()) for prefix, space in _SPACES)
+    place = "$'" + name.replace("'", "''") + "'.$A$1"
+    mark = (
+        b"<table:named-expressions>"
+        b'<table:named-range table:name="%s" table:base-cell-address="%s" table:cell-range-address="%s"/>'
+        b"</table:named-expressions>"
+    ) % (MARK.encode(), attribute(place), attribute(place))
+    head = b'<table:table%s table:name="%s">' % (spaces, attribute(name))
+    widths = b'<table:table-column table:number-columns-repeated="%d"/>' % max(len(columns), 1)
+    return b"".join((head, widths, *map(_row, rows), mark, b"</table:table>"))
+
+
+def _row(values: Iterable[str | float | None]) -> bytes:
+    cells = b"".join(map(_cell, values)) or b"<table:table-cell/>"
+    return b"<table:table-row>%s</table:table-row>" % cells
+
+
+def _cell(value: str | float | None) -> bytes:
+    if value is None:
+        return b"<table:table-cell/>"
+    text = attribute(odf.shown(value))
+    kind = b'string"' if isinstance(value, str) else b'float" office:value="%s"' % text
+    return b'<table:table-cell office:value-type="%s><text:p>%s</text:p></table:table-cell>' % (kind, text)

@@ -1,0 +1,75 @@
+"""An .ods file: read as data, and saved by patching its content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from sgdsheet.errors import FileError
+from sgdsheet.hosts.book_file import Changes, TrainingLog
+from sgdsheet.hosts.ods.log_table import log_table
+from sgdsheet.hosts.ods.ods_patch import patch_content
+from sgdsheet.hosts.ods.ods_reader import read_content
+from sgdsheet.hosts.xlsx.log_parts import MARK, SHEET
+from sgdsheet.hosts.xlsx.package import Package
+from sgdsheet.hosts.xlsx.xml import Node, read_tree
+from sgdsheet.sheet.workbook import Position, Workbook
+
+_CONTENT, _SETTINGS, _MANIFEST = "content.xml", "settings.xml", "META-INF/manifest.xml"
+_LOG = re.compile(rf"{SHEET}( [0-9]+)?", re.IGNORECASE)
+
+
+class OdsFile:
+    """The package of an OpenDocument spreadsheet."""
+
+    def __init__(self, package: Package) -> None:
+        self._package = package
+        self._book: Workbook | None = None
+        if _MANIFEST in package and b"encryption-data" in package.part(_MANIFEST).data:
+            raise FileError(
+                f"“{package.name}” is protected by a password",
+                remedy="Open it in LibreOffice and save it without a password",
+            )
+
+    @property
+    def data(self) -> bytes:
+        return self._package.data
+
+    def read(self) -> Workbook:
+        book = read_content(self._package.part(_CONTENT))
+        book.active = self._active(book)
+        self._book = book
+        return book
+
+    def sheets(self) -> dict[str, bool]:
+        return dict.fromkeys((self._book or self.read()).sheets, True)
+
+    def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], log: TrainingLog | None) -> bytes:
+        report, old = None, None
+        if log is not None:
+            book = self._book or self.read()
+            ours = {item.sheet for item in book.names if item.name.casefold() == MARK and item.sheet}
+            old = next((name for name in book.sheets if name in ours and _LOG.fullmatch(name)), None)
+            report = log_table(log, old or _free_name(book))
+        patched = patch_content(self._package.part(_CONTENT), changes, replaced, report, old)
+        return self._package.rewritten({_CONTENT: patched})
+
+    def _active(self, book: Workbook) -> str | None:
+        """The sheet that was on top when the file was saved."""
+        if _SETTINGS not in self._package:
+            return None
+        waiting: list[Node] = [read_tree(self._package.part(_SETTINGS))]
+        while waiting:
+            node = waiting.pop()
+            if node.attributes.get("name") == "ActiveTable" and node.text in book.sheets:
+                return node.text
+            waiting += node.children
+        return None
+
+
+def _free_name(book: Workbook) -> str:
+    name, count = SHEET, 1
+    while book.sheet(name) is not None:
+        count += 1
+        name = f"{SHEET} {count}"
+    return name

@@ -1,0 +1,64 @@
+"""An .xlsx or .xlsm file: read as data, and saved by patching its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from functools import cached_property
+
+from sgdsheet.hosts.book_file import Changes, TrainingLog
+from sgdsheet.hosts.xlsx.log_parts import add_log
+from sgdsheet.hosts.xlsx.package import Package
+from sgdsheet.hosts.xlsx.patch import Replaced, patch_sheet
+from sgdsheet.hosts.xlsx.recalculation import ask_for_calculation
+from sgdsheet.hosts.xlsx.replaced_formulas import chain_without, replaced_in
+from sgdsheet.hosts.xlsx.xlsx_reader import Outline, read_outline, read_workbook
+from sgdsheet.sheet.workbook import Position, Workbook
+
+
+class XlsxFile:
+    """The package of a workbook."""
+
+    def __init__(self, package: Package) -> None:
+        self._package = package
+
+    @property
+    def data(self) -> bytes:
+        return self._package.data
+
+    def read(self) -> Workbook:
+        return read_workbook(self._package)
+
+    def sheets(self) -> dict[str, bool]:
+        return {entry.name: entry.part is not None for entry in self._outline.sheets}
+
+    def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], log: TrainingLog | None) -> bytes:
+        package, outline = self._package, self._outline
+        parts = {entry.name: entry.part for entry in outline.sheets}
+        patched: dict[str, bytes | None] = {}
+        going = self._going(replaced)
+        for name, values in changes.items():
+            if (part := parts[name]) is not None:
+                patched[part] = patch_sheet(package.part(part), values, going.get(name))
+        chain = outline.related("calcChain")
+        if going and chain is not None and chain in package:
+            ids = {entry.id: going[entry.name].cells for entry in outline.sheets if entry.name in going}
+            patched[chain] = chain_without(package.part(chain), ids)
+        if log is not None:
+            patched.update(add_log(package, outline, *log))
+        if any(None in values.values() for values in changes.values()):
+            book = patched.get(outline.part.name)
+            whole = outline.part if book is None else replace(outline.part, data=book)
+            patched[outline.part.name] = ask_for_calculation(whole)
+        return package.rewritten(patched) if patched else package.data
+
+    def _going(self, cells: Mapping[str, Collection[Position]]) -> dict[str, Replaced]:
+        """The formulas that give way, by the name of their sheet."""
+        if not cells:
+            return {}
+        sheets = self.read().sheets
+        return {name: replaced_in(sheets[name], places) for name, places in cells.items()}
+
+    @cached_property
+    def _outline(self) -> Outline:
+        return read_outline(self._package)

@@ -1,0 +1,118 @@
+"""A command loads what it needs, and nothing that takes long without being needed: counts, not seconds."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from sgdsheet.problem.optimizers import OPTIMIZERS
+from sgdsheet.problem.settings import Settings
+from sgdsheet.system import garbage
+from sgdsheet.train.optimizer_factory import build_optimizer
+
+ROOT = Path(__file__).parent.parent
+HEAVY = {
+    *("torch._dynamo", "torch._inductor", "torch.fx.experimental.symbolic_shapes", "sympy"),
+    *("scipy.optimize", "scipy.special", "scipy.sparse", "scipy.stats"),
+    *("requests", "pooch", "matplotlib", "pyarrow", "pandas", "numpy.testing", "openpyxl"),
+}
+"""Modules that take from a twentieth of a second to as long as torch itself."""
+
+PROGRAM = """
+import sys
+from sgdsheet.apps.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print(" ".join(sys.modules))
+"""
+
+
+def loaded(*arguments: object) -> set[str]:
+    """The modules that a command has loaded when it is done."""
+    words = [str(item) for item in arguments]
+    found = subprocess.run([sys.executable, "-c", PROGRAM, *words], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    return set(found.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "workbooks/quadratic.xlsx", "--sheet", "raw", "--steps", "3", "-o", "{folder}/out.xlsx"),
+        (
+            *("train", "workbooks/quadratic.xlsx", "--sheet", "raw", "--optimizer", "adam", "--steps", "3"),
+            *("--checkpoint", "{folder}/state.json", "--log", "{folder}/log.csv", "-o", "{folder}/out.xlsx"),
+        ),
+        ("check", "workbooks/quadratic.xlsx", "--sheet", "raw"),
+        ("inspect", "workbooks/quadratic.xlsx"),
+        ("functions",),
+    ],
+    ids=["train", "train-adam", "check", "inspect", "functions"],
+)
+def test_nothing_heavy_is_loaded(arguments: Sequence[str], tmp_path: Path) -> None:
+    found = loaded(*(item.format(folder=tmp_path) for item in arguments))
+    assert found & HEAVY == set()
+
+
+def test_what_is_left_out_is_there_where_it_is_needed(tmp_path: Path) -> None:
+    arguments = ("workbooks/linear_regression.xlsx", "--sheet", "fit", "--optimizer", "auto")
+    assert "scipy.optimize" in loaded("train", *arguments, "-o", tmp_path / "out.xlsx")
+
+
+def test_what_needs_no_torch_has_none(tmp_path: Path) -> None:
+    assert "torch" not in loaded("new", "quadratic", "-o", tmp_path / "new.xlsx")
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_keep_and_restore_their_state(name: str) -> None:
+    """A step without torch's wrappers is the same step, also after its state went through a dictionary."""
+    row = OPTIMIZERS[name]
+    tensors = [torch.tensor([3.0, -2.0], dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    first, second = (build_optimizer(row, [item], row.learning_rate, Settings(), steps=20, seed=3) for item in tensors)
+
+    def loss_of(tensor: torch.Tensor) -> torch.Tensor:
+        return (tensor * torch.tensor([1.0, 4.0], dtype=torch.float64)).square().sum()
+
+    def step(optimizer: torch.optim.Optimizer, tensor: torch.Tensor) -> None:
+        def closure() -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = loss_of(tensor)
+            if tensor.requires_grad and torch.is_grad_enabled():
+                loss.backward()
+            return loss
+
+        closure()
+        optimizer.step(closure)
+
+    for _ in range(5):
+        step(first, tensors[0])
+    with torch.no_grad():
+        tensors[1].copy_(tensors[0])
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for _ in range(5):
+        step(first, tensors[0])
+        step(second, tensors[1])
+        torch.testing.assert_close(*tensors, rtol=1e-6, atol=0)  # torch reads nadam's state in another precision
+    assert isinstance(first, torch.optim.Optimizer)
+
+
+def test_garbage_is_collected_as_usual_while_training() -> None:
+    usual = gc.get_threshold()
+    try:
+        garbage.collect_rarely()
+        assert gc.get_threshold()[0] > 10 * usual[0]
+        garbage.collect_as_usual()
+        assert gc.get_threshold() == usual
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*usual)
