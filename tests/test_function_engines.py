@@ -61,6 +61,11 @@ DIFFER: dict[str, tuple[str, ...]] = {
     "libreoffice: gives a value where Excel has an error": (
         *("CHAR", "CODE", "EFFECT", "GAMMADIST", "GEOMEAN", "MONTH", "UNICHAR"),
     ),
+    "libreoffice: other days in a duration": ("DURATION", "MDURATION"),
+    "libreoffice: has not all arguments": ("ACCRINT",),
+    "libreoffice: has no bonds with an odd first period": ("ODDFPRICE", "ODDFYIELD"),
+    "libreoffice: another opinion of a share of 0": ("BETA.INV", "BETAINV", "F.INV"),
+    "ironcalc: 0 to the power of 0 is 1": ("IMPOWER",),
     "ironcalc: infinity is no error": ("IMCOT", "IMCSC", "IMCSCH", "IMLN"),
     "libreoffice: years before 1900, dates and percents in texts": ("DATE", "DATEVALUE", "NUMBERVALUE"),
     "libreoffice: dollars as its own country writes them": ("DOLLAR",),

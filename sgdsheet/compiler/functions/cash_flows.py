@@ -1,7 +1,6 @@
 """Series of payments: net present values, internal rates of return, and what interest adds up to.
 
-A rate is the root of an equation. It is found without derivatives; its derivative is that of the equation (implicit
-differentiation): a step of Newton's method from the root, which has the value of the root and the right gradient.
+A rate is the root of an equation, with the derivatives of the implicit function.
 """
 
 from __future__ import annotations
@@ -12,28 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.functions.dates import date_parts, year_fraction
 from sgdsheet.compiler.functions.formulas import ZERO, failing, formula, inside
 from sgdsheet.compiler.functions.moments import size_of
 from sgdsheet.compiler.functions.plain import plain
 from sgdsheet.compiler.functions.range_numbers import applied, gathered_numbers, over_numbers_at
 from sgdsheet.compiler.functions.registry import Context, Derivative, Takes, function
+from sgdsheet.compiler.functions.roots import Equation, newton, searched, settled
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
 
-_STEPS = 40
-"""Steps of Newton's method, which doubles the digits with each of the last ones."""
-
-_SETTLED = 1e-5
-"""A last step so small, relatively, squares the error: it has no more than the type's own digits."""
-
 _EARLY = 1e-7
 """Excel's documentation: its rates are accurate within 0.00001 percent."""
 
-_LOWEST, _HIGHEST = -0.99, 1e6
-"""A rate beyond is none, but a search that has lost its way."""
+_LOWEST = -0.99
+"""A rate of an annuity below is none, but a search that has lost its way."""
 
 _GUESS = torch.tensor(0.1)
 
@@ -97,25 +90,17 @@ def irr(numbers: Tensor, counts: Tensor, guess: Tensor = _GUESS) -> Tensor:
     return failing(~both, _root(value, numbers, guess + numbers[..., 0] * 0.0))
 
 
-def _root(
-    value: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], amounts: Tensor, guess: Tensor, *, again: bool = False
-) -> Tensor:
-    """The rate at which `value(rate, amounts)` is 0, by Newton's method from a guess. It gives value and derivative."""
-    fixed = amounts.detach()
-    rate = guess.detach()
-    for _ in range(_STEPS):
-        found, growth = value(rate, fixed)
-        moved = rate - found / torch.where(growth == 0.0, 1.0, growth)
-        rate = torch.where(moved > -1.0, moved, (rate - 1.0) * 0.5)  # half the way to -1
-    found, growth = value(rate, amounts)
-    slow = growth == 0.0
-    step = found / torch.where(slow, 1.0, growth).detach()
-    settled = ~slow & (torch.abs(step.detach()) <= _SETTLED * (1.0 + torch.abs(rate))) & (rate < _HIGHEST)
-    if isinstance(settled, Tensor) and not again and not bool(settled.all()):
-        others = (_root(value, amounts, guess * 0.0 + start, again=True) for start in (-0.9, -0.5, -0.1, 0.0, 0.5, 2.0))
-        if any(bool((other.isfinite() & ~settled).any()) for other in others):
+def _root(equation: Equation, amounts: Tensor, guess: Tensor) -> Tensor:
+    """The rate at which `equation(rate, amounts)` is 0, by Newton's method from a guess."""
+    fixed = [amounts.detach()]
+    rate = searched(equation, guess, fixed)
+    result = settled(equation, rate, [amounts])
+    if isinstance(result, Tensor) and not bool(result.isfinite().all()):
+        starts = (-0.9, -0.5, -0.1, 0.0, 0.5, 2.0)
+        others = (settled(equation, searched(equation, guess * 0.0 + start, fixed), fixed) for start in starts)
+        if any(bool((other.isfinite() & ~result.isfinite()).any()) for other in others):
             raise FormulaError("finds no rate from the guess, and there is one", remedy="Give another guess")
-    return failing(~settled, rate - torch.where(settled, step, 0.0))
+    return result
 
 
 # --- at dates ---------------------------------------------------------------------------------------------
@@ -237,18 +222,9 @@ def rate_(
         total = start * grown + paid * (1.0 + rate * due) * factor + end
         return total, start * n * grown / (1.0 + rate) + paid * (due * factor + (1.0 + rate * due) * steeper)
 
-    given = (periods, payment, present, future)
-    still = tuple(item.detach() for item in given)
-    rate = guess + (periods + payment + present + future).detach() * 0.0
-    for _ in range(_STEPS):
-        found, growth = value(rate, *still)
-        moved = rate - found / torch.where(growth == 0.0, 1.0, growth)
-        rate = torch.where(moved > -1.0, moved, (rate - 1.0) * 0.5)
-    found, growth = value(rate.detach(), *given)
-    step = found / torch.where(growth == 0.0, 1.0, growth).detach()
-    possible = (rate.detach() > _LOWEST) & (rate.detach() < _HIGHEST)
-    settled = possible & (torch.abs(step.detach()) <= _SETTLED * (1.0 + torch.abs(rate.detach())))
-    return failing(~settled, rate.detach() - torch.where(settled, step, 0.0))
+    start = guess + (periods + payment + present + future).detach() * 0.0
+    found = newton(value, start, (periods, payment, present, future))
+    return failing(found <= _LOWEST, found)
 
 
 @over_numbers_at(
@@ -330,126 +306,3 @@ def dollarfr(price: float, fraction: float) -> float | ExcelError:
         return ExcelError.DIV0
     whole = math.trunc(price)
     return whole + (price - whole) * parts / math.pow(10, math.ceil(math.log10(parts)))
-
-
-# --- discounted securities --------------------------------------------------------------------------------
-
-
-def _term(settlement: float, maturity: float, basis: float) -> float | ExcelError:
-    """The years between two dates, by a way to count days."""
-    way = math.trunc(basis)
-    first, last = math.floor(settlement), math.floor(maturity)
-    if not 0 <= way <= 4 or first >= last or date_parts(first) is None or date_parts(last) is None:
-        return ExcelError.NUM
-    if way == 1 and last - first > 365:
-        raise FormulaError("counts actual days over more than a year", remedy="Use another basis")
-    return year_fraction(first, last, way)
-
-
-@plain("DISC", dates=True, booleans=False, examples={"DISC(DATE(2018,7,1),DATE(2048,1,1),97.975,100,2)": 0.0006765})
-def disc(settlement: float, maturity: float, price: float, redemption: float, basis: float = 0.0) -> float | ExcelError:
-    """The discount rate of a security."""
-    term = _term(settlement, maturity, basis)
-    if isinstance(term, ExcelError) or price <= 0 or redemption <= 0:
-        return ExcelError.NUM
-    return (1 - price / redemption) / term
-
-
-@plain(
-    "INTRATE",
-    dates=True,
-    booleans=False,
-    examples={"INTRATE(DATE(2008,2,15),DATE(2008,5,15),1000000,1014420,2)": 0.05768},
-)
-def intrate(
-    settlement: float, maturity: float, invested: float, redemption: float, basis: float = 0.0
-) -> float | ExcelError:
-    """The interest rate of a security that is paid for at once."""
-    term = _term(settlement, maturity, basis)
-    if isinstance(term, ExcelError) or invested <= 0 or redemption <= 0:
-        return ExcelError.NUM
-    return (redemption / invested - 1) / term
-
-
-@plain(
-    "RECEIVED",
-    dates=True,
-    booleans=False,
-    examples={"ROUND(RECEIVED(DATE(2008,2,15),DATE(2008,5,15),1000000,0.0575,2),2)": 1014584.65},
-)
-def received(
-    settlement: float, maturity: float, invested: float, discount: float, basis: float = 0.0
-) -> float | ExcelError:
-    """What a fully invested security pays at its end."""
-    term = _term(settlement, maturity, basis)
-    if isinstance(term, ExcelError) or invested <= 0 or discount <= 0 or discount * term >= 1:
-        return ExcelError.NUM
-    return invested / (1 - discount * term)
-
-
-@plain(
-    "PRICEDISC",
-    dates=True,
-    booleans=False,
-    examples={"ROUND(PRICEDISC(DATE(2008,2,16),DATE(2008,3,1),0.0525,100,2),2)": 99.80},
-)
-def pricedisc(
-    settlement: float, maturity: float, discount: float, redemption: float, basis: float = 0.0
-) -> float | ExcelError:
-    """The price of a discounted security."""
-    term = _term(settlement, maturity, basis)
-    if isinstance(term, ExcelError) or discount <= 0 or redemption <= 0:
-        return ExcelError.NUM
-    return redemption * (1 - discount * term)
-
-
-@plain(
-    "YIELDDISC",
-    dates=True,
-    booleans=False,
-    examples={"YIELDDISC(DATE(2008,2,16),DATE(2008,3,1),99.795,100,2)": 0.052823},
-)
-def yielddisc(
-    settlement: float, maturity: float, price: float, redemption: float, basis: float = 0.0
-) -> float | ExcelError:
-    """The yield of a discounted security."""
-    term = _term(settlement, maturity, basis)
-    if isinstance(term, ExcelError) or price <= 0 or redemption <= 0:
-        return ExcelError.NUM
-    return (redemption / price - 1) / term
-
-
-def _bill(settlement: float, maturity: float) -> float | None:
-    """The days of a treasury bill, which are those of a year at most."""
-    count = math.floor(maturity) - math.floor(settlement)
-    return float(count) if settlement >= 0 and 0 < count <= 365 else None
-
-
-@plain("TBILLPRICE", dates=True, booleans=False, examples={"TBILLPRICE(DATE(2008,3,31),DATE(2008,6,1),0.09)": 98.45})
-def tbillprice(settlement: float, maturity: float, discount: float) -> float | ExcelError:
-    """The price of a treasury bill."""
-    days = _bill(settlement, maturity)
-    return ExcelError.NUM if days is None or discount <= 0 else 100 * (1 - discount * days / 360)
-
-
-@plain(
-    "TBILLYIELD",
-    dates=True,
-    booleans=False,
-    examples={"TBILLYIELD(DATE(2008,3,31),DATE(2008,6,1),98.45)": 0.0914169629},
-)
-def tbillyield(settlement: float, maturity: float, price: float) -> float | ExcelError:
-    """The yield of a treasury bill."""
-    days = _bill(settlement, maturity)
-    return ExcelError.NUM if days is None or price <= 0 else (100 - price) / price * 360 / days
-
-
-@plain("TBILLEQ", dates=True, booleans=False, examples={"TBILLEQ(DATE(2008,3,31),DATE(2008,6,1),0.0914)": 0.094151494})
-def tbilleq(settlement: float, maturity: float, discount: float) -> float | ExcelError:
-    """The yield of a treasury bill like that of a bond, of half a year at most."""
-    days = _bill(settlement, maturity)
-    if days is None or discount <= 0:
-        return ExcelError.NUM
-    if days > 182:
-        raise FormulaError("asks for the yield of a treasury bill of more than half a year", remedy="Calculate it")
-    return 365 * discount / (360 - discount * days)

@@ -1,7 +1,4 @@
-"""Complex numbers as texts: "3+4i".
-
-Roots and powers are left out: how Excel's rounding errors look in a text is not known.
-"""
+"""Complex numbers as texts: "3+4i"."""
 
 from __future__ import annotations
 
@@ -11,9 +8,13 @@ import re
 from collections.abc import Callable
 
 from sgdsheet.compiler.functions.plain import Cell, Grid, plain
+from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_ROUNDING = 1e-13
+"""A part of a root or power so small, beside its size, is only rounding."""
+
 _FORM = re.compile(rf"(?P<real>{_NUMBER})?(?:(?P<imaginary>{_NUMBER}|[+-])?(?P<unit>[ij]))?")
 
 
@@ -80,6 +81,19 @@ def _calculated(calculate: Callable[[complex], complex], cell: Cell) -> Cell:
         return ExcelError.NUM
 
 
+def _polar(number: complex, size: float, power: float) -> complex:
+    """A power of a complex number, whose size is known, by its angle."""
+    if number == 0:
+        return 0j
+    angle = power * cmath.phase(number)
+    parts = size * math.cos(angle), size * math.sin(angle)
+    if any(0 < abs(part) < _ROUNDING * size for part in parts):
+        raise FormulaError(
+            "writes a rounding error into a text, which differs by program", remedy="Calculate with numbers"
+        )
+    return complex(*parts)
+
+
 def _declare(
     name: str, help_text: str, calculate: Callable[[complex], complex], examples: dict[str, float | str | bool]
 ) -> None:
@@ -106,6 +120,12 @@ _declare("IMSECH", "Hyperbolic secant of a complex number.", lambda z: 1 / cmath
 _declare("IMCSC", "Cosecant of a complex number.", lambda z: 1 / cmath.sin(z), {'IMCSC("0")': "#NUM!"})
 _declare("IMCSCH", "Hyperbolic cosecant of a complex number.", lambda z: 1 / cmath.sinh(z), {'IMCSCH("0")': "#NUM!"})
 _declare("IMCOT", "Cotangent of a complex number.", lambda z: cmath.cos(z) / cmath.sin(z), {'IMCOT("0")': "#NUM!"})
+_declare(
+    "IMSQRT",
+    "Square root of a complex number.",
+    lambda z: _polar(z, math.sqrt(abs(z)), 0.5),
+    {'IMSQRT("1+i")': "1.09868411346781+0.455089860562227i", 'IMSQRT("4")': "2"},
+)
 _declare("IMCONJUGATE", "Conjugate of a complex number.", lambda z: z.conjugate(), {'IMCONJUGATE("3+4i")': "3-4i"})
 
 
@@ -193,3 +213,22 @@ def imdiv(one: Cell, other: Cell) -> Cell:
         above.imag * below.real - above.real * below.imag,
     )
     return written(complex(real / size, imaginary / size), known[1])
+
+
+@plain("IMPOWER", examples={'IMPOWER("2+3i",3)': "-46+9.00000000000001i", 'IMPOWER("0",0)': "#NUM!"})
+def impower(number: Cell, power: Cell) -> Cell:
+    """Power of a complex number, by its size and angle."""
+    exponent = _read(power)
+    if isinstance(exponent, ExcelError):
+        return exponent
+    if exponent[0].imag != 0:
+        return ExcelError.NUM
+    known, exact = _read(number), exponent[0].real
+    if isinstance(known, ExcelError):
+        return known
+    if known[0] == 0:
+        return written(0j, known[1] or "i") if exact > 0 else ExcelError.NUM
+    try:
+        return written(_polar(known[0], math.pow(abs(known[0]), exact), exact), known[1] or "i")
+    except OverflowError:
+        return ExcelError.NUM

@@ -1,21 +1,18 @@
 """Continuous distributions that take incomplete gamma and beta functions: gamma, χ², Student's t, F, beta.
 
-Their inverses are for constants.
+Their inverses are in `quantiles`.
 """
 
 from __future__ import annotations
 
 import math
 
-import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 import torch
 from torch import Tensor
 
 from sgdsheet.compiler.functions.formulas import ONE, ZERO, failing, formula, inside
-from sgdsheet.compiler.functions.plain import plain
 from sgdsheet.compiler.functions.special import betainc, gammainc
 from sgdsheet.compiler.ir.tracing import is_constant
-from sgdsheet.sheet.workbook import ExcelError
 
 _MOST_DEGREES = 1e10
 
@@ -245,75 +242,3 @@ def _beta(x: Tensor, a: Tensor, b: Tensor, cumulative: bool, low: Tensor, high: 
     # At a bound the density is 0, unless it grows beyond all limits or begins there.
     at_bound = torch.where(torch.where(x <= low, a, b) > 1.0, 0.0, torch.nan)
     return failing(~possible, torch.where(between, found, at_bound))
-
-
-# --- inverses ---------------------------------------------------------------------------------------------
-
-
-def _number(result: float) -> float | ExcelError:
-    return float(result) if math.isfinite(result) else ExcelError.NUM
-
-
-@plain("GAMMA.INV", examples={"GAMMA.INV(0.068094,9,2)": 10.0000112})
-def gamma_inv(probability: float, shape: float, scale: float) -> float | ExcelError:
-    """The value below which a share of a gamma distribution lies."""
-    if not 0 <= probability < 1 or shape <= 0 or scale <= 0:
-        return ExcelError.NUM
-    return _number(scipy.special.gammaincinv(shape, probability) * scale)
-
-
-@plain("CHISQ.INV", examples={"CHISQ.INV(0.93,1)": 3.283020287})
-def chisq_inv(probability: float, freedom: float) -> float | ExcelError:
-    """The value below which a share of a χ² distribution lies."""
-    if not 0 <= probability < 1 or not 1 <= math.trunc(freedom) <= _MOST_DEGREES:
-        return ExcelError.NUM
-    return _number(2 * scipy.special.gammaincinv(math.trunc(freedom) / 2, probability))
-
-
-@plain("CHISQ.INV.RT", examples={"CHISQ.INV.RT(0.050001,10)": 18.306973})
-def chisq_inv_rt(probability: float, freedom: float) -> float | ExcelError:
-    """The value above which a share of a χ² distribution lies."""
-    if not 0 < probability <= 1 or not 1 <= math.trunc(freedom) <= _MOST_DEGREES:
-        return ExcelError.NUM
-    return _number(2 * scipy.special.gammainccinv(math.trunc(freedom) / 2, probability))
-
-
-@plain("T.INV", examples={"T.INV(0.75,2)": 0.816496581})
-def t_inv(probability: float, freedom: float) -> float | ExcelError:
-    """The value below which a share of Student's t distribution lies."""
-    if not 0 < probability < 1 or math.trunc(freedom) < 1:
-        return ExcelError.NUM
-    return _number(scipy.special.stdtrit(math.trunc(freedom), probability))
-
-
-@plain("T.INV.2T", examples={"T.INV.2T(0.546449,60)": 0.606533076})
-def t_inv_2t(probability: float, freedom: float) -> float | ExcelError:
-    """The value beyond which, on both sides, a share of Student's t distribution lies."""
-    if not 0 < probability <= 1 or math.trunc(freedom) < 1:
-        return ExcelError.NUM
-    return _number(-scipy.special.stdtrit(math.trunc(freedom), probability / 2))
-
-
-@plain("F.INV", examples={"F.INV(0.01,6,4)": 0.10930991})
-def f_inv(probability: float, first: float, second: float) -> float | ExcelError:
-    """The value below which a share of an F distribution lies."""
-    if not 0 <= probability < 1 or min(math.trunc(first), math.trunc(second)) < 1:
-        return ExcelError.NUM
-    return _number(scipy.special.fdtri(math.trunc(first), math.trunc(second), probability))
-
-
-@plain("F.INV.RT", examples={"F.INV.RT(0.01,6,4)": 15.20686486})
-def f_inv_rt(probability: float, first: float, second: float) -> float | ExcelError:
-    """The value above which a share of an F distribution lies."""
-    if not 0 < probability <= 1 or min(math.trunc(first), math.trunc(second)) < 1:
-        return ExcelError.NUM
-    below = scipy.special.betaincinv(math.trunc(second) / 2, math.trunc(first) / 2, probability)
-    return _number(math.trunc(second) * (1 - below) / (math.trunc(first) * below)) if below else ExcelError.NUM
-
-
-@plain("BETA.INV", examples={"ROUND(BETA.INV(0.685470581,8,10,1,3),6)": 2})
-def beta_inv(probability: float, a: float, b: float, low: float = 0.0, high: float = 1.0) -> float | ExcelError:
-    """The value below which a share of a beta distribution lies."""
-    if not 0 < probability < 1 or a <= 0 or b <= 0 or low >= high:
-        return ExcelError.NUM
-    return _number(low + (high - low) * scipy.special.betaincinv(a, b, probability))

@@ -80,13 +80,14 @@ def plain(
     left_out_is_default: bool = False,
     booleans: bool = True,
     dates: bool = False,
+    inexact: float = 0.0,
 ) -> Callable[[_F], _F]:
     """Declare a function of constants. `arrays` says that expressions in its arguments are array expressions.
 
     `skips_blanks` says that blank cells at the end of its ranges make no difference; `most` is the largest number of
     arguments of a function that takes any number. `left_out_is_default` is for the newer functions: to the others, an
     argument of which only the comma is there is blank. Without `booleans`, TRUE and FALSE are #VALUE! where a number is
-    wanted. `dates` says that its numbers are dates.
+    wanted. `dates` says that its numbers are dates. `inexact` is how far Excel's results are from the exact ones.
     """
 
     def declare(implementation: _F) -> _F:
@@ -111,6 +112,7 @@ def plain(
             examples=examples,
             fixed_arguments=range(255),
             skips_blanks=skips_blanks,
+            inexact=inexact,
             over_samples=OverSamples.ELEMENTWISE if elementwise else OverSamples.UNKNOWN,
         )(evaluate)
         return implementation

@@ -40,13 +40,21 @@ def on_numbers(operation: Callable[..., Any], *arguments: Tensor) -> Tensor:
 
 def betainc(a: Tensor, b: Tensor, x: Tensor, rest: Tensor) -> Tensor:
     """The regularised incomplete beta function I_x(a, b), for a, b > 0 and x in (0, 1); `rest` is 1 - x, exactly."""
+    return betainc_both(a, b, x, rest)[0]
+
+
+def betainc_both(a: Tensor, b: Tensor, x: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+    """I_x(a, b) and 1 - I_x(a, b), the smaller of both to the last digits."""
     if isinstance(x, Tensor):
-        below = on_numbers(scipy.special.betainc, a, b, x)
-        return torch.where(x <= 0.5, below, 1.0 - on_numbers(scipy.special.betainc, b, a, rest))
+        upper = x > 0.5
+        first, second, share = torch.where(upper, b, a), torch.where(upper, a, b), torch.where(upper, rest, x)
+        one = on_numbers(scipy.special.betainc, first, second, share)
+        two = on_numbers(scipy.special.betaincc, first, second, share)
+        return torch.where(upper, two, one), torch.where(upper, one, two)
     turned = x > (a + 1.0) / (a + b + 2.0)
     first, second = torch.where(turned, b, a), torch.where(turned, a, b)
     lower = _lower_beta(first, second, torch.where(turned, rest, x), torch.where(turned, x, rest))
-    return torch.where(turned, 1.0 - lower, lower)
+    return torch.where(turned, 1.0 - lower, lower), torch.where(turned, lower, 1.0 - lower)
 
 
 def _lower_beta(a: Tensor, b: Tensor, x: Tensor, rest: Tensor) -> Tensor:
@@ -70,3 +78,13 @@ def gammainc(a: Tensor, x: Tensor, shape_is_fixed: bool) -> Tensor:
     logarithm = (a + 1.0) * torch.log(x) - torch.lgamma(a + 1.0)
     others = torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * _WEIGHTS, -1)
     return first + others.to(first)  # the nodes are float64
+
+
+def gammainc_both(a: Tensor, x: Tensor, shape_is_fixed: bool) -> tuple[Tensor, Tensor]:
+    """P(a, x) and 1 - P(a, x)."""
+    if shape_is_fixed:
+        return torch.special.gammainc(a, x), torch.special.gammaincc(a, x)
+    lower = gammainc(a, x, False)
+    # The smaller one is right to the last digits; what is left of the other is its derivative.
+    upper = 1.0 - lower
+    return lower, upper + (torch.special.gammaincc(a.detach(), x.detach()) - upper).detach()

@@ -1,0 +1,149 @@
+"""Functions of money at dates: plain Python for the dates, torch for the rest, with its derivative.
+
+    @scheduled("DISC", schedule=term, fixed=[0, 1, 4], examples={…})
+    def disc(price: Tensor, redemption: Tensor, years: Tensor) -> Tensor: ...
+
+The `fixed` arguments (dates, frequency, basis) must not depend on a parameter. `schedule` makes a few numbers of them,
+or an error; the formula gets the other arguments as tensors, and those numbers behind them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from sgdsheet.compiler.functions.plain import cells_of
+from sgdsheet.compiler.functions.registry import Context, OverSamples, Takes, function
+from sgdsheet.compiler.ir.builder import Builder
+from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.compiler.ir.varying import varying
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.syntax import Node
+from sgdsheet.sheet.workbook import ExcelError
+
+_F = TypeVar("_F", bound=Callable[..., Tensor])
+
+_OTHER_CALENDAR = "calculates with dates, which this workbook counts from 1904"
+
+Terms = tuple[float, ...] | ExcelError
+"""What a schedule makes of dates."""
+
+
+def scheduled(
+    name: str,
+    *,
+    schedule: Callable[..., Terms],
+    fixed: Collection[int],
+    examples: Mapping[str, float | str | bool],
+    optional: Sequence[float] = (),
+    periods: bool = False,
+    inexact: float = 0.0,
+) -> Callable[[_F], _F]:
+    """Declare a function of money at dates. `optional` are the values of the last arguments where these are left out.
+
+    With `periods` the first number of the schedule counts periods, and the formula's keyword `numbers` is 0, 1, 2, …
+    up to the most periods.
+    """
+
+    def declare(implementation: _F) -> _F:
+        total = len(inspect.signature(implementation).parameters) - _count_of(schedule) - periods + len(fixed)
+
+        def evaluate(context: Context, *nodes: Node) -> Value:
+            builder = context.builder
+            if context.date1904:
+                raise FormulaError(_OTHER_CALENDAR, remedy="Count from 1900")
+            values = [_number(context, node) for node in nodes]
+            missing = total - len(nodes)
+            values += [builder.number(item) for item in optional[len(optional) - missing :]]
+            dates = [value for position, value in enumerate(values) if position in fixed]
+            if any(not value.constant for value in dates):
+                raise varying(
+                    builder, f"calls {name} with dates that depend on", *dates, remedy="Use fixed dates there"
+                )
+            known = _terms(builder, schedule, dates)
+            most = int(builder.cleaned(known[0]).tensor.max()) if periods else 0
+            numbers = torch.arange(most, dtype=builder.dtype)
+
+            def applied(*tensors: Any) -> Tensor:
+                return implementation(*tensors, numbers=numbers) if periods else implementation(*tensors)
+
+            others = [value for position, value in enumerate(values) if position not in fixed]
+            result = builder.elementwise(applied, *others, *known)
+            for value in reversed(values):
+                result = builder.spoiled(result, builder.errors_of(value))
+            return result
+
+        evaluate.__doc__, evaluate.__module__ = implementation.__doc__, implementation.__module__
+        function(
+            name,
+            arguments=(total - len(optional), total),
+            takes=Takes.FORMULAS,
+            over_samples=OverSamples.ELEMENTWISE,
+            fixed_arguments=fixed,
+            inexact=inexact,
+            examples=examples,
+        )(evaluate)
+        return implementation
+
+    return declare
+
+
+def _number(context: Context, node: Node) -> Value:
+    """An argument as a number; to these functions TRUE and FALSE are #VALUE!."""
+    value = context.lower(node, array=context.array)
+    number = context.builder.numbers(value)
+    if not value.has(Kind.BOOLEAN):
+        return number
+    truths = Value(value.kind_tensor() == Kind.BOOLEAN, value.axes, value.sizes, Kind.BOOLEAN)
+    return context.builder.spoiled(number, truths, Fault.VALUE)
+
+
+def _count_of(schedule: Callable[..., Terms]) -> int:
+    found: int = schedule.terms  # type: ignore[attr-defined]
+    return found
+
+
+def giving(count: int) -> Callable[[Callable[..., Terms]], Callable[..., Terms]]:
+    """Say how many numbers a schedule gives."""
+
+    def mark(schedule: Callable[..., Terms]) -> Callable[..., Terms]:
+        schedule.terms = count  # type: ignore[attr-defined]
+        return schedule
+
+    return mark
+
+
+def _terms(builder: Builder, schedule: Callable[..., Terms], dates: Sequence[Value]) -> list[Value]:
+    """The numbers of a schedule for each copy of the formula, as constants."""
+    count = _count_of(schedule)
+    axes, sizes = builder.union_axes(dates)
+    columns = [cells_of(builder, builder.expanded(value, axes, sizes)) for value in dates]
+    known: dict[tuple[Any, ...], Terms] = {}
+    rows: list[Terms] = []
+    for given in zip(*columns, strict=True):
+        if given not in known:
+            known[given] = _called(schedule, given)
+        rows.append(known[given])
+    failed = torch.tensor(
+        [Fault[row.name].nan if isinstance(row, ExcelError) else 0.0 for row in rows], dtype=builder.dtype
+    )
+    wrong = Value(failed.reshape(sizes), axes, sizes)
+    found = []
+    for place in range(count):
+        numbers = [1.0 if isinstance(row, ExcelError) else row[place] for row in rows]
+        value = Value(torch.tensor(numbers, dtype=builder.dtype).reshape(sizes), axes, sizes)
+        found.append(builder.spoiled(value, wrong) if bool(failed.isnan().any()) else value)
+    return found
+
+
+def _called(schedule: Callable[..., Terms], given: Sequence[Any]) -> Terms:
+    if error := next((item for item in given if isinstance(item, ExcelError)), None):
+        return error
+    try:
+        return schedule(*(float(item) for item in given))
+    except (OverflowError, ZeroDivisionError):
+        return ExcelError.NUM
