@@ -156,6 +156,10 @@ TESTS = {
         "test_momentum_and_decay_apply test_start_entries test_starts_that_blow_up test_the_best_is_kept "
         "test_the_same_as_one_by_one "
     ),
+    "test_report_sheet": (
+        "test_beside_the_log test_everything_else_stays test_libreoffice_shows_the_report test_looks "
+        "test_many_parameters_and_observations test_a_persons_own_sheet_is_left_alone test_twice_is_once "
+    ),
     "test_ribbon": "test_a_whole_click test_an_example_opens_as_a_fresh_copy test_no_other_action_does_anything",
     "test_samples": (
         "test_a_polynomial_in_batches test_batch_sizes test_epochs_and_steps test_errors_in_the_loss_cell "

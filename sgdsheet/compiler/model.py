@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -128,6 +128,17 @@ class SheetModel(nn.Module):
         if found is None and not program.failures:
             return self.workbook.sheets[cell.sheet].values.get(cell[1:])
         return None if isinstance(found, ExcelError) else found
+
+    def values_of(self, areas: Sequence[Range]) -> dict[Cell, CellValue | None]:
+        """The values of cells at the present parameters; None for those that are empty or cannot be calculated here."""
+        program = self._exact(self.planner.plan(list(areas)))
+        found = {**evaluate(program).values, **self.parameter_cells()}
+        unknown = {cell for block, _ in program.failures for cell in block.range.cells()}
+        values: dict[Cell, CellValue | None] = {}
+        for cell in (cell for area in areas for cell in area.cells()):
+            saved = self.workbook.sheets[cell.sheet].values.get(cell[1:])
+            values[cell] = None if cell in unknown else found.get(cell, saved)
+        return values
 
     def from_objective(self, objective: float) -> float:
         """The loss that an objective stands for (of the two that lie as far from a target, the upper one)."""

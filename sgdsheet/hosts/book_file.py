@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from sgdsheet.analysis.reporting.page import Page
 from sgdsheet.sheet.workbook import Position, Value, Workbook
 from sgdsheet.train.logbook import Record
 
 Changes = Mapping[str, Mapping[Position, Value | None]]
 """New values by the name of the sheet; None takes the saved value of a formula away."""
+
+
+LOG = "SGD log"
+"""The name of the sheet that shows the log of a training."""
 
 
 class TrainingLog(NamedTuple):
@@ -18,6 +23,10 @@ class TrainingLog(NamedTuple):
     records: Sequence[Record]
     title: str
     notes: tuple[str, ...]
+
+
+OwnSheets = Mapping[str, TrainingLog | Page]
+"""What the sheets of ours show, by their names."""
 
 
 class BookFile(Protocol):
@@ -36,9 +45,9 @@ class BookFile(Protocol):
         """The sheets by name, and whether they have cells that can be written."""
         ...
 
-    def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], log: TrainingLog | None) -> bytes:
+    def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], own: OwnSheets) -> bytes:
         """The file with new values; the formulas of the cells in `replaced` give way to them.
 
-        Everything else stays byte for byte, but for the sheet `SGD log`, which is put in if there is a log.
+        Everything else stays byte for byte, but for the sheets of ours, which are put in.
         """
         ...

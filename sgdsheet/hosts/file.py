@@ -21,8 +21,10 @@ from pathlib import Path
 from sys import float_info
 from typing import IO, Any, Protocol, runtime_checkable
 
+from sgdsheet.analysis.reporting.page import SHEET as REPORT
+from sgdsheet.analysis.reporting.page import Page
 from sgdsheet.errors import FileError
-from sgdsheet.hosts.book_file import BookFile, TrainingLog
+from sgdsheet.hosts.book_file import LOG, BookFile, OwnSheets, TrainingLog
 from sgdsheet.hosts.libreoffice.office_conversion import converted
 from sgdsheet.hosts.live_hosts import read_open_book
 from sgdsheet.hosts.ods.ods_file import OdsFile
@@ -72,7 +74,8 @@ class FileHost:
         self._data = b""
         self._changes: dict[str, dict[Position, Value | None]] = {}
         self._replaced: dict[str, set[Position]] = {}
-        self._log: TrainingLog | None = None
+        self._own: OwnSheets = {}
+        """The sheets of ours that are to be in the file, by their names."""
 
     @property
     def has_place(self) -> bool:
@@ -110,7 +113,15 @@ class FileHost:
         It takes the place of the sheet that an earlier run left, never of anyone else's. Of more than 2,000
         records some are shown, spread evenly; without records no sheet is written. An .ods gets no charts.
         """
-        self._log = TrainingLog(thin(records), title, tuple(notes)) if records else None
+        others = {name: content for name, content in self._own.items() if name != LOG}
+        self._own = {**others, LOG: TrainingLog(thin(records), title, tuple(notes))} if records else others
+
+    def write_report(self, page: Page) -> None:
+        """Add a sheet `SGD report` that shows the page when the workbook is saved. An .ods gets no charts.
+
+        It takes the place of the sheet that an earlier run left, never of anyone else's.
+        """
+        self._own = {**self._own, REPORT: page}
 
     def save(self, output: str | Path | None = None) -> None:
         """Save the workbook with the written values to `output`, or in place.
@@ -130,14 +141,14 @@ class FileHost:
                 )
 
         look()
-        if in_place and not self._changes and self._log is None:
+        if in_place and not self._changes and not self._own:
             return
-        data = book.saved(self._changes, self._replaced, self._log)
+        data = book.saved(self._changes, self._replaced, self._own)
         with _file_errors(target, "written", _ELSEWHERE):
             write_atomically(target, data, look)  # again, when the new file is on the disk already
         if in_place:
             self._data, self._file = data, _opened(self.path.name, data)
-            self._changes, self._log, self._replaced = {}, None, {}
+            self._changes, self._own, self._replaced = {}, {}, {}
 
     def check_output(self, output: str | Path | None = None) -> None:
         """Raise FileError now if `save(output)` could not write there."""
@@ -145,7 +156,7 @@ class FileHost:
 
     def close(self) -> None:
         """Forget the file and all values that were not saved."""
-        self._file, self._data, self._changes, self._log = None, b"", {}, None
+        self._file, self._data, self._changes, self._own = None, b"", {}, {}
         self._replaced = {}
 
     def _target(self, output: str | Path | None) -> Path:

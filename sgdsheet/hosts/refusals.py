@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, one_line
-from sgdsheet.hosts.xlsx.log_parts import MARK as MARK  # the name by which a report sheet is known as ours
+from sgdsheet.hosts.xlsx.own_sheet import MARK as MARK  # the name by which a report sheet is known as ours
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.sheet.workbook import ExcelError, Value
 

@@ -18,6 +18,7 @@ from sgdsheet.problem.settings import Settings, combine
 from sgdsheet.problem.source_names import split_origin
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Value, Workbook
+from sgdsheet.train.convergence import Verdict
 from sgdsheet.train.descent import Descent
 from sgdsheet.train.discrete.looks import OUT_OF_TIME
 from sgdsheet.train.drivers import (
@@ -31,8 +32,9 @@ from sgdsheet.train.drivers import (
     searched,
 )
 from sgdsheet.train.restarts import Distribution, draw_start
-from sgdsheet.train.run import EARLY, STEPS, Run, Step
+from sgdsheet.train.run import CONVERGED, EARLY, STEPS, Run, Step
 from sgdsheet.train.run_plan import RunPlan
+from sgdsheet.train.solution import Solution
 from sgdsheet.train.tensors import copies, put
 
 _SMALL_MODEL = 2_000_000
@@ -219,6 +221,28 @@ class Session:
     def leave(self) -> None:
         """Part from the other processes, where torchrun started several."""
         leave()
+
+    def solution(self) -> Solution:
+        """The parameters as they are now, to be looked at by those who report on them."""
+        run, plan = self._run, self.plan
+        partial = plan.batched or run.bound is not None
+        known = Verdict(True) if run.stopped == CONVERGED else Verdict(False, run.reason) if partial else None
+        return Solution(
+            self.model,
+            self.model.program if partial else run.module(),
+            run.names,
+            run.parameters,
+            run.start,
+            run.constraints,
+            lambda: known or run.judged(),
+            plan.optimizer_name,
+            self.loss_start,
+            self.loss,
+            self.steps_taken,
+            self.seconds,
+            self.ending,
+            partial,
+        )
 
     # --- the loop ---------------------------------------------------------------------------------------
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 import sgdsheet
 from sgdsheet.apps.cli.common import count, figure, shown
+from sgdsheet.apps.cli.estimates_table import as_json, as_lines
 from sgdsheet.apps.cli.sparkline import sparkline
 from sgdsheet.problem.definition import SOLVER, Direction
 from sgdsheet.sheet.workbook import Value
 from sgdsheet.system import processes
+
+if TYPE_CHECKING:
+    from sgdsheet.analysis.reporting.fitted_model import FittedModel
 
 STOPPED = "stopped"
 """How a run ended that a person stopped."""
@@ -33,6 +37,8 @@ class Outcome:
     metric_start: Value | None = None
     replaced: bool = False
     metric: Value | None = None
+    fitted: FittedModel | None = None
+    """The statistics of the fit, if it is one."""
     stale: list[str] = field(default_factory=list)
     course: Sequence[float] = ()
     written: list[str] = field(default_factory=list)
@@ -96,6 +102,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         ],
         "not_recalculated": outcome.stale,
         "output": str(outcome.output),
+        **as_json(outcome.fitted),
     }
 
 
@@ -144,6 +151,9 @@ def report(out: Console, outcome: Outcome) -> None:
         if isinstance(saved, float) and not session.model.workbook.stale:
             out.print(f"saved in the sheet {figure(saved)}, now [bold]{figure(session.loss)}[/bold]")
     _report_details(out, outcome)
+    if outcome.fitted is not None:
+        for line in as_lines(outcome.fitted):
+            out.print(line)
     for finding in outcome.findings:
         if finding.severity == "warning":
             out.print(f"[yellow]![/yellow] {shown(finding.message)}")

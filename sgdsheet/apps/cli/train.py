@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ HELP_LINE, PLACE = "Train the parameters of a workbook", 10
     help="Write every step to a .csv or .jsonl file.",
 )
 @click.option("--log-sheet", is_flag=True, help="Add a sheet “SGD log” with a chart to the workbook.")
+@click.option("--report", is_flag=True, help="Add a sheet “SGD report” to print: answer, sensitivity, fit.")
 @click.option(
     "--plot", type=OutputFile(PICTURE), metavar="FILE", help="Draw the losses into a .png, .svg or .pdf (extra: plot)."
 )
@@ -158,7 +160,9 @@ def command(
     out = console()
     if not as_json:
         announce(out, session, [] if sheet or loss else sheets_with_problem(workbook))
-    from sgdsheet.analysis.trajectory import last_record  # imports torch: not for the help page
+    from sgdsheet.analysis.reporting.fitted_model import fitted_model  # imports torch: not for the help page
+    from sgdsheet.analysis.reporting.solution_report import report_page
+    from sgdsheet.analysis.trajectory import last_record
 
     with Logbook(_writers(options), objective=model.as_objective) as logbook:
         losses: list[float] = []
@@ -168,6 +172,8 @@ def command(
         outcome = Outcome(session, target, interrupted, metric_start, replaced=replaced)
         logbook.add(last_record(session))
     session.leave()
+    solution = session.solution()
+    outcome.fitted = fitted_model(solution)
     outcome.course = [item.loss for item in logbook.records() if item.step < session.steps_taken]
     outcome.findings = _overfitting(session) + _findings(session, losses)
     outcome.warnings += [*session.proof.warnings, *_clipped(problem, workbook), *_overwritten(problem)]
@@ -177,6 +183,8 @@ def command(
     host.mark_uncalculated(uncalculated)
     if options["log_sheet"]:
         host.write_log(logbook.records(), _title(session), [str(item) for item in outcome.findings])
+    if options["report"]:
+        host.write_report(report_page(solution, outcome.fitted, datetime.now()))
     outcome.warnings += open_elsewhere(Path(book), target)
     save(host, target, in_place=options["in_place"])
     _write_extras(session, logbook, checkpoints, outcome, options)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from sgdsheet.errors import FileError
-from sgdsheet.hosts.book_file import Changes, TrainingLog
-from sgdsheet.hosts.ods.log_table import log_table
+from sgdsheet.hosts.book_file import Changes, OwnSheets
 from sgdsheet.hosts.ods.ods_patch import patch_content
 from sgdsheet.hosts.ods.ods_reader import read_content
-from sgdsheet.hosts.xlsx.log_parts import MARK, SHEET
+from sgdsheet.hosts.ods.own_table import own_table
+from sgdsheet.hosts.xlsx.own_sheet import MARK
 from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.hosts.xlsx.xml import Node, read_tree
 from sgdsheet.sheet.workbook import Position, Workbook
 
 _CONTENT, _SETTINGS, _MANIFEST = "content.xml", "settings.xml", "META-INF/manifest.xml"
-_LOG = re.compile(rf"{SHEET}( [0-9]+)?", re.IGNORECASE)
 
 
 class OdsFile:
@@ -44,14 +44,16 @@ class OdsFile:
     def sheets(self) -> dict[str, bool]:
         return dict.fromkeys((self._book or self.read()).sheets, True)
 
-    def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], log: TrainingLog | None) -> bytes:
-        report, old = None, None
-        if log is not None:
+    def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], own: OwnSheets) -> bytes:
+        part = self._package.part(_CONTENT)
+        patched = patch_content(part, changes, replaced, None, None)
+        for title, content in own.items():
             book = self._book or self.read()
             ours = {item.sheet for item in book.names if item.name.casefold() == MARK and item.sheet}
-            old = next((name for name in book.sheets if name in ours and _LOG.fullmatch(name)), None)
-            report = log_table(log, old or _free_name(book))
-        patched = patch_content(self._package.part(_CONTENT), changes, replaced, report, old)
+            known = re.compile(f"{re.escape(title)}( [0-9]+)?", re.IGNORECASE)
+            old = next((name for name in book.sheets if name in ours and known.fullmatch(name)), None)
+            sheet = own_table(content, old or _free_name(book, title))
+            patched = patch_content(replace(part, data=patched), {}, {}, sheet, old)
         return self._package.rewritten({_CONTENT: patched})
 
     def _active(self, book: Workbook) -> str | None:
@@ -67,9 +69,9 @@ class OdsFile:
         return None
 
 
-def _free_name(book: Workbook) -> str:
-    name, count = SHEET, 1
+def _free_name(book: Workbook, title: str) -> str:
+    name, count = title, 1
     while book.sheet(name) is not None:
         count += 1
-        name = f"{SHEET} {count}"
+        name = f"{title} {count}"
     return name

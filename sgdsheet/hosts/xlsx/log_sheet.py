@@ -18,27 +18,20 @@ HEADER = 3
 _FEW = 40
 """Points up to which each is marked."""
 
-_INK, _MUTED, _LINE, _GRID = "#1F2937", "#6B7280", "#9CA3AF", "#E5E7EB"
+INK, MUTED, LINE, GRID = "#1F2937", "#6B7280", "#9CA3AF", "#E5E7EB"
+"""The colours of text, of text that matters less, of lines, and of lines behind a chart."""
+
 _NOTE_ROWS, _NOTE_COLUMNS = 5, 9
 _WIDTHS = {"step": 10, "epoch": 9, "seconds": 10}
 _MAX_TITLE = 200
-_AXIS = {
-    "num_font": {"color": _MUTED},
-    "name_font": {"color": _MUTED, "bold": False},
-    "line": {"color": _LINE},
+AXIS: dict[str, Any] = {
+    "num_font": {"color": MUTED},
+    "name_font": {"color": MUTED, "bold": False},
+    "line": {"color": LINE},
     "label_position": "low",
     "major_tick_mark": "outside",
     "minor_tick_mark": "none",
 }
-_LEFT_OUT = (
-    (b'<c:lang val="en-US"/>', b'<c:roundedCorners val="0"/>', b"<c:chart>"),
-    (b"</c:title>", b'<c:autoTitleDeleted val="0"/>', b"<c:plotArea>"),
-    (b"<c:layout/>", b'<c:overlay val="0"/>', b"</c:title>"),
-    (b"<c:layout/>", b'<c:overlay val="0"/>', b"</c:legend>"),
-    (b'<c:scatterStyle val="lineMarker"/>', b'<c:varyColors val="0"/>', b"<c:ser>"),
-    (b"</c:yVal>", b'<c:smooth val="0"/>', b"</c:ser>"),
-    (b"</c:scaling>", b'<c:delete val="0"/>', b"<c:axPos "),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +64,12 @@ def draw(
     file = BytesIO()
     with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
         page = book.add_worksheet(sheet)
-        large = {"bold": True, "font_size": font.get("font_size", 11) + 3, "font_color": _INK}
+        large = {"bold": True, "font_size": font.get("font_size", 11) + 3, "font_color": INK}
         page.write_string(0, 0, title[:_MAX_TITLE], book.add_format({**font, **large}))
-        page.write_string(1, 0, _summary(records), book.add_format({**font, "font_color": _MUTED}))
+        page.write_string(1, 0, _summary(records), book.add_format({**font, "font_color": MUTED}))
         _write_table(book, page, table, font)
         row = _add_charts(book, page, table)
-        wrapped = book.add_format({**font, "font_color": _INK, "text_wrap": True, "valign": "top"})
+        wrapped = book.add_format({**font, "font_color": INK, "text_wrap": True, "valign": "top"})
         for note in notes:
             place = len(columns) + 1
             page.merge_range(row, place, row + _NOTE_ROWS - 1, place + _NOTE_COLUMNS - 1, note, wrapped)
@@ -88,19 +81,8 @@ def draw(
     return file.getvalue()
 
 
-def explicit(chart: bytes) -> bytes:
-    """A chart part of XlsxWriter's with what it leaves out.
-
-    It writes as Excel 2007 did. Readers take what is missing as Excel 2007 meant it only if the package says
-    that it comes from there (docProps/app.xml); else lines are smoothed and axes are gone.
-    """
-    for before, missing, after in _LEFT_OUT:
-        chart = chart.replace(before + after, before + missing + after)
-    return chart.replace(b'"General" sourceLinked="1"', b'"General" sourceLinked="0"')
-
-
 def _write_table(book: Any, page: Any, table: _Table, font: Mapping[str, Any]) -> None:
-    look = {"bold": True, "align": "right", "bottom": 2, "bottom_color": _LINE, "bg_color": "#F3F4F6"}
+    look = {"bold": True, "align": "right", "bottom": 2, "bottom_color": LINE, "bg_color": "#F3F4F6"}
     head = book.add_format({**font, **look})
     for place, column in enumerate(table.columns):
         code = _number_format(column.field, table.known(column.field))
@@ -162,9 +144,9 @@ def _chart(book: Any, table: _Table, title: str, names: Sequence[str], height: i
                 "marker": mark if len(table.known(name)) <= _FEW else {"type": "none"},
             }
         )
-    chart.set_x_axis(_AXIS | _x_axis([record.step for record in table.records]))
-    chart.set_y_axis(_AXIS | _y_axis([table.known(name) for name in names], title.lower()))
-    chart.set_title({"name": title, "overlay": False, "name_font": {"size": 13, "color": _INK}})
+    chart.set_x_axis(AXIS | _x_axis([record.step for record in table.records]))
+    chart.set_y_axis(AXIS | _y_axis([table.known(name) for name in names], title.lower()))
+    chart.set_title({"name": title, "overlay": False, "name_font": {"size": 13, "color": INK}})
     chart.set_legend({"position": "top"} if len(names) > 1 else {"none": True})
     chart.set_chartarea({"border": {"color": "#D1D5DB"}, "fill": {"color": "#FFFFFF"}})
     chart.show_blanks_as("span")
@@ -179,7 +161,7 @@ def _x_axis(steps: Sequence[int]) -> dict[str, Any]:
 
 def _y_axis(series: Sequence[Sequence[float]], name: str) -> dict[str, Any]:
     """Logarithmic where that shows more; never for zeros, about which Excel would complain."""
-    faint = {"visible": True, "line": {"color": _GRID, "width": 0.75}}
+    faint = {"visible": True, "line": {"color": GRID, "width": 0.75}}
     axis: dict[str, Any] = {
         "name": name,
         "num_format": "General",

@@ -6,12 +6,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from sgdsheet.hosts.book_file import Changes, TrainingLog
-from sgdsheet.hosts.xlsx.log_parts import add_log
+from sgdsheet.analysis.reporting.page import Page
+from sgdsheet.hosts.book_file import Changes, OwnSheets, TrainingLog
+from sgdsheet.hosts.xlsx.log_sheet import draw
+from sgdsheet.hosts.xlsx.own_sheet import Draw, add_sheet
 from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.hosts.xlsx.patch import Replaced, patch_sheet
 from sgdsheet.hosts.xlsx.recalculation import ask_for_calculation
 from sgdsheet.hosts.xlsx.replaced_formulas import chain_without, replaced_in
+from sgdsheet.hosts.xlsx.report_sheet import draw_report
 from sgdsheet.hosts.xlsx.xlsx_reader import Outline, read_outline, read_workbook
 from sgdsheet.sheet.workbook import Position, Workbook
 
@@ -32,7 +35,7 @@ class XlsxFile:
     def sheets(self) -> dict[str, bool]:
         return {entry.name: entry.part is not None for entry in self._outline.sheets}
 
-    def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], log: TrainingLog | None) -> bytes:
+    def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], own: OwnSheets) -> bytes:
         package, outline = self._package, self._outline
         parts = {entry.name: entry.part for entry in outline.sheets}
         patched: dict[str, bytes | None] = {}
@@ -44,8 +47,7 @@ class XlsxFile:
         if going and chain is not None and chain in package:
             ids = {entry.id: going[entry.name].cells for entry in outline.sheets if entry.name in going}
             patched[chain] = chain_without(package.part(chain), ids)
-        if log is not None:
-            patched.update(add_log(package, outline, *log))
+        patched.update(_with_own(package, outline, own))
         if any(None in values.values() for values in changes.values()):
             book = patched.get(outline.part.name)
             whole = outline.part if book is None else replace(outline.part, data=book)
@@ -62,3 +64,20 @@ class XlsxFile:
     @cached_property
     def _outline(self) -> Outline:
         return read_outline(self._package)
+
+
+def _with_own(package: Package, outline: Outline, own: OwnSheets) -> dict[str, bytes | None]:
+    """What to change in the package for the sheets of ours, each added to what the one before left."""
+    changes: dict[str, bytes | None] = {}
+    for title, content in own.items():
+        if changes:
+            package = Package(package.name, package.rewritten(changes))
+            outline = read_outline(package)
+        changes.update(add_sheet(package, outline, title, _drawing(content)))
+    return changes
+
+
+def _drawing(content: TrainingLog | Page) -> Draw:
+    if isinstance(content, Page):
+        return lambda name, font: draw_report(content, name, font)
+    return lambda name, font: draw(content.records, content.title, name, font, content.notes)

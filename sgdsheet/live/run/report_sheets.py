@@ -1,17 +1,18 @@
-"""The sheets that belong to sgdsheet: the training log with its chart, and the gradients as a heat map."""
+"""The sheets that belong to sgdsheet: the training log with its chart, the gradients as a heat map, the report."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 
+from sgdsheet.analysis.reporting.page import SHEET as REPORT
 from sgdsheet.hosts.base import LineChart, ReportSheet
 from sgdsheet.sheet.references import Cell, Range, address, column_letters
 from sgdsheet.sheet.workbook import Value
 from sgdsheet.train.logbook import COLUMNS, Record, number
 
 LOG, GRADIENTS = "SGD log", "SGD gradients"
-REPORT_SHEETS = (LOG, GRADIENTS)
+REPORT_SHEETS = (LOG, GRADIENTS, REPORT)
 
 Row = list[Value | None]
 

@@ -1,24 +1,23 @@
-"""The sheet `SGD log` of an .ods file: the table of records, without charts."""
+"""The sheets of ours in an .ods file: the table of records, or a report, without charts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from sgdsheet.analysis.reporting.page import Page, rows_of
 from sgdsheet.hosts.book_file import TrainingLog
 from sgdsheet.hosts.ods import content as odf
 from sgdsheet.hosts.xlsx.edit import attribute
-from sgdsheet.hosts.xlsx.log_parts import MARK
+from sgdsheet.hosts.xlsx.own_sheet import MARK
 from sgdsheet.train.logbook import COLUMNS, number
 
 _SPACES = (("table", odf.TABLE), ("office", odf.OFFICE), ("text", odf.TEXT))
 
 
-def log_table(log: TrainingLog, name: str) -> bytes:
+def own_table(content: TrainingLog | Page, name: str) -> bytes:
     """A whole sheet, which says itself what its prefixes stand for."""
-    columns = [column for column in COLUMNS if any(number(record, column.field) is not None for record in log.records)]
-    rows: list[Sequence[str | float | None]] = [[log.title], [], [column.label for column in columns]]
-    rows += ([number(record, column.field) for column in columns] for record in log.records)
-    rows += ([], *([note] for note in log.notes))
+    rows = rows_of(content)[0] if isinstance(content, Page) else _log_rows(content)
+    width = max(map(len, rows), default=1)
     spaces = b"".join(b' xmlns:%s="%s"' % (prefix.encode(), space.encode()) for prefix, space in _SPACES)
     place = "$'" + name.replace("'", "''") + "'.$A$1"
     mark = (
@@ -27,8 +26,16 @@ def log_table(log: TrainingLog, name: str) -> bytes:
         b"</table:named-expressions>"
     ) % (MARK.encode(), attribute(place), attribute(place))
     head = b'<table:table%s table:name="%s">' % (spaces, attribute(name))
-    widths = b'<table:table-column table:number-columns-repeated="%d"/>' % max(len(columns), 1)
+    widths = b'<table:table-column table:number-columns-repeated="%d"/>' % max(width, 1)
     return b"".join((head, widths, *map(_row, rows), mark, b"</table:table>"))
+
+
+def _log_rows(log: TrainingLog) -> list[list[str | float | None]]:
+    columns = [column for column in COLUMNS if any(number(record, column.field) is not None for record in log.records)]
+    rows: list[list[str | float | None]] = [[log.title], [], [column.label for column in columns]]
+    rows += ([number(record, column.field) for column in columns] for record in log.records)
+    rows += ([], *([note] for note in log.notes))
+    return rows
 
 
 def _row(values: Iterable[str | float | None]) -> bytes:

@@ -1,7 +1,7 @@
-"""Put the `SGD log` sheet into a package: new parts, and insertions into the few parts that list them.
+"""Put a sheet of ours into a package: new parts, and insertions into the few parts that list them.
 
-A sheet is ours if it has a name `sgd_log` of its own and is still called `SGD log`, maybe with a number. Ours
-is replaced; one that was renamed is kept, and so is a sheet of a person's own that is called `SGD log`.
+A sheet such as `SGD log` is ours if it has a name `sgd_log` of its own and is still called so, maybe with a number.
+Ours is replaced; one that was renamed is kept, and so is a sheet of a person's own that is called `SGD log`.
 """
 
 from __future__ import annotations
@@ -9,21 +9,19 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from sgdsheet.hosts.xlsx.edit import Document, attribute
-from sgdsheet.hosts.xlsx.log_sheet import draw, explicit
 from sgdsheet.hosts.xlsx.package import Package, relationships_part
 from sgdsheet.hosts.xlsx.styles import default_font, merge_styles
 from sgdsheet.hosts.xlsx.xlsx_reader import Outline, SheetEntry
 from sgdsheet.hosts.xlsx.xml import escape, read_strings
 from sgdsheet.sheet.references import quote_sheet
-from sgdsheet.train.logbook import Record
 
-SHEET = "SGD log"
 MARK = "sgd_log"
+"""The name that every sheet of ours has."""
 
-_OURS = re.compile(r"SGD log( [0-9]+)?", re.IGNORECASE)
 _CELL_STYLE = re.compile(rb'(<c r="[A-Z]+[0-9]+") s="([0-9]+)"')
 _SHARED = re.compile(rb' t="s"><v>([0-9]+)</v>')
 _FORMULA = re.compile(rb"<([^\s:/>]+:)?f[\s/>]")
@@ -45,19 +43,30 @@ _CONTENT_TYPES = "[Content_Types].xml"
 Changes = dict[str, bytes | None]
 """New contents of parts; None removes one."""
 
+Draw = Callable[[str, Mapping[str, Any]], bytes]
+"""Makes a workbook of one sheet, from the sheet's name and the font of ordinary cells (as XlsxWriter's properties)."""
 
-def add_log(
-    package: Package, outline: Outline, records: Sequence[Record], title: str, notes: Sequence[str] = ()
-) -> Changes:
-    """What to change in the package so that it shows these records in an `SGD log` sheet."""
-    ours = _our_sheet(outline)
-    name = ours.name if ours else _free_name(outline)
+_LEFT_OUT = (
+    (b'<c:lang val="en-US"/>', b'<c:roundedCorners val="0"/>', b"<c:chart>"),
+    (b"</c:title>", b'<c:autoTitleDeleted val="0"/>', b"<c:plotArea>"),
+    (b"<c:layout/>", b'<c:overlay val="0"/>', b"</c:title>"),
+    (b"<c:layout/>", b'<c:overlay val="0"/>', b"</c:legend>"),
+    (b'<c:scatterStyle val="lineMarker"/>', b'<c:varyColors val="0"/>', b"<c:ser>"),
+    (b"</c:yVal>", b'<c:smooth val="0"/>', b"</c:ser>"),
+    (b"</c:scaling>", b'<c:delete val="0"/>', b"<c:axPos "),
+)
+
+
+def add_sheet(package: Package, outline: Outline, title: str, draw: Draw) -> Changes:
+    """What to change in the package so that it has a sheet of ours with this title, such as `SGD log`."""
+    ours = _our_sheet(outline, title)
+    name = ours.name if ours else _free_name(outline, title)
     sheet = ours.part if ours else None
     book, links = Document(outline.part), Document(package.part(relationships_part(outline.part.name)))
     changes = _removal(package, outline, links, sheet) if sheet else {}
     styles = outline.related("styles")
     look = package.part(styles) if styles and styles in package else None
-    donor = Package(name, draw(records, title, name, default_font(look) if look else {}, notes))
+    donor = Package(name, draw(name, default_font(look) if look else {}))
     merged = merge_styles(look, donor.part("xl/styles.xml")) if look else None
     if merged is not None and look is not None:
         changes[look.name] = merged[0]
@@ -80,23 +89,35 @@ def _real(package: Package, changes: Changes) -> Changes:
     }
 
 
-def _our_sheet(outline: Outline) -> SheetEntry | None:
+def explicit(chart: bytes) -> bytes:
+    """A chart part of XlsxWriter's with what it leaves out.
+
+    It writes as Excel 2007 did. Readers take what is missing as Excel 2007 meant it only if the package says
+    that it comes from there (docProps/app.xml); else lines are smoothed and axes are gone.
+    """
+    for before, missing, after in _LEFT_OUT:
+        chart = chart.replace(before + after, before + missing + after)
+    return chart.replace(b'"General" sourceLinked="1"', b'"General" sourceLinked="0"')
+
+
+def _our_sheet(outline: Outline, title: str) -> SheetEntry | None:
+    ours = re.compile(f"{re.escape(title)}( [0-9]+)?", re.IGNORECASE)
     for node in outline.root.all("definedNames", "definedName"):
         if node.attributes.get("name", "").casefold() == MARK:
             index = node.attributes.get("localSheetId", "")
             if index.isdecimal() and int(index) < len(outline.sheets):
                 entry = outline.sheets[int(index)]
-                if entry.part is not None and _OURS.fullmatch(entry.name):
+                if entry.part is not None and ours.fullmatch(entry.name):
                     return entry
     return None
 
 
-def _free_name(outline: Outline) -> str:
+def _free_name(outline: Outline, title: str) -> str:
     taken = {entry.name.casefold() for entry in outline.sheets}
-    name, count = SHEET, 1
+    name, count = title, 1
     while name.casefold() in taken:
         count += 1
-        name = f"{SHEET} {count}"
+        name = f"{title} {count}"
     return name
 
 
