@@ -29,6 +29,7 @@ from tests.shared_data import SOLVED, shared_data
 from tests.solver_models import AT_MOST, MAX, solver_names
 from tests.test_estimates import fill, line_cells
 from tests.test_log_sheet import LISTS, OWN, logged, members, records
+from tests.test_ods import content, number, ods, row
 from tests.training_books import write
 from tests.xlsx_parts import member, openpyxl_book
 
@@ -52,9 +53,9 @@ def reported(source: Path, target: Path, page: Page = PAGE) -> dict[str, bytes]:
 def rows(path: Path, sheet: str = SHEET) -> list[list[Value]]:
     """The cells of the report, row by row, without empty ones."""
     found: dict[int, list[tuple[int, Value]]] = {}
-    for (row, column), value in FileHost(path).read().sheets[sheet].values.items():
-        found.setdefault(row, []).append((column, value))
-    return [[value for _, value in sorted(found[row], key=lambda item: item[0])] for row in sorted(found)]
+    for (line, column), value in FileHost(path).read().sheets[sheet].values.items():
+        found.setdefault(line, []).append((column, value))
+    return [[value for _, value in sorted(found[line], key=lambda item: item[0])] for line in sorted(found)]
 
 
 def after(lines: list[list[Value]], *titles: str) -> list[list[Value]]:
@@ -251,3 +252,18 @@ def test_libreoffice_shows_the_report(tmp_path: Path) -> None:
     lines = (tmp_path / "mix-SGD report.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("Report: Total profit")
     assert any(line.startswith("B9,Plant 2,12,1500,12,6,6") for line in lines), lines
+
+
+def test_in_an_ods(tmp_path: Path) -> None:
+    """Without a chart; a second one takes its place, the log and a person's sheet stay."""
+    own = '<table:table table:name="SGD report"><table:table-row/></table:table>'
+    path = ods(tmp_path / "a.ods", content(row(number(1)), more=own))
+    for text in ("All is well.", "All is better."):
+        host = FileHost(path)
+        host.write_log(records(2), "A run")
+        host.write_report(Page("A report", "of a test", [Section("Answer", [Note(text)])]))
+        host.save()
+    book = FileHost(path).read()
+    assert list(book.sheets) == ["S1", SHEET, "SGD log", "SGD report 2"]
+    assert [value for _, value in sorted(book.sheets["SGD report 2"].values.items())][-1] == "All is better."
+    assert book.sheets["SGD log"].values[1, 1] == "A run"

@@ -34,7 +34,8 @@ def _log_rows(log: TrainingLog) -> list[list[str | float | None]]:
     columns = [column for column in COLUMNS if any(number(record, column.field) is not None for record in log.records)]
     rows: list[list[str | float | None]] = [[log.title], [], [column.label for column in columns]]
     rows += ([number(record, column.field) for column in columns] for record in log.records)
-    rows += ([], *([note] for note in log.notes))
+    rows.append([])
+    rows += ([note] for note in log.notes)
     return rows
 
 
