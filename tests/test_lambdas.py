@@ -64,3 +64,28 @@ def test_a_lambda_that_calls_itself_is_refused() -> None:
 def test_an_array_of_unknown_size_is_refused() -> None:
     with pytest.raises(FormulaError, match="whose size is not known"):
         compiled({**CELLS, "Z1": "=SUM(MAP(A1:A3*2,LAMBDA(x,x)))"}, "A1:A3")
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "SUM(SCAN(B2,F1:F40,LAMBDA(s,y,s+B1*(y-s)))^2)",
+        "REDUCE(B2,F1:F40,LAMBDA(s,y,IF(y>0,s+B1*(y-s),s*0.9)))",
+        "LET(a,B1+B2,b,a*a+a,c,b*b+b,d,c*c+c,e,d*d+d,f,e*e+e,g,f*f+f,h,g*g+g,LN(h*h+h))",
+    ],
+)
+def test_long_recursions_do_not_double_at_each_step(formula: str) -> None:
+    """A variable that stands twice in the formula of each step is calculated once."""
+    cells = {"B1": 0.3, "B2": 1, "F1:F40": [[(i * 7) % 13 - 3] for i in range(40)], "Z1": f"{{={formula}}}"}
+    model = check(cells, "B1:B2", None)
+    assert len(model.program.graph.nodes) < 150
+
+
+def test_a_long_recursion_is_that_of_cells() -> None:
+    values = [[(i * 5) % 11 - 4] for i in range(300)]
+    steps = {"G1": "=B2+B1*(F1-B2)", "G2:G300": "=G1+$B$1*(F2-G1)"}
+    in_cells = compiled({"B1": 0.3, "B2": 1, "F1:F300": values, **steps, "Z1": "=SUMSQ(G1:G300)"}, "B1:B2")
+    scan = "{=SUMSQ(SCAN(B2,F1:F300,LAMBDA(s,y,s+B1*(y-s))))}"
+    in_one = compiled({"B1": 0.3, "B2": 1, "F1:F300": values, "Z1": scan}, "B1:B2")
+    assert float(in_one().detach()) == pytest.approx(float(in_cells().detach()), rel=1e-13)
+    assert in_one.gradients() == pytest.approx(in_cells.gradients(), rel=1e-12)

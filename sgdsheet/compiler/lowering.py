@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import fx
@@ -28,12 +28,14 @@ from sgdsheet.sheet.syntax import (
     Binary,
     Boolean,
     Call,
+    Chain,
     ErrorConstant,
     Node,
     NotSupported,
     Number,
     Omitted,
     Picked,
+    Shared,
     Text,
     Unary,
     Union,
@@ -94,12 +96,11 @@ def _fitting(block: Block) -> list[Block]:
 
 def _strict(node: Node) -> Iterator[Area]:
     """The references of a formula that must not be lengthened by blanks."""
-    if isinstance(node, Area):
-        yield node
-    skips = isinstance(node, Call) and _skips_blanks(node)
-    for part in children(node):
-        if not (skips and isinstance(part, Area)):
-            yield from _strict(part)
+    calls = (part for part in walk(node) if isinstance(part, Call) and _skips_blanks(part))
+    skipped = {id(part) for call in calls for part in children(call) if isinstance(part, Area)}
+    for part in walk(node):
+        if isinstance(part, Area) and id(part) not in skipped:
+            yield part
 
 
 def _skips_blanks(call: Call) -> bool:
@@ -188,6 +189,7 @@ class BlockLowering:
     block: Block
     regions: Regions
     array: bool = False
+    _known: dict[tuple[int, bool], Value] = field(default_factory=dict)
 
     @property
     def builder(self) -> Builder:
@@ -222,6 +224,13 @@ class BlockLowering:
                 return self._array_constant(node)
             case Area():
                 return self.read(node if self.array else self._intersected(node))
+            case Shared():
+                return self._shared(node)
+            case Chain():
+                *before, last = node.steps
+                for step in before:
+                    self._lower(step)
+                return self._lower(last)
             case Picked():
                 return self._picked(node)
             case Union():
@@ -242,6 +251,12 @@ class BlockLowering:
                 raise FormulaError(node.cause, remedy=node.remedy)
             case _:
                 raise FormulaError(f"uses {type(node).__name__}, which is not supported", remedy="Rewrite it")
+
+    def _shared(self, node: Shared) -> Value:
+        key = id(node), self.array
+        if key not in self._known:
+            self._known[key] = self._lower(node.meaning)
+        return self._known[key]
 
     def _call(self, node: Call) -> Value:
         found = REGISTRY.get(node.name)

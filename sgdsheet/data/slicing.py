@@ -15,7 +15,7 @@ from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.registry import OverSamples, Takes, over_samples
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.references import Range
-from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Number, Picked, Unary, transform, walk
+from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Number, Picked, Shared, Unary, transform, walk
 
 Home = Callable[[str], str]
 """Gives, for the name of a sheet, the name of the sheet where its samples lie in the program."""
@@ -127,8 +127,11 @@ class _Cutter:
         """Refuse references that the samples decide about: another batch would have others."""
         read = [area for node in self.block.deciders for area in areas_of(node, self.block)]
         of_samples = any(area.intersection(self.rows) for area in read)
-        if of_samples or any(isinstance(part, Picked) for part in walk(self.block.tree)):
+        parts = list(walk(self.block.tree))
+        if of_samples or any(isinstance(part, Picked) for part in parts):
             raise self._tied("refers to other cells for each sample")
+        if any(isinstance(part, Shared) for part in parts):
+            raise self._tied("calls LAMBDA again and again")
 
     def _tied(self, cause: str, block: Block | None = None) -> FormulaError:
         return FormulaError(

@@ -177,6 +177,23 @@ class Binary(Node):
     right: Node
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared(Node):
+    """A part that stands at several places of one formula and is calculated once, as the variable of a LET.
+
+    It is the same object at all these places, so that a recursion written out does not double at each of its steps.
+    """
+
+    meaning: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Chain(Node):
+    """Parts that are calculated one after the other, as the steps of a recursion; the last one is the value."""
+
+    steps: tuple[Node, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class NotSupported(Node):
     """Something that parses and that sgdsheet cannot compile; `cause` says what and `remedy` what to do.
@@ -208,32 +225,54 @@ def children(node: Node) -> tuple[Node, ...]:
             return node.areas
         case Picked():
             return (node.area,)
+        case Shared():
+            return (node.meaning,)
+        case Chain():
+            return node.steps
         case _:
             return ()
 
 
 def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:
     """A copy of the tree in which every node for which `change` returns something is replaced by that."""
-    changed = change(node)
-    if changed is not None:
-        return changed
-    match node:
-        case Call():
-            return Call(node.name, tuple(transform(item, change) for item in node.arguments))
-        case Unary():
-            return Unary(node.operator, transform(node.operand, change))
-        case Binary():
-            return Binary(node.operator, transform(node.left, change), transform(node.right, change))
-        case ArrayConstant() if not all(isinstance(item, _PLAIN) for row in node.rows for item in row):
-            return ArrayConstant(tuple(tuple(transform(item, change) for item in row) for row in node.rows))
-        case Union():
-            return Union(tuple(transform(item, change) for item in node.areas))
-        case _:
-            return node
+    shared: dict[int, Node] = {}
+
+    def copied(part: Node) -> Node:
+        changed = change(part)
+        if changed is not None:
+            return changed
+        match part:
+            case Call():
+                return Call(part.name, tuple(copied(item) for item in part.arguments))
+            case Unary():
+                return Unary(part.operator, copied(part.operand))
+            case Binary():
+                return Binary(part.operator, copied(part.left), copied(part.right))
+            case ArrayConstant() if not all(isinstance(item, _PLAIN) for row in part.rows for item in row):
+                return ArrayConstant(tuple(tuple(copied(item) for item in row) for row in part.rows))
+            case Union():
+                return Union(tuple(copied(item) for item in part.areas))
+            case Chain():
+                return Chain(tuple(copied(item) for item in part.steps))
+            case Shared():
+                if id(part) not in shared:
+                    shared[id(part)] = Shared(copied(part.meaning))
+                return shared[id(part)]
+            case _:
+                return part
+
+    return copied(node)
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and all its parts, outermost first."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    """The node and all its parts, outermost first; what is shared comes once."""
+    seen: set[int] = set()
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Shared):
+            if id(part) in seen:
+                continue
+            seen.add(id(part))
+        yield part
+        waiting += reversed(children(part))

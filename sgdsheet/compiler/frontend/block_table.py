@@ -141,6 +141,8 @@ class BlockTable(BlockIndex):
         return super().overlapping(wanted)
 
     def read_by(self, block: Block) -> list[Block]:
+        if self._open:  # some blocks are missing still
+            return super().read_by(block)
         if id(block) not in self._reads:
             self._reads[id(block)] = super().read_by(block)
         return self._reads[id(block)]

@@ -17,7 +17,7 @@ from sgdsheet.compiler.functions.registry import Derivative, over_samples
 from sgdsheet.errors import ProblemError
 from sgdsheet.problem.definition import Problem
 from sgdsheet.sheet.references import Cell, Range, rectangles, without
-from sgdsheet.sheet.syntax import Area, ArrayConstant, Binary, Call, Node, Picked, Unary, Union, children, walk
+from sgdsheet.sheet.syntax import Area, Binary, Call, Node, Shared, Unary, children, walk
 
 # --- on some cells ----------------------------------------------------------------------------------------
 
@@ -86,6 +86,13 @@ def _of_area(area: Range, known: _Known) -> OnSamples:
 def _of_formula(node: Node, block: Block, known: _Known) -> OnSamples:
     if isinstance(node, Area):
         return _of_area(bounding_range(node, block.rows, block.columns), known)
+    if isinstance(node, Shared):
+        fixed = all(
+            _of_area(bounding_range(part, block.rows, block.columns), known) is OnSamples.FIXED
+            for part in walk(node)
+            if isinstance(part, Area)
+        )
+        return OnSamples.FIXED if fixed else OnSamples.OTHERWISE
     parts = [_of_formula(part, block, known) for part in children(node)]
     most = max(parts, default=OnSamples.FIXED)
     if isinstance(node, Call) and most is OnSamples.PER_SAMPLE:
@@ -228,22 +235,28 @@ def _unreached(problem: Problem, cell: Cell, in_steps: bool, steps: dict[Range, 
 
 def _reads(node: Node, culprit: str) -> Iterator[tuple[Area, str]]:
     """All references of a tree, each with the name of the function that stops its gradient, if any."""
-    match node:
-        case Area():
-            yield node, culprit
-        case Binary():
-            stop = culprit or ("a comparison" if node.operator in COMPARISONS else "")
-            yield from _reads(node.left, stop)
-            yield from _reads(node.right, stop)
-        case Unary():
-            yield from _reads(node.operand, culprit)
-        case ArrayConstant() | Union() | Picked():
-            for item in children(node):
-                yield from _reads(item, culprit)
-        case Call():
-            found = REGISTRY.get(node.name)
-            for position, argument in enumerate(node.arguments):
-                stops = found is not None and (found.derivative is Derivative.ZERO or position in found.zero_arguments)
-                yield from _reads(argument, culprit or (node.name if stops else ""))
-        case _:
-            return
+    seen: set[tuple[int, str]] = set()
+    waiting = [(node, culprit)]
+    while waiting:
+        part, stopped = waiting.pop()
+        match part:
+            case Area():
+                yield part, stopped
+            case Shared() if (id(part), stopped) in seen:
+                pass
+            case Shared():
+                seen.add((id(part), stopped))
+                waiting.append((part.meaning, stopped))
+            case Binary():
+                stop = stopped or ("a comparison" if part.operator in COMPARISONS else "")
+                waiting += ((part.right, stop), (part.left, stop))
+            case Call():
+                found = REGISTRY.get(part.name)
+                stops = [
+                    found is not None and (found.derivative is Derivative.ZERO or position in found.zero_arguments)
+                    for position in range(len(part.arguments))
+                ]
+                pairs = zip(part.arguments, stops, strict=True)
+                waiting += reversed([(item, stopped or (part.name if stop else "")) for item, stop in pairs])
+            case _:
+                waiting += reversed([(item, stopped) for item in children(part)])

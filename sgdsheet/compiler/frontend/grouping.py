@@ -19,8 +19,10 @@ from sgdsheet.sheet.syntax import (
     Axis,
     Binary,
     Call,
+    Chain,
     Node,
     Reference,
+    Shared,
     Unary,
     children,
     transform,
@@ -168,6 +170,8 @@ def _moves(first: Block, second: Block, *, across: bool) -> _Moves | None:
 def _tree_moves(first: Node, second: Node, *, across: bool, slides: bool) -> _Moves | None:
     if isinstance(first, Area):
         return _area_moves(first, second, across=across, slides=slides) if isinstance(second, Area) else None
+    if isinstance(first, (Shared, Chain)):
+        return None
     parts, others = children(first), children(second)
     if type(first) is not type(second) or len(parts) != len(others):
         return None

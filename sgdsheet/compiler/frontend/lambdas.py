@@ -14,6 +14,7 @@ from sgdsheet.sheet.syntax import (
     Axis,
     Boolean,
     Call,
+    Chain,
     ErrorConstant,
     Name,
     Node,
@@ -21,6 +22,7 @@ from sgdsheet.sheet.syntax import (
     Number,
     Omitted,
     Reference,
+    Shared,
     Text,
 )
 
@@ -121,7 +123,10 @@ def _fold(given: Sequence[Node], body: _Body) -> list[Node] | None:
 
 def _reduce(given: Sequence[Node], body: _Body) -> Node:
     found = _fold(given, body)
-    return _refused() if found is None else found[-1]
+    if found is None:
+        return _refused()
+    steps = tuple(step for step in found if isinstance(step, Shared))
+    return Chain(steps) if steps and steps[-1] is found[-1] else found[-1]
 
 
 def _scan(given: Sequence[Node], body: _Body) -> Node:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from sgdsheet.compiler.frontend.lambdas import applied, expanded, is_lambda
 from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions.places import is_reference
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.formula import parse
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW
@@ -18,12 +19,14 @@ from sgdsheet.sheet.syntax import (
     Axis,
     Binary,
     Call,
+    Chain,
     ErrorConstant,
     Name,
     Node,
     NotSupported,
     Omitted,
     Reference,
+    Shared,
     SheetSpan,
     TableReference,
     Unary,
@@ -36,6 +39,10 @@ _MOST_NODES = 20_000
 """Parts of a formula with all its names written out: names of names grow without limit."""
 
 
+class _TooLarge(FormulaError):
+    """A formula that grows too large once its names are written out."""
+
+
 @dataclass(slots=True)
 class Resolver:
     """Resolves formulas of one workbook."""
@@ -43,13 +50,21 @@ class Resolver:
     workbook: Workbook
     _open: list[tuple[str, str]] = field(default_factory=list)
     _nodes: int = 0
+    _sharing: bool = False
+    """Whether what a variable stands for is kept as one part, and not written out wherever the variable stands."""
 
     def resolve(self, node: Node, sheet: str, row: int, column: int) -> Node:
         """`node` as the cell at `row`, `column` of `sheet` means it.
 
         Raises FormulaError where it grows too large once its names are written out.
         """
-        self._nodes = 0
+        try:
+            return self._started(node, sheet, row, column, sharing=False)
+        except _TooLarge:
+            return self._started(node, sheet, row, column, sharing=True)
+
+    def _started(self, node: Node, sheet: str, row: int, column: int, *, sharing: bool) -> Node:
+        self._nodes, self._sharing = 0, sharing
         self._open.clear()
         return self._resolve(node, sheet, row, column)
 
@@ -57,10 +72,12 @@ class Resolver:
         def change(part: Node) -> Node | None:
             self._nodes += 1
             if self._nodes > _MOST_NODES:
-                raise FormulaError(
+                raise _TooLarge(
                     "the formula grows too large once its names are written out", remedy="Put parts of it into cells"
                 )
             match part:
+                case Shared():
+                    return part
                 case Reference():
                     return self._reference(part, sheet)
                 case SheetSpan():
@@ -80,12 +97,17 @@ class Resolver:
                 case Call(name="LET"):
                     return self._let(part, sheet, row, column)
                 case Call():
-                    written = expanded(part, lambda item: self._resolve(item, sheet, row, column))
+                    written = expanded(part, lambda item: self._part(self._resolve(item, sheet, row, column)))
                     return written or self._named(part, sheet, row, column) or self._call(part, sheet, row, column)
                 case _:
                     return None
 
         return transform(node, change)
+
+    def _part(self, node: Node) -> Node:
+        """A part as it may stand at several places: as one that is shared, if that saves something."""
+        compound = isinstance(node, (Call, Unary, Binary, Chain)) and not is_reference(node)
+        return Shared(node) if self._sharing and compound else node
 
     def _reference(self, part: Reference, sheet: str) -> Node:
         found = self.workbook.sheet(part.sheet if part.sheet is not None else sheet)
@@ -203,7 +225,7 @@ class Resolver:
             if not isinstance(variable, Name):
                 return NotSupported("", "calls LET with something that is not a variable", "Mend the formula", True)
             found = self._resolve(_substituted(meaning, meanings), sheet, row, column)
-            meanings[variable.name.casefold()] = found
+            meanings[variable.name.casefold()] = self._part(found)
         return self._resolve(_substituted(body, meanings), sheet, row, column)
 
 
@@ -220,6 +242,8 @@ def _substituted(node: Node, meanings: Mapping[str, Node]) -> Node:
     """The formula with the meanings of LET's variables in their place; an inner LET may use a name anew."""
 
     def change(part: Node) -> Node | None:
+        if isinstance(part, Shared):  # it has no variables any more
+            return part
         if isinstance(part, Name) and part.sheet is None:
             return meanings.get(part.name.casefold())
         if not (isinstance(part, Call) and part.name == "LET" and len(part.arguments) % 2):

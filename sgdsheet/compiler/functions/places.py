@@ -22,7 +22,7 @@ from sgdsheet.compiler.functions.registry import declared
 from sgdsheet.compiler.ir.values import Fault
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW
-from sgdsheet.sheet.syntax import Area, Binary, Call, ErrorConstant, Node, Omitted, Union, children
+from sgdsheet.sheet.syntax import Area, Binary, Call, ErrorConstant, Node, Omitted, Reference, Shared, Union, children
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _references(call: Call, found: ReferenceFunction) -> Iterator[tuple[Node, bo
 def is_reference(node: Node) -> bool:
     """Whether a part of a formula is cells, fixed or calculated."""
     match node:
-        case Area():
+        case Area() | Reference():
             return True
         case Union():
             return all(map(is_reference, node.areas))
@@ -174,6 +174,14 @@ def is_reference(node: Node) -> bool:
 
 def calculated(node: Node) -> Iterator[Node]:
     """The outermost parts of a formula that are references which have to be calculated."""
+    return _calculated(node, set())
+
+
+def _calculated(node: Node, seen: set[int]) -> Iterator[Node]:
+    if isinstance(node, Shared):
+        if id(node) in seen:
+            return
+        seen.add(id(node))
     if isinstance(node, Binary) and node.operator in (":", " "):
         yield node
         return
@@ -187,7 +195,7 @@ def calculated(node: Node) -> Iterator[Node]:
         if asks and isinstance(part, Call) and is_reference(part):
             yield part
         else:
-            yield from calculated(part)
+            yield from _calculated(part, seen)
 
 
 def deciding(node: Node) -> Iterator[Node]:

@@ -24,7 +24,7 @@ from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.syntax import Area, ArrayConstant, Call, Node, Picked, Union, children, walk
+from sgdsheet.sheet.syntax import Area, ArrayConstant, Call, Node, Shared, Union, children, walk
 
 
 class Takes(Enum):
@@ -241,14 +241,16 @@ def declared(node: Node) -> Function | None:
 
 def areas_read(node: Node) -> Iterator[Area]:
     """The references of a formula whose cells it reads: those of ROW and ROWS are only asked where they are."""
-    if isinstance(node, Area):
-        yield node
-        return
-    function = declared(node)
-    for position, part in enumerate(children(node)):
-        asks = function is not None and position in function.reference_arguments
-        if not (asks and isinstance(part, (Area, Picked))):
-            yield from areas_read(part)
+    asked = {
+        id(part)
+        for call in walk(node)
+        if (function := declared(call)) is not None and function.reference_arguments
+        for position, part in enumerate(children(call))
+        if position in function.reference_arguments and isinstance(part, Area)
+    }
+    for part in walk(node):
+        if isinstance(part, Area) and id(part) not in asked:
+            yield part
 
 
 def over_samples(node: Node) -> OverSamples:
@@ -387,6 +389,8 @@ def _filled(context: Context, arguments: Sequence[Node], arrays: bool) -> Sequen
 
 def stands_whole(node: Node) -> bool:
     """Whether an argument is a range or an array, which is taken whole where one is wanted."""
+    if isinstance(node, Shared):
+        return stands_whole(node.meaning)
     found = declared(node)
     return (found is not None and found.gives_range) or isinstance(node, (Area, ArrayConstant, Union))
 
