@@ -190,16 +190,16 @@ def test_a_circle_off_the_path_does_not_matter() -> None:
 
 
 def test_an_unsupported_function_on_the_path_names_its_first_cell() -> None:
-    cells = {"A1": [1, 2, 3], "B1:B3": "=BESSELJ(A1,1)", "Z1": "=SUM(B2:B3)+A1"}
-    with refusal(UnsupportedFunction, cell="Sheet1!B2", cause="^BESSELJ is not supported") as caught:
+    cells = {"A1": [1, 2, 3], "B1:B3": "=CUBEVALUE(A1,1)", "Z1": "=SUM(B2:B3)+A1"}
+    with refusal(UnsupportedFunction, cell="Sheet1!B2", cause="^CUBEVALUE is not supported") as caught:
         compiled(cells, "A1:A3")
-    assert caught.value.function == "BESSELJ"
+    assert caught.value.function == "CUBEVALUE"
 
 
 def test_an_unsupported_function_off_the_path_does_not_matter() -> None:
-    cells = {"A1": [1, 2], "B1:B2": "=BESSELJ(A1,1)", "C1": 3, "Z1": "=SUM(A1:A2)*C1"}
+    cells = {"A1": [1, 2], "B1:B2": "=CUBEVALUE(A1,1)", "C1": 3, "Z1": "=SUM(A1:A2)*C1"}
     check(cells, "A1:A2", 9)
-    workbook = book({**cells, "C1": "=BESSELJ(3,1)"})
+    workbook = book({**cells, "C1": "=CUBEVALUE(3,1)"})
     workbook.sheets[HOME].values[1, 3] = 3.0
     program = lowered(workbook, ["A1:A2"], "Z1")
     assert program.failures == []
@@ -247,9 +247,9 @@ def test_another_file_is_a_constant() -> None:
 def test_text_conditions_and_errors_in_data() -> None:
     cells = {
         "A1": [2, 3], "B1": ["male", "female", "Male"], "C1": [1, 2, ExcelError.NA],
-        "D1:D3": '=IF(B1="male",$A$1,$A$2)*BESSELJ(C1,1)', "Z1": "=SUM(D1:D2)",
+        "D1:D3": '=IF(B1="male",$A$1,$A$2)*CUBEVALUE(C1,1)', "Z1": "=SUM(D1:D2)",
     }  # fmt: skip
-    with refusal(UnsupportedFunction, cell="Sheet1!D1", cause="BESSELJ"):
+    with refusal(UnsupportedFunction, cell="Sheet1!D1", cause="CUBEVALUE"):
         compiled(cells, "A1:A2")
     cells["D1:D3"] = '=IF(B1="male",$A$1,$A$2)*IFERROR(C1,10)'
     check({**cells, "Z1": "=SUM(D1:D3)"}, "A1:A2", 2 + 6 + 20)
