@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +13,7 @@ from sgdsheet.compiler.calculated_references import planner_of
 from sgdsheet.compiler.comparison import Comparison, Mismatch, is_number
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.lowering import unsupported
 from sgdsheet.compiler.model import SheetModel
@@ -34,6 +36,22 @@ class Unsupported:
     area: Range
     function: str
     error: SgdSheetError
+
+
+@dataclass(frozen=True, slots=True)
+class BlockCheck:
+    """Copies of one formula, side by side: which functions they call, and what is not right.
+
+    `error` says why they cannot be calculated; `cause` is the function or the reason, and empty where they only read a
+    cell that cannot be calculated. `formula` is that of the first cell, where something is not right.
+    """
+
+    area: Range
+    functions: tuple[str, ...]
+    formula: str = ""
+    mismatches: tuple[Mismatch, ...] = ()
+    error: SgdSheetError | None = None
+    cause: str = ""
 
 
 @dataclass(slots=True)
@@ -59,11 +77,17 @@ class Report:
     gradient_checked: int = 0
     dead_parameters: list[Cell] = field(default_factory=list)
     largest_difference: float = 0.0
+    blocks: list[BlockCheck] = field(default_factory=list)
+    """All formulas, in the order of the sheets and of the places on them."""
 
     @property
     def passed(self) -> bool:
         gradients = self.gradient_max_error is None or self.gradient_max_error <= GRADIENT_TOLERANCE
         return self.fault is None and not self.mismatches and gradients
+
+
+Watch = Callable[[float], object]
+"""Is told, again and again, which share of the work is done, from 0 to 1."""
 
 
 def check_model(model: SheetModel, *, everything: bool = False) -> Report:
@@ -85,12 +109,15 @@ def check_model(model: SheetModel, *, everything: bool = False) -> Report:
     return report
 
 
-def check_workbook(workbook: Workbook, sheet: str | None = None, *, table: BlockTable | None = None) -> Report:
+def check_workbook(
+    workbook: Workbook, sheet: str | None = None, *, table: BlockTable | None = None, watch: Watch | None = None
+) -> Report:
     """Compare all formula cells of a workbook, or of one sheet of it, with their saved values: that takes no model."""
     report = Report()
     plan = planner_of(workbook, (), table).plan_everything(None if sheet is None else (sheet,))
-    program = build_program(workbook, (), plan, dtype=torch.float64, strict=False, on_saved=True)
-    compare_values(report, workbook, program, on_the_way=False)
+    lowered, compared = (_half(plan, watch, start) for start in (0.0, 0.5))
+    program = build_program(workbook, (), plan, dtype=torch.float64, strict=False, on_saved=True, watch=lowered)
+    compare_values(report, workbook, program, on_the_way=False, watch=compared)
     return report
 
 
@@ -105,9 +132,30 @@ def check_formulas(workbook: Workbook, problem: Problem, fault: SgdSheetError) -
     return report
 
 
-def compare_values(report: Report, workbook: Workbook, program: Program, *, on_the_way: bool = True) -> None:
+def _half(plan: Plan, watch: Watch | None, start: float) -> Callable[[Block], object] | None:
+    """Tells of one of two passes over all cells, which begins at the share `start` of the work."""
+    if watch is None:
+        return None
+    total, done = max(1, sum(block.range.size for block in plan.blocks)), 0
+
+    def tell(block: Block) -> None:
+        nonlocal done
+        done += block.range.size
+        watch(start + 0.5 * min(1.0, done / total))
+
+    return tell
+
+
+def compare_values(
+    report: Report,
+    workbook: Workbook,
+    program: Program,
+    *,
+    on_the_way: bool = True,
+    watch: Callable[[Block], object] | None = None,
+) -> None:
     """Enter differences from the saved values, the largest first, and what cannot be calculated."""
-    found = Comparison(workbook)
+    found = Comparison(workbook, watch=watch)
     found.run(program)
     report.supported += found.cells
     report.formulas += found.cells + sum(block.range.size for block, _ in program.failures)
@@ -115,6 +163,32 @@ def compare_values(report: Report, workbook: Workbook, program: Program, *, on_t
     report.largest_difference = found.largest_difference
     report.mismatches = sorted(found.mismatches, key=lambda item: -item.distance)
     report.unsupported += _unsupported(program.failures, on_the_way)
+    report.blocks += _blocks(workbook, program, found, report)
+
+
+def _blocks(workbook: Workbook, program: Program, found: Comparison, report: Report) -> list[BlockCheck]:
+    """Every formula with what is not right about it."""
+    wrong = {id(block): items for block, items in found.differences} if report.mismatches else {}
+    astray = found.astray if report.mismatches else []
+    reasons: dict[Range, str] = {}
+    for item in report.unsupported:
+        reasons.setdefault(item.area, item.function or item.error.cause)
+    checked = []
+    for block, _ in program.results:
+        items = (
+            *wrong.get(id(block), ()),
+            *(item for item in astray if block.range.contains(Range.of_cell(item.cell))),
+        )
+        checked.append(BlockCheck(block.range, _functions(block), f"={block.text}" if items else "", items))
+    for block, error in program.failures:
+        cause = reasons.get(block.range, "")
+        checked.append(BlockCheck(block.range, _functions(block), f"={block.text}", (), error, cause))
+    order = {name: place for place, name in enumerate(workbook.sheets)}
+    return sorted(checked, key=lambda item: (order.get(item.area.sheet, 0), item.area[1:]))
+
+
+def _functions(block: Block) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.name for part in walk(block.tree) if isinstance(part, Call)))
 
 
 def _unsupported(failures: list[tuple[Block, SgdSheetError]], on_the_way: bool) -> list[Unsupported]:

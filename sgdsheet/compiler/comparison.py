@@ -7,7 +7,7 @@ rounding; if not, it is a cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
@@ -75,6 +75,8 @@ class Comparison:
     largest_number: float = 0.0
     single: bool = False
     """Whether the program calculates in float32."""
+    watch: Callable[[Block], object] | None = None
+    """Is told of each block that was compared."""
     astray: list[Mismatch] = field(default_factory=list)
     """Cells for which the program has another number than their formulas, one operation at a time: `saved` is what
     these give. There should be none; none of them is ever due to the workbook."""
@@ -116,6 +118,8 @@ class Comparison:
 
     def add(self, program: Program, block: Block, value: Computed, data: Tensor) -> None:
         """Compare the cells of a block."""
+        if self.watch is not None:
+            self.watch(block)
         area = block.range
         saved = list(map(self.workbook.sheets[area.sheet].values.get, area.positions()))
         self.cells += len(saved)

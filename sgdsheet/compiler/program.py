@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -88,6 +88,7 @@ def build_program(
     generic: bool = False,
     suspicious: bool = False,
     on_saved: bool = False,
+    watch: Callable[[Block], object] | None = None,
 ) -> Program:
     """Lower the plan's blocks. With `strict` the first block that cannot be lowered raises; else it is noted, cut down
     to those of its copies that it is the matter with.
@@ -96,7 +97,7 @@ def build_program(
     numbers are arguments of the module, by name and in this order.
     With `on_saved`, what reads cells that could not be calculated takes their saved values.
     `shared` are parameters that exist already; in a `generic` program constants may be exchanged for others,
-    with errors among them if it is `suspicious`.
+    with errors among them if it is `suspicious`. `watch` is told of each block before it is lowered.
     """
     builder = Builder(dtype=dtype, generic=generic, suspicious=suspicious)
     regions = Regions(workbook, builder)
@@ -119,6 +120,8 @@ def build_program(
     halved = 0
     while waiting:
         block, live = waiting.popleft()
+        if watch is not None:
+            watch(block)
         failed = next((area for read in block.reads() for area, _ in unknown.overlapping(read)), None)
         try:
             if failed is not None:

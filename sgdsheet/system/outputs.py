@@ -102,6 +102,9 @@ TABLE = Product(
     (".csv", ".parquet"),
     _holding(rb'"?sample"?[,\r\n]|.*sgdsheet_predictions.*PAR1\Z'),
 )
+PAGE = Product(
+    "a page written by sgdsheet", (".html", ".htm"), _holding(rb'(?i)<!doctype html>.{0,200}content="sgdsheet')
+)
 ADDIN = Product("an add-in built by sgdsheet", (".xlam",), _package_with("docProps/core.xml", b"<dc:creator>sgdsheet<"))
 EXTENSION = Product("an extension built by sgdsheet", (".oxt",), _package_with("description.xml", b"sgdsheet"))
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 import sgdsheet
+from sgdsheet.apps.cli.check_groups import differ_line, groups_as_dict, show_groups, value_text
 from sgdsheet.apps.cli.common import console, count, figure, json_option, model_arguments, print_json, shown
+from sgdsheet.apps.cli.files import OutputFile, guard
 from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open, model_lines, show_candidates
 from sgdsheet.apps.cli.overview import models_as_dict, unsupported_as_dict
+from sgdsheet.apps.cli.progress import working
 from sgdsheet.errors import DataError, FormulaError, ProblemError, SgdSheetError, one_line, quoted
 from sgdsheet.problem.definition import Problem, find_problem, models_in
 from sgdsheet.sheet.workbook import Workbook
+from sgdsheet.system.outputs import PAGE
 
 if TYPE_CHECKING:
     from sgdsheet.analysis.checking import Report
@@ -37,6 +42,13 @@ HELP_LINE, PLACE = "Prove values and gradients; find what hinders training", 30
     is_flag=True,
     help="Check every formula of the workbook, not only the way to the loss; that takes no model.",
 )
+@click.option(
+    "--html",
+    "html",
+    type=OutputFile(PAGE),
+    metavar="FILE",
+    help="Write all that was found as a page to keep, with every cell that differs.",
+)
 @json_option
 def command(
     book: str,
@@ -45,6 +57,7 @@ def command(
     params: str | None,
     maximize: bool,
     everything: bool,
+    html: str | None,
     as_json: bool,
 ) -> None:
     """Compare every cell between the parameters and the loss of BOOK with its saved value, and the exact
@@ -54,7 +67,9 @@ def command(
     from sgdsheet.analysis import checking  # imports torch: not for the help page
     from sgdsheet.train.constrained.problem_kind import kind_of
 
-    workbook = sgdsheet.load(book)
+    with working(f"reading {Path(book).name}", quiet=as_json):
+        workbook = sgdsheet.load(book)
+    guard(workbook)
     findings: list[Finding] = []
     kind: ProblemKind | None = None
     try:
@@ -64,31 +79,33 @@ def command(
     except ProblemError as error:
         if loss or params or not (everything or is_open(workbook, error, sheet)):
             raise
-        _check_without_model(workbook, book, sheet, as_json)
+        _check_without_model(workbook, book, sheet, html, as_json)
         return
-    try:
-        model = sgdsheet.compile(workbook, problem=problem, precision="float64")
-    except FormulaError as error:
-        report = checking.check_formulas(workbook, problem, error)
-        if not report.unsupported:
-            raise
-    else:
-        report = checking.check_model(model, everything=everything)
-        # What the few samples of a preview do to a unit says nothing about the data.
-        findings = _diagnosed(model) if problem.origin is None else []
-        findings += _left_alone(model)
-        kind = kind_of(model)
+    with working("checking", quiet=as_json):
+        try:
+            model = sgdsheet.compile(workbook, problem=problem, precision="float64")
+        except FormulaError as error:
+            report = checking.check_formulas(workbook, problem, error)
+            if not report.unsupported:
+                raise
+        else:
+            report = checking.check_model(model, everything=everything)
+            # What the few samples of a preview do to a unit says nothing about the data.
+            findings = _diagnosed(model) if problem.origin is None else []
+            findings += _left_alone(model)
+            kind = kind_of(model)
+    if html:
+        _write_page(html, workbook, book, report, findings, f"{workbook.name}: {problem.loss}")
     if as_json:
         print_json(as_dict(problem, report, findings, kind))
     else:
-        _show(console(), problem, report, findings)
+        _show(console(), problem, report, findings, groups=everything)
         for line in kind.lines() if kind is not None else ():
             console().print(shown(line))
-    if not report.passed:
-        raise _complaint(report)
+    _end(report, html, quiet=as_json)
 
 
-def _check_without_model(workbook: Workbook, book: str, sheet: str | None, as_json: bool) -> None:
+def _check_without_model(workbook: Workbook, book: str, sheet: str | None, html: str | None, as_json: bool) -> None:
     from sgdsheet.analysis import checking  # imports torch: not for the help page
     from sgdsheet.analysis.trial import Suggestions, suggestions
     from sgdsheet.compiler.calculated_references import block_table
@@ -99,24 +116,44 @@ def _check_without_model(workbook: Workbook, book: str, sheet: str | None, as_js
             f"the workbook has no worksheet {quoted(sheet)}", remedy=f"It has {', '.join(workbook.sheets)}"
         )
     table, name = block_table(workbook), chosen.name if chosen else None
-    report = checking.check_workbook(workbook, name, table=table)
+    with working("checking", quiet=as_json) as watch:
+        report = checking.check_workbook(workbook, name, table=table, watch=watch)
     models = models_in(workbook)
-    found = Suggestions() if models else suggestions(workbook, name, table=table)
+    with working("looking for what could be trained", quiet=as_json):
+        found = Suggestions() if models else suggestions(workbook, name, table=table)
+    where = workbook.name if chosen is None else f"{workbook.name}, sheet {chosen.name}"
+    if html:
+        _write_page(html, workbook, book, report, [], where)
     if as_json:
         print_json({**as_dict(None, report), "models": models_as_dict(models), **candidates_as_dict(book, found)})
     else:
         out = console()
-        where = workbook.name if chosen is None else f"{workbook.name}, sheet {chosen.name}"
         calculated = f"{report.supported:,} of {count(report.formulas, 'formula cell')} calculated"
-        out.print(f"[bold]{shown(where)}[/bold]  {calculated}; there is no model to train")
-        _show_unsupported(out, report, _NOTE)
-        _show_values(out, report)
+        named = f"{count(len(models), 'model')}, see below" if models else "there is no model to train"
+        out.print(f"[bold]{shown(where)}[/bold]  {calculated}; {named}")
+        show_groups(out, report)
+        _show_equal(out, report)
         for line in model_lines(models, ("check", book)):
             out.print(f"  {shown(one_line(line))}", soft_wrap=True)
         if not models and report.formulas:
             show_candidates(out, book, found, brief=True)
+    _end(report, html, quiet=as_json)
+
+
+def _end(report: Report, html: str | None, *, quiet: bool) -> None:
+    """Say where the page is; raise the worst of what was found."""
+    if html and not quiet:
+        console().print(f"Wrote {shown(html)}", soft_wrap=True)
     if not report.passed:
         raise _complaint(report)
+
+
+def _write_page(
+    html: str, workbook: Workbook, book: str, report: Report, findings: Sequence[Finding], title: str
+) -> None:
+    from sgdsheet.apps.cli.check_page import write_page  # imports torch: not for the help page
+
+    write_page(Path(html), workbook, Path(book), report, findings, title)
 
 
 def _diagnosed(model: sgdsheet.SheetModel) -> list[Finding]:
@@ -144,7 +181,7 @@ def _complaint(report: Report) -> SgdSheetError:
         worst, others = report.mismatches[0], len(report.mismatches) - 1
         more = f", and {count(others, 'more cell')} likewise" if others else ""
         return DataError(
-            f"saved as {_value(worst.saved)} but calculated as {_value(worst.computed)}{more}",
+            f"saved as {value_text(worst.saved)} but calculated as {value_text(worst.computed)}{more}",
             cell=worst.cell,
             remedy="Recalculate and save the workbook; if they still differ, this is a bug of sgdsheet's",
         )
@@ -182,6 +219,7 @@ def as_dict(
         "findings": [asdict(finding) for finding in findings],
         "problem": kind.as_dict() if kind is not None else None,
         "passed": report.passed,
+        **groups_as_dict(report),
     }
 
 
@@ -189,20 +227,16 @@ def _json(value: object) -> object:
     return value if isinstance(value, (int, float, str)) else str(value)
 
 
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, float):
-        return figure(value)
-    return quoted(value) if isinstance(value, str) else str(value)
-
-
-def _show(out: Console, problem: Problem, report: Report, findings: Sequence[Finding]) -> None:
+def _show(out: Console, problem: Problem, report: Report, findings: Sequence[Finding], *, groups: bool = False) -> None:
     saved = "no saved value" if report.loss_saved is None else f"saved {figure(report.loss_saved)}"
     computed = "cannot be calculated" if report.loss_computed is None else f"computed {figure(report.loss_computed)}"
     out.print(f"[bold]{shown(problem.loss)}[/bold]  {computed}, {saved}")
-    _show_unsupported(out, report, _BAD if report.loss_computed is None else _NOTE)
-    _show_values(out, report)
+    if groups:
+        show_groups(out, report)
+    else:
+        _show_unsupported(out, report, _BAD if report.loss_computed is None else _NOTE)
+        _show_differing(out, report)
+    _show_equal(out, report)
     if report.gradient_max_error is not None:
         _show_gradient(out, report)
     for finding in findings:
@@ -217,19 +251,21 @@ def _show_unsupported(out: Console, report: Report, mark: str) -> None:
         out.print(f"    and {len(report.unsupported) - _SHOWN:,} more; --json lists them all")
 
 
-def _show_values(out: Console, report: Report) -> None:
-    cells = count(report.compared, "cell")
+def _show_differing(out: Console, report: Report) -> None:
     if report.mismatches:
-        many = f"{len(report.mismatches):,} of {cells}"
-        differ = "differs from its saved value" if len(report.mismatches) == 1 else "differ from their saved values"
-        out.print(f"{_BAD} {many} {differ}; the worst first:")
+        out.print(f"{_BAD} {differ_line(report)}; the worst first:")
         for item in report.mismatches[:_SHOWN]:
-            values = f"saved {_value(item.saved)}, computed {_value(item.computed)}"
+            values = f"saved {value_text(item.saved)}, computed {value_text(item.computed)}"
             out.print(f"    {shown(f'{item.cell}  {values}')}")
-    elif report.compared:
+
+
+def _show_equal(out: Console, report: Report) -> None:
+    """Say that all is well, or that there is nothing to compare with."""
+    if report.compared and not report.mismatches:
         equal = "equals its saved value" if report.compared == 1 else "equal their saved values"
+        cells = count(report.compared, "cell")
         out.print(f"{_GOOD} {cells} {equal} (largest difference {report.largest_difference:.1e})")
-    elif report.loss_computed is not None:
+    elif not report.compared and report.supported:
         out.print(f"{_NOTE} the file has no saved values to compare with: open and save it in a spreadsheet")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 _PER_SECOND = 10
+_UNNOTICED = 1.0
+"""Seconds that work may take without being shown."""
 
 
 @contextmanager
@@ -27,3 +30,26 @@ def progress_bar(total: int, loss: float, *, quiet: bool) -> Iterator[Callable[[
     with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=_PER_SECOND) as bar:
         task = bar.add_task("training", total=total, loss=loss)
         yield lambda number, loss: bar.update(task, completed=number, loss=loss)
+
+
+@contextmanager
+def working(what: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Show on a terminal that something is being done, once it has taken a second; nothing elsewhere.
+
+    Yields a function to call with the share that is done, from 0 to 1; until it is called the bar only moves.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda share: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TimeRemainingColumn(compact=True))
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=_PER_SECOND)
+    task = bar.add_task(what, total=None)
+    timer = threading.Timer(_UNNOTICED, bar.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda share: bar.update(task, total=1.0, completed=share)
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.stop()
