@@ -11,7 +11,7 @@ import pytest
 import sgdsheet
 from sgdsheet.errors import FormulaError, ProblemError
 from sgdsheet.sheet.references import Cell, parse_range
-from sgdsheet.sheet.workbook import ExcelError
+from sgdsheet.sheet.workbook import ExcelError, Table
 from tests.errors import refusal
 from tests.fuzz import engines
 from tests.sheets import HOME, book, check, compiled, value, values
@@ -261,3 +261,83 @@ def test_a_table_of_blocks_is_settled_once(tmp_path: Path) -> None:
     cells = {f"A1:A{count}": 1.5, **{f"B{row}": (row * 7) % count for row in range(1, count + 1)}}
     model = compiled({**cells, f"C1:C{count}": "=OFFSET($A$1,B1,0)^2", "Z1": f"=SUM(C1:C{count})"}, f"A1:A{count}")
     assert len(model.blocks) == 2
+
+
+# --- tables -----------------------------------------------------------------------------------------------
+
+SALES = Table("Sales", parse_range("A1:D5", HOME), ("Item", "Net Price", "Qty #", "Tax [x]"), 1, 1)
+ROWS: dict[str, Any] = {
+    "A1:D1": [["Item", "Net Price", "Qty #", "Tax [x]"]],
+    "A2:D4": [["a", 1, 2, 3], ["b", 4, 5, 6], ["c", 7, 8, 9]],
+    "A5:D5": [["Total", 12, 15, 18]],
+}
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("SUM(Sales[Net Price])", 12),
+        ("SUM(sales[[net price]:[Qty '#]])", 27),
+        ("SUM(Sales[Tax '[x']])", 18),
+        ("Sales[[#Headers],[Net Price]]", "Net Price"),
+        ("Sales[[#Totals],[Net Price]]", 12),
+        ("ROWS(Sales[#All])+10*ROWS(Sales)+100*COLUMNS(Sales[#Headers])", 435),
+        ("SUM(Sales[[#Data],[#Totals],[Net Price]])", 24),
+        ("SUM(Sales[[#Totals],[Net Price]:[Tax '[x']]])", 45),
+        ("SUM(Sales[[Net Price]:[Tax '[x']]] Sales[Qty '#])", 15),
+        ("SUM(OFFSET(Sales[[#Headers],[Net Price]],1,0,2,1))", 5),
+        ("SUM(INDEX(Sales[Net Price],2):INDEX(Sales[Net Price],3))", 11),
+        ('SUM(INDIRECT("Sales[Net Price]"))', 12),
+        ("SUM(Sales[Net Price],Sales[Qty '#])", 27),
+    ],
+)
+def test_table(formula: str, expected: float | str) -> None:
+    assert value(f"={formula}", ROWS, tables=[SALES]) == expected
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("=Sales[[#This Row],[Net Price]]*2", [2, 8, 14]),
+        ("=SUM(Sales[@[Net Price]:[Qty '#]])", [3, 9, 15]),
+        ("=Sales[@Item]", ["a", "b", "c"]),
+        ("=Sales[Net Price]", [1, 4, 7]),
+    ],
+)
+def test_a_table_s_own_row(formula: str, expected: list[float | str]) -> None:
+    """Beside its header, its totals and beyond it there is none, also from another sheet."""
+    for sheet in (HOME, "Two"):
+        found = values({**ROWS, f"{sheet}!F1:F6": formula}, f"{sheet}!F1:F6", tables=[SALES])
+        wrong = ExcelError.VALUE
+        assert found == [wrong, *expected, wrong, wrong]
+
+
+def test_columns_that_a_table_does_not_have() -> None:
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="a column “Nope”", remedy="Item, Net Price"):
+        value("=SUM(Sales[Nope])", ROWS, tables=[SALES])
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="cannot be read"):
+        value("=SUM(Sales[[Item],[Net Price]])", ROWS, tables=[SALES])
+
+
+# --- one value where a range is written -------------------------------------------------------------------
+
+
+def test_implicit_intersection() -> None:
+    """A formula that was not entered as an array formula takes the cell in its own row or column, else #VALUE!."""
+    cells = {"A1:A3": [1, 2, 3], "B1:D1": [[10, 20, 30]]}
+    wrong = ExcelError.VALUE
+    assert values({**cells, "F1:F5": "=$A$1:$A$3*2"}, "F1:F5") == [2, 4, 6, wrong, wrong]
+    assert values({**cells, "A5:F5": "=$B$1:$D$1+1"}, "A5:F5") == [wrong, 11, 21, 31, wrong, wrong]
+    assert values({**cells, "F1:F5": "=SUM($A$1:$A$3)+$A$1:$A$3"}, "F1:F5") == [7, 8, 9, wrong, wrong]
+    assert values({**cells, "F1:F3": "=$A$1:$B$3"}, "F1:F3") == [wrong] * 3
+    assert values({**cells, "Two!A1:B3": "=Sheet1!$A$1:$B$3"}, "Two!A1:B3") == [1, 10, 2, 0, 3, 0]
+
+
+def test_an_array_where_one_value_fits_shows_its_first() -> None:
+    cells = {"A1:A3": [4, 2, 3], "B1:D1": [[10, 20, 30]]}
+    formulas = {"F1": "={5,6,7}", "G1": "=MMULT(A1:A3,B1:D1)", "H1": "=A1:A3+{1,2}", "I1": "=TRANSPOSE(A1:A3)"}
+    assert values({**cells, **formulas}, "F1:I1") == [5, 40, 5, 4]
+
+
+def test_gradient_of_an_implicit_intersection() -> None:
+    check({"A1:A3": [1, 2, 3], "B1:B3": "=$A$1:$A$3^2", "Z1": "=SUM(B1:B3)"}, "A1:A3", 14)

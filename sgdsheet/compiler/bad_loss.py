@@ -11,7 +11,7 @@ from sgdsheet.compiler.functions.operators import COMPARISONS
 from sgdsheet.compiler.functions.registry import Takes
 from sgdsheet.errors import DataError, quoted
 from sgdsheet.sheet.references import Cell, Range
-from sgdsheet.sheet.syntax import Area, Binary, Call, ErrorConstant, Node, Unary, walk
+from sgdsheet.sheet.syntax import Area, Binary, Call, ErrorConstant, Node, Unary, children, walk
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 
 
@@ -44,6 +44,12 @@ def _blame(workbook: Workbook, block: Block, cell: Cell, error: str) -> DataErro
                 cell=source,
                 remedy="Put a number there",
             )
+    if error == str(ExcelError.VALUE) and not copy.array and any(_ranges(copy.tree)):
+        return DataError(
+            f"the formula ={copy.text} uses a whole range where one value fits",
+            cell=cell,
+            remedy="Refer to one cell, or enter it as an array formula",
+        )
     return DataError(
         f"the formula ={copy.text} does not give a finite number, but {error}",
         cell=cell,
@@ -61,6 +67,15 @@ def _values_of(workbook: Workbook, areas: Iterable[Range]) -> Iterator[tuple[Cel
             places = sorted(inside)
         for place in places:
             yield Cell(area.sheet, *place), values.get(place)
+
+
+def _ranges(node: Node) -> Iterator[Area]:
+    """The operands that are ranges, but for those of functions that calculate with arrays."""
+    for part in children(node):
+        if isinstance(part, Area) and not isinstance(node, Call) and (part.top, part.left) != (part.bottom, part.right):
+            yield part
+        elif not (isinstance(part, Call) and part.name in REGISTRY and REGISTRY[part.name].takes is Takes.ARRAYS):
+            yield from _ranges(part)
 
 
 def _calculated_areas(node: Node, calculated: bool = True) -> Iterator[Area]:

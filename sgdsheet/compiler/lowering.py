@@ -45,6 +45,10 @@ from sgdsheet.sheet.syntax import (
 )
 
 
+class Uneven(FormulaError):
+    """A formula of which some copies have to be lowered otherwise than others."""
+
+
 def lower_block(block: Block, regions: Regions) -> Value:
     """Lower one block and let its result stand for its cells.
 
@@ -154,8 +158,6 @@ def _as_region(builder: Builder, block: Block, value: Value) -> Value:
     for axis, size in (("R", block.rows), ("C", block.columns), ("h", block.height), ("w", block.width)):
         found = value.size(axis)
         if axis in "hw" and found > size:
-            if not block.array:
-                raise FormulaError("gives an array where one value fits", remedy="Enter it as an array formula")
             value = cut(builder, value, axis, 0, size)  # it shows as much of its array as it has cells
         elif found not in (1, size):
             raise FormulaError("gives an array of another size than its cells", remedy="Enter it again")
@@ -223,7 +225,8 @@ class BlockLowering:
             case ArrayConstant():
                 return self._array_constant(node)
             case Area():
-                return self.read(node if self.array else self._intersected(node))
+                cells = node if self.array else self._intersected(node)
+                return builder.error(Fault.VALUE) if cells is None else self.read(cells)
             case Shared():
                 return self._shared(node)
             case Chain():
@@ -336,25 +339,35 @@ class BlockLowering:
         data, axes = builder.method("reshape", value.data, shape), "".join(axis for axis, _ in kept) + "h"
         return value.picked(data, axes, shape, lambda kinds: kinds.reshape(shape))
 
-    def _intersected(self, area: Area) -> Area:
-        """The cell of a one-column range in the formula's own row, or of a one-row range in its column."""
-        tall, wide = area.top != area.bottom, area.left != area.right
-        if not tall and not wide:
-            return area
-        own = self.block.range
-        last = self.block.rows - 1, self.block.columns - 1
-        if tall and not wide:
-            row = Affine(own.top, down=self.block.height)
-            if all(area.top.at(*copy) <= row.at(*copy) <= area.bottom.at(*copy) for copy in ((0, 0), last)):
-                return Area(area.sheet, row, area.left, row, area.right)
-        elif wide and not tall:
-            column = Affine(own.left, across=self.block.width)
-            if all(area.left.at(*copy) <= column.at(*copy) <= area.right.at(*copy) for copy in ((0, 0), last)):
-                return Area(area.sheet, area.top, column, area.bottom, column)
-        raise FormulaError(
-            "uses a whole range where one value fits",
-            remedy="Refer to one cell, or enter it as an array formula",
-        )
+    def _intersected(self, area: Area) -> Area | None:
+        """The cell of a range in the formula's own row and column; None where there is none, which is #VALUE!.
+
+        That is implicit intersection, which a formula does that was not entered as an array formula. Raises Uneven if
+        some copies of the formula have such a cell, and others none.
+        """
+        own, last = self.block.range, (self.block.rows - 1, self.block.columns - 1)
+        row, column = Affine(own.top, down=self.block.height), Affine(own.left, across=self.block.width)
+        pairs = [
+            (start, end, line)
+            for start, end, line in ((area.top, area.bottom, row), (area.left, area.right, column))
+            if start != end
+        ]
+        corners = [(i, j) for i in {0, last[0]} for j in {0, last[1]}]
+
+        def is_inside(copy: tuple[int, int]) -> bool:
+            return all(start.at(*copy) <= line.at(*copy) <= end.at(*copy) for start, end, line in pairs)
+
+        if not all(map(is_inside, corners)):
+            copies = ((i, j) for i in range(self.block.rows) for j in range(self.block.columns))
+            if not any(map(is_inside, copies)):
+                return None
+            raise Uneven(
+                "uses a whole range where one value fits, and not all copies have a cell beside it",
+                remedy="Refer to one cell, or enter it as an array formula",
+            )
+        top, bottom = (row, row) if area.top != area.bottom else (area.top, area.bottom)
+        left, right = (column, column) if area.left != area.right else (area.left, area.right)
+        return Area(area.sheet, top, left, bottom, right)
 
     def read(self, area: Area) -> Value:
         """The cells that each copy of the formula reads."""

@@ -15,7 +15,7 @@ from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.ir.values import Kind, Value
-from sgdsheet.compiler.lowering import lower_block, separated
+from sgdsheet.compiler.lowering import Uneven, lower_block, separated
 from sgdsheet.compiler.regions import Regions
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
 from sgdsheet.sheet.references import Cell, Range, RangeIndex, identifiers
@@ -128,6 +128,9 @@ def build_program(
                 raise FormulaError(f"reads {failed}, which cannot be calculated here", cell=block.range.first)
             program.results.append((block, lower_block(block, regions)))
         except SgdSheetError as error:
+            if isinstance(error, Uneven):
+                waiting.extendleft((half, live) for half in reversed(_halves(block, error)))
+                continue
             if strict and not live and workbook.has_results(block.range):
                 continue
             if strict:

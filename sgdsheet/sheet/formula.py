@@ -307,6 +307,8 @@ def parse_structured(text: str) -> Node:
         items.append(inner)
     elif inner:
         columns.append(re.sub(r"'(.)", r"\1", inner))
+    if len(columns) > 2 or (len(columns) == 2 and "]:[" not in re.sub(r"\s", "", inner)):
+        raise FormulaError(f"the table reference “{text}” cannot be read", remedy="Check it in the spreadsheet")
     first = columns[0] if columns else None
     return TableReference(table or None, tuple(items), first, columns[-1] if columns else None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -80,7 +80,9 @@ def blocks_of(sheet: Sheet, resolver: Resolver) -> list[Block]:
 
 def _copies(sheet: Sheet, resolver: Resolver) -> Iterator[Block]:
     """The rectangles of cells that have the same formula in relative form."""
-    for form, positions in _forms(sheet).items():
+    waiting = deque(_forms(sheet).items())
+    while waiting:
+        form, positions = waiting.popleft()
         formula = sheet.formulas[positions[0]]
         error: FormulaError | None = None
         try:
@@ -88,8 +90,16 @@ def _copies(sheet: Sheet, resolver: Resolver) -> Iterator[Block]:
             tree = resolver.resolve(parsed, sheet.name, *positions[0])
         except FormulaError as caught:
             tree, error = Node(), caught
-        for place in rectangles(positions, form.height, form.width):
+        inside = [place for place in positions if _beside(place, positions[0], resolver.bodies)]
+        if len(inside) < len(positions):
+            waiting.append((form, [place for place in positions if place not in set(inside)]))
+        for place in rectangles(inside, form.height, form.width):
             yield _block(sheet, form, tree, error, place)
+
+
+def _beside(place: Position, other: Position, bodies: Sequence[tuple[int, int]]) -> bool:
+    """Whether two cells stand beside the rows of the same tables."""
+    return all((first <= place[0] <= last) == (first <= other[0] <= last) for first, last in bodies)
 
 
 def _block(

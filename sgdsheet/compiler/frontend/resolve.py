@@ -35,6 +35,7 @@ from sgdsheet.sheet.syntax import (
 )
 from sgdsheet.sheet.workbook import ExcelError, Table, Workbook
 
+_THIS_ROW = "#this row"
 _MOST_NODES = 20_000
 """Parts of a formula with all its names written out: names of names grow without limit."""
 
@@ -48,6 +49,8 @@ class Resolver:
     """Resolves formulas of one workbook."""
 
     workbook: Workbook
+    bodies: list[tuple[int, int]] = field(default_factory=list)
+    """First and last rows of tables of which the formula reads its own row: in others, `[@x]` is #VALUE!."""
     _open: list[tuple[str, str]] = field(default_factory=list)
     _nodes: int = 0
     _sharing: bool = False
@@ -65,6 +68,7 @@ class Resolver:
 
     def _started(self, node: Node, sheet: str, row: int, column: int, *, sharing: bool) -> Node:
         self._nodes, self._sharing = 0, sharing
+        self.bodies = []
         self._open.clear()
         return self._resolve(node, sheet, row, column)
 
@@ -159,6 +163,11 @@ class Resolver:
                 f"refers to a column “{part.first}” that table {table.name} does not have",
                 f"Its columns are {', '.join(table.columns)}",
             )
+        body = table.body
+        if [item.casefold() for item in part.items] == [_THIS_ROW]:
+            self.bodies.append((body.top, body.bottom))
+            if not body.top <= row <= body.bottom:
+                return ErrorConstant(ExcelError.VALUE)
         return _area_of(table, part.items, min(first, last), max(first, last))
 
     def _table_at(self, sheet: str, row: int, column: int) -> Table | None:
@@ -276,7 +285,7 @@ def _area_of(table: Table, items: tuple[str, ...], first: int, last: int) -> Nod
     area, body = table.area, table.body
     left, right = Axis(area.left + first, False), Axis(area.left + last, False)
     wanted = {item.casefold() for item in items} or {"#data"}
-    if wanted == {"#this row"}:
+    if wanted == {_THIS_ROW}:
         return Reference(area.sheet, Axis(0, True), left, Axis(0, True), right)
     spans = {
         "#all": (area.top, area.bottom),
