@@ -103,8 +103,6 @@ def test_what_is_no_formula_is_an_error_with_its_cell(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "cause", "unseen"),
     [
-        ("[1]Sheet1!A1", "another file", False),
-        ("'[Book 2.xlsx]Sheet1'!A1", "another file", False),
         ("LAMBDA(x,x+1)(2,3)", "LAMBDA", False),
         ("SUM({})", "array constant that is empty", False),
     ],

@@ -17,7 +17,7 @@ from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.lowering import unsupported
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.compiler.program import Program, build_program, linked_files
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.problem.definition import Problem
 from sgdsheet.sheet.references import Cell, Range, RangeIndex
@@ -76,6 +76,8 @@ class Report:
     gradient_worst_cell: Cell | None = None
     gradient_checked: int = 0
     dead_parameters: list[Cell] = field(default_factory=list)
+    linked: tuple[str, ...] = ()
+    """Other workbooks of which saved values were used, by name."""
     largest_difference: float = 0.0
     blocks: list[BlockCheck] = field(default_factory=list)
     """All formulas, in the order of the sheets and of the places on them."""
@@ -163,6 +165,7 @@ def compare_values(
     report.largest_difference = found.largest_difference
     report.mismatches = sorted(found.mismatches, key=lambda item: -item.distance)
     report.unsupported += _unsupported(program.failures, on_the_way)
+    report.linked = linked_files(workbook, program.blocks)
     report.blocks += _blocks(workbook, program, found, report)
 
 

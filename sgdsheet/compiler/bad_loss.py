@@ -59,7 +59,8 @@ def _blame(workbook: Workbook, block: Block, cell: Cell, error: str) -> DataErro
 
 def _values_of(workbook: Workbook, areas: Iterable[Range]) -> Iterator[tuple[Cell, Value | None]]:
     for area in areas:
-        values = workbook.sheets[area.sheet].values
+        sheet = workbook.cells_of(area.sheet)
+        values = {} if sheet is None else sheet.values
         if area.size <= len(values):
             places: Iterable[tuple[int, int]] = ((cell.row, cell.column) for cell in area.cells())
         else:  # as whole columns are

@@ -481,14 +481,14 @@ class BlockLowering:
         return [transform(node, cut) for node in nodes]
 
     def has_hidden_rows(self, area: Area) -> bool:
-        sheet = self.regions.workbook.sheets.get(area.sheet)
+        sheet = self.regions.workbook.cells_of(area.sheet)
         read = bounding_range(area, self.block.rows, self.block.columns)
         if sheet is None or sheet.hidden_rows is None:
             return True
         return any(read.top <= row <= read.bottom for row in sheet.hidden_rows)
 
     def reads_call(self, area: Area, names: Collection[str]) -> bool:
-        sheet = self.regions.workbook.sheets.get(area.sheet)
+        sheet = self.regions.workbook.cells_of(area.sheet)
         read = bounding_range(area, self.block.rows, self.block.columns)
         calls = tuple(f"{name}(" for name in names)
         return any(

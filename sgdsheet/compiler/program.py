@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -41,6 +41,11 @@ class Program:
     results: list[tuple[Block, Value]] = field(default_factory=list)
     failures: list[tuple[Block, SgdSheetError]] = field(default_factory=list)
 
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks that were lowered, and those that could not be."""
+        return [block for block, _ in (*self.results, *self.failures)]
+
     def parameter_cells(self) -> dict[Cell, float]:
         """The parameters' present values by cell."""
         found: dict[Cell, float] = {}
@@ -67,6 +72,13 @@ class Program:
         targets = {str(node.target) for node in graph.nodes if node.op == "get_attr"}
         attributes: dict[str, Tensor] = {**self.parameters, **self.builder.buffers}
         return fx.GraphModule({name: attributes[name] for name in attributes if name in targets}, graph, "SheetModel")
+
+
+def linked_files(workbook: Workbook, blocks: Iterable[Block]) -> tuple[str, ...]:
+    """The other workbooks of which blocks read saved values, by name."""
+    read = (area.sheet for block in blocks for area in block.reads() if area.sheet.startswith("["))
+    links = (link for sheet in dict.fromkeys(read) if (link := workbook.link(sheet)) is not None)
+    return tuple(dict.fromkeys(link.name for link in links))
 
 
 def parameter_tensor(sheet: Sheet, area: Range, dtype: torch.dtype) -> Tensor:

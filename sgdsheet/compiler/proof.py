@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sgdsheet.compiler.comparison import Comparison, Mismatch, is_number
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.compiler.program import build_program, parameter_tensor
+from sgdsheet.compiler.program import build_program, linked_files, parameter_tensor
 from sgdsheet.errors import ProofError, quoted
 from sgdsheet.sheet.agreement import ACCUMULATED, NEGLIGIBLE, same_number
 from sgdsheet.sheet.references import Cell, Range
@@ -44,6 +44,8 @@ class Proof:
     """Cells for which the program that would be trained has another number than their formulas."""
     unused: tuple[Range, ...] = ()
     """Solver's variables that are left alone."""
+    linked: tuple[str, ...] = ()
+    """Other workbooks of which saved values were used."""
 
     @property
     def warnings(self) -> list[str]:
@@ -51,6 +53,8 @@ class Proof:
         found = []
         if self.unused:
             found.append(left_alone(self.unused))
+        if self.linked:
+            found.append(saved_elsewhere(self.linked))
         if self.never_calculated:
             found.append(NEVER_CALCULATED)
         elif self.uncalculated:
@@ -91,6 +95,12 @@ def left_alone(unused: Sequence[Range]) -> str:
     if count == 1:
         return f"Solver's variable {listed} is not used by the objective or a constraint: it stays as it is"
     return f"{count:,} of Solver's variables are not used by the objective or a constraint: {listed} stay as they are"
+
+
+def saved_elsewhere(linked: Sequence[str]) -> str:
+    """What is said of values that come from other workbooks."""
+    files = ", ".join(linked[:_NAMED]) + (", …" if len(linked) > _NAMED else "")
+    return f"values of {files} are used as this workbook saved them; update the links in a spreadsheet if they changed"
 
 
 _PROOFS: WeakKeyDictionary[SheetModel, tuple[Workbook, Proof]] = WeakKeyDictionary()
@@ -152,6 +162,7 @@ def _proved(model: SheetModel, workbook: Workbook) -> Proof:
         any(item.cell in cells for item in causes),
         found.astray,
         model.unused,
+        linked_files(workbook, [*constants.blocks, *model.plan.blocks]),
     )
 
 

@@ -39,7 +39,7 @@ class Regions:
     def extent(self, name: str) -> Position:
         """The last row and column of a sheet in which something stands, or that a parameter or a block fills."""
         if name not in self._extents:
-            sheet = self.workbook.sheets.get(name) or Sheet(name)
+            sheet = self.workbook.cells_of(name) or Sheet(name)
             areas = self.sources.on_sheet(name)
             row, column = sheet.extent
             self._extents[name] = (
@@ -130,7 +130,7 @@ class Regions:
         return self._constants[area]
 
     def _read_constant(self, area: Range) -> Value:
-        sheet = self.workbook.sheets.get(area.sheet) or Sheet(area.sheet)
+        sheet = self.workbook.cells_of(area.sheet) or Sheet(area.sheet)
         axes, sizes = _region_axes(area)
         if area.size <= len(sheet.values):
             held = list(map(sheet.values.get, area.positions()))

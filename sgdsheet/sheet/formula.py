@@ -166,6 +166,11 @@ def _with_corners(match: re.Match[str]) -> str:
     return match.group()
 
 
+def other_file(text: str) -> NotSupported:
+    """A reference to a workbook of which nothing is known."""
+    return NotSupported(text, f"refers to another file ({text})", "Copy the values it needs into this workbook")
+
+
 def function_name(text: str) -> str:
     """A function's name as the registry has it, for all ways in which programs write it.
 
@@ -229,9 +234,9 @@ class _Converter:
         return Call(plain, arguments)
 
     def _reference(self, text: str) -> Node:
-        if (text.startswith("[") and "!" in text) or re.match(r"'[^']*\[", text):
-            return NotSupported(text, f"refers to another file ({text})", "Copy the values it needs into this workbook")
         sheet, body = split_sheet(text)
+        if sheet is not None and "[" in sheet and ("[" in body or ":" in sheet or not sheet.startswith("[")):
+            return other_file(text)
         if "[" in body:
             return parse_structured(body)
         if sheet is not None and ":" in sheet:

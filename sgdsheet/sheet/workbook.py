@@ -109,6 +109,15 @@ class Table:
 
 
 @dataclass(slots=True)
+class Link:
+    """Another workbook that formulas refer to, `[1]Sheet1!A1` to the first, and what this one saved of its cells."""
+
+    name: str
+    sheets: dict[str, Sheet] = field(default_factory=dict)
+    names: list[DefinedName] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Workbook:
     """All that a host read. Sheets by name in tab order; names and tables looked up without regard to case.
 
@@ -122,6 +131,7 @@ class Workbook:
     sheets: dict[str, Sheet] = field(default_factory=dict)
     names: list[DefinedName] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
+    links: list[Link] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
     active: str | None = None
     stale: bool = False
@@ -134,6 +144,17 @@ class Workbook:
             return self.sheets[name]
         folded = name.casefold()
         return next((sheet for key, sheet in self.sheets.items() if key.casefold() == folded), None)
+
+    def link(self, sheet: str) -> Link | None:
+        """The other workbook that `[1]Sheet1` names a sheet of; None if it is none that was saved."""
+        number, mark, _ = sheet.removeprefix("[").partition("]")
+        known = sheet.startswith("[") and mark and number.isdecimal() and 1 <= int(number) <= len(self.links)
+        return self.links[int(number) - 1] if known else None
+
+    def cells_of(self, name: str) -> Sheet | None:
+        """A sheet by its exact name; `[1]Sheet1` is one of another workbook, as it was saved."""
+        link = self.link(name)
+        return self.sheets.get(name) if link is None else link.sheets.get(name.partition("]")[2])
 
     def trimmed(self, areas: Iterable[Range]) -> list[Range]:
         """The ranges that lie on existing sheets, without what is past the sheets' ends."""

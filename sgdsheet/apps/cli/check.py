@@ -215,6 +215,7 @@ def as_dict(
         "gradient_max_error": report.gradient_max_error,
         "gradient_worst_cell": str(report.gradient_worst_cell) if report.gradient_worst_cell else None,
         "gradients_checked": report.gradient_checked,
+        "linked": list(report.linked),
         "dead_parameters": [str(cell) for cell in report.dead_parameters],
         "findings": [asdict(finding) for finding in findings],
         "problem": kind.as_dict() if kind is not None else None,
@@ -260,7 +261,11 @@ def _show_differing(out: Console, report: Report) -> None:
 
 
 def _show_equal(out: Console, report: Report) -> None:
-    """Say that all is well, or that there is nothing to compare with."""
+    """Say that all is well, or that there is nothing to compare with, and which values are from other workbooks."""
+    if report.linked:
+        from sgdsheet.compiler.proof import saved_elsewhere  # imports torch: not for the help page
+
+        out.print(f"{_NOTE} {shown(saved_elsewhere(report.linked))}")
     if report.compared and not report.mismatches:
         equal = "equals its saved value" if report.compared == 1 else "equal their saved values"
         cells = count(report.compared, "cell")

@@ -13,7 +13,7 @@ from sgdsheet.compiler.frontend.lambdas import applied, expanded, is_lambda
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.places import is_reference
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.formula import parse
+from sgdsheet.sheet.formula import other_file, parse, render
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW
 from sgdsheet.sheet.syntax import (
     Axis,
@@ -83,7 +83,7 @@ class Resolver:
                 case Shared():
                     return part
                 case Reference():
-                    return self._reference(part, sheet)
+                    return self._reference(part, sheet, row, column)
                 case SheetSpan():
                     return self._span(part)
                 case Binary(operator=","):
@@ -113,11 +113,39 @@ class Resolver:
         compound = isinstance(node, (Call, Unary, Binary, Chain)) and not is_reference(node)
         return Shared(node) if self._sharing and compound else node
 
-    def _reference(self, part: Reference, sheet: str) -> Node:
+    def _reference(self, part: Reference, sheet: str, row: int, column: int) -> Node:
+        if part.sheet is not None and part.sheet.startswith("["):
+            return self._linked(part, part.sheet) or other_file(render(part, row, column).replace("'", ""))
         found = self.workbook.sheet(part.sheet if part.sheet is not None else sheet)
         if found is None:
             return NotSupported("", f"refers to a sheet “{part.sheet}” that is not there", "Mend the reference")
         return replace(part, sheet=found.name)
+
+    def _linked(self, part: Reference, sheet: str) -> Node | None:
+        """Cells of another workbook, of which some are saved in this one; None if nothing is known of that workbook."""
+        link = self.workbook.link(sheet)
+        if link is None:
+            return None
+        wanted = sheet.partition("]")[2].casefold()
+        name = next((name for name in link.sheets if name.casefold() == wanted), None)
+        if name is None:
+            cause = f"refers to cells of {link.name} whose values are not saved in this workbook"
+            return NotSupported("", cause, "Copy the values it needs into this workbook")
+        return replace(part, sheet=f"{sheet.partition(']')[0]}]{name}")
+
+    def _linked_name(self, part: Name, scope: str) -> Node:
+        """A defined name of another workbook, such as `[1]!rate`."""
+        link, _, own = scope.partition("]")
+        other = self.workbook.link(scope)
+        names = [] if other is None else [item for item in other.names if item.name.casefold() == part.name.casefold()]
+        found = next((item for item in names if item.sheet is None or item.sheet.casefold() == own.casefold()), None)
+        if found is None or other is None:
+            return other_file(f"{scope}!{part.name}")
+        meaning = parse(found.text, 1, 1)
+        if not isinstance(meaning, Reference) or meaning.sheet is None or meaning.top.relative or meaning.left.relative:
+            return other_file(f"{scope}!{part.name}")
+        sheet = meaning.sheet.rpartition("]")[2]
+        return self._linked(meaning, f"{link}]{sheet}") or other_file(f"{scope}!{part.name}")
 
     def _span(self, part: SheetSpan) -> Node:
         """The cells of several sheets, in the order of the tabs."""
@@ -129,6 +157,8 @@ class Resolver:
         return Union(tuple(replace(part.cells, sheet=name) for name in names[places[0] : places[1] + 1]))
 
     def _name(self, part: Name, sheet: str, row: int, column: int) -> Node:
+        if part.sheet is not None and part.sheet.startswith("["):
+            return self._linked_name(part, part.sheet)
         scope = self.workbook.sheet(part.sheet) if part.sheet is not None else None
         found = self.workbook.defined_name(part.name, scope.name if scope else sheet)
         if found is not None:
@@ -181,7 +211,8 @@ class Resolver:
         if isinstance(target, Reference) and target.sheet is not None:
             top = target.top.value + (row if target.top.relative else 0)
             left = target.left.value + (column if target.left.relative else 0)
-            formula = self.workbook.sheets[target.sheet].formulas.get((top, left))
+            sheet = self.workbook.cells_of(target.sheet)
+            formula = sheet.formulas.get((top, left)) if sheet is not None else None
             if formula is not None and formula.array is not None:
                 height, width = formula.array[2] - formula.array[0], formula.array[3] - formula.array[1]
                 bottom = Axis(target.top.value + height, target.top.relative)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.xlsx.chart_parts import read_charts
+from sgdsheet.hosts.xlsx.external_links import read_link
 from sgdsheet.hosts.xlsx.package import Package, Relationship
 from sgdsheet.hosts.xlsx.worksheet import Context, read_sheet
 from sgdsheet.hosts.xlsx.xml import REPAIR, Node, Part, read_strings, read_tree, truth, unescape
 from sgdsheet.sheet.references import Range, parse_range
-from sgdsheet.sheet.workbook import DefinedName, Table, Workbook
+from sgdsheet.sheet.workbook import DefinedName, Link, Table, Workbook
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ def read_workbook(package: Package) -> Workbook:
     stale = any(truth(node.attributes.get("fullCalcOnLoad")) for node in outline.root.all("calcPr"))
     workbook = Workbook(package.name, names=_defined_names(outline), active=_active(outline), stale=stale)
     workbook.date1904 = context.date1904
+    workbook.links = _links(package, outline)
     for entry in outline.sheets:
         if entry.part is not None:
             workbook.sheets[entry.name] = read_sheet(entry.name, package.part(entry.part), context)
@@ -89,6 +91,13 @@ def read_workbook(package: Package) -> Workbook:
                     workbook.tables[table.name] = table
             workbook.charts += read_charts(package, entry.name, entry.part)
     return workbook
+
+
+def _links(package: Package, outline: Outline) -> list[Link]:
+    """The other workbooks that formulas refer to, in the order of their numbers."""
+    targets = {item.id: item.target for item in outline.relationships if item.kind == "externalLink"}
+    wanted = [node.attributes.get("id", "") for node in outline.root.all("externalReferences", "externalReference")]
+    return [read_link(package, targets[item]) if item in targets else Link("another workbook") for item in wanted]
 
 
 def _active(outline: Outline) -> str | None:
