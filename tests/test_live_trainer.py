@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sgdsheet.live.run.report_sheets import GRADIENTS, LOG
+from sgdsheet.live.run.report_sheets import GRADIENTS, LOG, REPORT
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 from tests.live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, parameters, until
@@ -27,7 +27,7 @@ def contents(host: MemoryHost) -> dict[str, dict[tuple[int, int], object]]:
     return {
         name: {key: value for key, value in sheet.values.items() if key not in free and key not in sheet.formulas}
         for name, sheet in host.workbook.sheets.items()
-        if name not in (LOG, GRADIENTS)
+        if name not in (LOG, GRADIENTS, REPORT)
     }
 
 
@@ -161,6 +161,27 @@ def test_gradients_are_a_heat_map(desk: Desk, host: MemoryHost) -> None:
     desk.done("train")
     desk.done("gradients")  # between two steps
     assert abs(host.report_sheets[GRADIENTS].rows[4][1]) < 21.04  # type: ignore[arg-type]
+
+
+def test_report_of_what_was_trained(desk: Desk, host: MemoryHost) -> None:
+    """By least squares, which `auto` takes here, too."""
+    desk.done("train", optimizer="auto")
+    desk.until_idle()
+    status = desk.ask("status")
+    assert (status["stopped"], status["step"] < 20) == ("converged", True)
+    reply = desk.done("report", optimizer="auto")
+    assert reply["message"] == "the report is on the sheet “SGD report”"
+    rows = host.report_sheets[REPORT].rows
+    found = {row[0]: list(row) for row in rows if row[0] in ("E1", "E2")}
+    slope = next(row for row in rows if row[0] == "E1")
+    assert slope[2:4] == [START[0], pytest.approx(BEST[0], abs=1e-6)]
+    assert len(found["E1"]) == len(found["E2"]) == 8
+    errors = [row for row in rows if row[0] == "E1" and isinstance(row[3], float)][1]
+    assert errors[3] == pytest.approx(0.059721576223897795)  # scipy.stats.linregress(X, Y).stderr
+    desk.done("undo")
+    desk.done("report")
+    slope = next(row for row in host.report_sheets[REPORT].rows if row[0] == "E1")
+    assert slope[3] == START[0]
 
 
 def test_log_sheet_grows(desk: Desk, host: MemoryHost) -> None:

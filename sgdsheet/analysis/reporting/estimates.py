@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit  # type: ignore[import-untyped]
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
@@ -238,7 +238,7 @@ def _estimates(
 ) -> tuple[Estimate, ...]:
     """Each parameter with its interval: of Student's t with that many degrees of freedom, else of the normal."""
     found = []
-    share = 0.5 + CONFIDENCE / 2
+    share, special = 0.5 + CONFIDENCE / 2, scipy.special
     for place, value in enumerate(values.tolist()):
         variance = float(matrix[place, place])
         if not free[place] or unknown[place] or not variance >= 0:
@@ -246,11 +246,13 @@ def _estimates(
             found.append(Estimate(value, missing=missing))
             continue
         error = math.sqrt(variance)
-        reach = error * float(ndtri(share) if freedom is None else stdtrit(freedom, share))
+        reach = error * float(special.ndtri(share) if freedom is None else special.stdtrit(freedom, share))
         statistic = value / error if error > 0 else None
         tail = None
         if statistic is not None:
-            tail = 2 * float(ndtr(-abs(statistic)) if freedom is None else stdtr(freedom, -abs(statistic)))
+            tail = 2 * float(
+                special.ndtr(-abs(statistic)) if freedom is None else special.stdtr(freedom, -abs(statistic))
+            )
         found.append(Estimate(value, error, statistic, tail, value - reach, value + reach))
     return tuple(found)
 

@@ -122,19 +122,23 @@ def number_format(value: float, kind: Kind) -> str:
 
 
 def rows_of(page: Page) -> tuple[list[list[Entry]], list[int]]:
-    """The page as plain rows, and the numbers (from 1) of those in bold type, for programs without more."""
+    """The page as plain rows, and the numbers (from 1) of those in bold type, for programs that show no more.
+
+    All rows are as long as the longest. Sentences stand above the tables of their section: programs fit the width of a
+    column to what stands below its head.
+    """
     rows: list[list[Entry]] = [[page.title], [page.subtitle]]
     bold = [1]
     for section in page.sections:
         rows += [[], [section.title]]
         bold.append(len(rows))
+        rows += ([part.text] for part in section.parts if isinstance(part, Note))
         for part in section.parts:
-            if isinstance(part, Note):
-                rows.append([part.text])
-            elif isinstance(part, Figures):
+            if isinstance(part, Figures):
                 rows += ([label, value] for label, value, _ in part.entries)
             elif isinstance(part, Table):
                 rows += [[], [part.title], [column.label for column in part.columns]]
                 bold += [len(rows) - 1, len(rows)]
                 rows += (list(row) for row in part.rows)
-    return rows, bold
+    width = max(map(len, rows))
+    return [[*row, *[None] * (width - len(row))] for row in rows], bold

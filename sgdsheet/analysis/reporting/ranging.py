@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 from numpy.typing import NDArray
-from scipy.linalg import qr  # type: ignore[import-untyped]
-from scipy.optimize import linprog  # type: ignore[import-untyped]
 
 from sgdsheet.train.constrained.exact import LinearProgram
 
@@ -73,7 +72,7 @@ def ranging(program: LinearProgram, x: Floats) -> Ranging | None:
 def _prices(program: LinearProgram, x: Floats) -> Floats | None:
     """What the objective gains per unit of each limit [constraints]; None if `x` is no optimum."""
     split, total = program.split, len(program.limits)
-    result = linprog(
+    result = scipy.optimize.linprog(
         program.costs,
         A_ub=program.rows[:split] if split else None,
         b_ub=program.limits[:split] if split else None,
@@ -139,7 +138,7 @@ class _Table:
         if chosen:
             base, _ = np.linalg.qr(self.matrix[:, list(chosen)])
             columns = columns - base @ (base.T @ columns)
-        _, triangle, order = qr(columns, mode="economic", pivoting=True)
+        _, triangle, order = scipy.linalg.qr(columns, mode="economic", pivoting=True)
         rank = int((np.abs(np.diag(triangle)) > 1e-9).sum())
         return [wanted[item] for item in order[: min(rank, room)]]
 

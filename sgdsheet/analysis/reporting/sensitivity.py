@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 from numpy.typing import NDArray
-from scipy.optimize import nnls  # type: ignore[import-untyped]
 
 from sgdsheet.analysis.reporting.ranging import Ranging, ranging
 from sgdsheet.problem.definition import Direction
@@ -147,7 +147,7 @@ def _of_gradients(flat: FlatModel, point: Point) -> Sensitivity | str:
     unique = True
     if size > 0 and len(columns):
         scaled = columns / lengths[:, None]
-        shares, rest = nnls(scaled.T, -gradient / size)
+        shares, rest = scipy.optimize.nnls(scaled.T, -gradient / size)
         if rest > _BALANCED:
             return "The values are no optimum: its conditions do not hold, so there are no multipliers."
         used = shares > 0

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
+
+import torch
 
 from sgdsheet.analysis.reporting.answer import Names, answer
 from sgdsheet.analysis.reporting.fitted_model import FittedModel
 from sgdsheet.analysis.reporting.page import Note, Page
 from sgdsheet.analysis.reporting.sections import fit_sections, sensitivity_section
 from sgdsheet.analysis.reporting.sensitivity import sensitivity
+from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.workbook import Value
 from sgdsheet.train.solution import Solution
+from sgdsheet.train.tensors import put
 
 
 def report_page(solution: Solution, fitted: FittedModel, when: datetime | None = None) -> Page:
@@ -24,6 +31,21 @@ def report_page(solution: Solution, fitted: FittedModel, when: datetime | None =
     title = names.of(problem.loss) or str(problem.loss)
     stamp = f", {when.day} {when:%B %Y, %H:%M}" if when is not None else ""
     return Page(f"Report: {title}", f"{solution.model.workbook.name}, {problem.loss}{stamp}", sections)
+
+
+def with_start(solution: Solution, before: Mapping[Cell, Value | None]) -> Solution:
+    """The solution with other values before it, by cell; as it is unless all parameters are among them."""
+    numbers = [[before.get(cell) for cell in area.cells()] for area, _ in solution.model.ranges()]
+    if not all(isinstance(value, float) for row in numbers for value in row):
+        return solution
+    parameters = list(solution.parameters)
+    start = [torch.tensor(row).to(item).reshape(item.shape) for row, item in zip(numbers, parameters, strict=True)]
+    now = [item.detach().clone() for item in parameters]
+    put(parameters, start)
+    with torch.no_grad():
+        loss = float(solution.model())
+    put(parameters, now)
+    return replace(solution, start=start, loss_start=loss)
 
 
 def _ended(solution: Solution) -> str:

@@ -163,6 +163,7 @@ def command(
     from sgdsheet.analysis.reporting.fitted_model import fitted_model  # imports torch: not for the help page
     from sgdsheet.analysis.reporting.solution_report import report_page
     from sgdsheet.analysis.trajectory import last_record
+    from sgdsheet.train.run import CONVERGED
 
     with Logbook(_writers(options), objective=model.as_objective) as logbook:
         losses: list[float] = []
@@ -173,7 +174,8 @@ def command(
         logbook.add(last_record(session))
     session.leave()
     solution = session.solution()
-    outcome.fitted = fitted_model(solution)
+    if session.stopped == CONVERGED or options["report"] or as_json:  # else there is hardly anything to be found
+        outcome.fitted = fitted_model(solution)
     outcome.course = [item.loss for item in logbook.records() if item.step < session.steps_taken]
     outcome.findings = _overfitting(session) + _findings(session, losses)
     outcome.warnings += [*session.proof.warnings, *_clipped(problem, workbook), *_overwritten(problem)]
@@ -184,7 +186,7 @@ def command(
     if options["log_sheet"]:
         host.write_log(logbook.records(), _title(session), [str(item) for item in outcome.findings])
     if options["report"]:
-        host.write_report(report_page(solution, outcome.fitted, datetime.now()))
+        host.write_report(report_page(solution, outcome.fitted or fitted_model(solution), datetime.now()))
     outcome.warnings += open_elsewhere(Path(book), target)
     save(host, target, in_place=options["in_place"])
     _write_extras(session, logbook, checkpoints, outcome, options)

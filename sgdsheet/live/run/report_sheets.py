@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from sgdsheet.analysis.reporting.page import SHEET as REPORT
+from sgdsheet.analysis.reporting import page as report_pages
+from sgdsheet.analysis.reporting.page import Page, rows_of
 from sgdsheet.hosts.base import LineChart, ReportSheet
 from sgdsheet.sheet.references import Cell, Range, address, column_letters
 from sgdsheet.sheet.workbook import Value
 from sgdsheet.train.logbook import COLUMNS, Record, number
 
-LOG, GRADIENTS = "SGD log", "SGD gradients"
+LOG, GRADIENTS, REPORT = "SGD log", "SGD gradients", report_pages.SHEET
 REPORT_SHEETS = (LOG, GRADIENTS, REPORT)
 
 Row = list[Value | None]
@@ -53,6 +54,12 @@ def gradient_sheet(areas: Sequence[Range], gradients: Mapping[Cell, float], loss
         heat.append(Range(GRADIENTS, first, 2, len(rows), area.width + 1))
         rows.append([])
     return ReportSheet(GRADIENTS, rows, bold=tuple(bold), heat=tuple(heat))
+
+
+def report_sheet(page: Page) -> ReportSheet:
+    """The report on a trained model."""
+    rows, bold = rows_of(page)
+    return ReportSheet(REPORT, rows, bold=tuple(bold))
 
 
 def steepest(gradients: Mapping[Cell, float]) -> str:
