@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from sgdsheet.apps import examples
 from sgdsheet.apps.cli import COMMANDS, cli
 from sgdsheet.apps.examples.lesson import Lesson, Training
 from sgdsheet.apps.udf.declarations import declarations
-from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions import explanation
+from sgdsheet.compiler.functions.absent import ABSENT
 from sgdsheet.problem.initialisers import INITIALISERS
 from sgdsheet.problem.optimizers import OPTIMIZERS
 from sgdsheet.problem.schedules import SCHEDULES
@@ -45,7 +46,7 @@ def write(docs: Path) -> None:
     """Write all generated pages below `docs`, and remove pages of what is gone."""
     pages = {f"lessons/{name}.md": lesson_page(name, docs) for name in examples.names()}
     pages["lessons/index.md"] = tour()
-    pages["reference/functions.md"] = functions()
+    pages |= functions()
     pages["reference/settings.md"] = settings()
     pages["reference/commands.md"] = commands()
     for folder in ("lessons", "reference"):
@@ -173,44 +174,68 @@ def question(asked: str, answer: str) -> str:
 # --- reference --------------------------------------------------------------------------------------------
 
 
-def functions() -> str:
-    """Every function that a formula between parameters and loss may call."""
+def functions() -> dict[str, str]:
+    """Every function that a formula may call: a page of all, and one for each category."""
+    own = {item["name"] for item in declarations()}
+    listed = [(title, [item for item in items if item.name not in own]) for title, items in explanation.by_category()]
+    listed = [(title, items) for title, items in listed if items]
+    count = sum(len(items) for _, items in listed)
     parts = [
         "# Functions",
-        f"The {len(REGISTRY)} functions that sgdsheet calculates, from the registry that the compiler reads. Those "
-        "whose gradient is *none* are for constants: they may not stand between parameters and loss. What does not "
-        "depend on a parameter keeps the value that the spreadsheet gave it, so there any function will do. "
-        "`sgdsheet functions` prints the list.",
-        "The last column is what the gradient through a function is. *Exact, of the branch taken* means that there is "
-        "a kink or a jump: the gradient is that of the side on which the number lies, as it is for `IF` and `MAX`.",
+        f"The {count} functions of Excel that sgdsheet calculates, from the registry that the compiler reads. "
+        "`sgdsheet functions NAME` explains one in a terminal. What does not depend on a parameter keeps the value "
+        "that the spreadsheet gave it, so there any function will do.",
     ]
-    own = {item["name"] for item in declarations()}
-    for category in sorted({item.category for item in REGISTRY.values()}):
-        rows = [
-            (f"`{item.name}`", plain(item.help), example(item.examples), item.derivative.value)
-            for item in sorted(REGISTRY.values(), key=lambda item: item.name)
-            if item.category == category and item.name not in own
-        ]
-        if rows:
-            heading = category.replace("_", " ").capitalize()
-            parts += [f"## {heading}", table(("function", "what it gives", "example", "gradient"), rows)]
+    pages: dict[str, str] = {}
+    for title, items in listed:
+        name = page_name(title)
+        rows = [(f"[`{item.name}`]({name}.md#{anchor(item.name)})", plain(item.help)) for item in items]
+        parts += [f"## {title}", table(("function", "what it gives"), rows)]
+        pages[f"reference/{name}.md"] = page(f"# {title}", *(explained(item) for item in items))
     parts += ["## Functions of our own", "They need the add-in or the extension; see [the guide](../guide.md)."]
     rows = []
-    for item in declarations():
-        arguments = [f"[{each['name']}]" if each["optional"] else each["name"] for each in item["arguments"]]
-        rows.append((f"`{item['name']}({', '.join(arguments)})`", plain(item["help"])))
-    return page(*parts, table(("function", "what it gives"), rows))
+    for each in declarations():
+        arguments = [f"[{one['name']}]" if one["optional"] else one["name"] for one in each["arguments"]]
+        rows.append((f"`{each['name']}({', '.join(arguments)})`", plain(each["help"])))
+    parts.append(table(("function", "what it gives"), rows))
+    parts += ["## Not calculated", "A formula with one of these keeps its saved value, or is refused, and is named."]
+    parts.append(table(("function", "why not"), [(f"`{item.name}`", plain(item.reason)) for item in ABSENT.values()]))
+    order = [page_name(title) for title, _ in listed]
+    parts.append("\n".join(["```{toctree}", ":hidden:", "", *order, "```"]))
+    return {"reference/functions.md": page(*parts), **pages}
 
 
-def example(known: Mapping[str, float | str | bool]) -> str:
-    """The first example of a function."""
-    for formula, value in known.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return (
-                f"`{formula}` is {plain(str(value).upper() if isinstance(value, bool) else value) or 'an empty text'}"
-            )
-        return f"`{formula}` is {value:.6g}"
-    return ""
+def page_name(title: str) -> str:
+    """The name of the page of a category."""
+    return "functions-" + title.lower().replace(" ", "-")
+
+
+def anchor(name: str) -> str:
+    """What the address of a function ends with."""
+    return "function-" + name.lower().replace(".", "-").replace("_", "-")
+
+
+def explained(item: explanation.Description) -> str:
+    """One function: how it is called, what it gives, examples, its derivative, what differs from Excel."""
+    parts = [f"({anchor(item.name)})=\n## {plain(item.name)}", f"`{item.signature}`", plain(item.help)]
+    rows = [(f"`={formula.replace('|', chr(92) + '|')}`", result(value)) for formula, value in item.examples.items()]
+    if rows:
+        parts.append(table(("example", "result"), rows))
+    parts.append(f"Derivative\n: {plain(item.derivative)}")
+    if item.samples:
+        parts.append(f"In batches\n: {plain(item.samples)}")
+    if item.notes:
+        parts.append(f"Note\n: {plain(' '.join(item.notes))}")
+    return "\n\n".join(parts)
+
+
+def result(value: float | str | bool) -> str:
+    """A result as a cell shows it."""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, str):
+        return plain(value) if value.strip() else "an empty text" if not value else f"{len(value)} spaces"
+    return f"{value:.10g}"
 
 
 def settings() -> str:

@@ -193,8 +193,8 @@ CASES = {
     # formulas
     "unsupported function": Case(
         "Model!C4",
-        ("BESSELJ is not supported on the way from the parameters to the loss", "Rewrite it with functions"),
-        {"C4": ("=BESSELJ($E$1,1)+$E$2", 1.0)},
+        ("BESSELQ is not supported on the way from the parameters to the loss", "Rewrite it with functions"),
+        {"C4": ("=BESSELQ($E$1,1)+$E$2", 1.0)},
         only_train=True,
     ),
     "circle": Case(

@@ -37,7 +37,7 @@ def one_bad_copy(folder: Path) -> Path:
     cells: dict[str, Any] = {f"G{row}": float(row) for row in range(2, 7)}
     cells |= {f"F{row}": (f"=C{row}*G{row}", row * (0.5 * (row - 2) + 0.25)) for row in range(2, 7)}
     bessel = float(jv(1, 0.5))
-    cells |= {"G3": ("=BESSELJ(E1,1)", bessel), "F3": ("=C3*G3", 0.75 * bessel)}
+    cells |= {"G3": ("=BESSELQ(E1,1)", bessel), "F3": ("=C3*G3", 0.75 * bessel)}
     cells |= {"H1": ("=SUM(F2:F6)", 1.0), "H2": ("=SUM(F4:F6)", 25.0)}
     return calculated(folder, cells)
 
@@ -122,7 +122,7 @@ def test_the_mark(tmp_path: Path, written: str, marked: str, log: bool) -> None:
 
 def test_a_value_of_another_kind_is_taken_away(tmp_path: Path) -> None:
     """With the type that its cell had: an empty text is a value, too."""
-    path = calculated(tmp_path, {"G1": ('=TEXT(BESSELJ(E1,1),"0")', "abc"), "G2": ("=BESSELJ(E1,1)>0", True)})
+    path = calculated(tmp_path, {"G1": ('=TEXT(BESSELQ(E1,1),"0")', "abc"), "G2": ("=BESSELQ(E1,1)>0", True)})
     assert sorted(trained(path)["not_recalculated"]) == ["Model!G1", "Model!G2"]
     with zipfile.ZipFile(tmp_path / "line-trained.xlsx") as book:
         text = book.read(PART).decode()

@@ -18,7 +18,7 @@ import pytest
 
 from sgdsheet.apps import examples
 from sgdsheet.apps.cli import COMMANDS, cli
-from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions import REGISTRY, explanation
 from sgdsheet.problem.settings import DECLARATIONS
 from tests.cli_books import run
 
@@ -99,6 +99,11 @@ def test_the_tour_has_every_lesson_once(site: Path) -> None:
 def test_the_reference_has_everything(site: Path) -> None:
     functions = (DOCS / "reference" / "functions.md").read_text(encoding="utf-8")
     assert all(f"`{name}" in functions for name in REGISTRY)
+    explained = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("functions-*.md"))
+    for title, items in explanation.by_category():
+        for item in items if title != "Our own" else ():
+            assert f"`{item.signature}`" in explained
+            assert all(f"`={formula}`".replace("|", "\\|") in explained for formula in item.examples)
     settings = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
     assert all(f"`{item.flag}`" in settings for item in DECLARATIONS)
     commands = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")

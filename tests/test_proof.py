@@ -308,9 +308,9 @@ def test_a_stale_workbook_with_a_wrong_value(tmp_path: Path) -> None:
 
 def test_a_placeholder_of_a_function_that_nobody_knows_is_not_used(tmp_path: Path) -> None:
     """It is constant and cannot be calculated here: 0 was taken for its value."""
-    found = run("train", line_book(tmp_path, {"G1": "=BESSELJ(1,1)", "E4": "=AVERAGE(D2:D6)*(1+G1)"}))
+    found = run("train", line_book(tmp_path, {"G1": "=BESSELQ(1,1)", "E4": "=AVERAGE(D2:D6)*(1+G1)"}))
     assert found.status == 1
-    assert found.err.startswith("sgdsheet: Model!G1: BESSELJ is not supported")
+    assert found.err.startswith("sgdsheet: Model!G1: BESSELQ is not supported")
 
 
 # --- rounding is no difference ------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions.absent import Absent
 from sgdsheet.compiler.lowering import unsupported
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.program import Program, build_program, linked_files
@@ -54,6 +55,14 @@ class BlockCheck:
     cause: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """Cells of one formula that keep their saved values because of a function that is not calculated."""
+
+    area: Range
+    function: Absent
+
+
 @dataclass(slots=True)
 class Report:
     """What `check` found.
@@ -68,6 +77,8 @@ class Report:
     compared: int = 0
     mismatches: list[Mismatch] = field(default_factory=list)
     unsupported: list[Unsupported] = field(default_factory=list)
+    frozen: list[Frozen] = field(default_factory=list)
+    """What keeps its saved values: formulas, but neither supported nor unsupported."""
     fault: SgdSheetError | None = None
     """Why the loss cannot be calculated; None if it can."""
     loss_saved: float | None = None
@@ -81,6 +92,11 @@ class Report:
     largest_difference: float = 0.0
     blocks: list[BlockCheck] = field(default_factory=list)
     """All formulas, in the order of the sheets and of the places on them."""
+
+    @property
+    def frozen_cells(self) -> int:
+        """How many cells keep their saved values."""
+        return sum(item.area.size for item in self.frozen)
 
     @property
     def passed(self) -> bool:
@@ -160,7 +176,9 @@ def compare_values(
     found = Comparison(workbook, watch=watch)
     found.run(program)
     report.supported += found.cells
-    report.formulas += found.cells + sum(block.range.size for block, _ in program.failures)
+    left_out = [block for block, _ in (*program.failures, *program.frozen)]
+    report.formulas += found.cells + sum(block.range.size for block in left_out)
+    report.frozen += [Frozen(block.range, function) for block, function in program.frozen]
     report.compared += found.compared + (0 if found.never_calculated else found.zeros - found.placeholders)
     report.largest_difference = found.largest_difference
     report.mismatches = sorted(found.mismatches, key=lambda item: -item.distance)

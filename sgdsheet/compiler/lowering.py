@@ -11,6 +11,7 @@ from torch import fx
 
 from sgdsheet.compiler.frontend.blocks import Block, bounding_range, single_copies, uncrossed
 from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.functions.absent import ABSENT
 from sgdsheet.compiler.functions.operators import BINARY, COMPARISONS, UNARY, compare
 from sgdsheet.compiler.functions.picking import gathered
 from sgdsheet.compiler.functions.registry import Takes
@@ -138,7 +139,11 @@ def unsupported(function: str, cell: Cell | None = None, on_the_way: bool = True
     remedy = "Rewrite it with functions that “sgdsheet functions” lists; what is constant may stand in its own cell"
     if not on_the_way:
         remedy = "The cell keeps its saved value until a spreadsheet recalculates it"
-    return UnsupportedFunction(function, f"{function} is not supported{where}", cell=cell, remedy=remedy)
+    known = ABSENT.get(function)
+    reason = "" if known is None else f": {known.reason}"
+    if known is not None and known.frozen:
+        remedy = "Copy its cells and paste them as values"
+    return UnsupportedFunction(function, f"{function} is not supported{where}{reason}", cell=cell, remedy=remedy)
 
 
 def _filled(value: Value) -> Value:

@@ -23,7 +23,15 @@ from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.values import UNSETTLED, Kind, Value
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
-from sgdsheet.errors import DataError, NoModelError, ProblemError, SettingError, SgdSheetError, quoted
+from sgdsheet.errors import (
+    DataError,
+    NoModelError,
+    ProblemError,
+    SettingError,
+    SgdSheetError,
+    UnsupportedFunction,
+    quoted,
+)
 from sgdsheet.problem.chosen_source import with_source
 from sgdsheet.problem.definition import SOLVER, Direction, Problem, find_problem, without_formulas
 from sgdsheet.problem.settings import trusts_formulas
@@ -72,6 +80,7 @@ class SheetModel(nn.Module):
                 problem = replace(problem, parameters=used)
                 self.planner = self.planner.among(used)
         check_reach(problem, self.planner.plan(read).blocks)
+        self._refuse_changing(problem, read)
         self.problem = problem
         self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
         self._lowered = build_program(workbook, problem.parameters, self.plan, dtype=dtype)
@@ -79,6 +88,18 @@ class SheetModel(nn.Module):
         self._check_loss(loss)
         module = self._lowered.module(loss.data)
         self.program: fx.GraphModule = simplify(module)
+
+    def _refuse_changing(self, problem: Problem, read: Sequence[Range]) -> None:
+        """FormulaError for a loss that is another number after every recalculation."""
+        found = self.planner.changing(read)
+        if found is not None:
+            block, function = found
+            raise UnsupportedFunction(
+                function.name,
+                f"the loss {problem.loss} depends on this {function.name}, and {function.reason}",
+                cell=block.range.first,
+                remedy="Copy its cells and paste them as values",
+            )
 
     def _check_loss(self, loss: Value) -> None:
         cell = self.problem.loss

@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.planning import Plan
+from sgdsheet.compiler.functions.absent import Absent, frozen_call
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.ir.values import Kind, Value
@@ -40,6 +41,8 @@ class Program:
     regions: Regions
     results: list[tuple[Block, Value]] = field(default_factory=list)
     failures: list[tuple[Block, SgdSheetError]] = field(default_factory=list)
+    frozen: list[tuple[Block, Absent]] = field(default_factory=list)
+    """Constant blocks that keep their saved values, with the function that is the reason."""
 
     @property
     def blocks(self) -> list[Block]:
@@ -107,6 +110,7 @@ def build_program(
 
     A constant block that cannot be lowered keeps its saved values, if it has any. `inputs` are cells whose
     numbers are arguments of the module, by name and in this order.
+    Without `strict`, constant blocks that call a function such as RAND or TODAY are left out: they keep their values.
     With `on_saved`, what reads cells that could not be calculated takes their saved values.
     `shared` are parameters that exist already; in a `generic` program constants may be exchanged for others,
     with errors among them if it is `suspicious`. `watch` is told of each block before it is lowered.
@@ -134,6 +138,9 @@ def build_program(
         block, live = waiting.popleft()
         if watch is not None:
             watch(block)
+        if not (strict or live) and (absent := frozen_call(block.tree)) and workbook.has_values(block.range):
+            program.frozen.append((block, absent))
+            continue
         failed = next((area for read in block.reads() for area, _ in unknown.overlapping(read)), None)
         try:
             if failed is not None:

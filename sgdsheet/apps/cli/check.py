@@ -15,7 +15,7 @@ from sgdsheet.apps.cli.check_groups import differ_line, groups_as_dict, show_gro
 from sgdsheet.apps.cli.common import console, count, figure, json_option, model_arguments, print_json, shown
 from sgdsheet.apps.cli.files import OutputFile, guard
 from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open, model_lines, show_candidates
-from sgdsheet.apps.cli.overview import models_as_dict, unsupported_as_dict
+from sgdsheet.apps.cli.overview import frozen_as_dict, frozen_line, models_as_dict, unsupported_as_dict
 from sgdsheet.apps.cli.progress import working
 from sgdsheet.errors import DataError, FormulaError, ProblemError, SgdSheetError, one_line, quoted
 from sgdsheet.problem.definition import Problem, find_problem, models_in
@@ -210,6 +210,7 @@ def as_dict(
         "worst_cell": str(worst.cell) if worst else None,
         "largest_difference": report.largest_difference,
         "unsupported": unsupported_as_dict(report),
+        "frozen": frozen_as_dict(report),
         "loss_saved": report.loss_saved,
         "loss_computed": report.loss_computed,
         "gradient_max_error": report.gradient_max_error,
@@ -245,6 +246,8 @@ def _show(out: Console, problem: Problem, report: Report, findings: Sequence[Fin
 
 
 def _show_unsupported(out: Console, report: Report, mark: str) -> None:
+    if report.frozen:
+        out.print(f"{_NOTE} {shown(frozen_line(report))}")
     for item in report.unsupported[:_SHOWN]:
         cells = "" if item.area.size == 1 else f" (and {count(item.area.size - 1, 'cell')} like it)"
         out.print(f"{mark} {shown(one_line(str(item.error)))}{cells}")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sgdsheet.apps.cli.common import count, figure, shown
+from sgdsheet.apps.cli.overview import frozen_line
 from sgdsheet.errors import one_line, quoted
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def show_groups(out: Console, report: Report) -> None:
         _show_differing(out, differing(report))
         _show_functions(out, report)
     _show_causes(out, report)
+    if report.frozen:
+        out.print(f"[yellow]![/yellow] {shown(frozen_line(report))}")
 
 
 def _show_sheets(out: Console, sheets: Sequence[Tally]) -> None:

@@ -62,6 +62,7 @@ def page(workbook: Workbook, source: Path, report: Report, findings: Sequence[Fi
         _sheets(by_sheet(report)),
         _differing(report),
         _unsupported(report),
+        _frozen(report),
         _findings(findings),
         _functions(by_function(report)),
         _origin(source),
@@ -96,8 +97,10 @@ def _cards(report: Report) -> str:
         (f"{report.supported:,}", "calculated"),
         (f"{report.compared:,}", "compared"),
         (f"{len(report.mismatches):,}", "differ"),
-        (f"{report.formulas - report.supported:,}", "cannot be calculated"),
+        (f"{report.formulas - report.supported - report.frozen_cells:,}", "cannot be calculated"),
     ]
+    if report.frozen:
+        cards.append((f"{report.frozen_cells:,}", "keep their saved values"))
     if report.compared:
         cards.append((f"{report.largest_difference:.1e}", "largest difference"))
     return '<ul class="cards">' + "".join(f"<li><b>{value}</b>{label}</li>" for value, label in cards) + "</ul>"
@@ -158,6 +161,12 @@ def _unsupported(report: Report) -> str:
         return ""
     head = ("function or cause", "cells", "where", "the first formula")
     return "<h2>What cannot be calculated</h2>" + _table(head, rows[:_MOST], numbers=2)
+
+
+def _frozen(report: Report) -> str:
+    """What keeps its saved values, and why."""
+    rows = [(escape(str(item.area)), item.function.name, _text(item.function.reason)) for item in report.frozen[:_MOST]]
+    return "<h2>What keeps its saved values</h2>" + _table(("cells", "function", "why"), rows) if rows else ""
 
 
 def _places(blocks: Sequence[BlockCheck]) -> str:

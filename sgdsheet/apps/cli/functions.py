@@ -1,30 +1,45 @@
-"""`sgdsheet functions`: what is supported."""
+"""`sgdsheet functions`: what is supported, and one function explained."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sgdsheet.apps.cli.common import console, json_option, print_json, shown
 from sgdsheet.problem.optimizers import OPTIMIZERS
 from sgdsheet.problem.settings import DECLARATIONS
 
-HELP_LINE, PLACE = "List the Excel functions, optimizers and settings", 140
+if TYPE_CHECKING:
+    from sgdsheet.compiler.functions.explanation import Description
+
+HELP_LINE, PLACE = "List the Excel functions, or explain one; optimizers and settings", 140
+
+_WIDTH = 14
+"""Columns for the labels beside a function's explanation."""
 
 
 @click.command("functions")
+@click.argument("name", required=False, metavar="[NAME]")
 @json_option
-def command(as_json: bool) -> None:
-    """List the Excel functions that may stand between parameters and loss, the optimizers and the settings."""
+def command(name: str | None, as_json: bool) -> None:
+    """Explain the Excel function NAME: its arguments, examples, its derivative, what differs from Excel.
+
+    Without NAME, list all functions that formulas may call, the optimizers and the settings."""
+    if name is not None:
+        _explain(name, as_json)
+        return
     content = describe()
     if as_json:
         print_json(content)
         return
     out = console()
+    _list_functions(out, content["functions"])
     for title, key, columns in (
-        ("Excel functions", "functions", ("name", "help", "derivative")),
         ("Optimizers", "optimizers", ("name", "help")),
         ("Settings", "settings", ("name", "flag", "allowed")),
     ):
@@ -41,20 +56,84 @@ def command(as_json: bool) -> None:
         out.print()
 
 
+def _list_functions(out: Console, functions: list[dict[str, Any]]) -> None:
+    """All functions by category, each with its line."""
+    from sgdsheet.compiler.functions.explanation import CATEGORIES  # imports torch: not for the help page
+
+    width = max(len(item["name"]) for item in functions)
+    for category in CATEGORIES:
+        table = Table(title=f"{category}", title_justify="left", title_style="bold", box=None, show_header=False)
+        table.add_column(style="bold", no_wrap=True, min_width=width)
+        table.add_column()
+        for item in functions:
+            if item["category"] == category:
+                table.add_row(shown(item["name"]), shown(item["help"]))
+        out.print(table)
+        out.print()
+    out.print(f"{len(functions)} functions. “sgdsheet functions NAME” explains one.")
+    out.print()
+
+
+def _explain(name: str, as_json: bool) -> None:
+    from sgdsheet.compiler.functions import explanation  # imports torch: not for the help page
+
+    found = explanation.describe(name)
+    if found is None:
+        near = ", ".join(explanation.nearest(name))
+        instead = f"Did you mean {near}?" if near else "“sgdsheet functions” lists them all"
+        raise click.UsageError(f"There is no function {name.upper()}. {instead}")
+    if as_json:
+        print_json({**asdict(found), "examples": dict(found.examples), "notes": list(found.notes)})
+    else:
+        _show(console(), found)
+
+
+def _show(out: Console, found: Description) -> None:
+    """One function for a person."""
+    out.print(f"[bold]{shown(found.signature)}[/bold]" + (f"  [dim]{found.category}[/dim]" if found.category else ""))
+    if found.help:
+        out.print(shown(found.help))
+    out.print()
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True, style="dim", min_width=_WIDTH)
+    facts.add_column()
+    for number, (formula, result) in enumerate(found.examples.items()):
+        facts.add_row("examples" if number == 0 else "", Text(f"={formula}  →  {_result(result)}"))
+    for label, text in (("derivative", found.derivative), ("in batches", found.samples)):
+        if text:
+            facts.add_row(label, shown(text))
+    for number, note in enumerate(found.notes):
+        facts.add_row("note" if number == 0 else "", shown(note))
+    out.print(facts)
+
+
+def _result(value: float | str | bool) -> str:
+    """A result as a cell shows it."""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, str):
+        return value if value.startswith("#") else f'"{value}"'
+    return f"{value:.10g}"
+
+
 def describe() -> dict[str, list[dict[str, Any]]]:
     """Everything by name, as plain data."""
-    from sgdsheet.compiler.functions import REGISTRY  # imports torch: not for the help page
+    from sgdsheet.compiler.functions import explanation  # imports torch: not for the help page
 
+    known = [item for _, listed in explanation.by_category() for item in listed]
     return {
         "functions": [
             {
                 "name": item.name,
                 "category": item.category,
+                "signature": item.signature,
                 "help": item.help,
-                "derivative": item.derivative.value,
+                "derivative": item.derivative,
+                "samples": item.samples,
+                "notes": list(item.notes),
                 "examples": dict(item.examples),
             }
-            for item in sorted(REGISTRY.values(), key=lambda item: item.name)
+            for item in sorted(known, key=lambda item: item.name)
         ],
         "optimizers": [
             {"name": item.name, "help": item.help, "learning_rate": item.learning_rate} for item in OPTIMIZERS.values()

@@ -55,6 +55,30 @@ def unsupported_as_dict(report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def frozen_as_dict(report: Report) -> list[dict[str, Any]]:
+    """What keeps its saved values: the cells, the function, and why."""
+    return [
+        {
+            "cell": str(item.area.first),
+            "range": str(item.area),
+            "function": item.function.name,
+            "message": f"{item.area.first}: keeps its saved value, for {item.function.name} is not calculated: "
+            f"{item.function.reason}",
+        }
+        for item in report.frozen
+    ]
+
+
+def frozen_line(report: Report) -> str:
+    """What keeps its saved values, in a line; empty if nothing does."""
+    if not report.frozen:
+        return ""
+    cells = report.frozen_cells
+    names = ", ".join(dict.fromkeys(item.function.name for item in report.frozen))
+    keeps = "keeps its saved value" if cells == 1 else "keep their saved values"
+    return f"{count(cells, 'formula cell')} {keeps} ({names}, in {report.frozen[0].area.first} first)"
+
+
 def sheets_as_dict(workbook: Workbook) -> list[dict[str, Any]]:
     """The sheets with their sizes."""
     return [asdict(item) for item in summaries(workbook)]
@@ -70,6 +94,7 @@ def describe_book(workbook: Workbook, book: str, report: Report, found: Suggesti
         "models": models_as_dict(models_in(workbook)),
         **candidates_as_dict(book, found),
         "unsupported": unsupported_as_dict(report),
+        "frozen": frozen_as_dict(report),
     }
 
 
@@ -111,8 +136,11 @@ def show_supported(out: Console, report: Report) -> None:
     if not report.formulas:
         out.print("There are no formulas: nothing can be trained yet.")
         return
-    if report.supported == report.formulas:
-        out.print(f"[green]✓[/green] all {count(report.formulas, 'formula cell')} can be calculated")
+    if report.frozen:
+        out.print(f"[yellow]![/yellow] {shown(frozen_line(report))}")
+    if not report.unsupported:
+        which = "the other" if report.frozen else "all"
+        out.print(f"[green]✓[/green] {which} {count(report.supported, 'formula cell')} can be calculated")
         return
     out.print(
         f"[yellow]![/yellow] {report.supported:,} of {count(report.formulas, 'formula cell')} can be calculated."

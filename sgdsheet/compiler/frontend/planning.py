@@ -12,6 +12,7 @@ from sgdsheet.compiler.frontend.block_table import BlockIndex, BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.dependence import depends, reached
 from sgdsheet.compiler.frontend.ordering import split_cycle, strongly_connected
+from sgdsheet.compiler.functions.absent import Absent, changing_call
 from sgdsheet.errors import CircularReference
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Workbook
@@ -61,11 +62,12 @@ class Planner:
         self.parameters = tuple(parameters)
         self.table = table
         self._plans: dict[object, Plan] = {}
+        self._orders: dict[object, tuple[list[Block], set[int]]] = {}
 
     def among(self, parameters: Iterable[Range]) -> Planner:
         """The planner for other parameters of the workbook."""
         found = Planner(self.workbook, parameters, self.table)
-        found._plans = self._plans
+        found._plans, found._orders = self._plans, self._orders
         return found
 
     def on(self, workbook: Workbook, parameters: Iterable[Range]) -> Planner:
@@ -82,6 +84,15 @@ class Planner:
         """The blocks needed for the targets that are constant and have saved values, which `plan` leaves out."""
         wanted = tuple(targets)
         return self._remembered("known", wanted, lambda: self._known(wanted))
+
+    def changing(self, targets: Iterable[Range]) -> tuple[Block, Absent] | None:
+        """The first formula that the targets need and that changes at every recalculation, as RAND does."""
+        wanted = tuple(targets)
+        ordered, live = self._order_for(wanted)
+        if not any(changing_call(block.tree) for block in ordered):
+            return None
+        needed = self._demanded(ordered, live, wanted, constants=True).blocks
+        return next(((block, found) for block in needed if (found := changing_call(block.tree))), None)
 
     def plan_dependents(self) -> Plan:
         """All blocks of the workbook that depend on a parameter, and what they need."""
@@ -114,7 +125,10 @@ class Planner:
         return Plan([block for block in ordered if block.range.sheet in names], live, circles)
 
     def _order_for(self, targets: Sequence[Range]) -> tuple[list[Block], set[int]]:
-        return self._ordered(block for target in targets for block in self.table.overlapping(target))
+        key = self.parameters, tuple(targets)
+        if key not in self._orders:
+            self._orders[key] = self._ordered(block for target in targets for block in self.table.overlapping(target))
+        return self._orders[key]
 
     def _ordered(
         self, roots: Iterable[Block], circles: list[tuple[Block, CircularReference]] | None = None

@@ -137,6 +137,7 @@ def _at_dates(
             takes=Takes.ARRAYS,
             fixed_arguments=[dates] if rate_first else [1, 2],
             inexact=0.0 if rate_first else _EARLY,
+            names=("rate", "payments", "dates") if rate_first else ("payments", "dates", "guess"),
             examples=examples,
         )(evaluate)
         return implementation

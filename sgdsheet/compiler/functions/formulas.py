@@ -37,6 +37,7 @@ def formula(
     fixed: Collection[int] = (),
     derivative: Derivative = Derivative.SMOOTH,
     inexact: float = 0.0,
+    note: str = "",
 ) -> Callable[[_F], _F]:
     """Declare a function of numbers. `also` are older names of the same function.
 
@@ -62,6 +63,8 @@ def formula(
                 conditions=flags,
                 fixed_arguments=[*flags, *fixed],
                 inexact=inexact,
+                names=[item.name.strip("_").replace("_", " ") for item in parameters],
+                note=note,
                 examples={text.replace(f"{name}(", f"{written}("): result for text, result in examples.items()},
             )(evaluate)
         return implementation

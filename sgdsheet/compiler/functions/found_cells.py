@@ -21,6 +21,7 @@ def _unsettled() -> FormulaError:
 @function(
     "OFFSET",
     arguments=(3, 5),
+    names=("reference", "rows", "columns", "height", "width"),
     takes=Takes.FORMULAS,
     fixed_arguments=[1, 2, 3, 4],
     gives_range=True,
@@ -63,6 +64,7 @@ def _offset(placer: Placer, arguments: Sequence[Node]) -> Places:
 @function(
     "INDIRECT",
     arguments=(1, 2),
+    names=("text", "in A1"),
     takes=Takes.FORMULAS,
     fixed_arguments=[0, 1],
     gives_range=True,

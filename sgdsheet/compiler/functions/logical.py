@@ -50,7 +50,7 @@ def _clamp(context: Context, condition: Node, chosen: Node, other: Node | None) 
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
     zero_arguments=[0],
-    examples={"IF(2>1,3,4)": 3, "IF(FALSE,1,5)": 5, "IF(1>2,7)": 0, "IF(2>1,,5)": 0, "IF(3>2,4,1/0)": 4},
+    examples={"IF(2>1,3,4)": 3, "IF(FALSE,1,5)": 5, "IF(1>2,7)": False, "IF(2>1,,5)": 0, "IF(3>2,4,1/0)": 4},
 )
 def if_(context: Context, condition: Node, chosen: Node, other: Node | None = None) -> Value:
     """One value where a condition holds, another where it does not."""

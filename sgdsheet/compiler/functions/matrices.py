@@ -149,6 +149,7 @@ def column(context: Context, reference: Node | None = None) -> Value:
 @function(
     "INDEX",
     arguments=(2, 4),
+    names=("array", "row", "column", "area"),
     picks_area=True,
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,

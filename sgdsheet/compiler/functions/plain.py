@@ -81,13 +81,15 @@ def plain(
     booleans: bool = True,
     dates: bool = False,
     inexact: float = 0.0,
+    note: str = "",
 ) -> Callable[[_F], _F]:
     """Declare a function of constants. `arrays` says that expressions in its arguments are array expressions.
 
     `skips_blanks` says that blank cells at the end of its ranges make no difference; `most` is the largest number of
     arguments of a function that takes any number. `left_out_is_default` is for the newer functions: to the others, an
     argument of which only the comma is there is blank. Without `booleans`, TRUE and FALSE are #VALUE! where a number is
-    wanted. `dates` says that its numbers are dates. `inexact` is how far Excel's results are from the exact ones.
+    wanted. `dates` says that its numbers are dates. `inexact` is how far Excel's results are from the exact ones,
+    `note` what is refused or differs from Excel.
     """
 
     def declare(implementation: _F) -> _F:
@@ -113,6 +115,8 @@ def plain(
             fixed_arguments=range(255),
             skips_blanks=skips_blanks,
             inexact=inexact,
+            names=[item.name.strip("_").replace("_", " ") for item in parameters],
+            note=note,
             over_samples=OverSamples.ELEMENTWISE if elementwise else OverSamples.UNKNOWN,
         )(evaluate)
         return implementation

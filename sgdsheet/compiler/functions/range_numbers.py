@@ -9,6 +9,7 @@ cells and arrays text, logical values and blanks do not. What does not count is 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -44,7 +45,7 @@ def over_numbers(
                 arguments = tuple(_everything(builder, value) for value in arguments)
             return applied(builder, implementation, [gathered_numbers(builder, arguments)], arguments)
 
-        _declare(name, also, evaluate, implementation, (1, 255), Takes.RANGES, derivative, examples)
+        _declare(name, also, evaluate, implementation, (1, 255), Takes.RANGES, derivative, examples, ["numbers"])
         return implementation
 
     return declare
@@ -81,10 +82,19 @@ def over_numbers_at(
                 raise FormulaError(f"calls {name} with a position that is no whole number", remedy="Round it")
             return applied(builder, implementation, [gathered_numbers(builder, [given[first]])], read, others)
 
-        _declare(name, also, evaluate, implementation, arguments, Takes.RANGES, derivative, examples, fixed, inexact)
+        names = _others(implementation, 2)
+        names.insert(first, "numbers")
+        _declare(
+            name, also, evaluate, implementation, arguments, Takes.RANGES, derivative, examples, names, fixed, inexact
+        )
         return implementation
 
     return declare
+
+
+def _others(implementation: Callable[..., Tensor], count: int) -> list[str]:
+    """What the arguments behind the first ones of an implementation are called."""
+    return list(inspect.signature(implementation).parameters)[count:]
 
 
 def _is_between(value: Value) -> bool:
@@ -111,7 +121,8 @@ def over_pairs(
             return applied(builder, implementation, _in_pairs(builder, pairs), [*others, one, two], others)
 
         count = 3 if at else 2
-        _declare(name, also, evaluate, implementation, (count, count), Takes.ARRAYS, Derivative.SMOOTH, examples)
+        names = [*_others(implementation, 3), *list(inspect.signature(implementation).parameters)[:2]]
+        _declare(name, also, evaluate, implementation, (count, count), Takes.ARRAYS, Derivative.SMOOTH, examples, names)
         return implementation
 
     return declare
@@ -126,6 +137,7 @@ def _declare(
     takes: Takes,
     derivative: Derivative,
     examples: Mapping[str, float | str | bool],
+    names: Sequence[str],
     fixed: Collection[int] = (),
     inexact: float = 0.0,
 ) -> None:
@@ -138,6 +150,7 @@ def _declare(
             derivative=derivative,
             fixed_arguments=fixed,
             inexact=inexact,
+            names=names,
             examples={text.replace(f"{name}(", f"{written}("): result for text, result in examples.items()},
         )(evaluate)
 

@@ -12,6 +12,7 @@ add-ins offer it to people (see `sgdsheet.apps.udf.declarations`).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -208,6 +209,18 @@ class Function:
     """Whether several ranges in brackets are as many arguments, where it does not take ranges as they stand."""
     picks_area: bool = False
     """Whether it picks one of several ranges in brackets."""
+    names: tuple[str, ...] = ()
+    """What its arguments are called; the last one is repeated."""
+    note: str = ""
+    """What is refused, or differs from Excel, in a sentence."""
+
+    @property
+    def signature(self) -> str:
+        """How it is called: `LEFT(text, [count])`, with brackets around what may be left out."""
+        least, most = self.arguments
+        listed = list(self.names[:most])
+        shown = [name if place < least else f"[{name}]" for place, name in enumerate(listed)]
+        return f"{self.name}({', '.join([*shown, '…'] if most > len(listed) else shown)})"
 
     @property
     def takes_areas_apart(self) -> bool:
@@ -287,12 +300,15 @@ def function(
     described: Sequence[Argument] = (),
     areas_apart: bool = False,
     picks_area: bool = False,
+    names: Sequence[str] = (),
+    note: str = "",
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
     """Declare an Excel function. `arguments` are the smallest and the largest number of them.
 
     `conditions` are the positions of scalar arguments that are TRUE or FALSE: texts there are read as IF reads them.
     `additive` is for sums and means over samples. `areas_apart` says that several ranges in brackets are as many
-    arguments, `picks_area` that it takes one of them.
+    arguments, `picks_area` that it takes one of them. `names` are what the arguments are called, if not as those of the
+    implementation; `note` says what is refused, or differs from Excel.
     """
     over = over_samples or (OverSamples.ELEMENTWISE if takes is Takes.SCALARS else OverSamples.UNKNOWN)
     sums_up = over in (OverSamples.SUM, OverSamples.MEAN, OverSamples.MEAN_OF_ROWS)
@@ -325,10 +341,24 @@ def function(
             described=tuple(described),
             areas_apart=areas_apart,
             picks_area=picks_area,
+            names=tuple(names) or _names_of(implementation, described),
+            note=note,
         )
         return implementation
 
     return declare
+
+
+def _names_of(implementation: Callable[..., Any], described: Sequence[Argument]) -> tuple[str, ...]:
+    """What the arguments of an implementation are called; a wrapper's are those of what it wraps."""
+    if described:
+        return tuple(argument.name for argument in described)
+    parameters = inspect.signature(implementation).parameters.values()
+    return tuple(
+        item.name.strip("_").replace("_", " ")
+        for item in parameters
+        if item.kind is not item.KEYWORD_ONLY and item.name != "context"
+    )
 
 
 def own_function(
@@ -402,6 +432,7 @@ def elementwise(
     *,
     examples: Mapping[str, float | str | bool],
     arguments: tuple[int, int] = (1, 1),
+    names: Sequence[str] = ("number",),
     derivative: Derivative = Derivative.SMOOTH,
     module: str,
 ) -> None:
@@ -412,7 +443,7 @@ def elementwise(
 
     implementation.__doc__ = help_text
     implementation.__module__ = module
-    function(name, arguments=arguments, derivative=derivative, examples=examples)(implementation)
+    function(name, arguments=arguments, names=names, derivative=derivative, examples=examples)(implementation)
 
 
 def guarded(

@@ -42,6 +42,7 @@ def scheduled(
     optional: Sequence[float] = (),
     periods: bool = False,
     inexact: float = 0.0,
+    note: str = "",
 ) -> Callable[[_F], _F]:
     """Declare a function of money at dates. `optional` are the values of the last arguments where these are left out.
 
@@ -85,11 +86,21 @@ def scheduled(
             over_samples=OverSamples.ELEMENTWISE,
             fixed_arguments=fixed,
             inexact=inexact,
+            names=_names(schedule, implementation, fixed, total),
+            note=note,
             examples=examples,
         )(evaluate)
         return implementation
 
     return declare
+
+
+def _names(
+    schedule: Callable[..., Terms], implementation: Callable[..., Tensor], fixed: Collection[int], total: int
+) -> list[str]:
+    """What the arguments are called: those of the schedule and of the formula, in their order."""
+    dates, others = (iter(inspect.signature(item).parameters) for item in (schedule, implementation))
+    return [next(dates if place in fixed else others).replace("_", " ") for place in range(total)]
 
 
 def _number(context: Context, node: Node) -> Value:
