@@ -31,7 +31,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 )
                 page.write_formula(row - 1, 2, f'=IF(A{row}>9,"<i>","no")', None, "<i>" if row > 9 else "no")
                 if name == COSTS:
-                    page.write_formula(row - 1, 3, f'=CUBEVALUE("<script>",A{row})', None, 1)
+                    page.write_formula(row - 1, 3, f'=CUBEVALUES("<script>",A{row})', None, 1)
                     page.write_formula(row - 1, 4, f"=D{row}+1", None, 2)
         page.write_formula(0, 6, '=IF(A1>9,"a","b")', None, "<u>c</u>")
     return path
@@ -55,9 +55,9 @@ def test_data(book: Path) -> None:
     assert sum(item["supported"] for item in report["sheets"]) == report["supported"]
     assert sum(item["mismatches"] for item in report["sheets"]) == len(report["mismatches"])
     functions = {item["name"]: item for item in report["functions"]}
-    assert list(functions)[:3] == ["SUM", "IF", "CUBEVALUE"]
+    assert list(functions)[:3] == ["SUM", "IF", "CUBEVALUES"]
     assert functions["SUM"]["mismatches"] == 2 * wrong
-    assert functions["CUBEVALUE"]["unsupported"] == ROWS
+    assert functions["CUBEVALUES"]["unsupported"] == ROWS
     assert [(item["range"], item["cells"], item["worst_cell"]) for item in report["differing"]] == [
         ("Fine!G1", 1, "Fine!G1"),
         (f"'{SALES}'!B1:B{ROWS}", wrong, f"'{SALES}'!B3"),
@@ -77,7 +77,7 @@ def test_terminal(book: Path) -> None:
     place = lines.index(f"'{SALES}'!B1:B{ROWS} =A1*2+SUM(A$1:A1) {wrong} of {ROWS} cells")
     assert lines[place + 1] == f"'{SALES}'!B3: saved 1012, computed 12"
     assert f"by function: SUM {2 * wrong}, IF 1" in lines
-    assert any("CUBEVALUE is not supported" in line and f"{ROWS - 1} cells like it" in line for line in lines)
+    assert any("CUBEVALUES is not supported" in line and f"{ROWS - 1} cells like it" in line for line in lines)
 
 
 _TAGS = {
@@ -115,7 +115,7 @@ def test_page(book: Path, tmp_path: Path) -> None:
     assert page.attributes <= {"lang", "charset", "name", "content", "http-equiv", "class"}
     assert "://" not in text
     assert "prefers-color-scheme: dark" in text
-    for words in (f"'{SALES}'!B3 is saved as 1012, computed 12", '=CUBEVALUE("<script>",A1)', "“<u>c</u>”", SALES):
+    for words in (f"'{SALES}'!B3 is saved as 1012, computed 12", '=CUBEVALUES("<script>",A1)', "“<u>c</u>”", SALES):
         assert words in page.words
     assert run("check", book, "--all", "--html", tmp_path / "page.html").status == 1  # an older one may be replaced
 
