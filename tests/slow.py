@@ -38,6 +38,15 @@ TESTS = {
         "test_build_command test_on_linux_it_says_what_to_do test_uninstall_ends_the_trainer_and_says_what_stays "
     ),
     "test_analysts_models": ("test_gradient test_in_single_precision_it_is_the_same test_training_lowers_the_loss "),
+    "test_evolution": (
+        "test_many_minima test_without_bounds_the_box_is_said_and_gets_wider test_the_same_seed_gives_the_same_result "
+        "test_names_of_our_own test_whole_numbers_beside_others test_a_longer_round_trip_is_found "
+        "test_what_cannot_be_batched_is_tried_one_by_one "
+    ),
+    "test_integers": (
+        "test_the_time_limit_says_how_good_the_best_is test_solver_s_own_time_limit_and_tolerance "
+        "test_stopped_by_a_person_it_keeps_the_best "
+    ),
     "test_animate": (
         "test_a_long_training_keeps_few_snapshots test_a_notebook_shows_it test_a_picture_that_moves "
         "test_a_training_that_diverges_can_be_watched test_command test_command_json "

@@ -130,11 +130,15 @@ CASES = {
         "Model!E1",
         ("depends on this parameter only in steps (ROUND in Model!C2)", "no gradient", "Use a smooth formula"),
         predictions("=ROUND($E$1,1)*A#+$E$2"),
+        arguments=("--optimizer", "adam"),
+        only_train=True,
     ),
     "only compared": Case(
         "Model!E2",
         ("depends on this parameter only in steps (a comparison in Model!C2)", "no gradient", "Use a smooth"),
         predictions("=$E$1*A#+($E$2>0)"),
+        arguments=("--optimizer", "adam"),
+        only_train=True,
     ),
     "parameter is a formula": Case(
         "Model!E1",
@@ -189,6 +193,8 @@ CASES = {
         "Model!E2",
         ("depends on this parameter only in steps (IF in Model!C2)", "no gradient", "Use a smooth formula"),
         predictions("=$E$1*A#+IF($E$2>0,1,2)"),
+        arguments=("--optimizer", "adam"),
+        only_train=True,
     ),
     # formulas
     "unsupported function": Case(

@@ -49,11 +49,15 @@ def steps_of(session: Session) -> list[tuple[int, float, float, int | None, floa
 
 
 RUNS: list[dict[str, Any]] = [
-    *({"optimizer": name} for name in OPTIMIZERS),
+    *({"optimizer": name} for name, row in OPTIMIZERS.items() if row.family is not Family.POPULATION),
     *({"optimizer": "adam", "schedule": name} for name in SCHEDULES if name != "constant"),
     {"optimizer": "sgd", "schedule": "onecycle", "momentum": 0.8},
     {"optimizer": "sgd", "zero_gradients": "no"},
-    *({"optimizer": name, "batch_size": 4} for name, row in OPTIMIZERS.items() if row.family is not Family.LINE_SEARCH),
+    *(
+        {"optimizer": name, "batch_size": 4}
+        for name, row in OPTIMIZERS.items()
+        if row.family not in (Family.LINE_SEARCH, Family.POPULATION)
+    ),
     {"optimizer": "adam", "batch_size": 3, "shuffle": "no"},
     {"optimizer": "sgd", "lr": 0.3, "early_stopping": 6},
     {"optimizer": "sgd", "lr": 0.3, "batch_size": 4, "early_stopping": 6, "start": "normal 0.3"},

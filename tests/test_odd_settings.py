@@ -42,6 +42,9 @@ ODD = {
 } | {item.key: [*item.examples, *item.refused] for item in DECLARATIONS if item.refused}
 
 
+ENDINGS = ("converged", "stalled", "steps", "diverged", "early", "time", "best found")
+
+
 def check_line(error: SgdSheetError) -> None:
     """It is one line, and says what to do."""
     assert "\n" not in str(error)
@@ -74,7 +77,7 @@ def test_training(curve: SheetModel, name: str, key: str) -> None:
             continue
         assert session.loss <= session.loss_start, options
         assert all(map(math.isfinite, curve.parameter_cells().values())), options
-        assert session.stopped in ("converged", "stalled", "steps", "diverged", "early"), options
+        assert session.stopped in ENDINGS, options
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

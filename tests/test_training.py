@@ -71,7 +71,7 @@ REACHES = {
 @pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name not in ("accumulate", "annealing")])
 def test_every_optimizer_gets_there(curve: SheetModel, name: str) -> None:
     """With a learning rate for this sheet; rmsprop ends within the noise of its steps."""
-    rate = REACHES.get(name, None if name in ("lbfgs", "wiggle") else 0.05)
+    rate = REACHES.get(name, None if name in ("lbfgs", "wiggle", "evolutionary") else 0.05)
     options = {"lr": rate} if rate else {}
     assert Session(curve, optimizer=name, steps=1500, **options).run() == pytest.approx(least_squares(), rel=2e-3)
 

@@ -79,7 +79,8 @@ class SheetModel(nn.Module):
             if self.unused and used:
                 problem = replace(problem, parameters=used)
                 self.planner = self.planner.among(used)
-        check_reach(problem, self.planner.plan(read).blocks)
+        self.stepped = check_reach(problem, self.planner.plan(read).blocks)
+        """The error for those that need a gradient where there is none; None if there is one."""
         self._refuse_changing(problem, read)
         self.problem = problem
         self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
@@ -137,6 +138,11 @@ class SheetModel(nn.Module):
             distance = loss - self.problem.target
             return distance * distance  # which overflows to infinity, where ** raises for plain numbers
         return loss
+
+    def require_gradient(self) -> None:
+        """Raise ProblemError, with the cell, if a parameter has no gradient because the loss depends on it in steps."""
+        if self.stepped is not None:
+            raise self.stepped
 
     def numbers_read(self) -> int:
         """How many numbers one evaluation reads: what it costs, roughly."""
@@ -203,6 +209,7 @@ class SheetModel(nn.Module):
 
     def gradients(self) -> dict[Cell, float]:
         """The derivative of the loss cell with respect to each parameter cell, in units of the loss per unit of it."""
+        self.require_gradient()
         pairs = list(self.ranges())
         gradients = torch.autograd.grad(self(), [tensor for _, tensor in pairs], allow_unused=True)
         found: dict[Cell, float] = {}

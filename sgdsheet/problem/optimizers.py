@@ -18,6 +18,7 @@ class Family(Enum):
     GRADIENT = "one gradient per step"
     LINE_SEARCH = "several losses and gradients per step"
     LOSSES = "several losses per step, and no gradient"
+    POPULATION = "many points at once, and no gradient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Optimizer:
 
     name: str
     class_name: str
-    """The name of the class, in `torch.optim` or in a module of `train/algorithms/`."""
+    """The name of the class, in `torch.optim` or in a module of `train/algorithms/`; empty for a search of points."""
     learning_rate: float
     help: str
     family: Family = Family.GRADIENT
@@ -103,6 +104,14 @@ _ROWS = (
         Family.LOSSES,
         weight_decay=False,
         run_options=("steps", "seed"),
+    ),
+    Optimizer(
+        "evolutionary",
+        "",
+        1.0,
+        "Differential evolution: a population of points, for many minima, steps and look-ups; give bounds",
+        Family.POPULATION,
+        weight_decay=False,
     ),
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -23,7 +24,7 @@ from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, solve
 from sgdsheet.train.convergence import Verdict
 from sgdsheet.train.descent import Descent, descent_with
 from sgdsheet.train.discrete.looks import SECONDS, Limits
-from sgdsheet.train.discrete.search import search
+from sgdsheet.train.discrete.search import Method, search
 from sgdsheet.train.least_squares import SUM_ROUNDING
 from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
 from sgdsheet.train.run import CONVERGED, DIVERGED, STALLED, STEPS, Run, Step
@@ -142,23 +143,27 @@ def searched(run: Run) -> Steps:
     """A search for whole numbers or among the points of a population, which no descent finds."""
     chosen, settings, solver = run.plan.search, run.settings, run.model.problem.solver
     assert chosen is not None
-    assert run.constraints is not None
     limits = Limits(
         settings.time_limit or solver.seconds or SECONDS,
         settings.gap if settings.gap is not None else solver.gap or 0.0,
         settings.seed if settings.seed is not None else solver.seed or 0,
         solver.population,
-        run.plan.steps,
     )
-    started = time.perf_counter()
-    for look in search(run.model, run.constraints, chosen, limits):
-        run.steps_taken += 1
-        run.best_step = run.steps_taken
-        run.violation, run.loss_bound = look.violation, look.bound
-        if look.outcome:
-            run.end(look.outcome, look.reason)
-        yield Step(run.steps_taken, look.loss, 1.0, time.perf_counter() - started)
-        started = time.perf_counter()
+    counted = settings.steps is not None or settings.epochs is not None or chosen.method is Method.EVOLUTION
+    most = run.plan.steps if counted else math.inf
+    with closing(search(run.model, run.constraints, chosen, limits)) as looks:
+        while run.steps_taken < most:
+            started = time.perf_counter()
+            look = next(looks, None)
+            if look is None:
+                return
+            run.steps_taken += 1
+            run.best_step = run.steps_taken
+            run.violation, run.loss_bound = look.violation, look.bound
+            if look.outcome:
+                run.end(look.outcome, look.reason)
+            yield Step(run.steps_taken, look.loss, 1.0, time.perf_counter() - started)
+    run.end(STEPS)
 
 
 def _end_solution(run: Run, outcome: str) -> None:

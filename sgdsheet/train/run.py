@@ -95,7 +95,7 @@ class Run:
             self.parameters,
             self.constraints,
             fit=self.fit is not None,
-            search=chosen_search(model, self.constraints),
+            search=chosen_search(model, self.constraints, settings),
         )
         if self.bound is not None and self.plan.batch_size is not None:
             refuse_large_batch(model, self.bound, self.plan.batch_size)

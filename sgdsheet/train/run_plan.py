@@ -113,6 +113,8 @@ def plan_run(
     _refuse(model, settings, samples, parameters, optimizer)
     if search is not None:
         _refuse_search(model, settings, batched)
+    elif optimizer.family in (Family.GRADIENT, Family.LINE_SEARCH):
+        model.require_gradient()
     fitted = fit and not settings.restarts
     solvable = not fitted and search is None and constraints is not None and not batched
     solved = solvable and constraints is not None and _is_solved(model, settings, constraints)
@@ -188,15 +190,21 @@ def _is_solved(model: SheetModel, settings: Settings, constraints: ConstraintMod
 def _refuse_search(model: SheetModel, settings: Settings, batched: bool) -> None:
     """What belongs to descent does not go with a search."""
     sheet = model.problem.sheet
+    searches = (AUTO, *(row.name for row in OPTIMIZERS.values() if row.family is Family.POPULATION))
     refused = {
         "batches": (batched, "Leave the batch size out"),
         "restarts": (bool(settings.restarts), "Leave them out: the search looks everywhere"),
         "early stopping": (settings.early_stopping is not None, "Leave it out"),
-        f"the optimizer {settings.optimizer}": (settings.optimizer != AUTO, "Leave the optimizer to auto"),
+        "validation rows": (bool(settings.validation) or model.problem.valid is not None, "Leave them out"),
+        "start values": (bool(settings.start), "Leave them out: the search looks everywhere"),
+        "a learning rate": (settings.learning_rate is not None, "Leave it out"),
+        "torch.compile": (settings.compile, "Leave it out"),
+        f"the optimizer {settings.optimizer}": (settings.optimizer not in searches, "Leave the optimizer to auto"),
     }
     for what, (asked, remedy) in refused.items():
         if asked:
-            raise SettingError(f"{what} cannot keep parameters whole numbers", cell=sheet, remedy=remedy)
+            why = "cannot keep parameters whole numbers" if model.problem.discrete else "cannot be used in a search"
+            raise SettingError(f"{what} {why}", cell=sheet, remedy=remedy)
 
 
 def _optimizer(settings: Settings, batched: bool, fit: bool) -> tuple[Optimizer, str]:

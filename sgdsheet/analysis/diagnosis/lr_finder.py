@@ -75,10 +75,11 @@ def find_learning_rate(
     """Sweep the learning rate of an optimizer from `lowest` to `highest`; the parameters stay as they are.
 
     `loss` calculates the loss over some samples of a source; the sheet's own cells are the model unless it is given.
-    Raises SettingError for an optimizer without a learning rate to choose, TrainingError if the loss is not
-    finite or no rate brings it down.
+    Raises SettingError for an optimizer without a learning rate to choose, ProblemError if a parameter has no gradient,
+    TrainingError if the loss is not finite or no rate brings it down.
     """
     row = _row(optimizer)
+    model.require_gradient()
     make = _maker(model, row, momentum)
     program = loss or model.program
     with torch.no_grad():

@@ -226,8 +226,8 @@ def _overwritten(problem: Problem) -> list[str]:
 def _findings(session: sgdsheet.Session, losses: list[float]) -> list[sgdsheet.Finding]:
     """Whether the learning rate was too high, and what else stands in the way of training."""
     plan, model = session.plan, session.model
-    if session.source is not None:
-        return []  # what a few rows of a preview show says nothing about the data
+    if session.source is not None or plan.search is not None:
+        return []  # what a few rows of a preview show says nothing about the data; a search needs no gradient
     found = sgdsheet.diagnose(model)
     alone = not plan.batched and not plan.solved and plan.search is None and not session.distribution
     climbed = not model.as_objective(session.loss_last) < model.as_objective(session.loss_start)

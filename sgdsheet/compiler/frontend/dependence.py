@@ -203,24 +203,24 @@ def unreached(problem: Problem, blocks: Sequence[Block]) -> Unreached:
     return Unreached(unused, without(jumping, unused), steps)
 
 
-def check_reach(problem: Problem, blocks: Sequence[Block]) -> None:
-    """Raise ProblemError for the first parameter cell on which the loss does not depend, or only in steps."""
+def check_reach(problem: Problem, blocks: Sequence[Block]) -> ProblemError | None:
+    """The error for the first parameter cell on which the loss depends only in steps; None if there is none.
+
+    It is for those that need a gradient. Raises ProblemError for a parameter on which the loss does not depend.
+    """
     found = unreached(problem, blocks)
     for area in problem.parameters:
-        cells = [part.first for part in (*found.unused, *found.stepped) if area.contains(part)]
-        if cells:
-            cell = min(cells)
-            in_steps = not any(part.contains(Range.of_cell(cell)) for part in found.unused)
-            raise _unreached(problem, cell, in_steps, found.steps)
+        if cells := [part.first for part in found.unused if area.contains(part)]:
+            raise ProblemError(
+                f"the loss {problem.loss} does not depend on this parameter",
+                cell=min(cells),
+                remedy="Use it in a formula, or leave it out of the parameters",
+            )
+    stepped = [part.first for area in problem.parameters for part in found.stepped if area.contains(part)]
+    return _stepped(stepped[0], found.steps) if stepped else None
 
 
-def _unreached(problem: Problem, cell: Cell, in_steps: bool, steps: dict[Range, tuple[Block, str]]) -> ProblemError:
-    if not in_steps:
-        return ProblemError(
-            f"the loss {problem.loss} does not depend on this parameter",
-            cell=cell,
-            remedy="Use it in a formula, or leave it out of the parameters",
-        )
+def _stepped(cell: Cell, steps: dict[Range, tuple[Block, str]]) -> ProblemError:
     found = next(
         ((block, name) for area, (block, name) in steps.items() if area.intersection(Range.of_cell(cell))),
         None,
@@ -229,7 +229,7 @@ def _unreached(problem: Problem, cell: Cell, in_steps: bool, steps: dict[Range, 
     return ProblemError(
         f"the loss depends on this parameter only in steps{where}, so it has no gradient",
         cell=cell,
-        remedy="Use a smooth formula instead, or leave it out of the parameters",
+        remedy="Use a smooth formula instead, or the optimizer evolutionary",
     )
 
 

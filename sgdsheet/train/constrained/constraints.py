@@ -128,6 +128,12 @@ def compile_constraints(model: SheetModel) -> ConstraintModel | None:
     return _Compiler(problem, plan, program, model.unused).compiled()
 
 
+def no_constraints(model: SheetModel) -> ConstraintModel:
+    """Bounds that are infinite, and no constraints: what a model has that nobody has restricted."""
+    free = torch.full((model.problem.parameter_count,), torch.inf, dtype=model.dtype)
+    return ConstraintModel(Bounds(-free, free), (), (), torch.zeros(0, dtype=model.dtype))
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """The residuals of one constraint."""

@@ -28,7 +28,6 @@ class Limits:
     gap: float = 0.0
     seed: int = 0
     population: int | None = None
-    generations: int = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,30 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.errors import ProblemError
-from sgdsheet.problem.solver_names import KINDS_OF_NUMBERS
-from sgdsheet.train.constrained.constraints import ConstraintModel
+from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS, Family
+from sgdsheet.problem.settings import Settings
+from sgdsheet.train.constrained.constraints import ConstraintModel, no_constraints
 from sgdsheet.train.constrained.flat_functions import FlatModel
 from sgdsheet.train.discrete.degree import degree_of
+from sgdsheet.train.discrete.enumeration import MOST_POINTS, enumerate_points
+from sgdsheet.train.discrete.evolution import evolve
 from sgdsheet.train.discrete.integer_linear import solve_integer_linear
 from sgdsheet.train.discrete.looks import Limits, Look
+from sgdsheet.train.discrete.points import box_of
+
+_MOST_PARAMETERS = 200
+"""Parameters up to which a loss that has no gradient is searched unasked."""
+
+_MOST_NUMBERS = 2_000_000_000
+"""Numbers that are read, for all points together, where every point is tried."""
 
 
 class Method(Enum):
     """The searches, by what people call them."""
 
     BRANCH_AND_BOUND = "branch and bound (HiGHS)"
+    ENUMERATION = "enumeration"
+    EVOLUTION = "evolutionary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,35 +38,54 @@ class Search:
     """A search, and why it was chosen, in words."""
 
     method: Method
-    why: str
+    why: str = ""
 
 
-def chosen_search(model: SheetModel, constraints: ConstraintModel | None) -> Search | None:
-    """The search that a model needs; None where descent along a gradient does."""
-    if constraints is None or constraints.discrete is None:
-        return None
+def chosen_search(model: SheetModel, constraints: ConstraintModel | None, settings: Settings) -> Search | None:
+    """The search that a model needs, or that was asked for; None where descent along a gradient does."""
+    discrete = constraints.discrete if constraints is not None else None
+    if settings.optimizer != AUTO:
+        asked = OPTIMIZERS[settings.optimizer].family is Family.POPULATION
+        return Search(Method.EVOLUTION) if asked or discrete is not None else None
+    if constraints is not None and discrete is not None:
+        return _for_whole_numbers(model, constraints)
+    if model.stepped is not None and model.problem.parameter_count <= _MOST_PARAMETERS:
+        return Search(Method.EVOLUTION, f"the loss depends on {model.stepped.cell} only in steps")
+    if model.problem.solver.evolutionary and not is_linear(model, constraints):
+        return Search(Method.EVOLUTION, "as in Solver")
+    return None
+
+
+def _for_whole_numbers(model: SheetModel, constraints: ConstraintModel) -> Search:
     if is_linear(model, constraints):
         return Search(Method.BRANCH_AND_BOUND, "a linear model with whole numbers")
-    raise ProblemError(
-        "whole numbers are wanted here, and the loss or a constraint is not linear",
-        cell=next(item.left for item in model.problem.constraints if item.relation in KINDS_OF_NUMBERS),
-        remedy="Make the model linear, or replace the constraint by bounds and round afterwards",
-    )
+    flat = FlatModel(model, constraints)
+    count = box_of(flat, constraints.discrete, flat.get()).count()
+    if count <= MOST_POINTS and count * model.numbers_read() <= _MOST_NUMBERS:
+        return Search(Method.ENUMERATION, f"a model that is not linear, with {int(count):,} points of whole numbers")
+    return Search(Method.EVOLUTION, "a model that is not linear, with whole numbers")
 
 
-def is_linear(model: SheetModel, constraints: ConstraintModel) -> bool:
+def is_linear(model: SheetModel, constraints: ConstraintModel | None) -> bool:
     """Whether the loss and all constraints are linear: proved from the operations in their programs."""
-    residuals = constraints.program
+    residuals = constraints.program if constraints is not None else None
     return degree_of(model.program) <= 1 and (residuals is None or degree_of(residuals) <= 1)
 
 
 def search(
-    model: SheetModel, constraints: ConstraintModel, chosen: Search, limits: Limits
+    model: SheetModel, constraints: ConstraintModel | None, chosen: Search, limits: Limits
 ) -> Generator[Look, None, None]:
     """Search for the best point. Whenever it yields, and when it is closed, the model holds the best one so far.
 
     Raises TrainingError if no point meets the constraints, or the loss has no limit; then the parameters are as before.
     """
-    flat = FlatModel(model, constraints)
-    assert constraints.discrete is not None
-    yield from solve_integer_linear(flat, constraints.discrete, limits)
+    constraints = no_constraints(model) if constraints is None else constraints
+    flat, discrete = FlatModel(model, constraints), constraints.discrete
+    if chosen.method is Method.EVOLUTION:
+        yield from evolve(flat, discrete, limits)
+        return
+    assert discrete is not None
+    if chosen.method is Method.ENUMERATION:
+        yield from enumerate_points(flat, discrete, limits)
+    else:
+        yield from solve_integer_linear(flat, discrete, limits)

@@ -1,0 +1,252 @@
+"""Searching with a population of points, for what has no gradient or many minima.
+
+What comes of differential evolution is improved by steps to neighbouring whole numbers and permutations, and by descent
+where there is a gradient.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from sgdsheet.errors import SgdSheetError
+from sgdsheet.train.constrained.constraints import HOLDS, Bounds, Discrete
+from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point
+from sgdsheet.train.constrained.solve import solve
+from sgdsheet.train.discrete.differential import Generations
+from sgdsheet.train.discrete.looks import OUT_OF_TIME, UNPROVED, Limits, Look
+from sgdsheet.train.discrete.neighbours import improved
+from sgdsheet.train.discrete.points import Best, Box, box_of, infeasible
+from sgdsheet.train.discrete.population import Population
+
+_FEWEST, _MOST, _PER_PARAMETER = 40, 400, 15
+"""Points of a population: so many per parameter, at least and at most."""
+
+_SPREAD = 1e-6
+"""A population has come together when its objectives differ by no more than this share of their mean."""
+
+_MOST_RUNS = 3
+"""Populations that evolve one after the other, at most: there are no more when one has brought nothing new."""
+
+_NO_BETTER = 1e-9
+"""A run has brought nothing new when the objective has fallen by less than this share."""
+
+_PATIENCE = 60
+"""Generations without a better point after which a population is given up, and two more for each parameter."""
+
+_LOOSE = 1e-3
+"""How much equalities may be violated, relatively, on the way to a point that descent moves to where they hold."""
+
+_AT_EDGE = 0.02
+"""A best point that is nearer to a bound that nobody gave than this share of the box is no end: the box gets wider."""
+
+_WIDER = 10.0
+_MOST_WIDENINGS = 4
+
+_POLISH_STEPS = 300
+"""Steps of descent from a point, at most."""
+
+
+def evolve(flat: FlatModel, discrete: Discrete | None, limits: Limits) -> Generator[Look, None, None]:
+    """Search with a population; the model holds the best point so far at every yield, and at the end.
+
+    Raises TrainingError if no point is found that meets the constraints.
+    """
+    yield from _Evolution(flat, discrete, limits).run()
+
+
+@dataclass(slots=True)
+class _Evolution:
+    flat: FlatModel
+    discrete: Discrete | None
+    limits: Limits
+    start: Floats = field(init=False)
+    box: Box = field(init=False)
+    best: Best = field(init=False)
+    kept: Point | None = None
+    """The best point that meets the constraints, as the compiled programs have it."""
+    ends: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start = self.flat.get()
+        self.box = box_of(self.flat, self.discrete, self.start)
+        smooth = self._has_gradient()
+        loose = _LOOSE if smooth and self.flat.split < self.flat.count else HOLDS
+        self.best = Best(Population(self.flat), self.box, loose)
+        self.ends = time.monotonic() + self.limits.seconds
+
+    def run(self) -> Generator[Look, None, None]:
+        flat = self.flat
+        try:
+            self._keep(self.box.decoded(self.start[None, :])[0])
+            for number in range(_MOST_RUNS):
+                before = self._energy_of_kept()
+                yield from self._run(number)
+                yield from self._widened(number)
+                yield from improved(self.best, self.ends, self.limits.seed + number, self._look)
+                self._polish()
+                yield self._look()
+                after = self._energy_of_kept()
+                if self._over() or (number and before - after <= _NO_BETTER * abs(after)):
+                    break
+        except SgdSheetError:
+            self.kept = None
+            raise
+        finally:
+            flat.set(self.start if self.kept is None else self.kept.x)
+        if self.kept is None:
+            error = infeasible(flat, self.best.point())
+            flat.set(self.start)
+            raise error
+        yield self._end()
+
+    def _over(self) -> bool:
+        return time.monotonic() >= self.ends
+
+    def _end(self) -> Look:
+        number = self.best.population.evaluated
+        searched = f"{number:,} points were tried, and nothing proves that it is the optimum"
+        searched += self._said_of_bounds()
+        if not self.best.population.batched:
+            searched += "; they had to be tried one by one, which is slow"
+        outcome = OUT_OF_TIME if time.monotonic() >= self.ends else UNPROVED
+        return replace(self._look(), outcome=outcome, reason=searched)
+
+    def _said_of_bounds(self) -> str:
+        derived = np.flatnonzero(self.box.derived)
+        if not len(derived):
+            return ""
+        first = int(derived[0])
+        others = f" and {len(derived) - 1} others" if len(derived) > 1 else ""
+        low, high = self.box.lower[first], self.box.upper[first]
+        return f"; {self.flat.cells[first]}{others} without bounds, searched from {low:g} to {high:g}"
+
+    def _look(self) -> Look:
+        """Where the search stands; the model gets the best parameters."""
+        if self.best.energy < self._energy_of_kept():
+            assert self.best.x is not None
+            self._keep(self.best.x)
+        if self.kept is None:
+            point = self.best.point()
+            self.flat.set(self.start)
+        else:
+            point = self.kept
+            self.flat.set(point.x)
+        return Look(point.loss, point.violation)
+
+    def _energy_of_kept(self) -> float:
+        return self.kept.objective if self.kept is not None else math.inf
+
+    def _keep(self, x: Floats) -> bool:
+        """Keep a point if the compiled programs say that it is feasible and better than the one that is kept."""
+        self.best.energies(x[None, :])
+        point = self.flat.at(x)
+        inside = bool(np.all(x >= self.flat.lower - HOLDS) and np.all(x <= self.flat.upper + HOLDS))
+        if not (point.finite and inside and point.excess <= HOLDS):
+            return False
+        if self.kept is not None and point.objective >= self.kept.objective:
+            return False
+        self.kept = point
+        return True
+
+    # --- the population -----------------------------------------------------------------------------------
+
+    def _run(self, number: int) -> Generator[Look, None, None]:
+        """Let one population evolve until it has come together, or the best point gets no better."""
+        box = self.box
+        if box.permuted.all() and len(box.permutations) == 1:
+            return  # moves to neighbours are better
+        lower, upper = np.where(box.permuted, 0.0, box.lower), np.where(box.permuted, 1.0, box.upper)
+        if not (upper > lower).any():
+            return
+        random = np.random.default_rng([self.limits.seed, number])
+        first = self._population(lower, upper, random)
+        population = Generations(lambda x: self.best.energies(box.decoded(x)), lower, upper, first, random)
+        patience = _PATIENCE + 2 * len(lower)
+        course = [self.best.energy]
+        while not self._over():
+            population.step()
+            course.append(self.best.energy)
+            yield self._look()
+            energies = population.energies
+            together = np.ptp(energies) <= _SPREAD * abs(float(energies.mean()))
+            if together or not _falls(course, patience):
+                return
+
+    def _population(self, lower: Floats, upper: Floats, random: np.random.Generator) -> Floats:
+        """The first points [points, parameters]: spread evenly, with the start and the best so far among them."""
+        count = len(lower)
+        size = self.limits.population or int(np.clip(_PER_PARAMETER * count, _FEWEST, _MOST))
+        size = max(size, 5)
+        layers = random.permuted(np.tile(np.arange(size)[:, None], count), axis=0)  # a Latin hypercube
+        found = lower + (upper - lower) * (layers + random.random((size, count))) / size
+        for place, x in enumerate([self.start, self.best.x]):
+            if x is not None:
+                found[place] = self._encoded(np.asarray(x), lower, upper)
+        return found
+
+    def _encoded(self, x: Floats, lower: Floats, upper: Floats) -> Floats:
+        found = np.clip(x, lower, upper)
+        for group in self.box.permutations:
+            found[group] = (np.argsort(np.argsort(x[group], kind="stable")) + 0.5) / len(group)
+        return found
+
+    def _widened(self, number: int) -> Generator[Look, None, None]:
+        """Search again in a wider box, as long as the best point lies at an edge that nobody has given."""
+        for _ in range(_MOST_WIDENINGS):
+            box, x = self.box, self.best.x
+            assert x is not None
+            near = _AT_EDGE * (box.upper - box.lower)
+            at_lower = ~np.isfinite(self.flat.lower) & (x <= box.lower + near)
+            at_upper = ~np.isfinite(self.flat.upper) & (x >= box.upper - near)
+            if not (at_lower | at_upper).any() or self._over():
+                return
+            reach = (_WIDER - 1.0) * (box.upper - box.lower)
+            lower = np.where(at_lower, box.lower - reach, box.lower)
+            self.box = replace(box, lower=lower, upper=np.where(at_upper, box.upper + reach, box.upper))
+            self.best.box = self.box
+            yield from self._run(number)
+
+    # --- the last digits ----------------------------------------------------------------------------------
+
+    def _has_gradient(self) -> bool:
+        """Whether the loss or a constraint has a derivative by a parameter that may be any number."""
+        flat = self.flat
+        whole = np.zeros(len(self.start), np.bool_) if self.discrete is None else self.discrete.whole
+        if whole.all():
+            return False
+        with torch.enable_grad():
+            return bool(flat.model().requires_grad)
+
+    def _polish(self) -> None:
+        """Descend from the best point, with the whole numbers as they are."""
+        x = self.best.x
+        if x is None or not self._has_gradient():
+            return
+        flat = self.flat
+        whole = self.box.whole
+        lower, upper = np.where(whole, x, flat.lower), np.where(whole, x, flat.upper)
+        dtype = flat.constraints.bounds.lower.dtype
+        bounds = Bounds(torch.from_numpy(lower).to(dtype), torch.from_numpy(upper).to(dtype))
+        constraints = replace(flat.constraints, bounds=bounds, discrete=None)
+        flat.set(x)
+        try:
+            for _ in solve(flat.model, constraints, max_steps=_POLISH_STEPS):
+                if time.monotonic() >= self.ends:
+                    break
+        except SgdSheetError:
+            return
+        found = flat.get()
+        self._keep(np.where(whole, x, found))
+
+
+def _falls(course: Sequence[float], patience: int) -> bool:
+    """Whether the energies of the best point have become lower in so many generations."""
+    if len(course) <= patience:
+        return True
+    return course[-patience - 1] - course[-1] > _NO_BETTER * abs(course[-1])

@@ -1,0 +1,298 @@
+"""Searches with a population: many minima, steps, whole numbers in models that are not linear, permutations."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import sgdsheet
+from sgdsheet.errors import ProblemError, SettingError, TrainingError
+from sgdsheet.train.constrained.constraints import compile_constraints, no_constraints
+from sgdsheet.train.constrained.flat_functions import FlatModel
+from sgdsheet.train.discrete.population import Population
+from tests import solver_models as models
+from tests.errors import refusal
+from tests.solver_models import ALL_DIFFERENT, AT_LEAST, AT_MOST, BINARY, EQUAL, INTEGER, MAX, MIN
+from tests.test_integers import named, numbers, solved
+
+EVOLUTIONARY = {"eng": 3}
+
+
+def on_rows(count: int, start: float, formula: str, total: str) -> dict[str, Any]:
+    """Parameters in A, a formula of each in B, and a loss; none of them starts at the same value."""
+    return {
+        "cells": {
+            "A1": [[start + 0.37 * (row % 5)] for row in range(count)],
+            "B1": [[formula.replace("#", str(row))] for row in range(1, count + 1)],
+            "D1": total.replace("@", str(count)),
+        },
+        "loss": "D1",
+        "params": f"A1:A{count}",
+    }
+
+
+GLOBAL = {
+    "Rastrigin": ("=A#^2-10*COS(2*PI()*A#)+10", "=SUM(B1:B@)", 2.1, 5.12),
+    "Ackley": (
+        "=A#^2",
+        "=20+EXP(1)-20*EXP(-0.2*SQRT(AVERAGE(B1:B@)))-EXP(SUMPRODUCT(COS(2*PI()*A1:A@))/@)",
+        12.5,
+        32.0,
+    ),
+    "Griewank": ("=COS(A#/SQRT(#))", "=SUMSQ(A1:A@)/4000-PRODUCT(B1:B@)+1", 333.0, 600.0),
+}
+"""The formula of each row, the loss, where it starts, and the bounds; the global minimum is 0 at 0."""
+
+
+@pytest.mark.parametrize("count", [2, 10])
+@pytest.mark.parametrize("name", GLOBAL)
+def test_many_minima(name: str, count: int, tmp_path: Path) -> None:
+    formula, total, start, bound = GLOBAL[name]
+    constraints = [(f"A1:A{count}", AT_MOST, bound), (f"A1:A{count}", AT_LEAST, -bound)]
+    model = models.model(tmp_path, **on_rows(count, start, formula, total), constraints=constraints, **EVOLUTIONARY)
+    session = solved(model)
+    assert session.plan.optimizer_name == "evolutionary"
+    assert abs(session.loss) < 1e-9
+    assert session.stopped == "best found"
+    assert "nothing proves" in session.ending
+
+
+def test_without_bounds_the_box_is_said_and_gets_wider(tmp_path: Path) -> None:
+    """The minimum is far outside of the box around the start."""
+    cells = {"A1": [[1.0, 1.0]], "A2": "=(ROUND(A1,0)-5000)^2+(ROUND(B1,0)+7)^2"}
+    model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, neg=2)
+    session = solved(model)
+    assert session.loss == 0
+    assert "Model!A1 and 1 others without bounds, searched from" in session.ending
+
+
+STEPPED = {
+    "rounded": ("=(ROUND(A1,1)-2.3)^2+(B1-0.5)^2", 0.0),
+    "compared": ("=IF(A1>2,1,3)+IF(B1<-1,1,2)", 2.0),
+    "looked up by a position": ("=INDEX(D1:D6,ROUND(A1,0))+B1^2", 1.0),
+    "chosen": ("=CHOOSE(ROUND(A1,0),9,7,8)+ABS(INT(B1))", 7.0),
+    "rounded up and cut": ("=ABS(ROUNDUP(A1,1)-1.6)+ABS(TRUNC(B1)-2)+MOD(INT(A1*10),5)", 0.0),
+}
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_losses_without_a_gradient(name: str, tmp_path: Path) -> None:
+    """They are searched without being told to."""
+    formula, best = STEPPED[name]
+    cells = {"A1": [[1.0, 3.0]], "A3": formula, "D1": [[5], [3], [8], [1], [9], [4]]}
+    constraints = [("A1:B1", AT_MOST, 6), ("A1", AT_LEAST, 1), ("B1", AT_LEAST, -3)]
+    session = solved(models.model(tmp_path, cells, "A3", "A1:B1", MIN, constraints))
+    assert session.plan.optimizer_name == "evolutionary"
+    assert session.loss == pytest.approx(best, abs=1e-5)
+
+
+def test_named_gradient_optimizers_still_refuse_steps(tmp_path: Path) -> None:
+    cells = {"A1": [[1.0, 3.0]], "A2": "=(ROUND(A1,0)-7)^2+B1^2"}
+    model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, neg=2)
+    with refusal(ProblemError, cell="Model!A1", cause=r"only in steps \(ROUND in Model!A2\)", remedy="evolutionary"):
+        sgdsheet.Session(model, trust_formulas=True, optimizer="adam")
+
+
+@pytest.mark.parametrize(
+    "options", [{"restarts": 3}, {"lr": 0.1}, {"validation": 0.2}, {"compile": True}, {"early_stopping": 3}]
+)
+def test_what_does_not_go_with_a_search(options: dict[str, Any], tmp_path: Path) -> None:
+    cells = {"A1": [[1.0, 3.0]], "A2": "=(ROUND(A1,0)-7)^2+B1^2"}
+    with refusal(SettingError, cell="Model"):
+        sgdsheet.Session(models.model(tmp_path, cells, "A2", "A1:B1", MIN), optimizer="evolutionary", **options)
+
+
+def test_the_same_seed_gives_the_same_result(tmp_path: Path) -> None:
+    found = []
+    for seed in (3, 3, 4):
+        model = models.model(tmp_path, **on_rows(4, 2.0, "=SIN(A#*3)+A#^2/50+ROUND(A#,1)/7", "=SUM(B1:B@)"), neg=2)
+        session = sgdsheet.Session(model, trust_formulas=True, optimizer="evolutionary", seed=seed)
+        found.append([step.loss for step in session] + numbers(model))
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
+def test_steps_end_a_search(tmp_path: Path) -> None:
+    model = models.model(tmp_path, **on_rows(4, 2.0, "=SIN(A#*3)+A#^2/50", "=SUM(B1:B@)"), neg=2)
+    session = sgdsheet.Session(model, trust_formulas=True, optimizer="evolutionary", steps=5)
+    session.run()
+    assert (session.steps_taken, session.stopped) == (5, "steps")
+    assert session.loss < session.loss_start
+
+
+def test_no_steps_change_nothing(tmp_path: Path) -> None:
+    model = models.model(tmp_path, **on_rows(3, 2.0, "=SIN(A#*3)", "=SUM(B1:B@)"), neg=2)
+    before = numbers(model)
+    sgdsheet.Session(model, trust_formulas=True, optimizer="evolutionary", steps=0).run()
+    assert numbers(model) == before
+
+
+def test_names_of_our_own(tmp_path: Path) -> None:
+    cells = {"A1": [[1.0], [2.0], [3.0]], "B1": "=(ROUND(A1,0)-4)^2+ABS(A2*A3-7)+ABS(A2-A3)"}
+    model = named(tmp_path, cells, sgd_loss="$B$1", sgd_params="$A$1:$A$3")
+    session = solved(model, optimizer="evolutionary")
+    assert session.loss == pytest.approx(0, abs=1e-6)
+
+
+# --- whole numbers ------------------------------------------------------------------------------------------
+
+
+def test_few_points_are_all_tried(tmp_path: Path) -> None:
+    """The gear train: which teeth give the ratio 1/6.931 best (Sandgren, 1990)."""
+    cells = {"A1": [[20, 20, 20, 20]], "A2": "=(1/6.931-A1*B1/(C1*D1))^2*1000000000000"}
+    constraints = [("A1:D1", AT_LEAST, 12), ("A1:D1", AT_MOST, 40), ("A1:D1", INTEGER, "integer")]
+    session = solved(models.model(tmp_path, cells, "A2", "A1:D1", MIN, constraints))
+    teeth = np.arange(12.0, 41.0)
+    a, b, c, d = np.meshgrid(teeth, teeth, teeth, teeth, indexing="ij")
+    best = ((1 / 6.931 - a * b / (c * d)) ** 2 * 1e12).min()
+    assert session.loss == pytest.approx(best, rel=1e-6)
+    assert session.stopped == "optimal"
+    assert session.ending == f"optimal: all {29**4:,} points were tried"
+    assert session.loss_bound == session.loss
+
+
+def test_the_gear_train_is_searched_where_it_is_larger(tmp_path: Path) -> None:
+    """From 12 to 60 teeth there are six million points; the best known is 2.7e-12."""
+    cells = {"A1": [[20, 20, 20, 20]], "A2": "=(1/6.931-A1*B1/(C1*D1))^2"}
+    constraints = [("A1:D1", AT_LEAST, 12), ("A1:D1", AT_MOST, 60), ("A1:D1", INTEGER, "integer")]
+    session = solved(models.model(tmp_path, cells, "A2", "A1:D1", MIN, constraints))
+    assert session.loss < 2e-9
+    assert session.stopped == "best found"
+
+
+def test_a_knapsack_with_a_bonus_for_pairs(tmp_path: Path) -> None:
+    """Not linear: things that belong together are worth more. All subsets are tried here."""
+    random = np.random.default_rng(4)
+    worth, weight = random.integers(5, 40, 12).astype(float), random.integers(5, 40, 12).astype(float)
+    cells = {
+        "A1": [[0.0, one, two] for one, two in zip(worth, weight, strict=True)],
+        "E1": "=SUMPRODUCT(A1:A12,B1:B12)+9*SUMPRODUCT(A1:A11,A2:A12)",
+        "E2": "=SUMPRODUCT(A1:A12,C1:C12)",
+    }
+    constraints = [("E2", AT_MOST, 120), ("A1:A12", BINARY, "binary")]
+    session = solved(models.model(tmp_path, cells, "E1", "A1:A12", MAX, constraints))
+    chosen = np.array(list(itertools.product([0.0, 1.0], repeat=12)))
+    values = chosen @ worth + 9 * (chosen[:, :-1] * chosen[:, 1:]).sum(axis=1)
+    assert session.loss == values[chosen @ weight <= 120].max()
+    assert session.stopped == "optimal"
+
+
+def test_whole_numbers_beside_others(tmp_path: Path) -> None:
+    """A tank of whole plates and any radius; every number of plates is tried here, with its best radius."""
+    cells = {"A1": [[3, 1.0]], "A2": "=A1*(2+B1^2)+60/(A1*B1)", "A3": "=A1*B1"}
+    constraints = [("A1:B1", AT_LEAST, 0.5), ("A1:B1", AT_MOST, 20), ("A1", INTEGER, "integer"), ("A3", AT_LEAST, 4)]
+    session = solved(models.model(tmp_path, cells, "A2", "A1:B1", MIN, constraints))
+    radius = np.linspace(0.5, 20, 2_000_001)
+    best = min((n * (2 + radius**2) + 60 / (n * radius))[n * radius >= 4].min() for n in range(1, 21))
+    assert session.loss == pytest.approx(best, rel=1e-7)
+
+
+def test_no_point_meets_the_constraints(tmp_path: Path) -> None:
+    cells = {"A1": [[3, 4]], "A2": "=A1*B1", "A3": "=A1^2+B1^2"}
+    constraints = [("A1:B1", AT_MOST, 9), ("A1:B1", INTEGER, "integer"), ("A3", EQUAL, 7)]
+    model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, constraints)
+    with refusal(TrainingError, cell="Model!A3", cause="no point that meets all constraints .* violated by 1"):
+        sgdsheet.Session(model, trust_formulas=True).run()
+    assert numbers(model) == [3.0, 4.0]
+
+
+# --- permutations -------------------------------------------------------------------------------------------
+
+
+def tour(count: int, seed: int) -> tuple[dict[str, Any], np.ndarray]:
+    """A round trip through cities in the order of the parameters, by INDEX into the table of distances."""
+    places = np.random.default_rng(seed).random((count, 2)) * 100
+    distances = np.round(np.linalg.norm(places[:, None] - places[None], axis=2), 2)
+    last, top = "BCDEFGHIJKLMNOPQRSTUVWXYZ"[count - 1], count + 3
+    stages = [f"=INDEX($B$1:${last}${count},A{top + i},A{top + (i + 1) % count})" for i in range(count)]
+    model = {
+        "cells": {
+            "B1": distances.tolist(),
+            f"A{top}": [[float(city + 1), stage] for city, stage in enumerate(stages)],
+            "A1": f"=SUM(B{top}:B{top + count - 1})",
+        },
+        "loss": "A1",
+        "params": f"A{top}:A{top + count - 1}",
+        "constraints": [(f"A{top}:A{top + count - 1}", ALL_DIFFERENT, "AllDifferent")],
+    }
+    return model, distances
+
+
+def shortest(distances: np.ndarray) -> float:
+    """The shortest round trip, by dynamic programming over sets of cities (Held and Karp, 1962)."""
+    count = len(distances)
+    best = np.full((1 << (count - 1), count - 1), math.inf)
+    for city in range(count - 1):
+        best[1 << city, city] = distances[-1, city]
+    for visited in range(1, 1 << (count - 1)):
+        for city in range(count - 1):
+            if visited >> city & 1 and visited != 1 << city:
+                before = best[visited ^ (1 << city)] + distances[:-1, city]
+                best[visited, city] = before.min()
+    return float((best[-1] + distances[:-1, -1]).min())
+
+
+def test_a_small_round_trip_is_proved(tmp_path: Path) -> None:
+    model, distances = tour(7, 1)
+    session = solved(models.model(tmp_path, **model))
+    best = min(
+        sum(distances[order[i], order[(i + 1) % 7]] for i in range(7)) for order in itertools.permutations(range(7))
+    )
+    assert session.loss == pytest.approx(best, rel=1e-12)
+    assert session.ending == "optimal: all 5,040 points were tried"
+
+
+def test_a_longer_round_trip_is_found(tmp_path: Path) -> None:
+    model, distances = tour(12, 2)
+    compiled = models.model(tmp_path, **model)
+    session = solved(compiled)
+    assert session.loss == pytest.approx(shortest(distances), rel=1e-12)
+    assert sorted(numbers(compiled)) == list(range(1, 13))
+    assert session.stopped == "best found"
+
+
+# --- populations --------------------------------------------------------------------------------------------
+
+
+def test_a_population_is_evaluated_as_the_model_itself(tmp_path: Path) -> None:
+    model = models.model(tmp_path, **models.HS71)
+    constraints = compile_constraints(model)
+    assert constraints is not None
+    flat = FlatModel(model, constraints)
+    points = np.random.default_rng(0).random((7, 4)) * 4 + 1
+    losses, residuals = Population(flat).values(points)
+    expected = [flat.at(point) for point in points]
+    assert np.allclose(losses, [point.loss for point in expected], rtol=1e-14)
+    assert np.allclose(residuals, [point.residuals for point in expected], rtol=1e-14, atol=1e-13)
+
+
+def test_what_cannot_be_batched_is_tried_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise RuntimeError("vmap: no batching rule")
+
+    monkeypatch.setattr("sgdsheet.train.discrete.population.vmap", refuse)
+    cells = {"A1": [[1.0, 3.0]], "A2": "=(ROUND(A1,0)-7)^2+B1^2"}
+    model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, [("A1:B1", AT_MOST, 9), ("A1:B1", AT_LEAST, -9)])
+    session = solved(model, time_limit=2)
+    assert session.loss == pytest.approx(0, abs=1e-3)
+    assert "one by one" in session.ending
+
+
+def test_errors_are_no_solutions(tmp_path: Path) -> None:
+    """Below 2 the loss is an error, and lower values than elsewhere stand right beside it."""
+    cells = {"A1": [[5.0, 1.0]], "A2": "=SQRT(A1-2)+ROUND(B1,0)^2"}
+    model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, [("A1:B1", AT_MOST, 9), ("A1:B1", AT_LEAST, -9)])
+    assert solved(model).loss == pytest.approx(0, abs=1e-3)
+
+
+def test_nothing_restricts_a_model_without_constraints(tmp_path: Path) -> None:
+    model = models.model(tmp_path, **{**models.ROSENBROCK, "constraints": []})
+    found = no_constraints(model)
+    assert found.bounds.count == 0
+    assert torch.equal(found.residuals(), torch.zeros(0, dtype=torch.float64))
