@@ -65,7 +65,7 @@ def as_lines(fitted: FittedModel) -> list[str]:
         figures.append(f"{statistics.count:,} observations")
     lines = [", ".join(figures)] if figures else []
     if len(fitted.cells) > _MOST_LINES:
-        return [*lines, "standard errors of all parameters: --report or --json"]
+        return [*lines, "standard errors of all parameters: --report or --json", *map(shown, fitted.notes)]
     rows = [("", "estimate", "standard error", "95 % interval")]
     for cell, item in zip(fitted.cells, statistics.estimates, strict=True):
         if item.standard_error is None or item.low is None or item.high is None:

@@ -7,7 +7,7 @@ objective by an augmented Lagrangian, and what comes out is polished where the p
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SgdSheetError, TrainingError
-from sgdsheet.problem.definition import Direction
 from sgdsheet.train.constrained.augmented_lagrangian import Lagrangian, row_scales
 from sgdsheet.train.constrained.constraints import HOLDS, ConstraintModel
-from sgdsheet.train.constrained.exact import Infeasible, Unbounded, polish, solve_if_linear
+from sgdsheet.train.constrained.exact import Infeasible, Unbounded, linear_program, polish, solve_if_linear
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, Scalar, objective_alone
+from sgdsheet.train.constrained.impossible import endless_way, infeasible, unlimited
 from sgdsheet.train.constrained.lbfgsb import Descended, descend
 
 OPTIMAL = "optimal"
@@ -101,9 +101,11 @@ class _Solution:
     polish_from: float = 1e-2
     """Relative violation from which it is worth while to polish."""
     polishes: int = 0
+    start: Floats = field(init=False)
+    """The parameters at the start [parameters]."""
 
     def run(self) -> Generator[Progress, None, None]:
-        start = self.flat.get()
+        start = self.start = self.flat.get()
         try:
             first = self._first(start)
             outcome = yield from self._solved(first)
@@ -151,7 +153,8 @@ class _Solution:
             if (yield from self._least_violation(first)) is None:
                 return OUT_OF_STEPS
         except Unbounded:
-            raise self._unlimited() from None
+            program = linear_program(self.flat, first.x)
+            raise unlimited(self.flat, endless_way(program) if program is not None else None) from None
         if linear is not None and linear.excess <= max(self.tolerance, 1e-9):
             self.best = linear
             self.steps += 1
@@ -201,7 +204,7 @@ class _Solution:
         if point.finite and (self.best is None or point.better_than(self.best, self.tolerance)):
             self.best = point
         if point.excess <= self.tolerance and self._limitless(point):
-            raise self._unlimited()
+            raise self._unlimited(point)
         return Progress(self.steps, point.loss, point.violation)
 
     # --- constraints ----------------------------------------------------------------------------------------
@@ -209,7 +212,7 @@ class _Solution:
     def _augmented(self, first: Point, *, again: bool = True) -> Generator[Progress, None, str]:
         """Rounds of descent, each followed by a better guess of what the constraints cost."""
         lagrangian = Lagrangian(self.flat.split, self.scale, row_scales(self.flat, first))
-        point, gradient, before, idle, runaway = first, 1e-2, np.inf, 0, False
+        point, there, gradient, before, idle, runaway = first, first, 1e-2, np.inf, 0, False
         for number in range(_MOST_ROUNDS):
             if lagrangian.penalty > _LARGEST_PENALTY or idle >= _MOST_IDLE:
                 break
@@ -237,7 +240,7 @@ class _Solution:
                 lagrangian.penalty *= 10.0
             before, gradient = unmet, max(0.1 * gradient, _LAST_GRADIENT)
         if runaway:
-            raise self._unlimited()
+            raise self._unlimited(there)
         return (yield from self._stalled(point, again))
 
     def _rescale(self, there: Point, lagrangian: Lagrangian) -> None:
@@ -295,26 +298,12 @@ class _Solution:
         found = flat.at(ended.x)
         if found.excess <= HOLDS:
             return found
-        violated = flat.violations(found.residuals)
-        worst = int(np.argmax(violated / flat.magnitudes))
-        label = flat.constraints.labels[worst]
-        raise TrainingError(
-            f"{label} cannot be met together with the other constraints: at best it is violated by "
-            f"{violated[worst]:.6g}",
-            cell=label.cell,
-            remedy="Loosen a constraint, or start from other values",
-        )
+        raise infeasible(flat, found)
 
     # --- what can be wrong ----------------------------------------------------------------------------------
 
     def _limitless(self, point: Point) -> bool:
         return point.objective * self.scale < -_WITHOUT_LIMIT
 
-    def _unlimited(self) -> TrainingError:
-        problem = self.flat.model.problem
-        grows = problem.direction is Direction.MAXIMISE
-        return TrainingError(
-            f"the loss can {'grow' if grows else 'fall'} without limit",
-            cell=problem.loss,
-            remedy="Add the bound or constraint that is missing, or change the direction",
-        )
+    def _unlimited(self, point: Point) -> TrainingError:
+        return unlimited(self.flat, point.x - self.start)
