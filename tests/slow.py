@@ -170,12 +170,17 @@ TESTS = {
         "test_many_parameters_and_observations test_a_persons_own_sheet_is_left_alone test_twice_is_once "
     ),
     "test_ribbon": "test_a_whole_click test_an_example_opens_as_a_fresh_copy test_no_other_action_does_anything",
+    "test_quantiles": (
+        "test_below_the_beta_quantile_lies_the_share test_first_and_second_derivatives_are_those_of_differences "
+        "test_quantiles_with_degrees_of_freedom test_the_gamma_quantile_is_scipys_in_a_program "
+    ),
     "test_samples": (
         "test_a_polynomial_in_batches test_batch_sizes test_epochs_and_steps test_errors_in_the_loss_cell "
         "test_same_as_a_hand_written_loop test_validation_of_the_wrong_shape test_validation_rows "
     ),
     "test_semantics": "test_rule",
     "test_sources": "test_csv_speed_and_memory test_damaged_files test_mnist",
+    "test_subtotals": "test_a_filtered_file_beside_libreoffice",
     "test_surface": (
         "test_a_path_that_diverges_does_not_shrink_the_rest test_a_slice_has_its_exact_gradient_and_the_difference "
         "test_a_slice_reaches_past_the_bottom_of_its_valley test_command test_command_for_one test_command_json "

@@ -14,7 +14,7 @@ from sgdsheet.compiler.torch_source import save_export
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
 from tests.errors import refusal
-from tests.sheets import HOME, book, check, compiled, lowered, value, values
+from tests.sheets import check, compiled, value, values
 
 CELLS: dict[str, Any] = {
     "A1:A8": [4, None, 2.5, "text", 7, True, -1, 3],
@@ -97,18 +97,6 @@ def test_the_exported_program_needs_torch_alone(tmp_path: Path) -> None:
     names: dict[str, Any] = {"__name__": "exported"}
     exec(compile(source, "model.py", "exec"), names)  # our own program
     assert float(names["SheetModel"]()().detach()) == pytest.approx(float(model().detach()), rel=1e-12)
-
-
-def test_subtotals_are_those_of_visible_cells() -> None:
-    cells = {"A1:A4": [1, 2, 3, 4], "B1": "=SUBTOTAL(9,A1:A2)", "B2": "=AGGREGATE(9,6,C1:C3)", "C1:C3": [5, "=1/0", 7]}
-    assert values(cells, "B1:B2") == [3, 12]
-    with pytest.raises(FormulaError, match="Sheet1!Z1: the formula has a subtotal of cells that are subtotals"):
-        value("=SUBTOTAL(9,B1:B2)", cells)
-    workbook = book({**cells, "Z1": "=SUBTOTAL(9,A1:A4)"})
-    for hidden in ({2}, None):
-        workbook.sheets[HOME].hidden_rows = hidden
-        with pytest.raises(FormulaError, match="Sheet1!Z1: the formula has a subtotal of rows that are hidden"):
-            lowered(workbook, [], "Z1")
 
 
 def test_hidden_rows_are_read_from_the_file(tmp_path: Path) -> None:

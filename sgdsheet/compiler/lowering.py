@@ -21,6 +21,7 @@ from sgdsheet.compiler.ir.values import MOST_CELLS, Fault, Kind, Value, simplifi
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.compiler.regions import Regions, cut
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
+from sgdsheet.sheet.formula import parse
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.sheet.syntax import (
     Affine,
@@ -35,6 +36,7 @@ from sgdsheet.sheet.syntax import (
     NotSupported,
     Number,
     Omitted,
+    PartialArea,
     Picked,
     Shared,
     Text,
@@ -44,6 +46,7 @@ from sgdsheet.sheet.syntax import (
     transform,
     walk,
 )
+from sgdsheet.sheet.workbook import Formula
 
 
 class Uneven(FormulaError):
@@ -187,6 +190,16 @@ def _interleaved(builder: Builder, block: Block, value: Value) -> Value:
         data = builder.method("permute", data, *places)
     data = builder.method("reshape", data, shape)
     return value.picked(data, axes, shape, lambda kinds: kinds.permute(places).reshape(shape))
+
+
+def _is_call(formula: Formula, names: Collection[str]) -> bool:
+    """Whether a formula is a call of one of some functions. FormulaError if it calls one within something else."""
+    if not any(f"{name}(" in formula.text.upper() for name in names):
+        return False
+    tree = parse(formula.text, formula.row, formula.column)
+    if isinstance(tree, Call) and tree.name in names:
+        return True
+    raise FormulaError("has a subtotal of cells that calculate with subtotals", remedy="Add up the parts with SUM")
 
 
 @dataclass(slots=True)
@@ -399,7 +412,35 @@ class BlockLowering:
         value = self.builder.canonical(value.renamed({"r": "h", "c": "w"}))
         for mask in masks:
             value = self._blanked(value, mask)
-        return value
+        return self._without(value, area) if isinstance(area, PartialArea) else value
+
+    def _without(self, value: Value, area: PartialArea) -> Value:
+        """The cells of an area with blanks in the place of those that do not count."""
+        if area.top[1:] != area.bottom[1:] or area.left[1:] != area.right[1:]:
+            raise FormulaError("has a subtotal of hidden rows in ranges that grow", remedy="Enter it cell by cell")
+        block, builder = self.block, self.builder
+        down, across = (torch.arange(count) for count in (block.rows, block.columns))
+        height, width = area.bottom.base - area.top.base + 1, area.right.base - area.left.base + 1
+        rows, columns = (
+            start.base
+            + (start.down * down).reshape(-1, 1, 1, 1)
+            + (start.across * across).reshape(1, -1, 1, 1)
+            + torch.arange(count).reshape(shape)
+            for start, count, shape in ((area.top, height, (1, 1, -1, 1)), (area.left, width, (1, 1, 1, -1)))
+        )
+        seen = ~torch.isin(rows, torch.tensor(sorted(area.rows), dtype=torch.long))
+        if area.cells:
+            codes = torch.tensor([row * (MAX_COLUMN + 1) + column for row, column in area.cells])
+            seen = seen & ~torch.isin(rows * (MAX_COLUMN + 1) + columns, codes)
+        pairs = [(axis, size) for axis, size in zip("RChw", seen.shape, strict=True) if size > 1]
+        axes, sizes = "".join(axis for axis, _ in pairs), tuple(size for _, size in pairs)
+        counted = Value(seen.reshape(sizes), axes, sizes)
+        axes, sizes = builder.union_axes([value, counted])
+        whole = builder.stored(builder.expanded(value, axes, sizes))
+        kept = builder.expanded(counted, axes, sizes).tensor
+        kinds = torch.where(kept, whole.kind_tensor(), int(Kind.BLANK)).to(torch.uint8)
+        data = builder.call(torch.where, kept, whole.data, 0.0)
+        return replace(whole, data=data, reference=True).with_kinds(kinds)
 
     def _slid(self, value: Value, axis: str, copy: str, count: int, step: int, length: int, window: str) -> Value:
         """One window per copy along an axis; a window of one cell needs no axis of its own."""
@@ -485,23 +526,36 @@ class BlockLowering:
 
         return [transform(node, cut) for node in nodes]
 
-    def has_hidden_rows(self, area: Area) -> bool:
+    def visible(self, area: Area, *, shown_only: bool, but_calls: Collection[str]) -> Area:
         sheet = self.regions.workbook.cells_of(area.sheet)
         read = bounding_range(area, self.block.rows, self.block.columns)
         if sheet is None or sheet.hidden_rows is None:
-            return True
-        return any(read.top <= row <= read.bottom for row in sheet.hidden_rows)
+            raise FormulaError("has a subtotal of rows that may be hidden", remedy="Use SUM, or train the saved file")
+        hidden = {row for row in sheet.hidden_rows if read.top <= row <= read.bottom}
+        if hidden and not shown_only:
+            if sheet.filtered_rows is None:
+                cause = "has a subtotal of hidden rows, and whether a filter hides them is not known"
+                raise FormulaError(cause, remedy="Show them, or use a code from 101 on")
+            hidden &= sheet.filtered_rows
+        cells = {
+            place
+            for place, formula in (sheet.formulas.items() if but_calls else ())
+            if read.top <= place[0] <= read.bottom
+            and read.left <= place[1] <= read.right
+            and _is_call(formula, but_calls)
+        }
+        if not hidden and not cells:
+            return area
+        return PartialArea(
+            area.sheet, area.top, area.left, area.bottom, area.right, frozenset(hidden), frozenset(cells)
+        )
 
-    def reads_call(self, area: Area, names: Collection[str]) -> bool:
+    def filtered(self, area: Area) -> bool:
         sheet = self.regions.workbook.cells_of(area.sheet)
         read = bounding_range(area, self.block.rows, self.block.columns)
-        calls = tuple(f"{name}(" for name in names)
-        return any(
-            read.top <= row <= read.bottom
-            and read.left <= column <= read.right
-            and any(call in formula.text.upper() for call in calls)
-            for (row, column), formula in (sheet.formulas if sheet is not None else {}).items()
-        )
+        if sheet is None or sheet.filtered_rows is None:
+            return True
+        return any(read.top <= row <= read.bottom for row in sheet.filtered_rows)
 
     def part(self, node: Node, row: int, column: int) -> Node | None:
         if not isinstance(node, Area):

@@ -101,6 +101,14 @@ class Area(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class PartialArea(Area):
+    """An area of which some cells do not count: all those of some rows, and single ones."""
+
+    rows: frozenset[int] = frozenset()
+    cells: frozenset[tuple[int, int]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class SheetSpan(Node):
     """A reference to several sheets, from one to another: `Jan:Dec!B2`."""
 

@@ -63,7 +63,8 @@ class Formula:
 class Sheet:
     """One worksheet: saved values, formulas, and what must not be written to.
 
-    `hidden_rows` is None where a host does not tell which rows are hidden, by a filter or a person.
+    `hidden_rows` is None where a host does not tell which rows are hidden, by a filter or a person; `filtered_rows` are
+    those of them that a filter hides, None where that is not known.
     """
 
     name: str
@@ -72,6 +73,13 @@ class Sheet:
     merged: list[Range] = field(default_factory=list)
     protected: bool = False
     hidden_rows: set[int] | None = field(default_factory=set)
+    filtered_rows: set[int] | None = field(default_factory=set)
+
+    def filter_rows(self, area: Range) -> None:
+        """Take note of a filter over an area, whose first row is its header: it hides the hidden rows there."""
+        hidden = self.hidden_rows or set()
+        rows = {row for row in hidden if area.top < row <= area.bottom}
+        self.filtered_rows = rows | (self.filtered_rows or set())
 
     @property
     def extent(self) -> Position:

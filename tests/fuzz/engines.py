@@ -85,10 +85,11 @@ def libreoffice(office: str, book: Workbook, folder: Path) -> Values:
         for part in (names[: len(names) // 2], names[len(names) // 2 :]):
             found |= libreoffice(office, Workbook(book.name, {name: book.sheets[name] for name in part}), folder)
         return found
-    return dict(_flat_cells(path.with_suffix(".fods"), names))
+    return dict(flat_cells(path.with_suffix(".fods"), names))
 
 
-def _flat_cells(path: Path, sheets: Sequence[str]) -> Iterator[tuple[Cell, Value]]:
+def flat_cells(path: Path, sheets: Sequence[str]) -> Iterator[tuple[Cell, Value]]:
+    """The cells of a workbook in flat XML, as LibreOffice has calculated them."""
     spaces = {name: f"{{urn:oasis:names:tc:opendocument:xmlns:{name}:1.0}}" for name in ("table", "office", "text")} | {
         "calcext": "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
     }

@@ -126,10 +126,10 @@ class _PlainContext:
     def filled(self, *nodes: Node) -> list[Node]:
         return list(nodes)
 
-    def has_hidden_rows(self, area: Area) -> bool:
-        return True
+    def visible(self, area: Area, *, shown_only: bool, but_calls: Collection[str]) -> Area:
+        raise FormulaError("asks which rows are hidden", remedy="Use SUM")
 
-    def reads_call(self, area: Area, names: Collection[str]) -> bool:
+    def filtered(self, area: Area) -> bool:
         return True
 
     def part(self, node: Node, row: int, column: int) -> Node | None:

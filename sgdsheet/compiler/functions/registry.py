@@ -133,12 +133,13 @@ class Context(Protocol):
         """Arguments with whole columns and rows cut to what is filled, all of them alike; others as they are."""
         ...
 
-    def has_hidden_rows(self, area: Area) -> bool:
-        """Whether some rows of a reference are hidden, or nobody knows."""
+    def visible(self, area: Area, *, shown_only: bool, but_calls: Collection[str]) -> Area:
+        """A reference without the rows that a filter hides, without all hidden rows if `shown_only`, and without the
+        cells that are calls of some functions."""
         ...
 
-    def reads_call(self, area: Area, names: Collection[str]) -> bool:
-        """Whether some cells of a reference hold a formula that calls one of these functions."""
+    def filtered(self, area: Area) -> bool:
+        """Whether a filter hides some rows of a reference, or nobody knows."""
         ...
 
     def part(self, node: Node, row: int, column: int) -> Node | None:

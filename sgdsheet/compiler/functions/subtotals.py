@@ -1,7 +1,6 @@
 """SUBTOTAL and AGGREGATE: the usual functions of ranges, without rows that are hidden and without other subtotals.
 
-Where there are hidden rows or other subtotals among the cells the formula is refused: which of the rows a filter hides,
-and which a person, the file does not tell for sure.
+SUBTOTAL never counts rows that a filter hides, and with a code from 101 on no hidden row.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ _IGNORE_ERRORS = frozenset({2, 3, 6, 7})
 _SEE_SUBTOTALS = frozenset({4, 5, 6, 7})
 """AGGREGATE's options in which other subtotals count like any cell."""
 
+_SHOWN_ONLY = frozenset({1, 3, 5, 7})
+"""AGGREGATE's options that leave out hidden rows."""
+
 _NAMES = ("SUBTOTAL", "AGGREGATE")
 
 
-def _check(context: Context, references: Sequence[Node], *, subtotals: bool) -> None:
-    """Refuse hidden rows, and other subtotals where these must not count."""
-    for node in references:
-        if not isinstance(node, Area):
-            raise FormulaError("has a subtotal of something that is no range", remedy="Refer to cells")
-        if context.has_hidden_rows(node):
-            raise FormulaError("has a subtotal of rows that are hidden, or may be", remedy="Show them, or use SUM")
-        if subtotals and context.reads_call(node, _NAMES):
-            raise FormulaError("has a subtotal of cells that are subtotals", remedy="Add up the parts with SUM")
+def _areas(references: Sequence[Node]) -> list[Area]:
+    """The ranges of a subtotal; FormulaError if something is none."""
+    areas = [node for node in references if isinstance(node, Area)]
+    if len(areas) < len(references):
+        raise FormulaError("has a subtotal of something that is no range", remedy="Refer to cells")
+    return areas
 
 
 @function(
@@ -55,11 +54,12 @@ def _check(context: Context, references: Sequence[Node], *, subtotals: bool) -> 
 def subtotal(context: Context, code: Node, *references: Node) -> Value:
     """The sum, mean, … of cells by a number: 1 AVERAGE, 2 COUNT, 3 COUNTA, 4 MAX, 5 MIN, 9 SUM and others."""
     number = int(fixed_number(context, code, 0.0))
-    number -= 100 if number > 100 else 0
+    shown_only = number > 100
+    number -= 100 if shown_only else 0
     if not 1 <= number <= 11:
         return context.builder.error(Fault.VALUE)
-    _check(context, references, subtotals=True)
-    return _called(context, _SIMPLE[number - 1], references)
+    areas = [context.visible(area, shown_only=shown_only, but_calls=_NAMES) for area in _areas(references)]
+    return _called(context, _SIMPLE[number - 1], areas)
 
 
 def _called(context: Context, name: str, arguments: Sequence[Node]) -> Value:
@@ -90,10 +90,19 @@ def aggregate(context: Context, code: Node, options: Node, *arguments: Node) -> 
     if at and len(arguments) != 2:
         return context.builder.error(Fault.VALUE)
     ranges = arguments[:1] if at else arguments
-    areas = [node for node in ranges if isinstance(node, Area)]
-    _check(context, areas, subtotals=way not in _SEE_SUBTOTALS)
+    calls = () if way in _SEE_SUBTOTALS else _NAMES
+    ranges = tuple(_part(context, node, way in _SHOWN_ONLY, calls) for node in ranges)
     if way in _IGNORE_ERRORS:
         ranges = tuple(Call("IFERROR", (node, Text(""))) for node in ranges)  # a text does not count
     name = _AT[number - len(_SIMPLE) - 1] if at else _SIMPLE[number - 1]
     rest = arguments[1:] if at else ()
     return context.lower(Call(name, (*ranges, *rest)), array=context.array or way in _IGNORE_ERRORS)
+
+
+def _part(context: Context, node: Node, shown_only: bool, calls: Sequence[str]) -> Node:
+    """An argument of AGGREGATE without what its option leaves out; an array is taken whole."""
+    if not isinstance(node, Area):
+        return node
+    if not shown_only and context.filtered(node):
+        raise FormulaError("aggregates rows that a filter hides, or may hide", remedy="Use option 5, or show the rows")
+    return context.visible(node, shown_only=shown_only, but_calls=calls)

@@ -92,8 +92,9 @@ class _Reader:
             self._cell = _Cell(attributes)
         elif tag == odf.ROW:
             self._rows, self._column = _repeated(attributes.get(odf.ROWS_REPEATED)), 1
-            if self._sheet is not None and attributes.get(odf.VISIBILITY, "visible") != "visible":
-                self._hide(self._sheet)
+            visibility = attributes.get(odf.VISIBILITY, "visible")
+            if self._sheet is not None and visibility != "visible":
+                self._hide(self._sheet, by_filter=visibility == "filter")
         elif tag == odf.NAMED_RANGE:
             self._add_name(attributes, areas_in_excel(attributes.get(odf.CELL_RANGE, "")))
         elif tag == odf.NAMED_EXPRESSION:
@@ -150,10 +151,12 @@ class _Reader:
         self._book.sheets[name] = self._sheet
         self._row = 1
 
-    def _hide(self, sheet: Sheet) -> None:
-        is_rest = self._row + self._rows > MAX_ROW  # the empty rows below all data
-        if sheet.hidden_rows is not None and not is_rest:
-            sheet.hidden_rows.update(range(self._row, self._row + self._rows))
+    def _hide(self, sheet: Sheet, *, by_filter: bool) -> None:
+        if self._row + self._rows > MAX_ROW:  # the empty rows below all data
+            return
+        for rows in (sheet.hidden_rows, sheet.filtered_rows if by_filter else None):
+            if rows is not None:
+                rows.update(range(self._row, self._row + self._rows))
 
     def _end_cell(self, cell: _Cell) -> None:
         attributes = cell.attributes

@@ -21,10 +21,14 @@ from sgdsheet.hosts.xlsx.xml import (
     truth,
     unescape,
 )
-from sgdsheet.sheet.references import MAX_COLUMN, Cell, parse_range
+from sgdsheet.sheet.references import MAX_COLUMN, Cell, Range, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Formula, Position, Sheet, Value
 
 _DATE = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d))?T?(?:(\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?)?Z?", re.ASCII)
+
+
+FILTER_CRITERIA = ("filters", "customFilters", "dynamicFilter", "top10", "colorFilter", "iconFilter")
+"""Elements of a filter that hides rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ class _Reader:
         self._formula: dict[str, str] | None = None
         self._formula_text = ""
         self._phonetic = False
+        self._filter: Range | None = None
+        self._filters: list[Range] = []
+        self._filter_mode = self._in_views = False
         self._shared: dict[str, Formula] = {}
         self._waiting: list[tuple[Position, str]] = []
         self._parser = new_parser(part)
@@ -62,6 +69,10 @@ class _Reader:
     def run(self) -> Sheet:
         self._parser.StartElementHandler = self._root
         run_parser(self._parser, self._part)
+        for area in self._filters:
+            self._sheet.filter_rows(area)
+        if self._filter_mode and not self._filters:
+            self._sheet.filtered_rows = None  # an advanced filter leaves no trace of where it is
         for position, index in self._waiting:
             if index not in self._shared:
                 raise self._error(position, "shares a formula that is missing")
@@ -73,6 +84,12 @@ class _Reader:
         self._c, self._v, self._f, self._t = spell("c"), spell("v"), spell("f"), spell("t")
         self._row_tag, self._is, self._phonetic_tag = spell("row"), spell("is"), spell("rPh")
         self._merge, self._protection = spell("mergeCell"), spell("sheetProtection")
+        self._filter_tag, self._properties, self._views = (
+            spell("autoFilter"),
+            spell("sheetPr"),
+            spell("customSheetViews"),
+        )
+        self._criteria = {spell(name) for name in FILTER_CRITERIA}
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._pieces.append
@@ -100,6 +117,15 @@ class _Reader:
             self._sheet.merged.append(parse_range(attributes.get("ref", ""), self._sheet.name))
         elif tag == self._protection:
             self._sheet.protected = truth(attributes.get("sheet"))
+        elif tag == self._filter_tag:
+            self._filter = None if self._in_views else parse_range(attributes.get("ref", ""), self._sheet.name)
+        elif tag in self._criteria:
+            if self._filter is not None and self._filter not in self._filters:
+                self._filters.append(self._filter)
+        elif tag == self._properties:
+            self._filter_mode = truth(attributes.get("filterMode"))
+        elif tag == self._views:
+            self._in_views, self._filter = True, None
 
     def _end(self, tag: str) -> None:
         if tag == self._v:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.xlsx.chart_parts import read_charts
 from sgdsheet.hosts.xlsx.external_links import read_link
 from sgdsheet.hosts.xlsx.package import Package, Relationship
-from sgdsheet.hosts.xlsx.worksheet import Context, read_sheet
+from sgdsheet.hosts.xlsx.worksheet import FILTER_CRITERIA, Context, read_sheet
 from sgdsheet.hosts.xlsx.xml import REPAIR, Node, Part, read_strings, read_tree, truth, unescape
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.sheet.workbook import DefinedName, Link, Table, Workbook
@@ -87,8 +88,11 @@ def read_workbook(package: Package) -> Workbook:
             workbook.sheets[entry.name] = read_sheet(entry.name, package.part(entry.part), context)
             for relationship in package.relationships(entry.part):
                 if relationship.kind == "table":
-                    table = _table(package.part(relationship.target), entry.name)
+                    part = package.part(relationship.target)
+                    table = _table(part, entry.name)
                     workbook.tables[table.name] = table
+                    for area in _filters(part, entry.name):
+                        workbook.sheets[entry.name].filter_rows(area)
             workbook.charts += read_charts(package, entry.name, entry.part)
     return workbook
 
@@ -133,6 +137,13 @@ def _table(part: Part, sheet: str) -> Table:
         _integer(part, attributes.get("headerRowCount", "1")),
         _integer(part, attributes.get("totalsRowCount", "0")),
     )
+
+
+def _filters(part: Part, sheet: str) -> Iterator[Range]:
+    """The areas of a table's filters that hide rows."""
+    for node in read_tree(part).all("autoFilter"):
+        if any(node.all("filterColumn", name) for name in FILTER_CRITERIA):
+            yield _area(part, node.attributes.get("ref", ""), sheet)
 
 
 def _area(part: Part, text: str, sheet: str) -> Range:
