@@ -45,7 +45,8 @@ TESTS = {
     ),
     "test_integers": (
         "test_the_time_limit_says_how_good_the_best_is test_solver_s_own_time_limit_and_tolerance "
-        "test_stopped_by_a_person_it_keeps_the_best "
+        "test_stopped_by_a_person_it_keeps_the_best test_a_portfolio_of_few_papers test_a_portfolio_of_whole_lots "
+        "test_the_nearest_point_of_a_lattice test_a_convex_constraint "
     ),
     "test_animate": (
         "test_a_long_training_keeps_few_snapshots test_a_notebook_shows_it test_a_picture_that_moves "

@@ -16,7 +16,6 @@ from sgdsheet.compiler.model import SheetModel, compile
 from sgdsheet.errors import ProblemError, SettingError, TrainingError
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.train.discrete import integer_linear
-from sgdsheet.train.discrete.degree import degree_of
 from tests import solver_models as models
 from tests.errors import refusal
 from tests.solver_models import ALL_DIFFERENT, AT_LEAST, AT_MOST, BINARY, EQUAL, INTEGER, MAX, MIN, VALUE
@@ -305,22 +304,123 @@ def test_stopped_by_a_person_it_keeps_the_best(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("formula", "degree"),
+    ("formula", "method"),
     [
-        ("=2*A1-B1/4+SUM(A1:B1)+AVERAGE(A1:B1)+7", 1),
-        ("=SUMPRODUCT(A1:B1,D1:E1)+MMULT(A1:B1,D2:D3)", 1),
-        ("=A1*B1", 2),
-        ("=SUMSQ(A1:B1)", 2),
-        ("=A1^3", float("inf")),
-        ("=A1+MAX(0,B1-1000000)", float("inf")),
-        ("=IF(A1>1000000,A1,2*A1)+B1", float("inf")),
-        ("=A1+ROUND(B1,9)", float("inf")),
-        ("=A1/B1", float("inf")),
-        ("=A1+ABS(B1+1000000)", float("inf")),
+        ("=2*A1-B1/4+SUM(A1:B1)+AVERAGE(A1:B1)+7", "branch and bound (HiGHS)"),
+        ("=SUMPRODUCT(A1:B1,D1:E1)+SUM(MMULT(A1:B1,D2:D3))", "branch and bound (HiGHS)"),
+        ("=SUMSQ(A1:B1)", "outer approximation (HiGHS)"),
+        ("=A1*B1", "enumeration"),
+        ("=A1^3", "outer approximation (HiGHS)"),
+        ("=-A1^3", "enumeration"),
+        ("=A1+MIN(0,B1-1000)", "enumeration"),
+        ("=IF(A1>1000,A1,2*A1)+B1", "enumeration"),
+        ("=A1+ROUND(B1,9)", "enumeration"),
+        ("=A1/(B1+1)", "enumeration"),
     ],
 )
-def test_degree(formula: str, degree: float, tmp_path: Path) -> None:
-    """Proved from the operations: a kink that is far away counts as well."""
+def test_what_counts_as_linear(formula: str, method: str, tmp_path: Path) -> None:
+    """It is proved from the operations: a kink that lies outside of what is tried counts as well."""
     cells = {"A1": [[1, 1]], "D1": [[2, 3], [4, 5], [6, 7]], "G1": formula + "+B1*0.001"}
-    model = models.model(tmp_path, cells, "G1", "A1:B1", MIN)
-    assert degree_of(model.program) == degree
+    constraints = [("A1:B1", AT_MOST, 1500), WHOLE]
+    session = sgdsheet.Session(models.model(tmp_path, cells, "G1", "A1:B1", MIN, constraints), trust_formulas=True)
+    assert session.plan.optimizer_name == method
+
+
+# --- convex models ------------------------------------------------------------------------------------------
+
+
+def portfolio(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Covariances, returns and prices of shares."""
+    random = np.random.default_rng(seed)
+    factors = random.normal(size=(count, 3))
+    covariances = np.round(factors @ factors.T + np.diag(random.uniform(0.5, 2, count)), 3)
+    return covariances, np.round(random.uniform(0.02, 0.15, count), 3), random.integers(2, 9, count).astype(float)
+
+
+def test_a_portfolio_of_whole_lots(tmp_path: Path) -> None:
+    """The least variance of what can be bought with 30, for a return of 2 at least; all baskets are tried here."""
+    covariances, returns, prices = portfolio(5, 3)
+    cells = {
+        "A1": [[0.0, one, two] for one, two in zip(returns * 10, prices, strict=True)],
+        "E1": covariances.tolist(),
+        "K1": "=SUMPRODUCT(MMULT(E1:I5,A1:A5),A1:A5)",
+        "K2": "=SUMPRODUCT(A1:A5,B1:B5)",
+        "K3": "=SUMPRODUCT(A1:A5,C1:C5)",
+    }
+    bounds = [("A1:A5", AT_MOST, 12), ("A1:A5", INTEGER, "integer")]
+    model = models.model(tmp_path, cells, "K1", "A1:A5", MIN, [("K2", AT_LEAST, 5), ("K3", AT_MOST, 40), *bounds])
+    session = solved(model)
+    lots = np.array(list(itertools.product(range(13), repeat=5)), dtype=float)
+    fits = (lots @ (returns * 10) >= 5 - 1e-9) & (lots @ prices <= 40)
+    best = np.einsum("ni,ij,nj->n", lots[fits], covariances, lots[fits]).min()
+    assert session.plan.optimizer_name == "outer approximation (HiGHS)"
+    assert session.loss == pytest.approx(best, rel=1e-9)
+    assert session.stopped == "optimal"
+    assert session.loss_bound == pytest.approx(best, rel=1e-5)
+
+
+def few_shares(count: int, most: int) -> tuple[dict[str, Any], np.ndarray]:
+    """Shares of a portfolio of a few papers: weights, and 0 or 1 for each paper that is held, at least 5 % of it."""
+    covariances, _, _ = portfolio(count, 8)
+    last = "EFGHIJKLMN"[count - 1]
+    cells = {
+        "A1": [[1.0 / count, 1.0] for _ in range(count)],
+        "C1": [[f"=B{row}-A{row}", f"=A{row}-0.05*B{row}"] for row in range(1, count + 1)],
+        "E1": covariances.tolist(),
+        "P1": f"=SUMPRODUCT(MMULT(E1:{last}{count},A1:A{count}),A1:A{count})",
+        "P2": f"=SUM(A1:A{count})",
+        "P3": f"=SUM(B1:B{count})",
+    }
+    constraints = [
+        ("P2", EQUAL, 1), ("P3", AT_MOST, most), (f"C1:D{count}", AT_LEAST, 0), (f"B1:B{count}", BINARY, "binary")
+    ]  # fmt: skip
+    model = {"cells": cells, "loss": "P1", "params": f"A1:B{count}", "constraints": constraints}
+    return model, covariances
+
+
+def test_a_portfolio_of_few_papers(tmp_path: Path) -> None:
+    """Each choice of three papers is solved here, by Lagrange's equations."""
+    model, covariances = few_shares(7, 3)
+    compiled = models.model(tmp_path, **model)
+    session = solved(compiled)
+    best = np.inf
+    for chosen in itertools.chain.from_iterable(itertools.combinations(range(7), size) for size in (1, 2, 3)):
+        part = covariances[np.ix_(chosen, chosen)]
+        weights = np.linalg.solve(part, np.ones(len(chosen)))
+        weights /= weights.sum()
+        if (weights >= 0.05).all():
+            best = min(best, float(weights @ part @ weights))
+    assert session.loss == pytest.approx(best, rel=1e-5)
+    assert session.stopped == "optimal"
+
+
+def test_a_convex_constraint(tmp_path: Path) -> None:
+    """As much as fits into a ball; all points are tried here."""
+    cells = {"A1": [[0, 0, 0, 0]], "A2": "=3*A1+2*B1-C1+4*D1", "A3": "=SUMSQ(A1:D1)+EXP(A1/10)"}
+    constraints = [("A3", AT_MOST, 700), ("A1:D1", AT_MOST, 40), ("A1:D1", INTEGER, "integer")]
+    session = solved(models.model(tmp_path, cells, "A2", "A1:D1", MAX, constraints))
+    points = np.array(list(itertools.product(range(28), range(28), range(1), range(28))), dtype=float)
+    inside = (points**2).sum(axis=1) + np.exp(points[:, 0] / 10) <= 700
+    assert session.plan.optimizer_name == "outer approximation (HiGHS)"
+    assert session.loss == (points[inside] @ [3, 2, -1, 4]).max()
+    assert session.stopped == "optimal"
+
+
+def test_the_nearest_point_of_a_lattice(tmp_path: Path) -> None:
+    """Least squares in whole numbers: rounding the solution without them is worse."""
+    random = np.random.default_rng(1)
+    matrix, right = np.round(random.normal(size=(9, 6)), 2), np.round(random.normal(size=9) * 20, 1)
+    cells = {
+        "A1": [[0.0] * 6],
+        "A3": [[*row, value, f"=SUMPRODUCT(A{3 + at}:F{3 + at},A$1:F$1)"] for at, (row, value) in
+               enumerate(zip(matrix.tolist(), right.tolist(), strict=True))],
+        "J1": "=SUMXMY2(G3:G11,H3:H11)",
+    }  # fmt: skip
+    constraints = [("A1:F1", AT_LEAST, -70), ("A1:F1", AT_MOST, 70), ("A1:F1", INTEGER, "integer")]
+    session = solved(models.model(tmp_path, cells, "J1", "A1:F1", MIN, constraints))
+    near = np.round(np.linalg.lstsq(matrix, right, rcond=None)[0])
+    around = near + np.array(list(itertools.product(range(-4, 5), repeat=6)), dtype=float)
+    best = ((around @ matrix.T - right) ** 2).sum(axis=1).min()
+    assert session.loss == pytest.approx(best, rel=1e-9)
+    assert session.loss < ((matrix @ near - right) ** 2).sum() * (1 - 1e-9)
+    assert session.stopped == "optimal"

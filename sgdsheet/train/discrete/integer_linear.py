@@ -1,15 +1,10 @@
-"""Linear models with whole numbers, solved by branch and bound: HiGHS.
-
-Huangfu and Hall, “Parallelizing the dual revised simplex method”, Mathematical Programming Computation 10 (2018).
-"""
+"""Linear models with whole numbers, solved by branch and bound."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
-from threading import Thread
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +16,20 @@ from sgdsheet.errors import TrainingError
 from sgdsheet.problem.definition import Direction
 from sgdsheet.train.constrained.constraints import HOLDS, Discrete
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point
+from sgdsheet.train.discrete.highs import (
+    INFEASIBLE,
+    OPTIMAL,
+    STOPPED,
+    UNBOUNDED,
+    IntegerProgram,
+    cost_factor,
+    highs,
+    in_thread,
+    lowest_cost,
+    with_whole_fixed,
+)
 from sgdsheet.train.discrete.looks import OUT_OF_TIME, PROVED, UNPROVED, Limits, Look, in_words
+from sgdsheet.train.discrete.points import infeasible
 
 _ROWS_AT_ONCE = 256
 """Constraints of which the coefficients are calculated in one backward pass."""
@@ -29,37 +37,8 @@ _ROWS_AT_ONCE = 256
 _FIRST_SLICE, _LONGER = 2.0, 3.0
 """Seconds of the first attempt, and how many times longer each next one is: HiGHS shows nothing on its way."""
 
-_PATIENCE = 0.25
-"""Seconds between two looks at the solver."""
-
-_GAP = 1e-9
-"""The gap at which HiGHS may stop, where none is set; its own default would be a hundred thousand times that."""
-
 _SECONDS_TO_BLAME = 10.0
 """Seconds for finding out which constraint cannot be met."""
-
-_OPTIMAL, _OUT_OF_TIME, _INFEASIBLE, _UNBOUNDED = 0, 1, 2, 3  # the statuses of scipy.optimize.milp
-
-
-@dataclass(frozen=True, slots=True)
-class IntegerProgram:
-    """A linear model: minimise `costs` · x + `constant`, with low <= rows · x <= high and lower <= x <= upper.
-
-    The first variables are the parameters; behind them stand those that say which of them has which number in a
-    permutation, and the distance from the target where a value is to be reached. `whole` [variables] tells which take
-    whole numbers only. `labelled` is how many rows are constraints of the sheet, in the order of their residuals.
-    """
-
-    parameters: int
-    costs: Floats
-    constant: float
-    rows: scipy.sparse.csr_array
-    low: Floats
-    high: Floats
-    lower: Floats
-    upper: Floats
-    whole: NDArray[np.bool_]
-    labelled: int
 
 
 def solve_integer_linear(flat: FlatModel, discrete: Discrete, limits: Limits) -> Generator[Look, None, None]:
@@ -76,31 +55,30 @@ def solve_integer_linear(flat: FlatModel, discrete: Discrete, limits: Limits) ->
 def programme_of(flat: FlatModel, discrete: Discrete) -> IntegerProgram:
     """The linear programme that a model is, if loss and constraints are linear.
 
-    The coefficients are derivatives, and the constants the values where all parameters are 0.
+    The coefficients are derivatives, and the constants come from the point within the bounds that is nearest to 0.
     """
-    zero = np.zeros(len(flat.lower))
-    base = flat.at(zero)
+    origin = flat.clipped(np.zeros(len(flat.lower)))
+    base = flat.at(origin)
     slopes = _slopes(flat, flat.model)
-    rows, split = _coefficients(flat), flat.split
-    low = np.concatenate([np.full(split, -np.inf), -base.residuals[split:]])
+    rows, split = coefficients(flat), flat.split
+    limits = rows @ origin - base.residuals
     direction = flat.model.problem.direction
     sign = -1.0 if direction is Direction.MAXIMISE else 1.0
     found = IntegerProgram(
-        len(zero),
+        len(origin),
         sign * slopes,
-        sign * base.loss,
+        sign * (base.loss - float(slopes @ origin)),
         rows,
-        low,
-        -base.residuals,
+        np.concatenate([np.full(split, -np.inf), limits[split:]]),
+        limits,
         flat.lower,
         flat.upper,
         discrete.whole,
-        flat.count,
     )
     if direction is Direction.VALUE:
         found = _with_distance(found, flat.model.problem.target)
     for group in discrete.permutations:
-        found = _with_permutation(found, group)
+        found = with_permutation(found, group)
     return found
 
 
@@ -111,7 +89,7 @@ def _slopes(flat: FlatModel, function: Callable[[], torch.Tensor]) -> Floats:
     return np.asarray(torch.cat([part.reshape(-1).double().cpu() for part in parts]).numpy())
 
 
-def _coefficients(flat: FlatModel) -> scipy.sparse.csr_array:
+def coefficients(flat: FlatModel) -> scipy.sparse.csr_array:
     """The derivatives of the residuals [residuals, parameters], at the present parameters."""
     columns = sum(tensor.numel() for tensor in flat.tensors)
     if not flat.count:
@@ -148,7 +126,7 @@ def _with_distance(found: IntegerProgram, target: float) -> IntegerProgram:
     )
 
 
-def _with_permutation(found: IntegerProgram, group: NDArray[np.int64]) -> IntegerProgram:
+def with_permutation(found: IntegerProgram, group: NDArray[np.int64]) -> IntegerProgram:
     """Variables that are 1 where a parameter of the group has a number, and 0 elsewhere: each number once."""
     size, before = len(group), len(found.costs)
     values = np.arange(1.0, size + 1)
@@ -189,20 +167,23 @@ class _Search:
     discrete: Discrete
     limits: Limits
     programme: IntegerProgram
+    start: Floats = field(init=False)
     best: Point | None = None
     bound: float | None = None
 
+    def __post_init__(self) -> None:
+        self.start = self.flat.get()
+
     def run(self) -> Generator[Look, None, None]:
         flat = self.flat
-        start = flat.get()
-        self._offer(self._rounded(start))
+        self._offer(self._rounded(self.start))
         try:
             outcome, reason = yield from self._sliced()
         except TrainingError:
             self.best = None
             raise
         finally:
-            flat.set(start if self.best is None else self.best.x)
+            flat.set(self.start if self.best is None else self.best.x)
         if self.best is None:
             raise TrainingError(
                 f"no point that meets all constraints was found in {self.limits.seconds:g} seconds",
@@ -212,11 +193,8 @@ class _Search:
         yield self._look(outcome, reason)
 
     def _look(self, outcome: str = "", reason: str = "") -> Look:
-        point = self.best
-        if point is None:
-            point = self.flat.at(self.flat.get())
-        else:
-            self.flat.set(point.x)
+        point = self.best if self.best is not None else self.flat.at(self.start)
+        self.flat.set(point.x)
         return Look(point.loss, point.violation, self.bound, outcome, reason)
 
     def _rounded(self, x: Floats) -> Floats:
@@ -241,10 +219,13 @@ class _Search:
             left = ends - time.monotonic()
             seconds = left if left < 2 * slice_ else slice_
             result = yield from self._attempt(max(seconds, 0.01))
-            if result.status in (_INFEASIBLE, _UNBOUNDED) or (result.status != _OUT_OF_TIME and result.x is None):
+            if result.status in (INFEASIBLE, UNBOUNDED) or (result.status != STOPPED and result.x is None):
                 self._refuse(result.status)
             self._take(result)
-            if result.status == _OPTIMAL and self.best is not None:
+            if result.status == OPTIMAL and self.best is None:  # what HiGHS calls feasible is not so in the sheet
+                point = self.flat.at(self._rounded(np.asarray(result.x)[: self.programme.parameters]))
+                raise infeasible(self.flat, point)
+            if result.status == OPTIMAL:
                 return self._proved()
             if seconds >= left:
                 return OUT_OF_TIME, self._after_time()
@@ -252,32 +233,24 @@ class _Search:
             yield self._look()
 
     def _attempt(self, seconds: float) -> Generator[Look, None, Any]:
-        """One run of HiGHS in a thread; it is left to itself if nobody waits for it any more."""
-        scaled, results = _scaled(self.programme), []
-        options = {"time_limit": seconds, "mip_rel_gap": max(self.limits.gap, _GAP)}
-        thread = Thread(target=lambda: results.append(_milp(scaled, options)), name="HiGHS", daemon=True)
-        thread.start()
+        running = in_thread(self.programme, seconds, self.limits.gap)
         while True:
-            thread.join(_PATIENCE)
-            if not thread.is_alive():
-                break
+            try:
+                next(running)
+            except StopIteration as ended:
+                return ended.value
             yield self._look()
-        (result,) = results
-        if isinstance(result, BaseException):
-            raise result
-        return result
 
     def _take(self, result: Any) -> None:
         """Take up the solver's point and bound, in the units of the sheet."""
         if result.x is not None:
             self._offer(self._rounded(np.asarray(result.x)[: self.programme.parameters]))
-            exact = self._completed(np.asarray(result.x))
-            if exact is not None:
-                self._offer(exact)
-        bound = result.mip_dual_bound
-        if bound is not None and math.isfinite(bound):
-            lowest = bound / _factor(self.programme) + self.programme.constant
-            self.bound = self._as_loss(lowest)
+            if not self.discrete.whole.all():
+                exact = with_whole_fixed(self.programme, np.asarray(result.x))
+                if exact is not None:
+                    self._offer(self._rounded(exact[: self.programme.parameters]))
+        lowest = lowest_cost(self.programme, result)
+        self.bound = self._as_loss(lowest) if lowest is not None else self.bound
 
     def _as_loss(self, lowest: float) -> float:
         problem = self.flat.model.problem
@@ -286,27 +259,6 @@ class _Search:
         if problem.direction is Direction.VALUE:
             return problem.target + max(lowest, 0.0)
         return lowest
-
-    def _completed(self, x: Floats) -> Floats | None:
-        """The other parameters for the whole numbers of a solution, to the last digits; None if they fail."""
-        programme = self.programme
-        if programme.whole[: programme.parameters].all():
-            return None
-        whole = np.round(x)
-        lower = np.where(programme.whole, whole, programme.lower)
-        upper = np.where(programme.whole, whole, programme.upper)
-        equal = programme.low == programme.high
-        result = scipy.optimize.linprog(
-            programme.costs * _factor(programme),
-            A_ub=programme.rows[~equal],
-            b_ub=programme.high[~equal],
-            A_eq=programme.rows[equal],
-            b_eq=programme.high[equal],
-            bounds=np.column_stack([lower, upper]),
-            method="highs",
-            options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-        )
-        return self._rounded(np.asarray(result.x)[: programme.parameters]) if result.status == 0 else None
 
     def _distance(self) -> tuple[float, float]:
         """The loss and what it may be at best; of a value to be reached, the distances from it."""
@@ -330,7 +282,7 @@ class _Search:
         """Differences between the sheet's loss and HiGHS's bound that rounding and its tolerances explain."""
         assert self.best is not None
         terms = np.abs(self.programme.costs[: len(self.best.x)]) @ np.abs(self.best.x)
-        return float(1e-7 * (terms + abs(self.programme.constant))) + 2e-6 / _factor(self.programme)
+        return float(1e-7 * (terms + abs(self.programme.constant))) + 2e-6 / cost_factor(self.programme)
 
     def _after_time(self) -> str:
         after = f"after {self.limits.seconds:g} seconds"
@@ -341,10 +293,10 @@ class _Search:
     # --- what can be wrong --------------------------------------------------------------------------------
 
     def _refuse(self, status: int) -> None:
-        if status != _INFEASIBLE:
+        if status != INFEASIBLE:
             bare = replace(self.programme, costs=np.zeros(len(self.programme.costs)))
-            result = _milp(bare, {"time_limit": _SECONDS_TO_BLAME})
-            if not isinstance(result, Exception) and result.status in (_OPTIMAL, _OUT_OF_TIME):
+            result = highs(bare, {"time_limit": _SECONDS_TO_BLAME})
+            if not isinstance(result, Exception) and result.status in (OPTIMAL, STOPPED):
                 raise unlimited(self.flat)
         raise self._infeasible()
 
@@ -367,9 +319,8 @@ class _Search:
             np.append(programme.lower, np.zeros(2 * flat.count)),
             np.append(programme.upper, np.full(2 * flat.count, np.inf)),
             np.append(programme.whole, np.zeros(2 * flat.count, np.bool_)),
-            programme.labelled,
         )
-        result = _milp(loosened, {"time_limit": _SECONDS_TO_BLAME})
+        result = highs(loosened, {"time_limit": _SECONDS_TO_BLAME})
         if isinstance(result, Exception) or result.x is None:
             return TrainingError("no whole numbers meet the constraints", cell=flat.model.problem.loss, remedy=remedy)
         point = flat.at(self._rounded(np.asarray(result.x)[: programme.parameters]))
@@ -392,39 +343,3 @@ def unlimited(flat: FlatModel) -> TrainingError:
         cell=flat.model.problem.loss,
         remedy="Add the bound or constraint that is missing, or change the direction",
     )
-
-
-# --- HiGHS --------------------------------------------------------------------------------------------------
-
-
-def _factor(programme: IntegerProgram) -> float:
-    """A power of two by which the costs become some hundreds: HiGHS stops at differences of a millionth."""
-    largest = float(np.abs(programme.costs).max(initial=0.0))
-    return 2.0 ** (10 - math.frexp(largest)[1]) if largest > 0.0 else 1.0
-
-
-def _scaled(programme: IntegerProgram) -> IntegerProgram:
-    """Multiply rows and costs so that their numbers are of the size that HiGHS's tolerances are meant for."""
-    largest = np.asarray(abs(programme.rows).max(axis=1).todense()).reshape(-1) if programme.rows.shape[0] else None
-    rows, low, high = programme.rows, programme.low, programme.high
-    if largest is not None:
-        factors = 2.0 ** -np.frexp(np.where(largest > 0.0, largest, 1.0))[1].astype(np.float64)
-        rows = scipy.sparse.csr_array(scipy.sparse.diags_array(factors) @ rows)
-        low, high = low * factors, high * factors
-    return replace(programme, costs=programme.costs * _factor(programme), rows=rows, low=low, high=high)
-
-
-def _milp(programme: IntegerProgram, options: dict[str, float]) -> Any:
-    """Run HiGHS; what goes wrong there is returned, because nobody may wait in this thread."""
-    try:
-        return scipy.optimize.milp(
-            programme.costs,
-            integrality=programme.whole.astype(np.int64),
-            bounds=scipy.optimize.Bounds(programme.lower, programme.upper),
-            constraints=scipy.optimize.LinearConstraint(programme.rows, programme.low, programme.high)
-            if programme.rows.shape[0]
-            else None,
-            options=options,
-        )
-    except Exception as error:
-        return error

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS, Family
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.constrained.constraints import ConstraintModel, no_constraints
 from sgdsheet.train.constrained.flat_functions import FlatModel
-from sgdsheet.train.discrete.degree import degree_of
+from sgdsheet.train.constrained.problem_kind import ProblemKind, problem_kind
 from sgdsheet.train.discrete.enumeration import MOST_POINTS, enumerate_points
 from sgdsheet.train.discrete.evolution import evolve
 from sgdsheet.train.discrete.integer_linear import solve_integer_linear
 from sgdsheet.train.discrete.looks import Limits, Look
+from sgdsheet.train.discrete.outer_approximation import approximate
 from sgdsheet.train.discrete.points import box_of
+
+_FEW_POINTS = 100_000
+"""Points that are all tried, also where the model is convex."""
 
 _MOST_PARAMETERS = 200
 """Parameters up to which a loss that has no gradient is searched unasked."""
@@ -29,6 +36,7 @@ class Method(Enum):
     """The searches, by what people call them."""
 
     BRANCH_AND_BOUND = "branch and bound (HiGHS)"
+    APPROXIMATION = "outer approximation (HiGHS)"
     ENUMERATION = "enumeration"
     EVOLUTION = "evolutionary"
 
@@ -51,25 +59,34 @@ def chosen_search(model: SheetModel, constraints: ConstraintModel | None, settin
         return _for_whole_numbers(model, constraints)
     if model.stepped is not None and model.problem.parameter_count <= _MOST_PARAMETERS:
         return Search(Method.EVOLUTION, f"the loss depends on {model.stepped.cell} only in steps")
-    if model.problem.solver.evolutionary and not is_linear(model, constraints):
+    if model.problem.solver.evolutionary and not _is_linear(problem_kind(model, constraints)):
         return Search(Method.EVOLUTION, "as in Solver")
     return None
 
 
 def _for_whole_numbers(model: SheetModel, constraints: ConstraintModel) -> Search:
-    if is_linear(model, constraints):
+    kind = problem_kind(model, constraints)
+    if _is_linear(kind):
         return Search(Method.BRANCH_AND_BOUND, "a linear model with whole numbers")
     flat = FlatModel(model, constraints)
     count = box_of(flat, constraints.discrete, flat.get()).count()
+    convex = replace(kind, whole=0).convex
+    if convex and count > _FEW_POINTS:
+        return Search(Method.APPROXIMATION, "a convex model with whole numbers")
     if count <= MOST_POINTS and count * model.numbers_read() <= _MOST_NUMBERS:
         return Search(Method.ENUMERATION, f"a model that is not linear, with {int(count):,} points of whole numbers")
     return Search(Method.EVOLUTION, "a model that is not linear, with whole numbers")
 
 
-def is_linear(model: SheetModel, constraints: ConstraintModel | None) -> bool:
-    """Whether the loss and all constraints are linear: proved from the operations in their programs."""
-    residuals = constraints.program if constraints is not None else None
-    return degree_of(model.program) <= 1 and (residuals is None or degree_of(residuals) <= 1)
+def _is_linear(kind: ProblemKind) -> bool:
+    """Whether the function that the loss cell calculates is proved to be linear, and so are all constraints."""
+    return kind.objective.linear and kind.linear_constraints
+
+
+def _linear_residuals(constraints: ConstraintModel) -> NDArray[np.bool_]:
+    """Which residuals [residuals] are proved to be linear."""
+    kinds = dict(constraints.kinds)
+    return np.array([kinds[label.constraint].linear for label in constraints.labels], dtype=np.bool_)
 
 
 def search(
@@ -87,5 +104,7 @@ def search(
     assert discrete is not None
     if chosen.method is Method.ENUMERATION:
         yield from enumerate_points(flat, discrete, limits)
+    elif chosen.method is Method.APPROXIMATION:
+        yield from approximate(flat, discrete, _linear_residuals(constraints), limits)
     else:
         yield from solve_integer_linear(flat, discrete, limits)

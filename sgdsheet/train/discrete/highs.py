@@ -1,0 +1,127 @@
+"""HiGHS, the solver for linear programmes with whole numbers, in a thread of its own.
+
+Huangfu and Hall, “Parallelizing the dual revised simplex method”, Mathematical Programming Computation 10 (2018).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
+from numpy.typing import NDArray
+
+from sgdsheet.train.constrained.flat_functions import Floats
+
+OPTIMAL, STOPPED, INFEASIBLE, UNBOUNDED = 0, 1, 2, 3
+"""The statuses of scipy.optimize.milp; others are trouble."""
+
+PATIENCE = 0.25
+"""Seconds between two looks at the solver."""
+
+_GAP = 1e-9
+"""The gap at which HiGHS may stop, where none is set; its own default would be a hundred thousand times that."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerProgram:
+    """A linear model: minimise `costs` · x + `constant`, with low <= rows · x <= high and lower <= x <= upper.
+
+    The first variables are the parameters; behind them stand those that say which of them has which number in a
+    permutation, and the distance from the target where a value is to be reached. `whole` [variables] tells which take
+    whole numbers only. The first rows are the constraints of the sheet, in the order of their residuals.
+    """
+
+    parameters: int
+    costs: Floats
+    constant: float
+    rows: scipy.sparse.csr_array
+    low: Floats
+    high: Floats
+    lower: Floats
+    upper: Floats
+    whole: NDArray[np.bool_]
+
+
+def in_thread(program: IntegerProgram, seconds: float, gap: float) -> Generator[None, None, Any]:
+    """Run HiGHS, and yield every now and then; returns SciPy's result for the scaled programme.
+
+    Nothing can end HiGHS before its time limit: it is left to itself if nobody waits for it any more.
+    """
+    scaled, results = _scaled(program), list[Any]()
+    options = {"time_limit": seconds, "mip_rel_gap": max(gap, _GAP)}
+    thread = Thread(target=lambda: results.append(highs(scaled, options)), name="HiGHS", daemon=True)
+    thread.start()
+    while True:
+        thread.join(PATIENCE)
+        if not thread.is_alive():
+            break
+        yield
+    (result,) = results
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def lowest_cost(program: IntegerProgram, result: Any) -> float | None:
+    """What no point costs less than, as a result of `in_thread` proves; None if it proves nothing."""
+    bound = result.mip_dual_bound
+    if bound is None or not math.isfinite(bound):
+        return None
+    return float(bound) / cost_factor(program) + program.constant
+
+
+def with_whole_fixed(program: IntegerProgram, x: Floats) -> Floats | None:
+    """The best other variables for the whole numbers of a point [variables], to the last digits; None if it fails."""
+    whole = np.round(x)
+    equal = program.low == program.high
+    result = scipy.optimize.linprog(
+        program.costs * cost_factor(program),
+        A_ub=program.rows[~equal],
+        b_ub=program.high[~equal],
+        A_eq=program.rows[equal],
+        b_eq=program.high[equal],
+        bounds=np.column_stack(
+            [np.where(program.whole, whole, program.lower), np.where(program.whole, whole, program.upper)]
+        ),
+        method="highs",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+    )
+    return np.asarray(result.x, dtype=np.float64) if result.status == 0 else None
+
+
+def cost_factor(programme: IntegerProgram) -> float:
+    """A power of two by which the costs become some hundreds: HiGHS stops at differences of a millionth."""
+    largest = float(np.abs(programme.costs).max(initial=0.0))
+    return 2.0 ** (10 - math.frexp(largest)[1]) if largest > 0.0 else 1.0
+
+
+def _scaled(programme: IntegerProgram) -> IntegerProgram:
+    """Multiply rows and costs so that their numbers are of the size that HiGHS's tolerances are meant for."""
+    largest = np.asarray(abs(programme.rows).max(axis=1).todense()).reshape(-1) if programme.rows.shape[0] else None
+    rows, low, high = programme.rows, programme.low, programme.high
+    if largest is not None:
+        factors = 2.0 ** -np.frexp(np.where(largest > 0.0, largest, 1.0))[1].astype(np.float64)
+        rows = scipy.sparse.csr_array(scipy.sparse.diags_array(factors) @ rows)
+        low, high = low * factors, high * factors
+    return replace(programme, costs=programme.costs * cost_factor(programme), rows=rows, low=low, high=high)
+
+
+def highs(programme: IntegerProgram, options: dict[str, float]) -> Any:
+    """Run HiGHS; what goes wrong there is returned, because nobody may wait in this thread."""
+    try:
+        return scipy.optimize.milp(
+            programme.costs,
+            integrality=programme.whole.astype(np.int64),
+            bounds=scipy.optimize.Bounds(programme.lower, programme.upper),
+            constraints=scipy.optimize.LinearConstraint(programme.rows, programme.low, programme.high)
+            if programme.rows.shape[0]
+            else None,
+            options=options,
+        )
+    except Exception as error:
+        return error
