@@ -103,7 +103,6 @@ def test_what_is_no_formula_is_an_error_with_its_cell(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "cause", "unseen"),
     [
-        ("LAMBDA(x,x+1)(2,3)", "LAMBDA", False),
         ("SUM({})", "array constant that is empty", False),
     ],
 )

@@ -63,7 +63,49 @@ def test_a_lambda_that_calls_itself_is_refused() -> None:
 
 def test_an_array_of_unknown_size_is_refused() -> None:
     with pytest.raises(FormulaError, match="whose size is not known"):
-        compiled({**CELLS, "Z1": "=SUM(MAP(A1:A3*2,LAMBDA(x,x)))"}, "A1:A3")
+        compiled({**CELLS, "D1:D3": "=A1>1", "Z1": "=SUM(MAP(FILTER(A1:A3,D1:D3),LAMBDA(x,x)))"}, "A1:A3")
+    with pytest.raises(FormulaError, match="Sheet1!Y1: .* arrays? .*of (several sizes|one size)"):
+        compiled({**CELLS, "Y1:Y3": "=SUM(MAP(SEQUENCE(A1),LAMBDA(x,x*$B$1)))", "Z1": "=SUM(Y1:Y3)"}, "B1")
+
+
+NAMED = {"DOUBLE": "LAMBDA(x,x*2)", "ADD": "_xlfn.LAMBDA(_xlpm.x,_xlpm.y,_xlpm.x+_xlpm.y)"}
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("LET(f,LAMBDA(x,x+1),f(3))", 4),
+        ("LET(a,1,f,LAMBDA(x,x+a),f(f(3)))", 5),
+        ("LET(f,LAMBDA(x,x+1),x,5,f(x))", 6),
+        ("LET(x,1,f,LAMBDA(x,x*10),f(x+1))", 20),
+        ("LET(f,LAMBDA(x,x+1),SUM(MAP(A1:A3,f)))", 9),
+        ("LET(g,LAMBDA(k,LAMBDA(x,x*k)),g(2)(5))", 10),
+        ("LAMBDA(x,LAMBDA(y,x+y))(1)(2)", 3),
+        ("LAMBDA(x,[y],IF(ISOMITTED(y),x,x+y))(3)", 3),
+        ("LAMBDA(x,[y],IF(ISOMITTED(y),x,x+y))(3,4)", 7),
+        ("SUM(BYROW(A1:B3,SUM))", 21),
+        ("SUM(BYROW(A1:B3,_xleta.MAX))", 15),
+        ("SUM(MAP(A1:A3,DOUBLE))", 12),
+        ("REDUCE(0,A1:A3,ADD)", 6),
+        ("LET(h,DOUBLE,h(4))", 8),
+        ("SUM(MAP(SEQUENCE(3),LAMBDA(i,i^2)))", 14),
+        ("SUM(MAP(SEQUENCE(A3),LAMBDA(i,i^2)))", 14),
+        ("SUM(MAP(A1:A3*2,LAMBDA(i,i^2)))", 56),
+        ("SUM(MAP(FILTER(A1:A3,A1:A3>1),LAMBDA(i,i^2)))", 13),
+        ("REDUCE(1,SEQUENCE(5),LAMBDA(a,b,a*b))", 120),
+        ("SUM(SCAN(0,SEQUENCE(4),LAMBDA(a,b,a+b)))", 20),
+        ("SUM(MAP(UNIQUE(A1:A3),LAMBDA(u,COUNTIF(A1:A3,u))))", 3),
+        ("SUM(BYROW(A1:B3*2,LAMBDA(r,MAX(r))))", 30),
+    ],
+)
+def test_functions_as_values_and_calculated_arrays(formula: str, expected: float) -> None:
+    assert value(f"{{={formula}}}", CELLS, names=NAMED) == expected
+
+
+def test_gradients_through_calculated_arrays() -> None:
+    cells = {"A1:A3": [1, 2, 3], "B1:B3": "=A1^2", "Z1": "{=SUM(MAP(B1:B3*2,LAMBDA(x,x^2)))}"}
+    check(cells, "A1:A3", 4 * (1 + 16 + 81))
+    check({"A1:A3": [1, 2, 3], "Z1": "{=REDUCE(0,SEQUENCE(3),LAMBDA(s,i,s*A1+INDEX(A1:A3,i)^2))}"}, "A1:A3", 14)
 
 
 @pytest.mark.parametrize(

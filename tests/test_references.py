@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import sgdsheet
-from sgdsheet.errors import FormulaError, ProblemError
+from sgdsheet.analysis.checking import check_workbook
+from sgdsheet.errors import DataError, FormulaError, ProblemError
 from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Table
 from tests.errors import refusal
@@ -341,3 +342,89 @@ def test_an_array_where_one_value_fits_shows_its_first() -> None:
 
 def test_gradient_of_an_implicit_intersection() -> None:
     check({"A1:A3": [1, 2, 3], "B1:B3": "=$A$1:$A$3^2", "Z1": "=SUM(B1:B3)"}, "A1:A3", 14)
+
+
+# --- names ------------------------------------------------------------------------------------------------
+
+NAMES = {
+    "rate": "0.05",
+    "tax": f"{HOME}!$D$1*2",
+    "numbers": f"{HOME}!$A$1:INDEX({HOME}!$A:$A,COUNT({HOME}!$A:$A))",
+    "last": f"INDEX({HOME}!$A:$A,COUNT({HOME}!$A:$A))",
+    "two": f"{HOME}!$A$1:$A$2,{HOME}!$A$4",
+    "words": '"hello"',
+    "line_2": f"{HOME}!$2:$2",
+    "col": f"{HOME}!$A:$A",
+    "up": f"{HOME}!A1048576",
+    "nested": "rate*tax",
+    "gone": f"{HOME}!#REF!",
+}
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("rate*tax", 0.2),
+        ("nested", 0.2),
+        ("SUM(numbers)", 210),
+        ("ROWS(numbers)", 6),
+        ("SUM(A5:last)", 110),
+        ("SUM(OFFSET(last,-1,0):last)", 110),
+        ("SUM(two)+AREAS(two)", 72),
+        ("INDEX(two,1,1,2)", 40),
+        ('words&"!"', "hello!"),
+        ("SUM(col line_2)", 20),
+        ("SUM(two col)", 70),
+        ('SUM(INDIRECT("col"))', 210),
+        ('SUM(INDIRECT("numbers"))', "#REF!"),
+        ("Sheet1!rate", 0.05),
+        ("gone", "#REF!"),
+        ("nobody+1", "#NAME?"),
+        ("IFERROR(nobody,5)", 5),
+    ],
+)
+def test_name(formula: str, expected: float | str) -> None:
+    found = value(f"={formula}", GRID, names=NAMES)
+    assert str(found) == expected if isinstance(found, ExcelError) else found == pytest.approx(expected)
+
+
+def test_relative_names() -> None:
+    """The cell above the one that has the formula."""
+    assert values({**GRID, "H1": 3, "H2:H4": "=up*2"}, "H2:H4", names=NAMES) == [6, 12, 24]
+
+
+def test_a_name_that_nobody_defined_is_told() -> None:
+    with refusal(DataError, cell="Sheet1!Z1", cause="the name “nobody” that is not defined"):
+        compiled({"A1:A3": [1, 2, 3], "Z1": "=SUM(A1:A3)*nobody"}, "A1:A3")
+
+
+# --- spills and circles -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("SUM(H1#)", 120),
+        ("SUM(_xlfn.ANCHORARRAY(H1))", 120),
+        ("ROWS(H1#)", 3),
+        ("INDEX(H1#,2)", 40),
+        ("SUM(OFFSET(H1#,1,0))", 100),
+        ("SUM((H1#,A1))", 130),
+        ("J1#", 7),
+        ("SUM(H2#)", "#REF!"),
+        ("K9#", "#REF!"),
+    ],
+)
+def test_spill(formula: str, expected: float | str) -> None:
+    found = value(f"={formula}", {**GRID, "H1:H3": "{=A1:A3*2}", "J1": "=3+4"})
+    assert str(found) == expected if isinstance(expected, str) else found == expected
+
+
+def test_a_circle_refuses_its_own_cells_and_what_needs_them() -> None:
+    cells = {"A1": 2, "B1": "=C1+1", "C1": "=B1+1", "D1": "=B1*2", "E1": "=A1*2", "F1": "=F1+1", "Z1": "=E1^2"}
+    report = check_workbook(book(cells))
+    refused = {item.area.a1: item.error.cause for item in report.unsupported}
+    assert refused.keys() == {"C1", "F1"}
+    assert "B1, C1 depend on each other in a circle" in refused["C1"]
+    assert (report.formulas, report.supported) == (6, 2)
+    check(cells, "A1", 16)

@@ -10,8 +10,9 @@ from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.operators import COMPARISONS
 from sgdsheet.compiler.functions.registry import Takes
 from sgdsheet.errors import DataError, quoted
+from sgdsheet.sheet.formula import parse
 from sgdsheet.sheet.references import Cell, Range
-from sgdsheet.sheet.syntax import Area, Binary, Call, ErrorConstant, Node, Unary, children, walk
+from sgdsheet.sheet.syntax import Area, Binary, Call, ErrorConstant, Name, Node, Unary, children, walk
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 
 
@@ -33,6 +34,10 @@ def _blame(workbook: Workbook, block: Block, cell: Cell, error: str) -> DataErro
     copy = block.trimmed(Range.of_cell(cell))
     if any(isinstance(part, ErrorConstant) and part.value is ExcelError.REF for part in walk(copy.tree)):
         return DataError(f"the formula ={copy.text} refers to cells that were deleted", cell=cell, remedy="Mend it")
+    for name in _undefined_names(workbook, copy) if error == str(ExcelError.NAME) else ():
+        return DataError(
+            f"the formula ={copy.text} uses the name “{name}” that is not defined", cell=cell, remedy="Define it"
+        )
     for source, value in _values_of(workbook, copy.reads()):
         if isinstance(value, ExcelError):
             return DataError(f"the cell holds the error {value}, and {cell} needs it", cell=source, remedy="Mend it")
@@ -68,6 +73,23 @@ def _values_of(workbook: Workbook, areas: Iterable[Range]) -> Iterator[tuple[Cel
             places = sorted(inside)
         for place in places:
             yield Cell(area.sheet, *place), values.get(place)
+
+
+def _undefined_names(workbook: Workbook, copy: Block) -> Iterator[str]:
+    """The names in a formula that nobody has defined, the variables of LET and LAMBDA apart."""
+    tree = parse(copy.formula.text, copy.formula.row, copy.formula.column)
+    variables = {
+        item.name.casefold()
+        for call in walk(tree)
+        if isinstance(call, Call) and call.name in ("LET", "LAMBDA")
+        for item in call.arguments
+        if isinstance(item, Name)
+    }
+    for part in walk(tree):
+        if isinstance(part, Name) and part.name.casefold() not in variables:
+            known = workbook.defined_name(part.name, copy.range.sheet) or workbook.table(part.name)
+            if known is None:
+                yield part.name
 
 
 def _ranges(node: Node) -> Iterator[Area]:

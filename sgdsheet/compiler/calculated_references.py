@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -18,7 +18,8 @@ from torch import Tensor
 
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block, areas_of
-from sgdsheet.compiler.frontend.planning import Planner
+from sgdsheet.compiler.frontend.grouping import instantiate
+from sgdsheet.compiler.frontend.planning import Plan, Planner
 from sgdsheet.compiler.frontend.resolve import Resolver
 from sgdsheet.compiler.functions.places import (
     Places,
@@ -48,7 +49,7 @@ from sgdsheet.sheet.syntax import (
     transform,
     walk,
 )
-from sgdsheet.sheet.workbook import ExcelError, Workbook
+from sgdsheet.sheet.workbook import ExcelError, Formula, Workbook
 
 _MOST_COPIES = 5_000
 """Copies of one formula that are taken apart, because each of them reads a range of its own."""
@@ -56,7 +57,7 @@ _MOST_COPIES = 5_000
 
 def block_table(workbook: Workbook) -> BlockTable:
     """The blocks of a workbook, with the references that they calculate settled."""
-    return BlockTable(workbook, _settled)
+    return BlockTable(workbook, _settled, _measured)
 
 
 def planner_of(workbook: Workbook, parameters: Iterable[Range], table: BlockTable | None = None) -> Planner:
@@ -80,6 +81,32 @@ def _settled(workbook: Workbook, table: BlockTable, block: Block) -> list[Block]
         cell = block.range.first if error.cell is None else error.cell
         cause = error.cause if error.cell is not None else f"the formula {error.cause}"
         return [replace(block, tree=Node(), error=FormulaError(cause, cell=cell, remedy=error.remedy))]
+
+
+# --- sizes of arrays --------------------------------------------------------------------------------------
+
+
+def _measured(workbook: Workbook, node: Node, sheet: str, row: int, column: int) -> tuple[int, int] | None:
+    """Rows and columns of a calculated array, as one cell has it; None if that depends on cells without values."""
+    place = Range(sheet, row, column, row, column)
+    block = Block(place, 1, 1, 1, 1, instantiate(node, row, column, 1, 1), True, Formula("", row, column))
+    unknown = {f"unknown{number}": area for number, area in enumerate(_without_values(workbook, block))}
+    try:
+        program = build_program(workbook, (), Plan([], set()), inputs=unknown, dtype=torch.float64)
+        value = BlockLowering(block, program.regions).lower(block.tree, array=True)
+    except SgdSheetError:
+        return None
+    return value.size("h"), value.size("w")
+
+
+def _without_values(workbook: Workbook, block: Block) -> Iterator[Range]:
+    """The cells with formulas that a block reads and for which there is no saved value, or none to be trusted."""
+    for area in workbook.trimmed(block.reads()):
+        sheet = workbook.sheets[area.sheet]
+        places = (place for place in area.positions() if place in sheet.formulas)
+        missing = [place for place in places if workbook.stale or place not in sheet.values]
+        for top, left, rows, columns in rectangles(missing):
+            yield Range(area.sheet, top, left, top + rows - 1, left + columns - 1)
 
 
 # --- from places to areas ---------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from sgdsheet.sheet.syntax import (
     Boolean,
     Call,
     Chain,
+    Element,
     ErrorConstant,
     Node,
     NotSupported,
@@ -247,6 +248,8 @@ class BlockLowering:
                 return builder.error(Fault.VALUE) if cells is None else self.read(cells)
             case Shared():
                 return self._shared(node)
+            case Element():
+                return self._element(node)
             case Chain():
                 *before, last = node.steps
                 for step in before:
@@ -278,6 +281,18 @@ class BlockLowering:
         if key not in self._known:
             self._known[key] = self._lower(node.meaning)
         return self._known[key]
+
+    def _element(self, node: Element) -> Value:
+        value = self.lower(node.array, array=True)
+        if (value.size("h"), value.size("w")) != (node.height, node.width):
+            raise FormulaError(
+                "calls a LAMBDA for each cell of an array that is not always of one size",
+                remedy="Put the array into cells",
+            )
+        for axis, place in (("h", node.row), ("w", node.column)):
+            if axis in value.axes:
+                value = cut(self.builder, value, axis, place - 1, 1)
+        return value
 
     def _call(self, node: Call) -> Value:
         found = REGISTRY.get(node.name)

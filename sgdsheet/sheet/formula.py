@@ -22,6 +22,7 @@ from sgdsheet.sheet.references import (
     split_sheet,
 )
 from sgdsheet.sheet.syntax import (
+    Applied,
     ArrayConstant,
     Axis,
     Binary,
@@ -121,6 +122,14 @@ _OWN_FUNCTION = re.compile(
     r"([A-Z0-9]+)",
     re.IGNORECASE | re.DOTALL,
 )
+_NAMES = re.compile(
+    r"""
+    "(?:[^"]|"")*" | '(?:[^']|'')*'!? | \[[^\[\]]*\]
+    |(?<![\w.\\$!#\]])(?!\$?[A-Za-z]{1,3}\$?[0-9]+(?![\w.])|TRUE\b|FALSE\b)([^\W\d][\w.\\]*)(?![\w.(!:\[])
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_STAND_IN, _STOOD_IN = "$XFD$1048{:03d}", re.compile(r"\$XFD\$1048(\d{3})")
 _CELL = re.compile(r"(\$?)([A-Za-z]{1,3})(\$?)([0-9]{1,7})")
 _COLUMN = re.compile(r"(\$?)([A-Za-z]{1,3})")
 _ROW = re.compile(r"(\$?)([0-9]{1,7})")
@@ -135,7 +144,7 @@ def parse(text: str, row: int, column: int) -> Node:
     reference to another file, becomes a `NotSupported` node, because it only matters on the way to the loss.
     """
     try:
-        tree = _tree(text)
+        tree, names = _tree(text)
     except Exception as error:  # the parser's own exception types are not public
         reason = ": it is nested too deep, or has more than 256 terms" if "height limit" in str(error) else ""
         raise FormulaError(
@@ -143,17 +152,27 @@ def parse(text: str, row: int, column: int) -> Node:
             cell=address(row, column),
             remedy="Check it in the spreadsheet",
         ) from error
-    return _Converter(row, column).convert(tree)
+    return _Converter(row, column, tuple(names)).convert(tree)
 
 
-def _tree(text: str) -> formualizer.ASTNode:
+def _tree(text: str) -> tuple[formualizer.ASTNode, list[str]]:
+    """The parser's tree, and the names for which cells stand in it: see `_STAND_IN`."""
     try:
-        return formualizer.parse("=" + text)
+        return formualizer.parse("=" + text), []
     except Exception:
-        written_out = _KEY_TOKENS.sub(_with_corners, text)  # the parser does not know `A:A 2:3`
+        # The parser does not know `A:A 2:3`, nor a space between a name and cells.
+        names: list[str] = []
+
+        def stand_in(match: re.Match[str]) -> str:
+            if match[1] is None:
+                return match.group()
+            names.append(match[1])
+            return _STAND_IN.format(len(names))
+
+        written_out = _NAMES.sub(stand_in, _KEY_TOKENS.sub(_with_corners, text))
         if written_out == text:
             raise
-        return formualizer.parse("=" + written_out)
+        return formualizer.parse("=" + written_out), names
 
 
 def _with_corners(match: re.Match[str]) -> str:
@@ -185,6 +204,8 @@ def function_name(text: str) -> str:
 class _Converter:
     row: int
     column: int
+    names: tuple[str, ...] = ()
+    """The names for which cells stand in the parser's tree."""
 
     def convert(self, tree: formualizer.ASTNode) -> Node:
         kind = tree.node_type()
@@ -208,10 +229,7 @@ class _Converter:
             width = len(rows[0])
             return ArrayConstant(tuple(parts[start : start + width] for start in range(0, len(parts), width)))
         function, *arguments = parts
-        if isinstance(function, Call) and len(function.arguments) == len(arguments) + 1 and arguments:
-            *names, body = function.arguments  # LAMBDA(x, x+1)(A1) is LET(x, A1, x+1)
-            return Call("LET", (*(item for pair in zip(names, arguments, strict=True) for item in pair), body))
-        return NotSupported(tree.to_formula(), "calls a LAMBDA directly", "Write the calculation out in cells")
+        return Applied(function, tuple(arguments))
 
     def _literal(self, tree: formualizer.ASTNode) -> Node:
         value = tree.get_literal_value()
@@ -243,6 +261,9 @@ class _Converter:
             first, _, last = sheet.partition(":")
             cells = self._reference(body)
             return SheetSpan(first, last, cells) if isinstance(cells, (Reference, ErrorConstant)) else Name(body, sheet)
+        stood_in = _STOOD_IN.fullmatch(text)
+        if stood_in and int(stood_in[1]) <= len(self.names):
+            return Name(_PREFIX.sub("", self.names[int(stood_in[1]) - 1]))
         corners = body.split(":")
         if "#REF!" in body:
             return ErrorConstant(ExcelError.REF)
@@ -351,6 +372,9 @@ def render(node: Node, row: int, column: int) -> str:
             return _render_structured(node)
         case Call():
             return f"{node.name}({','.join(render(item, row, column) for item in node.arguments)})"
+        case Applied():
+            arguments = ",".join(render(item, row, column) for item in node.arguments)
+            return f"{render(node.function, row, column)}({arguments})"
         case Unary():
             inner = _render_operand(node.operand, 6, row, column)
             if node.operator not in "%#":

@@ -7,7 +7,7 @@ absolute position where the formula says `$`), so all cells of a fill-down share
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sgdsheet.sheet.workbook import ExcelError
@@ -169,6 +169,14 @@ class Call(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Applied(Node):
+    """The call of what a part of the formula gives: `LAMBDA(x,x+1)(A1)`."""
+
+    function: Node
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unary(Node):
     """`-`, `+`, `%` (written behind), `@` (implicit intersection) or `#` (the spill of a cell)."""
 
@@ -193,6 +201,17 @@ class Shared(Node):
     """
 
     meaning: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Element(Node):
+    """One cell, counted from 1, of a calculated array that has to have `height` x `width` cells."""
+
+    array: Node
+    height: int
+    width: int
+    row: int
+    column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +242,8 @@ def children(node: Node) -> tuple[Node, ...]:
     match node:
         case Call():
             return node.arguments
+        case Applied():
+            return (node.function, *node.arguments)
         case Unary():
             return (node.operand,)
         case Binary():
@@ -235,6 +256,8 @@ def children(node: Node) -> tuple[Node, ...]:
             return (node.area,)
         case Shared():
             return (node.meaning,)
+        case Element():
+            return (node.array,)
         case Chain():
             return node.steps
         case _:
@@ -252,6 +275,8 @@ def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:
         match part:
             case Call():
                 return Call(part.name, tuple(copied(item) for item in part.arguments))
+            case Applied():
+                return Applied(copied(part.function), tuple(copied(item) for item in part.arguments))
             case Unary():
                 return Unary(part.operator, copied(part.operand))
             case Binary():
@@ -260,6 +285,8 @@ def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:
                 return ArrayConstant(tuple(tuple(copied(item) for item in row) for row in part.rows))
             case Union():
                 return Union(tuple(copied(item) for item in part.areas))
+            case Element():
+                return replace(part, array=copied(part.array))
             case Chain():
                 return Chain(tuple(copied(item) for item in part.steps))
             case Shared():

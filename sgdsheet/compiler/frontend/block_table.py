@@ -37,6 +37,7 @@ class BlockIndex:
         return list({id(other): other for read in block.reads() for other in self.overlapping(read)}.values())
 
 
+Measured = Callable[[Workbook, Node, str, int, int], tuple[int, int] | None]
 Settle = Callable[[Workbook, "BlockTable", Block], list[Block]]
 
 
@@ -55,13 +56,14 @@ class BlockTable(BlockIndex):
     formulas, names or tables change, or cells that decide where a calculated reference lies.
 
     `settle` makes of a block with calculated references blocks without them. It may ask the table for the blocks that
-    these references depend on.
+    these references depend on. `measure` tells the size of a calculated array.
     """
 
-    def __init__(self, workbook: Workbook, settle: Settle) -> None:
+    def __init__(self, workbook: Workbook, settle: Settle, measure: Measured) -> None:
         super().__init__()
         self._workbook = workbook
         self._settle = settle
+        self._measure = measure
         self._sheets: dict[str, list[Block]] = {}
         self._reads: dict[int, list[Block]] = {}
         self._open: list[Block] = []
@@ -72,7 +74,8 @@ class BlockTable(BlockIndex):
         """All blocks of a sheet; none if there is no such sheet."""
         if name not in self._sheets:
             sheet = self._workbook.sheets.get(name)
-            found = [] if sheet is None else blocks_of(sheet, Resolver(self._workbook))
+            resolver = Resolver(self._workbook, lambda *place: self._measure(self._workbook, *place))
+            found = [] if sheet is None else blocks_of(sheet, resolver)
             self._sheets[name] = []
             waiting = [block for block in found if block.error is None and block.is_open]
             self._open += waiting
@@ -89,7 +92,7 @@ class BlockTable(BlockIndex):
         blocks = (block for name in self._workbook.sheets for block in self.of_sheet(name))
         decided = [area for block in blocks for part in block.deciders for area in areas_of(part, block)]
         if any(area.intersection(other) for area in changed for other in decided):
-            return BlockTable(workbook, self._settle)
+            return BlockTable(workbook, self._settle, self._measure)
         return self
 
     def _enter(self, block: Block) -> None:

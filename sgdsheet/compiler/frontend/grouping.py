@@ -20,6 +20,7 @@ from sgdsheet.sheet.syntax import (
     Binary,
     Call,
     Chain,
+    Element,
     Node,
     Reference,
     Shared,
@@ -180,7 +181,7 @@ def _moves(first: Block, second: Block, *, across: bool) -> _Moves | None:
 def _tree_moves(first: Node, second: Node, *, across: bool, slides: bool) -> _Moves | None:
     if isinstance(first, Area):
         return _area_moves(first, second, across=across, slides=slides) if isinstance(second, Area) else None
-    if isinstance(first, (Shared, Chain)):
+    if isinstance(first, (Shared, Chain, Element)):
         return None
     parts, others = children(first), children(second)
     if type(first) is not type(second) or len(parts) != len(others):

@@ -12,9 +12,11 @@ from dataclasses import replace
 from sgdsheet.sheet.syntax import (
     ArrayConstant,
     Axis,
+    Binary,
     Boolean,
     Call,
     Chain,
+    Element,
     ErrorConstant,
     Name,
     Node,
@@ -23,7 +25,9 @@ from sgdsheet.sheet.syntax import (
     Omitted,
     Reference,
     Shared,
+    TableReference,
     Text,
+    Unary,
 )
 
 _MOST = 5_000
@@ -38,17 +42,32 @@ def is_lambda(node: Node) -> bool:
 
 
 def applied(function: Node, arguments: Sequence[Node]) -> Node:
-    """The call of a LAMBDA as the LET that it is."""
+    """The call of a LAMBDA as the LET that it is; a parameter in brackets may be left out."""
     if not isinstance(function, Call) or not is_lambda(function):
         return NotSupported("", "calls something that is no LAMBDA", "Mend the formula", unseen=True)
     *parameters, body = function.arguments
-    if len(parameters) != len(arguments) or not all(isinstance(item, Name) for item in parameters):
+    optional = [_optional(item) for item in parameters]
+    names = [item if name is None else name for item, name in zip(parameters, optional, strict=True)]
+    missing = names[len(arguments) :]
+    wrong = len(arguments) > len(names) or any(name is None for name in optional[len(arguments) :])
+    if wrong or not all(isinstance(item, Name) for item in names):
         return NotSupported("", "calls a LAMBDA with the wrong number of arguments", "Mend the formula", unseen=True)
-    pairs = zip(parameters, arguments, strict=True)
-    return Call("LET", (*(item for pair in pairs for item in pair), body)) if parameters else body
+    pairs = zip(names, [*arguments, *(Omitted() for _ in missing)], strict=True)
+    return Call("LET", (*(item for pair in pairs for item in pair), body)) if names else body
 
 
-def expanded(call: Call, resolve: Callable[[Node], Node]) -> Node | None:
+def _optional(parameter: Node) -> Name | None:
+    """The parameter that is written `[x]`, which reads like a column of a table."""
+    if not isinstance(parameter, TableReference) or parameter.table is not None or parameter.items:
+        return None
+    return Name(parameter.first) if parameter.first is not None else None
+
+
+Measure = Callable[[Node], tuple[int, int] | None]
+"""Tells how many rows and columns a calculated array has, if that is certain."""
+
+
+def expanded(call: Call, resolve: Callable[[Node], Node], measure: Measure) -> Node | None:
     """MAP, REDUCE, SCAN, BYROW, BYCOL or MAKEARRAY written out; None for any other call.
 
     `resolve` makes of a part of the formula the cells that it means.
@@ -57,7 +76,19 @@ def expanded(call: Call, resolve: Callable[[Node], Node]) -> Node | None:
     if write is None or len(call.arguments) < 2:
         return None
     *given, function = call.arguments
-    return write([resolve(item) for item in given], lambda *items: resolve(applied(function, items)))
+    return write([_sized(resolve(item), measure) for item in given], lambda *items: resolve(applied(function, items)))
+
+
+def _sized(array: Node, measure: Measure) -> Node:
+    """A calculated array, such as SEQUENCE(5), as an array of its cells, if its size is known."""
+    if not isinstance(array, (Call, Binary, Unary, Shared)):
+        return array
+    shape = measure(array)
+    if shape is None or shape[0] * shape[1] > _MOST:
+        return array
+    height, width = shape
+    shared = array if isinstance(array, Shared) else Shared(array)
+    return _array([[Element(shared, height, width, i, j) for j in range(1, width + 1)] for i in range(1, height + 1)])
 
 
 _Body = Callable[..., Node]

@@ -6,7 +6,8 @@ sheet remain of everything that points at cells; what cannot be resolved becomes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sgdsheet.compiler.frontend.lambdas import applied, expanded, is_lambda
@@ -16,8 +17,10 @@ from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.formula import other_file, parse, render
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW
 from sgdsheet.sheet.syntax import (
+    Applied,
     Axis,
     Binary,
+    Boolean,
     Call,
     Chain,
     ErrorConstant,
@@ -35,9 +38,13 @@ from sgdsheet.sheet.syntax import (
 )
 from sgdsheet.sheet.workbook import ExcelError, Table, Workbook
 
+_FUNCTION_ITSELF = re.compile(r"^_xleta\.", re.IGNORECASE)
 _THIS_ROW = "#this row"
 _MOST_NODES = 20_000
 """Parts of a formula with all its names written out: names of names grow without limit."""
+
+
+Measure = Callable[[Node, str, int, int], tuple[int, int] | None]
 
 
 class _TooLarge(FormulaError):
@@ -49,6 +56,8 @@ class Resolver:
     """Resolves formulas of one workbook."""
 
     workbook: Workbook
+    measure: Measure | None = None
+    """Tells the size of a calculated array, as the cell of a sheet at a row and column has it."""
     bodies: list[tuple[int, int]] = field(default_factory=list)
     """First and last rows of tables of which the formula reads its own row: in others, `[@x]` is #VALUE!."""
     _open: list[tuple[str, str]] = field(default_factory=list)
@@ -100,13 +109,46 @@ class Resolver:
                     return _combine(part.operator, left, right)
                 case Call(name="LET"):
                     return self._let(part, sheet, row, column)
+                case Call(name="LAMBDA"):
+                    return part  # its parameters mean nothing before it is called
+                case Applied():
+                    function = self._function(part.function, sheet, row, column)
+                    arguments = [self._resolve(item, sheet, row, column) for item in part.arguments]
+                    return self._resolve(applied(function, arguments), sheet, row, column)
+                case Call(name="ISOMITTED", arguments=(argument,)):
+                    return Boolean(isinstance(self._resolve(argument, sheet, row, column), Omitted))
                 case Call():
-                    written = expanded(part, lambda item: self._part(self._resolve(item, sheet, row, column)))
+                    written = self._expanded(part, sheet, row, column)
                     return written or self._named(part, sheet, row, column) or self._call(part, sheet, row, column)
                 case _:
                     return None
 
         return transform(node, change)
+
+    def _expanded(self, part: Call, sheet: str, row: int, column: int) -> Node | None:
+        """MAP and its like written out; None for any other call."""
+        *given, last = part.arguments or (Omitted(),)
+        if isinstance(last, (Name, Applied)):
+            part = Call(part.name, (*given, self._function(last, sheet, row, column)))
+        measure = self.measure
+
+        def shape(node: Node) -> tuple[int, int] | None:
+            return None if measure is None else measure(node, sheet, row, column)
+
+        return expanded(part, lambda item: self._part(self._resolve(item, sheet, row, column)), shape)
+
+    def _function(self, node: Node, sheet: str, row: int, column: int) -> Node:
+        """The LAMBDA that a name or a call stands for; a function's name alone is the function of one argument."""
+        if isinstance(node, Applied):
+            return self._resolve(node, sheet, row, column)
+        if not isinstance(node, Name) or node.sheet is not None:
+            return node
+        found = self.workbook.defined_name(node.name, sheet)
+        if found is not None:
+            return transform(parse(found.text, 1, 1), lambda part: _wrapped(part, row, column))
+        name = _FUNCTION_ITSELF.sub("", node.name).upper()
+        variable = Name("x")
+        return Call("LAMBDA", (variable, Call(name, (variable,)))) if name in REGISTRY else node
 
     def _part(self, node: Node) -> Node:
         """A part as it may stand at several places: as one that is shared, if that saves something."""
@@ -177,7 +219,7 @@ class Resolver:
         table = self.workbook.table(part.name)
         if table is not None:
             return _area_of(table, (), 0, len(table.columns) - 1)
-        return NotSupported(part.name, f"uses the name “{part.name}” that is not defined", "Define it or mend the name")
+        return ErrorConstant(ExcelError.NAME)
 
     def _table_reference(self, part: TableReference, sheet: str, row: int, column: int) -> Node:
         table = self.workbook.table(part.table) if part.table is not None else self._table_at(sheet, row, column)
@@ -213,6 +255,10 @@ class Resolver:
             left = target.left.value + (column if target.left.relative else 0)
             sheet = self.workbook.cells_of(target.sheet)
             formula = sheet.formulas.get((top, left)) if sheet is not None else None
+            if sheet is not None and (top, left) in sheet.values and (formula is None or formula.array is None):
+                return target
+            if formula is not None and formula.array is None:
+                return target
             if formula is not None and formula.array is not None:
                 height, width = formula.array[2] - formula.array[0], formula.array[3] - formula.array[1]
                 bottom = Axis(target.top.value + height, target.top.relative)
@@ -265,7 +311,8 @@ class Resolver:
             if not isinstance(variable, Name):
                 return NotSupported("", "calls LET with something that is not a variable", "Mend the formula", True)
             found = self._resolve(_substituted(meaning, meanings), sheet, row, column)
-            meanings[variable.name.casefold()] = self._part(found)
+            known = isinstance(found, Name)  # another function's name
+            meanings[variable.name.casefold()] = found if known or is_lambda(found) else self._part(found)
         return self._resolve(_substituted(body, meanings), sheet, row, column)
 
 
@@ -286,6 +333,14 @@ def _substituted(node: Node, meanings: Mapping[str, Node]) -> Node:
             return part
         if isinstance(part, Name) and part.sheet is None:
             return meanings.get(part.name.casefold())
+        if isinstance(part, Call) and is_lambda(meanings.get(part.name.casefold(), part)) and not is_lambda(part):
+            arguments = tuple(_substituted(item, meanings) for item in part.arguments)
+            return Applied(meanings[part.name.casefold()], arguments)
+        if isinstance(part, Call) and is_lambda(part):
+            *parameters, body = part.arguments
+            own = {str(getattr(item, "name", getattr(item, "first", ""))).casefold() for item in parameters}
+            outer = {name: meaning for name, meaning in meanings.items() if name not in own}
+            return Call(part.name, (*parameters, _substituted(body, outer)))
         if not (isinstance(part, Call) and part.name == "LET" and len(part.arguments) % 2):
             return None
         *pairs, body = part.arguments
@@ -338,6 +393,8 @@ def _combine(operator: str, left: Node, right: Node) -> Node:
     for side in (left, right):
         if isinstance(side, (ErrorConstant, NotSupported)):
             return side
+    if operator == " " and (isinstance(left, Union) or isinstance(right, Union)):
+        return _common_areas(_areas(left), _areas(right))
     if isinstance(left, Reference) and isinstance(right, Reference) and left.sheet == right.sheet:
         combined = _hull if operator == ":" else _common
         rows = combined((left.top, left.bottom), (right.top, right.bottom))
@@ -347,6 +404,19 @@ def _combine(operator: str, left: Node, right: Node) -> Node:
             empty = operator == " " and (top > bottom or start > end)
             return ErrorConstant(ExcelError.NULL) if empty else Reference(left.sheet, top, start, bottom, end)
     return Binary(operator, left, right)
+
+
+def _areas(node: Node) -> tuple[Node, ...]:
+    return node.areas if isinstance(node, Union) else (node,)
+
+
+def _common_areas(ones: Sequence[Node], others: Sequence[Node]) -> Node:
+    """`(A1:A3,C1:C3) 2:2`: what each of several ranges has in common with each of others."""
+    found = [_combine(" ", one, other) for one in ones for other in others]
+    kept = tuple(node for node in found if node != ErrorConstant(ExcelError.NULL))
+    if not all(isinstance(node, Reference) for node in kept):
+        return NotSupported("", "intersects ranges that are calculated", "Refer to the cells directly", True)
+    return Union(kept) if len(kept) > 1 else kept[0] if kept else ErrorConstant(ExcelError.NULL)
 
 
 _Ends = tuple[Axis, Axis]
