@@ -64,7 +64,7 @@ def test_a_lambda_that_calls_itself_is_refused() -> None:
 def test_an_array_of_unknown_size_is_refused() -> None:
     with pytest.raises(FormulaError, match="whose size is not known"):
         compiled({**CELLS, "D1:D3": "=A1>1", "Z1": "=SUM(MAP(FILTER(A1:A3,D1:D3),LAMBDA(x,x)))"}, "A1:A3")
-    with pytest.raises(FormulaError, match="Sheet1!Y1: .* arrays? .*of (several sizes|one size)"):
+    with pytest.raises(FormulaError, match=r"Sheet1!Y1: .* arrays? .*of (several sizes|one size)"):
         compiled({**CELLS, "Y1:Y3": "=SUM(MAP(SEQUENCE(A1),LAMBDA(x,x*$B$1)))", "Z1": "=SUM(Y1:Y3)"}, "B1")
 
 
