@@ -10,7 +10,7 @@ import pytest
 
 import sgdsheet
 from sgdsheet.analysis.checking import check_workbook
-from sgdsheet.errors import DataError, FormulaError, ProblemError
+from sgdsheet.errors import DataError, FormulaError
 from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Table
 from tests.errors import refusal
@@ -207,7 +207,7 @@ def test_references_that_parameters_decide_are_refused(formula: str) -> None:
 
 
 def test_a_parameter_that_only_decides_a_reference() -> None:
-    with refusal(ProblemError, cell="Sheet1!B1", cause="only in steps"):
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="depends on a parameter"):
         compiled({"A1:A3": [1, 2, 3], "B1": 2, "Z1": "=OFFSET(A1,B1,0)+A1"}, "A1,B1")
 
 
