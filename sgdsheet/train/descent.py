@@ -11,6 +11,8 @@ from torch import Tensor
 
 from sgdsheet.problem.optimizers import Family, Optimizer
 from sgdsheet.problem.settings import Settings
+from sgdsheet.train.algorithms.guarded_lbfgs import GuardedLBFGS
+from sgdsheet.train.curvature_scales import curvature_scales
 from sgdsheet.train.optimizer_factory import build_optimizer, build_scheduler
 from sgdsheet.train.tensors import norm_of_gradient
 
@@ -161,6 +163,8 @@ class ClosureDescent:
 
     def step(self, objective: Objective, keep: Keep, *, measure: bool = False) -> float:
         first = True
+        if isinstance(self.optimizer, GuardedLBFGS) and self.optimizer.wants_units:
+            self.optimizer.rescale(curvature_scales(objective, self.parameters))
 
         def closure() -> Tensor:
             nonlocal first

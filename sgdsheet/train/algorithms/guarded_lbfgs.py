@@ -26,7 +26,8 @@ class GuardedLBFGS(torch.optim.LBFGS):
     """L-BFGS of torch (Liu and Nocedal, “On the limited memory BFGS method”, Mathematical Programming 45, 1989).
 
     Where the loss is not finite, the line search is given a quadratic bowl around the start of the step instead, and
-    comes back. A step evaluates loss and gradient several times and never raises the loss.
+    comes back. A step evaluates loss and gradient several times and never raises the loss. Steps are taken in units of
+    each parameter, if there are some (see `rescale`).
     """
 
     stalled = False
@@ -35,6 +36,30 @@ class GuardedLBFGS(torch.optim.LBFGS):
     def __init__(self, params: Iterable[Tensor], **options: Any) -> None:
         super().__init__(params, **options)
         self.param_groups[0].setdefault("recent", [])  # losses; `state_dict` takes them along
+        self.param_groups[0].setdefault("units", None)
+
+    @property
+    def wants_units(self) -> bool:
+        """Whether it is time to tell the units of the parameters: at the start, and where no step got further."""
+        return self._units is None
+
+    def rescale(self, units: Sequence[float]) -> None:
+        """Take the next steps in these units [parameters]; with none, in those that the parameters have."""
+        self.param_groups[0]["units"] = list(units)
+
+    @property
+    def _units(self) -> list[float] | None:
+        units: list[float] | None = self.param_groups[0].get("units", [])  # an older checkpoint has none
+        return units
+
+    def _gather_flat_grad(self) -> Tensor:
+        flat: Tensor = super()._gather_flat_grad()  # type: ignore[no-untyped-call]
+        return flat * torch.tensor(self._units, dtype=flat.dtype) if self._units else flat
+
+    def _add_grad(self, step_size: float, direction: Tensor) -> None:
+        if self._units:
+            direction = direction * torch.tensor(self._units, dtype=direction.dtype)
+        super()._add_grad(step_size, direction)
 
     def step(self, closure: Callable[[], Tensor]) -> float:  # type: ignore[override]
         """Move once. `closure` calculates the loss and its gradient; returns the loss before.
@@ -67,6 +92,7 @@ class GuardedLBFGS(torch.optim.LBFGS):
         unmoved = all(torch.equal(old, new) for old, new in zip(before, parameters, strict=True))
         if unmoved and not fresh:
             self.state.clear()  # the next step forgets the curvature, which may be what is wrong
+            self.param_groups[0]["units"] = None
         self._judge(first[0], unmoved=unmoved and fresh)
         return first[0]
 
