@@ -457,3 +457,18 @@ def test_goal_that_cannot_be_reached(tmp_path: Path) -> None:
     cells = {"A1": 1, "A2": "=4+(A1-2)^2"}
     model = models.model(tmp_path, cells, "A2", "A1", VALUE, [("A1", AT_MOST, 9)], val=3)
     assert solved(model).loss == pytest.approx(4, abs=CLOSE)
+
+
+def test_bounds_and_magnitudes_that_are_far_apart(tmp_path: Path) -> None:
+    """Parameters of 240 and 5.5e-4 between bounds, with a loss that is no sum of squares."""
+    x = [50.0 * row for row in range(1, 19)]
+    cells = {
+        "A1": [[500.0], [1e-4]],
+        "C1": [[item, 240 * (1 - np.exp(-5.5e-4 * item))] for item in x],
+        **{f"E{row}": f"=LN(COSH(D{row}-$A$1*(1-EXP(-$A$2*C{row}))))" for row in range(1, 19)},
+        "F1": "=SUM(E1:E18)",
+    }
+    limits = [("A1", AT_MOST, 1000), ("A2", AT_MOST, 0.1)]
+    model = models.model(tmp_path, cells, "F1", "A1:A2", constraints=limits)
+    assert solved(model).outcome == OPTIMAL
+    assert parameters(model) == pytest.approx([240, 5.5e-4], rel=1e-6)

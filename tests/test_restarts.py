@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from sgdsheet.problem.initialisers import parse_start_values
 from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from sgdsheet.problem.schedules import SCHEDULES
 from sgdsheet.problem.settings import Settings
+from sgdsheet.train.constrained.constraints import Bounds
 from sgdsheet.train.drivers import restarts
-from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start
+from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
 from sgdsheet.train.session import Session
+from sgdsheet.train.start_ranges import start_ranges
 from tests.errors import refusal
 from tests.sheets import HOME, book, compiled
 from tests.solver_models import AT_LEAST, AT_MOST, solver_names
@@ -48,13 +51,13 @@ def network(folder: Path) -> SheetModel:
 
 def starts_of(trained: SheetModel, count: int, start: str, seed: int) -> BatchedStarts:
     """The starts that a run would draw, in float64."""
-    program = trained.program
+    program, generator = trained.program, torch.Generator().manual_seed(seed)
+    parameters = list(program.parameters())
     return BatchedStarts(
         [name for name, _ in program.named_parameters()],
-        list(program.parameters()),
-        parse_start_values(start),
+        parameters,
+        lambda: draw_start(parameters, parse_start_values(start), generator),
         count,
-        torch.Generator().manual_seed(seed),
     )
 
 
@@ -256,3 +259,59 @@ def test_start_entries(tmp_path: Path) -> None:
     assert Session(trained, restarts=3, start="kaiming, zeros, keep", steps=3).run() > 0
     with refusal(SettingError, cell="Model", cause="start has 2 entries for 3 parameter ranges"):
         Session(trained, restarts=3, start="kaiming, zeros")
+
+
+# --- magnitudes and bounds ----------------------------------------------------------------------------------
+
+
+def ranges_of(values: list[float], lower: list[float] | None = None, upper: list[float] | None = None) -> Any:
+    parameters = [torch.tensor(values, dtype=torch.float64)]
+    if lower is None or upper is None:
+        return start_ranges(parameters, None)
+    return start_ranges(parameters, Bounds(torch.tensor(lower).double(), torch.tensor(upper).double()))
+
+
+def test_each_parameter_is_drawn_around_its_magnitude_or_in_its_box() -> None:
+    far = math.inf
+    assert ranges_of([0.5, -2.0, 0.0]) is None, "one width suits all"
+    apart = ranges_of([250.0, 5e-4, 0.0])
+    assert apart.widths[0].tolist() == [500.0, 1e-3, 0.5]
+    drawn = torch.stack([apart.draw(torch.Generator().manual_seed(seed))[0] for seed in range(400)])
+    assert (drawn.abs().max(dim=0).values / apart.widths[0]).tolist() == pytest.approx([1, 1, 1], abs=0.02)
+    boxed = ranges_of([150.0, 1.0], [100.0, 0.0], [200.0, far])
+    drawn = torch.stack([boxed.draw(torch.Generator().manual_seed(seed))[0] for seed in range(400)])
+    assert drawn.min(dim=0).values.tolist() == pytest.approx([100, 0], abs=2)
+    assert drawn[:, 0].max() == pytest.approx(200, abs=2)
+    assert float((drawn[:, 1] == 0).double().mean()) < 0.01, "mirrored, not heaped up at the bound"
+    fixed = ranges_of([3.0, 1.0], [3.0, 0.0], [3.0, 2.0])
+    assert fixed.draw(torch.Generator())[0][0] == 3.0
+
+
+def curve(folder: Path, start: Sequence[float]) -> SheetModel:
+    """y = a (1 - exp(-b x)) with a = 240 and b = 5.5e-4, but with a loss that does not look like a sum of squares."""
+    x = [50.0 * row for row in range(1, 19)]
+    cells = {
+        "A1:A2": [[item] for item in start],
+        "C1:C18": [[item] for item in x],
+        "D1:D18": [[240 * (1 - math.exp(-5.5e-4 * item))] for item in x],
+        "E1:E18": "=LN(COSH(D{r}-$A$1*(1-EXP(-$A$2*C{r}))))",
+        "Z1": "=SUM(E1:E18)",
+    }
+    return model(folder, cells, {"sgd_params": "A1:A2", "sgd_loss": "Z1"})
+
+
+def test_magnitudes_that_are_far_apart(tmp_path: Path) -> None:
+    """Drawn with one width, and trained with one learning rate for both, all starts ended at 532."""
+    trained = curve(tmp_path, [500.0, 1e-4])
+    session = Session(trained, restarts=20, steps=200, seed=1)
+    session.run()
+    assert values(trained) == pytest.approx([240, 5.5e-4], rel=1e-5)
+    assert session.plan.learning_rate == 0.1
+    assert session.distribution is not None
+    assert session.distribution.quantile(0.5) < 50
+
+
+def test_a_chosen_optimizer_keeps_the_units_of_the_cells(tmp_path: Path) -> None:
+    session = Session(curve(tmp_path, [500.0, 1e-4]), restarts=3, steps=2, optimizer="adam", seed=1)
+    session.run()
+    assert session.plan.learning_rate == OPTIMIZERS["adam"].learning_rate

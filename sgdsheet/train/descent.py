@@ -12,7 +12,7 @@ from torch import Tensor
 from sgdsheet.problem.optimizers import Family, Optimizer
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.algorithms.guarded_lbfgs import GuardedLBFGS
-from sgdsheet.train.curvature_scales import curvature_scales
+from sgdsheet.train.constrained.curvature_scales import curvature_scales
 from sgdsheet.train.optimizer_factory import build_optimizer, build_scheduler
 from sgdsheet.train.tensors import norm_of_gradient
 

@@ -182,13 +182,12 @@ def _end_solution(run: Run, outcome: str) -> None:
 
 def constrained_restarts(run: Run) -> Steps:
     """Train under constraints from one start after the other, the sheet's own values first."""
-    start = run.settings.start or default_start(run.parameters)
     best, failure, ending = copies(run.parameters), None, ("", "")
     found: list[float] = []
     count = run.settings.restarts or 1
     try:
         for number in range(count):
-            put(run.parameters, draw_start(run.start, start, run.generator) if number else run.start)
+            put(run.parameters, _drawn(run) if number else run.start)
             try:
                 yield from constrained(run, _STEPS_PER_START)
             except TrainingError as error:
@@ -206,22 +205,28 @@ def constrained_restarts(run: Run) -> Steps:
         raise failure
 
 
+def _drawn(run: Run) -> list[Tensor]:
+    """New values for each parameter range [of its shape], as the settings say, or as the values and bounds suggest."""
+    if run.ranges is not None:
+        return [values.to(own) for values, own in zip(run.ranges.draw(run.generator), run.parameters, strict=True)]
+    return draw_start(run.start, run.settings.start or default_start(run.start), run.generator)
+
+
 def restarts(run: Run) -> Steps:
     """All starts at once, then a polish of the best ones."""
     plan = run.plan
     assert run.settings.restarts is not None
-    start = run.settings.start or default_start(run.parameters)
     exploring = None if plan.batched else for_many_starts(run.module())
     dtype = torch.float64 if exploring is None else torch.float32
     starts = BatchedStarts(
         run.names,
         run.parameters,
-        start,
+        lambda: _drawn(run),
         run.settings.restarts,
-        run.generator,
         run.limit,
         dtype,
         keep_best=not plan.batched,
+        units=run.units,
     )
     numbers = sum(buffer.numel() for buffer in run.module().buffers())
     starts.prepare(plan.optimizer, plan.learning_rate, run.settings, plan.steps, plan.schedule, numbers)

@@ -92,23 +92,27 @@ class BatchedStarts:
     """Copies of the parameters [count, …], stacked along a new first dimension; the first has the sheet's own values.
 
     With `keep_best`, the best parameters of each start are kept, in `best` [count, …] with the objectives `lowest`
-    [count]. `limits` puts stacked parameters back between their bounds.
+    [count]. `limits` puts stacked parameters back between their bounds. `draw` gives new values for each parameter
+    range. Parameters are stacked in `units`, if there are some: tensors like the parameters.
     """
 
     def __init__(
         self,
         names: Sequence[str],
         parameters: Sequence[Tensor],
-        start: Sequence[StartValues],
+        draw: Callable[[], list[Tensor]],
         count: int,
-        generator: torch.Generator,
         limits: Callable[[list[Tensor]], None] | None = None,
         dtype: torch.dtype = torch.float64,
         *,
         keep_best: bool = False,
+        units: Sequence[Tensor] | None = None,
     ) -> None:
         drawn = [[parameter.detach().clone() for parameter in parameters]]
-        drawn += [draw_start(parameters, start, generator) for _ in range(count - 1)]
+        drawn += [draw() for _ in range(count - 1)]
+        self.units = [unit.to(dtype) for unit in units] if units is not None else None
+        if units is not None:
+            drawn = [[item / unit.to(item) for item, unit in zip(row, units, strict=True)] for row in drawn]
         self.names = list(names)
         self.count = count
         self.stacked = [nn.Parameter(torch.stack(column).to(dtype)) for column in zip(*drawn, strict=True)]
@@ -168,7 +172,8 @@ class BatchedStarts:
 
     def _losses(self, module: fx.GraphModule, first: int) -> Tensor:
         part = {
-            name: stacked[first : first + self.group] for name, stacked in zip(self.names, self.stacked, strict=True)
+            name: stacked[first : first + self.group]
+            for name, stacked in zip(self.names, self._in_cells(self.stacked), strict=True)
         }
 
         def one(values: dict[str, Tensor]) -> Tensor:
@@ -178,10 +183,20 @@ class BatchedStarts:
         batched: Tensor = vmap(one)(part)
         return batched
 
+    def _in_cells(self, stacks: Sequence[Tensor]) -> list[Tensor]:
+        """Stacked parameters as the cells hold them."""
+        if self.units is None:
+            return list(stacks)
+        return [stacked * unit for stacked, unit in zip(stacks, self.units, strict=True)]
+
     def _limit(self) -> None:
-        if self.limits is not None:
-            with torch.no_grad():
-                self.limits(list(self.stacked))
+        if self.limits is None:
+            return
+        with torch.no_grad():
+            held = self._in_cells(self.stacked)
+            self.limits(held)
+            for stacked, item, unit in zip(self.stacked, held, self.units or (), strict=self.units is not None):
+                stacked.copy_(item / unit)
 
     @property
     def learning_rate(self) -> float:
@@ -189,7 +204,7 @@ class BatchedStarts:
 
     def values(self, index: int) -> list[Tensor]:
         """The parameters of one start, at its best with `keep_best`; a tensor of each range's shape."""
-        stacks = self.stacked if self.lowest is None else self.best
+        stacks = self._in_cells(self.stacked if self.lowest is None else self.best)
         return [
             stacked[index].detach().to(dtype, copy=True) for stacked, dtype in zip(stacks, self.dtypes, strict=True)
         ]

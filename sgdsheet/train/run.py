@@ -23,6 +23,7 @@ from sgdsheet.train.least_squares import LeastSquares
 from sgdsheet.train.residuals import residuals_of
 from sgdsheet.train.restarts import Distribution
 from sgdsheet.train.run_plan import RunPlan, plan_run, refuse_large_batch
+from sgdsheet.train.start_ranges import start_ranges
 from sgdsheet.train.tensors import copies, put
 from sgdsheet.train.validation_curve import ValidationCurve
 
@@ -88,6 +89,12 @@ class Run:
         self.constraints = compile_constraints(model)
         self.fit = self._fit()
         """The problem as one of least squares, if it is one, and small enough."""
+        bounds = self.constraints.bounds if self.constraints is not None else None
+        drawn = settings.restarts is not None and not settings.start
+        self.ranges = start_ranges(self.parameters, bounds) if drawn else None
+        """Where restarts are drawn, if one width does not suit all parameters."""
+        self.units = self.ranges.widths if self.ranges is not None and settings.optimizer == AUTO else None
+        """The units in which restarts are trained, if not those of the cells."""
         self.plan: RunPlan = plan_run(
             model,
             settings,
@@ -96,6 +103,7 @@ class Run:
             self.constraints,
             fit=self.fit is not None,
             search=chosen_search(model, self.constraints, settings),
+            in_units=self.units is not None,
         )
         if self.bound is not None and self.plan.batch_size is not None:
             refuse_large_batch(model, self.bound, self.plan.batch_size)

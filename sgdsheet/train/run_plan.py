@@ -99,11 +99,12 @@ def plan_run(
     *,
     fit: bool = False,
     search: Search | None = None,
+    in_units: bool = False,
 ) -> RunPlan:
     """Make the choices. Raises SettingError, naming the sheet, where settings exclude each other.
 
     `fit` says that the loss is one of least squares, and `search` what has to be searched for and cannot be descended
-    to.
+    to. With `in_units`, restarts are trained in units of each parameter's own width.
     """
     size = settings.batch_size
     if size is None and model.problem.origin is not None:
@@ -135,7 +136,9 @@ def plan_run(
     schedule = settings.schedule
     if settings.restarts and automatic:
         schedule = "cosine" if settings.schedule == "constant" else settings.schedule
-        if settings.learning_rate is None:
+        if settings.learning_rate is None and in_units:
+            rate = _RESTART_RATE  # in units of the widths
+        elif settings.learning_rate is None:
             start = settings.start or default_start(parameters)
             rate = _RESTART_RATE * max(item.initialiser.width((), item.scale) or 0.5 for item in start)
     steps = _steps(settings, size, samples)

@@ -17,6 +17,7 @@ from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SgdSheetError, TrainingError
 from sgdsheet.train.constrained.augmented_lagrangian import Lagrangian, row_scales
 from sgdsheet.train.constrained.constraints import HOLDS, ConstraintModel
+from sgdsheet.train.constrained.curvature_scales import curvature_scales
 from sgdsheet.train.constrained.exact import Infeasible, Unbounded, linear_program, polish, solve_if_linear
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, Scalar, objective_alone
 from sgdsheet.train.constrained.impossible import endless_way, infeasible, unlimited
@@ -166,28 +167,36 @@ class _Solution:
     # --- bounds only ----------------------------------------------------------------------------------------
 
     def _bounded(self, first: Point) -> Generator[Progress, None, str]:
-        ended = yield from self._descend(first.x, objective_alone, self.scale, 1e-12)
+        self.flat.set(first.x)
+        units = np.array(curvature_scales(self.flat.model.objective, self.flat.tensors))
+        scale = self.scale
+        if len(units):
+            _, gradients = self.flat.gradient(first.x, objective_alone)
+            scale = 1.0 / max(float(np.abs(gradients * units).max()), _LEAST_GRADIENT * max(abs(first.objective), 1e-3))
+        ended = yield from self._descend(first.x, objective_alone, scale, 1e-12, units if len(units) else None)
         if ended is None:
             return OUT_OF_STEPS
         return OPTIMAL if ended.gradient <= _FLAT else STALLED
 
     def _descend(
-        self, x: Floats, scalar: Scalar, scale: float, tolerance: float
+        self, x: Floats, scalar: Scalar, scale: float, tolerance: float, units: Floats | None = None
     ) -> Generator[Progress, None, Descended | None]:
-        """Minimise a scalar; None if the steps ran out."""
+        """Minimise a scalar, in `units` of the parameters [parameters], if there are some; None if steps ran out."""
         flat = self.flat
+        sizes = np.ones_like(x) if units is None else units
 
         def evaluate(there: Floats) -> tuple[float, Floats]:
-            value, gradients = flat.gradient(there, scalar)
-            return scale * value, scale * gradients
+            value, gradients = flat.gradient(flat.clipped(there * sizes), scalar)
+            return scale * value, scale * gradients * sizes
 
-        points = descend(evaluate, x, flat.lower, flat.upper, tolerance=tolerance)
+        points = descend(evaluate, x / sizes, flat.lower / sizes, flat.upper / sizes, tolerance=tolerance)
         try:
             while self.steps < self.max_steps:
                 try:
-                    there = next(points)
+                    there = flat.clipped(next(points) * sizes)
                 except StopIteration as ended:
-                    result: Descended = ended.value
+                    last: Descended = ended.value
+                    result = Descended(flat.clipped(last.x * sizes), last.value, last.gradient)
                     self._note(flat.at(result.x))
                     return result
                 self.steps += 1
