@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,6 +16,7 @@ from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.absent import ABSENT
 from sgdsheet.compiler.functions.operators import BINARY, COMPARISONS, UNARY, compare
 from sgdsheet.compiler.functions.picking import gathered
+from sgdsheet.compiler.functions.plain import value_of_cells
 from sgdsheet.compiler.functions.registry import Takes
 from sgdsheet.compiler.functions.vanishing import is_whole
 from sgdsheet.compiler.ir.builder import Builder
@@ -21,7 +24,7 @@ from sgdsheet.compiler.ir.values import MOST_CELLS, Fault, Kind, Value, simplifi
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.compiler.regions import Regions, cut
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
-from sgdsheet.sheet.formula import parse
+from sgdsheet.sheet.formula import formula_text, parse
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.sheet.syntax import (
     Affine,
@@ -201,6 +204,16 @@ def _is_call(formula: Formula, names: Collection[str]) -> bool:
     if isinstance(tree, Call) and tree.name in names:
         return True
     raise FormulaError("has a subtotal of cells that calculate with subtotals", remedy="Add up the parts with SUM")
+
+
+def _written(formula: Formula, position: tuple[int, int]) -> str:
+    """A formula as the formula bar shows it."""
+    text = _PREFIX.sub("", formula_text(formula, *position))
+    return f"{{={text}}}" if formula.array is not None and not formula.dynamic else f"={text}"
+
+
+_PREFIX = re.compile(r"\b_xl(?:fn|ws|pm|udf)\.(?:_xlws\.)?")
+"""What a file writes before newer functions, and nobody sees."""
 
 
 @dataclass(slots=True)
@@ -571,6 +584,25 @@ class BlockLowering:
         if sheet is None or sheet.filtered_rows is None:
             return True
         return any(read.top <= row <= read.bottom for row in sheet.filtered_rows)
+
+    def formulas(self, area: Area) -> Value:
+        sheet = self.regions.workbook.cells_of(area.sheet)
+        block, cells = self.block, []
+        height, width = self.shape(area) or (1, 1)
+        if sheet is None or area.sheet not in self.regions.workbook.sheets:
+            raise FormulaError("asks for a formula of another workbook", remedy="Write it down")
+        places = itertools.product(range(block.rows), range(block.columns), range(height), range(width))
+        for i, j, down, across in places:
+            position = area.top.at(i, j) + down, area.left.at(i, j) + across
+            formula = sheet.formulas.get(position)
+            cells.append("" if formula is None else _written(formula, position))
+        sizes = (block.rows, block.columns, height, width)
+        pairs = [(axis, size) for axis, size in zip("RChw", sizes, strict=True) if size > 1]
+        return value_of_cells(self.builder, cells, "".join(axis for axis, _ in pairs), tuple(size for _, size in pairs))
+
+    def sheet_numbers(self) -> tuple[int, Mapping[str, int]]:
+        numbers = {name.upper(): number for number, name in enumerate(self.regions.workbook.sheets, 1)}
+        return numbers[self.block.range.sheet.upper()], numbers
 
     def part(self, node: Node, row: int, column: int) -> Node | None:
         if not isinstance(node, Area):

@@ -7,7 +7,7 @@ with a call is an SgdSheetError; what is wrong with one number is an Excel error
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -131,6 +131,12 @@ class _PlainContext:
 
     def filtered(self, area: Area) -> bool:
         return True
+
+    def formulas(self, area: Area) -> Array:
+        raise FormulaError("asks for the formula of a cell", remedy="Write it down")
+
+    def sheet_numbers(self) -> tuple[int, Mapping[str, int]]:
+        raise FormulaError("asks for the number of a sheet", remedy="Write it down")
 
     def part(self, node: Node, row: int, column: int) -> Node | None:
         return None

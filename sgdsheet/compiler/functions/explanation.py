@@ -22,7 +22,7 @@ CATEGORIES: Mapping[str, tuple[str, ...]] = {
     "Logic and errors": ("logical", "faults", "forms"),
     "Lookup and references": ("lookup", "found_cells"),
     "Arrays": ("reshaping",),
-    "Text": ("text", "formatting", "bytes_of_texts", "regular_expressions"),
+    "Text": ("text", "formatting", "more_texts", "bytes_of_texts", "regular_expressions"),
     "Dates and times": ("dates",),
     "Information": ("information", "sheet_information"),
     "Engineering": ("engineering", "complex_numbers", "bessel", "conversion"),

@@ -142,6 +142,14 @@ class Context(Protocol):
         """Whether a filter hides some rows of a reference, or nobody knows."""
         ...
 
+    def formulas(self, area: Area) -> Value:
+        """The formulas of cells as texts that begin with =; an empty text where there is none."""
+        ...
+
+    def sheet_numbers(self) -> tuple[int, Mapping[str, int]]:
+        """The number of the formula's own sheet, and those of all sheets by name in capitals, from 1 on."""
+        ...
+
     def part(self, node: Node, row: int, column: int) -> Node | None:
         """One row and column (from 1, 0 for all) of a reference; None if `node` is none."""
         ...

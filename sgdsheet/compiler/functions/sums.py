@@ -22,6 +22,7 @@ from sgdsheet.compiler.functions.registry import (
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.contraction import contract
 from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value
+from sgdsheet.sheet.syntax import Binary, Call, Node
 
 
 def total(context: Context, *arguments: Value) -> Value:
@@ -190,3 +191,15 @@ def sumx2py2(context: Context, left: Value, right: Value) -> Value:
 def sumx2my2(context: Context, left: Value, right: Value) -> Value:
     """Sum of the differences of the squares of two arrays."""
     return _pairwise(context, left, right, _difference_of_squares)
+
+
+@function(
+    "PERCENTOF",
+    arguments=(2, 2),
+    takes=Takes.FORMULAS,
+    examples={"PERCENTOF({1,2},{1,2,3,4})": 0.3, "PERCENTOF(A1:A2,A1:A4)": 0.3},
+)
+def percentof(context: Context, part: Node, whole: Node) -> Value:
+    """The sum of a part as a share of the sum of all."""
+    shares = Binary("/", Call("SUM", (part,)), Call("SUM", (whole,)))
+    return context.lower(shares, array=context.array)
