@@ -126,7 +126,7 @@ def refute(module: fx.GraphModule, tensors: Sequence[torch.Tensor], width: float
         return [item + width * torch.randn(item.shape, generator=generator, dtype=item.dtype) for item in starts]
 
     wrong = ""
-    for _ in range(30):
+    for _ in range(12):
         one, two = moved(), moved()
         first, second = float(at(one)), float(at(two))
         middle = float(at([(left + right) / 2 for left, right in zip(one, two, strict=True)]))
@@ -159,7 +159,7 @@ def test_functions(name: str, text: str, expected: object) -> None:
     calls = {node.target for node in module.graph.nodes if node.op.startswith("call")}
     assert calls - set(RULES) <= {torch.where, "where"}
     tensors = [program.parameters[parse_range(text, HOME).identifier] for text in opened.params]
-    for number, width in enumerate((0.01, 0.3, 3.0)):
+    for number, width in enumerate((0.05, 3.0)):
         assert not refute(module, tensors, width, number)
 
 
@@ -186,7 +186,7 @@ def formula(chance: random.Random, depth: int) -> str:
     return f"IF({one}{chance.choice(('<', '>', '<='))}{two},{formula(chance, depth - 1)},{one})"
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 def test_random_formulas(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(4):

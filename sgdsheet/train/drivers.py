@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import Tensor
 from sgdsheet.errors import TrainingError
 from sgdsheet.train.constrained.exact import BALANCED, unbalanced
 from sgdsheet.train.constrained.flat_functions import FlatModel
-from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, solve
+from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, Progress, solve
 from sgdsheet.train.convergence import Verdict
 from sgdsheet.train.descent import Descent, descent_with
 from sgdsheet.train.discrete.looks import SECONDS, Limits
@@ -88,7 +89,7 @@ def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
 
 
 def fit(run: Run, *, measure: bool) -> Steps:
-    """Least squares, from the present parameters; where that ends at a kink, the plan's optimizer goes on."""
+    """Least squares, from the present parameters; where that ends at a kink, what is made for these goes on."""
     assert run.fit is not None
     run.last = None
     points, handed_on = run.fit.steps(), False
@@ -105,7 +106,11 @@ def fit(run: Run, *, measure: bool) -> Steps:
                     run.end_by(verdict)
                     return
                 handed_on = True
-                yield from descend(run, descent_for(run), measure=measure)
+                if run.kinks is not None:
+                    run.plan = replace(run.plan, solved=run.method)
+                    yield from constrained(run, run.plan.steps)
+                else:
+                    yield from descend(run, descent_for(run), measure=measure)
                 return
             put(run.parameters, run.fit.shaped(point))
             run.steps_taken += 1
@@ -127,14 +132,14 @@ def _ignore(objective: float) -> None:
 
 def constrained(run: Run, steps: int) -> Steps:
     """The exact solver for bounds and constraints, from the present parameters."""
-    assert run.constraints is not None
+    assert run.solvable is not None
     started = time.perf_counter()
-    for progress in solve(run.model, run.constraints, max_steps=steps):
+    for progress in solve(run.model, run.solvable, max_steps=steps):
         run.steps_taken += 1
         run.violation = progress.violation
         if progress.outcome:
             run.stopped = ""  # of an earlier start
-            _end_solution(run, progress.outcome)
+            _end_solution(run, progress)
         yield Step(run.steps_taken, progress.loss, 1.0, time.perf_counter() - started)
         started = time.perf_counter()
 
@@ -166,16 +171,20 @@ def searched(run: Run) -> Steps:
     run.end(STEPS)
 
 
-def _end_solution(run: Run, outcome: str) -> None:
+def _end_solution(run: Run, progress: Progress) -> None:
     """What the solver's own word comes to: it calls an optimum where a descent gave up in a valley, too."""
-    assert run.constraints is not None
+    assert run.solvable is not None
     run.best_step = run.steps_taken
-    if outcome == OUT_OF_STEPS:
+    if run.plan.solved is not None:
+        run.plan = replace(run.plan, solved=run.plan.solved._replace(name=progress.method))
+    if progress.outcome == OUT_OF_STEPS:
         run.end(STEPS)
-    elif outcome != OPTIMAL:
+    elif progress.outcome != OPTIMAL:
         run.end(STALLED, "no better point was found, and it is not sure that there is none")
+    elif progress.proof:
+        run.end(CONVERGED, progress.proof)
     else:
-        flat = FlatModel(run.model, run.constraints)
+        flat = FlatModel(run.model, run.solvable)
         balanced = bool(flat.count) and unbalanced(flat, flat.at(flat.get())) <= BALANCED
         run.end_by(Verdict(True) if balanced else run.judged())
 

@@ -16,13 +16,16 @@ from sgdsheet.errors import TrainingError
 from sgdsheet.problem.definition import Direction
 from sgdsheet.problem.optimizers import AUTO
 from sgdsheet.problem.settings import Settings
-from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints
+from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints, no_constraints
+from sgdsheet.train.constrained.kinkless_model import KinklessModel, kinkless
+from sgdsheet.train.constrained.problem_kind import problem_kind
+from sgdsheet.train.constrained.solve import HIGHS, SEQUENTIAL
 from sgdsheet.train.convergence import Place, Verdict, judge
 from sgdsheet.train.discrete.search import chosen_search
 from sgdsheet.train.least_squares import LeastSquares
 from sgdsheet.train.residuals import residuals_of
 from sgdsheet.train.restarts import Distribution
-from sgdsheet.train.run_plan import RunPlan, plan_run, refuse_large_batch
+from sgdsheet.train.run_plan import Method, RunPlan, plan_run, refuse_large_batch
 from sgdsheet.train.start_ranges import start_ranges
 from sgdsheet.train.tensors import copies, put
 from sgdsheet.train.validation_curve import ValidationCurve
@@ -95,6 +98,13 @@ class Run:
         """Where restarts are drawn, if one width does not suit all parameters."""
         self.units = self.ranges.widths if self.ranges is not None and settings.optimizer == AUTO else None
         """The units in which restarts are trained, if not those of the cells."""
+        self.kinks: KinklessModel | None = None
+        """The problem without its kinks, where variables can stand for them."""
+        self.method = self._method()
+        """What an exact solver takes, if there is a choice."""
+        restricted = self.constraints is not None or self.kinks is None
+        self.solvable = self.constraints if restricted else no_constraints(model)
+        """What the exact solver keeps to; None where it is not needed."""
         self.plan: RunPlan = plan_run(
             model,
             settings,
@@ -104,6 +114,7 @@ class Run:
             fit=self.fit is not None,
             search=chosen_search(model, self.constraints, settings),
             in_units=self.units is not None,
+            method=self.method,
         )
         if self.bound is not None and self.plan.batch_size is not None:
             refuse_large_batch(model, self.bound, self.plan.batch_size)
@@ -151,6 +162,24 @@ class Run:
         sides = (None, None) if bounds is None else (bounds.lower.double().numpy(), bounds.upper.double().numpy())
         found = LeastSquares(residuals, self.parameters, *sides)
         return found if found.suits() else None
+
+    def _method(self) -> Method | None:
+        """What an exact solver takes, and why, where all samples count at once and nobody has chosen a method."""
+        settings, samples, constraints = self.settings, self.samples, self.constraints
+        gradual = settings.batch_size is not None or settings.early_stopping is not None or self.bound is not None
+        apart = samples is not None and len(samples.validation) > 0
+        discrete = constraints is not None and constraints.discrete is not None
+        if settings.optimizer != AUTO or gradual or apart or discrete:
+            return None
+        kind = problem_kind(self.model, constraints)
+        if constraints is not None and kind.linear:
+            return Method(HIGHS, "a linear programme")
+        self.kinks = kinkless(self.model, constraints or no_constraints(self.model), kind)
+        if self.kinks is None:
+            return None
+        linear = self.kinks.linear
+        why = "linear but for its kinks, as of ABS and MAX" if linear else "kinks, as of ABS and MAX"
+        return Method(HIGHS if linear else SEQUENTIAL, why)
 
     # --- losses -----------------------------------------------------------------------------------------
 

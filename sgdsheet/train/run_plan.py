@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS, Family, Optimizer
 from sgdsheet.problem.settings import Settings
 from sgdsheet.system import memory
 from sgdsheet.train.constrained.constraints import ConstraintModel
+from sgdsheet.train.constrained.solve import DESCENT
 from sgdsheet.train.discrete.search import Search
 from sgdsheet.train.restarts import default_start, refuse_many
 
@@ -53,11 +55,21 @@ _COPIES = 3
 comes and goes."""
 
 
+class Method(NamedTuple):
+    """What an exact solver takes, by the name that people call it, and why, in words."""
+
+    name: str
+    why: str
+
+
+_EXACT = Method(DESCENT, "an exact method for bounds and constraints")
+
+
 @dataclass(frozen=True, slots=True)
 class RunPlan:
     """The choices for a run; `why` says in words how an optimizer was picked.
 
-    With `solved`, bounds and constraints are met by the exact solver and not by the optimizer.
+    With `solved`, an exact solver minds bounds, constraints and kinks, and not the optimizer.
     """
 
     optimizer: Optimizer
@@ -69,7 +81,7 @@ class RunPlan:
     polished: int
     polish_steps: int
     why: str
-    solved: bool = False
+    solved: Method | None = None
     fitted: bool = False
     """Whether the residuals are fitted by least squares, and not by the optimizer."""
     search: Search | None = None
@@ -85,9 +97,9 @@ class RunPlan:
         """What people call it."""
         if self.search is not None:
             return self.search.method.value
-        if self.fitted:
-            return "least squares"
-        return "constrained L-BFGS-B" if self.solved else self.optimizer.name
+        if self.solved is not None:
+            return self.solved.name
+        return "least squares" if self.fitted else self.optimizer.name
 
 
 def plan_run(
@@ -100,11 +112,13 @@ def plan_run(
     fit: bool = False,
     search: Search | None = None,
     in_units: bool = False,
+    method: Method | None = None,
 ) -> RunPlan:
     """Make the choices. Raises SettingError, naming the sheet, where settings exclude each other.
 
-    `fit` says that the loss is one of least squares, and `search` what has to be searched for and cannot be descended
-    to. With `in_units`, restarts are trained in units of each parameter's own width.
+    `fit` says that the loss is one of least squares, `method` what an exact solver takes, and `search` what has to be
+    searched for and cannot be descended to. With `in_units`, restarts are trained in units of each parameter's own
+    width.
     """
     size = settings.batch_size
     if size is None and model.problem.origin is not None:
@@ -117,12 +131,13 @@ def plan_run(
     elif optimizer.family in (Family.GRADIENT, Family.LINE_SEARCH):
         model.require_gradient()
     fitted = fit and not settings.restarts
-    solvable = not fitted and search is None and constraints is not None and not batched
-    solved = solvable and constraints is not None and _is_solved(model, settings, constraints)
+    solved = None
+    if not fitted and search is None and not batched:
+        solved = _solver(model, settings, constraints, method)
     if fitted:
         why = "a sum of squares"
-    if solved:
-        why = "an exact method for bounds and constraints"
+    if solved is not None:
+        why = solved.why
     if search is not None:
         why = search.why
     if constraints is not None and constraints.labels and batched:
@@ -142,7 +157,7 @@ def plan_run(
             start = settings.start or default_start(parameters)
             rate = _RESTART_RATE * max(item.initialiser.width((), item.scale) or 0.5 for item in start)
     steps = _steps(settings, size, samples)
-    exact = solved or fitted or search is not None
+    exact = solved is not None or fitted or search is not None
     if exact and settings.steps is None and settings.epochs is None and not settings.restarts:
         steps = _SOLVER_STEPS
     return RunPlan(
@@ -178,8 +193,12 @@ def refuse_large_batch(model: SheetModel, samples: Samples, size: int) -> None:
         )
 
 
-def _is_solved(model: SheetModel, settings: Settings, constraints: ConstraintModel) -> bool:
-    """Whether the exact solver takes over: for constraints, and for bounds unless a method was named."""
+def _solver(
+    model: SheetModel, settings: Settings, constraints: ConstraintModel | None, method: Method | None
+) -> Method | None:
+    """The exact solver that takes over: for constraints and kinks, and for bounds unless a method was named."""
+    if constraints is None:
+        return method
     named = settings.optimizer not in (AUTO, "lbfgs")
     if constraints.labels and named:
         raise SettingError(
@@ -187,7 +206,9 @@ def _is_solved(model: SheetModel, settings: Settings, constraints: ConstraintMod
             cell=model.problem.sheet,
             remedy="Leave the optimizer to auto",
         )
-    return bool(constraints.labels) or (constraints.bounds.count > 0 and not named)
+    if constraints.labels or (constraints.bounds.count > 0 and not named):
+        return method or _EXACT
+    return None if named else method
 
 
 def _refuse_search(model: SheetModel, settings: Settings, batched: bool) -> None:

@@ -275,7 +275,8 @@ class Session:
         run, settings = self._run, self.settings
         if run.plan.search is not None:
             return searched(run)
-        if settings.restarts and run.constraints is not None and run.constraints.labels:
+        labels = run.constraints is not None and run.constraints.labels
+        if settings.restarts and (labels or run.kinks is not None):
             return constrained_restarts(run)
         if settings.restarts:
             return restarts(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,16 +40,16 @@ class FunctionAnalysis:
     module: fx.GraphModule
     limits: Limits = field(default_factory=dict)
     traits: dict[fx.Node, Traits] = field(init=False, default_factory=dict)
-    _constants: dict[str, Tensor] = field(init=False)
+    constants: dict[str, Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
         parameters = {name for name, _ in self.module.named_parameters()}
-        self._constants = {name: tensor for name, tensor in self.module.named_buffers() if name not in parameters}
+        self.constants = {name: tensor for name, tensor in self.module.named_buffers() if name not in parameters}
         for node in self.module.graph.nodes:
             if node.op == "get_attr":
                 self.traits[node] = self._leaf(str(node.target))
             elif node.op == "placeholder":
-                self.traits[node] = parameters_between(-math.inf, math.inf)
+                self.traits[node] = self._parameter(str(node.target))
             elif node.op != "output":
                 self.traits[node] = self._calculated(node)
 
@@ -79,10 +80,12 @@ class FunctionAnalysis:
     # --- nodes ------------------------------------------------------------------------------------------
 
     def _leaf(self, name: str) -> Traits:
-        if name in self._constants:
-            return _range_of(self._constants[name])
-        tensor = self.module.get_parameter(name) if name not in self.limits else None
-        if tensor is not None:
+        if name in self.constants:
+            return _range_of(self.constants[name])
+        return self._parameter(name)
+
+    def _parameter(self, name: str) -> Traits:
+        if name not in self.limits:
             return parameters_between(-math.inf, math.inf)
         lower, upper = self.limits[name]
         return parameters_between(float(lower.min()), float(upper.max()))
@@ -106,7 +109,7 @@ class FunctionAnalysis:
         low, high = min(first.low, second.low), max(first.high, second.high)
         if isinstance(condition, fx.Node) and condition.target in (torch.isnan, "isnan"):
             return replace(joined([first, second]), degree=None, convex=False, concave=False, piecewise=False)
-        met = meeting(node, self._constants)
+        met = meeting(node, self.constants)
         if met is None:
             return stepped([self.of(condition), first, second], low, high)
         if met.meeting in (Meeting.MAXIMUM, Meeting.MINIMUM):
@@ -136,12 +139,61 @@ def _range_of(tensor: Tensor) -> Traits:
     return constant_between(float(numbers.min()), float(numbers.max()))
 
 
+_IS_ERROR = frozenset({torch.isnan, "isnan"})
+_ANY_OF = frozenset({torch.any, "any", torch.logical_or, operator.or_, "reshape", "unsqueeze", "expand", "permute"})
+"""Operations that are true where one of their operands is."""
+
+
 def guarded_value(node: fx.Node) -> fx.Node | None:
-    """`where(inside, x, NaN)`, or x without its gradient instead of the NaN, is x wherever it is a number."""
-    _, chosen, other = node.args
+    """What a recorded `where` gives wherever it is a number, if that is always the same operand; else None.
+
+    That is x of `where(inside, x, NaN)` and `where(inside, x, x without its gradient)`, and of
+    `where(isnan(x), 1, x)` if what is calculated from it is an error where x is one.
+    """
+    condition, chosen, other = node.args
     for value, instead in ((chosen, other), (other, chosen)):
         bare = isinstance(instead, fx.Node) and instead.target == "detach" and instead.args[0] is value
-        nothing = isinstance(instead, float) and math.isnan(instead)
-        if isinstance(value, fx.Node) and (bare or nothing):
+        if isinstance(value, fx.Node) and (bare or _is_nan(instead)):
             return value
-    return None
+    asked = isinstance(condition, fx.Node) and condition.target in _IS_ERROR and condition.args[0] is other
+    return other if asked and isinstance(other, fx.Node) and _spoiled_later(node, other) else None
+
+
+def _is_nan(item: object) -> bool:
+    return isinstance(item, float) and math.isnan(item)
+
+
+def _spoiled_later(node: fx.Node, value: fx.Node) -> bool:
+    """Whether all that is calculated from a node becomes an error where a value is one."""
+    waiting, seen = [node], {node}
+    while waiting:
+        for user in waiting.pop().users:
+            if user.op == "output":
+                return False
+            if user in seen or (user.target is torch.where and _spoils(user, value)):
+                continue
+            seen.add(user)
+            waiting.append(user)
+    return True
+
+
+def _spoils(node: fx.Node, value: fx.Node) -> bool:
+    """Whether a `where` gives an error wherever a value is one."""
+    if not _is_nan(node.args[1]):
+        return False
+    waiting = [node.args[0]]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, fx.Node) and item.target in _IS_ERROR and item.args[0] is value:
+            return True
+        if isinstance(item, fx.Node) and item.target in _ANY_OF:
+            waiting += item.args
+    return False
+
+
+def extreme_choice(analysis: FunctionAnalysis, node: fx.Node) -> Meeting | None:
+    """MAXIMUM or MINIMUM if an IF on the parameters always gives the larger or smaller of its branches, else None."""
+    if len(node.args) != 3 or analysis.of(node.args[0]).constant or guarded_value(node) is not None:
+        return None
+    met = meeting(node, analysis.constants)
+    return met.meeting if met is not None and met.meeting in (Meeting.MAXIMUM, Meeting.MINIMUM) else None

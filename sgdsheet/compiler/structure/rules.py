@@ -402,7 +402,8 @@ _TABLE: dict[Rule, tuple[Any, ...]] = {
         *(torch.eq, torch.ne, torch.lt, torch.le, torch.gt, torch.ge, torch.any, torch.all, torch.isnan),
         *(torch.isfinite, torch.isin, torch.logical_and, torch.logical_or, torch.logical_xor, torch.logical_not),
         *(operator.and_, operator.or_, operator.xor, operator.invert, operator.eq, operator.ne, operator.lt),
-        *(operator.le, operator.gt, operator.ge, "any", "all", "isnan", "isfinite"),
+        *(operator.le, operator.gt, operator.ge, "any", "all", "isnan", "isfinite", "lt", "le", "gt", "ge"),
+        *("eq", "ne", "logical_and", "logical_or", "logical_not"),
     ),
     _curve(math.expm1, convex=True, rising=True, low=-1.0): (torch.expm1,),
     _curve(math.log1p, concave=True, rising=True): (torch.log1p,),
@@ -425,3 +426,6 @@ _TABLE: dict[Rule, tuple[Any, ...]] = {
 
 RULES: dict[Any, Rule] = {operation: rule for rule, operations in _TABLE.items() for operation in operations}
 """The rule of each operation: a function, or the name of a tensor's method."""
+
+SAME_VALUES = frozenset(_TABLE[_same])
+"""Operations whose numbers are those of their first operand, in another order, or their means."""

@@ -15,9 +15,6 @@ import scipy  # type: ignore[import-untyped]  # its parts are imported when they
 
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, objective_alone
 
-_MOST_ROWS = 5_000
-"""Constraints of a linear programme; each costs one backward pass."""
-
 _SMALL = 60
 """Parameters, and also constraints, up to which dense methods are quick."""
 
@@ -57,12 +54,11 @@ def linear_program(flat: FlatModel, x: Floats) -> LinearProgram | None:
 
     That it is linear is proved from its operations: see `problem_kind`.
     """
-    if flat.count > _MOST_ROWS or not flat.linear:
+    if flat.count > flat.most_rows or not flat.linear:
         return None
     base = flat.at(x)
     _, costs = flat.gradient(x, objective_alone)
-    sparse_rows = [scipy.sparse.csr_array(row[None, :]) for row in flat.rows(x)]
-    rows = scipy.sparse.vstack(sparse_rows, format="csr") if sparse_rows else scipy.sparse.csr_array((0, len(x)))
+    rows = flat.sparse_jacobian(x)
     return LinearProgram(costs, rows, rows @ x - base.residuals, flat.split, flat.lower, flat.upper)
 
 
@@ -117,12 +113,13 @@ def _highs(program: LinearProgram) -> Floats | None:
 # --- small smooth problems ----------------------------------------------------------------------------------
 
 
-def polish(flat: FlatModel, near: Point, scale: float, tolerance: float) -> Point | None:
+def polish(flat: FlatModel, near: Point, scale: float, tolerance: float, most: int = _SMALL) -> Point | None:
     """The optimum near a point, by sequential quadratic programming; None if that does not find one.
 
-    `scale` is what the objective is multiplied by, and `tolerance` the relative violation that is allowed.
+    `scale` is what the objective is multiplied by, `tolerance` the relative violation that is allowed, and `most` the
+    number of parameters, and of constraints, up to which it is tried.
     """
-    if len(near.x) > _SMALL or flat.count > _SMALL:
+    if len(near.x) > most or flat.count > most:
         return None
     sizes = flat.magnitudes
     split = flat.split

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -17,6 +18,9 @@ from sgdsheet.train.constrained.constraints import ConstraintModel
 from sgdsheet.train.constrained.problem_kind import problem_kind
 
 Floats = NDArray[np.float64]
+
+_ROWS_AT_ONCE = 64
+"""Rows of a Jacobian that are calculated by one backward pass over a batch of vectors."""
 
 Scalar = Callable[[Tensor, Tensor], Tensor]
 """Gives a scalar from the objective, a scalar, and the residuals [residuals]."""
@@ -58,6 +62,9 @@ class FlatModel:
     to.
     """
 
+    most_rows = 5_000
+    """Constraints of a linear programme, at most; each costs one backward pass."""
+
     def __init__(self, model: SheetModel, constraints: ConstraintModel) -> None:
         self.model = model
         self.constraints = constraints
@@ -74,6 +81,14 @@ class FlatModel:
     def linear(self) -> bool:
         """Whether the problem is proved to be a linear programme."""
         return problem_kind(self.model, self.constraints).linear
+
+    def objective(self) -> Tensor:
+        """What has to become small, at the present parameters: a scalar with a graph for backward."""
+        return self.model.objective()
+
+    def residuals(self) -> Tensor:
+        """All residuals [residuals] at the present parameters, with a graph for backward."""
+        return self.constraints.residuals()
 
     def get(self) -> Floats:
         """The present parameters [parameters]."""
@@ -103,7 +118,7 @@ class FlatModel:
         self.set(x)
         with torch.no_grad():
             loss = self.model().double()
-            residuals: Floats = self.constraints.residuals().double().numpy()
+            residuals: Floats = self.residuals().double().numpy()
         violated = self.violations(residuals)
         return Point(
             x.copy(),
@@ -118,7 +133,7 @@ class FlatModel:
         """The value of a scalar at a point, and its gradient [parameters] there."""
         self.set(x)
         with torch.enable_grad():
-            value = scalar(self.model.objective(), self.constraints.residuals())
+            value = scalar(self.objective(), self.residuals())
             gradients = torch.autograd.grad(value, self.tensors, allow_unused=True)
         return float(value.detach()), self._joined(gradients)
 
@@ -145,7 +160,7 @@ class FlatModel:
         """The gradients [parameters] of the residuals, one after the other."""
         self.set(x)
         with torch.enable_grad():
-            residuals = self.constraints.residuals()
+            residuals = self.residuals()
         for item in residuals.unbind():
             gradients = torch.autograd.grad(item, self.tensors, retain_graph=True, allow_unused=True)
             yield self._joined(gradients)
@@ -154,6 +169,28 @@ class FlatModel:
         """The derivatives of all residuals [residuals, parameters]."""
         rows = list(self.rows(x))
         return np.stack(rows) if rows else np.zeros((0, len(x)))
+
+    def sparse_jacobian(self, x: Floats) -> scipy.sparse.csr_array:
+        """The derivatives of all residuals [residuals, parameters], most of which may be 0."""
+        self.set(x)
+        with torch.enable_grad():
+            residuals = self.residuals()
+        return self.derivatives(residuals, np.arange(len(residuals)))
+
+    def derivatives(self, residuals: Tensor, chosen: NDArray[np.int64]) -> scipy.sparse.csr_array:
+        """The derivatives [chosen, parameters] of some of the residuals, which have a graph for backward."""
+        columns = sum(tensor.numel() for tensor in self.tensors)
+        found = [scipy.sparse.csr_array((0, columns))]
+        for start in range(0, len(chosen), _ROWS_AT_ONCE):
+            places = torch.from_numpy(chosen[start : start + _ROWS_AT_ONCE])
+            units = torch.zeros(len(places), len(residuals), dtype=residuals.dtype)
+            units[torch.arange(len(places)), places] = 1.0
+            parts = torch.autograd.grad(
+                residuals, self.tensors, units, retain_graph=True, is_grads_batched=True, materialize_grads=True
+            )
+            dense = torch.cat([part.reshape(len(places), -1).double().cpu() for part in parts], dim=1)
+            found.append(scipy.sparse.csr_array(dense.numpy()))
+        return scipy.sparse.vstack(found, format="csr")
 
     def _joined(self, gradients: tuple[Tensor | None, ...]) -> Floats:
         parts = [

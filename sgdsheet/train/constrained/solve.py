@@ -18,14 +18,35 @@ from sgdsheet.errors import SgdSheetError, TrainingError
 from sgdsheet.train.constrained.augmented_lagrangian import Lagrangian, row_scales
 from sgdsheet.train.constrained.constraints import HOLDS, ConstraintModel
 from sgdsheet.train.constrained.curvature_scales import curvature_scales
-from sgdsheet.train.constrained.exact import Infeasible, Unbounded, linear_program, polish, solve_if_linear
+from sgdsheet.train.constrained.exact import (
+    BALANCED,
+    Infeasible,
+    Unbounded,
+    linear_program,
+    polish,
+    solve_if_linear,
+    unbalanced,
+)
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, Scalar, objective_alone
 from sgdsheet.train.constrained.impossible import endless_way, infeasible, unlimited
+from sgdsheet.train.constrained.kinkless_model import KinklessModel, kinkless
 from sgdsheet.train.constrained.lbfgsb import Descended, descend
+from sgdsheet.train.constrained.problem_kind import problem_kind
+from sgdsheet.train.constrained.sequential_linear import SequentialLinear
 
 OPTIMAL = "optimal"
 STALLED = "stalled"
 OUT_OF_STEPS = "out of steps"
+
+HIGHS, DESCENT = "HiGHS", "constrained L-BFGS-B"
+"""What finds the optima of linear programmes, and of others."""
+
+SEQUENTIAL, QUADRATIC = "sequential linear programming", "sequential quadratic programming"
+"""What finds the optima of problems with kinks: where enough parts meet at a kink, and along them."""
+
+DUALITY = "a bound by linear duality proves it"
+SUBGRADIENT = "no direction leads to a better one, also at the kinks"
+"""Why a point is an optimum."""
 
 _MOST_ROUNDS = 60
 """Rounds of the augmented Lagrangian, at most."""
@@ -51,6 +72,9 @@ _FLAT = 1e-6
 _MOST_POLISHES = 6
 """Attempts to polish a point, at most."""
 
+_MOST_POLISHED = 1000
+"""Variables and rows up to which a problem without its kinks is polished."""
+
 _NUDGE = 0.1
 """Size of a move away from a point whose gradient is 0, as a share of the parameters."""
 
@@ -67,13 +91,16 @@ class Progress:
 
     `loss` is the value of the loss cell, `violation` that of the constraint that is violated most, in the sheet's own
     units. `outcome` is empty but for the last one: “optimal”, “stalled” (no better point was found, and it is not sure
-    that there is none) or “out of steps”.
+    that there is none) or “out of steps”. Then `method` is what found the point, and `proof` why it is an optimum;
+    empty where that has to be judged by the derivatives.
     """
 
     iterations: int
     loss: float
     violation: float
     outcome: str = ""
+    method: str = ""
+    proof: str = ""
 
 
 def solve(
@@ -87,7 +114,9 @@ def solve(
     the start, if the constraints cannot be met, naming the one that is violated most, or if the loss has no
     limit.
     """
-    return _Solution(FlatModel(model, constraints), max_steps, tolerance).run()
+    flat = FlatModel(model, constraints)
+    smooth = kinkless(model, constraints, problem_kind(model, constraints))
+    return (_Solution(flat, max_steps, tolerance) if smooth is None else _Kinked(smooth, max_steps, tolerance)).run()
 
 
 @dataclass(slots=True)
@@ -102,6 +131,8 @@ class _Solution:
     polish_from: float = 1e-2
     """Relative violation from which it is worth while to polish."""
     polishes: int = 0
+    method: str = DESCENT
+    proof: str = ""
     start: Floats = field(init=False)
     """The parameters at the start [parameters]."""
 
@@ -119,7 +150,7 @@ class _Solution:
                 self.flat.set(self.best.x)
         best = self.best
         assert best is not None
-        yield Progress(self.steps, best.loss, best.violation, outcome)
+        yield Progress(self.steps, best.loss, best.violation, outcome, self.method, self.proof)
 
     def _first(self, start: Floats) -> Point:
         """The start, moved into the bounds; it has to have a loss."""
@@ -159,6 +190,7 @@ class _Solution:
         if linear is not None and linear.excess <= max(self.tolerance, 1e-9):
             self.best = linear
             self.steps += 1
+            self.method, self.proof = HIGHS, DUALITY
             return OPTIMAL
         if not self.flat.count:
             return (yield from self._bounded(first))
@@ -316,3 +348,78 @@ class _Solution:
 
     def _unlimited(self, point: Point) -> TrainingError:
         return unlimited(self.flat, point.x - self.start)
+
+
+@dataclass(slots=True)
+class _Kinked(_Solution):
+    """The solution of a problem without its kinks."""
+
+    def _solved(self, first: Point) -> Generator[Progress, None, str]:
+        flat = self.flat
+        assert isinstance(flat, KinklessModel)
+        try:
+            linear = solve_if_linear(flat, first.x)
+        except Infeasible:
+            yield from self._explain(flat)
+            linear = None
+        except Unbounded:
+            program = linear_program(flat, first.x)
+            way = endless_way(program) if program is not None else None
+            raise unlimited(flat.base, way[: flat.own] if way is not None else None) from None
+        if linear is not None and linear.excess <= max(self.tolerance, 1e-9) and self._agrees(linear):
+            self.best = linear
+            self.steps += 1
+            self.method, self.proof = HIGHS, DUALITY
+            return OPTIMAL
+        descent = SequentialLinear(flat)
+        points = descent.points(first.x)
+        self.method = SEQUENTIAL
+        point = first
+        while self.steps < self.max_steps:
+            try:
+                point = next(points)
+            except StopIteration as ended:
+                point = ended.value
+                break
+            self.steps += 1
+            yield self._note(point)
+        if self.steps >= self.max_steps:
+            return OUT_OF_STEPS
+        if descent.optimal:
+            found = polish(flat, point, self.scale, self.tolerance)
+            better = found is not None and found.finite and found.objective <= point.objective
+            self.best, self.proof = found if better and found is not None else point, SUBGRADIENT
+            return OPTIMAL
+        return (yield from self._finished(flat, point))
+
+    def _finished(self, flat: KinklessModel, point: Point) -> Generator[Progress, None, str]:
+        """What the linear steps leave: curvature along the kinks."""
+        found = polish(flat, point, self.scale, self.tolerance, _MOST_POLISHED)
+        if found is not None and self._acceptable(found, point):
+            self.best, self.method, self.proof = found, QUADRATIC, SUBGRADIENT
+            return OPTIMAL
+        self.method = DESCENT
+        outcome = yield from self._augmented(point)
+        assert self.best is not None
+        found = flat.at(flat.settled(self.best.x))
+        self.best = min(found, point, key=lambda item: (item.excess > HOLDS, item.objective))
+        if outcome == OUT_OF_STEPS:
+            return outcome
+        if unbalanced(flat, self.best) <= BALANCED:
+            self.proof = SUBGRADIENT
+            return OPTIMAL
+        return STALLED
+
+    def _unlimited(self, point: Point) -> TrainingError:
+        assert isinstance(self.flat, KinklessModel)
+        return unlimited(self.flat.base, (point.x - self.start)[: self.flat.own])
+
+    def _agrees(self, point: Point) -> bool:
+        """Whether the sheet's own objective is what the linear programme has found."""
+        loss = float(self.flat.model.as_objective(point.loss))
+        return abs(loss - point.objective) <= 1e-9 * (1 + abs(loss) + float(np.abs(point.x).max(initial=0.0)))
+
+    def _explain(self, flat: KinklessModel) -> Generator[Progress, None, None]:
+        """Raise TrainingError with the constraint that cannot be met; if one can be after all, come back."""
+        sheet = _Solution(flat.base, self.max_steps, self.tolerance)
+        yield from sheet._least_violation(flat.base.at(flat.base.clipped(flat.base.get())))

@@ -1,0 +1,300 @@
+"""Sums of absolute values, minimax and the like: their optimum, as SciPy's linear programming finds it by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import linprog, minimize
+
+from sgdsheet.compiler.model import SheetModel
+from sgdsheet.errors import TrainingError
+from sgdsheet.train.constrained.constraints import no_constraints
+from sgdsheet.train.constrained.kinkless_model import kinkless
+from sgdsheet.train.constrained.problem_kind import problem_kind
+from sgdsheet.train.constrained.solve import HIGHS, SEQUENTIAL
+from sgdsheet.train.session import Session
+from tests import solver_models as models
+from tests.errors import refusal
+from tests.sheets import Cells, compiled
+from tests.solver_models import AT_LEAST, AT_MOST, EQUAL, MAX, MIN
+
+Floats = NDArray[np.float64]
+
+RANDOM = np.random.default_rng(14)
+X = np.sort(RANDOM.uniform(0, 10, 40))
+Y = 3 - 0.7 * X + RANDOM.standard_t(2, 40)
+LINE = np.column_stack([np.ones(40), X])
+
+
+def points(**cells: Any) -> dict[str, Any]:
+    """Points, of which some lie far off, and in C the distances of a line through H1 and H2 from them."""
+    return {
+        "A1:A40": X[:, None].tolist(),
+        "B1:B40": Y[:, None].tolist(),
+        "H1": 0.0,
+        "H2": 0.0,
+        "C1:C40": "=$H$1+$H$2*A1-B1",
+        **cells,
+    }
+
+
+def trained(cells: Cells, params: str = "H1:H2", **settings: Any) -> Session:
+    session = Session(compiled(cells, params), **settings)
+    session.run()
+    return session
+
+
+def parameters(model: SheetModel) -> list[float]:
+    return list(model.parameter_cells().values())
+
+
+def quantile_regression(share: float) -> float:
+    """The lowest sum of pinball losses: the least c u + (1 - c) v over LINE b + u - v = Y with u, v >= 0."""
+    costs = np.concatenate([[0, 0], np.full(40, share), np.full(40, 1 - share)])
+    equal = np.hstack([LINE, np.eye(40), -np.eye(40)])
+    found = linprog(costs, A_eq=equal, b_eq=Y, bounds=[(None, None)] * 2 + [(0, None)] * 80)
+    return float(found.fun)
+
+
+def chebyshev() -> float:
+    """The least largest distance: t >= LINE b - Y and t >= Y - LINE b."""
+    ones = np.ones((40, 1))
+    above = np.vstack([np.hstack([LINE, -ones]), np.hstack([-LINE, -ones])])
+    found = linprog([0, 0, 1], A_ub=above, b_ub=np.concatenate([Y, -Y]), bounds=[(None, None)] * 3)
+    return float(found.fun)
+
+
+LEAST_ABSOLUTE = {
+    "a column of ABS": {"D1:D40": "=ABS(C1)", "Z1": "=SUM(D1:D40)"},
+    "SUMPRODUCT": {"Z1": "=SUMPRODUCT(ABS(C1:C40))"},
+    "IF": {"D1:D40": "=IF(C1<0,-C1,C1)", "Z1": "=SUM(D1:D40)"},
+    "MAX of both": {"D1:D40": "=MAX(C1,-C1)", "Z1": "=SUM(D1:D40)"},
+    "scaled": {"D1:D40": "=ABS(C1)*2", "Z1": "=SUM(D1:D40)/2"},
+    "two parts": {"D1:D40": "=MAX(0,C1)", "E1:E40": "=MIN(0,C1)", "Z1": "=SUM(D1:D40)-SUM(E1:E40)"},
+}
+
+
+@pytest.mark.parametrize("cells", LEAST_ABSOLUTE.values(), ids=list(LEAST_ABSOLUTE))
+def test_least_absolute_deviations(cells: dict[str, str]) -> None:
+    session = trained(points(**cells))
+    assert session.loss == pytest.approx(2 * quantile_regression(0.5), rel=1e-10)
+    assert (session.stopped, session.plan.optimizer_name) == ("converged", HIGHS)
+    assert session.ending == "converged: a bound by linear duality proves it"
+
+
+MINIMAX = {
+    "a column of ABS": {"D1:D40": "=ABS(C1)", "Z1": "=MAX(D1:D40)"},
+    "MAX and MIN": {"Z1": "=MAX(MAX(C1:C40),-MIN(C1:C40))"},
+    "several ranges": {"Z1": "=MAX(C1:C20,C21:C40,D1)", "D1": "=MAX(D2:D41)", "D2:D41": "=-C1"},
+}
+
+
+@pytest.mark.parametrize("cells", MINIMAX.values(), ids=list(MINIMAX))
+def test_minimax(cells: dict[str, str]) -> None:
+    session = trained(points(**cells))
+    assert session.loss == pytest.approx(chebyshev(), rel=1e-10)
+    assert (session.stopped, session.plan.optimizer_name) == ("converged", HIGHS)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(
+    "formula", ["=IF(C1<0,-$J$1*C1,(1-$J$1)*C1)", "=MAX(-$J$1*C1,(1-$J$1)*C1)", "=(1-$J$1)*MAX(C1,0)-$J$1*MIN(C1,0)"]
+)
+def test_quantile_regression(share: float, formula: str) -> None:
+    session = trained(points(J1=share, Z1="=AVERAGE(D1:D40)", **{"D1:D40": formula}))
+    assert session.loss == pytest.approx(quantile_regression(share) / 40, rel=1e-10)
+    assert session.plan.optimizer_name == HIGHS
+    below = sum(value < 0 for value in Y - LINE @ parameters(session.model))
+    assert abs(below - 40 * share) <= 2
+
+
+def test_many_points() -> None:
+    """2,000 points: as many variables, and twice as many rows."""
+    random = np.random.default_rng(1)
+    x = random.uniform(0, 1, (2000, 3))
+    y = x @ [1.0, -2.0, 3.0] + random.laplace(size=2000)
+    cells = {
+        "A1:C2000": x.tolist(),
+        "D1:D2000": y[:, None].tolist(),
+        "H1:H3": [[0.0], [0.0], [0.0]],
+        "E1:E2000": "=ABS($H$1*A1+$H$2*B1+$H$3*C1-D1)",
+        "Z1": "=SUM(E1:E2000)",
+    }
+    session = trained(cells, "H1:H3")
+    equal = np.hstack([x, np.eye(2000), -np.eye(2000)])
+    costs = np.concatenate([np.zeros(3), np.ones(4000)])
+    found = linprog(costs, A_eq=equal, b_eq=y, bounds=[(None, None)] * 3 + [(0, None)] * 4000)
+    assert session.loss == pytest.approx(found.fun, rel=1e-10)
+
+
+def test_huber_is_smooth() -> None:
+    """It needs no variables, and ends as any smooth loss does."""
+    huber = "=IF(ABS(C1)<=1.35,C1^2/2,1.35*(ABS(C1)-0.675))"
+    session = trained(points(Z1="=SUM(D1:D40)", **{"D1:D40": huber}))
+    assert session.plan.optimizer_name == "lbfgs"
+    assert session.stopped == "converged"
+
+    def loss(b: Floats) -> float:
+        r = np.abs(LINE @ b - Y)
+        return float(np.where(r <= 1.35, r**2 / 2, 1.35 * (r - 0.675)).sum())
+
+    assert session.loss == pytest.approx(minimize(loss, [3, -0.7], tol=1e-12).fun, rel=1e-9)
+
+
+# --- constraints --------------------------------------------------------------------------------------------
+
+
+def solver(tmp_path: Path, objective: str, constraints: Any, **more: Any) -> Session:
+    """Three amounts in A1:A3 of at least 0."""
+    cells = {"A1": [[1.0], [1.0], [1.0]], "D1": "=A1+A2+A3", "D2": "=MAX(2*A1,A2)+A3", "C1": objective}
+    found = models.workbook(tmp_path, cells, "C1", "A1:A3", constraints=constraints, **more)
+    session = Session(models.compile(found))
+    session.run()
+    return session
+
+
+def test_maximin_allocation(tmp_path: Path) -> None:
+    """10 units for three people, of whom each gets 1, 2 and 4 from one: the poorest gets as much as possible."""
+    session = solver(tmp_path, "=MIN(A1,2*A2,4*A3)", [("D1", AT_MOST, 10)], kind=MAX)
+    assert session.loss == pytest.approx(10 / (1 + 1 / 2 + 1 / 4), rel=1e-12)
+    assert (session.stopped, session.plan.optimizer_name, session.constraints_hold) == ("converged", HIGHS, True)
+
+
+def test_kinks_in_constraints(tmp_path: Path) -> None:
+    session = solver(tmp_path, "=3*A1+2*A2+A3", [("D2", AT_MOST, 8)], kind=MAX)
+    costs, rows = [-3, -2, -1], [[2, 0, 1], [0, 1, 1]]
+    assert session.loss == pytest.approx(-linprog(costs, A_ub=rows, b_ub=[8, 8]).fun, rel=1e-12)
+    assert session.plan.optimizer_name == HIGHS
+
+
+def test_a_kink_on_the_wrong_side(tmp_path: Path) -> None:
+    """MAX(2 A1, A2) + A3 >= 8 does not allow a convex set: variables cannot stand for its kinks."""
+    session = solver(tmp_path, "=A1+A2+A3", [("D2", AT_LEAST, 8)], kind=MIN)
+    assert session.plan.optimizer_name != HIGHS
+    assert session.constraints_hold
+    session = solver(tmp_path, "=A1+A2+A3", [("D2", EQUAL, 8)], kind=MIN)
+    assert session.constraints_hold
+
+
+def test_what_cannot_be_met_is_named(tmp_path: Path) -> None:
+    with refusal(TrainingError, cell="Model!D2", cause="cannot be met"):
+        solver(tmp_path, "=ABS(A1-3)+A2+A3", [("D2", AT_MOST, 1), ("A1", AT_LEAST, 2)])
+
+
+def test_without_limit(tmp_path: Path) -> None:
+    with refusal(TrainingError, cell="Model!C1", cause="can fall without limit"):
+        solver(tmp_path, "=ABS(A1-3)-A2", [])
+
+
+# --- not linear ---------------------------------------------------------------------------------------------
+
+
+# Charalambous and Bandler's problems, and others whose optimum is known in closed form.
+NONLINEAR = {
+    "CB2": ("=MAX(H1^2+H2^4,(2-H1)^2+(2-H2)^2,2*EXP(H2-H1))", (1.0, -0.1), 1.9522244938706594),
+    "CB3": ("=MAX(H1^4+H2^2,(2-H1)^2+(2-H2)^2,2*EXP(H2-H1))", (2.0, 2.0), 2.0),
+    "LQ": ("=MAX(-H1-H2,-H1-H2+H1^2+H2^2-1)", (-0.5, -0.5), -(2**0.5)),
+    "Mifflin 1": ("=-H1+20*MAX(H1^2+H2^2-1,0)", (0.8, 0.6), -1.0),
+    "Rosenbrock in ABS": ("=10*ABS(H2-H1^2)+ABS(1-H1)", (-1.2, 1.0), 0.0),
+    "a lasso": ("=(H1-3)^2+(H2-0.4)^2+ABS(H1)+ABS(H2)", (0.0, 1.0), 2.75 + 0.16),
+    "a smooth valley": ("=(H1-3)^2/2+MAX(H2,1-H2,0)^2", (0.0, 1.0), 0.25),
+}
+
+
+@pytest.mark.parametrize("name", NONLINEAR)
+def test_nonlinear(name: str) -> None:
+    formula, start, optimum = NONLINEAR[name]
+    session = trained({"H1": start[0], "H2": start[1], "Z1": formula})
+    assert session.loss == pytest.approx(optimum, rel=1e-8, abs=1e-8)
+    assert session.stopped == "converged"
+    assert session.plan.solved is not None
+    assert session.reason == "no direction leads to a better one, also at the kinks"
+
+
+def test_minimax_of_a_curve() -> None:
+    x = np.linspace(0, 4, 30)
+    y = 2.5 * np.exp(-0.8 * x) + 0.05 * np.sin(20 * x)
+    cells = {
+        "A1:A30": x[:, None].tolist(),
+        "B1:B30": y[:, None].tolist(),
+        "H1": 1.0,
+        "H2": -0.3,
+        "C1:C30": "=ABS($H$1*EXP($H$2*A1)-B1)",
+        "Z1": "=MAX(C1:C30)",
+    }
+    session = trained(cells)
+    options = {"xatol": 1e-12, "fatol": 1e-14, "maxfev": 10_000}
+    by_hand = minimize(
+        lambda b: np.abs(b[0] * np.exp(b[1] * x) - y).max(), [2.5, -0.8], method="Nelder-Mead", options=options
+    )
+    assert session.loss <= by_hand.fun * (1 + 1e-10)
+    assert (session.stopped, session.plan.optimizer_name) == ("converged", SEQUENTIAL)
+
+
+def test_constraints_of_a_nonlinear_one(tmp_path: Path) -> None:
+    """The nearest point, by the sum of distances, to (3, 4, 0) in the unit ball: (3/5, 4/5, 0) is not it."""
+    cells = {"A1": [[0.1], [0.1], [0.1]], "D1": "=A1^2+A2^2+A3^2", "C1": "=ABS(A1-3)+ABS(A2-4)+ABS(A3)"}
+    found = models.workbook(tmp_path, cells, "C1", "A1:A3", constraints=[("D1", AT_MOST, 1)], neg=2)
+    session = Session(models.compile(found))
+    session.run()
+    assert session.loss == pytest.approx(7 - 2**0.5, rel=1e-9)
+    assert session.stopped == "converged"
+    assert session.constraints_hold
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "=ABS(ABS(H1)-1)+H2^2",  # grows and falls with the inner one
+        "=MAX(0,H1)*H2+H1^2+H2^2",  # H2 has either sign
+        "=(MAX(0,H1)-2)^2+H2^2",
+        "=-ABS(H1)+H2^2+H1^2",
+        "=MAX(H2,1-H2)^2+H1^2",  # the square falls below 0, and nothing says that the maximum is not there
+        "=ROUND(H1,0)+ABS(H2)+H1^2",
+        "=LARGE(H1:H2,2)+H1^2+H2^2",
+    ],
+)
+def test_where_variables_cannot_stand_for_kinks(formula: str) -> None:
+    model = compiled({"H1": 0.3, "H2": 0.2, "Z1": formula}, "H1:H2")
+    constraints = no_constraints(model)
+    assert kinkless(model, constraints, problem_kind(model, constraints)) is None
+
+
+def test_derivatives() -> None:
+    """Those that are known beforehand are those that a backward pass gives."""
+    formulas = [
+        "=SUMPRODUCT(ABS(C1:C40))",
+        "=MAX(C1:C40)-MIN(C1:C40)",
+        "=SUM(D1:D40)^2+MAX(E1:E2)",
+        "=MAX(D1:D40,E1:E2)+EXP(H1)",
+    ]
+    for formula in formulas:
+        model = compiled(points(Z1=formula, **{"D1:D40": "=MAX(0,C1)", "E1:E2": "=ABS(H1)"}), "H1:H2")
+        constraints = no_constraints(model)
+        flat = kinkless(model, constraints, problem_kind(model, constraints))
+        assert flat is not None
+        x = flat.get()
+        np.testing.assert_allclose(flat.sparse_jacobian(x).toarray(), flat.jacobian(x), atol=1e-12)
+
+
+def test_an_optimizer_that_was_chosen_is_taken() -> None:
+    session = trained(points(**LEAST_ABSOLUTE["SUMPRODUCT"]), optimizer="adam", steps=5)
+    assert session.plan.optimizer_name == "adam"
+
+
+def test_restarts() -> None:
+    session = trained({"H1": 3.0, "H2": 1.0, "Z1": "=ABS(H1^2-2)+ABS(H2-1)+0.1*ABS(H1+2)"}, restarts=5, seed=1)
+    assert session.loss == pytest.approx(0.1 * (2 - 2**0.5), abs=1e-8)
+    assert session.distribution is not None
+
+
+def test_the_start_is_a_kink() -> None:
+    """ABS(x) at 0 has the gradient 0, and at a corner the optimizers of smooth functions stop."""
+    session = trained({"H1": 0.0, "H2": 0.0, "Z1": "=ABS(H1)+ABS(H2)+MAX(1-H1-H2,0)*3"})
+    assert session.loss == pytest.approx(1.0, rel=1e-12)
+    session = trained({"H1": 0.0, "H2": 0.0, "Z1": "=ABS(H1)+ABS(H2)"})
+    assert (session.loss, session.stopped) == (0.0, "converged")
