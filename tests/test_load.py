@@ -16,6 +16,7 @@ import sgdsheet
 from sgdsheet.errors import FileError, HostError
 from sgdsheet.hosts.file import FileHost, output_name
 from sgdsheet.hosts.libreoffice import office_conversion
+from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import Value
 from tests import office
@@ -137,7 +138,7 @@ def test_a_table_is_a_workbook_of_one_sheet(tmp_path: Path) -> None:
     page = book.sheets["line"]
     assert page.values[1, 2] == "y"
     assert page.values[2, 2] == 3.1
-    assert {place: formula.text for place, formula in page.formulas.items()} == {
+    assert {place: formula_text(formula, *place) for place, formula in page.formulas.items()} == {
         (2, 3): "$D$2*A2",
         (2, 5): "SUMXMY2(B2:B3,C2:C3)",
         (3, 3): "$D$2*A3",

@@ -42,11 +42,10 @@ def areas_of(workbook: Workbook, text: str, sheet: str, what: str) -> tuple[Rang
                 f"{what} points to a sheet that is not there ({part})",
                 remedy=f"Mend it; the sheets are {', '.join(workbook.sheets)}",
             )
-        rows, columns = found.extent
         if area.bottom == MAX_ROW:  # a whole column
-            area = area._replace(bottom=max(rows, area.top))
+            area = area._replace(bottom=max(found.extent[0], area.top))
         if area.right == MAX_COLUMN:
-            area = area._replace(right=max(columns, area.left))
+            area = area._replace(right=max(found.extent[1], area.left))
         areas.append(area._replace(sheet=found.name))
     if not areas:
         raise ProblemError(f"{what} is empty", remedy="Point it to cells")

@@ -80,6 +80,30 @@ def relative_key(text: str, row: int, column: int) -> str:
     return _KEY_TOKENS.sub(replace, text)
 
 
+def filled_down(text: str, row: int) -> tuple[str, tuple[int, ...]]:
+    """How a formula of a row reads in the other rows of its column: a format, and how far each of its rows is away.
+
+    `format % tuple(row + offset for offset in offsets)` is the formula as it is written in another row.
+    """
+    offsets: list[int] = []
+
+    def row_text(dollar: str, number: str) -> str:
+        if dollar:
+            return f"${number}"
+        offsets.append(int(number) - row)
+        return "%d"
+
+    def replace(match: re.Match[str]) -> str:
+        groups = match.groups()
+        if groups[1]:
+            return groups[0] + groups[1] + row_text(groups[2], groups[3])
+        if groups[9]:
+            return row_text(groups[8], groups[9]) + ":" + row_text(groups[10], groups[11])
+        return match.group()
+
+    return _KEY_TOKENS.sub(replace, text.replace("%", "%%")), tuple(offsets)
+
+
 def moved(text: str, row: int, column: int, to_row: int, to_column: int) -> str:
     """A formula that is written for one cell as it reads in another that it is filled into; all else stays as written.
 
@@ -432,6 +456,10 @@ def formula_text(formula: Formula, row: int, column: int) -> str:
     """The formula as the cell at `row`, `column` shows it, without `=`."""
     if (formula.row, formula.column) == (row, column):
         return formula.text
+    try:
+        return moved(formula.text, formula.row, formula.column, row, column)
+    except FormulaError:  # what leaves the grid
+        pass
     try:
         return render(parse(formula.text, formula.row, formula.column), row, column)
     except FormulaError:

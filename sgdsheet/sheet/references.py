@@ -227,6 +227,9 @@ def rectangles(
     runs: dict[tuple[int, int], list[int]] = defaultdict(list)
     for column, rows in columns.items():
         rows.sort()
+        if height == 1 and rows[-1] - rows[0] == len(rows) - 1:  # they are one run: no position comes twice
+            runs[rows[0], len(rows)].append(column)
+            continue
         start = previous = rows[0]
         for row in [*rows[1:], 0]:
             if row != previous + height:

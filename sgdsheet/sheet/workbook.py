@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from operator import itemgetter
 from pathlib import Path
 
 from sgdsheet.sheet.charts import Chart
@@ -41,6 +42,8 @@ Value = float | str | bool | ExcelError
 
 Position = tuple[int, int]
 """Row and column of a cell within its sheet, from 1."""
+
+_COLUMN = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,9 @@ class Sheet:
     @property
     def extent(self) -> Position:
         """Last row and last column that hold anything; (0, 0) for an empty sheet."""
-        rows = [key[0] for part in (self.values, self.formulas) for key in part]
-        columns = [key[1] for part in (self.values, self.formulas) for key in part]
-        return (max(rows, default=0), max(columns, default=0))
+        parts = [part for part in (self.values, self.formulas) if part]
+        row = max((max(part)[0] for part in parts), default=0)
+        return row, max((max(map(_COLUMN, part)) for part in parts), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,8 @@ class Workbook:
         found = []
         for area in areas:
             if (sheet := self.sheet(area.sheet)) is not None:
-                bottom, right = min(area.bottom, sheet.extent[0]), min(area.right, sheet.extent[1])
+                rows, columns = sheet.extent
+                bottom, right = min(area.bottom, rows), min(area.right, columns)
                 if area.top <= bottom and area.left <= right:
                     found.append(Range(sheet.name, area.top, area.left, bottom, right))
         return found

@@ -42,17 +42,24 @@ class _Form(NamedTuple):
 
 def _forms(sheet: Sheet) -> dict[_Form, list[Position]]:
     """The sheet's formula cells by their form; an array formula counts once, at its first cell."""
-    keys: dict[int, str] = {}
-    found: dict[_Form, list[Position]] = defaultdict(list)
+    sharing: dict[int, list[Position]] = defaultdict(list)  # cells that share a formula share its object
     for position, formula in sheet.formulas.items():
-        key = keys.get(id(formula))
-        if key is None:
-            key = keys[id(formula)] = relative_key(formula.text, formula.row, formula.column)
-        if formula.array is None:
-            found[_Form(key, 1, 1, False)].append(position)
-        elif position == formula.array[:2]:
-            top, left, bottom, right = formula.array
-            found[_Form(key, bottom - top + 1, right - left + 1, True)].append(position)
+        sharing[id(formula)].append(position)
+    found: dict[_Form, list[Position]] = {}
+    for positions in sharing.values():
+        formula = sheet.formulas[positions[0]]
+        key, array = relative_key(formula.text, formula.row, formula.column), formula.array
+        if array is None:
+            form = _Form(key, 1, 1, False)
+        else:
+            top, left, bottom, right = array
+            form = _Form(key, bottom - top + 1, right - left + 1, True)
+            positions = [position for position in positions if position == (top, left)]
+        known = found.get(form)
+        if known is None and positions:
+            found[form] = positions
+        elif known is not None:
+            known += positions
     return found
 
 

@@ -68,6 +68,7 @@ class _Patcher(PartEditor):
         self._sheet_span = self._row_span = self._cell_span = self._inner_span = Span(b"", 0, 0, is_empty=False)
         self._after = 0  # where a cell can be added to the current row
         self._target: _Target | None = None
+        self._shared = False  # whether the last formula shares its text with others
 
     def run(self) -> None:
         self._parser.StartElementHandler = self._root
@@ -86,8 +87,10 @@ class _Patcher(PartEditor):
         if tag == self._c:
             if self._cells or self._replaced.sharing:
                 self._start_cell(attributes)
-        elif tag == self._f and attributes.get("t") == "array":
-            self._arrays.append(parse_range(attributes.get("ref", ""), ""))
+        elif tag == self._f:
+            self._shared = attributes.get("t") == "shared"
+            if attributes.get("t") == "array":
+                self._arrays.append(parse_range(attributes.get("ref", ""), ""))
         elif tag == self._row_tag:
             self._start_row(attributes)
         elif tag == self._data_tag:
@@ -166,7 +169,7 @@ class _Patcher(PartEditor):
     @property
     def _shares(self) -> bool:
         """Whether the formula of the current cell is written in a cell that loses it."""
-        return (self._row, self._column) in self._replaced.sharing
+        return self._shared and (self._row, self._column) in self._replaced.sharing
 
     def _write_formula(self, span: Span, text: str) -> None:
         name = span.name

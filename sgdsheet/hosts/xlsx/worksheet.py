@@ -1,4 +1,4 @@
-"""One worksheet part, read in a single pass of expat.
+"""One worksheet part, read in a single pass: plain rows by regular expressions (`plain_rows`), the others by expat.
 
 Expat's callbacks beat lxml's iterparse and ElementTree here, and a large sheet is never a tree in memory.
 """
@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sgdsheet.errors import FileError
+from sgdsheet.hosts.xlsx.plain_rows import Layout, Row, layout_of, plain_row, unescaped
 from sgdsheet.hosts.xlsx.xml import (
     Part,
     cell_column,
     expect_worksheet,
     new_parser,
+    plain_column,
     row_number,
     run_parser,
     truth,
     unescape,
 )
-from sgdsheet.sheet.references import MAX_COLUMN, Cell, Range, parse_range
+from sgdsheet.sheet.formula import filled_down
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Formula, Position, Sheet, Value
 
 _DATE = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d))?T?(?:(\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?)?Z?", re.ASCII)
@@ -29,6 +32,39 @@ _DATE = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d))?T?(?:(\d\d):(\d\d)(?::(\d\d(?:\.\
 
 FILTER_CRITERIA = ("filters", "customFilters", "dynamicFilter", "top10", "colorFilter", "iconFilter")
 """Elements of a filter that hides rows."""
+
+_MOST_MISSES = 8
+"""Formulas of a column that are none filled down, after which not every one is tried."""
+
+
+class _Column:
+    """A column of plain rows: the formula that was written out last, and how it reads in other rows.
+
+    `layout` and `offsets` are those of `filled_down`, and empty where entities stand for parts of the text. A formula
+    that is the one above, filled down, is the same object: that saves memory, and the compiler finds the copies fast.
+    """
+
+    __slots__ = ("_misses", "_whole", "formula", "layout", "number", "offsets")
+
+    def __init__(self, number: int) -> None:
+        self.number, self._misses = number, 0
+        self.formula = Formula("", 0, 0)
+        self.layout = ""
+        self.offsets: tuple[int, ...] = ()
+        self._whole: tuple[str, tuple[int, ...]] = "", ()
+
+    def read(self, row: int, text: str) -> Formula:
+        """A formula that may be another one than that above."""
+        layout, offsets = self._whole
+        if text == layout % tuple([row + offset for offset in offsets]):  # it has entities in it
+            return self.formula
+        self._misses += 1
+        formula = Formula(text, row, self.number)
+        if self._misses <= _MOST_MISSES or row % _MOST_MISSES == 0:
+            self.formula = formula
+            self._whole = filled_down(text, row)
+            self.layout, self.offsets = ("", ()) if any(mark in text for mark in "&<>") else self._whole
+        return formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +100,15 @@ class _Reader:
         self._filter_mode = self._in_views = False
         self._shared: dict[str, Formula] = {}
         self._waiting: list[tuple[Position, str]] = []
-        self._parser = new_parser(part)
+        self._columns: dict[str, _Column] = {}
 
     def run(self) -> Sheet:
-        self._parser.StartElementHandler = self._root
-        run_parser(self._parser, self._part)
+        layout = layout_of(self._part.data)
+        if layout is None:
+            self._parse(self._part)
+        else:
+            self._parse(replace(self._part, data=layout.around))
+            self._read_rows(layout)
         for area in self._filters:
             self._sheet.filter_rows(area)
         if self._filter_mode and not self._filters:
@@ -78,6 +118,12 @@ class _Reader:
                 raise self._error(position, "shares a formula that is missing")
             self._sheet.formulas[position] = self._shared[index]
         return self._sheet
+
+    def _parse(self, part: Part) -> None:
+        """Read the whole part, or a worksheet made of some of its rows."""
+        self._parser = new_parser(part)
+        self._parser.StartElementHandler = self._root
+        run_parser(self._parser, part)
 
     def _root(self, tag: str, attributes: dict[str, str]) -> None:
         spell = expect_worksheet(self._part, tag)
@@ -207,6 +253,69 @@ class _Reader:
             self._sheet.formulas[position] = self._shared[index]
         else:
             self._waiting.append((position, index))
+
+    # --- plain rows ---
+
+    def _read_rows(self, layout: Layout) -> None:
+        """Read the rows in their order; those in a line that are not plain are parsed together."""
+        waiting: tuple[int, int] | None = None
+        for start, end in layout.rows():
+            row = plain_row(layout.data[start:end])
+            if row is not None and waiting is not None:
+                self._parse(replace(self._part, data=layout.alone(*waiting)))
+                waiting = None
+            if row is None or not self._read_plain(row):
+                waiting = (waiting[0] if waiting else start), end
+        if waiting is not None:
+            self._parse(replace(self._part, data=layout.alone(*waiting)))
+
+    def _read_plain(self, row: Row) -> bool:
+        """Read a plain row; False if something in it is for the parser to say."""
+        number, digits = row.number, row.digits
+        if number > MAX_ROW:
+            return False
+        values, formulas, columns = self._sheet.values, self._sheet.formulas, self._columns
+        try:
+            # Runs once per cell: what is frequent stands first, and calls nothing of ours.
+            for letters, own_row, kind, text, area, index, shared, value, has_value in row.cells:
+                if own_row != digits:
+                    return False
+                column = columns.get(letters) or self._column_of(letters)
+                position = (number, column.number)
+                if text:
+                    if text == column.layout % tuple([number + offset for offset in column.offsets]):
+                        formulas[position] = column.formula
+                    else:
+                        formulas[position] = column.read(number, unescaped(text).removeprefix("="))
+                elif index:
+                    known = None if shared else self._shared.get(index)
+                    if known is not None:
+                        formulas[position] = known
+                    else:
+                        attributes = {"si": index, "ref": area} if area else {"si": index}
+                        self._read_shared(position, attributes, unescaped(shared).removeprefix("="))
+                if not has_value:
+                    continue
+                if kind == "" or kind == "n":
+                    if value:
+                        found = float(value)
+                        if found - found != 0.0 or "_" in value:
+                            return False
+                        values[position] = found
+                elif value or kind == "str":
+                    converted = self._convert(position, kind, unescaped(value)) if value else ""
+                    if converted is not None:
+                        values[position] = converted
+        except (ValueError, LookupError, FileError):
+            return False
+        self._row, self._row_text, self._column = number, digits, 0
+        if row.hidden and self._hidden is not None:
+            self._hidden.add(number)
+        return True
+
+    def _column_of(self, letters: str) -> _Column:
+        column = self._columns[letters] = _Column(plain_column(letters))
+        return column
 
     def _error(self, position: Position, cause: str) -> FileError:
         return self._part.error(f"is damaged: the cell {cause}", cell=Cell(self._sheet.name, *position))

@@ -189,6 +189,17 @@ def cell_column(reference: str, row: str) -> int:
     return column
 
 
+def plain_column(letters: str) -> int:
+    """The number of a column. Raises ValueError if it lies outside the grid."""
+    column = _COLUMNS.get(letters)
+    if column is None:
+        column = column_number(letters)
+        if column > MAX_COLUMN:
+            raise ValueError(f"column {letters} lies outside the grid")
+        _COLUMNS[letters] = column
+    return column
+
+
 def unescape(text: str) -> str:
     """Undo the `_xHHHH_` escapes for characters that XML cannot hold."""
     if "_x" not in text:
