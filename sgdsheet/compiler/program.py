@@ -115,7 +115,7 @@ def build_program(
     `shared` are parameters that exist already; in a `generic` program constants may be exchanged for others,
     with errors among them if it is `suspicious`. `watch` is told of each block before it is lowered.
     """
-    builder = Builder(dtype=dtype, generic=generic, suspicious=suspicious)
+    builder = Builder(dtype=dtype, generic=generic, suspicious=suspicious, date1904=workbook.date1904)
     regions = Regions(workbook, builder)
     tensors: dict[str, Tensor] = dict(shared or {})
     for area, name in zip(parameters, identifiers(parameters), strict=True):

@@ -258,12 +258,14 @@ def _declining(cost: float, salvage: float, life: float, period: float, factor: 
         "ROUND(DDB(2400,300,10*365,1),2)": 1.32,
         "DDB(2400,300,10,1,2)": 480,
         "ROUND(DDB(2400,300,10,10),2)": 22.12,
+        "DDB(100,50,12.7,0.3,4.5)": 35.43307086614,
     },
 )
 def ddb(cost: float, salvage: float, life: float, period: float, factor: float = 2.0) -> float | ExcelError:
     """Double-declining-balance depreciation."""
     if cost < 0 or salvage < 0 or life <= 0 or period <= 0 or factor <= 0 or period > life:
         return ExcelError.NUM
+    period = max(period, 1.0)  # a part of the first period is all of it
     _refuse_parts(period)
     return _declining(cost, salvage, life, period, factor)
 

@@ -4,56 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from datetime import date, timedelta
 
 from sgdsheet.compiler.functions.plain import Cell, Grid, plain
+from sgdsheet.compiler.ir.excel_calendar import (
+    LAST,
+    SECONDS,
+    date_in_text,
+    date_parts,
+    days_in_month,
+    is_leap,
+    serial_of,
+    time_in_text,
+    weekday_of,
+)
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
-
-LAST = 2_958_465
-"""31 December 9999."""
-
-_SECONDS = 86_400
-_LEAP_1900 = 60
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
-
-def date_parts(serial: float) -> tuple[int, int, int] | None:
-    """Year, month and day of a serial number; None where there is no such day."""
-    number = math.floor(serial)
-    if not 0 <= number <= LAST:
-        return None
-    if number in (0, _LEAP_1900):
-        return (1900, 1, 0) if number == 0 else (1900, 2, 29)
-    found = date(1899, 12, 31 if number < _LEAP_1900 else 30) + timedelta(days=number)
-    return found.year, found.month, found.day
-
-
-def serial_of(year: int, month: int, day: int) -> int | None:
-    """The serial number of a day; months and days may be too many or too few. None beyond Excel's calendar."""
-    year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
-    if not 1900 <= year <= 9999:
-        return None
-    first = (date(year, month, 1) - date(1899, 12, 30)).days
-    first -= first < _LEAP_1900 + 1
-    found = first + day - 1
-    return found if 0 <= found <= LAST else None
-
-
-def days_in_month(year: int, month: int) -> int:
-    """The days of a month, as Excel counts them."""
-    return 29 if month == 2 and is_leap(year) else (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
-
-
-def is_leap(year: int) -> bool:
-    """Whether a year has a 29 February: 1900 has one in Excel."""
-    return year == 1900 or (year % 4 == 0 and (year % 100 != 0 or year % 400 == 0))
-
-
-def weekday_of(serial: float) -> int:
-    """The day of the week, 0 for Monday, as Excel counts them."""
-    return (math.floor(serial) - 2) % 7
 
 
 def _known(number: int | None) -> float | ExcelError:
@@ -178,10 +143,10 @@ def _seconds(serial: float) -> int | None:
     """The second of the day, to the nearest one."""
     if not 0 <= serial < LAST + 1:
         return None
-    exact = (serial - math.floor(serial)) * _SECONDS
+    exact = (serial - math.floor(serial)) * SECONDS
     if 0.499 < exact % 1 < 0.999:
         raise FormulaError("asks for the time of day of a fraction of a second", remedy="Round it to whole seconds")
-    return round(exact) % _SECONDS
+    return round(exact) % SECONDS
 
 
 @plain("HOUR", dates=True, examples={"HOUR(0.75)": 18, "HOUR(40741.322916666664)": 7})
@@ -210,7 +175,7 @@ def time(hours: float, minutes: float, seconds: float) -> float | ExcelError:
     """A time of day as a fraction of a day."""
     parts = [math.floor(item) for item in (hours, minutes, seconds)]
     total = parts[0] * 3600 + parts[1] * 60 + parts[2]
-    return ExcelError.NUM if total < 0 or max(parts) > 32767 else total % _SECONDS / _SECONDS
+    return ExcelError.NUM if total < 0 or max(parts) > 32767 else total % SECONDS / SECONDS
 
 
 @plain("DAYS", dates=True, examples={"DAYS(DATE(2021,3,15),DATE(2021,2,1))": 42})
@@ -449,55 +414,24 @@ def workday_intl(start: float, count: float, weekend: Cell = 1.0, holidays: Grid
 
 # --- from texts -------------------------------------------------------------------------------------------
 
-_DATES = (
-    re.compile(r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})"),
-    re.compile(r"(?P<d>\d{1,2})[- /](?P<m>[A-Za-z]{3,9})[- /,]+(?P<y>\d{4}|\d{2})"),
-    re.compile(r"(?P<m>[A-Za-z]{3,9})[- ](?P<d>\d{1,2}),? +(?P<y>\d{4})"),
-)
-_TIME = re.compile(r"(?P<h>\d{1,2}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2}))? ?(?P<half>[AaPp][Mm])?")
-
-
-def _month_number(text: str) -> int | None:
-    if text.isdigit():
-        return int(text) if 1 <= int(text) <= 12 else None
-    short = text.casefold()[:3]
-    return _MONTHS.index(short) + 1 if short in _MONTHS else None
-
-
-def _texts_parts(text: str) -> Iterator[re.Match[str]]:
-    return (match for form in _DATES if (match := form.fullmatch(text.strip())) is not None)
-
 
 @plain("DATEVALUE", dates=True, examples={'DATEVALUE("22-AUG-2011")': 40777, 'DATEVALUE("2011/02/23")': 40597})
 def datevalue(text: str) -> float | ExcelError:
     """The serial number of a date in a text that means the same everywhere."""
-    match = next(_texts_parts(text), None)
-    if match is None:
+    found = date_in_text(text)
+    if found is None:
         if re.search(r"\d[-/. ]\d", text):
             raise FormulaError("reads a date whose order of day and month differs by country", remedy="Use DATE")
         return ExcelError.VALUE
-    year_, month_, day_ = int(match["y"]), _month_number(match["m"]), int(match["d"])
-    if len(match["y"]) == 2:
-        year_ += 2000 if year_ < 30 else 1900
-    if month_ is None or not 1 <= day_ <= days_in_month(year_, month_):
-        return ExcelError.VALUE
-    found = serial_of(year_, month_, day_)
-    return ExcelError.VALUE if found is None else float(found)
+    return ExcelError.VALUE if math.isnan(found) else found
 
 
 @plain("TIMEVALUE", examples={'TIMEVALUE("2:24 AM")': 0.1, 'TIMEVALUE("18:00:00")': 0.75})
 def timevalue(text: str) -> float | ExcelError:
     """The fraction of a day of a time in a text."""
-    match = _TIME.fullmatch(text.strip())
-    if match is None:
+    found = time_in_text(text)
+    if found is None:
         if ":" in text:
             raise FormulaError("reads a time that is written in an unusual way", remedy="Use TIME")
         return ExcelError.VALUE
-    hours, minutes, seconds = int(match["h"]), int(match["m"]), int(match["s"] or 0)
-    if match["half"]:
-        if not 0 <= hours <= 12:
-            return ExcelError.VALUE
-        hours = hours % 12 + (12 if match["half"].upper() == "PM" else 0)
-    if minutes > 59 or seconds > 59 or hours > 23:
-        raise FormulaError("reads a time beyond its day", remedy="Use TIME")
-    return (hours * 3600 + minutes * 60 + seconds) / _SECONDS
+    return ExcelError.VALUE if math.isnan(found) else found

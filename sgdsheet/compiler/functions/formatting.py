@@ -13,9 +13,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from typing import NamedTuple
 
-from sgdsheet.compiler.functions.dates import date_parts, weekday_of
 from sgdsheet.compiler.functions.plain import Cell, plain
 from sgdsheet.compiler.functions.text import as_text, rounded_text
+from sgdsheet.compiler.ir.excel_calendar import date_parts, weekday_of
 from sgdsheet.errors import FormulaError, quoted
 from sgdsheet.sheet.workbook import ExcelError
 
@@ -82,7 +82,8 @@ def text(item: Cell, code: str) -> str | ExcelError:
     if len(sections) > 4 or re.search(r"\[[^hmsHMS]", _COLOURS.sub("", code)):
         raise _refused(code)
     if isinstance(item, str):
-        shown = sections[3] if len(sections) == 4 else [token for token in sections[-1] if token.kind == "text"]
+        last = sections[-1] if len(sections) == 4 or any(token.kind == "text" for token in sections[-1]) else []
+        shown = [token for token in last if token.kind in ("text", "literal")] if len(sections) < 4 else last
         return "".join(item if token.kind == "text" else token.text for token in shown) if shown else item
     return _formatted(item or 0.0, sections, code)
 

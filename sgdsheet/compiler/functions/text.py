@@ -267,7 +267,11 @@ def unicode(text: str) -> float | ExcelError:
     return float(ord(text[0])) if text else ExcelError.VALUE
 
 
-@plain("VALUE", examples={'VALUE("$1,000")': 1000, 'VALUE("12%")': 0.12, 'VALUE("x")': "#VALUE!", "VALUE(7)": 7})
+@plain(
+    "VALUE",
+    dates=True,
+    examples={'VALUE("$1,000")': 1000, 'VALUE("12%")': 0.12, 'VALUE("x")': "#VALUE!", "VALUE(7)": 7},
+)
 def value(item: Cell) -> float | ExcelError:
     """The number that a text stands for."""
     if isinstance(item, ExcelError):
@@ -275,7 +279,7 @@ def value(item: Cell) -> float | ExcelError:
     if isinstance(item, bool):
         return ExcelError.VALUE
     if isinstance(item, str):
-        found = text_number(item)
+        found = text_number(item, dates=True)
         return ExcelError.VALUE if found is None else found
     return item or 0.0
 

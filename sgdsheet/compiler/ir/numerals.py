@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 
+from sgdsheet.compiler.ir.excel_calendar import moment_in_text
 from sgdsheet.errors import FormulaError
 
 _NUMBER = re.compile(r"[+-]?\s*[$]?\s*(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?\s*(%?)")
@@ -18,10 +20,11 @@ _LONGEST = 255
 """Characters of a text up to which it may be a number."""
 
 
-def text_number(text: str) -> float | None:
+def text_number(text: str, *, dates: bool = False) -> float | None:
     """The number that arithmetic reads from a text (`"5"`, `" 1,000.5 "`, `"$3"`, `"(2)"`, `"12%"`), else None.
 
-    Raises FormulaError for what may be a date, a time or a fraction: which, depends on the country.
+    With `dates` also those of dates and times that mean the same everywhere (`"2011-08-22 16:48"`). Raises FormulaError
+    for what else may be a date, a time or a fraction: which, depends on the country.
     """
     text = text.strip(" ")
     if not text or len(text) > _LONGEST:
@@ -31,6 +34,9 @@ def text_number(text: str) -> float | None:
     match = _NUMBER.fullmatch(body)
     if match is None or not any(letter.isdigit() for letter in body) or not body.isascii():
         if _DATE.fullmatch(text):
+            moment = moment_in_text(text) if dates else None
+            if moment is not None:
+                return None if math.isnan(moment) else moment
             raise FormulaError(
                 f"calculates with the text “{text}”, which may be a date, a time or a fraction",
                 remedy="Put a number there",

@@ -1,0 +1,112 @@
+"""Excel's calendar, and dates and times in texts.
+
+Day 1 is 1 January 1900, and day 60 is 29 February 1900, which only Excel has.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date, timedelta
+
+LAST = 2_958_465
+"""31 December 9999."""
+
+SECONDS = 86_400
+"""Seconds of a day."""
+
+_LEAP_1900 = 60
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def date_parts(serial: float) -> tuple[int, int, int] | None:
+    """Year, month and day of a serial number; None where there is no such day."""
+    number = math.floor(serial)
+    if not 0 <= number <= LAST:
+        return None
+    if number in (0, _LEAP_1900):
+        return (1900, 1, 0) if number == 0 else (1900, 2, 29)
+    found = date(1899, 12, 31 if number < _LEAP_1900 else 30) + timedelta(days=number)
+    return found.year, found.month, found.day
+
+
+def serial_of(year: int, month: int, day: int) -> int | None:
+    """The serial number of a day; months and days may be too many or too few. None beyond Excel's calendar."""
+    year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
+    if not 1900 <= year <= 9999:
+        return None
+    first = (date(year, month, 1) - date(1899, 12, 30)).days
+    first -= first < _LEAP_1900 + 1
+    found = first + day - 1
+    return found if 0 <= found <= LAST else None
+
+
+def days_in_month(year: int, month: int) -> int:
+    """The days of a month, as Excel counts them."""
+    return 29 if month == 2 and is_leap(year) else (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
+
+
+def is_leap(year: int) -> bool:
+    """Whether a year has a 29 February: 1900 has one in Excel."""
+    return year == 1900 or (year % 4 == 0 and (year % 100 != 0 or year % 400 == 0))
+
+
+def weekday_of(serial: float) -> int:
+    """The day of the week, 0 for Monday, as Excel counts them."""
+    return (math.floor(serial) - 2) % 7
+
+
+# --- in texts ---------------------------------------------------------------------------------------------
+
+_DATES = (
+    re.compile(r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})"),
+    re.compile(r"(?P<d>\d{1,2})[- /](?P<m>[A-Za-z]{3,9})[- /,]+(?P<y>\d{4}|\d{2})"),
+    re.compile(r"(?P<m>[A-Za-z]{3,9})[- ](?P<d>\d{1,2}),? +(?P<y>\d{4})"),
+)
+_TIME = re.compile(r"(?P<h>\d{1,2}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2}))? ?(?P<half>[AaPp][Mm])?")
+
+
+def _month_number(text: str) -> int | None:
+    if text.isdigit():
+        return int(text) if 1 <= int(text) <= 12 else None
+    short = text.casefold()[:3]
+    return _MONTHS.index(short) + 1 if short in _MONTHS else None
+
+
+def date_in_text(text: str) -> float | None:
+    """The day that a text says which means the same everywhere; None if it says none, NaN if that day is none."""
+    match = next((match for form in _DATES if (match := form.fullmatch(text.strip())) is not None), None)
+    if match is None:
+        return None
+    year, month, day = int(match["y"]), _month_number(match["m"]), int(match["d"])
+    if len(match["y"]) == 2:
+        year += 2000 if year < 30 else 1900
+    if month is None or not 1 <= day <= days_in_month(year, month):
+        return math.nan
+    found = serial_of(year, month, day)
+    return math.nan if found is None else float(found)
+
+
+def time_in_text(text: str) -> float | None:
+    """The fraction of a day that a text says; None if it says none, or says it in an unusual way."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        return None
+    hours, minutes, seconds = int(match["h"]), int(match["m"]), int(match["s"] or 0)
+    if match["half"]:
+        if not 0 <= hours <= 12:
+            return math.nan
+        hours = hours % 12 + (12 if match["half"].upper() == "PM" else 0)
+    if minutes > 59 or seconds > 59 or hours > 23:
+        return None
+    return (hours * 3600 + minutes * 60 + seconds) / SECONDS
+
+
+def moment_in_text(text: str) -> float | None:
+    """The number of a date, of a time, or of both with a space between; None if a text says none of them for sure."""
+    for read in (date_in_text, time_in_text):
+        if (found := read(text)) is not None:
+            return found
+    day, space, time = text.strip().partition(" ")
+    first, second = date_in_text(day), time_in_text(time)
+    return first + second if space and first is not None and second is not None else None
