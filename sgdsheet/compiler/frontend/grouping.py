@@ -98,9 +98,12 @@ def _copies(sheet: Sheet, resolver: Resolver) -> Iterator[Block]:
             tree = resolver.resolve(parsed, sheet.name, *positions[0])
         except FormulaError as caught:
             tree, error = Node(), caught
-        inside = [place for place in positions if _beside(place, positions[0], resolver.bodies)]
+        inside = positions
+        if resolver.bodies:
+            inside = [place for place in positions if _beside(place, positions[0], resolver.bodies)]
         if len(inside) < len(positions):
-            waiting.append((form, [place for place in positions if place not in set(inside)]))
+            kept = set(inside)
+            waiting.append((form, [place for place in positions if place not in kept]))
         for place in rectangles(inside, form.height, form.width):
             yield _block(sheet, form, tree, error, place)
 

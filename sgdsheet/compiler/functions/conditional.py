@@ -27,8 +27,6 @@ def _matches(context: Context, cells: Value, wanted: Node) -> Value:
     """Which cells meet a criterion such as 5, "male", ">0.5", "<>x" or "a*"."""
     builder = context.builder
     criterion = context.lower(wanted, array=context.array)
-    if criterion.is_array:
-        raise FormulaError("has several criteria where one fits", remedy="Give one criterion")
     if criterion.only(Kind.NUMBER, Kind.BLANK):
         met = _compared(builder, cells, "=", criterion, Kind.NUMBER)
         return builder.spoiled(met, builder.errors_of(criterion))
@@ -184,12 +182,27 @@ def _compared_with_nothing(builder: Builder, cells: Value, sign: str, *, text_to
     return Value(~found if sign == "<>" else found, cells.axes, cells.sizes, Kind.BOOLEAN)
 
 
-def _range(context: Context, node: Node) -> Value:
+_APART = {"h": "k", "w": "l"}
+"""Other names for the axes of the cells that are searched, where the criteria are an array themselves."""
+
+
+def _range(context: Context, node: Node, apart: bool) -> Value:
+    """The cells of a range; with `apart` their axes are k and l, and those of the criteria h and w."""
     if not isinstance(node, Area):
         raise FormulaError("has a criterion for something that is not a range", remedy="Refer to cells")
     cells = context.lower(node, array=True)
     refuse_unsettled(context.builder, cells)
-    return cells
+    return cells.renamed(_APART) if apart else cells
+
+
+def _apart(context: Context, criteria: Sequence[Node]) -> bool:
+    """Whether some criterion is an array, as in `SUMPRODUCT(1/COUNTIF(A1:A9,A1:A9))`: one result for each."""
+    return any(context.lower(wanted, array=context.array).is_array for wanted in criteria)
+
+
+def _axes(apart: bool) -> str:
+    """The axes of the cells that are searched."""
+    return "kl" if apart else "hw"
 
 
 def _all_met(context: Context, pairs: Sequence[Node], *beside: Node) -> tuple[Value, list[Node], Value]:
@@ -201,8 +214,8 @@ def _all_met(context: Context, pairs: Sequence[Node], *beside: Node) -> tuple[Va
     if len(pairs) % 2:
         raise FormulaError("has a range without a criterion", remedy="Mend the formula")
     areas, criteria = pairs[::2], pairs[1::2]
-    cut = context.filled(*areas, *beside)
-    cells = [_range(context, area) for area in cut[: len(areas)]]
+    cut, apart = context.filled(*areas, *beside), _apart(context, criteria)
+    cells = [_range(context, area, apart) for area in cut[: len(areas)]]
     builder = context.builder
     unread = _size(context, areas[0]) - _size(context, cut[0])
     blanks = builder.number(0.0)
@@ -236,14 +249,15 @@ def _sum_and_count(context: Context, pairs: Sequence[Node], area: Node) -> tuple
     if _misfit(context, (*pairs[::2], area)):
         return builder.error(Fault.VALUE), builder.number(1.0)
     met, (beside,), _ = _all_met(context, pairs, area)
-    cells = _range(context, beside)
+    apart = _apart(context, pairs[1::2])
+    cells, over = _range(context, beside, apart), _axes(apart)
     kinds = cells.kind_tensor()
     numeric = (kinds == Kind.NUMBER) | (kinds == Kind.ERROR)
     counted = _both(builder, met, Value(numeric, cells.axes, cells.sizes, Kind.BOOLEAN))
     clean = torch.where(kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
     numbers = builder.stored(cells).with_kinds(clean)
     chosen = builder.where(counted, numbers, builder.number(0.0))
-    return builder.reduce(torch.sum, chosen), builder.reduce(torch.sum, builder.numbers(counted))
+    return builder.reduce(torch.sum, chosen, over), builder.reduce(torch.sum, builder.numbers(counted), over)
 
 
 def _like(area: Node, shape: Node) -> Node:
@@ -320,7 +334,8 @@ def countifs(context: Context, *pairs: Node) -> Value:
     if _misfit(context, pairs[::2]):
         return builder.error(Fault.VALUE)
     met, _, blanks = _all_met(context, pairs)
-    return operators.add(builder, builder.reduce(torch.sum, builder.numbers(met)), blanks)
+    over = _axes(_apart(context, pairs[1::2]))
+    return operators.add(builder, builder.reduce(torch.sum, builder.numbers(met), over), blanks)
 
 
 @function(
@@ -358,15 +373,16 @@ def _extreme_of_met(context: Context, area: Node, pairs: Sequence[Node], *, larg
     if _misfit(context, (*pairs[::2], area)):
         return builder.error(Fault.VALUE)
     met, (beside,), _ = _all_met(context, pairs, area)
-    cells = _range(context, beside)
+    apart = _apart(context, pairs[1::2])
+    cells, over = _range(context, beside, apart), _axes(apart)
     kinds = cells.kind_tensor()
     numeric = Value((kinds == Kind.NUMBER) | (kinds == Kind.ERROR), cells.axes, cells.sizes, Kind.BOOLEAN)
     counted = _both(builder, met, numeric)
     clean = torch.where(kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
     beyond = builder.number(torch.finfo(builder.dtype).max * (-1.0 if largest else 1.0))
     chosen = builder.where(counted, builder.stored(cells).with_kinds(clean), beyond)
-    found = builder.reduce(torch.amax if largest else torch.amin, chosen)
-    some = builder.reduced_bits(torch.any, counted)
+    found = builder.reduce(torch.amax if largest else torch.amin, chosen, over)
+    some = builder.reduced_bits(torch.any, counted, over[::-1])
     if builder.always(some, lambda there: there):
         return found
     errors = builder.errors_of(found)
