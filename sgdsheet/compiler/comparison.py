@@ -8,7 +8,7 @@ rounding; if not, it is a cause.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
 import numpy as np
@@ -252,7 +252,8 @@ def _rounded(item: Mismatch, own: Value | None, spread: Mapping[Cell, float], la
 
 def _locally(workbook: Workbook, block: Block) -> dict[Cell, Value]:
     """The cells of a block, calculated from the values that the workbook has for what they read."""
-    return evaluate(build_program(workbook, [], Plan([block], set()), dtype=torch.float64, strict=False)).values
+    alone = replace(block, recurrence=None)
+    return evaluate(build_program(workbook, [], Plan([alone], set()), dtype=torch.float64, strict=False)).values
 
 
 def _rounding(workbook: Workbook, block: Block, own: Mapping[Cell, Value]) -> tuple[dict[Cell, float], float]:

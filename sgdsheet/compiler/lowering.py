@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -223,6 +223,8 @@ class BlockLowering:
     block: Block
     regions: Regions
     array: bool = False
+    above: Callable[[Block, Area], Value | None] | None = None
+    """What references to cells stand for that are calculated together with the block, row by row."""
     _known: dict[tuple[int, bool], Value] = field(default_factory=dict)
 
     @property
@@ -420,6 +422,8 @@ class BlockLowering:
         block = self.block
         if min(area.top.at(0, 0), area.left.at(0, 0)) < 1:
             raise FormulaError("refers to cells above or left of the sheet", remedy="Mend the reference")
+        if self.above is not None and (found := self.above(block, area)) is not None:
+            return found
         source = bounding_range(area, block.rows, block.columns)
         value = self.regions.read(source)
         copies = {"down": ("R", block.rows), "across": ("C", block.columns)}

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import torch
 from torch import Tensor, fx, nn
 
-from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.blocks import Block, Recurrence, columns_with
 from sgdsheet.compiler.frontend.planning import Plan
+from sgdsheet.compiler.frontend.recurrences import taken_apart
 from sgdsheet.compiler.functions.absent import Absent, frozen_call
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.ir.values import Kind, Value
 from sgdsheet.compiler.lowering import Uneven, lower_block, separated
+from sgdsheet.compiler.recurrence_lowering import lower_recurrence
 from sgdsheet.compiler.regions import Regions
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
 from sgdsheet.sheet.references import Cell, Range, RangeIndex, identifiers
@@ -132,12 +134,19 @@ def build_program(
     for block, _ in plan.circles:
         if not (on_saved and workbook.has_values(block.range)):
             unknown.add(block.range, None)
-    waiting = deque((copy, plan.is_live(whole)) for whole in plan.blocks for copy in separated(whole))
+    waiting = deque((copy, plan.is_live(whole)) for whole in _in_turn(plan.blocks) for copy in _separated(whole))
     halved = 0
     while waiting:
         block, live = waiting.popleft()
         if watch is not None:
             watch(block)
+        if block.recurrence is not None:
+            if not _read_unknown(block.recurrence, unknown) and (found := lower_recurrence(block.recurrence, regions)):
+                program.results += found
+            else:
+                apart = [copy for whole in taken_apart(columns_with(block)) for copy in separated(whole)]
+                waiting.extendleft((copy, live) for copy in reversed(apart))
+            continue
         if not (strict or live) and (absent := frozen_call(block.tree)) and workbook.has_values(block.range):
             program.frozen.append((block, absent))
             continue
@@ -162,6 +171,32 @@ def build_program(
                 unknown.add(block.range, None)
             program.failures.append((block, error))
     return program
+
+
+def _in_turn(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The blocks, of each recurrence one, which stands for all of its columns."""
+    blocks = list(blocks)
+    there = set(map(id, blocks))
+    for block in blocks:
+        columns = columns_with(block)
+        if not all(id(other) in there for other in columns):
+            raise FormulaError(
+                "is calculated together with other cells, which are missing here",
+                cell=block.range.first,
+                remedy="Please tell us",
+            )
+        if block is columns[0]:
+            yield block
+
+
+def _separated(block: Block) -> list[Block]:
+    return [block] if block.recurrence is not None else separated(block)
+
+
+def _read_unknown(recurrence: Recurrence, unknown: RangeIndex[None]) -> bool:
+    """Whether a recurrence reads cells that could not be calculated."""
+    reads = (read for block in recurrence.members for read in block.reads())
+    return any(True for read in reads for _ in unknown.overlapping(read))
 
 
 def _halves(block: Block, error: SgdSheetError) -> list[Block]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
+from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.ir.scan import Scan
 from sgdsheet.compiler.model import SheetModel
+from sgdsheet.compiler.passes import simplify
+from sgdsheet.compiler.program import build_program
 from sgdsheet.errors import one_line
 from sgdsheet.problem.definition import Direction
 from sgdsheet.system.atomic import replacing, write_atomically
@@ -43,8 +48,8 @@ class Exported:
 
 def export_source(model: SheetModel, file_name: str = "model.py") -> Exported:
     """The model as Python source that imports torch only and gives the same loss and gradient."""
-    parameters = dict(model.program.named_parameters())
-    buffers = dict(model.program.named_buffers())
+    module, blocks = _row_by_row(model)
+    parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
     tensors = {name: tensor.detach() for name, tensor in {**parameters, **buffers}.items()}
     inline = sum(tensor.numel() for tensor in tensors.values()) <= _INLINE
     lines = [_header(model, file_name), *([] if inline else ["from pathlib import Path", ""])]
@@ -60,7 +65,7 @@ def export_source(model: SheetModel, file_name: str = "model.py") -> Exported:
     for name, constant in buffers.items():
         value = _literal(constant) if inline else f'saved["{name}"]'
         lines.append(f'        self.register_buffer("{name}", {value})')
-    lines += ["", *_forward(model), "", "", *_main(model)]
+    lines += ["", *_forward(module, blocks), "", "", *_main(model)]
     return Exported("\n".join(lines) + "\n", {} if inline else tensors)
 
 
@@ -104,14 +109,23 @@ def _literal(tensor: Tensor) -> str:
     )
 
 
-def _forward(model: SheetModel) -> list[str]:
+def _row_by_row(model: SheetModel) -> tuple[fx.GraphModule, Sequence[Block]]:
+    """The model's program and its blocks. A recurrence is written row by row: what solves it as a whole is our own."""
+    if not any(isinstance(node.target, Scan) for node in model.program.graph.nodes):
+        return model.program, model.blocks
+    plan, parameters = model.plan.taken_apart(), model.problem.parameters
+    program = build_program(model.workbook, parameters, plan, dtype=model.dtype, shared=model.shared_parameters)
+    return simplify(program.module(program.value_of(model.problem.loss).data)), plan.blocks
+
+
+def _forward(module: fx.GraphModule, blocks: Sequence[Block]) -> list[str]:
     """The recorded program, each block under a comment with its cells and formula."""
-    code = model.program.graph.python_code("self").src
+    code = module.graph.python_code("self").src
     code = re.sub(r";  [\w \t=]+ = None", "", code)
     code = code.replace("torch._C._nn.linear", "torch.nn.functional.linear")
     code = re.sub(r"torch\._C\._(special|linalg)\.\1_", r"torch.\1.", code)
     code = re.sub(r"(?<![\w.])(nan|inf)\b", r"torch.\1", code)
-    comments = {block.name: f"# {one_line(str(block.range))}  ={one_line(block.text)}" for block in model.blocks}
+    comments = {block.name: f"# {one_line(str(block.range))}  ={one_line(block.text)}" for block in blocks}
     lines, current = [], ""
     for line in code.strip("\n").splitlines():
         if not line.strip():

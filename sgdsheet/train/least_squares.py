@@ -137,7 +137,9 @@ class LeastSquares:
             if not inside or not length < shortest:
                 break
             after = self.values(moved)
-            if not after @ after <= (1 + SUM_ROUNDING) * (residuals @ residuals):
+            with np.errstate(over="ignore"):  # a step to where the residuals are huge is not taken
+                lower = after @ after <= (1 + SUM_ROUNDING) * (residuals @ residuals)
+            if not lower:
                 break
             x, shortest = moved, length
         return x

@@ -34,6 +34,8 @@ class Block:
     parts: tuple[Block, ...] = ()
     error: SgdSheetError | None = None
     deciders: tuple[Node, ...] = ()
+    recurrence: Recurrence | None = field(default=None, repr=False)
+    """The columns that this one is calculated with, row by row; None for a block that does not read its own cells."""
     _reads: tuple[Range, ...] | None = field(default=None, init=False, repr=False)
 
     @property
@@ -102,7 +104,57 @@ class Block:
             tree=transform(self.tree, shift),
             parts=(),
             deciders=deciders,
+            recurrence=None,
         )
+
+
+@dataclass(eq=False, slots=True)
+class Recurrence:
+    """Columns of the same rows (or rows of the same columns), in the order of calculation within a row.
+
+    `down` tells columns from rows. `reads` says what a reference of a member means where it is to the members: which
+    member, and how many rows above, from the upper end of the reference to the lower one.
+    """
+
+    members: tuple[Block, ...]
+    down: bool
+
+    @property
+    def rows(self) -> int:
+        """How many rows the columns have."""
+        first = self.members[0]
+        return first.rows if self.down else first.columns
+
+    def reads(self, block: Block, area: Area) -> list[tuple[int, int]] | None:
+        """Which members a reference is to, each with the rows above; None for a reference to other cells.
+
+        Raises ValueError for a reference of which only a part is to the members, or in another way.
+        """
+        seen = bounding_range(area, block.rows, block.columns)
+        touched = [place for place, other in enumerate(self.members) if seen.intersection(other.range)]
+        if not touched:
+            return None
+        if self.down:
+            start, end = area.top, area.bottom
+            steps = (start.down, end.down, area.left.down, area.right.down)
+        else:
+            start, end = area.left, area.right
+            steps = (start.across, end.across, area.top.across, area.bottom.across)
+        if len(touched) > 1 or steps != (1, 1, 0, 0) or not self._is_one_line(seen):
+            raise ValueError
+        own = block.range.top if self.down else block.range.left
+        nearest, farthest = own - end.base, own - start.base
+        if nearest < 0 or start.base < 1:
+            raise ValueError
+        return [(touched[0], lag) for lag in range(farthest, nearest - 1, -1)]
+
+    def _is_one_line(self, seen: Range) -> bool:
+        return (seen.width if self.down else seen.height) == 1
+
+
+def columns_with(block: Block) -> tuple[Block, ...]:
+    """The columns of the block's recurrence; the block alone if it is in none."""
+    return (block,) if block.recurrence is None else block.recurrence.members
 
 
 def areas_of(node: Node, block: Block) -> Iterator[Range]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from sgdsheet.compiler.frontend.block_table import BlockIndex
-from sgdsheet.compiler.frontend.blocks import Block, bounding_range
+from sgdsheet.compiler.frontend.blocks import Block, bounding_range, columns_with
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.operators import COMPARISONS
 from sgdsheet.compiler.functions.registry import Derivative, over_samples
@@ -35,8 +35,9 @@ def reached(blocks: Sequence[Block], sources: Sequence[Range]) -> set[int]:
     """The ids of the blocks that depend on some cells, directly or by way of others."""
     index, found = BlockIndex(blocks), set[int]()
     for block in blocks:
-        if depends(block, index.read_by(block), sources, found):
-            found.add(id(block))
+        together = columns_with(block)
+        if any(depends(other, index.read_by(other), sources, found) for other in together):
+            found.update(map(id, together))
     return found
 
 
@@ -186,7 +187,7 @@ def unreached(problem: Problem, blocks: Sequence[Block]) -> Unreached:
         smooth.add(root)
         any_way.add(root)
     steps: dict[Range, tuple[Block, str]] = {}
-    for block in reversed(blocks):
+    for block in _against_the_order(blocks):
         if id(block) in any_way.blocks and block.reads_unseen:
             return Unreached()
         decided = (item for node in block.deciders for item in _reads(node, "a reference that is calculated"))
@@ -201,6 +202,17 @@ def unreached(problem: Problem, blocks: Sequence[Block]) -> Unreached:
     unused = tuple(part for area in problem.parameters for part in any_way.gaps(area))
     jumping = tuple(part for area in problem.parameters for part in smooth.gaps(area))
     return Unreached(unused, without(jumping, unused), steps)
+
+
+def _against_the_order(blocks: Sequence[Block]) -> Iterator[Block]:
+    """Blocks from the last to the first; those of a recurrence so often that each has heard of the others."""
+    for block in reversed(blocks):
+        together = columns_with(block)
+        if len(together) == 1:
+            yield block
+        elif block is together[-1]:
+            for _ in together:
+                yield from reversed(together)
 
 
 def check_reach(problem: Problem, blocks: Sequence[Block]) -> ProblemError | None:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sgdsheet.compiler.frontend.block_table import BlockIndex, BlockTable
-from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.frontend.blocks import Block, columns_with
 from sgdsheet.compiler.frontend.dependence import depends, reached
 from sgdsheet.compiler.frontend.ordering import split_cycle, strongly_connected
+from sgdsheet.compiler.frontend.recurrences import as_recurrence, taken_apart
 from sgdsheet.compiler.functions.absent import Absent, changing_call
 from sgdsheet.errors import CircularReference
 from sgdsheet.sheet.references import Range
@@ -45,6 +46,21 @@ class Plan:
     def constant(self) -> list[Block]:
         """The blocks that depend on none."""
         return [block for block in self.blocks if not self.is_live(block)]
+
+    def taken_apart(self) -> Plan:
+        """The plan with the cells of recurrences one by one: batches are cut out of single formulas."""
+        blocks: list[Block] = []
+        depends = set(self.depends)
+        for block in self.blocks:
+            columns = columns_with(block)
+            if block.recurrence is None:
+                blocks.append(block)
+            elif block is columns[0]:
+                apart = taken_apart(columns)
+                blocks += apart
+                if self.is_live(block):
+                    depends.update(map(id, apart))
+        return Plan(blocks, depends, self.circles)
 
     def reads(self, area: Range) -> bool:
         """Whether some of these cells are read, or may be: a formula may read cells that it does not name."""
@@ -145,7 +161,7 @@ class Planner:
             small = circles is not None and sum(block.range.size for block in group) <= _MOST_SEARCHED
             if is_cycle and (small or is_live or any(self._lacks_values(block.range) for block in group)):
                 try:
-                    group = split_cycle(group)
+                    group = as_recurrence(group) or split_cycle(group)
                 except CircularReference as error:
                     if circles is None:
                         raise
@@ -159,6 +175,12 @@ class Planner:
     def _lacks_values(self, area: Range) -> bool:
         """Whether the saved results of some formula cells are missing, or not to be trusted."""
         return self.workbook.stale or not self.workbook.has_values(area)
+
+    def _lacks_any(self, block: Block, part: Range | None = None) -> bool:
+        """Whether a saved result of a block, or of a part of it, is missing; of a recurrence, one of any column."""
+        if block.recurrence is not None:
+            return any(self._lacks_values(other.range) for other in columns_with(block))
+        return self._lacks_values(part or block.range)
 
     def _demanded(
         self, ordered: list[Block], live: set[int], targets: Sequence[Range], *, constants: bool = False
@@ -182,16 +204,18 @@ class Planner:
         kept: list[Block] = []
         for block in reversed(ordered):
             part = wanted.get(id(block))
+            if block.recurrence is not None and any(id(other) in wanted for other in columns_with(block)):
+                part = block.range  # a row needs those above it, and all columns
             if part is None:
                 continue
-            if id(block) not in live and not constants and not self._lacks_values(part):
+            if id(block) not in live and not constants and not self._lacks_any(block, part):
                 continue
-            trimmed = block.trimmed(part)
+            trimmed = block if block.recurrence is not None else block.trimmed(part)
             for read in trimmed.reads():
                 want(read)
             kept.append(trimmed)
         needed = kept[::-1]
         live = reached(needed, self.parameters)  # cut down, a block may no longer depend on a parameter
         if not constants:
-            needed = [block for block in needed if id(block) in live or self._lacks_values(block.range)]
+            needed = [block for block in needed if id(block) in live or self._lacks_any(block)]
         return Plan(needed, live)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
+from sgdsheet.compiler.ir.scan import Scan
 from sgdsheet.compiler.structure.choices import Meeting, meeting
 from sgdsheet.compiler.structure.rules import RULES, Operands
 from sgdsheet.compiler.structure.traits import (
@@ -39,17 +40,20 @@ class FunctionAnalysis:
 
     module: fx.GraphModule
     limits: Limits = field(default_factory=dict)
+    arguments: Sequence[Traits] = ()
+    """What is known of the module's arguments; nothing, unless given."""
     traits: dict[fx.Node, Traits] = field(init=False, default_factory=dict)
     constants: dict[str, Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
         parameters = {name for name, _ in self.module.named_parameters()}
         self.constants = {name: tensor for name, tensor in self.module.named_buffers() if name not in parameters}
+        arguments = iter(self.arguments)
         for node in self.module.graph.nodes:
             if node.op == "get_attr":
                 self.traits[node] = self._leaf(str(node.target))
             elif node.op == "placeholder":
-                self.traits[node] = self._parameter(str(node.target))
+                self.traits[node] = next(arguments, None) or self._parameter(str(node.target))
             elif node.op != "output":
                 self.traits[node] = self._calculated(node)
 
@@ -94,8 +98,23 @@ class FunctionAnalysis:
         operands = Operands(node, self.of)
         if node.target in (torch.where, "where") and len(node.args) == 3:
             return self._choice(node)
+        if isinstance(node.target, Scan):
+            return self._recurrence(node.target, operands)
         rule = RULES.get(node.target)
         return rule(operands) if rule is not None else unknown(operands.all)
+
+    def _recurrence(self, scan: Scan, operands: Operands) -> Traits:
+        """Rows that are linear in the rows above and in what they read are linear in that, by induction."""
+        found = operands.all
+        firsts, rest = found[: scan.columns], found[scan.columns :]
+        if all(item.constant for item in found):
+            return unknown(found)
+        step = FunctionAnalysis(scan.step, arguments=[*(_ANY_PARAMETERS for _ in scan.before), *rest])
+        outputs = next(node for node in scan.step.graph.nodes if node.op == "output").args[0]
+        whole = joined([*map(step.of, outputs), *firsts])
+        if whole.linear:
+            return _ANY_PARAMETERS
+        return Traits(None, smoothness=whole.smoothness)
 
     def _choice(self, node: fx.Node) -> Traits:
         """IF, and what guards against errors."""
@@ -130,6 +149,7 @@ class FunctionAnalysis:
 
 
 _ANY = constant_between(-math.inf, math.inf)
+_ANY_PARAMETERS = parameters_between(-math.inf, math.inf)
 
 
 def _range_of(tensor: Tensor) -> Traits:

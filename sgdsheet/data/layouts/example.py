@@ -66,7 +66,7 @@ class OneExample:
         return self._finished(program, data)
 
     def _lowered(self, areas: Sequence[Range]) -> Program:
-        plan = self.planner.plan(areas)
+        plan = self.planner.plan(areas).taken_apart()
         return build_program(
             with_constants(self.model, plan),
             self.model.problem.parameters,

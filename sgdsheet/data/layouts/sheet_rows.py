@@ -60,7 +60,7 @@ class SheetReduction:
     def __init__(self, layout: SheetRows, cells: tuple[Cell, ...]) -> None:
         self.layout = layout
         self.cells = cells
-        plan = layout.model.planner.plan([Range.of_cell(cell) for cell in cells])
+        plan = layout.model.planner.plan([Range.of_cell(cell) for cell in cells]).taken_apart()
         self._workbook = with_constants(layout.model, plan)
         self._plan = Plan(plan.live, plan.depends)
         self._suspicious = False

@@ -95,7 +95,7 @@ class SourceRows:
 
     def plan(self, targets: Sequence[Range]) -> tuple[Workbook, list[Block]]:
         """The blocks that a batch needs, and the workbook with all that is the same for every batch."""
-        plan = self.planner.plan(targets)
+        plan = self.planner.plan(targets).taken_apart()
         workbook = with_constants(self.model, plan)
         return self._with_statistics(workbook, plan.live)
 
