@@ -240,7 +240,7 @@ class Scan:
         return self._sorted(firsts, rest, moving, pulled)
 
     def pull_back_again(self, tensors: Sequence[Tensor], values: Tensor, gradient: Tensor) -> list[Tensor | None]:
-        """The same as operations that can be differentiated and mapped once more, which takes longer."""
+        """The gradients of `pull_back` as operations that can be differentiated and mapped once more, which takes longer."""
         firsts, rest = tensors[: self.columns], tensors[self.columns :]
         above = self.above(values, firsts)
         moving = [place for place, item in enumerate(rest) if item.is_floating_point()]
@@ -318,7 +318,7 @@ class Scan:
     def _solve_sparse(
         self, slopes: NDArray[Any], right: NDArray[Any], distances: Sequence[int], *, transposed: bool
     ) -> NDArray[Any]:
-        """The same with one entry for each term: for long seasons."""
+        """Solve the system of `solve_bands` with one entry for each term: for long seasons."""
         n, m = right.shape
         diagonals, offsets = [np.ones(n * m)], [0]
         for place, (term, distance) in enumerate(zip(self.terms, distances, strict=True)):
