@@ -98,20 +98,20 @@ class Scan:
         """The rows [n, m]."""
         firsts, rest = tensors[: self.columns], tensors[self.columns :]
         values = self._guess(firsts)
-        before, slopes = torch.inf, None
+        before, derivatives = torch.inf, None
         for _ in range(_MOST_STEPS):
             above = self.above(values, firsts)
-            if slopes is not None:
+            if derivatives is not None:
                 found = self.evaluate(above, rest)
-                errors, sizes = self._distance(found, values, self._parts(above, slopes))
+                errors, sizes = self._distance(found, values, self._parts(above, derivatives))
                 worst = float((errors / sizes).max())
                 if worst <= self._rounding(values) or before <= worst <= 100 * self._rounding(values):
                     return found
                 if not worst < before and worst > _FAR:
                     break  # not near enough to a solution
                 before = worst
-            found, slopes = self.linearised(above, rest)
-            values = self._newton(found, slopes, above)
+            found, derivatives = self.linearised(above, rest)
+            values = self._newton(found, derivatives, above)
         return self._from_the_top(firsts, rest)
 
     def _rounding(self, values: Tensor) -> float:
@@ -122,10 +122,10 @@ class Scan:
         last = [first[-1] if len(first) else first.new_zeros(()) for first in firsts]
         return torch.stack(last).expand(self.rows, self.columns)
 
-    def _newton(self, found: Tensor, slopes: Tensor, above: Sequence[Tensor]) -> Tensor:
+    def _newton(self, found: Tensor, derivatives: Tensor, above: Sequence[Tensor]) -> Tensor:
         """The rows after a Newton step; where that leads nowhere, what the formulas give."""
-        constant = found - self._gathered(self._unknown(self._parts(above, slopes)))
-        solved = self._solved(slopes, constant, transposed=False)
+        constant = found - self._gathered(self._unknown(self._parts(above, derivatives)))
+        solved = self._solved(derivatives, constant, transposed=False)
         return torch.where(solved.isfinite(), solved, found)
 
     def _from_the_top(self, firsts: Sequence[Tensor], rest: Sequence[Tensor]) -> Tensor:
@@ -138,15 +138,15 @@ class Scan:
         numbers = torch.arange(self.rows, device=values.device)[:, None]
         while True:
             above = self.above(values, firsts)
-            found, slopes = self.linearised(above, rest)
-            errors, sizes = self._distance(found, values, self._parts(above, slopes))
+            found, derivatives = self.linearised(above, rest)
+            errors, sizes = self._distance(found, values, self._parts(above, derivatives))
             wrong = (errors > self._rounding(values) * sizes).any(dim=1).nonzero()
             if not len(wrong):
                 return found
             start, before = int(wrong[0]), right
             right = start
             length = min(2 * length, self.rows) if start - before >= length // 2 else max(length // 2, 1)
-            moved = self._newton(found, slopes, above)
+            moved = self._newton(found, derivatives, above)
             moved[start] = found[start]
             last = min(start + length, self.rows) - 1
             values = torch.where(numbers < start, values, torch.where(numbers <= last, moved, moved[last]))
@@ -169,18 +169,22 @@ class Scan:
         """What the formulas make of rows, the rows after a Newton step, and how far those before it are from a solution
         (see `_distance`)."""
         above = self.above(values, firsts)
-        found, slopes, _ = self._pulled_slopes(above, rest)
-        return found, self._newton(found, slopes, above), *self._distance(found, values, self._parts(above, slopes))
+        found, derivatives, _ = self._derivatives_again(above, rest)
+        return (
+            found,
+            self._newton(found, derivatives, above),
+            *self._distance(found, values, self._parts(above, derivatives)),
+        )
 
     def linearised(self, above: Sequence[Tensor], rest: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """All rows [n, m], and the derivative of each term in each row, [n, terms]."""
         with torch.enable_grad():
             leaves = [column.detach().requires_grad_() for column in above]
             values = self.evaluate(leaves, rest)
-            slopes = self._slopes(values, leaves)
-        return values.detach(), slopes
+            derivatives = self._derivatives(values, leaves)
+        return values.detach(), derivatives
 
-    def _slopes(self, values: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+    def _derivatives(self, values: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         """The derivative of each term in each row, [n, terms]: a row depends on what stands above that row alone."""
         found: dict[Term, Tensor] = {}
         for column in range(self.columns):
@@ -188,16 +192,16 @@ class Scan:
             if terms and values.requires_grad:
                 read = [leaves[term.read] for term in terms]
                 alone = values if self.columns == 1 else values[:, column]
-                derivatives = torch.autograd.grad(
+                pulled_back = torch.autograd.grad(
                     alone, read, torch.ones_like(alone), retain_graph=True, allow_unused=True
                 )
-                found |= {term: item for term, item in zip(terms, derivatives, strict=True) if item is not None}
+                found |= {term: item for term, item in zip(terms, pulled_back, strict=True) if item is not None}
         zero = values.new_zeros(self.rows)
         return torch.stack([found.get(term, zero) for term in self.terms], dim=1)
 
-    def _parts(self, above: Sequence[Tensor], slopes: Tensor) -> Tensor:
+    def _parts(self, above: Sequence[Tensor], derivatives: Tensor) -> Tensor:
         """What each term adds to its row, [n, terms]."""
-        return torch.stack([above[term.read] for term in self.terms], dim=1) * slopes
+        return torch.stack([above[term.read] for term in self.terms], dim=1) * derivatives
 
     def _unknown(self, parts: Tensor) -> Tensor:
         """The terms without those of the first rows, which read what stands above the columns."""
@@ -234,21 +238,21 @@ class Scan:
             for place in moving:
                 given[place] = rest[place].detach().requires_grad_()
             found = self.evaluate(leaves, given)
-            adjoint = self._solved(self._slopes(found, leaves), gradient, transposed=True)
+            adjoint = self._solved(self._derivatives(found, leaves), gradient, transposed=True)
             sources = [*leaves, *(given[place] for place in moving)]
             pulled = torch.autograd.grad(found, sources, adjoint, allow_unused=True)
         return self._sorted(firsts, rest, moving, pulled)
 
     def pull_back_again(self, tensors: Sequence[Tensor], values: Tensor, gradient: Tensor) -> list[Tensor | None]:
-        """The gradients of `pull_back` as operations that can be differentiated and mapped once more, which takes longer."""
+        """The gradients of `pull_back` in a slower way, which can be differentiated and mapped again."""
         firsts, rest = tensors[: self.columns], tensors[self.columns :]
         above = self.above(values, firsts)
         moving = [place for place, item in enumerate(rest) if item.is_floating_point()]
-        _, slopes, pull = self._pulled_slopes(above, rest, moving)
-        adjoint: Tensor = _BandSolve.apply(self, slopes, gradient, True)  # type: ignore[no-untyped-call]
+        _, derivatives, pull = self._derivatives_again(above, rest, moving)
+        adjoint: Tensor = _BandSolve.apply(self, derivatives, gradient, True)  # type: ignore[no-untyped-call]
         return self._sorted(firsts, rest, moving, pull(adjoint))
 
-    def _pulled_slopes(
+    def _derivatives_again(
         self, above: Sequence[Tensor], rest: Sequence[Tensor], moving: Sequence[int] = ()
     ) -> tuple[Tensor, Tensor, Any]:
         """All rows [n, m], the derivative of each term in each row [n, terms], and what pulls gradients back to
@@ -262,13 +266,13 @@ class Scan:
             return self.evaluate(given[:count], whole)
 
         found, pull = torch.func.vjp(evaluated, *above, *(rest[place] for place in moving))[:2]
-        slopes: dict[Term, Tensor] = {}
+        derivatives: dict[Term, Tensor] = {}
         for column in range(self.columns):
             alone = torch.zeros_like(found)
             alone[:, column] = 1.0
-            derivatives = pull(alone)
-            slopes |= {term: derivatives[term.read] for term in self.terms if term.column == column}
-        return found, torch.stack([slopes[term] for term in self.terms], dim=1), pull
+            pulled_back = pull(alone)
+            derivatives |= {term: pulled_back[term.read] for term in self.terms if term.column == column}
+        return found, torch.stack([derivatives[term] for term in self.terms], dim=1), pull
 
     def _sorted(
         self,
@@ -291,32 +295,35 @@ class Scan:
 
     # --- the linear system --------------------------------------------------------------------------------
 
-    def _solved(self, slopes: Tensor, right: Tensor, *, transposed: bool) -> Tensor:
+    def _solved(self, derivatives: Tensor, right: Tensor, *, transposed: bool) -> Tensor:
         """The solution of the linear system as a tensor that has no gradient."""
         if torch._C._are_functorch_transforms_active() or right.requires_grad:
-            found: Tensor = _BandSolve.apply(self, slopes, right, transposed)  # type: ignore[no-untyped-call]
+            found: Tensor = _BandSolve.apply(self, derivatives, right, transposed)  # type: ignore[no-untyped-call]
             return found
-        return _BandSolve.forward(self, slopes, right, transposed)
+        return _BandSolve.forward(self, derivatives, right, transposed)
 
-    def solve_bands(self, slopes: NDArray[Any], right: NDArray[Any], *, transposed: bool) -> NDArray[Any]:
-        """Solve y[t, i] - Σ slopes[t, term] · y[t - lag, j] = right[t, i], or the transposed system, for y [n, m]."""
+    def solve_bands(self, derivatives: NDArray[Any], right: NDArray[Any], *, transposed: bool) -> NDArray[Any]:
+        """Solve y[t, i] - Σ derivatives[t, term] · y[t - lag, j] = right[t, i], or the transposed system.
+
+        The result is y, [n, m]; `derivatives` are [n, terms], `right` is [n, m].
+        """
         n, m = right.shape
         distances = [
             self.before[term.read].lag * m + term.column - self.before[term.read].column for term in self.terms
         ]
         if max(distances) > _MOST_BANDS:
-            return self._solve_sparse(slopes, right, distances, transposed=transposed)
+            return self._solve_sparse(derivatives, right, distances, transposed=transposed)
         bands = np.zeros((max(distances) + 1, n * m), order="F")
         for place, (term, distance) in enumerate(zip(self.terms, distances, strict=True)):
             column, lag = self.before[term.read]
             if lag < n:
-                bands[distance, column::m][: n - lag] = -slopes[lag:, place]
+                bands[distance, column::m][: n - lag] = -derivatives[lag:, place]
         solve = scipy.linalg.blas.dtbsv
         found = solve(max(distances), bands, right.reshape(-1), trans=int(transposed), lower=1, diag=1)
         return np.asarray(found).reshape(n, m)
 
     def _solve_sparse(
-        self, slopes: NDArray[Any], right: NDArray[Any], distances: Sequence[int], *, transposed: bool
+        self, derivatives: NDArray[Any], right: NDArray[Any], distances: Sequence[int], *, transposed: bool
     ) -> NDArray[Any]:
         """Solve the system of `solve_bands` with one entry for each term: for long seasons."""
         n, m = right.shape
@@ -324,7 +331,7 @@ class Scan:
         for place, (term, distance) in enumerate(zip(self.terms, distances, strict=True)):
             column, lag = self.before[term.read]
             diagonal = np.zeros(n * m - distance)
-            diagonal[column::m][: max(n - lag, 0)] = -slopes[lag:, place]
+            diagonal[column::m][: max(n - lag, 0)] = -derivatives[lag:, place]
             diagonals.append(diagonal)
             offsets.append(-distance)
         matrix = scipy.sparse.diags_array(diagonals, offsets=offsets, format="csc")
@@ -401,22 +408,22 @@ class _BandSolve(torch.autograd.Function):
     """The solution of a scan's linear system, differentiable in its coefficients and its right side."""
 
     @staticmethod
-    def forward(scan: Scan, slopes: Tensor, right: Tensor, transposed: bool) -> Tensor:
-        arrays = (item.detach().cpu().double().numpy() for item in (slopes, right))
+    def forward(scan: Scan, derivatives: Tensor, right: Tensor, transposed: bool) -> Tensor:
+        arrays = (item.detach().cpu().double().numpy() for item in (derivatives, right))
         with np.errstate(all="ignore"):
             found = scan.solve_bands(*arrays, transposed=transposed)
         return torch.from_numpy(np.ascontiguousarray(found)).to(right)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.scan, slopes, _, ctx.transposed = inputs
-        ctx.save_for_backward(slopes, output)
+        ctx.scan, derivatives, _, ctx.transposed = inputs
+        ctx.save_for_backward(derivatives, output)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        slopes, solution = ctx.saved_tensors
+        derivatives, solution = ctx.saved_tensors
         scan: Scan = ctx.scan
-        other: Tensor = _BandSolve.apply(scan, slopes, gradients[0], not ctx.transposed)  # type: ignore[no-untyped-call]
+        other: Tensor = _BandSolve.apply(scan, derivatives, gradients[0], not ctx.transposed)  # type: ignore[no-untyped-call]
         # Forwards, a term multiplies what stands above; backwards, what stands in its own row.
         rows, reads = (other, solution) if not ctx.transposed else (solution, other)
         zeros = [reads.new_zeros(length) for length in scan.longest]
@@ -426,12 +433,12 @@ class _BandSolve(torch.autograd.Function):
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[Any, ...], scan: Scan, slopes: Tensor, right: Tensor, transposed: bool
+        info: Any, in_dims: tuple[Any, ...], scan: Scan, derivatives: Tensor, right: Tensor, transposed: bool
     ) -> tuple[Tensor, int]:
         return _one_by_one(
             info.batch_size,
             in_dims[1:3],
-            (slopes, right),
+            (derivatives, right),
             lambda *each: _BandSolve.apply(scan, *each, transposed),  # type: ignore[no-untyped-call]
         )
 
