@@ -65,7 +65,7 @@ class _Approximation:
     relaxed: Floats | None = None
     """The best point without regard to whole numbers; half-way to it tangents lie deeper."""
     tangents: list[tuple[Floats, float, float]] = field(default_factory=list)
-    """Rows of tangents: their slopes [parameters], the factor of the scaled objective, and the upper limit."""
+    """Rows of tangents: their gradients [parameters], the factor of the scaled objective, and the upper limit."""
     met: set[bytes] = field(default_factory=set)
     """The whole numbers of the points that HiGHS has found so far."""
 
@@ -183,9 +183,9 @@ class _Approximation:
     # --- the tangents -------------------------------------------------------------------------------------
 
     def _scale_of(self, relaxed: Point) -> float:
-        """The size of the objective's slopes: what tangents are divided by, for HiGHS's tolerances."""
-        slopes = [self.flat.gradient(x, objective_alone)[1] for x in (relaxed.x, self.flat.clipped(self.start))]
-        size = max(float(np.abs(slope).max(initial=0.0)) for slope in slopes)
+        """The size of the objective's gradients: what tangents are divided by, for HiGHS's tolerances."""
+        gradients = [self.flat.gradient(x, objective_alone)[1] for x in (relaxed.x, self.flat.clipped(self.start))]
+        size = max(float(np.abs(gradient).max(initial=0.0)) for gradient in gradients)
         size = max(size, 1e-3 * abs(relaxed.objective))
         return 2.0 ** math.frexp(size)[1] if size > 0 and math.isfinite(size) else 1.0
 
@@ -193,10 +193,10 @@ class _Approximation:
         """Add the tangents of the objective and of the constraints that are not linear, at a point."""
         if not point.finite:
             return
-        value, slopes = self.flat.gradient(point.x, objective_alone)
-        if np.isfinite(slopes).all():
-            slopes = slopes / self.scale
-            self.tangents.append((slopes, -1.0, float(slopes @ point.x) - value / self.scale))
+        value, gradients = self.flat.gradient(point.x, objective_alone)
+        if np.isfinite(gradients).all():
+            gradients = gradients / self.scale
+            self.tangents.append((gradients, -1.0, float(gradients @ point.x) - value / self.scale))
         if not self.linear.all():
             rows = coefficients(self.flat)
             for place in np.flatnonzero(~self.linear):
@@ -232,8 +232,8 @@ class _Approximation:
         """The linear constraints with all tangents so far."""
         width, count = len(frame.costs), len(self.start)
         extra = np.zeros((len(self.tangents), width))
-        for number, (slopes, factor, _) in enumerate(self.tangents):
-            extra[number, :count], extra[number, count] = slopes, factor
+        for number, (gradients, factor, _) in enumerate(self.tangents):
+            extra[number, :count], extra[number, count] = gradients, factor
         high = np.array([limit for _, _, limit in self.tangents])
         return replace(
             frame,
