@@ -19,7 +19,7 @@ NEAR = {each.name: each.near for each in PASSES}
 
 def program(cells: Cells, params: str, passes: Sequence[Pass]) -> fx.GraphModule:
     found = lowered(book(cells), params.split(","), "Z1")
-    return simplify(found.module(found.regions.read(found.results[-1][0].range).data), passes)
+    return simplify(found.module(found.regions.read(found.results[-1][0].range).data), passes, frozen=True)
 
 
 def outcome(module: fx.GraphModule) -> tuple[torch.Tensor, ...]:

@@ -40,8 +40,8 @@ def contents(found: Sheet) -> dict[str, Any]:
         for place, formula in found.formulas.items()
     }
     values = {place: (type(value), value) for place, value in found.values.items()}
-    return {"values": values, "formulas": formulas, "merged": found.merged, "hidden": found.hidden_rows, "filtered": found.filtered_rows,
-            "protected": found.protected, "order": list(found.values)}  # fmt: skip
+    places = {"merged": found.merged, "hidden": found.hidden_rows, "filtered": found.filtered_rows}
+    return {"values": values, "formulas": formulas, "protected": found.protected, "order": list(found.values), **places}
 
 
 def outcome(text: str | bytes) -> dict[str, Any] | str:

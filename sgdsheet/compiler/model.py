@@ -88,7 +88,7 @@ class SheetModel(nn.Module):
         loss = self._lowered.value_of(problem.loss)
         self._check_loss(loss)
         module = self._lowered.module(loss.data)
-        self.program: fx.GraphModule = simplify(module)
+        self.program: fx.GraphModule = simplify(module, frozen=True)
 
     def _refuse_changing(self, problem: Problem, read: Sequence[Range]) -> None:
         """FormulaError for a loss that is another number after every recalculation."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import fx
 
+from sgdsheet.compiler.passes.linear_sums import note_frozen, product_of_matrix
 from sgdsheet.compiler.passes.packing import pack
 from sgdsheet.compiler.passes.rewrites import log_sum_exp, mean_squared_error, stacked_products, sum_of_columns
 from sgdsheet.compiler.passes.shapes import note_shapes
@@ -55,6 +56,7 @@ def each_node(rewrite: Rewrite) -> Callable[[fx.Graph], None]:
 # --- the list ---------------------------------------------------------------------------------------------
 
 ROWS = [[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]]
+THREES = [[0.5, 1.0, 2.5], [2.0, 0.25, 0.75], [1.75, 1.5, 3.0]]
 GRID = [[0.1, 0.7, -0.3, 0.2], [0.5, -0.2, 0.9, 0.4], [-0.6, 0.3, 0.8, -0.1], [0.25, 0.65, 0.15, 0.35]]
 
 ONE_KERNEL = {"A1:D4": GRID, "A6:B7": [[0.5, -1], [2, 0.3]], "F1:H3": "=SUMPRODUCT(A1:B2,$A$6:$B$7)"}
@@ -90,6 +92,38 @@ PASSES = (
         write_convolutions,
         works=Example({**TWO_KERNELS, "Z1": "=SUMSQ(F1:K3)"}, "A1:D4,A6:D7"),
         near=(Example({**ONE_KERNEL, "F1:H3": "=SUMPRODUCT(A1:B2^2)", "Z1": "=SUMSQ(F1:H3)"}, "A1:D4"),),
+    ),
+    Pass(
+        "sums of products as one product with a matrix",
+        each_node(product_of_matrix),
+        works=Example(
+            {
+                "A1:C3": THREES,
+                "F1:F4": [[1.5], [-2], [0.5], [3]],
+                "D1:D3": "=A1*$F$1+$F$2*B1+C1*$F$3+$F$4",
+                "Z1": "=SUMSQ(D1:D3)",
+            },
+            "F1:F4",
+        ),
+        near=(
+            Example(
+                {"A1:C3": THREES, "F1:F3": [[1.5], [-2], [0.5]], "D1:D3": "=A1*$F$1+B1*$F$2", "Z1": "=SUMSQ(D1:D3)"},
+                "F1:F3",
+            ),
+            Example(
+                {"A1:C3": THREES, "F1:F3": [[1.5], [-2], [0.5]], "D1:D3": "=A1*F1+B1*F1+C1*F1", "Z1": "=SUMSQ(D1:D3)"},
+                "F1:F3",
+            ),
+            Example(
+                {
+                    "A1:C3": THREES,
+                    "F1:F3": [[1.5], [-2], [0.5]],
+                    "D1:D3": "=A1^$F$1+B1^$F$2+C1^$F$3",
+                    "Z1": "=SUM(D1:D3)",
+                },
+                "F1:F3",
+            ),
+        ),
     ),
     Pass(
         "sum or mean of squared differences",
@@ -193,15 +227,25 @@ logarithm of a sum."""
 
 
 def simplify(
-    module: fx.GraphModule, passes: Sequence[Pass] = PASSES, *, examples: Sequence[torch.Tensor] = ()
+    module: fx.GraphModule,
+    passes: Sequence[Pass] = PASSES,
+    *,
+    examples: Sequence[torch.Tensor] = (),
+    frozen: bool = False,
 ) -> fx.GraphModule:
     """Run the passes, drop what is no longer needed, and leave every node's shape with it.
 
-    `examples` are arguments of the module, of any values: the shapes are seen by calling it once.
+    `examples` are arguments of the module, of any values: the shapes are seen by calling it once. `frozen` constants
+    stay as they are: other constants may be made of them.
     """
     note_shapes(module, examples)
+    if frozen:
+        note_frozen(module)
     for each in passes:
         each.run(module.graph)
     module.graph.eliminate_dead_code()
+    used = {node.target for node in module.graph.nodes if node.op == "get_attr"}
+    for name in [name for name, _ in module.named_buffers() if frozen and name not in used]:
+        delattr(module, name)
     module.recompile()
     return module
