@@ -3,9 +3,9 @@
     python benchmarks/large.py [--json FILE] [--rows N]
 
 Each measurement is a process of its own, of a sheet with that many rows and of one with a tenth of them; once with
-formulas that share their text, as Excel writes a fill-down, and once with each formula written out, as others do. Times
-are seconds of processor time, but for steps, which are taken in turn with hand-written PyTorch on the same tensors, on
-one thread.
+formulas that share their text, as Excel writes a fill-down, and SUMPRODUCT, and once with each formula written out, as
+other programs do, and all products as well (`H8*$H$3+I8*$I$3+…`). Times are seconds of processor time, but for steps,
+which are taken in turn with hand-written PyTorch on the same tensors, on one thread.
 """
 
 from __future__ import annotations
@@ -77,8 +77,12 @@ def build(path: Path, rows: int, *, shared: bool) -> None:
     errors = fit - truth
     results = np.column_stack([scaled, units, fit, errors, errors**2])
     forms = [f"({letter}{{0}}-{letter}$1)/{letter}$2" for letter in "BCDEFG"]
-    forms += [f"MAX(0,SUMPRODUCT($H{{0}}:$M{{0}},$H${row}:$M${row})+$N${row})" for row in (3, 4, 5)]
-    forms += ["SUMPRODUCT(N{0}:P{0},$H$6:$J$6)+$K$6", "Q{0}-$A{0}", "R{0}^2"]
+    for row in (3, 4, 5):
+        products = "+".join(f"{letter}{{0}}*${letter}${row}" for letter in "HIJKLM")
+        total = f"SUMPRODUCT($H{{0}}:$M{{0}},$H${row}:$M${row})" if shared else products
+        forms.append(f"MAX(0,{total}+$N${row})")
+    forms.append("SUMPRODUCT(N{0}:P{0},$H$6:$J$6)+$K$6" if shared else "N{0}*$H$6+O{0}*$I$6+P{0}*$J$6+$K$6")
+    forms += ["Q{0}-$A{0}", "R{0}^2"]
     letters, last = "HIJKLMNOPQRS", FIRST + rows - 1
     head = [
         _row(
@@ -209,7 +213,7 @@ def main() -> None:
         return
     rows, failed = {}, []
     with tempfile.TemporaryDirectory() as folder:
-        for name, shared in (("shared formulas", True), ("written-out formulas", False)):
+        for name, shared in (("shared formulas", True), ("written-out formulas and products", False)):
             found = []
             for count in (options.rows, options.rows // 10):
                 path = Path(folder) / f"{count}.xlsx"
