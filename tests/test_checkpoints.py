@@ -297,7 +297,7 @@ def test_interrupted_inside_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def interrupting(loss: torch.Tensor) -> torch.Tensor:
         nonlocal calls
         calls += 1
-        if calls == 12:
+        if calls == (60 if optimizer == "annealing" else 12):  # its first step takes some looks more
             raise KeyboardInterrupt
         return as_objective(loss)
 

@@ -140,6 +140,37 @@ def test_names_of_our_own(tmp_path: Path) -> None:
     assert session.loss == pytest.approx(0, abs=1e-6)
 
 
+# --- one point alone ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", GLOBAL)
+def test_annealing_finds_its_way_among_many_minima(name: str, tmp_path: Path) -> None:
+    """With nothing said but the optimizer; moves that did not adapt ended at 59 on Rastrigin's function."""
+    formula, total, start, bound = GLOBAL[name]
+    constraints = [("A1:A10", AT_MOST, bound), ("A1:A10", AT_LEAST, -bound)]
+    model = models.model(tmp_path, **on_rows(10, start, formula, total), constraints=constraints, neg=2)
+    session = sgdsheet.Session(model, trust_formulas=True, optimizer="annealing", seed=1)
+    assert session.run() < (0.3 if name == "Griewank" else 0.01)
+    assert all(abs(number) <= bound for number in numbers(model))
+
+
+def test_annealing_and_wiggle_take_steps(tmp_path: Path) -> None:
+    for name, best in (("annealing", 0.0), ("wiggle", 0.0)):
+        cells = {"A1": [[3.0, 4.0]], "A3": "=(ROUND(A1,0)-7)^2+ABS(INT(B1)-2)"}
+        session = sgdsheet.Session(models.model(tmp_path, cells, "A3", "A1:B1", MIN, neg=2), trust_formulas=True,
+                                   optimizer=name)  # fmt: skip
+        assert session.run() == best
+        assert session.stopped in ("steps", "stalled")
+
+
+def test_annealing_does_not_care_about_units(tmp_path: Path) -> None:
+    """One parameter is measured in millionths of the other's unit."""
+    cells = {"A1": [[2e6, 3.0]], "A2": "=(A1/1000000-5)^2-3*COS(4*(A1/1000000-5))+(B1+2)^2-3*COS(4*(B1+2))"}
+    model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, neg=2)
+    session = sgdsheet.Session(model, trust_formulas=True, optimizer="annealing", seed=2)
+    assert session.run() == pytest.approx(-6, abs=1e-3)
+
+
 # --- whole numbers ------------------------------------------------------------------------------------------
 
 

@@ -38,7 +38,7 @@ class Optimizer:
     accumulates: bool = False
     """Whether gradients pile up because nobody sets them to zero."""
     run_options: tuple[str, ...] = ()
-    """The facts of the run, `steps` or `seed`, that the class takes as options."""
+    """The facts of the run, `steps`, `seed` or `bounds`, that the class takes as options."""
 
     def momentum_options(self, momentum: float | None) -> dict[str, Any]:
         """What the setting “momentum” adds to the options. Nesterov's kind of none is plain gradient descent."""
@@ -103,7 +103,7 @@ _ROWS = (
         "Simulated annealing: random moves, a rise is kept with probability e^(-rise/temperature)",
         Family.LOSSES,
         weight_decay=False,
-        run_options=("steps", "seed"),
+        run_options=("steps", "seed", "bounds"),
     ),
     Optimizer(
         "evolutionary",

@@ -61,10 +61,16 @@ class Descent(Protocol):
 
 
 def descent_with(
-    row: Optimizer, parameters: Sequence[Tensor], rate: float, settings: Settings, steps: int, seed: int
+    row: Optimizer,
+    parameters: Sequence[Tensor],
+    rate: float,
+    settings: Settings,
+    steps: int,
+    seed: int,
+    bounds: Sequence[tuple[Tensor, Tensor]] | None = None,
 ) -> Descent:
-    """A run of so many steps with an optimizer."""
-    optimizer = build_optimizer(row, parameters, rate, settings, steps=steps, seed=seed)
+    """A run of so many steps with an optimizer; `bounds` are those of each parameter, tensors of its shape."""
+    optimizer = build_optimizer(row, parameters, rate, settings, steps=steps, seed=seed, bounds=bounds)
     if row.family is not Family.GRADIENT:
         return ClosureDescent(optimizer, parameters, gradients=row.family is Family.LINE_SEARCH)
     keep_gradients = row.accumulates or not settings.zero_gradients

@@ -42,7 +42,9 @@ def descent_for(run: Run, parameters: Sequence[Tensor] | None = None) -> Descent
     """The descent that the run's plan names, with its own parameters or with others."""
     plan, settings = run.plan, run.settings
     moved = run.parameters if parameters is None else parameters
-    return descent_with(plan.optimizer, moved, plan.learning_rate, settings, plan.steps, settings.seed or 0)
+    return descent_with(
+        plan.optimizer, moved, plan.learning_rate, settings, plan.steps, settings.seed or 0, run.bounds()
+    )
 
 
 def rehearse(run: Run, state: dict[str, Any], *, step: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,16 +17,23 @@ from sgdsheet.train.algorithms import OWN
 
 
 def build_optimizer(
-    row: Optimizer, parameters: Iterable[Tensor], rate: float, settings: Settings, *, steps: int = 0, seed: int = 0
+    row: Optimizer,
+    parameters: Iterable[Tensor],
+    rate: float,
+    settings: Settings,
+    *,
+    steps: int = 0,
+    seed: int = 0,
+    bounds: Sequence[tuple[Tensor, Tensor]] | None = None,
 ) -> torch.optim.Optimizer:
     """The optimizer of a row: its class of our own or of `torch.optim`, with its options and what the settings add.
 
-    `steps` is the length of the run.
+    `steps` is the length of the run; `bounds` are the smallest and largest values of each parameter, of its shape.
     """
     options = {"lr": rate, **row.options, **row.momentum_options(settings.momentum)}
     if row.weight_decay and settings.weight_decay:
         options["weight_decay"] = settings.weight_decay
-    run = {"steps": steps, "seed": seed}
+    run = {"steps": steps, "seed": seed, "bounds": bounds}
     options |= {name: run[name] for name in row.run_options}
     kind: type[torch.optim.Optimizer] = OWN.get(row.class_name) or getattr(torch.optim, row.class_name)
     built: torch.optim.Optimizer = _for_eager_steps(kind)(list(parameters), **options)  # type: ignore[arg-type]  # classes have a hash

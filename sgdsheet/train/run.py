@@ -269,14 +269,18 @@ class Run:
 
     def limit(self, tensors: Sequence[Tensor]) -> None:
         """Put parameters [of each range's shape], or stacks of them [starts, …], back between their bounds."""
-        if self.constraints is None or not self.constraints.bounds.count:
-            return
-        bounds, at = self.constraints.bounds, 0
         with torch.no_grad():
-            for own, tensor in zip(self.parameters, tensors, strict=True):
-                lower, upper = (side[at : at + own.numel()].view(own.shape) for side in (bounds.lower, bounds.upper))
+            for tensor, (lower, upper) in zip(tensors, self.bounds() or (), strict=False):
                 tensor.copy_(torch.minimum(torch.maximum(tensor, lower), upper))
-                at += own.numel()
+
+    def bounds(self) -> list[tuple[Tensor, Tensor]] | None:
+        """The smallest and the largest values of each range of parameters, of its shape; None if there are none."""
+        if self.constraints is None or not self.constraints.bounds.count:
+            return None
+        sizes = [own.numel() for own in self.parameters]
+        sides = [side.split(sizes) for side in (self.constraints.bounds.lower, self.constraints.bounds.upper)]
+        shapes = [own.shape for own in self.parameters]
+        return [(low.view(shape), high.view(shape)) for low, high, shape in zip(*sides, shapes, strict=True)]
 
     def largest_violation(self) -> float | None:
         """How much the constraint is violated that is violated most, in the sheet's units; None without constraints.
@@ -343,6 +347,8 @@ class Run:
 
     def judged(self) -> Verdict:
         """Whether the present parameters are at a minimum of the objective over all training rows."""
+        if self.model.stepped is not None:
+            return Verdict(False, "no step brings anything any more, and a loss with steps has no gradient to judge by")
         module, model = self.module(), self.model
         bounds = self.constraints.bounds if self.constraints is not None else None
         with torch.enable_grad():

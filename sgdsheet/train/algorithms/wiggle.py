@@ -9,13 +9,17 @@ from torch import Tensor
 
 _SMALLEST = 1e-12
 
+_DOUBLINGS = 7
+"""How often the distance is doubled where a number does not change the loss, as on a plateau."""
+
 
 class Wiggle(torch.optim.Optimizer):
     """Tries every number a little up and down and keeps what lowers the loss; if nothing does, halves the distance.
 
-    Known as coordinate (or compass) search: Kolda, Lewis and Torczon, “Optimization by direct search”, SIAM Review 45
-    (2003). The distance is the learning rate, in the units of the parameters. A step evaluates the loss once, and
-    twice for each number of the parameters.
+    Where a number does not change the loss at all, on a plateau of a loss with steps, it looks farther away. Known as
+    coordinate (or compass) search: Kolda, Lewis and Torczon, “Optimization by direct search”, SIAM Review 45 (2003).
+    The distance is the learning rate, in the units of the parameters. A step evaluates the loss once, and twice for
+    each number of the parameters, or more often on a plateau.
     """
 
     stalled = False
@@ -32,7 +36,7 @@ class Wiggle(torch.optim.Optimizer):
             for parameter in group["params"]:
                 flat = parameter.view(-1)
                 for index in range(flat.numel()):
-                    best = _best_of_three(flat, index, group["lr"], best, closure)
+                    best = _best_nearby(flat, index, group["lr"], best, closure)
         if not best < start:
             for group in self.param_groups:
                 group["lr"] /= 2
@@ -40,13 +44,18 @@ class Wiggle(torch.optim.Optimizer):
         return start
 
 
-def _best_of_three(flat: Tensor, index: int, distance: float, best: float, closure: Callable[[], Tensor]) -> float:
+def _best_nearby(flat: Tensor, index: int, distance: float, best: float, closure: Callable[[], Tensor]) -> float:
     """Leave a number where it is, a distance up or a distance down; returns the loss there."""
     middle = chosen = flat[index].item()
-    for place in (middle + distance, middle - distance):
-        flat[index] = place
-        found = closure().item()
-        if found < best:
-            best, chosen = found, place
+    before = best
+    for step in (distance, -distance):
+        for _ in range(1 + _DOUBLINGS):
+            flat[index] = middle + step
+            found = closure().item()
+            if found < best:
+                best, chosen = found, middle + step
+            if found != before:
+                break
+            step *= 2
     flat[index] = chosen
     return best
