@@ -72,6 +72,11 @@ FORMULAS: dict[str, float | bool | str] = {
     "ISREF(INDEX(A1:A6,3))": True,
     "ROWS(A2:INDEX(A1:A6,5))": 4,
     "SUM((A1:A2):B3)": 66,
+    'COUNTIF(INDEX(A1:B6,0,1),">20")': 4,
+    'SUMIF(INDEX(A1:B6,0,1),">20",INDEX(A1:B6,0,2))': 18,
+    'SUMIFS(CHOOSE(2,A1:A6,B1:B6),A1:A6,">20")': 18,
+    'COUNTIFS(IF(D1>1,A1:A6,B1:B6),">20",B1:B6,"<6")': 3,
+    "SUBTOTAL(9,INDEX(A1:B6,0,2))": 21,
     # INDIRECT
     'INDIRECT("A3")': 30,
     'INDIRECT("A"&D1)': 20,

@@ -283,6 +283,7 @@ def _like(area: Node, shape: Node) -> Node:
 
 @function(
     "SUMIF",
+    range_arguments=[0, 2],
     over_samples=OverSamples.SUM,
     arguments=(2, 3),
     takes=Takes.FORMULAS,
@@ -296,6 +297,7 @@ def sumif(context: Context, area: Node, wanted: Node, summed: Node | None = None
 
 @function(
     "SUMIFS",
+    range_arguments=[0, *range(1, 255, 2)],
     over_samples=OverSamples.SUM,
     arguments=(3, 255),
     takes=Takes.FORMULAS,
@@ -309,6 +311,7 @@ def sumifs(context: Context, summed: Node, *pairs: Node) -> Value:
 
 @function(
     "COUNTIF",
+    range_arguments=[0],
     over_samples=OverSamples.SUM,
     arguments=(2, 2),
     takes=Takes.FORMULAS,
@@ -322,6 +325,7 @@ def countif(context: Context, area: Node, wanted: Node) -> Value:
 
 @function(
     "COUNTIFS",
+    range_arguments=range(0, 254, 2),
     over_samples=OverSamples.SUM,
     arguments=(2, 254),
     takes=Takes.FORMULAS,
@@ -340,6 +344,7 @@ def countifs(context: Context, *pairs: Node) -> Value:
 
 @function(
     "AVERAGEIF",
+    range_arguments=[0, 2],
     over_samples=OverSamples.MEAN,
     additive=False,  # more samples meet the criteria in one part than in another
     arguments=(2, 3),
@@ -355,6 +360,7 @@ def averageif(context: Context, area: Node, wanted: Node, averaged: Node | None 
 
 @function(
     "AVERAGEIFS",
+    range_arguments=[0, *range(1, 255, 2)],
     over_samples=OverSamples.MEAN,
     additive=False,  # more samples meet the criteria in one part than in another
     arguments=(3, 255),
@@ -391,6 +397,7 @@ def _extreme_of_met(context: Context, area: Node, pairs: Sequence[Node], *, larg
 
 @function(
     "MAXIFS",
+    range_arguments=[0, *range(1, 253, 2)],
     arguments=(3, 253),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
@@ -408,6 +415,7 @@ def maxifs(context: Context, area: Node, *pairs: Node) -> Value:
 
 @function(
     "MINIFS",
+    range_arguments=[0, *range(1, 253, 2)],
     arguments=(3, 253),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,

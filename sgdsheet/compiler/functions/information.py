@@ -139,6 +139,7 @@ def type_(context: Context, argument: Node) -> Value:
 
 @function(
     "COUNTBLANK",
+    range_arguments=[0],
     arguments=(1, 1),
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,

@@ -191,7 +191,7 @@ def _calculated(node: Node, seen: set[int]) -> Iterator[Node]:
         return
     function = declared(node)
     for position, part in enumerate(children(node)):
-        asks = function is not None and position in function.reference_arguments
+        asks = function is not None and position in function.reference_arguments | function.range_arguments
         if asks and isinstance(part, Call) and is_reference(part):
             yield part
         else:

@@ -194,6 +194,8 @@ class Function:
     """Positions of arguments that must not depend on a parameter (the key of a lookup)."""
     reference_arguments: frozenset[int]
     """Positions of arguments of which it asks where their cells are, not only what they hold (ROW)."""
+    range_arguments: frozenset[int]
+    """Positions of arguments that must be ranges: one that INDEX or IF picks is found before the program is made."""
     gives_range: bool
     """Whether it picks a whole range where one is wanted: `SUM(INDEX(A1:C9,0,2))`."""
     skips_blanks: bool
@@ -296,6 +298,7 @@ def function(
     zero_arguments: Iterable[int] = (),
     fixed_arguments: Iterable[int] = (),
     reference_arguments: Iterable[int] = (),
+    range_arguments: Iterable[int] = (),
     conditions: Collection[int] = (),
     gives_range: bool = False,
     skips_blanks: bool | None = None,
@@ -338,6 +341,7 @@ def function(
             zero_arguments=frozenset(zero_arguments) | frozenset(fixed_arguments),
             fixed_arguments=frozenset(fixed_arguments),
             reference_arguments=frozenset(reference_arguments),
+            range_arguments=frozenset(range_arguments),
             gives_range=gives_range,
             skips_blanks=skips,
             over_samples=over,

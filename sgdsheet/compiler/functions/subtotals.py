@@ -39,6 +39,7 @@ def _areas(references: Sequence[Node]) -> list[Area]:
 
 @function(
     "SUBTOTAL",
+    range_arguments=range(1, 255),
     areas_apart=True,
     arguments=(2, 255),
     takes=Takes.FORMULAS,
@@ -68,6 +69,7 @@ def _called(context: Context, name: str, arguments: Sequence[Node]) -> Value:
 
 @function(
     "AGGREGATE",
+    range_arguments=range(2, 253),
     areas_apart=True,
     arguments=(3, 255),
     takes=Takes.FORMULAS,
