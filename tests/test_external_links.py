@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -128,6 +129,22 @@ def test_check_says_so(path: Path) -> None:
     found = run("check", path, "--all")
     assert "values of Other book.xlsx are used as this workbook saved them" in " ".join(found.out.split())
     assert run("check", path, "--json").json["linked"] == ["Other book.xlsx"]
+
+
+def test_a_damaged_link_is_no_reason_to_refuse_the_workbook(path: Path) -> None:
+    """What refers to it is refused, all else is calculated."""
+    for damage in (b"<externalLink", b"<x/>", b'r="A1"'):
+        broken = path.with_name("broken.xlsx")
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(broken, "w") as new:
+            for name in old.namelist():
+                content = old.read(name)
+                if name == "xl/externalLinks/externalLink1.xml":
+                    content = content.replace(damage, b'r="nowhere"') if damage in content else damage
+                new.writestr(name, content)
+        workbook = sgdsheet.load(broken)
+        report = check_workbook(workbook)
+        assert len(workbook.links) == 1
+        assert Cell(HOME, 1, 4) in {item.area.first for item in report.unsupported}
 
 
 def test_training_leaves_the_links_in_the_file(path: Path, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 
+from sgdsheet.analysis.checking import check_workbook
 from sgdsheet.compiler.calculated_references import planner_of
 from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.model import evaluate
@@ -16,6 +18,7 @@ from sgdsheet.compiler.program import build_program
 from sgdsheet.hosts.file import load
 from sgdsheet.sheet.references import Cell, Range, rectangles
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
+from tests.cli_books import run
 from tests.shared_data import DATA, shared_data
 
 FOLDERS = [DATA / name for name in ("formulas", "strangers")]
@@ -100,3 +103,28 @@ def test_strict_agreement(way: str) -> None:
     assert not unexplained
     assert compared > (3000 if way == "all at once" else 7000)
     assert len(wrong) <= (1 - LEAST) * compared
+
+
+@shared_data("strangers")
+def test_the_solver_network_is_trained(tmp_path: Path) -> None:
+    """A stranger's neural network with Solver's variables, some of which hold formulas, beats what Solver left."""
+    path, out = DATA / "strangers" / "neural_net_in_spreadsheet_macros.xlsm", tmp_path / "trained.xlsm"
+    saved = load(path).sheets["Sheet1"].values[6, 4]
+    found = run("train", path, "--overwrite-formulas", "--json", "-o", out).json
+    assert found["loss_cell"] == "Sheet1!D6"
+    assert found["loss_start"] == pytest.approx(saved)
+    assert found["loss"] < 1e-6 < 0.1 * float(saved)
+    written = load(out).sheets["Sheet1"].values[6, 4]
+    assert written == pytest.approx(found["loss"], rel=1e-6, abs=1e-12)
+
+
+@shared_data("formulas", "strangers")
+def test_what_can_be_calculated() -> None:
+    """Every file opens; nearly all cells are calculated, and what is not has its cause."""
+    formulas, supported = 0, 0
+    for path in FILES:
+        report = check_workbook(load(path))
+        formulas += report.formulas
+        supported += report.supported
+        assert all(item.error.cause for item in report.unsupported)
+    assert supported >= 0.997 * formulas > 10_000

@@ -5,15 +5,29 @@ from __future__ import annotations
 import posixpath
 from urllib.parse import unquote
 
+from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.xlsx.package import Package, relationships_part
 from sgdsheet.hosts.xlsx.xml import Node, Part, read_tree, unescape
 from sgdsheet.sheet.references import parse_range
 from sgdsheet.sheet.workbook import DefinedName, ExcelError, Link, Sheet, Value
 
+UNKNOWN = "another workbook"
+_MOST_DIGITS = 6
+
 
 def read_link(package: Package, name: str) -> Link:
-    """The part of one link: the other workbook's name, and what was saved of its sheets and names."""
+    """The part of one link: the other workbook's name, and what was saved of its sheets and names.
+
+    Of a part that is damaged nothing is known: that is no reason to refuse the workbook.
+    """
     part = package.part(name)
+    try:
+        return _read(package, part)
+    except (FileError, FormulaError):
+        return Link(UNKNOWN)
+
+
+def _read(package: Package, part: Part) -> Link:
     found = Link(_file_name(package, part))
     for book in read_tree(part).all("externalBook"):
         sheets = [node.attributes.get("val", "") for node in book.all("sheetNames", "sheetName")]
@@ -33,10 +47,10 @@ def _file_name(package: Package, part: Part) -> str:
     """The other workbook's file name, without its folder."""
     relationships = relationships_part(part.name)
     if relationships not in package:
-        return "another workbook"
+        return UNKNOWN
     targets = [node.attributes.get("Target", "") for node in read_tree(package.part(relationships)).all("Relationship")]
     text = unquote(targets[0]) if targets else ""
-    return posixpath.basename(text.replace("\\", "/")) or "another workbook"
+    return posixpath.basename(text.replace("\\", "/")) or UNKNOWN
 
 
 def _sheet(part: Part, name: str, data: Node) -> Sheet:
@@ -68,4 +82,4 @@ def _value(part: Part, cell: Node) -> Value | None:
 
 
 def _index(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else None

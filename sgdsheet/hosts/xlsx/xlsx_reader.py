@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.xlsx.chart_parts import read_charts
-from sgdsheet.hosts.xlsx.external_links import read_link
+from sgdsheet.hosts.xlsx.external_links import UNKNOWN, read_link
 from sgdsheet.hosts.xlsx.package import Package, Relationship
 from sgdsheet.hosts.xlsx.worksheet import FILTER_CRITERIA, Context, read_sheet
 from sgdsheet.hosts.xlsx.xml import REPAIR, Node, Part, read_strings, read_tree, truth, unescape
@@ -101,7 +101,7 @@ def _links(package: Package, outline: Outline) -> list[Link]:
     """The other workbooks that formulas refer to, in the order of their numbers."""
     targets = {item.id: item.target for item in outline.relationships if item.kind == "externalLink"}
     wanted = [node.attributes.get("id", "") for node in outline.root.all("externalReferences", "externalReference")]
-    return [read_link(package, targets[item]) if item in targets else Link("another workbook") for item in wanted]
+    return [read_link(package, targets[item]) if item in targets else Link(UNKNOWN) for item in wanted]
 
 
 def _active(outline: Outline) -> str | None:
