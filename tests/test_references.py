@@ -12,7 +12,8 @@ import sgdsheet
 from sgdsheet.analysis.checking import check_workbook
 from sgdsheet.errors import DataError, FormulaError
 from sgdsheet.sheet.references import Cell, parse_range
-from sgdsheet.sheet.workbook import ExcelError, Table
+from sgdsheet.sheet.workbook import DefinedName, ExcelError, Table
+from sgdsheet.train.session import Session
 from tests.errors import refusal
 from tests.fuzz import engines
 from tests.sheets import HOME, book, check, compiled, value, values
@@ -192,6 +193,38 @@ GRADIENTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", GRADIENTS)
 def test_gradient(name: str) -> None:
     check(GRADIENTS[name], "A1:A6", None)
+
+
+def test_where_another_cell_for_each_row_is() -> None:
+    cells = {"A1:A4": [10, 20, 30, 40], "B1:B4": [3, 0, 2, 1], "C1:C4": "=ROW(OFFSET($A$1,B1,0))"}
+    assert values({**cells, "D1:D4": '=COUNTIF(OFFSET($A$1,B1,0),">25")'}, "C1:D4") == [4, 1, 1, 0, 3, 1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("lagged", "direct"),
+    [("OFFSET(A2,0,0)", "A2"), ("OFFSET(A2,-$G$1,0)", "A1"), ("SUM(A2:OFFSET(A2,0,1))", "SUM(A2:B2)")],
+)
+def test_mini_batches_see_what_a_plain_reference_does(lagged: str, direct: str) -> None:
+    losses = []
+    for reference in (lagged, direct):
+        rows = [[i * 0.1, 0.3 + 0.05 * i] for i in range(40)]
+        cells = {"A1:B40": rows, "E1:E2": [0.1, 0.2], "G1": 1, "C2:C40": f"=$E$1+$E$2*{reference}"}
+        workbook = book({**cells, "D2:D40": "=(C2-B2)^2", "F1": "=AVERAGE(D2:D40)"})
+        names = {"sgd_loss": "$F$1", "sgd_params": "$E$1:$E$2", "sgd_data": "$A$2:$B$40"}
+        workbook.names = [DefinedName(name, f"{HOME}!{text}", HOME) for name, text in names.items()]
+        session = Session(sgdsheet.compile(workbook), batch_size=8, steps=5, optimizer="adam", lr=0.05)
+        losses.append([step.loss for step in session])
+    assert losses[0] == losses[1]
+
+
+def test_other_cells_for_each_sample_cannot_be_cut_into_batches() -> None:
+    cells = {"A1:B8": [[i, i] for i in range(8)], "E1": 0.1, "C1:C8": "=$E$1*OFFSET($A$1,MOD(B1*3,8),0)"}
+    workbook = book({**cells, "D1:D8": "=(C1-B1)^2", "F1": "=AVERAGE(D1:D8)"})
+    names = {"sgd_loss": "$F$1", "sgd_params": "$E$1", "sgd_data": "$A$1:$B$8"}
+    workbook.names = [DefinedName(name, f"{HOME}!{text}", HOME) for name, text in names.items()]
+    model = sgdsheet.compile(workbook)
+    with refusal(FormulaError, cell="Sheet1!C1", cause="other cells for each sample"):
+        Session(model, batch_size=2, steps=5)
 
 
 def test_a_lag_costs_what_a_reference_costs() -> None:

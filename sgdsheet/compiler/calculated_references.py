@@ -27,6 +27,7 @@ from sgdsheet.compiler.functions.places import (
     common,
     deciding,
     hull,
+    located,
     no_reference,
     reference_function,
 )
@@ -154,9 +155,11 @@ def _pieces(block: Block, found: Sequence[Places], copies: _Copies) -> list[Bloc
         right=own.left + (copies.right + 1) * block.width - 1,
     )
     piece = replace(block.trimmed(cut), parts=())
+    parts, wanted = list(calculated(piece.tree)), located(piece.tree)
     nodes = [_node(places, copies) for places in found]
-    if all(node is not None for node in nodes):
-        settled = {id(part): node for part, node in zip(calculated(piece.tree), nodes, strict=True)}
+    whole = (not isinstance(node, Picked) or id(part) not in wanted for part, node in zip(parts, nodes, strict=True))
+    if all(node is not None for node in nodes) and all(whole):
+        settled = {id(part): node for part, node in zip(parts, nodes, strict=True)}
         return [replace(piece, tree=transform(piece.tree, lambda part: settled.get(id(part))))]
     if piece.rows * piece.columns > _MOST_COPIES:
         raise FormulaError(

@@ -22,7 +22,19 @@ from sgdsheet.compiler.functions.registry import declared
 from sgdsheet.compiler.ir.values import Fault
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW
-from sgdsheet.sheet.syntax import Area, Binary, Call, ErrorConstant, Node, Omitted, Reference, Shared, Union, children
+from sgdsheet.sheet.syntax import (
+    Area,
+    Binary,
+    Call,
+    ErrorConstant,
+    Node,
+    Omitted,
+    Reference,
+    Shared,
+    Union,
+    children,
+    walk,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +208,17 @@ def _calculated(node: Node, seen: set[int]) -> Iterator[Node]:
             yield part
         else:
             yield from _calculated(part, seen)
+
+
+def located(tree: Node) -> set[int]:
+    """The ids of the parts of a formula that a function wants as a range, or asks where they are."""
+    return {
+        id(part)
+        for call in walk(tree)
+        if (function := declared(call)) is not None
+        for position, part in enumerate(children(call))
+        if position in function.reference_arguments | function.range_arguments
+    }
 
 
 def deciding(node: Node) -> Iterator[Node]:
