@@ -15,10 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sgdsheet.train.jacobian_products import JacobianProducts
 from sgdsheet.train.least_squares import columns_of
 
 Vector = NDArray[np.float64]
@@ -53,6 +55,9 @@ _MOST_PARAMETERS = 200
 
 _MOST_NUMBERS = 5_000_000
 """Entries of a Jacobian up to which it is calculated."""
+
+_MOST_IN_PRODUCTS, _ITERATIONS = 5_000, 400
+"""Parameters up to which a large Jacobian is multiplied, and how often."""
 
 _AT_BOUND = 1e-10
 """Distance from a bound, relative to the parameter, up to which it is at the bound."""
@@ -97,7 +102,7 @@ def judge(place: Place) -> Verdict:
     if not gradient[free].any():
         return _stationary(place, graph, free)
     if len(values) > _MOST_PARAMETERS or place.size * len(values) > 200 * _MOST_NUMBERS:
-        return _by_gradient(place, value, gradient, values, free)
+        return _by_products(place, values, free) or _by_gradient(place, value, gradient, values, free)
     jacobian = _jacobian(place, len(values))
     if jacobian is not None:
         found = _by_offset(place, *jacobian, values, free)
@@ -133,6 +138,37 @@ def _by_offset(
     if settled or exact:
         return Verdict(True)
     return Verdict(False, f"{_NOT_YET}: the relative offset is {offset:.2g}")
+
+
+def _by_products(place: Place, values: Vector, free: NDArray[np.bool_]) -> Verdict | None:
+    """Least squares with a Jacobian too large to be written down: the relative offset, and the Gauss-Newton step.
+
+    None where they are not known, or the criterion does not hold: then the gradient may tell more.
+    """
+    if place.residuals is None or len(values) > _MOST_IN_PRODUCTS:
+        return None
+    try:
+        with torch.no_grad():
+            residuals = _flat([place.residuals(*[tensor.detach() for tensor in place.parameters])])
+        products = JacobianProducts(place.residuals, [tensor.detach() for tensor in place.parameters])
+        lengths = products.lengths()
+    except (RuntimeError, NotImplementedError):  # nobody can list which operations have no such derivative
+        return None
+    if len(residuals) < len(values) or not np.isfinite(lengths).all():
+        return None
+    scales = np.where(free & (lengths > 0), 1 / np.where(lengths > 0, lengths, 1.0), 0.0)
+    operator = scipy.sparse.linalg.LinearOperator(
+        (len(residuals), len(values)),
+        matvec=lambda v: products.forward(np.ravel(v) * scales),
+        rmatvec=lambda u: products.adjoint(np.ravel(u)) * scales,
+        dtype=np.float64,
+    )
+    step = scipy.sparse.linalg.lsmr(operator, residuals, atol=1e-8, btol=1e-8, maxiter=_ITERATIONS)[0]
+    size = float(np.linalg.norm(residuals))
+    offset = float(np.linalg.norm(operator.matvec(step))) / size if size > 0 else 0.0
+    reach = _STEP * float(np.linalg.norm(np.where(scales > 0, values * lengths, 0.0)))
+    settled = offset <= _OFFSET and float(np.linalg.norm(step)) <= reach
+    return Verdict(True) if settled else None
 
 
 def _by_newton(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sgdsheet.train.constrained.solver_steps import STEP, Ask, in_steps
+from sgdsheet.train.jacobian_products import JacobianProducts
 
 Floats = NDArray[np.float64]
 Residuals = Callable[..., Tensor]
@@ -36,7 +38,16 @@ SUM_ROUNDING = 1e-11
 
 _MOST_PARAMETERS = 200
 _MOST_NUMBERS = 5_000_000
-"""Parameters, and entries of the Jacobian, up to which a step costs less than it brings."""
+"""Parameters, and entries of the Jacobian, up to which it is written down; beyond, there are only products with it."""
+
+_MOST_IN_PRODUCTS = 5_000
+"""Parameters up to which a step costs less than it brings."""
+
+_LARGE_TOLERANCE = 1e-10
+"""As `_TOLERANCE`, where the steps themselves are found by iteration."""
+
+_ITERATIONS = 400
+"""Products with the Jacobian for one step, at most."""
 
 
 @dataclass(slots=True)
@@ -51,6 +62,9 @@ class LeastSquares:
     parameters: Sequence[Tensor]
     lower: Floats | None = None
     upper: Floats | None = None
+    large: bool = False
+    """Whether the Jacobian is too large to be written down."""
+    _products: JacobianProducts | None = None
 
     @property
     def count(self) -> int:
@@ -59,7 +73,7 @@ class LeastSquares:
 
     def suits(self) -> bool:
         """Whether the method can be used: enough residuals, not too many, a Jacobian, and room between the bounds."""
-        if self.count > _MOST_PARAMETERS or any(tensor.dtype != torch.float64 for tensor in self.parameters):
+        if self.count > _MOST_IN_PRODUCTS or any(tensor.dtype != torch.float64 for tensor in self.parameters):
             return False
         if self.lower is not None and self.upper is not None and not (self.lower < self.upper).all():
             return False
@@ -68,9 +82,10 @@ class LeastSquares:
         x = self.present()
         try:
             found = self.values(x)
-            if not self.count <= len(found) <= _MOST_NUMBERS // self.count or not np.isfinite(found).all():
+            if self.count > len(found) or not np.isfinite(found).all():
                 return False
-            columns = self.jacobian(x)
+            self.large = self.count > _MOST_PARAMETERS or self.count * len(found) > _MOST_NUMBERS
+            columns = self.products(x).lengths() if self.large else self.jacobian(x)
             return bool(np.isfinite(columns).all() and columns.any())  # at a saddle no direction is better than another
         except (RuntimeError, NotImplementedError):  # nobody can list which operations have no such derivative
             return False
@@ -88,12 +103,18 @@ class LeastSquares:
             if not np.isfinite(first @ first):
                 return
 
+        options: dict[str, Any] = {"x_scale": "jac", "xtol": _TOLERANCE}
+        if self.large:
+            lengths = self.products(start).lengths()
+            options = {"x_scale": 1 / np.where(lengths > 0, lengths, 1.0), "xtol": _LARGE_TOLERANCE}
+            options |= {"tr_solver": "lsmr", "tr_options": {"maxiter": _ITERATIONS, "atol": 1e-10, "btol": 1e-10}}
+
         def solve(ask: Ask) -> object:
             def jacobian(x: Floats) -> object:
                 if visited:  # SciPy wants the derivatives at the points that it has moved to, and nowhere else
                     ask(STEP, x.copy())
                 visited.append(x.copy())
-                return ask("jacobian", x.copy())
+                return self._operator(ask, x.copy()) if self.large else ask("jacobian", x.copy())
 
             with np.errstate(all="ignore"):  # steps to where nothing can be calculated are taken back
                 return scipy.optimize.least_squares(
@@ -102,20 +123,46 @@ class LeastSquares:
                     jac=jacobian,
                     bounds=bounds,
                     method="trf",
-                    x_scale="jac",
                     ftol=None,
-                    xtol=_TOLERANCE,
                     gtol=None,
                     max_nfev=_MOST_EVALUATIONS,
+                    **options,
                 )
 
         try:
             result = yield from in_steps(solve, lambda kind, x: getattr(self, kind)(x))
         except (ValueError, np.linalg.LinAlgError):  # of a Jacobian with what is not a number in it
             return
+        if self.large:
+            return
         found = self._refined(np.asarray(result.x, dtype=np.float64))
         if not np.array_equal(found, visited[-1]):
             yield found
+
+    def _operator(self, ask: Ask, x: Floats) -> object:
+        """The Jacobian at a point as SciPy wants it: a linear operator, whose products the other thread calculates."""
+        ask("products", x)
+        return scipy.sparse.linalg.LinearOperator(
+            (len(ask("values", x)), self.count),
+            matvec=lambda v: ask("forward", np.ravel(v)),
+            rmatvec=lambda u: ask("adjoint", np.ravel(u)),
+            dtype=np.float64,
+        )
+
+    def products(self, x: Floats) -> JacobianProducts:
+        """The Jacobian at a vector, for the products that are asked for next."""
+        self._products = JacobianProducts(self.residuals, self.shaped(x))
+        return self._products
+
+    def forward(self, direction: Floats) -> Floats:
+        """The Jacobian times a direction [parameters]: [residuals]."""
+        assert self._products is not None
+        return self._products.forward(direction)
+
+    def adjoint(self, weights: Floats) -> Floats:
+        """The transposed Jacobian times weights [residuals]: [parameters]."""
+        assert self._products is not None
+        return self._products.adjoint(weights)
 
     def _refined(self, x: Floats) -> Floats:
         """A minimum [parameters] to the last digits: Gauss and Newton's steps, as long as they get shorter.
