@@ -26,12 +26,12 @@ _SMALL = 1e-9
 _LOAN = "0.08/12,10,10000"
 
 
-def _growth(rate: Tensor, periods: Tensor) -> Tensor:
+def growth(rate: Tensor, periods: Tensor) -> Tensor:
     """(1+rate)^periods."""
     return torch.exp(periods * torch.log1p(rate))
 
 
-def _annuity(rate: Tensor, periods: Tensor) -> Tensor:
+def annuity(rate: Tensor, periods: Tensor) -> Tensor:
     """((1+rate)^n - 1) / rate: the number of periods where the rate is 0."""
     small = torch.abs(rate) < _SMALL
     safe = torch.where(small, 1.0, rate)
@@ -45,14 +45,14 @@ def _due(kind: Tensor) -> Tensor:
 
 
 def _payment(rate: Tensor, periods: Tensor, present: Tensor, future: Tensor, due: Tensor) -> Tensor:
-    factor = (1.0 + rate * due) * _annuity(rate, periods)
+    factor = (1.0 + rate * due) * annuity(rate, periods)
     possible = factor != 0.0
-    found = -(present * _growth(rate, periods) + future) / inside(possible, factor)
+    found = -(present * growth(rate, periods) + future) / inside(possible, factor)
     return failing(~possible, found)
 
 
 def _future(rate: Tensor, periods: Tensor, payment: Tensor, present: Tensor, due: Tensor) -> Tensor:
-    return -(present * _growth(rate, periods) + payment * (1.0 + rate * due) * _annuity(rate, periods))
+    return -(present * growth(rate, periods) + payment * (1.0 + rate * due) * annuity(rate, periods))
 
 
 @formula(
@@ -90,7 +90,7 @@ def pv(rate: Tensor, periods: Tensor, payment: Tensor, future: Tensor = ZERO, ki
     """The present value of an investment."""
     possible = rate > -1.0
     rate = inside(possible, rate, 0.5)
-    found = -(future + payment * (1.0 + rate * _due(kind)) * _annuity(rate, periods)) / _growth(rate, periods)
+    found = -(future + payment * (1.0 + rate * _due(kind)) * annuity(rate, periods)) / growth(rate, periods)
     return failing(~possible, found)
 
 

@@ -6,17 +6,19 @@ A rate is the root of an equation, with the derivatives of the implicit function
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
+from sgdsheet.compiler.functions.annuities import annuity, growth
 from sgdsheet.compiler.functions.formulas import ZERO, failing, formula, inside
 from sgdsheet.compiler.functions.moments import size_of
 from sgdsheet.compiler.functions.plain import plain
 from sgdsheet.compiler.functions.range_numbers import applied, gathered_numbers, over_numbers_at
 from sgdsheet.compiler.functions.registry import Context, Derivative, Takes, function
 from sgdsheet.compiler.functions.roots import Equation, newton, searched, settled
+from sgdsheet.compiler.functions.scheduled import Terms, giving, scheduled
 from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
@@ -67,6 +69,7 @@ def _net_present(numbers: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
 
 @over_numbers_at(
     "IRR",
+    derivative=Derivative.SMOOTH,
     inexact=_EARLY,
     fixed=(1,),
     arguments=(1, 2),
@@ -243,46 +246,62 @@ def fvschedule(numbers: Tensor, counts: Tensor, principal: Tensor) -> Tensor:
 # --- of constants -----------------------------------------------------------------------------------------
 
 
-def _cumulative(terms: Sequence[float], interest: bool) -> float | ExcelError:
-    rate, periods, present, first, last, kind = terms
+@giving(4)
+def _span(periods: float, first: float, last: float, kind: float) -> Terms:
+    """The periods of a loan, those before a span and up to its end, and 1 if it is paid in advance."""
     start, end = math.trunc(first), math.trunc(last)
-    if rate <= 0 or periods <= 0 or present <= 0 or start < 1 or end < start or end > periods or kind not in (0, 1):
+    if periods <= 0 or start < 1 or end < start or end > periods or kind not in (0, 1):
         return ExcelError.NUM
-    growth = math.pow(1 + rate, periods)
-    payment = -present * growth * rate / (growth - 1) / (1 + rate * kind)
-    total, left = 0.0, present
-    for period in range(1, end + 1):
-        due = 0.0 if kind and period == 1 else -left * rate
-        if period >= start:
-            total += due if interest else payment - due
-        left += payment - due
-    return total
+    return periods, start - 1.0, float(end), kind
 
 
-@plain(
+def _left(rate: Tensor, payment: Tensor, present: Tensor, number: Tensor, due: Tensor) -> Tensor:
+    """What is left of a loan after so many payments, the first of which is made at once if `due` is 1."""
+    later = torch.where(number > 0.0, number - due, 0.0)
+    start = present + torch.where(number > 0.0, due, 0.0) * payment
+    return start * growth(rate, later) + payment * annuity(rate, later)
+
+
+def _paid_back(
+    rate: Tensor, present: Tensor, periods: Tensor, before: Tensor, last: Tensor, due: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What is paid back in a span of a loan, and what is paid in it altogether."""
+    payment = -present * growth(rate, periods) / annuity(rate, periods) / (1.0 + rate * due)
+    back = _left(rate, payment, present, last, due) - _left(rate, payment, present, before, due)
+    return back, payment * (last - before)
+
+
+@scheduled(
     "CUMIPMT",
-    booleans=False,
+    schedule=_span,
+    fixed=[1, 3, 4, 5],
+    dates=False,
     examples={
-        "ROUND(CUMIPMT(0.09/12,30*12,125000,13,24,0),2)": -11135.23,
+        "CUMIPMT(0.09/12,30*12,125000,13,24,0)": -11135.23213075,
         "CUMIPMT(0.09/12,30*12,125000,1,1,0)": -937.5,
     },
 )
-def cumipmt(rate: float, periods: float, present: float, start: float, end: float, kind: float) -> float | ExcelError:
+def cumipmt(rate: Tensor, present: Tensor, periods: Tensor, before: Tensor, last: Tensor, due: Tensor) -> Tensor:
     """The interest that is paid on a loan between two periods."""
-    return _cumulative((rate, periods, present, start, end, kind), True)
+    possible = (rate > 0.0) & (present > 0.0)
+    back, paid = _paid_back(inside(possible, rate), present, periods, before, last, due)
+    return failing(~possible, paid - back)
 
 
-@plain(
+@scheduled(
     "CUMPRINC",
-    booleans=False,
+    schedule=_span,
+    fixed=[1, 3, 4, 5],
+    dates=False,
     examples={
-        "ROUND(CUMPRINC(0.09/12,30*12,125000,13,24,0),2)": -934.11,
-        "ROUND(CUMPRINC(0.09/12,30*12,125000,1,1,0),2)": -68.28,
+        "CUMPRINC(0.09/12,30*12,125000,13,24,0)": -934.1071234,
+        "CUMPRINC(0.09/12,30*12,125000,1,1,0)": -68.27827118,
     },
 )
-def cumprinc(rate: float, periods: float, present: float, start: float, end: float, kind: float) -> float | ExcelError:
+def cumprinc(rate: Tensor, present: Tensor, periods: Tensor, before: Tensor, last: Tensor, due: Tensor) -> Tensor:
     """What is paid back on a loan between two periods."""
-    return _cumulative((rate, periods, present, start, end, kind), False)
+    possible = (rate > 0.0) & (present > 0.0)
+    return failing(~possible, _paid_back(inside(possible, rate), present, periods, before, last, due)[0])
 
 
 @plain("DOLLARDE", booleans=False, examples={"DOLLARDE(1.02,16)": 1.125, "DOLLARDE(1.1,32)": 1.3125})

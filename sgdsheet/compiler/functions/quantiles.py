@@ -18,7 +18,9 @@ from sgdsheet.compiler.functions.special import betainc_both, gammainc_both
 from sgdsheet.compiler.ir.tracing import is_constant
 
 _MOST_DEGREES = 1e10
-_STEPS = 40
+_STEPS = 16
+"""Steps of Newton's method, before the last two: 14 are enough for shapes of 0.05 to 2,000 and shares from 1e-12 on."""
+
 _LOWEST = -700.0
 """The logarithm of the smallest quantile."""
 
@@ -129,12 +131,12 @@ def chisq_inv_rt(probability: Tensor, freedom: Tensor) -> Tensor:
 def _beta_quantile(below: Tensor, above: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """The log-odds of the value of a beta distribution below which `below` lies and above which `above` does."""
 
-    def shares(one: Tensor, two: Tensor) -> Shares:
+    def shares(one: Tensor, two: Tensor, roughly: bool) -> Shares:
         constant = torch.lgamma(one + two) - torch.lgamma(one) - torch.lgamma(two)
 
         def at(place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             x, rest = torch.sigmoid(place), torch.sigmoid(-place)
-            lower, upper = betainc_both(one, two, x, rest)
+            lower, upper = betainc_both(one, two, x, rest, roughly=roughly)
             slope = constant + one * torch.nn.functional.logsigmoid(place)
             return lower, upper, torch.exp(slope + two * torch.nn.functional.logsigmoid(-place))
 
@@ -146,7 +148,7 @@ def _beta_quantile(below: Tensor, above: Tensor, a: Tensor, b: Tensor) -> Tensor
     start = torch.log(first) - torch.log(second) + normal * spread
     bound = start * 0.0 - _LOWEST
     odds = torch.log(below) - torch.log(above)
-    return _place(shares(first, second), shares(a, b), odds, start, -bound, bound)
+    return _place(shares(first, second, True), shares(a, b, False), odds, start, -bound, bound)
 
 
 @formula(

@@ -41,13 +41,14 @@ def scheduled(
     examples: Mapping[str, float | str | bool],
     optional: Sequence[float] = (),
     periods: bool = False,
+    dates: bool = True,
     inexact: float = 0.0,
     note: str = "",
 ) -> Callable[[_F], _F]:
     """Declare a function of money at dates. `optional` are the values of the last arguments where these are left out.
 
-    With `periods` the first number of the schedule counts periods, and the formula's keyword `numbers` is 0, 1, 2, …
-    up to the most periods.
+    `dates` says that the fixed ones are dates. With `periods` the first number of the schedule counts periods, and the
+    formula's keyword `numbers` is 0, 1, 2, … up to the most periods.
     """
 
     def declare(implementation: _F) -> _F:
@@ -55,17 +56,17 @@ def scheduled(
 
         def evaluate(context: Context, *nodes: Node) -> Value:
             builder = context.builder
-            if context.date1904:
+            if dates and context.date1904:
                 raise FormulaError(_OTHER_CALENDAR, remedy="Count from 1900")
             values = [_number(context, node) for node in nodes]
             missing = total - len(nodes)
             values += [builder.number(item) for item in optional[len(optional) - missing :]]
-            dates = [value for position, value in enumerate(values) if position in fixed]
-            if any(not value.constant for value in dates):
-                raise varying(
-                    builder, f"calls {name} with dates that depend on", *dates, remedy="Use fixed dates there"
-                )
-            known = _terms(builder, schedule, dates)
+            given = [value for position, value in enumerate(values) if position in fixed]
+            if any(not value.constant for value in given):
+                what = "dates" if dates else "periods"
+                cause = f"calls {name} with {what} that depend on"
+                raise varying(builder, cause, *given, remedy=f"Use fixed {what} there")
+            known = _terms(builder, schedule, given)
             most = int(builder.cleaned(known[0]).tensor.max()) if periods else 0
             numbers = torch.arange(most, dtype=builder.dtype)
 

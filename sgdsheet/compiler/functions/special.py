@@ -30,6 +30,8 @@ def _nodes() -> tuple[Tensor, Tensor, Tensor]:
 
 
 _LOG_S, _LOG_REST, _WEIGHTS = _nodes()
+_COARSE = 5
+"""Every which node is enough for ten digits."""
 
 
 def on_numbers(operation: Callable[..., Any], *arguments: Tensor) -> Tensor:
@@ -43,8 +45,8 @@ def betainc(a: Tensor, b: Tensor, x: Tensor, rest: Tensor) -> Tensor:
     return betainc_both(a, b, x, rest)[0]
 
 
-def betainc_both(a: Tensor, b: Tensor, x: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
-    """I_x(a, b) and 1 - I_x(a, b), the smaller of both to the last digits."""
+def betainc_both(a: Tensor, b: Tensor, x: Tensor, rest: Tensor, *, roughly: bool = False) -> tuple[Tensor, Tensor]:
+    """I_x(a, b) and 1 - I_x(a, b), the smaller of both to the last digits; `roughly` to some ten digits, sooner."""
     if isinstance(x, Tensor):
         upper = x > 0.5
         first, second, share = torch.where(upper, b, a), torch.where(upper, a, b), torch.where(upper, rest, x)
@@ -53,18 +55,20 @@ def betainc_both(a: Tensor, b: Tensor, x: Tensor, rest: Tensor) -> tuple[Tensor,
         return torch.where(upper, two, one), torch.where(upper, one, two)
     turned = x > (a + 1.0) / (a + b + 2.0)
     first, second = torch.where(turned, b, a), torch.where(turned, a, b)
-    lower = _lower_beta(first, second, torch.where(turned, rest, x), torch.where(turned, x, rest))
+    step = _COARSE if roughly else 1
+    lower = _lower_beta(first, second, torch.where(turned, rest, x), torch.where(turned, x, rest), step)
     return torch.where(turned, 1.0 - lower, lower), torch.where(turned, lower, 1.0 - lower)
 
 
-def _lower_beta(a: Tensor, b: Tensor, x: Tensor, rest: Tensor) -> Tensor:
+def _lower_beta(a: Tensor, b: Tensor, x: Tensor, rest: Tensor, step: int = 1) -> Tensor:
     """∫0..x t^(a-1) (1-t)^(b-1) dt / B(a, b), with t = x s: from a + 1 down to a, for the sake of small a."""
+    log_s, log_rest, weights = _LOG_S[::step], _LOG_REST[::step], step * _WEIGHTS[::step]
     beta = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
     first = torch.exp(beta + a * torch.log(x) + b * torch.log(rest)) / a
-    left = torch.unsqueeze(rest, -1) + torch.unsqueeze(x, -1) * torch.exp(_LOG_REST)  # 1 - x s
-    powers = torch.unsqueeze(a + 1.0, -1) * _LOG_S + _LOG_REST + (torch.unsqueeze(b, -1) - 1.0) * torch.log(left)
+    left = torch.unsqueeze(rest, -1) + torch.unsqueeze(x, -1) * torch.exp(log_rest)  # 1 - x s
+    powers = torch.unsqueeze(a + 1.0, -1) * log_s + log_rest + (torch.unsqueeze(b, -1) - 1.0) * torch.log(left)
     logarithm = (a + 1.0) * torch.log(x) + beta + torch.log((a + b) / a)
-    others = torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * _WEIGHTS, -1)
+    others = torch.sum(torch.exp(powers + torch.unsqueeze(logarithm, -1)) * weights, -1)
     return first + others.to(first)  # the nodes are float64
 
 
