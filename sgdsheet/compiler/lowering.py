@@ -395,12 +395,18 @@ class BlockLowering:
         """
         own, last = self.block.range, (self.block.rows - 1, self.block.columns - 1)
         row, column = Affine(own.top, down=self.block.height), Affine(own.left, across=self.block.width)
-        pairs = [
-            (start, end, line)
-            for start, end, line in ((area.top, area.bottom, row), (area.left, area.right, column))
-            if start != end
-        ]
         corners = [(i, j) for i in {0, last[0]} for j in {0, last[1]}]
+        uneven = Uneven(
+            "uses a whole range where one value fits, and not all copies have a cell beside it",
+            remedy="Refer to one cell, or enter it as an array formula",
+        )
+        found, pairs = [], []
+        for start, end, line in ((area.top, area.bottom, row), (area.left, area.right, column)):
+            single = {start.at(*copy) == end.at(*copy) for copy in corners}
+            if single == {True, False}:
+                raise uneven  # `$H$5:$H5` filled down is one cell at first, and then a range
+            found.append(start if single == {True} else line)
+            pairs += [] if single == {True} else [(start, end, line)]
 
         def is_inside(copy: tuple[int, int]) -> bool:
             return all(start.at(*copy) <= line.at(*copy) <= end.at(*copy) for start, end, line in pairs)
@@ -409,13 +415,9 @@ class BlockLowering:
             copies = ((i, j) for i in range(self.block.rows) for j in range(self.block.columns))
             if not any(map(is_inside, copies)):
                 return None
-            raise Uneven(
-                "uses a whole range where one value fits, and not all copies have a cell beside it",
-                remedy="Refer to one cell, or enter it as an array formula",
-            )
-        top, bottom = (row, row) if area.top != area.bottom else (area.top, area.bottom)
-        left, right = (column, column) if area.left != area.right else (area.left, area.right)
-        return Area(area.sheet, top, left, bottom, right)
+            raise uneven
+        top, left = found
+        return Area(area.sheet, top, left, top, left)
 
     def read(self, area: Area) -> Value:
         """The cells that each copy of the formula reads."""

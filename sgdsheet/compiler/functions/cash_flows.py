@@ -47,6 +47,7 @@ def _present(numbers: Tensor, counts: Tensor, growth: Tensor) -> Tensor:
 @function(
     "NPV",
     arguments=(2, 255),
+    scalars=[0],
     takes=Takes.RANGES,
     examples={
         "NPV(0.1,-10000,3000,4200,6800)": 1188.443412336,
@@ -138,6 +139,7 @@ def _at_dates(
             name,
             arguments=(3, 3) if rate_first else (2, 3),
             takes=Takes.ARRAYS,
+            scalars=[0] if rate_first else [2],
             fixed_arguments=[dates] if rate_first else [1, 2],
             inexact=0.0 if rate_first else _EARLY,
             names=("rate", "payments", "dates") if rate_first else ("payments", "dates", "guess"),

@@ -101,6 +101,7 @@ def munit(size: float) -> list[list[float]] | ExcelError:
 
 @function(
     "SERIESSUM",
+    scalars=[0, 1, 2],
     arguments=(4, 4),
     takes=Takes.RANGES,
     fixed_arguments=[1, 2],

@@ -85,7 +85,18 @@ def over_numbers_at(
         names = _others(implementation, 2)
         names.insert(first, "numbers")
         _declare(
-            name, also, evaluate, implementation, arguments, Takes.RANGES, derivative, examples, names, fixed, inexact
+            name,
+            also,
+            evaluate,
+            implementation,
+            arguments,
+            Takes.RANGES,
+            derivative,
+            examples,
+            names,
+            fixed,
+            inexact,
+            scalars=[place for place in range(arguments[1]) if place != first],
         )
         return implementation
 
@@ -122,7 +133,18 @@ def over_pairs(
 
         count = 3 if at else 2
         names = [*_others(implementation, 3), *list(inspect.signature(implementation).parameters)[:2]]
-        _declare(name, also, evaluate, implementation, (count, count), Takes.ARRAYS, Derivative.SMOOTH, examples, names)
+        _declare(
+            name,
+            also,
+            evaluate,
+            implementation,
+            (count, count),
+            Takes.ARRAYS,
+            Derivative.SMOOTH,
+            examples,
+            names,
+            scalars=[0] if at else [],
+        )
         return implementation
 
     return declare
@@ -140,6 +162,7 @@ def _declare(
     names: Sequence[str],
     fixed: Collection[int] = (),
     inexact: float = 0.0,
+    scalars: Collection[int] = (),
 ) -> None:
     evaluate.__doc__, evaluate.__module__ = implementation.__doc__, implementation.__module__
     for written in (name, *also):
@@ -151,6 +174,7 @@ def _declare(
             fixed_arguments=fixed,
             inexact=inexact,
             names=names,
+            scalars=scalars,
             examples={text.replace(f"{name}(", f"{written}("): result for text, result in examples.items()},
         )(evaluate)
 

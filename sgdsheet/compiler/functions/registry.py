@@ -300,6 +300,7 @@ def function(
     reference_arguments: Iterable[int] = (),
     range_arguments: Iterable[int] = (),
     conditions: Collection[int] = (),
+    scalars: Collection[int] = (),
     gives_range: bool = False,
     skips_blanks: bool | None = None,
     over_samples: OverSamples | None = None,
@@ -318,6 +319,8 @@ def function(
     """Declare an Excel function. `arguments` are the smallest and the largest number of them.
 
     `conditions` are the positions of scalar arguments that are TRUE or FALSE: texts there are read as IF reads them.
+    `scalars` are those of single values of a function that takes ranges, as the place of LARGE: a plain formula takes
+    the cell of a range that stands in its own row or column.
     `additive` is for sums and means over samples. `areas_apart` says that several ranges in brackets are as many
     arguments, `picks_area` that it takes one of them. `names` are what the arguments are called, if not as those of the
     implementation; `note` says what is refused, or differs from Excel.
@@ -337,7 +340,7 @@ def function(
             takes=takes,
             derivative=derivative,
             examples=examples,
-            evaluate=_evaluator(implementation, takes, skips, conditions),
+            evaluate=_evaluator(implementation, takes, skips, conditions, frozenset(scalars)),
             zero_arguments=frozenset(zero_arguments) | frozenset(fixed_arguments),
             fixed_arguments=frozenset(fixed_arguments),
             reference_arguments=frozenset(reference_arguments),
@@ -393,7 +396,11 @@ def fixed(context: Context, node: Node, *, array: bool | None = None) -> Value:
 
 
 def _evaluator(
-    implementation: Callable[..., Value], takes: Takes, skips_blanks: bool, conditions: Collection[int]
+    implementation: Callable[..., Value],
+    takes: Takes,
+    skips_blanks: bool,
+    conditions: Collection[int],
+    scalars: Collection[int],
 ) -> Callable[[Context, Call], Value]:
     def evaluate(context: Context, call: Call) -> Value:
         if takes is Takes.FORMULAS:
@@ -406,7 +413,12 @@ def _evaluator(
         # A range is taken whole; of a calculation with ranges, SUM sees one row's result and SUMPRODUCT all.
         arrays = context.array or takes is Takes.ARRAYS
         arguments = _filled(context, call.arguments, arrays) if skips_blanks else call.arguments
-        values = [context.lower(item, array=arrays or stands_whole(item)) for item in arguments]
+        values = [
+            context.lower(call.arguments[position], array=context.array)
+            if position in scalars
+            else context.lower(item, array=arrays or stands_whole(item))
+            for position, item in enumerate(arguments)
+        ]
         return implementation(context, *values)
 
     return evaluate

@@ -1,0 +1,45 @@
+"""Ranges in the place of single values: a plain formula takes the cell in its own row, an array formula all cells."""
+
+from __future__ import annotations
+
+import pytest
+
+from sgdsheet.sheet.workbook import ExcelError
+from tests.sheets import values
+
+CELLS = {"A1": [10, 20, 30, 40], "B1": [1, 2, 3, 4], "C1": [0.1, 0.2, 0.3, 0.4]}
+
+
+@pytest.mark.parametrize(
+    ("formula", "single"),
+    [
+        ("LARGE($A$1:$A$4,$B$1:$B$4)", "LARGE($A$1:$A$4,B{row})"),
+        ("SMALL($A$1:$A$4,$B$1:$B$4)", "SMALL($A$1:$A$4,B{row})"),
+        ("PERCENTILE($A$1:$A$4,$C$1:$C$4)", "PERCENTILE($A$1:$A$4,C{row})"),
+        ("QUARTILE($A$1:$A$4,$B$1:$B$4)", "QUARTILE($A$1:$A$4,B{row})"),
+        ("RANK($A$1:$A$4,$A$1:$A$4)", "RANK(A{row},$A$1:$A$4)"),
+        ("NPV($C$1:$C$4,$A$1:$A$4)", "NPV(C{row},$A$1:$A$4)"),
+        ("FORECAST($B$1:$B$4,$A$1:$A$4,$C$1:$C$4)", "FORECAST(B{row},$A$1:$A$4,$C$1:$C$4)"),
+        ("MIRR($A$1:$A$4-25,$C$1:$C$4,0.1)", "MIRR($A$1:$A$4-25,C{row},0.1)"),
+        ("LARGE($A$1:$A$4,INDEX($B$1:$B$4,0))", "LARGE($A$1:$A$4,B{row})"),
+    ],
+)
+def test_the_cell_in_the_formulas_own_row(formula: str, single: str) -> None:
+    cells = dict(CELLS)
+    if formula.startswith("MIRR"):
+        cells["A1"] = [-70, 20, 30, 40]
+        formula, single = formula.replace("-25", ""), single.replace("-25", "")
+    expected = [values({**cells, "E1": "=" + single.format(row=row)}, "E1")[0] for row in (2, 3)]
+    assert values({**cells, "E2:E3": f"={formula}"}, "E2:E3") == expected
+    assert values({**cells, "E9": f"={formula}"}, "E9") == [ExcelError.VALUE]
+
+
+def test_an_array_formula_and_an_array_constant_take_them_all() -> None:
+    assert values({**CELLS, "E1": "=SUM(LARGE(A1:A4,{1,2}))"}, "E1") == [70]
+    assert values({**CELLS, "E1": "=SUMPRODUCT(LARGE(A1:A4,B1:B2))"}, "E1") == [70]
+    assert values({**CELLS, "E1:E4": "{=LARGE(A1:A4,B1:B4)}"}, "E1:E4") == [40, 30, 20, 10]
+
+
+def test_a_range_that_begins_as_one_cell() -> None:
+    cells = {"H1": [7, 6, 5, 4, 3, 2, 1], "U3:U6": "=$H$3:$H3+1", "W3:W4": "=$H$5:$H5+1"}
+    assert values(cells, "U3:U6", "W3:W4") == [6, 5, 4, 3, 4, ExcelError.VALUE]
