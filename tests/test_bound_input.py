@@ -367,7 +367,7 @@ def test_a_choice_of_samples_in_other_words(tmp_path: Path) -> None:
             "=$K$1*VLOOKUP(ABS(C{r}),$M$1:$N$3,2)+$K$2*D{r}+$K$3",
             "looks something up by a value that depends on a sample's",
         ),
-        ("=$K$1+VLOOKUP(C{r}+$K$1,$M$1:$N$3,2)+$K$2*D{r}+$K$3", "depends on a parameter. Use a fixed value"),
+        ("=$K$1+VLOOKUP(C{r}+$K$1,$M$1:$N$3,2)+$K$2*D{r}+$K$3", "depends on a parameter. Use fixed values"),
     ],
 )
 def test_look_ups_by_data(formula: str, message: str, tmp_path: Path) -> None:

@@ -76,6 +76,8 @@ STEPPED = {
     "rounded": ("=(ROUND(A1,1)-2.3)^2+(B1-0.5)^2", 0.0),
     "compared": ("=IF(A1>2,1,3)+IF(B1<-1,1,2)", 2.0),
     "looked up by a position": ("=INDEX(D1:D6,ROUND(A1,0))+B1^2", 1.0),
+    "looked up": ("=VLOOKUP(A1,$F$1:$G$6,2)+VLOOKUP(ROUND(B1,0),$F$2:$G$6,2,FALSE)", 4.0),
+    "matched": ("=INDEX(G2:G6,MATCH(A1,F2:F6))+XLOOKUP(B1,F2:F6,G2:G6,99,1)", 4.0),
     "chosen": ("=CHOOSE(ROUND(A1,0),9,7,8)+ABS(INT(B1))", 7.0),
     "rounded up and cut": ("=ABS(ROUNDUP(A1,1)-1.6)+ABS(TRUNC(B1)-2)+MOD(INT(A1*10),5)", 0.0),
 }
@@ -85,7 +87,8 @@ STEPPED = {
 def test_losses_without_a_gradient(name: str, tmp_path: Path) -> None:
     """They are searched without being told to."""
     formula, best = STEPPED[name]
-    cells = {"A1": [[1.0, 3.0]], "A3": formula, "D1": [[5], [3], [8], [1], [9], [4]]}
+    cells: dict[str, Any] = {"A1": [[1.0, 3.0]], "A3": formula, "D1": [[5], [3], [8], [1], [9], [4]]}
+    cells["F1"] = [["from", "price"], [0, 8], [2, 5], [3, 6], [4, 2], [5, 7]]
     constraints = [("A1:B1", AT_MOST, 6), ("A1", AT_LEAST, 1), ("B1", AT_LEAST, -3)]
     session = solved(models.model(tmp_path, cells, "A3", "A1:B1", MIN, constraints))
     assert session.plan.optimizer_name == "evolutionary"

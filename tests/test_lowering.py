@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,9 @@ import sgdsheet
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import DataError, FormulaError
 from sgdsheet.sheet.workbook import ExcelError
+from sgdsheet.train.constrained.constraints import no_constraints
+from sgdsheet.train.constrained.flat_functions import FlatModel
+from sgdsheet.train.discrete.population import Population
 from tests.errors import refusal
 from tests.oracle import agree, calculated
 from tests.sheets import HOME, Cells, book, check, compiled, value, values
@@ -436,8 +440,45 @@ def test_a_position_that_is_no_number_is_an_error(position: str) -> None:
         assert instead == 7
 
 
-def test_keys_are_fixed() -> None:
-    for formula in ("=MATCH(B1,$B$1:$B$4,0)", "=VLOOKUP($B$1,$A$1:$B$4,2,0)"):
+TABLE: dict[str, Any] = {
+    "A1:A7": ["from", 0, 10, 10, 25, 50, 100], "B1:B7": ["gives", 5, 4, 3.5, 3, 2, 1],
+    "C1:C6": [90, 40, 40, 20, 5, -1], "E1:E7": [7, 3, 9, 3, None, 1, True], "F1:F7": [1, 2, 3, 4, 5, 6, 7],
+}  # fmt: skip
+KEYED = (
+    *("VLOOKUP(D1,$A$1:$B$7,2)", "VLOOKUP(D1,$A$2:$B$7,2,FALSE)", "HLOOKUP(D1,{0,10,25;7,8,9},2)"),
+    *("MATCH(D1,$A$1:$A$7)", "MATCH(D1,$A$1:$A$7,0)", "MATCH(D1,$C$1:$C$6,-1)", "MATCH(D1,$E$1:$E$7,0)"),
+    *("LOOKUP(D1,$A$2:$A$7,$B$2:$B$7)", "LOOKUP(D1,$A$2:$B$7)", "INDEX($B$2:$B$7,MATCH(D1,$A$2:$A$7,0))"),
+    *("XLOOKUP(D1,$A$1:$A$7,$F$1:$F$7)", "XLOOKUP(D1,$E$1:$E$7,$F$1:$F$7,-1)", "XLOOKUP(D1,$E$1:$E$7,$F$1:$F$7,,-1)"),
+    *("XLOOKUP(D1,$E$1:$E$7,$F$1:$F$7,-7,1,-1)", "XMATCH(D1,$E$1:$E$7,0,-1)", "XMATCH(D1,$A$1:$A$7,-1)"),
+    *("XMATCH(D1,$C$3:$C$6,0,-2)", "IFERROR(VLOOKUP(D1*2-1,$A$1:$B$7,2,0),-3)"),
+)
+
+
+@pytest.mark.parametrize("formula", KEYED)
+def test_keys_that_parameters_decide(formula: str) -> None:
+    """While the program runs, for many keys at once, it finds what is found for fixed keys."""
+    keys = [-2.0, 0.0, 1.0, 3.0, 5.0, 5.5, 9.0, 10.0, 12.5, 20.0, 24.999, 25.0, 40.0, 90.0, 100.0, 1e6]
+    cells = {**TABLE, "D1": 3.0, "Z1": f"={formula}+D1*0"}
+    model = compiled(cells, "D1")
+    found, _ = Population(FlatModel(model, no_constraints(model))).values(np.array(keys)[:, None])
+    for key, live in zip(keys, found.tolist(), strict=True):
+        (fixed,) = values({**cells, "D1": key}, "Z1")
+        assert math.isnan(live) if isinstance(fixed, ExcelError) else live == fixed, key
+
+
+def test_unsorted_keys_of_a_parameter() -> None:
+    """What bisection meets there depends on the key."""
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="looks a parameter up in cells that are not sorted"):
+        compiled({**TABLE, "D1": 3.0, "Z1": "=VLOOKUP(D1,E1:F4,2)+D1"}, "D1")
+
+
+def test_a_parameter_finds_numbers_only() -> None:
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="and not all of the cells are numbers"):
+        compiled({**KEYS, "G1": 2.0, "Z1": "=LEN(XLOOKUP(G1,C1:C4,A1:A4))+G1"}, "G1")
+
+
+def test_cells_that_are_searched_are_fixed() -> None:
+    for formula in ("=MATCH(B1,$B$1:$B$4,0)", "=VLOOKUP($B$1,$B$1:$C$4,2,0)"):
         with refusal(FormulaError, cell="Sheet1!F1", cause="^the formula looks something up by a value that depends"):
             compiled({**KEYS, "F1:F3": formula, "Z1": "=SUM(F1:F3)+SUM(B1:B4)"}, "B1:B4")
 

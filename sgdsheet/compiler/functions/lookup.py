@@ -1,4 +1,4 @@
-"""Looking things up: the key is fixed, what is found may depend on parameters."""
+"""Looking things up: the cells that are searched are fixed, the key and what is found may depend on parameters."""
 
 from __future__ import annotations
 
@@ -118,14 +118,15 @@ def _single(value: Value) -> float:
     arguments=(2, 3),
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
-    fixed_arguments=[0, 1, 2],
+    zero_arguments=[0],
+    fixed_arguments=[1, 2],
     examples={"MATCH(30,A1:A4,0)": 3, "MATCH(35,A1:A4)": 3, 'MATCH("FEMALE",B1:B4,0)': 2},
 )
 def match(context: Context, key: Node, area: Node, mode: Node | None = None) -> Value:
     """Where a key stands in a row or column."""
     (cut,) = context.filled(area)
     way = {0: Way.PATTERN, 1: Way.ASCENDING, -1: Way.DESCENDING}[_mode(context, mode, 1)]
-    return find(context.builder, fixed(context, key), fixed(context, cut, array=True), way)
+    return find(context.builder, context.lower(key, array=context.array), fixed(context, cut, array=True), way)
 
 
 def _looked_up(context: Context, key: Node, table: Node, number: Node, about: Node | None, axis: str) -> Value:
@@ -141,7 +142,7 @@ def _looked_up(context: Context, key: Node, table: Node, number: Node, about: No
     keys = _line(context, table, value, across, 1)
     truth = None if about is None else builder.numbers(builder.truths(fixed(context, about)))
     way = Way.ASCENDING if truth is None or _single(truth) else Way.PATTERN
-    wanted = fixed(context, key)
+    wanted = context.lower(key, array=context.array)
     place = find(builder, wanted, keys, way)
     numbers = builder.numbers(fixed(context, number))
     floors = replace(numbers, data=builder.cleaned(numbers).tensor.floor())
@@ -155,7 +156,22 @@ def _looked_up(context: Context, key: Node, table: Node, number: Node, about: No
         whole = value if value is not None else context.lower(table, array=True)
         beside = gathered(builder, whole, across, replace(floors, data=taken, kinds=Kind.NUMBER))
         return gathered(builder, beside, axis, place)
-    return gathered(builder, _line(context, table, value, across, int(taken.reshape(-1)[0])), axis, place)
+    beside = _line(context, table, value, across, int(taken.reshape(-1)[0]))
+    return gathered(builder, _beside_numbers(beside, keys, axis, place), axis, place)
+
+
+def _beside_numbers(beside: Value, keys: Value, axis: str, place: Value) -> Value:
+    """What stands beside cells that are searched for a number which a parameter decides.
+
+    What stands beside texts, such as a header, is never found: it counts as a number.
+    """
+    if place.constant or not beside.constant or beside.axes != axis or keys.axes != axis:
+        return beside
+    found = keys.kind_tensor() == Kind.NUMBER
+    if len(found) != beside.size(axis):
+        return beside
+    kinds = torch.where(found, beside.kind_tensor(), int(Kind.NUMBER)).to(torch.uint8)
+    return replace(beside, data=torch.where(found, beside.tensor, 0)).with_kinds(kinds)
 
 
 def _line(context: Context, table: Node, value: Value | None, across: str, number: int) -> Value:
@@ -171,7 +187,8 @@ def _line(context: Context, table: Node, value: Value | None, across: str, numbe
     "VLOOKUP",
     arguments=(3, 4),
     takes=Takes.FORMULAS,
-    fixed_arguments=[0, 2, 3],
+    zero_arguments=[0],
+    fixed_arguments=[2, 3],
     examples={"VLOOKUP(30,A1:C4,3,FALSE)": 1, "VLOOKUP(35,A1:C4,1)": 30},
 )
 def vlookup(context: Context, key: Node, table: Node, column: Node, about: Node | None = None) -> Value:
@@ -183,7 +200,8 @@ def vlookup(context: Context, key: Node, table: Node, column: Node, about: Node 
     "HLOOKUP",
     arguments=(3, 4),
     takes=Takes.FORMULAS,
-    fixed_arguments=[0, 2, 3],
+    zero_arguments=[0],
+    fixed_arguments=[2, 3],
     examples={"HLOOKUP(10,A1:C4,2,FALSE)": 20},
 )
 def hlookup(context: Context, key: Node, table: Node, row: Node, about: Node | None = None) -> Value:
@@ -218,7 +236,8 @@ def _ways(
     "XLOOKUP",
     arguments=(3, 6),
     takes=Takes.FORMULAS,
-    fixed_arguments=[0, 1, 4, 5],
+    zero_arguments=[0],
+    fixed_arguments=[1, 4, 5],
     examples={
         'XLOOKUP("female",B1:B4,A1:A4)': 20,
         'XLOOKUP("none",B1:B4,A1:A4,9)': 9,
@@ -240,13 +259,13 @@ def xlookup(
     """What stands beside a key."""
     builder = context.builder
     area, results = context.filled(area, results)
-    keys, wanted = fixed(context, area, array=True), fixed(context, key)
+    keys, wanted = fixed(context, area, array=True), context.lower(key, array=context.array)
     way, last = _ways(context, "XLOOKUP", wanted, keys, match_mode, search_mode)
     place = find(builder, wanted, keys, way, last=last)
     along, beside = "h" if "h" in keys.axes else "w", context.lower(results, array=True)
     if keys.is_array and keys.size(along) != beside.size(along):
         return builder.error(Fault.VALUE)
-    found = gathered(builder, beside, along, place)
+    found = gathered(builder, _beside_numbers(beside, keys, along, place), along, place)
     # A key that is itself an error is not missing: the result is that error.
     errors = builder.errors_of(builder.spoiled(place, builder.errors_of(wanted)))
     if errors is None or missing is None or isinstance(missing, Omitted):
@@ -275,7 +294,8 @@ def _xlookup(placer: Placer, arguments: Sequence[Node]) -> Places:
     arguments=(2, 4),
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
-    fixed_arguments=[0, 1, 2, 3],
+    zero_arguments=[0],
+    fixed_arguments=[1, 2, 3],
     examples={
         "XMATCH(30,A1:A4)": 3,
         "XMATCH(35,A1:A4,1)": 4,
@@ -289,7 +309,7 @@ def xmatch(
 ) -> Value:
     """Where a key stands in a row or column."""
     (area,) = context.filled(area)
-    keys, wanted = fixed(context, area, array=True), fixed(context, key)
+    keys, wanted = fixed(context, area, array=True), context.lower(key, array=context.array)
     way, last = _ways(context, "XMATCH", wanted, keys, match_mode, search_mode)
     return find(context.builder, wanted, keys, way, last=last)
 
@@ -298,7 +318,8 @@ def xmatch(
     "LOOKUP",
     arguments=(2, 3),
     takes=Takes.FORMULAS,
-    fixed_arguments=[0, 1],
+    zero_arguments=[0],
+    fixed_arguments=[1],
     examples={
         "LOOKUP(4.19,{4.14;4.19;5.17},{1;2;3})": 2,
         "LOOKUP(35,A1:A4,C1:C4)": 1,
@@ -325,7 +346,7 @@ def lookup(context: Context, key: Node, vector: Node, results: Node | None = Non
         along = other if beside.is_array else along
     if not keys.constant:
         raise varying(builder, "looks something up in cells that depend on", keys, remedy="Use fixed cells to search")
-    return gathered(builder, beside, along, find(builder, fixed(context, key), keys, Way.ASCENDING))
+    return gathered(builder, beside, along, find(builder, context.lower(key, array=context.array), keys, Way.ASCENDING))
 
 
 @function(

@@ -14,6 +14,8 @@ from sgdsheet.errors import FormulaError
 
 def gathered(builder: Builder, value: Value, axis: str, place: Value) -> Value:
     """One position (from 1) along `axis` for each copy of the formula; 0 means all of them."""
+    if not place.constant:
+        return picked_at(builder, value, axis, place)
     errors = builder.errors_of(place)
     numbers = builder.cleaned(place).tensor
     whole = bool((numbers == 0).all())
@@ -62,7 +64,7 @@ def picked_at(builder: Builder, value: Value, axis: str, place: Value) -> Value:
     """Like `gathered` for a position that is known only when the program runs; beyond the range it is an error."""
     if not value.only(Kind.NUMBER, Kind.BOOLEAN, Kind.BLANK):
         raise FormulaError(
-            "calls INDEX with a position that data or parameters decide, on cells that are not all numbers",
+            "takes a cell at a position that data or parameters decide, and not all of the cells are numbers",
             remedy="Let the range hold numbers only",
         )
     value = replace(builder.stored(value), kinds=Kind.NUMBER)

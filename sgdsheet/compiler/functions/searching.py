@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
@@ -35,16 +37,20 @@ class Way(Enum):
 
 
 def find(builder: Builder, key: Value, cells: Value, way: Way, *, last: bool = False) -> Value:
-    """Where a fixed key stands in fixed cells, from 1; #N/A where it does not. With `last` the last such place.
+    """Where a key stands in fixed cells, from 1; #N/A where it does not. With `last` the last such place.
 
-    A blank key is the number 0, and an error that error. Keys match cells of their own kind only.
+    A blank key is the number 0, and an error that error. Keys match cells of their own kind only. A number that depends
+    on a parameter is looked for while the program runs; a key that depends on data, or is no number, is refused.
     """
-    if not cells.constant or not key.constant:
+    later = not key.constant and cells.constant and key.only(Kind.NUMBER) and _only_parameters(builder)
+    if not later and (not cells.constant or not key.constant):
         raise varying(builder, "looks something up by a value that depends on", cells, key, remedy="Use fixed values")
     if "h" in cells.axes and "w" in cells.axes:
         return builder.error(Fault.NA)
     along = "h" if "h" in cells.axes else "w"
     cells = replace(cells, reference=False).renamed({along: "k"})
+    if later:
+        return _found_later(builder, key, cells, way, last=last)
     if way not in (Way.EXACT, Way.PATTERN):
         builder.check_order(key, cells)
     errors = builder.errors_of(key)
@@ -58,6 +64,57 @@ def find(builder: Builder, key: Value, cells: Value, way: Way, *, last: bool = F
     else:
         place = _scanned(builder, key, cells, way, last=last)
     return builder.spoiled(place, errors)
+
+
+def _only_parameters(builder: Builder) -> bool:
+    """Whether what is not constant depends on parameters only, and constants stay what they are."""
+    return not builder.generic and all(node.op != "placeholder" for node in builder.graph.nodes)
+
+
+def _found_later(builder: Builder, key: Value, cells: Value, way: Way, *, last: bool) -> Value:
+    """Where a number stands that is known when the program runs; only numbers match it.
+
+    Cells that are not in order are refused where Excel bisects: what it meets there depends on the number.
+    """
+    if way in (Way.ASCENDING, Way.DESCENDING) and not _is_sorted(builder, cells, way):
+        raise FormulaError(
+            "looks a parameter up in cells that are not sorted", remedy="Sort them, or look for the exact key"
+        )
+    if "k" not in cells.axes:
+        cells = builder.expanded(cells, cells.axes + "k", (*cells.sizes, 1))
+    own = Value(cells.kind_tensor() == Kind.NUMBER, cells.axes, cells.sizes, Kind.BOOLEAN)
+    numbers = Value(_ordered(builder, cells).tensor, cells.axes, cells.sizes)
+
+    def which(operation: Callable[..., object], other: Value) -> Value:
+        met = builder.elementwise(operation, numbers, other, kind=Kind.BOOLEAN)
+        return builder.elementwise(torch.logical_and, met, own, kind=Kind.BOOLEAN)
+
+    if way in (Way.ASCENDING, Way.DESCENDING):
+        place = _end_later(builder, which(torch.le if way is Way.ASCENDING else torch.ge, key), last=True)
+    else:
+        place = _end_later(builder, which(torch.eq, key), last=last)
+    if way in (Way.BELOW, Way.ABOVE):
+        beyond = which(torch.lt if way is Way.BELOW else torch.gt, key)
+        candidates = builder.where(beyond, numbers, builder.number(way.worst))
+        best = builder.reduce(torch.amax if way is Way.BELOW else torch.amin, candidates, "k")
+        nearest = builder.elementwise(torch.logical_and, which(torch.eq, best), beyond, kind=Kind.BOOLEAN)
+        exact = builder.elementwise(torch.gt, place, builder.number(0.0), kind=Kind.BOOLEAN)
+        place = builder.where(exact, place, _end_later(builder, nearest, last=last))
+    missing = builder.elementwise(torch.eq, place, builder.number(0.0), kind=Kind.BOOLEAN)
+    return builder.spoiled(builder.spoiled(place, missing, Fault.NA), builder.errors_of(key))
+
+
+def _end_later(builder: Builder, found: Value, *, last: bool) -> Value:
+    """The first or last place along k that is found while the program runs, from 1; 0 where there is none."""
+    size = found.size("k")
+    count = torch.arange(1.0, size + 1, dtype=builder.dtype)
+    places = Value(count if last else size + 1 - count, "k", (size,))
+    end = builder.reduce(torch.amax, builder.where(found, places, builder.number(0.0)), "k")
+    if last:
+        return end
+    turned = builder.elementwise(operator.sub, builder.number(size + 1.0), end)
+    there = builder.elementwise(torch.gt, end, builder.number(0.0), kind=Kind.BOOLEAN)
+    return builder.where(there, turned, builder.number(0.0))
 
 
 def _scanned(builder: Builder, key: Value, cells: Value, way: Way, *, last: bool) -> Value:
