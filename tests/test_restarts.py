@@ -264,16 +264,29 @@ def test_start_entries(tmp_path: Path) -> None:
 # --- magnitudes and bounds ----------------------------------------------------------------------------------
 
 
-def ranges_of(values: list[float], lower: list[float] | None = None, upper: list[float] | None = None) -> Any:
-    parameters = [torch.tensor(values, dtype=torch.float64)]
-    if lower is None or upper is None:
-        return start_ranges(parameters, None)
-    return start_ranges(parameters, Bounds(torch.tensor(lower).double(), torch.tensor(upper).double()))
+def ranges_of(
+    values: list[float],
+    lower: list[float] | None = None,
+    upper: list[float] | None = None,
+    bent: list[float] | None = None,
+) -> Any:
+    parameter = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    units = parameter.detach().abs().clamp(min=1e-4)
+
+    def objective() -> torch.Tensor:
+        return (bends * ((parameter - 2 * units) / units).square()).sum()
+
+    bends = torch.ones_like(units) if bent is None else torch.tensor(bent, dtype=torch.float64)
+    bounds = (
+        None if lower is None or upper is None else Bounds(torch.tensor(lower).double(), torch.tensor(upper).double())
+    )
+    return start_ranges([parameter], bounds, objective)
 
 
 def test_each_parameter_is_drawn_around_its_magnitude_or_in_its_box() -> None:
     far = math.inf
     assert ranges_of([0.5, -2.0, 0.0]) is None, "one width suits all"
+    assert ranges_of([250.0, 5e-4], bent=[250.0**2, 5e-4**2]) is None, "a loss that bends alike, as a network's does"
     apart = ranges_of([250.0, 5e-4, 0.0])
     assert apart.widths[0].tolist() == [500.0, 1e-3, 0.5]
     drawn = torch.stack([apart.draw(torch.Generator().manual_seed(seed))[0] for seed in range(400)])

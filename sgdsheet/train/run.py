@@ -94,7 +94,7 @@ class Run:
         """The problem as one of least squares, if it is one, and small enough."""
         bounds = self.constraints.bounds if self.constraints is not None else None
         drawn = settings.restarts is not None and not settings.start
-        self.ranges = start_ranges(self.parameters, bounds) if drawn else None
+        self.ranges = start_ranges(self.parameters, bounds, model.objective) if drawn else None
         """Where restarts are drawn, if one width does not suit all parameters."""
         self.units = self.ranges.widths if self.ranges is not None and settings.optimizer == AUTO else None
         """The units in which restarts are trained, if not those of the cells."""

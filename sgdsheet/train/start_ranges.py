@@ -6,13 +6,14 @@ trained: one learning rate then moves every parameter by the same share of its w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sgdsheet.train.constrained.constraints import Bounds
+from sgdsheet.train.constrained.curvature_scales import curvature_scales
 from sgdsheet.train.restarts import default_start
 
 _FAR_APART = 100.0
@@ -43,8 +44,14 @@ class StartRanges:
         return found
 
 
-def start_ranges(parameters: Sequence[Tensor], bounds: Bounds | None) -> StartRanges | None:
-    """The ranges that suit the parameters' values and bounds; None where one width suits them all."""
+def start_ranges(
+    parameters: Sequence[Tensor], bounds: Bounds | None, objective: Callable[[], Tensor]
+) -> StartRanges | None:
+    """The ranges that suit the parameters' values and bounds; None where one width suits them all.
+
+    That values are of different magnitudes is not enough: those of a network's weights are so by chance. The
+    `objective`, too, has to bend much more along some parameters than along others.
+    """
     values = torch.cat([parameter.detach().double().cpu().reshape(-1) for parameter in parameters])
     free = torch.full_like(values, torch.inf)
     lower = bounds.lower.double() if bounds is not None else -free
@@ -54,6 +61,7 @@ def start_ranges(parameters: Sequence[Tensor], bounds: Bounds | None) -> StartRa
     boxed = half <= _WIDE * torch.clamp(magnitudes, min=0.5)
     known = magnitudes[~boxed & (magnitudes > 0)]
     apart = len(known) > 1 and float(known.max() / known.min()) > _FAR_APART
+    apart = apart and bool(curvature_scales(objective, parameters))
     if not apart and not bool(boxed.any()):
         return None
     usual = float(default_start(parameters)[0].scale or 0.5)
