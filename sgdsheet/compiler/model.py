@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -20,6 +22,7 @@ from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.dependence import check_reach, unreached
 from sgdsheet.compiler.frontend.planning import Plan
+from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.ir.values import UNSETTLED, Kind, Value
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
@@ -48,7 +51,8 @@ Losses = TypeVar("Losses", float, Tensor)
 class SheetModel(nn.Module):
     """The formulas between the parameter cells and the loss cell.
 
-    `model()` is the value of the loss cell, a scalar tensor with a graph for backward; `objective()` is what an
+    `model()` is the value of the loss cell, a scalar tensor with a graph for backward (where several cells are to reach
+    values, the sum of the squares of what they miss); `objective()` is what an
     optimizer has to minimise (the negative loss where the sheet asks for a maximum). The parameters are named
     after their ranges and shaped like them, without dimensions of length 1.
     """
@@ -83,11 +87,14 @@ class SheetModel(nn.Module):
         """The error for those that need a gradient where there is none; None if there is one."""
         self._refuse_changing(problem, read)
         self.problem = problem
-        self.plan: Plan = self.planner.plan([Range.of_cell(problem.loss)])
+        cells = [item.cell for item in problem.targets] or [problem.loss]
+        self.plan: Plan = self.planner.plan([Range.of_cell(cell) for cell in cells])
         self._lowered = build_program(workbook, problem.parameters, self.plan, dtype=dtype)
-        loss = self._lowered.value_of(problem.loss)
-        self._check_loss(loss)
-        module = self._lowered.module(loss.data)
+        for cell in cells:
+            self._check_loss(cell, self._lowered.value_of(cell))
+        self.loss_node: Data = self._sum_of_misses() if problem.targets else self._lowered.value_of(problem.loss).data
+        """The loss in the program with all its cells, see `lowered`."""
+        module = self._lowered.module(self.loss_node)
         self.program: fx.GraphModule = simplify(module, frozen=True)
 
     def _refuse_changing(self, problem: Problem, read: Sequence[Range]) -> None:
@@ -102,8 +109,22 @@ class SheetModel(nn.Module):
                 remedy="Copy its cells and paste them as values",
             )
 
-    def _check_loss(self, loss: Value) -> None:
-        cell = self.problem.loss
+    def _sum_of_misses(self) -> Data:
+        """The sum of the squares of what the targets miss, each as a share of its present or wanted value."""
+        builder, targets = self._lowered.builder, self.problem.targets
+        cells = [self._lowered.value_of(item.cell).data for item in targets]
+        with torch.no_grad():
+            present = [float(value) for value in self._lowered.module(cells)()]
+        total: Data | None = None
+        for data, item, now in zip(cells, targets, present, strict=True):
+            size = max(abs(item.value), abs(now) if math.isfinite(now) else 0.0) or 1.0
+            miss = builder.call(operator.sub, data, item.value)
+            square = builder.call(operator.pow, builder.call(operator.truediv, miss, size), 2.0)
+            total = square if total is None else builder.call(operator.add, total, square)
+        assert total is not None
+        return total
+
+    def _check_loss(self, cell: Cell, loss: Value) -> None:
         if loss.kinds is Kind.ERROR:
             raise self.explain_bad_loss()
         if loss.constant:
@@ -250,7 +271,10 @@ class SheetModel(nn.Module):
 
     def explain_bad_loss(self) -> DataError:
         """The error that says why the loss is not finite: the first cell that is not, and what it reads."""
-        return explain(self.workbook, self.plan, self.problem.loss, self.lowered_cells().values)
+        values = self.lowered_cells().values
+        bad = (item.cell for item in self.problem.targets if isinstance(values.get(item.cell), ExcelError))
+        cell = next(bad, self.problem.loss)
+        return explain(self.workbook, self.plan, cell, values)
 
 
 def _with_candidate(error: NoModelError, workbook: Workbook, sheet: str | None) -> NoModelError:

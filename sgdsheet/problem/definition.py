@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any, NamedTuple
 
 from sgdsheet.errors import NoModelError, ProblemError, SettingError, SeveralModelsError, quoted
@@ -31,6 +32,9 @@ SOLVER = "Solver"
 """The source of a problem that Excel's Solver left in the workbook."""
 
 _INPUT = "sgd_input_"
+_TARGETS = "sgd_targets"
+_OBJECTIVES = ("sgd_loss", _TARGETS, "solver_opt")
+"""Names that make a model of a sheet."""
 _NAMED = 6
 """Ranges that a message names."""
 
@@ -43,9 +47,19 @@ class Input:
     area: Range
 
 
+class Target(NamedTuple):
+    """A cell that is to reach a value, in the cell's own units."""
+
+    cell: Cell
+    value: float
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One model of a workbook.
+
+    Where several cells are to reach values, `targets` has them, the objective is the sum of the squares of what they
+    miss, and `loss` is the first of them.
 
     `origin` is the name or the path of the data that it is trained on, if they are not in the sheet; `inputs` are
     cells that show them, `outputs` those that hold predictions.
@@ -58,6 +72,7 @@ class Problem:
     """Where loss and parameters were found: “sgd_* names”, “Solver” or “options”."""
     direction: Direction = Direction.MINIMISE
     target: float = 0.0
+    targets: tuple[Target, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     non_negative: bool = False
     solver: SolverOptions = field(default_factory=SolverOptions)
@@ -85,8 +100,11 @@ class Problem:
 
     @property
     def constrained(self) -> tuple[Range, ...]:
-        """The cells that constraints compare, without parameters that are only held between numbers."""
-        found: list[Range] = []
+        """The cells that constraints compare, without parameters that are only held between numbers.
+
+        Where several cells are to reach values, these come first.
+        """
+        found = [Range.of_cell(item.cell) for item in self.targets]
         for constraint in self.constraints:
             own = any(area.contains(constraint.left) for area in self.parameters)
             if not (own and isinstance(constraint.right, float)):
@@ -132,6 +150,7 @@ def find_problem(
     params: str | None = None,
     *,
     maximize: bool = False,
+    targets: Sequence[tuple[str, float]] = (),
     overwrite_formulas: bool | None = False,
     only_read: bool = False,
     advice: Advice = COMMAND_LINE,
@@ -139,7 +158,8 @@ def find_problem(
     """Find the model of a sheet and check it.
 
     `loss` and `params` are A1 references that take the place of the names; with `maximize`, the cell `loss` is to
-    become as large as possible. Raises NoModelError if there is no model, SeveralModelsError if there are some and no
+    become as large as possible. `targets` are references to cells and the values that they are to reach, in place of
+    `loss`. Raises NoModelError if there is no model, SeveralModelsError if there are some and no
     `sheet` to tell them apart, ProblemError if it cannot be used; the remedy is taken from `advice`.
 
     Parameter cells that hold formulas are refused, unless `overwrite_formulas` says that numbers may replace them, or,
@@ -148,6 +168,8 @@ def find_problem(
     """
     if maximize and loss is None:
         raise SettingError("nothing says what to maximize", remedy="Say --loss REF, too")
+    if targets and (loss is not None or maximize):
+        raise SettingError("cells are to reach values, and another one is the loss", remedy="Leave one of them out")
     if sheet is not None:
         found_sheet = workbook.sheet(sheet)
         if found_sheet is None:
@@ -156,8 +178,10 @@ def find_problem(
                 remedy=f"Its sheets are {', '.join(workbook.sheets)}" if workbook.sheets else "",
             )
         sheet = found_sheet.name
-    if loss is not None or params is not None:
-        problem = _from_options(workbook, sheet, loss, params)
+    if loss is not None or params is not None or targets:
+        problem = _from_options(workbook, sheet, targets[0][0] if targets else loss, params)
+        if targets:
+            problem = _reaching(problem, [_target(workbook, problem.sheet, *item) for item in targets])
         if maximize:
             problem = replace(problem, direction=Direction.MAXIMISE)
     else:
@@ -173,6 +197,55 @@ def find_problem(
             raise
         raise ProblemError(error.cause, cell=error.cell, remedy=error.remedy + advice.or_other(others)) from None
     return problem
+
+
+def _target(workbook: Workbook, sheet: str, text: str, value: float) -> Target:
+    if not isfinite(value):
+        raise SettingError(f"{value} is no value that {text} could reach", remedy="Give a number")
+    return Target(single_cell(workbook, text, sheet, f"the reference {text}"), value)
+
+
+def _reaching(problem: Problem, targets: Sequence[Target]) -> Problem:
+    """The problem with these targets: one is Solver's “Value Of”."""
+    cells = [item.cell for item in targets]
+    twice = next((cell for cell in cells if cells.count(cell) > 1), None)
+    if twice is not None:
+        raise ProblemError("this cell is to reach two values", cell=twice, remedy="Give it one")
+    if len(targets) == 1:
+        return replace(problem, loss=cells[0], direction=Direction.VALUE, target=targets[0].value)
+    return replace(problem, loss=cells[0], direction=Direction.MINIMISE, targets=tuple(targets))
+
+
+def targets_in(workbook: Workbook, areas: Sequence[Range]) -> list[Target]:
+    """The targets in ranges of two columns: cells with formulas, and beside each the value that it is to reach."""
+    found: list[Target] = []
+    for area in areas:
+        if area.width != 2:
+            raise ProblemError(
+                f"targets stand in two columns, the calculated cells and their values, and here are {area.width}",
+                cell=area,
+                remedy="Choose the cells with the formulas and those with the wanted values beside them",
+            )
+        values = workbook.sheets[area.sheet].values
+        for row in range(area.top, area.bottom + 1):
+            cell, wanted = Cell(area.sheet, row, area.left), values.get((row, area.right))
+            if wanted is None and not _calculated(workbook, cell):
+                continue  # an empty row
+            if isinstance(wanted, bool) or not isinstance(wanted, float):
+                raise ProblemError(
+                    "here is no number that the cell to the left could reach",
+                    cell=Cell(area.sheet, row, area.right),
+                    remedy="Write the wanted value there",
+                )
+            found.append(Target(cell, wanted))
+    if not found:
+        raise ProblemError("there are no targets here", cell=areas[0] if areas else None, remedy="Write some there")
+    return found
+
+
+def _calculated(workbook: Workbook, cell: Cell) -> bool:
+    home = workbook.sheets[cell.sheet]
+    return cell[1:] in home.formulas or home.values.get(cell[1:]) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +270,12 @@ def models_in(workbook: Workbook) -> list[FoundModel]:
 
 def only_solver_left(workbook: Workbook) -> bool:
     """Whether all models are Solver's: hidden names, which nobody may know of any more."""
-    return not any(_has(workbook, name, "sgd_loss") for name in workbook.sheets)
+    return not any(_has(workbook, name, own) for own in ("sgd_loss", _TARGETS) for name in workbook.sheets)
 
 
 def sheets_with_problem(workbook: Workbook) -> list[str]:
     """The sheets that hold a model."""
-    return [name for name in workbook.sheets if _has(workbook, name, "sgd_loss") or _has(workbook, name, "solver_opt")]
+    return [name for name in workbook.sheets if any(_has(workbook, name, own) for own in _OBJECTIVES)]
 
 
 def _only_sheet(workbook: Workbook, advice: Advice) -> str:
@@ -243,6 +316,9 @@ def _from_options(workbook: Workbook, sheet: str | None, loss: str | None, param
 
 def _from_names(workbook: Workbook, sheet: str, advice: Advice) -> Problem:
     loss = name_text(workbook, sheet, "sgd_loss")
+    targets = name_text(workbook, sheet, _TARGETS) if loss is None else None
+    if targets is not None:
+        return _from_targets(workbook, sheet, targets)
     if loss is None:
         objective = name_text(workbook, sheet, "solver_opt")
         if objective is None:
@@ -258,6 +334,19 @@ def _from_names(workbook: Workbook, sheet: str, advice: Advice) -> Problem:
     cell = single_cell(workbook, loss, sheet, f"the name sgd_loss on sheet {sheet}")
     areas = tidy_areas(areas_of(workbook, params, sheet, f"the name sgd_params on sheet {sheet}"))
     return Problem(sheet, cell, areas, "sgd_* names", **_extras(workbook, sheet))
+
+
+def _from_targets(workbook: Workbook, sheet: str, text: str) -> Problem:
+    targets = targets_in(workbook, areas_of(workbook, text, sheet, f"the name {_TARGETS} on sheet {sheet}"))
+    params = name_text(workbook, sheet, "sgd_params")
+    if params is None:
+        raise ProblemError(
+            f"sheet {sheet} has cells that are to reach values ({_TARGETS}) and no parameters",
+            remedy="Name the cells that may change sgd_params",
+        )
+    areas = tidy_areas(areas_of(workbook, params, sheet, f"the name sgd_params on sheet {sheet}"))
+    found = Problem(targets[0].cell.sheet, targets[0].cell, areas, "sgd_* names", **_extras(workbook, sheet))
+    return _reaching(found, targets)
 
 
 def _extras(workbook: Workbook, sheet: str) -> dict[str, Any]:
@@ -354,7 +443,8 @@ def formula_cells(workbook: Workbook, areas: Sequence[Range]) -> tuple[Range, ..
 
 def check_problem(workbook: Workbook, problem: Problem, advice: Advice | None = None) -> None:
     """Refuse a loss that is no formula and parameters that are no numbers, before anything is compiled."""
-    check_loss(workbook, problem.loss, problem.source)
+    for cell in [item.cell for item in problem.targets] or [problem.loss]:
+        check_loss(workbook, cell, problem.source)
     _check_calculated(workbook, problem.overwritten)
     check_parameters(without_formulas(workbook, problem.overwritten), problem.parameters, advice)
 

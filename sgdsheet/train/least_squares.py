@@ -32,6 +32,12 @@ _MOST_EVALUATIONS = 50_000
 """How often the residuals are calculated at most: where rounding keeps every step from being taken, SciPy would try
 shorter ones for ever."""
 
+_MOST_FOR_EQUATIONS = 300
+"""How often equations are calculated at most: where there is no solution, steps may get ever shorter."""
+
+_NUDGE = 0.1
+"""How far equations are moved away from a start where no derivative says which way to go, as a share of a parameter."""
+
 _REFINEMENTS = 10
 SUM_ROUNDING = 1e-11
 """Share of the sum of squares by which a Gauss-Newton step may raise it and still be one towards the minimum."""
@@ -62,6 +68,8 @@ class LeastSquares:
     parameters: Sequence[Tensor]
     lower: Floats | None = None
     upper: Floats | None = None
+    equations: bool = False
+    """Whether the residuals can be made 0, as those of equations: then there may be fewer of them than parameters."""
     large: bool = False
     """Whether the Jacobian is too large to be written down."""
     _products: JacobianProducts | None = None
@@ -82,11 +90,13 @@ class LeastSquares:
         x = self.present()
         try:
             found = self.values(x)
-            if self.count > len(found) or not np.isfinite(found).all():
+            fewest = 1 if self.equations else self.count
+            if fewest > len(found) or not np.isfinite(found).all():
                 return False
             self.large = self.count > _MOST_PARAMETERS or self.count * len(found) > _MOST_NUMBERS
             columns = self.products(x).lengths() if self.large else self.jacobian(x)
-            return bool(np.isfinite(columns).all() and columns.any())  # at a saddle no direction is better than another
+            somewhere = bool(columns.any()) or self.equations  # at a saddle no direction is better than another
+            return bool(np.isfinite(columns).all()) and somewhere
         except (RuntimeError, NotImplementedError):  # nobody can list which operations have no such derivative
             return False
 
@@ -96,7 +106,7 @@ class LeastSquares:
         Ends at once where the sum of squares is not finite, and early where a Jacobian is not.
         """
         bounds = (-np.inf if self.lower is None else self.lower, np.inf if self.upper is None else self.upper)
-        start = np.clip(self.present(), *bounds)
+        start = np.clip(self._start(), *bounds)
         visited: list[Floats] = []
         with np.errstate(all="ignore"):
             first = self.values(start)
@@ -125,7 +135,7 @@ class LeastSquares:
                     method="trf",
                     ftol=None,
                     gtol=None,
-                    max_nfev=_MOST_EVALUATIONS,
+                    max_nfev=_MOST_FOR_EQUATIONS if self.equations else _MOST_EVALUATIONS,
                     **options,
                 )
 
@@ -138,6 +148,15 @@ class LeastSquares:
         found = self._refined(np.asarray(result.x, dtype=np.float64))
         if not np.array_equal(found, visited[-1]):
             yield found
+
+    def _start(self) -> Floats:
+        """The present parameters [parameters], or a place nearby where there are derivatives."""
+        start = self.present()
+        if not self.equations or self.large or self.jacobian(start).any():
+            return start
+        aside = _NUDGE * (1 + np.abs(start)) * (0.5 + np.random.default_rng(0).random(len(start)))
+        found = start + aside
+        return found if np.isfinite(self.values(found)).all() else start
 
     def _operator(self, ask: Ask, x: Floats) -> object:
         """The Jacobian at a point as SciPy wants it: a linear operator, whose products the other thread calculates."""

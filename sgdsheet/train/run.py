@@ -153,14 +153,17 @@ class Run:
             return None
         constraints = self.constraints
         restricted = constraints is not None and (constraints.labels or constraints.discrete is not None)
-        if problem.direction is not Direction.MINIMISE or restricted:
+        if problem.direction is Direction.MAXIMISE or restricted:
             return None
         residuals = residuals_of(self.module(), self.names, problem)
         if residuals is None:
             return None
         bounds = self.constraints.bounds if self.constraints is not None else None
-        sides = (None, None) if bounds is None else (bounds.lower.double().numpy(), bounds.upper.double().numpy())
-        found = LeastSquares(residuals, self.parameters, *sides)
+        lower, upper = (
+            (None, None) if bounds is None else (bounds.lower.double().numpy(), bounds.upper.double().numpy())
+        )
+        equations = problem.direction is Direction.VALUE or bool(problem.targets)
+        found = LeastSquares(residuals, self.parameters, lower, upper, equations)
         return found if found.suits() else None
 
     def _method(self) -> Method | None:
@@ -352,7 +355,7 @@ class Run:
         module, model = self.module(), self.model
         bounds = self.constraints.bounds if self.constraints is not None else None
         with torch.enable_grad():
-            return judge(
+            found = judge(
                 Place(
                     self.parameters,
                     lambda: model.as_objective(module.forward()),
@@ -363,6 +366,9 @@ class Run:
                     model.numbers_read(),
                 )
             )
+        if found.converged or not (model.problem.targets or model.problem.direction is Direction.VALUE):
+            return found
+        return Verdict(False, "no step gets closer to what is wanted")
 
     def conclude(self, loss_start: float, loss: float) -> None:
         """Note the loss of the last step; if it is far above that at the start, the run has diverged."""

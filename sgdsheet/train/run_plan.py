@@ -12,6 +12,7 @@ from torch import Tensor
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.data.samples import Samples
 from sgdsheet.errors import SettingError
+from sgdsheet.problem.definition import Direction
 from sgdsheet.problem.optimizers import AUTO, OPTIMIZERS, Family, Optimizer
 from sgdsheet.problem.settings import Settings
 from sgdsheet.system import memory
@@ -135,7 +136,7 @@ def plan_run(
     if not fitted and search is None and not batched:
         solved = _solver(model, settings, constraints, method)
     if fitted:
-        why = "a sum of squares"
+        why = "values to be reached" if _is_goal(model) else "a sum of squares"
     if solved is not None:
         why = solved.why
     if search is not None:
@@ -174,6 +175,11 @@ def plan_run(
         fitted,
         search,
     )
+
+
+def _is_goal(model: SheetModel) -> bool:
+    """Whether cells are to reach values."""
+    return model.problem.direction is Direction.VALUE or bool(model.problem.targets)
 
 
 def refuse_large_batch(model: SheetModel, samples: Samples, size: int) -> None:

@@ -12,7 +12,17 @@ from rich.console import Console
 
 import sgdsheet
 from sgdsheet.apps.cli.check_groups import differ_line, groups_as_dict, show_groups, value_text
-from sgdsheet.apps.cli.common import console, count, figure, json_option, model_arguments, print_json, shown
+from sgdsheet.apps.cli.common import (
+    chosen_targets,
+    console,
+    count,
+    figure,
+    json_option,
+    model_arguments,
+    print_json,
+    shown,
+    target_options,
+)
 from sgdsheet.apps.cli.files import OutputFile, guard
 from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open, model_lines, show_candidates
 from sgdsheet.apps.cli.overview import frozen_as_dict, frozen_line, models_as_dict, unsupported_as_dict
@@ -36,6 +46,7 @@ HELP_LINE, PLACE = "Prove values and gradients; find what hinders training", 30
 
 @click.command("check")
 @model_arguments
+@target_options
 @click.option(
     "--all",
     "everything",
@@ -56,6 +67,8 @@ def command(
     loss: str | None,
     params: str | None,
     maximize: bool,
+    value: float | None,
+    value_of: tuple[str, ...],
     everything: bool,
     html: str | None,
     as_json: bool,
@@ -68,16 +81,24 @@ def command(
     from sgdsheet.train.constrained.problem_kind import kind_of
 
     with working(f"reading {Path(book).name}", quiet=as_json):
+        targets = chosen_targets(loss, value, value_of)
         workbook = sgdsheet.load(book)
     guard(workbook)
     findings: list[Finding] = []
     kind: ProblemKind | None = None
     try:
         problem = find_problem(
-            workbook, sheet, loss, params, maximize=maximize, overwrite_formulas=None, only_read=True
+            workbook,
+            sheet,
+            None if value is not None else loss,
+            params,
+            maximize=maximize,
+            targets=targets,
+            overwrite_formulas=None,
+            only_read=True,
         )
     except ProblemError as error:
-        if loss or params or not (everything or is_open(workbook, error, sheet)):
+        if loss or params or targets or not (everything or is_open(workbook, error, sheet)):
             raise
         _check_without_model(workbook, book, sheet, html, as_json)
         return

@@ -36,6 +36,37 @@ def model_arguments(command: F) -> F:
     return command
 
 
+def target_options(command: F) -> F:
+    """The options that say which values cells are to reach: `value` and `value_of`."""
+    value = click.option(
+        "--value", type=float, metavar="NUMBER", help="The value that the cell of --loss is to reach: goal seek."
+    )
+    value_of = click.option(
+        "--value-of",
+        "value_of",
+        multiple=True,
+        metavar="REF=NUMBER",
+        help="A cell and the value that it is to reach, in place of --loss; once for each cell.",
+    )
+    return value_of(value(command))
+
+
+def chosen_targets(loss: str | None, value: float | None, value_of: Sequence[str]) -> list[tuple[str, float]]:
+    """The cells that are to reach values, as references. With `value`, `loss` is the first, and no longer a loss."""
+    if value is not None and loss is None:
+        raise click.UsageError("--value needs --loss, the cell that is to reach it")
+    found = [(loss, value)] if value is not None and loss is not None else []
+    for text in value_of:
+        cell, sign, number = text.rpartition("=")
+        try:
+            found.append((cell.strip(), float(number)))
+        except ValueError:
+            sign = ""
+        if not sign or not cell.strip():
+            raise click.UsageError(f"--value-of {text}: write a cell and a number, such as B7=100")
+    return found
+
+
 def with_source(problem: Problem, source: str | None) -> Problem:
     """The problem with the data that --source names."""
     if source is None:

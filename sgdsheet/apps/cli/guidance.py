@@ -74,6 +74,7 @@ def find_model(
     params: str | None,
     *,
     maximize: bool = False,
+    targets: Sequence[tuple[str, float]] = (),
     overwrite_formulas: bool | None = None,
     only_read: bool = False,
 ) -> Problem:
@@ -85,6 +86,7 @@ def find_model(
             loss,
             params,
             maximize=maximize,
+            targets=targets,
             overwrite_formulas=overwrite_formulas,
             only_read=only_read,
         )

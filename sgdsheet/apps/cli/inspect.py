@@ -10,6 +10,7 @@ from rich.table import Table
 
 import sgdsheet
 from sgdsheet.apps.cli.common import (
+    chosen_targets,
     console,
     count,
     figure,
@@ -17,6 +18,7 @@ from sgdsheet.apps.cli.common import (
     model_arguments,
     print_json,
     shown,
+    target_options,
     with_source,
 )
 from sgdsheet.apps.cli.files import DATA
@@ -28,7 +30,18 @@ from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.workbook import Workbook
 
 _MODEL_KEYS = (
-    *("sheet", "source", "direction", "target", "loss_cell", "loss_formula", "loss_saved", "loss", "parameters"),
+    *(
+        "sheet",
+        "source",
+        "direction",
+        "target",
+        "targets",
+        "loss_cell",
+        "loss_formula",
+        "loss_saved",
+        "loss",
+        "parameters",
+    ),
     *("parameter_ranges", "constraints", "non_negative", "data", "samples", "file", "metric_cell", "settings"),
     *("unused_parameters", "overwritten_formulas", "problem", "blocks"),
 )
@@ -43,6 +56,7 @@ HELP_LINE, PLACE = "Show what was found: loss, parameters, blocks", 50
 
 @click.command("inspect")
 @model_arguments
+@target_options
 @click.option("--source", type=DATA, metavar="FILE", help="The data; those that the sheet names unless given.")
 @json_option
 def command(
@@ -51,6 +65,8 @@ def command(
     loss: str | None,
     params: str | None,
     maximize: bool,
+    value: float | None,
+    value_of: tuple[str, ...],
     source: str | None,
     as_json: bool,
 ) -> None:
@@ -59,13 +75,21 @@ def command(
     Where no model is named: its sheets, what can be calculated, and cells that look like a loss, with the commands to
     train them.
     """
+    targets = chosen_targets(loss, value, value_of)
     workbook = sgdsheet.load(book)
     try:
         problem = find_problem(
-            workbook, sheet, loss, params, maximize=maximize, overwrite_formulas=None, only_read=True
+            workbook,
+            sheet,
+            None if value is not None else loss,
+            params,
+            maximize=maximize,
+            targets=targets,
+            overwrite_formulas=None,
+            only_read=True,
         )
     except ProblemError as error:
-        if loss or params or not is_open(workbook, error, sheet):
+        if loss or params or targets or not is_open(workbook, error, sheet):
             raise
         _without_model(workbook, book, sheet, as_json)
         return
@@ -108,6 +132,7 @@ def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
         "source": problem.source,
         "direction": problem.direction.value,
         "target": problem.target if problem.direction is Direction.VALUE else None,
+        "targets": [{"cell": str(item.cell), "value": item.value} for item in problem.targets],
         "loss_cell": str(problem.loss),
         "loss_formula": "=" + formula_text(formula, *problem.loss[1:]) if formula else None,
         "loss_saved": home.values.get(problem.loss[1:]),
@@ -155,11 +180,16 @@ def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
     out.print(f"[bold]{book}[/bold], sheet [bold]{sheet}[/bold] (found by {shown(content['source'])})")
     out.print()
     facts = Table.grid(padding=(0, 2))
-    facts.add_row(
-        "loss", f"[bold]{shown(content['loss_cell'])}[/bold]  {shown(one_line(content['loss_formula'] or ''))}"
-    )
-    value = f"{figure(content['loss'])}, {_WISH[problem.direction]}"
-    facts.add_row("", value + (f": {problem.target:g}" if problem.direction is Direction.VALUE else ""))
+    for number, item in enumerate(content["targets"]):
+        facts.add_row(
+            "targets" if number == 0 else "", f"[bold]{shown(item['cell'])}[/bold] is to reach {item['value']:g}"
+        )
+    if not problem.targets:
+        facts.add_row(
+            "loss", f"[bold]{shown(content['loss_cell'])}[/bold]  {shown(one_line(content['loss_formula'] or ''))}"
+        )
+        value = f"{figure(content['loss'])}, {_WISH[problem.direction]}"
+        facts.add_row("", value + (f": {problem.target:g}" if problem.direction is Direction.VALUE else ""))
     for number, item in enumerate(content["parameter_ranges"]):
         facts.add_row("parameters" if number == 0 else "", f"[bold]{shown(item['range'])}[/bold]  {item['count']:,}")
     for key, remark in _REMARKS.items():

@@ -14,6 +14,7 @@ from sgdsheet.apps.cli.common import count, figure, shown
 from sgdsheet.apps.cli.estimates_table import as_json, as_lines
 from sgdsheet.apps.cli.sparkline import sparkline
 from sgdsheet.problem.definition import SOLVER, Direction
+from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Value
 from sgdsheet.system import processes
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 STOPPED = "stopped"
 """How a run ended that a person stopped."""
+
+
+_REACHED = 1e-10
+"""A value counts as reached if it is missed by at most so much, relative where it is larger than 1."""
 
 
 @dataclass(slots=True)
@@ -82,6 +87,10 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "samples": session.sample_count,
         "loss_samples": session.loss_samples,
         "loss_bound": session.loss_bound,
+        "targets": [
+            {"cell": str(cell), "wanted": wanted, "value": found, "missed_by": abs(found - wanted)}
+            for cell, wanted, found in _targets(session)
+        ],
         "constraint_violation": session.violation,
         "constraints_hold": session.constraints_hold if session.violation is not None else None,
         "restarts": None
@@ -106,12 +115,23 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _targets(session: sgdsheet.Session) -> list[tuple[Cell, float, float]]:
+    """The cells that are to reach values: these, and what they hold now."""
+    problem, model = session.model.problem, session.model
+    if problem.direction is Direction.VALUE:
+        return [(problem.loss, problem.target, session.loss)]
+    found = [(item, model.value_of(item.cell)) for item in problem.targets]
+    return [(item.cell, item.value, value) for item, value in found if isinstance(value, float)]
+
+
 def announce(out: Console, session: sgdsheet.Session, sheets: Sequence[str] = ()) -> None:
     """Tell what is about to happen; `sheets` are those that have a model, if nobody chose one of them."""
     problem, plan = session.model.problem, session.plan
     name, parameters = session.model.workbook.name, count(problem.parameter_count, "parameter")
-    sheet, loss = shown(problem.sheet), shown(problem.loss)
-    out.print(f"[bold]{shown(name)}[/bold], sheet [bold]{sheet}[/bold]: {parameters}, loss {loss}")
+    sheet, what = shown(problem.sheet), f"loss {shown(problem.loss)}"
+    if problem.targets:
+        what = f"{count(len(problem.targets), 'cell')} that are to reach values"
+    out.print(f"[bold]{shown(name)}[/bold], sheet [bold]{sheet}[/bold]: {parameters}, {what}")
     without_rate = plan.solved or plan.fitted or plan.search is not None or plan.optimizer.name == "lbfgs"
     rate = "" if without_rate else f", learning rate {plan.learning_rate:g}"
     chosen = f" (chosen: {shown(plan.why)})" if plan.why else ""
@@ -144,8 +164,10 @@ def report(out: Console, outcome: Outcome) -> None:
         out.print(f"last {last}, best {best} at step {session.best_step:,} (kept)")
     if session.loss == session.loss_start and session.steps_taken and not (session.plan.solved or session.plan.search):
         out.print("[yellow]No step made it better: the parameters are as they were.[/yellow]")
-    if problem.direction is Direction.VALUE:
-        out.print(f"wanted {problem.target:g}, missed by {abs(session.loss - problem.target):.3g}")
+    for cell, wanted, found in _targets(session):
+        hit = abs(found - wanted) <= _REACHED * max(1.0, abs(wanted))
+        missed = "reached" if hit else f"[yellow]missed by {abs(found - wanted):.3g}[/yellow]"
+        out.print(f"{shown(cell)} wanted {figure(wanted)}, now [bold]{figure(found)}[/bold]: {missed}")
     if problem.source == SOLVER:
         saved = session.model.workbook.sheets[problem.loss.sheet].values.get(problem.loss[1:])
         if isinstance(saved, float) and not session.model.workbook.stale:

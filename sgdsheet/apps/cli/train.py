@@ -10,7 +10,17 @@ import click
 
 import sgdsheet
 from sgdsheet.apps.cli.checkpointing import Checkpoints
-from sgdsheet.apps.cli.common import F, console, json_option, listed, model_arguments, print_json, with_source
+from sgdsheet.apps.cli.common import (
+    F,
+    chosen_targets,
+    console,
+    json_option,
+    listed,
+    model_arguments,
+    print_json,
+    target_options,
+    with_source,
+)
 from sgdsheet.apps.cli.files import (
     DATA,
     InputFile,
@@ -64,6 +74,7 @@ HELP_LINE, PLACE = "Train the parameters of a workbook", 10
 
 @click.command("train")
 @model_arguments
+@target_options
 @settings_options
 @click.option(
     "--source",
@@ -112,6 +123,7 @@ def command(
     book: str, sheet: str | None, loss: str | None, params: str | None, maximize: bool, as_json: bool, **options: Any
 ) -> None:
     """Train the parameters of BOOK and write a trained copy, with nothing else in the file changed."""
+    targets = chosen_targets(loss, options["value"], options["value_of"])
     chosen = {item.key: options[item.key] for item in DECLARATIONS}
     if options["output"] is not None and options["in_place"]:
         raise click.UsageError("--output and --in-place exclude each other")
@@ -126,9 +138,10 @@ def command(
         workbook,
         book,
         sheet,
-        loss,
+        None if options["value"] is not None else loss,
         params,
         maximize=maximize,
+        targets=targets,
         overwrite_formulas=options["overwrite_formulas"],
     )
     problem = with_source(problem, options["source"])

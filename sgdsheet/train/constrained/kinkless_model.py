@@ -39,7 +39,7 @@ def kinkless(model: SheetModel, constraints: ConstraintModel, kind: ProblemKind)
         return None
     limits = constraints.bounds.by_name({name: model.shared_parameters[name] for name in model.parameter_names})
     small = model.problem.direction is Direction.MINIMISE
-    loss = model.lowered.module([model.lowered.value_of(model.problem.loss).data])
+    loss = model.lowered.module([model.loss_node])
     found = without_kinks(
         loss, model.parameter_names, [Follows.UP if small else Follows.DOWN], limits, most=MOST_LINEAR
     )

@@ -155,7 +155,7 @@ def problem_kind(model: SheetModel, constraints: ConstraintModel | None) -> Prob
     problem = model.problem
     bounds = constraints.bounds if constraints is not None else None
     limits = bounds.by_name({name: model.shared_parameters[name] for name in model.parameter_names}) if bounds else {}
-    objective = function_kinds(model.lowered, [model.lowered.value_of(problem.loss).data], limits)[0]
+    objective = function_kinds(model.lowered, [model.loss_node], limits)[0]
     found = constraints.kinds if constraints is not None else ()
     discrete = constraints.discrete if constraints is not None else None
     whole = int(discrete.whole.sum()) if discrete is not None else 0

@@ -1,0 +1,95 @@
+"""Goal seek: cells reach the values that stand beside them, by changing other cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sgdsheet.errors import ProblemError, SettingError
+from sgdsheet.live.run.live_book import LiveBook, Options, Reply
+from sgdsheet.live.run.trainable import Trainable
+from sgdsheet.problem.definition import (
+    SPREADSHEET,
+    Problem,
+    Target,
+    find_problem,
+    refuse_protected,
+    targets_in,
+)
+from sgdsheet.problem.settings import Settings
+from sgdsheet.sheet.references import Range, parse_range
+from sgdsheet.sheet.workbook import Workbook
+from sgdsheet.train.session import Session
+
+_SECONDS = 20.0
+"""How long a person waits for it, at most."""
+
+_REACHED = 1e-10
+"""A value counts as reached if it is missed by at most so much, relative where it is larger than 1."""
+
+_LISTED = 3
+
+
+def seek_goal(book: LiveBook, sheet: str | None, options: Options) -> Reply:
+    """Solve what is selected, or what the sheet names, and write the cells that may change.
+
+    The option `areas` takes the place of the selection: a range of two columns, calculated cells and the values that
+    they are to reach, and then the cells that may change. Raises SgdSheetError before anything is written.
+    """
+    book.refuse_while_training("goal seek")
+    workbook = book.read_tracked()
+    problem = _problem(workbook, sheet, _areas(book, sheet or workbook.active, options))
+    refuse_protected(workbook, problem)
+    trainable = Trainable(workbook, problem, Settings(time_limit=_SECONDS))
+    model = trainable.proven()
+    session = Session(model, trainable.settings)
+    session.run()
+    targets = problem.targets or (Target(problem.loss, problem.target),)
+    found = [model.value_of(item.cell) for item in targets]
+    book.manual_run = None
+    book.write("goal-seek", trainable, dict(trainable.present_numbers()))
+    text = _in_words(targets, [float(value) if isinstance(value, float) else float("nan") for value in found])
+    book.status.loss = session.loss
+    book.host.status(text)
+    return {"message": text, "values": [value for value in found if isinstance(value, float)], "loss": session.loss}
+
+
+def _areas(book: LiveBook, sheet: str | None, options: Options) -> tuple[Range, ...]:
+    given = options.get("areas")
+    if given is None:
+        return book.host.selection()
+    if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
+        raise SettingError("the option areas has to be a list of ranges", remedy="Write them like Sheet1!B2:C9")
+    return tuple(parse_range(text, sheet or "") for text in given)
+
+
+def _problem(workbook: Workbook, sheet: str | None, areas: Sequence[Range]) -> Problem:
+    """What is selected, if that is several areas; else what the sheet names."""
+    if len(areas) > 1:
+        targets = [(str(item.cell), item.value) for item in targets_in(workbook, areas[:1])]
+        return find_problem(workbook, params=",".join(map(str, areas[1:])), targets=targets, advice=SPREADSHEET)
+    home = sheet or workbook.active
+    named = any(item.name.casefold() == "sgd_targets" for item in workbook.names)
+    if not named:
+        raise ProblemError(
+            "nothing says which cells are to reach which values",
+            cell=areas[0] if areas else None,
+            remedy="Select a calculated cell and the wanted value to its right, then, with Ctrl held, the cells that"
+            " may change",
+        )
+    return find_problem(workbook, home, advice=SPREADSHEET)
+
+
+def _in_words(targets: Sequence[Target], found: Sequence[float]) -> str:
+    missed = [
+        (item, value)
+        for item, value in zip(targets, found, strict=True)
+        if not abs(value - item.value) <= _REACHED * max(1.0, abs(item.value))
+    ]
+    if not missed:
+        cells = ", ".join(f"{item.cell} is {item.value:.10g}" for item in targets[:_LISTED])
+        return cells + (", …" if len(targets) > _LISTED else "")
+    parts = [
+        f"{item.cell} comes to {value:.10g}, {abs(value - item.value):.3g} away from {item.value:.10g}"
+        for item, value in missed[:_LISTED]
+    ]
+    return f"not reached: {'; '.join(parts)}"
