@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 from openpyxl import Workbook
 
 import sgdsheet
@@ -363,3 +364,34 @@ def test_lessons_without_their_names(tmp_path: Path, name: str) -> None:
     found = [item for item in suggestions(plain).offered if item.loss == problem.loss]
     cells = {cell for area in problem.parameters for cell in area.cells()}
     assert [{cell for area in item.parameters for cell in area.cells()} for item in found] == [cells]
+
+
+def test_beside_a_model_the_other_sheets_are_looked_at(tmp_path: Path) -> None:
+    """What cannot be calculated anywhere, and what could be trained on sheets that have no model."""
+    path = tmp_path / "two.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        for name in ("one", "two"):
+            page = book.add_worksheet(name)
+            for row in range(6):
+                page.write_row(row, 0, [row, 2 * row + 1])
+                page.write_formula(row, 2, f"=$E$1*A{row + 1}+$E$2", None, row)
+            page.write_column("E1", [1, 0])
+            page.write("D3", "loss")
+            page.write_formula("E3", "=SUMXMY2(B1:B6,C1:C6)", None, sum((row + 1) ** 2 for row in range(6)))
+        page.write_formula("G1", "=BESSELQ(1)", None, 1)
+        book.define_name("one!sgd_loss", "=one!$E$3")
+        book.define_name("one!sgd_params", "=one!$E$1:$E$2")
+    found = run("inspect", path, "--json").json
+    assert found["loss_cell"] == "one!E3"
+    assert [(item["cell"], item["function"]) for item in found["unsupported"]] == [("two!G1", "BESSELQ")]
+    assert [(item["loss_cell"], item["parameters"]) for item in found["candidates"]] == [("two!E3", ["two!E1:E2"])]
+
+
+def test_commands_to_copy_keep_the_options(tmp_path: Path) -> None:
+    """Where there are several models, each line is the command that was given, with the sheet."""
+    path = Path(__file__).parent.parent / "workbooks" / "titanic.xlsx"
+    found = run("train", path, "--steps", "5", "--lr", "0.1", "--preview", "-o", tmp_path / "o.xlsx")
+    assert found.status == 1
+    given = f"sgdsheet train {path} --steps 5 --lr 0.1 --preview -o {tmp_path / 'o.xlsx'} --sheet linear"
+    options = found.err.splitlines()[1].partition(": ")[2]
+    assert sorted(options.split()) == sorted(given.split())

@@ -94,7 +94,8 @@ def find_model(
         error.more = _best_candidate(workbook, book, sheet)
         raise
     except SeveralModelsError as error:
-        error.more = [f"  {one_line(line)}" for line in model_lines(models_in(workbook), _running(book))]
+        words = _running(book, without=("sheet",))
+        error.more = [f"  {one_line(line)}" for line in model_lines(models_in(workbook), words)]
         raise
 
 
@@ -108,12 +109,15 @@ def is_open(workbook: Workbook, error: ProblemError, sheet: str | None) -> bool:
     return sheet is None and only_solver_left(workbook) and bool(sheets_with_problem(workbook))
 
 
-def _running(book: str) -> tuple[str, ...]:
-    """The words of the command that runs, with the output that it was given."""
+def _running(book: str, *, without: Sequence[str]) -> tuple[str, ...]:
+    """The words of the command that runs, with the options that it was given, but some."""
     context = click.get_current_context()
     words = [str(context.info_name), _book_word(book)]
-    if context.get_parameter_source("output") is click.core.ParameterSource.COMMANDLINE:
-        words += ["-o", str(context.params["output"])]
+    for parameter in context.command.params:
+        name, value = str(parameter.name), context.params.get(str(parameter.name))
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if isinstance(parameter, click.Option) and given and name not in without:
+            words += [parameter.opts[0]] if parameter.is_flag else [parameter.opts[0], str(value)]
     return tuple(words)
 
 
@@ -121,7 +125,7 @@ def _best_candidate(workbook: Workbook, book: str, sheet: str | None) -> list[st
     """The best candidate as a command, and where to see more."""
     best = _best(workbook, sheet)
     if best is not None:
-        running = _running(book)
+        running = _running(book, without=("sheet", "loss", "params", "maximize"))
         if running[0] == "surface" and best.parameter_count > 2:
             running = ("train", _book_word(book))
         first = f"  {one_line(_named(best))} looks like one: {candidate_command(book, best, *running)}"

@@ -22,8 +22,14 @@ from sgdsheet.apps.cli.common import (
     with_source,
 )
 from sgdsheet.apps.cli.files import DATA
-from sgdsheet.apps.cli.guidance import is_open
-from sgdsheet.apps.cli.overview import describe_book, models_as_dict, sheets_as_dict, show_book
+from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open
+from sgdsheet.apps.cli.overview import (
+    describe_book,
+    models_as_dict,
+    sheets_as_dict,
+    show_book,
+    unsupported_as_dict,
+)
 from sgdsheet.errors import ProblemError, one_line
 from sgdsheet.problem.definition import Direction, Problem, find_problem, models_in, sheets_with_problem
 from sgdsheet.sheet.formula import formula_text
@@ -97,6 +103,7 @@ def command(
     model = sgdsheet.compile(workbook, problem=problem, precision="float64")
     content = describe(workbook, model)
     if as_json:
+        content.update(_elsewhere(workbook, book))
         print_json(content)
     else:
         _show(console(), model.problem, content)
@@ -116,6 +123,23 @@ def _without_model(workbook: Workbook, book: str, sheet: str | None, as_json: bo
         print_json({**dict.fromkeys(_MODEL_KEYS), **describe_book(workbook, book, report, found)})
     else:
         show_book(console(), workbook, book, report, found)
+
+
+def _elsewhere(workbook: Workbook, book: str) -> dict[str, Any]:
+    """What cannot be calculated in the whole workbook, and what could be trained on sheets that have no model."""
+    from sgdsheet.analysis.checking import check_workbook  # imports torch: not for the help page
+    from sgdsheet.analysis.trial import Suggestions, suggestions
+    from sgdsheet.compiler.calculated_references import block_table
+
+    table, found = block_table(workbook), Suggestions()
+    named = sheets_with_problem(workbook)
+    for name, sheet in workbook.sheets.items():
+        if name not in named and sheet.formulas:
+            more = suggestions(workbook, name, table=table)
+            found.offered += more.offered
+            found.declined += more.declined
+    unsupported = unsupported_as_dict(check_workbook(workbook, table=table))
+    return {**candidates_as_dict(book, found), "unsupported": unsupported}
 
 
 def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
@@ -151,8 +175,6 @@ def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
         "settings": {item.name: item.value for item in problem.settings},
         "sheets": sheets_as_dict(workbook),
         "models": models_as_dict(models_in(workbook)),
-        "candidates": [],
-        "unsupported": [],
         "formulas": sum(block.range.size for block in model.blocks),
         "blocks": [
             {"range": str(block.range), "cells": block.range.size, "formula": "=" + block.text}
