@@ -279,6 +279,18 @@ class LiveHostContract:
         assert refused.value.cell == str(cell)
         same_workbook(book.host.read(), before)
 
+    def test_numbers_take_the_place_of_formulas(self, book: OpenBook) -> None:
+        cells = {Cell(SHEET, 2, 3): 1.25, Cell(SHEET, 3, 3): 7.0, PARAMETERS[0]: 9.0}
+        before = book.host.read()
+        with refusal(HostError, cell=Cell(SHEET, 3, 8), cause="array formula"):
+            book.host.replace_formulas({**cells, Cell(SHEET, 3, 8): 1.0})
+        same_workbook(book.host.read(), before)
+        book.host.replace_formulas(cells)
+        after = book.host.read().sheets[SHEET]
+        assert {cell: after.values[cell[1:]] for cell in cells} == cells
+        assert set(before.sheets[SHEET].formulas) - set(after.formulas) == {(2, 3), (3, 3)}
+        assert after.values[2, 4] == pytest.approx((1.25 - 5) ** 2)
+
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), ExcelError.NA], ids=str)
     def test_refuses_what_is_no_value(self, book: OpenBook, value: Value) -> None:
         before = book.host.read_values([Range(SHEET, 1, 6, 2, 6)])

@@ -76,6 +76,15 @@ class MemoryHost:
         self._calculate(self.workbook)
 
     @_in_turn
+    def replace_formulas(self, values: Mapping[Cell, Value]) -> None:
+        refusals.refuse_unusable(values.items())
+        for cell in values:
+            self._refuse(cell, replace=True)
+        for cell in values:
+            self.sheet(cell.sheet).formulas.pop(cell[1:], None)
+        self.write(values)
+
+    @_in_turn
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
         found = {cell: self.sheet(cell.sheet).values.get((cell.row, cell.column)) for cell in values}
         self.write(values)
@@ -167,13 +176,13 @@ class MemoryHost:
             raise refusals.book_closed(self._key)
         return self.workbook
 
-    def _refuse(self, cell: Cell) -> None:
+    def _refuse(self, cell: Cell, *, replace: bool = False) -> None:
         """Raise HostError for a cell that must not be written to."""
         sheet = self.sheet(cell.sheet)
         if sheet.protected:
             raise refusals.protected_sheet(cell)
         formula = sheet.formulas.get((cell.row, cell.column))
-        if formula is not None and formula.array is None:
+        if formula is not None and formula.array is None and not replace:
             raise refusals.formula_cell(cell)
         arrays = [Range(sheet.name, *item.array) for item in sheet.formulas.values() if item.array is not None]
         if any(area.contains(Range.of_cell(cell)) for area in arrays):

@@ -17,7 +17,7 @@ from sgdsheet.problem.definition import find_problem, sheets_with_problem
 from sgdsheet.sheet.references import Range
 from sgdsheet.system.state_folder import VARIABLE
 from tests.activated import empty_environment
-from tests.cli_books import line_cells, run, write_book
+from tests.cli_books import NAMES, line_cells, run, write_book
 from tests.live_books import PATIENCE, until
 from tests.office import LibreOffice, OfficeBook, available
 from tests.small_titanic import some_of_the_titanic
@@ -177,3 +177,16 @@ def test_no_book_at_all(program: LibreOffice) -> None:
     assert "leave out --where to look everywhere" in found.err
     found = run("attach", "titanic.xlsx", "--host", "libreoffice", "--where", "nosuch")
     assert "“titanic.xlsx” is not open in a spreadsheet at “nosuch”" in found.err
+
+
+def test_numbers_take_the_place_of_formulas(program: LibreOffice, tmp_path: Path) -> None:
+    path = write_book(tmp_path / "line.xlsx", {**line_cells(), "E1": ("=1/2", 0.5)}, NAMES)
+    opened = program.open(path)
+    refused = run("attach", "line.xlsx", *where(program), "--steps", 3)
+    assert (refused.status, refused.out.count("\n")) == (1, 1)
+    assert "a parameter cell holds a formula" in refused.err
+    found = run("attach", "line.xlsx", *where(program), "--steps", 3, "--overwrite-formulas")
+    assert (found.status, found.err) == (0, "")
+    assert "Numbers took the place of formulas: Model!E1" in found.out
+    assert (1, 5) not in opened.host.read().sheets["Model"].formulas
+    opened.shut()

@@ -325,3 +325,28 @@ def _moved(workbook: Workbook) -> Workbook:
         for item in workbook.names
     ]
     return Workbook("line.xlsx", {**workbook.sheets, SHEET: Sheet(SHEET, values, formulas)}, names)
+
+
+@pytest.mark.parametrize("by", ["option", "setting"])
+def test_numbers_take_the_place_of_formulas_where_that_is_wanted(by: str) -> None:
+    """As `train --overwrite-formulas` does in a file. What only reads leaves the formula."""
+    host = line_host({"overwrite formulas": "yes"} if by == "setting" else {})
+    wanted = {"overwrite_formulas": True} if by == "option" else {}
+    sheet = host.workbook.sheets[SHEET]
+    sheet.formulas[1, 5], sheet.values[1, 5] = Formula("1+1", 1, 5), 2.0
+    with Desk(host) as desk:
+        if by == "setting":
+            desk.done("check")
+        else:
+            assert "a parameter cell holds a formula" in desk.ask("train", steps=3)["error"]
+            assert "with the setting “overwrite formulas”" in desk.ask("train", steps=3)["error"]
+        assert (1, 5) in sheet.formulas
+        reply = desk.done("train", steps=3, **wanted)
+        assert reply["replaced"] == [f"{SHEET}!E1"]
+        desk.until_idle()
+        assert (1, 5) not in sheet.formulas
+        assert sheet.values[1, 5] != 2.0
+        assert desk.done("undo")["ok"]
+        assert sheet.values[1, 5] == 2.0
+        assert desk.done("train", steps=3, **wanted)["replaced"] == []
+        desk.until_idle()

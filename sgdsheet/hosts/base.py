@@ -81,6 +81,13 @@ class LiveHost(Host, Protocol):
         """
         ...
 
+    def replace_formulas(self, values: Mapping[Cell, Value]) -> None:
+        """Write as `write` does, with numbers taking the place of formulas; only array formulas are refused.
+
+        Where the program has an undo of its own, this is an entry of it, quiet or not.
+        """
+        ...
+
     def read_formulas(self, areas: Sequence[Range]) -> dict[Cell, str]:
         """The formulas of some cells, for noticing a change: those of `read` after a `=`; others are left out.
 

@@ -140,6 +140,7 @@ SPREADSHEET = Advice(
     "or name them sgd_loss and sgd_params",
     choose="Click on the sheet {first}, which is the first of them, and try again there",
     other="go to another sheet with a model:",
+    overwrite="; with the setting “overwrite formulas”, numbers replace the formulas in {cells}",
 )
 
 

@@ -130,9 +130,12 @@ def _candidate_to_mark(host: str, key: str, where: str, sheet: str | None) -> li
 
 def _train(trainer: Trainer, request: dict[str, Any], options: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
     """Train to the end, or to Ctrl-C."""
-    interrupted = False
+    interrupted, replaced = False, list[str]()
     try:
-        _checked(trainer.handle({**request, "command": "train", "options": options, "wait": _LONG}))
+        begun = _checked(trainer.handle({**request, "command": "train", "options": options, "wait": _LONG}))
+        replaced += begun.get("replaced", [])
+        if replaced and not quiet:
+            console().print(f"Numbers took the place of formulas: {shown(', '.join(replaced))}", soft_wrap=True)
         _watch(trainer, request, quiet=quiet)
     except KeyboardInterrupt:
         interrupted = True
@@ -145,6 +148,7 @@ def _train(trainer: Trainer, request: dict[str, Any], options: dict[str, Any], *
         "loss": status["loss"],
         "steps": status["step"],
         "stopped": STOPPED if interrupted else status.get("stopped"),
+        "overwritten_formulas": replaced,
     }
 
 

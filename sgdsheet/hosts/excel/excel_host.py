@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import xlwings as xw
@@ -97,6 +98,10 @@ class ExcelHost:
         """Put values into cells; HostError, and nothing is changed, if one of them cannot be written."""
         self._put(values, lambda sheet, area: put_values(sheet, area, values))
 
+    def replace_formulas(self, values: Mapping[Cell, Value]) -> None:
+        """Write as `write` does, over formulas as well."""
+        self._put(values, lambda sheet, area: put_values(sheet, area, values), replace=True)
+
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
         """Write, and return what stood there just before.
 
@@ -115,8 +120,13 @@ class ExcelHost:
         self._put(values, exchange)
         return found
 
-    def _put(self, values: Mapping[Cell, Value], put: Callable[[xw.Sheet, Range], None]) -> None:
-        """Call `put` with each rectangle of cells, once it is certain that all of them can be written to."""
+    def _put(
+        self, values: Mapping[Cell, Value], put: Callable[[xw.Sheet, Range], None], *, replace: bool = False
+    ) -> None:
+        """Call `put` with each rectangle of cells, once it is certain that all of them can be written to.
+
+        Values may `replace` formulas.
+        """
         refuse_unusable(values.items())
         areas = covering(values)
         sheets = {name: self._sheet(name) for name in dict.fromkeys(area.sheet for area in areas)}
@@ -124,7 +134,7 @@ class ExcelHost:
         for name, area in firsts.items():
             self._call(check_sheet, sheets[name], area, self._native)
         for area in areas:
-            self._call(check_area, sheets[area.sheet], area, self._native)
+            self._call(partial(check_area, sheets[area.sheet], area, self._native, replace=replace))
         once = {"screen_updating": False, "calculation": "manual"} if len(areas) > 1 else {}
         with self._changed(once):
             for area in areas:

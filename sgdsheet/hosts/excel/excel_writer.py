@@ -31,11 +31,11 @@ def check_sheet(sheet: xw.Sheet, area: Range, native: Native) -> None:
         raise protected_sheet(area.first)
 
 
-def check_area(sheet: xw.Sheet, area: Range, native: Native) -> None:
-    """Raise HostError unless plain values can be put into all cells of an area."""
+def check_area(sheet: xw.Sheet, area: Range, native: Native, *, replace: bool = False) -> None:
+    """Raise HostError unless plain values can be put into all cells of an area; they may `replace` formulas."""
     for part in parts_where(sheet, area, native.holds_array):
         raise array_cell(part.first)
-    texts = texts_of(sheet, area)
+    texts = [] if replace else texts_of(sheet, area)
     if any(text.startswith("=") for row in texts for text in row):
         for position, _ in formulas_in(area, texts, native.values(sheet.range(area.a1))):
             raise formula_cell(Cell(area.sheet, *position))

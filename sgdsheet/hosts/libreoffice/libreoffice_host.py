@@ -64,6 +64,11 @@ class LibreOfficeHost:
         if values:
             self._ask("write", blocks=_blocks(values), undo=not self._quiet)
 
+    def replace_formulas(self, values: Mapping[Cell, Value]) -> None:
+        refusals.refuse_unusable(values.items())
+        if values:
+            self._ask("write", blocks=_blocks(values), undo=True, replace=True)
+
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
         """Write, and tell what stood there at that moment.
 

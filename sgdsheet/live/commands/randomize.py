@@ -22,7 +22,7 @@ def randomize(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     from sgdsheet.train.tensors import put
 
     book.refuse_while_training("drawing start values")
-    trainable = book.read_trainable(sheet, options)
+    trainable = book.read_to_change(sheet, options)
     settings, model = trainable.settings, trainable.proven()
     seed = settings.seed if settings.seed is not None else secrets.randbits(31)
     parameters = [tensor for _, tensor in model.ranges()]

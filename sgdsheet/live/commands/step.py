@@ -64,7 +64,7 @@ def _fitting_run(book: LiveBook, sheet: str | None, options: Options) -> ManualR
     run = book.manual_run
     if run is not None and _fits_at_a_glance(run, book, sheet, options):
         return run
-    trainable = book.read_trainable(sheet, options)
+    trainable = book.read_to_change(sheet, options)
     if run is None or not run.fits(trainable):
         return start_manual_run(trainable)
     run.trainable = trainable

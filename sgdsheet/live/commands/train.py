@@ -20,9 +20,9 @@ def train(book: LiveBook, sheet: str | None, options: Options) -> Reply:
         return {"message": "training goes on"}
     options = dict(options)
     logged = bool(options.pop("log", book.logging))
-    trainable = book.read_trainable(sheet, options)
+    trainable = book.read_to_change(sheet, options)
     book.start(trainable, options, logged=logged)
-    return {"message": f"training {trainable.problem.sheet}"}
+    return {"message": f"training {trainable.problem.sheet}", "replaced": [str(area) for area in book.replaced]}
 
 
 COMMAND = Command(

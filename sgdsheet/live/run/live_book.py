@@ -19,7 +19,7 @@ from sgdsheet.live.run.status import IDLE, Status
 from sgdsheet.live.run.trainable import Trainable, find_trainable
 from sgdsheet.live.undo import tracking
 from sgdsheet.live.undo.snapshots import Contents, History
-from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
 from sgdsheet.system.book_lock import BookLock
 
@@ -54,6 +54,8 @@ class LiveBook:
         self.logging = False
         """Whether runs write the sheet `SGD log`."""
         self.manual_run: ManualRun | None = None
+        self.replaced: tuple[Range, ...] = ()
+        """Parameter cells in which the last command put numbers in the place of formulas."""
         self._host = host
         self._known: list[Trainable] = []
         self._last_reading = 0.0
@@ -161,9 +163,23 @@ class LiveBook:
 
     def read_trainable(self, sheet: str | None, options: Options) -> Trainable:
         """Read the workbook and find the model of a sheet; compiled models are used again."""
-        trainable = find_trainable(self._read(), sheet, options, self._known)
+        trainable = find_trainable(self._read(), sheet, options, self._known, with_formulas=True)
         self._known = [trainable, *(item for item in self._known if not item.shares_model(trainable))][:_MODELS_KEPT]
         return trainable
+
+    def read_to_change(self, sheet: str | None, options: Options) -> Trainable:
+        """Read the workbook for a command that writes parameters.
+
+        Where the setting `overwrite formulas` says so, the numbers that formulas in parameter cells give now take the
+        place of these formulas.
+        """
+        workbook = self._read()
+        areas = find_trainable(workbook, sheet, options, self._known, with_formulas=True).problem.overwritten
+        if areas:
+            values = {cell: workbook.sheets[cell.sheet].values[cell[1:]] for area in areas for cell in area.cells()}
+            self.host.replace_formulas(values)
+        self.replaced = areas
+        return self.read_trainable(sheet, options)
 
     def write(self, label: str, trainable: Trainable, values: dict[Cell, Value]) -> None:
         """Write to cells as one level of undo. Raises SgdSheetError before anything is changed."""

@@ -95,14 +95,22 @@ class Trainable:
 
 
 def find_trainable(
-    workbook: Workbook, sheet: str | None, options: Mapping[str, Any], known: Iterable[Trainable] = ()
+    workbook: Workbook,
+    sheet: str | None,
+    options: Mapping[str, Any],
+    known: Iterable[Trainable] = (),
+    *,
+    with_formulas: bool = False,
 ) -> Trainable:
     """Find and check the model of a sheet (None: the only one that has a model), with the settings of a request.
+
+    With `with_formulas`, parameter cells may hold formulas where the setting says that numbers may replace them.
 
     If one of the readings `known` from before has the same model, what was compiled for it is used again. Raises
     SgdSheetError if the sheet cannot be trained.
     """
-    problem = find_problem(workbook, sheet, advice=SPREADSHEET)
+    overwrite = (options.get("overwrite_formulas") or None) if with_formulas else False
+    problem = find_problem(workbook, sheet, advice=SPREADSHEET, overwrite_formulas=overwrite)
     refuse_protected(workbook, problem)
     refuse_unsupported(problem)
     settings = combine(problem.settings, options)

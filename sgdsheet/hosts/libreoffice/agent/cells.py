@@ -146,8 +146,10 @@ def array_areas(sheet: Any, areas: list[list[int]], around: list[int], texts: An
 # --- writing ----------------------------------------------------------------------------------------------
 
 
-def refuse(sheet: Any, cells: Any, area: list[int]) -> None:
+def refuse(sheet: Any, cells: Any, area: list[int], replace: bool = False) -> None:
     """Raise Refused if cells must not be written to: protected, merged, or a formula stands there.
+
+    Values may `replace` formulas, but those of arrays.
 
     Every refresh while training asks this, so the usual case takes few calls.
     """
@@ -155,7 +157,7 @@ def refuse(sheet: Any, cells: Any, area: list[int]) -> None:
     if sheet.isProtected():
         raise Refused("protected", cell=[name, top, left])
     if any(text[:1] in ("=", "{") for line in cells.getFormulaArray() for text in line):  # or a text that looks so
-        _refuse_formulas(sheet, cells, name)
+        _refuse_formulas(sheet, cells, name, replace)
     cursor = sheet.createCursorByRange(cells)
     cursor.collapseToMergedArea()
     if corners(cursor.RangeAddress) == area and not cells.IsMerged:
@@ -167,13 +169,14 @@ def refuse(sheet: Any, cells: Any, area: list[int]) -> None:
                     raise Refused("merged", cell=[name, row, column])
 
 
-def _refuse_formulas(sheet: Any, cells: Any, name: str) -> None:
+def _refuse_formulas(sheet: Any, cells: Any, name: str, replace: bool) -> None:
     for address in cells.queryContentCells(FORMULAS).RangeAddresses:
         area = corners(address)
         for row, line in enumerate(rectangle(sheet, area).getFormulaArray(), area[0]):
             for column, text in enumerate(line, area[1]):
-                if text not in CONSTANTS:
-                    raise Refused("array" if text[:1] == "{" else "formula", cell=[name, row, column])
+                is_array = text[:1] == "{"
+                if text not in CONSTANTS and (is_array or not replace):
+                    raise Refused("array" if is_array else "formula", cell=[name, row, column])
 
 
 def put_at(document: Any, sheet: Any, top: int, rows: list[list[Any]], undo: bool) -> None:

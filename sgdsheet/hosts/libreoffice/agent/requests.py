@@ -216,10 +216,13 @@ class Agent:
 
     # --- writing -------------------------------------------------------------------------------------------
 
-    def do_write(self, book: str, blocks: list[list[Any]], undo: bool, tell: bool = False) -> list[list[Any]] | None:
+    def do_write(
+        self, book: str, blocks: list[list[Any]], undo: bool, tell: bool = False, replace: bool = False
+    ) -> list[list[Any]] | None:
         """Put rows of values at (sheet, top, left); nothing is written unless everything can be.
 
-        With `tell`, returns what stood there just before, block by block; None for an error.
+        With `tell`, returns what stood there just before, block by block; None for an error. With `replace`, values
+        take the place of formulas.
         """
         document = self._writable(book)
 
@@ -228,7 +231,7 @@ class Agent:
             for name, top, left, rows in blocks:
                 area = [top, left, top + len(rows) - 1, left + len(rows[0]) - 1]
                 cells = rectangle(self._sheet(book, name), area)
-                refuse(cells.Spreadsheet, cells, area)
+                refuse(cells.Spreadsheet, cells, area, replace)
                 targets.append((cells, rows))
             before = [list(map(list, cells.getDataArray())) for cells, _ in targets] if tell else None
             with OneUndo(document) if undo else nullcontext():
