@@ -43,6 +43,7 @@ TESTS = {
         "test_names_of_our_own test_whole_numbers_beside_others test_a_longer_round_trip_is_found "
         "test_what_cannot_be_batched_is_tried_one_by_one test_annealing_finds_its_way_among_many_minima "
     ),
+    "test_live_search": "test_train_with_whole_numbers",
     "test_integers": (
         "test_the_time_limit_says_how_good_the_best_is test_solver_s_own_time_limit_and_tolerance "
         "test_stopped_by_a_person_it_keeps_the_best test_a_portfolio_of_few_papers test_a_portfolio_of_whole_lots "

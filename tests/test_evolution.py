@@ -72,6 +72,14 @@ def test_without_bounds_the_box_is_said_and_gets_wider(tmp_path: Path) -> None:
     assert "Model!A1 and 1 others without bounds, searched from" in session.ending
 
 
+@pytest.mark.parametrize("formula", ["=-ROUND(A1,0)*B1", "=A1*B1-2*A1^2"])
+def test_without_limit(formula: str, tmp_path: Path) -> None:
+    model = models.model(tmp_path, {"A1": [[3.0, 1.0]], "A3": formula}, "A3", "A1:B1", MIN, [("B1", AT_MOST, 9)])
+    with refusal(TrainingError, cell="Model!A1", cause="gets better and better", remedy="Give it a bound"):
+        sgdsheet.Session(model, trust_formulas=True, optimizer="evolutionary").run()
+    assert numbers(model) == [3.0, 1.0]
+
+
 STEPPED = {
     "rounded": ("=(ROUND(A1,1)-2.3)^2+(B1-0.5)^2", 0.0),
     "compared": ("=IF(A1>2,1,3)+IF(B1<-1,1,2)", 2.0),
@@ -234,6 +242,15 @@ def test_no_point_meets_the_constraints(tmp_path: Path) -> None:
     with refusal(TrainingError, cell="Model!A3", cause="no point that meets all constraints .* violated by 1"):
         sgdsheet.Session(model, trust_formulas=True).run()
     assert numbers(model) == [3.0, 4.0]
+
+
+def test_bounds_that_no_permutation_meets(tmp_path: Path) -> None:
+    cells = {"A1": [[1, 1, 1]], "A3": "=3*A1*B1+5*B1+C1"}
+    constraints = [("A1:C1", ALL_DIFFERENT, "AllDifferent"), ("A1:B1", AT_LEAST, 3)]
+    model = models.model(tmp_path, cells, "A3", "A1:C1", MAX, constraints)
+    with refusal(TrainingError, cell="Model!A3", cause="no whole numbers within the bounds"):
+        sgdsheet.Session(model, trust_formulas=True).run()
+    assert numbers(model) == [1.0, 1.0, 1.0]
 
 
 # --- permutations -------------------------------------------------------------------------------------------

@@ -139,6 +139,13 @@ def test_bounds_of_whole_numbers_are_rounded_inwards(tmp_path: Path) -> None:
     assert numbers(model) == [3.0, 3.0]  # a rounding error below 3 is 3
 
 
+def test_large_bounds_are_kept(tmp_path: Path) -> None:
+    bounds = [("A1:B1", AT_MOST, 1e12), ("A1:B1", AT_LEAST, -1e12)]
+    model = models.model(tmp_path, SUM, "A6", "A1:B1", MIN, [*bounds, WHOLE])
+    solved(model)
+    assert numbers(model) == [-1e12, 1e12]
+
+
 @pytest.mark.parametrize("factor", [1e-7, 1.0, 1e9])
 def test_the_size_of_the_numbers_does_not_matter(factor: float, tmp_path: Path) -> None:
     """HiGHS stops at an absolute difference of a millionth, which is all there is of small numbers."""

@@ -192,6 +192,7 @@ def command(
     outcome.course = [item.loss for item in logbook.records() if item.step < session.steps_taken]
     outcome.findings = _overfitting(session) + _findings(session, losses)
     outcome.warnings += [*session.proof.warnings, *_clipped(problem, workbook), *_overwritten(problem)]
+    outcome.warnings += _relaxed(problem)
     results, uncalculated = _results(session, outcome, preview)
     host.write({**preview, **results})
     host.replace_formulas([cell for area in problem.overwritten for cell in area.cells()])
@@ -227,6 +228,13 @@ def _clipped(problem: Problem, workbook: Workbook) -> list[str]:
         f"Solver's option “Make unconstrained variables non-negative” is on, and {listed} started below 0: switch it"
         " off in Solver if these are weights"
     ]
+
+
+def _relaxed(problem: Problem) -> list[str]:
+    """Whole numbers that Solver was told to ignore."""
+    if not problem.solver.relaxed or not problem.discrete:
+        return []
+    return ["Solver's option “Ignore Integer Constraints” is on: parameters that should be whole may be any numbers"]
 
 
 def _overwritten(problem: Problem) -> list[str]:

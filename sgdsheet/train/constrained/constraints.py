@@ -340,8 +340,7 @@ class _Compiler:
 
     def _round_bounds(self) -> None:
         """The bounds of whole numbers are whole; one must lie between them."""
-        slack = HOLDS * np.maximum(1.0, np.abs(np.nan_to_num(self.lower, neginf=0.0)))
-        lower, upper = np.ceil(self.lower - slack), np.floor(self.upper + slack)
+        lower, upper = np.ceil(self.lower - HOLDS), np.floor(self.upper + HOLDS)
         empty = np.flatnonzero(self.whole & (lower > upper))
         if len(empty):
             at = int(empty[0])

@@ -40,7 +40,7 @@ def enumerate_points(flat: FlatModel, discrete: Discrete, limits: Limits) -> Gen
             complete = True
     finally:
         point = best.point() if best.x is not None else None
-        found = point is not None and meets(point)
+        found = point is not None and best.feasible and meets(point)
         flat.set(start if point is None or not found else point.x)
     assert point is not None
     if not found:
@@ -55,7 +55,7 @@ def enumerate_points(flat: FlatModel, discrete: Discrete, limits: Limits) -> Gen
 
 def _look(best: Best, start: Floats) -> Look:
     point = best.point()
-    if not meets(point):
+    if not (best.feasible and meets(point)):
         best.population.flat.set(start)
     return Look(point.loss, point.violation)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from sgdsheet.errors import SgdSheetError
+from sgdsheet.errors import SgdSheetError, TrainingError
 from sgdsheet.train.constrained.constraints import HOLDS, Bounds, Discrete
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point
 from sgdsheet.train.constrained.solve import solve
@@ -197,8 +197,11 @@ class _Evolution:
         return found
 
     def _widened(self, number: int) -> Generator[Look, None, None]:
-        """Search again in a wider box, as long as the best point lies at an edge that nobody has given."""
-        for _ in range(_MOST_WIDENINGS):
+        """Search again in a wider box, as long as the best point lies at an edge that nobody has given.
+
+        Raises TrainingError if it does so however wide the box is.
+        """
+        for times in range(_MOST_WIDENINGS + 1):
             box, x = self.box, self.best.x
             assert x is not None
             near = _AT_EDGE * (box.upper - box.lower)
@@ -206,6 +209,13 @@ class _Evolution:
             at_upper = ~np.isfinite(self.flat.upper) & (x >= box.upper - near)
             if not (at_lower | at_upper).any() or self._over():
                 return
+            if times == _MOST_WIDENINGS:
+                place = int(np.flatnonzero(at_lower | at_upper)[0])
+                raise TrainingError(
+                    f"the loss gets better and better as this parameter goes to {x[place]:.3g} and beyond",
+                    cell=self.flat.cells[place],
+                    remedy="Give it a bound, or change the direction",
+                )
             reach = (_WIDER - 1.0) * (box.upper - box.lower)
             lower = np.where(at_lower, box.lower - reach, box.lower)
             self.box = replace(box, lower=lower, upper=np.where(at_upper, box.upper + reach, box.upper))

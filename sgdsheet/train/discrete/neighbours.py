@@ -7,6 +7,7 @@ Martin and Stützle, “Iterated local search”, in Handbook of Metaheuristics,
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from functools import cache
@@ -70,7 +71,7 @@ def _neighbours(best: Best, x: Floats, random: np.random.Generator) -> Floats:
     """The neighbours of a point [neighbours, parameters], or some of them if they are very many."""
     box = best.box
     singles = np.flatnonzero(box.whole & ~box.permuted)
-    found = [x + steps for steps in _steps(singles, len(x))]
+    found = [x + steps for steps in _steps(singles, len(x), float((box.upper - box.lower)[singles].max(initial=0.0)))]
     for group in box.permutations:
         orders = _orders(len(group))
         moved = np.tile(x, (len(orders), 1))
@@ -84,11 +85,15 @@ def _neighbours(best: Best, x: Floats, random: np.random.Generator) -> Floats:
     return around
 
 
-def _steps(places: NDArray[np.int64], width: int) -> list[Floats]:
-    """One parameter one up or down, and where they are not too many, one up and another down [steps, parameters]."""
+def _steps(places: NDArray[np.int64], width: int, reach: float) -> list[Floats]:
+    """One parameter up or down, and where they are not too many, one up and another down [steps, parameters].
+
+    A step is 1 long, or 10, 100 and so on up to `reach`.
+    """
     single = np.zeros((len(places), width))
     single[np.arange(len(places)), places] = 1.0
-    found = [single, -single]
+    lengths = [10.0**power for power in range(1 + int(math.log10(max(reach, 1.0))))]
+    found = [sign * length * single for length in lengths for sign in (1.0, -1.0)]
     if len(places) <= _MOST_PAIRED:
         pairs = (single[:, None, :] - single[None, :, :]).reshape(-1, width)
         found.append(pairs[pairs.any(axis=1)])

@@ -118,6 +118,12 @@ class Best:
 def infeasible(flat: FlatModel, point: Point) -> TrainingError:
     """The error for a search that has met no point within the constraints: it names the one that is violated most."""
     violated = flat.violations(point.residuals)
+    if not violated.any():
+        return TrainingError(
+            "no whole numbers within the bounds meet the constraints",
+            cell=flat.model.problem.loss,
+            remedy="Change a bound, or allow other numbers",
+        )
     worst = int(np.argmax(violated / flat.magnitudes))
     label = flat.constraints.labels[worst]
     return TrainingError(
