@@ -7,7 +7,7 @@ absolute position where the formula says `$`), so all cells of a fill-down share
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sgdsheet.sheet.workbook import ExcelError
@@ -126,13 +126,14 @@ class Picked(Node):
 
     sheet: str
     places: tuple[tuple[tuple[int, int], ...], ...]
+    area: Area = field(init=False, compare=False)
+    """The cells around all of them."""
 
-    @property
-    def area(self) -> Area:
-        """The cells around all of them."""
+    def __post_init__(self) -> None:
         rows = [row for line in self.places for row, _ in line]
         columns = [column for line in self.places for _, column in line]
-        return Area(self.sheet, Affine(min(rows)), Affine(min(columns)), Affine(max(rows)), Affine(max(columns)))
+        corners = (Affine(min(rows)), Affine(min(columns)), Affine(max(rows)), Affine(max(columns)))
+        object.__setattr__(self, "area", Area(self.sheet, *corners))
 
 
 @dataclass(frozen=True, slots=True)

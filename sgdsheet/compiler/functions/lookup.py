@@ -26,7 +26,7 @@ from sgdsheet.compiler.ir.values import Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, column_letters, quote_sheet
-from sgdsheet.sheet.syntax import Area, Binary, Call, ErrorConstant, Node, Number, Omitted
+from sgdsheet.sheet.syntax import Area, Binary, Call, ErrorConstant, Node, Number, Omitted, Picked, Union
 from sgdsheet.sheet.workbook import ExcelError
 
 
@@ -351,17 +351,18 @@ def lookup(context: Context, key: Node, vector: Node, results: Node | None = Non
 
 @function(
     "AREAS",
-    arguments=(1, 254),
-    areas_apart=True,
+    arguments=(1, 1),
+    reference_arguments=[0],
+    picks_area=True,
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
     examples={"AREAS(B1:B4)": 1, "AREAS((A1,B1:B4))": 2},
 )
-def areas(context: Context, *references: Node) -> Value:
+def areas(context: Context, reference: Node) -> Value:
     """How many ranges a reference has."""
-    if not all(isinstance(item, Area) for item in references):
+    if not isinstance(reference, (Area, Picked, Union)):
         raise FormulaError("counts the ranges of something that is no reference", remedy="Refer to cells")
-    return context.builder.number(float(len(references)))
+    return context.builder.number(float(len(reference.areas) if isinstance(reference, Union) else 1))
 
 
 @plain("HYPERLINK", examples={'HYPERLINK("#A1","top")': "top", 'HYPERLINK("#A1")': "#A1"})
