@@ -113,6 +113,10 @@ def test_what_parses_and_cannot_be_compiled(text: str, cause: str, unseen: bool)
     assert found[0].unseen is unseen
 
 
+def test_unions_as_libreoffice_writes_them() -> None:
+    assert parse("SUM((A1:A2~'a~b'!A4~C3))", 5, 3) == parse("SUM((A1:A2,'a~b'!A4,C3))", 5, 3)
+
+
 @pytest.mark.parametrize(("text", "tree"), TREES)
 def test_render(text: str, tree: Node) -> None:
     assert parse(render(tree, 5, 3), 5, 3) == tree

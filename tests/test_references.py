@@ -15,7 +15,8 @@ from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import DefinedName, ExcelError, Table
 from sgdsheet.train.session import Session
 from tests.errors import refusal
-from tests.fuzz import engines
+from tests.fuzz import engines, sheetfile
+from tests.office import LibreOffice
 from tests.sheets import HOME, book, check, compiled, value, values
 
 GRID: dict[str, Any] = {
@@ -147,6 +148,20 @@ def office_values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]
     made = book({**GRID, **{f"H{row}": f"={formula}" for row, formula in enumerate(FORMULAS, start=1)}})
     found = engines.libreoffice(office, made, tmp_path_factory.mktemp("office"))
     return {formula: found.get(Cell(HOME, row, 8)) for row, formula in enumerate(FORMULAS, start=1)}
+
+
+def test_libreoffice_s_own_files(tmp_path: Path, converter: LibreOffice) -> None:
+    """What it writes for references of every kind, as .xlsx and as .ods, is read as the same formula."""
+    kinds = ("SUM(Feb:Mar!A1:B3)", "SUM((A1:A2,B1:B2))", "LARGE((A1:A2,B5:B6),2)", "SUM(A1:B3 B2:C6)", "SUM(A:A 2:3)")
+    formulas = [*kinds, "SUM(OFFSET(A1,1,0,3,1))", "SUM(A1:INDEX(A1:A6,3))", "INDIRECT(D3)", "SUM(CHOOSE(D1,A1,A3):A5)"]
+    made = book({**GRID, **{f"H{row}": f"={formula}" for row, formula in enumerate(formulas, start=1)}})
+    plain = tmp_path / "plain.xlsx"
+    sheetfile.write(made, plain)
+    for ending in (".xlsx", ".ods"):
+        workbook = sgdsheet.load(converter.convert(plain, tmp_path / "calculated" / f"book{ending}"))
+        report = check_workbook(workbook)
+        assert (report.supported, report.compared) == (len(formulas), len(formulas))
+        assert not report.mismatches
 
 
 def test_values_are_those_of_libreoffice(office_values: dict[str, object]) -> None:

@@ -153,6 +153,9 @@ _NAMES = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_UNION = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*'!|\[[^\]]*\])|~""")
+"""LibreOffice writes `(A1:A2~A4)` for the union `(A1:A2,A4)`. Texts, quoted sheets and columns of tables stay."""
+
 _STAND_IN, _STOOD_IN = "$XFD$1048{:03d}", re.compile(r"\$XFD\$1048(\d{3})")
 _CELL = re.compile(r"(\$?)([A-Za-z]{1,3})(\$?)([0-9]{1,7})")
 _COLUMN = re.compile(r"(\$?)([A-Za-z]{1,3})")
@@ -181,6 +184,8 @@ def parse(text: str, row: int, column: int) -> Node:
 
 def _tree(text: str) -> tuple[formualizer.ASTNode, list[str]]:
     """The parser's tree, and the names for which cells stand in it: see `_STAND_IN`."""
+    if "~" in text:
+        text = _UNION.sub(lambda match: match[1] or ",", text)
     try:
         return formualizer.parse("=" + text), []
     except Exception:

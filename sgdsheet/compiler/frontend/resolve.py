@@ -38,6 +38,7 @@ from sgdsheet.sheet.syntax import (
 )
 from sgdsheet.sheet.workbook import ExcelError, Table, Workbook
 
+_VALID_NAME = re.compile(r"[\w\\.?]+")
 _FUNCTION_ITSELF = re.compile(r"^_xleta\.", re.IGNORECASE)
 _THIS_ROW = "#this row"
 _MOST_NODES = 20_000
@@ -219,6 +220,10 @@ class Resolver:
         table = self.workbook.table(part.name)
         if table is not None:
             return _area_of(table, (), 0, len(table.columns) - 1)
+        if not _VALID_NAME.fullmatch(part.name):
+            return NotSupported(
+                part.name, f"refers to “{part.name}”, which is not understood", "Mend the formula", True
+            )
         return ErrorConstant(ExcelError.NAME)
 
     def _table_reference(self, part: TableReference, sheet: str, row: int, column: int) -> Node:
