@@ -222,6 +222,20 @@ def test_a_constraint_that_holds_with_equality(tmp_path: Path) -> None:
     assert any("take it for certain" in note for note in found.notes)
 
 
+def test_a_minimum_under_a_constraint_is_known_again(tmp_path: Path) -> None:
+    """As the button in an open spreadsheet looks at it: without a run before."""
+    import sgdsheet
+
+    book = workbook(tmp_path, line_cells(H1="=A1+2*A2"), "Z1", "A1:A2", MIN, [("H1", EQUAL, 4.5)], neg=2)
+    model = sgdsheet.compile(book)
+    Session(model).run()
+    again = fitted_model(Session(model, trust_formulas=True).solution())
+    assert again.statistics is not None, again.notes
+    book = workbook(tmp_path, line_cells(H1="=A1+2*A2"), "Z1", "A1:A2", MIN, [("H1", EQUAL, 4.5)], neg=2)
+    start = fitted_model(Session(sgdsheet.compile(book), trust_formulas=True).solution())
+    assert "a constraint does not hold" in start.notes[0]
+
+
 def test_a_parameter_that_does_nothing() -> None:
     found = fitted(compiled(line_cells(A3=1.0, **fill("E1:E8", LINE + "+0*$A$3")), "A1:A3"))
     assert errors(found) == [pytest.approx(0.140385362081), pytest.approx(0.027800444267), None]
@@ -238,6 +252,12 @@ def test_two_parameters_that_do_the_same() -> None:
 
 def test_a_penalty_is_no_observation() -> None:
     found = fitted(compiled(line_cells("=SUM(F1:F8)+0.1*SUMSQ(A1:A2)"), "A1:A2"))
+    assert found.statistics is None
+    assert "penalty" in found.notes[0]
+
+
+def test_a_penalty_with_the_weight_of_an_observation() -> None:
+    found = fitted(compiled(line_cells("=SUM(F1:F8)+SUMSQ(A1:A2)"), "A1:A2"))
     assert found.statistics is None
     assert "penalty" in found.notes[0]
 

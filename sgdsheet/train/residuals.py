@@ -92,7 +92,8 @@ def regression_of(
         return None
     parts = [item._replace(weight=item.weight / found[0].weight) for item in found]
     seen = [_seen(finder, part, _program(module, names, [part]), values) for part in parts]
-    penalised = any(item.observed is None for item in seen) and any(part.weight != 1 for part in parts)
+    known = {item.observed is not None for item in seen}
+    penalised = len(known) > 1 or (known == {False} and any(part.weight != 1 for part in parts))
     observed = [item.observed for item in seen if item.observed is not None]
     return Regression(
         _program(module, names, parts),

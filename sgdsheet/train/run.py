@@ -17,6 +17,8 @@ from sgdsheet.problem.definition import Direction
 from sgdsheet.problem.optimizers import AUTO
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints, no_constraints
+from sgdsheet.train.constrained.exact import BALANCED, unbalanced
+from sgdsheet.train.constrained.flat_functions import FlatModel
 from sgdsheet.train.constrained.kinkless_model import KinklessModel, kinkless
 from sgdsheet.train.constrained.problem_kind import problem_kind
 from sgdsheet.train.constrained.solve import HIGHS, SEQUENTIAL
@@ -349,10 +351,20 @@ class Run:
         self.end(CONVERGED if verdict.converged else STALLED, verdict.reason)
 
     def judged(self) -> Verdict:
-        """Whether the present parameters are at a minimum of the objective over all training rows."""
+        """Whether the present parameters are at a minimum of the objective over all training rows.
+
+        Under constraints, the conditions of Karush, Kuhn and Tucker tell it, where one of them holds with equality.
+        """
         if self.model.stepped is not None:
             return Verdict(False, "no step brings anything any more, and a loss with steps has no gradient to judge by")
         module, model = self.module(), self.model
+        if self.constraints is not None and self.constraints.labels:
+            flat = FlatModel(model, self.constraints)
+            point = flat.at(flat.get())
+            if point.excess > HOLDS:
+                return Verdict(False, "a constraint does not hold")
+            if unbalanced(flat, point) <= BALANCED:
+                return Verdict(True)
         bounds = self.constraints.bounds if self.constraints is not None else None
         with torch.enable_grad():
             found = judge(

@@ -25,6 +25,8 @@ class Kind(Enum):
     TEXT = auto()
     NUMBER = auto()
     """Six digits."""
+    SERIES = auto()
+    """Six digits of the largest number of the column, with as many decimals in every row."""
     SHORT = auto()
     """Four digits, for what is an estimate itself."""
     RATIO = auto()
@@ -113,7 +115,7 @@ def number_format(value: float, kind: Kind) -> str:
         return "0.000" if abs(value) < 1000 else "#,##0"
     if value == round(value) and abs(value) < 1e9:
         return "#,##0"
-    digits = 6 if kind is Kind.NUMBER else 4
+    digits = 4 if kind is Kind.SHORT else 6
     power = math.floor(math.log10(abs(value)))
     if not -4 <= power < 9:
         return f"0.{'0' * (digits - 1)}E+00"

@@ -141,9 +141,9 @@ def _residuals(statistics: FitStatistics) -> Table | None:
     columns = [Column("Observation", _TEXT)]
     series = [np.arange(1.0, len(residuals) + 1)]
     if observed is not None and fitted is not None:
-        columns += [Column("Observed"), Column("Fitted")]
+        columns += [Column("Observed", Kind.SERIES), Column("Fitted", Kind.SERIES)]
         series += [observed, fitted]
-    columns.append(Column("Residual"))
+    columns.append(Column("Residual", Kind.SERIES))
     series.append(residuals)
     chosen = evenly_spaced(list(range(len(residuals))), MOST_ROWS)
     part = "" if len(chosen) == len(residuals) else f" ({len(chosen):,} of {len(residuals):,})"
