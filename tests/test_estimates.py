@@ -262,6 +262,26 @@ def test_a_penalty_with_the_weight_of_an_observation() -> None:
     assert "penalty" in found.notes[0]
 
 
+def test_squares_added_one_by_one(tmp_path: Path) -> None:
+    """Those of a distance are no fit; those of the rows of a table are."""
+    cells = {"A1": 0.0, "A2": 0.0, "Z1": "=(A1-3)^2+(A2-4)^2+(A1+A2-1)^2"}
+    found = fitted(compiled(cells, "A1:A2"))
+    assert (found.statistics, found.notes) == (None, [])
+    rows = fitted(compiled(line_cells("=F1+F2+F3+F4+F5+F6+F7+F8"), "A1:A2"))
+    assert errors(rows) == pytest.approx([0.140385362081, 0.027800444267], rel=1e-9)
+    assert rows.statistics is not None
+    assert rows.statistics.r_squared == pytest.approx(0.9988392866011389)
+
+
+def test_a_line_through_all_points() -> None:
+    found = fitted(compiled(line_cells(D1=column([2 * x + 1 for x in X])), "A1:A2"))
+    assert errors(found) == [0, 0]
+    assert found.statistics is not None
+    assert (found.statistics.aic, found.statistics.estimates[0].statistic) == (None, None)
+    assert found.statistics.r_squared == pytest.approx(1)
+    assert any("goes through all observations" in note for note in found.notes)
+
+
 def test_equations_are_no_fit() -> None:
     cells = {"A1": -1.0, "A2": 1.0, "Z1": "=(1-A1)^2+100*(A2-A1^2)^2"}
     found = fitted(compiled(cells, "A1:A2"))

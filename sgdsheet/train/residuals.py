@@ -79,7 +79,7 @@ def residuals_of(module: fx.GraphModule, names: Sequence[str], problem: Problem)
 def regression_of(
     module: fx.GraphModule, names: Sequence[str], problem: Problem, values: Sequence[Tensor]
 ) -> Regression | None:
-    """The problem as a regression; None if it is not one of least squares.
+    """The problem as a regression; None if it is not one of least squares, or only some squares without observations.
 
     `module` calculates the loss cell, `names` are its parameters and `values` what they are now, which tells sizes.
     """
@@ -93,6 +93,8 @@ def regression_of(
     parts = [item._replace(weight=item.weight / found[0].weight) for item in found]
     seen = [_seen(finder, part, _program(module, names, [part]), values) for part in parts]
     known = {item.observed is not None for item in seen}
+    if known == {False} and all(len(item.weights) == 1 for item in seen):
+        return None  # squares that somebody has added one by one, such as those of a distance
     penalised = len(known) > 1 or (known == {False} and any(part.weight != 1 for part in parts))
     observed = [item.observed for item in seen if item.observed is not None]
     return Regression(

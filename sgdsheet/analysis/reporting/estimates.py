@@ -27,6 +27,9 @@ ON_BOUND, UNKNOWN, NO_FREEDOM = "on a bound", "not determined", "no degrees of f
 _RANK = 1e-12
 """Singular values below this share of the largest are 0 but for rounding."""
 
+_ROUNDING = 1e-29
+"""Share of the observations' sum of squares up to which that of the residuals is nothing but rounding."""
+
 _SHARE = 1e-6
 """The part of a direction without information from which a parameter belongs to it."""
 
@@ -77,6 +80,8 @@ class FitStatistics:
     fitted: Floats | None = None
     residuals: Floats | None = None
     weighted: bool = False
+    exact: bool = False
+    """Whether the residuals are 0 but for rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +164,13 @@ def least_squares_statistics(
     roots, count = np.sqrt(weights), len(residuals)
     found = covariance(jacobian, free, active)
     rss, freedom = float(residuals @ residuals), count - found.rank
-    variance = rss / freedom if freedom > 0 else math.nan
+    exact = observed is not None and rss <= _ROUNDING * float(weights @ observed[used] ** 2)
+    variance = (0.0 if exact else rss / freedom) if freedom > 0 else math.nan
     matrix = found.matrix * variance
     plain = signs * residuals / roots
     observed = observed[used] if observed is not None else None
     likelihood = aic = bic = None
-    if rss > 0 and count:
+    if rss > 0 and count and not exact:
         likelihood = 0.5 * (float(np.log(weights).sum()) - count * (math.log(2 * math.pi * rss / count) + 1))
         aic = 2 * (found.rank + 1) - 2 * likelihood
         bic = math.log(count) * (found.rank + 1) - 2 * likelihood
@@ -192,6 +198,7 @@ def least_squares_statistics(
         observed - plain if observed is not None else None,
         plain,
         bool((weights != 1).any()),
+        exact,
     )
 
 

@@ -61,8 +61,8 @@ def fitted_model(solution: Solution) -> FittedModel:
     if regression is None and isinstance(likelihood, str):
         return found
     if not solution.verdict.converged:
-        because = f" ({solution.verdict.reason})" if solution.verdict.reason else ""
-        found.notes.append(f"No standard errors: the parameters are not at a minimum{because}.")
+        because = solution.verdict.reason.rpartition(": ")[2]
+        found.notes.append(f"No standard errors: the parameters are not at a minimum{f' ({because})' * bool(because)}.")
         return found
     free, active = _free(solution), _active(solution, found.notes)
     if regression is not None:
@@ -112,7 +112,9 @@ def _least_squares(
             "The residuals are weighted. The weights are taken as relative: a weight is inversely proportional to the "
             "variance of its observation, and the size of that variance is estimated."
         )
-    if found.r_squared is None:
+    if found.exact:
+        notes.append("The model goes through all observations, but for rounding: there is no deviation to estimate.")
+    elif found.r_squared is None:
         notes.append("No R²: the formulas do not show which numbers were observed, or they are all the same.")
     elif not found.centred:
         notes.append("The model has no constant term: R² compares with 0, not with the mean, as LINEST does.")

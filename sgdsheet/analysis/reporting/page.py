@@ -104,7 +104,7 @@ def entry(value: float | None) -> Entry:
     """A number for a table: infinite ones and unknown ones in words."""
     if value is None or math.isnan(value):
         return UNKNOWN
-    return NO_LIMIT if math.isinf(value) else value
+    return NO_LIMIT if math.isinf(value) else value + 0.0  # which has no negative zero
 
 
 def number_format(value: float, kind: Kind) -> str:
