@@ -37,3 +37,31 @@ def test_one_session_per_run(speed: dict[str, Any], monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sgdsheet, "Session", Session)
     speed["restarts"]()
     assert made == [0, 64]
+
+
+@pytest.fixture(scope="module")
+def solving() -> dict[str, Any]:
+    return runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "solving.py"))
+
+
+def test_right_digits(solving: dict[str, Any]) -> None:
+    digits = solving["digits"]
+    assert digits(1.0001, 1.0) == pytest.approx(4)
+    assert digits([1.0, 2.02], [1.0, 2.0]) == pytest.approx(2)
+    assert digits(1e-7, 0.0) == pytest.approx(7)
+    assert digits(3.0, 3.0) == 11
+    assert digits(float("nan"), 3.0) == 0
+    assert solving["as_function"]("x1^2+EXP(x2)-1")([3.0, 0.0]) == 9
+
+
+def test_what_is_not_met_is_said(solving: dict[str, Any]) -> None:
+    row, result = solving["Row"], solving["Result"]
+    rows = [
+        row("linear", "one", result(9.5, 0.1), "HiGHS", None, None, 10.0),
+        row("linear", "two", result(10.5, 0.1), "HiGHS", None, None, 10.0),
+    ]
+    assert solving["missing"](rows) == ["linear, one: 9.5 digits and not 10"]
+
+
+def test_linear_models_come_out(solving: dict[str, Any], tmp_path: Path) -> None:
+    assert solving["missing"](solving["linear"](tmp_path)) == []
