@@ -43,3 +43,11 @@ def test_an_array_formula_and_an_array_constant_take_them_all() -> None:
 def test_a_range_that_begins_as_one_cell() -> None:
     cells = {"H1": [7, 6, 5, 4, 3, 2, 1], "U3:U6": "=$H$3:$H3+1", "W3:W4": "=$H$5:$H5+1"}
     assert values(cells, "U3:U6", "W3:W4") == [6, 5, 4, 3, 4, ExcelError.VALUE]
+
+
+@pytest.mark.parametrize(
+    "formula", ["NPV(D1,A1:A4)", "XNPV(D1,A1:A4,B1:B4)", "XIRR(A1:A4,B1:B4,D1)", "IRR(A1:A4,D1)", "LARGE(A1:A4,D1)"]
+)
+def test_a_text_is_no_number(formula: str) -> None:
+    cells = {**CELLS, "A1": [-70, 20, 30, 40], "D1": "x", "E1": f"={formula}"}
+    assert values(cells, "E1") == [ExcelError.VALUE]

@@ -58,8 +58,8 @@ def _present(numbers: Tensor, counts: Tensor, growth: Tensor) -> Tensor:
 def npv(context: Context, rate: Value, *payments: Value) -> Value:
     """The present value of payments at the ends of periods."""
     builder = context.builder
-    sample = gathered_numbers(builder, payments)
-    return applied(builder, _net_present, [sample], [rate, *payments], [builder.numbers(rate)])
+    sample, number = gathered_numbers(builder, payments), builder.numbers(rate)
+    return applied(builder, _net_present, [sample], [number, *payments], [number])
 
 
 def _net_present(numbers: Tensor, counts: Tensor, rate: Tensor) -> Tensor:
@@ -131,7 +131,8 @@ def _at_dates(
             if not dates.constant:
                 raise varying(builder, f"calls {name} with dates that depend on", dates, remedy="Use fixed dates")
             samples = [gathered_numbers(builder, [value]) for value in (payments, dates)]
-            return applied(builder, implementation, samples, given, others)
+            ordered = [*others, payments, dates] if rate_first else [payments, dates, *others]
+            return applied(builder, implementation, samples, ordered, others)
 
         evaluate.__doc__, evaluate.__module__ = implementation.__doc__, implementation.__module__
         dates = 2 if rate_first else 1

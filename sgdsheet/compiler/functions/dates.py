@@ -301,7 +301,7 @@ def _weekend(code: Cell) -> frozenset[int] | ExcelError:
         fits = re.fullmatch("[01]{7}", code) is not None
         return frozenset(day for day in range(7) if code[day] == "1") if fits else ExcelError.VALUE
     if isinstance(code, (bool, ExcelError)):
-        return ExcelError.VALUE
+        return code if isinstance(code, ExcelError) else ExcelError.VALUE
     number = math.trunc(code)
     if number != code:
         raise FormulaError("names days off by a number that is not whole", remedy="Use a whole number")

@@ -18,7 +18,7 @@ CATEGORIES: Mapping[str, tuple[str, ...]] = {
         *("statistics", "moments", "order", "regression", "distributions", "continuous", "quantiles", "discrete"),
         *("hypothesis_tests", "conditional"),
     ),
-    "Finance": ("annuities", "cash_flows", "securities", "coupons", "bonds", "odd_bonds"),
+    "Finance": ("annuities", "french_depreciation", "cash_flows", "securities", "coupons", "bonds", "odd_bonds"),
     "Logic and errors": ("logical", "faults", "forms"),
     "Lookup and references": ("lookup", "found_cells"),
     "Arrays": ("reshaping",),

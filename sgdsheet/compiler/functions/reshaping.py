@@ -184,6 +184,33 @@ def chooserows(context: Context, array: Node, *rows: Node) -> Value:
     return _chosen(context, array, rows, "h")
 
 
+def _filled_span(there: torch.Tensor, ends: int) -> range:
+    """The places between the first and the last filled one; `ends` are Excel's: 1 leading, 2 trailing, 3 both."""
+    filled = torch.nonzero(there).flatten().tolist()
+    if not filled:
+        return range(0)
+    return range(filled[0] if ends & 1 else 0, (filled[-1] if ends & 2 else len(there) - 1) + 1)
+
+
+@_declare("TRIMRANGE", (1, 3), {"ROWS(TRIMRANGE(A1:A9))": 4, "COLUMNS(TRIMRANGE(A1:E4,3,2))": 3}, [1, 2])
+def trimrange(context: Context, array: Node, rows: Node | None = None, columns: Node | None = None) -> Value:
+    """A range without the empty rows and columns at its ends."""
+    (cut,) = context.filled(array)
+    value, builder = _array(context, cut), context.builder
+    ends = [_number(context, node, 3.0) for node in (rows, columns)]
+    if any(end not in (0.0, 1.0, 2.0, 3.0) for end in ends) or set(value.axes) & set("RC"):
+        cause = "trims a range in a way that is not known, or another one in each row"
+        raise FormulaError(cause, remedy="Write 0 to 3")
+    if cut != array and not all(int(end or 0.0) & 2 for end in ends):
+        raise FormulaError("leaves the empty end of whole rows or columns", remedy="Name the range, or trim its end")
+    filled = (value.kind_tensor() != Kind.BLANK).reshape(value.size("h"), value.size("w"))
+    down, across = (_filled_span(filled.any(over), int(end or 0.0)) for over, end in ((1, ends[0]), (0, ends[1])))
+    if not down or not across:
+        return builder.error(Fault.REF)
+    places = _grid(value)
+    return _laid_out(builder, value, [[places[row][column] for column in across] for row in down])
+
+
 def _line(context: Context, array: Node, ignore: Node | None, by_column: Node | None) -> tuple[Value, list[int]]:
     """An array and the places of its cells one after the other, without blanks and errors if they are to be ignored."""
     value = _array(context, array)
