@@ -19,7 +19,7 @@ import sgdsheet
 from sgdsheet.hosts import libreoffice
 from sgdsheet.live.ipc.client import call
 from sgdsheet.live.ipc.trainer import Trainer
-from sgdsheet.live.run.report_sheets import GRADIENTS, LOG
+from sgdsheet.live.run.report_sheets import GRADIENTS, LOG, REPORT
 from sgdsheet.problem.definition import Problem, find_problem
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
@@ -203,6 +203,18 @@ def test_gradients_and_check(live: Live) -> None:
     shown = set(live.book.host.read().sheets[GRADIENTS].values.values())
     assert set(model.gradients().values()) <= shown
     assert live.done("check")["passed"]
+
+
+def test_report_of_a_fit(live: Live) -> None:
+    """By least squares, as a file is trained; the report's numbers are those of the file's report."""
+    live.done("train", optimizer="auto")
+    assert live.until_idle()["stopped"] in ("converged", "stalled")
+    live.done("report", optimizer="auto")
+    values = live.book.host.read().sheets[REPORT].values
+    labels = {value: place for place, value in values.items() if isinstance(value, str)}
+    assert {"Answer", "Objective (to become small)", "Variables"} <= labels.keys()
+    row, _ = labels["Objective (to become small)"]
+    assert values[row + 2, 4] == pytest.approx(live.loss(), rel=1e-6)
 
 
 def test_edits_during_training(live: Live) -> None:
