@@ -213,7 +213,7 @@ def test_broadcasting() -> None:
 
 
 def test_arrays_that_do_not_fit() -> None:
-    with refusal(FormulaError, cell="Sheet1!Z1", cause=r"^the formula .* different sizes \(3x1 and 2x1\)"):
+    with refusal(DataError, cell="Sheet1!Z1", cause=r"^the formula .* different sizes \(3x1 and 2x1\)"):
         compiled({"A1:A3": numbers(3), "Z1": "=SUMPRODUCT(A1:A3*A1:A2)"}, "A1:A3")
     with refusal(DataError, cell="Sheet1!Z1", cause="whole range"):
         compiled({"A1:C3": numbers(3, 3), "Z1": "=A1:C3*2"}, "A1:C3")

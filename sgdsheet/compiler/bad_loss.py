@@ -49,11 +49,21 @@ def _blame(workbook: Workbook, block: Block, cell: Cell, error: str) -> DataErro
                 cell=source,
                 remedy="Put a number there",
             )
-    if error == str(ExcelError.VALUE) and not copy.array and any(_ranges(copy.tree)):
+    if error == str(ExcelError.VALUE) and not copy.array and any(_ranges(copy.tree, arrays=False)):
         return DataError(
             f"the formula ={copy.text} uses a whole range where one value fits",
             cell=cell,
             remedy="Refer to one cell, or enter it as an array formula",
+        )
+    shapes = {
+        (area.bottom.base - area.top.base + 1, area.right.base - area.left.base + 1) for area in _ranges(copy.tree)
+    }
+    if error == str(ExcelError.NA) and len(shapes) > 1:
+        sizes = " and ".join(f"{height}x{width}" for height, width in sorted(shapes, reverse=True))
+        return DataError(
+            f"the formula ={copy.text} combines arrays of different sizes ({sizes})",
+            cell=cell,
+            remedy="Make them the same size",
         )
     return DataError(
         f"the formula ={copy.text} does not give a finite number, but {error}",
@@ -92,13 +102,14 @@ def _undefined_names(workbook: Workbook, copy: Block) -> Iterator[str]:
                 yield part.name
 
 
-def _ranges(node: Node) -> Iterator[Area]:
-    """The operands that are ranges, but for those of functions that calculate with arrays."""
+def _ranges(node: Node, *, arrays: bool = True) -> Iterator[Area]:
+    """The operands that are ranges; without `arrays`, but for those of functions that calculate with arrays."""
     for part in children(node):
+        found = REGISTRY.get(part.name) if isinstance(part, Call) else None
         if isinstance(part, Area) and not isinstance(node, Call) and (part.top, part.left) != (part.bottom, part.right):
             yield part
-        elif not (isinstance(part, Call) and part.name in REGISTRY and REGISTRY[part.name].takes is Takes.ARRAYS):
-            yield from _ranges(part)
+        elif arrays or found is None or found.takes is not Takes.ARRAYS:
+            yield from _ranges(part, arrays=arrays)
 
 
 def _calculated_areas(node: Node, calculated: bool = True) -> Iterator[Area]:

@@ -172,7 +172,7 @@ def _as_region(builder: Builder, block: Block, value: Value) -> Value:
         if axis in "hw" and found > size:
             value = cut(builder, value, axis, 0, size)  # it shows as much of its array as it has cells
         elif found not in (1, size):
-            raise FormulaError("gives an array of another size than its cells", remedy="Enter it again")
+            value = builder.lengthened(value, axis, size)  # beyond its array there is #N/A
         if size > 1:
             axes.append(axis)
             sizes.append(size)
@@ -281,9 +281,10 @@ class BlockLowering:
             case Unary():
                 return UNARY[node.operator](builder, self._lower(node.operand))
             case Binary() if node.operator in COMPARISONS:
-                return compare(builder, node.operator, self._lower(node.left), self._lower(node.right))
+                return compare(builder, node.operator, *builder.fitted(self._lower(node.left), self._lower(node.right)))
             case Binary() if node.operator in BINARY:
-                return BINARY[node.operator](builder, self._lower(node.left), self._lower(node.right))
+                operands = builder.fitted(self._lower(node.left), self._lower(node.right))
+                return BINARY[node.operator](builder, *operands)
             case Call():
                 return self._call(node)
             case NotSupported():

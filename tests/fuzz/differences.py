@@ -183,6 +183,13 @@ def reads_ranges(finding: Finding) -> bool:
     )
 
 
+def of_several_sizes(finding: Finding) -> bool:
+    """Whether ranges and array constants of different sizes stand in it."""
+    sizes = {(area.height, area.width) for area in areas(finding.text, finding.cell) if area.size > 1}
+    sizes |= {(len(part.rows), len(part.rows[0])) for part in inner(finding) if isinstance(part, ArrayConstant)}
+    return len(sizes) > 1
+
+
 def lazy(finding: Finding) -> bool:
     """Whether branches stand in it that are not taken."""
     return any(
@@ -210,6 +217,11 @@ DIFFERENCES = (
         OFFICE,
         "TRUE and FALSE are numbers to LibreOffice: it counts them in ranges, compares them with numbers, joins them as 1",
         lambda item: has_boolean(item) and (name(item) in AGGREGATES | LOOKUPS | COMPARISONS | {"&", "SWITCH", "N"}),
+    ),
+    Difference(
+        OFFICE,
+        "LibreOffice calculates over what arrays of different sizes have in common; beyond it there is #N/A in Excel",
+        lambda item: item.ours is ExcelError.NA and name(item) not in LOOKUPS and of_several_sizes(item),
     ),
     Difference(
         OFFICE,

@@ -112,8 +112,9 @@ def chosen_by(context: Context, condition: Node, chosen: Node, otherwise: Callab
 
 
 def _over(builder: Builder, test: Value, branch: Value) -> Value:
+    test, branch = builder.fitted(test, branch)
     axes, sizes = builder.union_axes([test, branch])
-    return builder.expanded(branch, axes, sizes)
+    return builder.spoiled(builder.expanded(branch, axes, sizes), builder.errors_of(builder.numbers(test)))
 
 
 @function(

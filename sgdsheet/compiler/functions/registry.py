@@ -407,6 +407,7 @@ def _evaluator(
             return implementation(context, *call.arguments)
         if takes is Takes.SCALARS:
             values = [context.lower(item, array=context.array) for item in call.arguments]
+            values = context.builder.fitted(*values) if values else values
             for position in conditions:
                 values[position] = context.builder.truths(values[position])
             return implementation(context, *[context.builder.numbers(value) for value in values])

@@ -292,11 +292,9 @@ def _stacked(context: Context, arrays: Sequence[Node], axis: str) -> Value:
     builder, other = context.builder, "h" if axis == "w" else "w"
     values = [_array(context, node) for node in arrays]
     longest = max(value.size(other) for value in values)
-    if any(value.size(other) not in (1, longest) or set(value.axes) & set("RC") for value in values) or any(
-        value.size(other) == 1 < longest for value in values
-    ):
-        raise FormulaError("stacks arrays of different sizes", remedy="Make them the same size")
-    wholes = [_whole(builder, value) for value in values]
+    if any(set(value.axes) & set("RC") for value in values):
+        raise FormulaError("stacks other arrays in each cell", remedy="Enter it cell by cell")
+    wholes = [builder.lengthened(_whole(builder, value), other, longest) for value in values]
     at = 0 if axis == "h" else 1
     data = builder.call(torch.cat, [value.data for value in wholes], at)
     kinds = torch.cat([value.kind_tensor() for value in wholes], at)

@@ -119,6 +119,31 @@ class Builder(Recorder):
         refuse_large(math.prod(sizes))
         return axes, tuple(sizes)
 
+    def fitted(self, *values: Value) -> list[Value]:
+        """Arrays of different sizes with #N/A where one of them has no cell, as `{1,2,3}+{1,2}` is `{2,4,#N/A}`.
+
+        One row or column alone is repeated.
+        """
+        fitting = list(values)
+        for axis in "hw":
+            longest = max(value.size(axis) for value in fitting)
+            if any(1 < value.size(axis) < longest for value in fitting):
+                fitting = [self.lengthened(value, axis, longest) for value in fitting]
+        return fitting
+
+    def lengthened(self, value: Value, axis: str, length: int) -> Value:
+        """An array with #N/A behind its last row or column, up to a length; one without this axis stays."""
+        missing = length - value.size(axis)
+        if axis not in value.axes or not missing:
+            return value
+        whole, at = self.stored(value), value.axes.index(axis)
+        sizes = (*value.sizes[:at], missing, *value.sizes[at + 1 :])
+        refuse_large(math.prod(value.sizes) + math.prod(sizes))
+        data = self.call(torch.cat, [whole.data, torch.full(sizes, Fault.NA.nan, dtype=self.dtype)], dim=at)
+        kinds = torch.cat([value.kind_tensor(), torch.full(sizes, int(Kind.ERROR), dtype=torch.uint8)], dim=at)
+        found = Value(data, value.axes, tuple(kinds.shape), reference=value.reference)
+        return found.with_kinds(kinds)
+
     def count(self, result: Value) -> Value:
         """Take note of a result that training keeps until it has gone back; FormulaError if all do not fit."""
         if result.constant:
@@ -334,6 +359,7 @@ class Builder(Recorder):
 
     def where(self, condition: Value, chosen: Value, other: Value) -> Value:
         """IF, cell by cell; an error in the condition is an error in the result."""
+        condition, chosen, other = self.fitted(condition, chosen, other)
         errors = None if condition.is_bits else self.errors_of(condition)
         condition = self.conditions(condition)
         values = (condition, chosen, other)

@@ -1,0 +1,69 @@
+"""Arrays that do not fit: where one of them has no cell there is #N/A, as in Excel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sgdsheet.errors import DataError
+from sgdsheet.sheet.workbook import ExcelError
+from tests.errors import refusal
+from tests.oracle import calculated
+from tests.sheets import book, check, compiled, value, values
+
+CELLS: dict[str, Any] = {"A1:A3": [1, 2, 3], "B1:B2": [10, 20], "C1:D1": [[5, 6]], "E1:E2": ["a", "b"]}
+
+FORMULAS: dict[str, float | str] = {
+    "INDEX(A1:A3+B1:B2,2)": 22,
+    "INDEX(A1:A3+B1:B2,3)": "#N/A",
+    "SUM(IFERROR(A1:A3+B1:B2,0))": 33,
+    "SUM(IFERROR(A1:A3*C1:D1,0))": 66,
+    "SUM(IFERROR({1,2,3}+{1,2},100))": 106,
+    "SUM(IFERROR(POWER(A1:A3,B1:B2),0))": 1048577,
+    "INDEX(IF(A1:A3>1,B1:B2,0),2)": 20,
+    "INDEX(IF(A1:A3>1,B1:B2,0),3)": "#N/A",
+    "SUM(IF(B1:B2>0,A1:A3,0))": "#N/A",
+    "INDEX(A1:A3&E1:E2,2)": "2b",
+    "SUMPRODUCT(A1:A3*B1:B2)": "#N/A",
+    "SUMPRODUCT(A1:A3,B1:B2)": "#VALUE!",
+}
+STACKED: dict[str, float | str] = {
+    "INDEX(VSTACK(A1:A3,C1:D1),1,2)": "#N/A",
+    "INDEX(VSTACK(A1:A3,C1:D1),4,2)": 6,
+    "SUM(IFERROR(HSTACK(A1:A3,B1:B2),100))": 136,
+    "INDEX(HSTACK(A1:A3,B1:B2,7),1,3)": 7,
+    'INDEX(VSTACK(A1:A3,E1:E2),5)&"!"': "b!",
+}
+
+
+@pytest.mark.parametrize("formula", [*FORMULAS, *STACKED])
+def test_value(formula: str) -> None:
+    found = value(f"{{={formula}}}", CELLS)
+    expected = {**FORMULAS, **STACKED}[formula]
+    assert found == pytest.approx(expected) if isinstance(found, float) else str(found) == expected
+
+
+def test_values_are_those_of_ironcalc() -> None:
+    """LibreOffice calculates over what the arrays have in common."""
+    made = book({**CELLS, **{f"H{row}": f"{{={formula}}}" for row, formula in enumerate(FORMULAS, start=1)}})
+    theirs = calculated(made, f"H1:H{len(FORMULAS)}")
+    assert list(theirs.values()) == [None if str(item).startswith("#") else item for item in FORMULAS.values()]
+
+
+def test_cells_beyond_the_array_of_their_formula() -> None:
+    """A row or column alone is repeated."""
+    missing = ExcelError.NA
+    assert values({**CELLS, "H1:H4": "{=A1:A3+B1:B2}"}, "H1:H4") == [11, 22, missing, missing]
+    assert values({**CELLS, "H1:I4": "{=A1:A3*2}"}, "H1:I4") == [2, 2, 4, 4, 6, 6, missing, missing]
+    assert values({**CELLS, "H1:I2": "{=A1:A3*2}"}, "H1:I2") == [2, 2, 4, 4]
+
+
+def test_gradient_of_what_fits() -> None:
+    check({**CELLS, "Z1": "{=SUM(IFERROR(A1:A3*B1:B2,0)^2)}"}, "A1:A2", 100 + 1600)
+    check({**CELLS, "Z1": "{=SUM(IFERROR(VSTACK(A1:A3*2,C1:D1),0)^2)}"}, "A1:A3", 4 * 14 + 61)
+
+
+def test_a_loss_over_arrays_that_do_not_fit_says_so() -> None:
+    with refusal(DataError, cell="Sheet1!Z1", cause=r"combines arrays of different sizes \(3x1 and 2x1\)"):
+        compiled({**CELLS, "Z1": "{=SUM(A1:A3*B1:B2)}"}, "A1:A3")
