@@ -22,6 +22,7 @@ from sgdsheet.sheet.workbook import Value
 from tests import office
 from tests.cli_books import run
 from tests.errors import refusal
+from tests.ods_parts import content, number, ods, row
 from tests.office import LibreOffice
 from tests.xlsx_parts import zipped
 from tests.xlwings_program import ExcelOverLibreOffice
@@ -36,13 +37,13 @@ def line_in_memory() -> openpyxl.Workbook:
     page = book.active
     assert page is not None
     page.title = "line"
-    for row in (
+    for cells in (
         (1, 3.1, "=D$1*A1+E$1", 1, 0),
         (2, 4.9, "=D$1*A2+E$1"),
         (3, 7.0, "=D$1*A3+E$1"),
         ("=SUMXMY2(B1:B3,C1:C3)",),
     ):
-        page.append(row)
+        page.append(cells)
     return book
 
 
@@ -67,6 +68,16 @@ def test_a_file_object_is_read_once_and_saved_elsewhere(tmp_path: Path) -> None:
         host.save()
     host.save(tmp_path / "out.xlsx")
     assert sgdsheet.load(tmp_path / "out.xlsx").sheets["raw"].values[6, 6] == 0.5
+
+
+def test_bytes_are_saved_in_their_own_format(tmp_path: Path) -> None:
+    data = ods(tmp_path / "a.ods", content(row(number(1)))).read_bytes()
+    host = FileHost(data)
+    host.write({Cell("S1", 1, 1): 2.0})
+    host.save(tmp_path / "out.ods")
+    assert sgdsheet.load(tmp_path / "out.ods").sheets["S1"].values == {(1, 1): 2.0}
+    with refusal(FileError, cause="of another kind", remedy=r"\.ods"):
+        FileHost(data).check_output(tmp_path / "out.xlsx")
 
 
 def test_an_openpyxl_workbook_is_calculated_here(tmp_path: Path) -> None:

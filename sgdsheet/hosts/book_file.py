@@ -32,6 +32,9 @@ OwnSheets = Mapping[str, TrainingLog | Page]
 class BookFile(Protocol):
     """A workbook file, held in memory from the first use on."""
 
+    ending: str
+    """How the names of such files end, where nothing else says it."""
+
     @property
     def data(self) -> bytes:
         """The bytes that were read."""

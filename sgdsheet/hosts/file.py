@@ -160,7 +160,8 @@ class FileHost:
         self._replaced = {}
 
     def _target(self, output: str | Path | None) -> Path:
-        kept = output_name(self.path)
+        is_named = self.has_place or self.path.suffix
+        kept = output_name(self.path) if is_named else self.path.with_suffix(self._loaded().ending)
         wanted = Path(output) if output is not None else self.path
         if wanted.suffix.lower() in _CONVERTED and kept != self.path:
             raise FileError(
@@ -243,7 +244,7 @@ def _opened(name: str, data: bytes) -> BookFile:
 def _name_of(source: bytes | IO[bytes] | SavesItself) -> str:
     """What a workbook without a path is called in messages."""
     name = getattr(source, "name", None)
-    return Path(name).name if isinstance(name, str) and name else "workbook.xlsx"
+    return Path(name).name if isinstance(name, str) and name else "workbook"
 
 
 def _bytes_of(source: IO[bytes] | SavesItself) -> bytes:

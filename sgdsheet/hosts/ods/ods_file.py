@@ -22,6 +22,8 @@ _CONTENT, _SETTINGS, _MANIFEST = "content.xml", "settings.xml", "META-INF/manife
 class OdsFile:
     """The package of an OpenDocument spreadsheet."""
 
+    ending = ".ods"
+
     def __init__(self, package: Package) -> None:
         self._package = package
         self._book: Workbook | None = None

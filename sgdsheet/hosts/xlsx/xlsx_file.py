@@ -22,6 +22,8 @@ from sgdsheet.sheet.workbook import Position, Workbook
 class XlsxFile:
     """The package of a workbook."""
 
+    ending = ".xlsx"
+
     def __init__(self, package: Package) -> None:
         self._package = package
 
