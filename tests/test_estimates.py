@@ -191,6 +191,16 @@ def test_any_optimizer_that_arrives() -> None:
     assert "the parameters are not at a minimum" in short.notes[0]
 
 
+def test_single_precision_has_too_few_digits() -> None:
+    from sgdsheet import compile
+    from tests.sheets import HOME, book
+
+    trained = compile(book(line_cells()), HOME, loss="Z1", params="A1:A2", precision="float32")
+    found = fitted(trained)
+    assert found.statistics is None
+    assert "float32" in found.notes[0]
+
+
 # --- where something is missing ---------------------------------------------------------------------------
 
 

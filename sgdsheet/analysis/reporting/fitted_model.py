@@ -60,6 +60,9 @@ def fitted_model(solution: Solution) -> FittedModel:
         found.notes.append(f"No standard errors: {likelihood}.")
     if regression is None and isinstance(likelihood, str):
         return found
+    if any(item.dtype != torch.float64 for item in solution.parameters):
+        found.notes.append("No standard errors: float32 has too few digits for them; train in float64.")
+        return found
     if not solution.verdict.converged:
         because = solution.verdict.reason.rpartition(": ")[2]
         found.notes.append(f"No standard errors: the parameters are not at a minimum{f' ({because})' * bool(because)}.")
