@@ -11,6 +11,7 @@ import pytest
 from sgdsheet.analysis.reporting.sensitivity import Sensitivity, sensitivity
 from sgdsheet.compiler.model import compile
 from sgdsheet.train.session import Session
+from tests import solver_models as models
 from tests.solver_models import AT_LEAST, AT_MOST, EQUAL, MAX, MIN, workbook
 
 INFINITE = math.inf
@@ -172,3 +173,13 @@ def test_the_other_way_round(tmp_path: Path) -> None:
     cells = {"A1": [[1, 1]], "C1": "=0-(A1-3)^2-(B1-2)^2", "D1": "=-A1-B1"}
     result = found(tmp_path, cells, "C1", "A1:B1", MAX, [("D1", AT_LEAST, -3.0)])
     assert result.constraints[0].price == pytest.approx(-2.0, rel=1e-5)  # a higher right side leaves less room
+
+
+def test_published_multipliers(tmp_path: Path) -> None:
+    """Problem 71 of Hock and Schittkowski, with the multipliers that Ipopt's documentation prints."""
+    session = Session(models.model(tmp_path, **models.HS71), trust_formulas=True)
+    session.run()
+    result = sensitivity(session.solution())
+    assert isinstance(result, Sensitivity)
+    assert [abs(item.price) for item in result.constraints] == pytest.approx([0.5522936594, 0.1614685642], rel=1e-5)
+    assert [item.gradient for item in result.variables] == pytest.approx([1.0878712258, 0, 0, 0], rel=1e-5)
