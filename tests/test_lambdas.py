@@ -56,6 +56,19 @@ def test_gradient(formula: str) -> None:
     check({**CELLS, "Z1": formula}, "A1:A3", None)
 
 
+def test_many_steps() -> None:
+    """More than Python can nest: each step is a part of its own."""
+    model = compiled({"A1:A1200": 1.5, "Z1": "{=REDUCE(0,A1:A1200,LAMBDA(a,b,a+b^2))}"}, "A1:A1200")
+    assert float(model().detach()) == pytest.approx(1200 * 2.25)
+    assert set(model.gradients().values()) == {3.0}
+
+
+@pytest.mark.parametrize("formula", ["LAMBDA(x,x(x))(LAMBDA(x,x(x)))", "LET(f,LAMBDA(g,n,n*g(g,n-1)),f(f,5))"])
+def test_a_recursion_without_end_is_refused(formula: str) -> None:
+    with pytest.raises(FormulaError, match=r"Sheet1!Z1: the formula (is nested too deep|grows too large)"):
+        value(f"{{={formula}}}")
+
+
 def test_a_lambda_that_calls_itself_is_refused() -> None:
     with pytest.raises(FormulaError, match="Sheet1!Z1: the formula calls a LAMBDA that calls itself"):
         value("=FIB(5)", names={"FIB": "LAMBDA(n,IF(n<2,n,FIB(n-1)+FIB(n-2)))"})

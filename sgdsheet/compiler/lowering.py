@@ -72,6 +72,10 @@ def lower_block(block: Block, regions: Regions) -> Value:
         lowering.check_deciders()
         value = lowering.lower(block.tree, array=block.array)
         result = _as_region(builder, block, _filled(value))
+    except RecursionError:
+        raise FormulaError(
+            "the formula is nested too deep", cell=block.range.first, remedy="Put parts of it into cells"
+        ) from None
     except SgdSheetError as error:
         if error.cell is not None:
             raise

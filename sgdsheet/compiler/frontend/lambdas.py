@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.syntax import (
     ArrayConstant,
     Axis,
@@ -33,7 +34,14 @@ from sgdsheet.sheet.syntax import (
 _MOST = 5_000
 """Cells for each of which a LAMBDA is written out."""
 
+_LONG = 100
+"""Steps of a recursion from which on each is a part of its own: formulas within formulas have a depth."""
+
 _Rows = list[list[Node]]
+
+
+class TooLarge(FormulaError):
+    """A formula that grows too large once its names are written out, unless what stands twice in it is shared."""
 
 
 def is_lambda(node: Node) -> bool:
@@ -149,6 +157,8 @@ def _fold(given: Sequence[Node], body: _Body) -> list[Node] | None:
     found = [given[0]]
     for cell in (cell for row in cells for cell in row):
         found.append(body(found[-1], cell))
+        if len(found) > _LONG and not isinstance(found[-1], Shared):
+            raise TooLarge("the formula has too many steps", remedy="Put them into cells")
     return found
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sgdsheet.compiler.frontend.lambdas import applied, expanded, is_lambda
+from sgdsheet.compiler.frontend.lambdas import TooLarge, applied, expanded, is_lambda
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.places import is_reference
 from sgdsheet.errors import FormulaError
@@ -48,10 +48,6 @@ _MOST_NODES = 20_000
 Measure = Callable[[Node, str, int, int], tuple[int, int] | None]
 
 
-class _TooLarge(FormulaError):
-    """A formula that grows too large once its names are written out."""
-
-
 @dataclass(slots=True)
 class Resolver:
     """Resolves formulas of one workbook."""
@@ -73,8 +69,12 @@ class Resolver:
         """
         try:
             return self._started(node, sheet, row, column, sharing=False)
-        except _TooLarge:
+        except (TooLarge, RecursionError):
+            pass
+        try:
             return self._started(node, sheet, row, column, sharing=True)
+        except RecursionError:
+            raise FormulaError("the formula is nested too deep", remedy="Put parts of it into cells") from None
 
     def _started(self, node: Node, sheet: str, row: int, column: int, *, sharing: bool) -> Node:
         self._nodes, self._sharing = 0, sharing
@@ -86,7 +86,7 @@ class Resolver:
         def change(part: Node) -> Node | None:
             self._nodes += 1
             if self._nodes > _MOST_NODES:
-                raise _TooLarge(
+                raise TooLarge(
                     "the formula grows too large once its names are written out", remedy="Put parts of it into cells"
                 )
             match part:

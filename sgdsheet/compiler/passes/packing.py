@@ -277,11 +277,15 @@ def _is_read(node: fx.Node) -> bool:
 
 def sum_terms(node: fx.Node) -> list[fx.Node]:
     """The terms of a sum that is not needed in parts."""
-    if node.target is not operator.add or not all(isinstance(item, fx.Node) for item in node.args):
-        return [node]
     found: list[fx.Node] = []
-    for item in node.args:
-        found += sum_terms(_node(item)) if len(_node(item).users) == 1 else [_node(item)]
+    waiting = [node]
+    while waiting:  # sums of sums may be thousands deep
+        part = waiting.pop()
+        needed = part is not node and len(part.users) != 1
+        if needed or part.target is not operator.add or not all(isinstance(item, fx.Node) for item in part.args):
+            found.append(part)
+        else:
+            waiting += reversed([_node(item) for item in part.args])
     return found
 
 
