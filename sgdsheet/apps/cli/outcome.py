@@ -206,6 +206,8 @@ def _report_details(out: Console, outcome: Outcome) -> None:
         where = " of the preview" if session.source is not None else ""
         cell = shown(session.model.problem.metric) + where
         out.print(f"metric {cell} {outcome.metric_start:.4g} → [bold]{outcome.metric:.4g}[/bold]")
+    if outcome.interrupted and session.loss_bound is not None:
+        out.print(f"no point can be better than {figure(session.loss_bound)}: that was proved so far")
     if session.violation is not None and session.model.problem.constraints:
         verdict = "all constraints hold" if session.constraints_hold else "constraints violated"
         out.print(f"{verdict} (largest violation {session.violation:.1e})")
