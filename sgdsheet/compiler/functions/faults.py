@@ -48,7 +48,7 @@ def na(context: Context) -> Value:
     arguments=(2, 2),
     takes=Takes.FORMULAS,
     derivative=Derivative.KINKED,
-    examples={"IFNA(MATCH(7,{1,2},0),9)": 9, "IFNA(4,9)": 4},
+    examples={'IFNA(MATCH("x",{"a","b"},0),9)': 9, "IFNA(4,9)": 4},
 )
 def ifna(context: Context, value: Node, instead: Node) -> Value:
     """A value, or another one where the first is #N/A."""
