@@ -214,6 +214,18 @@ def test_a_file_cannot_grow_without_limit(tmp_path: Path, monkeypatch: pytest.Mo
         read(tmp_path, row(cell('table:number-columns-repeated="0"')))
 
 
+def test_a_file_that_does_not_begin_with_its_type(tmp_path: Path) -> None:
+    path = ods(tmp_path / "a.ods", content(row(number(1))))
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "b.ods", "w") as new:
+        for name in old.namelist():
+            if name != "mimetype":
+                new.writestr(name, old.read(name))
+    assert sgdsheet.load(tmp_path / "b.ods").sheets["S1"].values == {(1, 1): 1.0}
+    with refusal(FileError, cause="flat OpenDocument", remedy=r"Save it as \.ods"):
+        (tmp_path / "c.fods").write_text(content(row(number(1))))
+        sgdsheet.load(tmp_path / "c.fods")
+
+
 def test_what_is_refused(tmp_path: Path) -> None:
     entity = content(row(number(1))).replace("<office:doc", '<!DOCTYPE a [<!ENTITY b "c">]><office:doc', 1)
     with refusal(FileError, cause="document type"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import posixpath
+import re
 import struct
 import zipfile
 import zlib
@@ -23,6 +24,8 @@ RATIO_FLOOR = 16 << 20
 MAX_FILE = (1 << 32) - 2
 """Larger files would need the 64-bit zip format to be written."""
 
+_MANIFEST = "META-INF/manifest.xml"
+_MEDIA_TYPE = re.compile(rb"application/vnd\.oasis\.opendocument\.[a-z-]+")
 _CHUNK = 1 << 20
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -157,7 +160,10 @@ class Package:
     @property
     def is_open_document(self) -> bool:
         """Whether it is an OpenDocument spreadsheet. Raises FileError for another OpenDocument file."""
-        if "mimetype" not in self or b"opendocument" not in (kind := self.part("mimetype").data[:200]):
+        kind = self.part("mimetype").data[:200] if "mimetype" in self else b""
+        if not kind and _MANIFEST in self and (found := _MEDIA_TYPE.search(self.part(_MANIFEST).data)):
+            kind = found[0]  # some programs write no type of their own
+        if b"opendocument" not in kind:
             return False
         if not kind.strip().startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
             raise self._error("is an OpenDocument file, but no spreadsheet", "Give the name of an .ods or .xlsx file")
@@ -263,6 +269,8 @@ def _not_a_zip(name: str, data: bytes) -> FileError:
         cause, remedy = "is protected by a password", "Open it in Excel and save it without a password"
     elif not data:
         cause = "is empty, not an xlsx workbook"
+    elif name.lower().endswith(".fods"):
+        cause, remedy = "is a flat OpenDocument file", "Save it as .ods and use that file"
     elif name.lower().endswith(".txt"):
         cause, remedy = "is not an xlsx workbook but a text file", f"Open it in Excel. {_SAVE_AS}"
     return FileError(f"“{name}” {cause}", remedy=remedy)
