@@ -123,6 +123,7 @@ TESTS = {
     ),
     "test_function_engines": "test_no_exception_is_without_a_reason test_the_engines_agree_with_the_examples",
     "test_functions": "test_example_with_parameters",
+    "test_functions_in_batches": "test_a_batch_is_the_mean_of_its_rows",
     "test_functions_classic": "test_rastrigin test_rosenbrock test_rosenbrock_of_many",
     "test_functions_neural": "test_a_network_learns test_whatever_stands_in_the_cells",
     "test_hostile": "test_bombs",

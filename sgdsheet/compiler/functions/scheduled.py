@@ -29,6 +29,9 @@ _F = TypeVar("_F", bound=Callable[..., Tensor])
 
 _OTHER_CALENDAR = "calculates with dates, which this workbook counts from 1904"
 
+_MOST_PERIODS = 480
+"""Coupons of a bond: quarterly ones of 120 years."""
+
 Terms = tuple[float, ...] | ExcelError
 """What a schedule makes of dates."""
 
@@ -67,8 +70,7 @@ def scheduled(
                 cause = f"calls {name} with {what} that depend on"
                 raise varying(builder, cause, *given, remedy=f"Use fixed {what} there")
             known = _terms(builder, schedule, given)
-            most = int(builder.cleaned(known[0]).tensor.max()) if periods else 0
-            numbers = torch.arange(most, dtype=builder.dtype)
+            numbers = _periods(builder, known[0]) if periods else known[0].tensor
 
             def applied(*tensors: Any) -> Tensor:
                 return implementation(*tensors, numbers=numbers) if periods else implementation(*tensors)
@@ -112,6 +114,14 @@ def _number(context: Context, node: Node) -> Value:
         return number
     truths = Value(value.kind_tensor() == Kind.BOOLEAN, value.axes, value.sizes, Kind.BOOLEAN)
     return context.builder.spoiled(number, truths, Fault.VALUE)
+
+
+def _periods(builder: Builder, counts: Value) -> Tensor:
+    """0, 1, 2, … up to the most periods; in a program for any samples, as many as there can be."""
+    most = int(builder.cleaned(counts).tensor.max())
+    if most > _MOST_PERIODS:
+        raise FormulaError(f"has {most:,} coupons, and {_MOST_PERIODS} can be handled", remedy="Check its dates")
+    return torch.arange(_MOST_PERIODS if builder.generic else most, dtype=builder.dtype)
 
 
 def _count_of(schedule: Callable[..., Terms]) -> int:
