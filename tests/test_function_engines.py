@@ -64,6 +64,7 @@ DIFFER: dict[str, tuple[str, ...]] = {
     "both: the examples stand in another cell": ("FORMULATEXT", "ISFORMULA"),
     "ironcalc: has no narrow katakana": ("ASC",),
     "ironcalc: takes no references to its own sheet": ("SHEET",),
+    "libreoffice: depreciates otherwise before the first period, and down to large salvages": ("DDB", "AMORDEGRC"),
     "libreoffice: other days in a duration": ("DURATION", "MDURATION"),
     "libreoffice: has not all arguments": ("ACCRINT",),
     "libreoffice: has no bonds with an odd first period": ("ODDFPRICE", "ODDFYIELD"),
