@@ -240,7 +240,9 @@ class Scan:
             found = self.evaluate(leaves, given)
             adjoint = self._solved(self._derivatives(found, leaves), gradient, transposed=True)
             sources = [*leaves, *(given[place] for place in moving)]
-            pulled = torch.autograd.grad(found, sources, adjoint, allow_unused=True)
+            pulled: Sequence[Tensor | None] = [None] * len(sources)
+            if found.requires_grad:  # unless the formulas go in steps
+                pulled = torch.autograd.grad(found, sources, adjoint, allow_unused=True)
         return self._sorted(firsts, rest, moving, pulled)
 
     def pull_back_again(self, tensors: Sequence[Tensor], values: Tensor, gradient: Tensor) -> list[Tensor | None]:
