@@ -344,6 +344,29 @@ def test_the_program_needs_nothing_but_torch(case: tuple[str, Cells, str]) -> No
     assert float(again().detach()) == float(model().detach())
 
 
+@pytest.mark.parametrize("outer", ["TANH({})", "EXP({})", "({})^2", "1/({})", "ABS({})", "MAX({},0)", "SIN({})*$F$2"])
+@pytest.mark.parametrize("inner", ["LN($F$2-A1)-$F$3", "$F$3+SQRT($F$2-A1)", "$F$1*(LN($F$2-A1)-$F$3)"])
+def test_a_hidden_error_leaves_the_gradient_of_what_is_added_to_it(outer: str, inner: str) -> None:
+    cells: Cells = {
+        "A1:A3": [1, 5, 2],
+        "F1:F3": [0.3, 3.0, 0.2],
+        "D1:D3": "=" + outer.format(inner),
+        "E1:E3": "=IFERROR(D1,0.1*$F$3)",
+        "Z1": "=SUM(E1:E3)+$F$1",
+    }
+    model = compiled(cells, "F1:F3")
+    (parameter,) = model.parameters()
+    (gradient,) = torch.autograd.grad(model(), parameter)
+    for place in range(3):
+        losses = []
+        for step in (1e-6, -1e-6):
+            with torch.no_grad():
+                parameter[place] += step
+                losses.append(model().item())
+                parameter[place] -= step
+        assert gradient[place].item() == pytest.approx((losses[0] - losses[1]) / 2e-6, rel=1e-6, abs=1e-8)
+
+
 def test_plain_sheets_give_plain_programs() -> None:
     """What one would write by hand: no guards where nothing can go wrong, matrix products for sums of products."""
     cells: dict[str, Any] = {

@@ -62,6 +62,8 @@ class Builder(Recorder):
     date1904: bool = False
     _codes: dict[str, int] = field(default_factory=dict)
     _choices: dict[fx.Node, _Choice] = field(default_factory=dict)
+    _merged: dict[fx.Node, bool] = field(default_factory=dict)
+    """Nodes of which it is known whether they merge errors with what has a gradient, see `_is_merged`."""
 
     # --- constants ----------------------------------------------------------------------------------------
 
@@ -324,22 +326,54 @@ class Builder(Recorder):
             if function in TAKE_NUMBERS and not (function is operator.pow and self.domains.at_least(operands[0]) < 0):
                 operands[0] = self._scalar(operands[0])
         result = self.count(Value(self.call(function, *operands), axes, sizes, kind))
+        self._note_merging(function, result.data, values)
         return self.with_errors(self.checked(result), values)
 
     def _settled(self, function: Callable[..., Any], value: Value, values: Sequence[Value]) -> Value:
-        """An operand without known errors, and without a gradient where another operand has an error.
+        """An operand without known errors, and without a gradient where the derivative would be NaN.
 
-        The derivative of a product is the other factor: were it NaN, it would leak out of an IF that hides the product.
+        It would leak out of an IF that hides the error. The derivative of a product is the other factor; for others see
+        `_is_merged`.
         """
         if value.constant:
             return self.cleaned(value)
         if function in _ADD:
             return value
         for other in values:
-            errors = None if other is value or other.constant else self.errors_of(other)
+            if other.constant or (other is value and (function is operator.mul or not self._is_merged(value.data))):
+                continue
+            errors = self.errors_of(other)
             if errors is not None:
                 value = self.where(errors, replace(value, data=self.method("detach", value.data)), value)
         return value
+
+    def _note_merging(self, function: Callable[..., Any], result: Data, values: Sequence[Value]) -> None:
+        """Take note of sums of what depends on parameters with what may be an error, and of what cuts errors off."""
+        if not isinstance(result, fx.Node):
+            return
+        live = [value for value in values if not value.constant]
+        if function in _ADD and len(live) > 1 and any(self.domains.may_be_error(value.data) for value in live):
+            self._merged[result] = True
+        elif function not in _ADD and function is not operator.mul:
+            self._merged[result] = False
+
+    def _is_merged(self, data: Data) -> bool:
+        """Whether errors among the data may come from a sum whose other parts have a gradient.
+
+        Where an error was made, no gradient passes. But the derivative of TANH, say, is NaN where its operand is: with
+        an operand like LN(A1)-A2 that would reach A2, although an IFERROR may hide the error.
+        """
+        waiting = [data] if isinstance(data, fx.Node) else []
+        seen: set[fx.Node] = set()
+        while waiting:
+            node = waiting.pop()
+            if self._merged.get(node, False):
+                return True
+            if node not in self._merged and self.domains.may_be_error(node):
+                fresh = [item for item in node.all_input_nodes if item not in seen]
+                seen.update(fresh)
+                waiting += fresh
+        return False
 
     def cleaned(self, value: Value) -> Value:
         """The value with the number 1 in the place of its errors."""
