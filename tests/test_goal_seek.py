@@ -159,7 +159,10 @@ def test_value_of(loan: Path) -> None:
         {"cell": "Loan!B7", "value": 1500.0},
         {"cell": "Loan!B8", "value": 200_000.0},
     ]
-    assert run("check", loan, *options).status == 0
+    checked = run("check", loan, *options)
+    assert checked.status == 0
+    assert checked.out.startswith("what 2 cells miss of their values, as shares, squared: computed 0.0312")
+    assert "What 2 cells miss, squared, is nonlinear." in checked.out
     shown = run("train", loan, *options).out
     assert "2 cells that are to reach values" in shown
     assert "Loan!B8 wanted 200000, now 200000: reached" in shown
@@ -213,6 +216,19 @@ def test_live_by_names(open_book: MemoryHost) -> None:
     open_book.define_name("sgd_params", (Range("Loan", 1, 2, 1, 2),))
     with Desk(open_book) as desk:
         assert desk.done("goal-seek", "loan.xlsx")["message"] == "Loan!B7 is 12"
+
+
+@pytest.mark.usefixtures("state")
+def test_several_goals_are_not_trained(open_book: MemoryHost) -> None:
+    """Train, Step and their like watch one loss cell."""
+    sheet = open_book.workbook.sheets["Loan"]
+    sheet.formulas[8, 2], sheet.values[8, 3] = Formula("B7*2", 8, 2), 24.0
+    sheet.values[8, 2] = 40.0
+    open_book.define_name("sgd_targets", (Range("Loan", 7, 2, 8, 3),))
+    open_book.define_name("sgd_params", (Range("Loan", 1, 2, 1, 2),))
+    with Desk(open_book) as desk:
+        assert "Press Goal seek" in str(desk.ask("train", "loan.xlsx"))
+        assert desk.done("goal-seek", "loan.xlsx")["message"] == "Loan!B7 is 12, Loan!B8 is 24"
 
 
 @pytest.mark.usefixtures("state")

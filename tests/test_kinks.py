@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import linprog, minimize
 
+from sgdsheet.analysis.diagnosis import diagnose
+from sgdsheet.analysis.reporting.sensitivity import Sensitivity, sensitivity
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import TrainingError
 from sgdsheet.train.constrained.constraints import no_constraints
@@ -298,3 +300,30 @@ def test_the_start_is_a_kink() -> None:
     assert session.loss == pytest.approx(1.0, rel=1e-12)
     session = trained({"H1": 0.0, "H2": 0.0, "Z1": "=ABS(H1)+ABS(H2)"})
     assert (session.loss, session.stopped) == (0.0, "converged")
+
+
+# --- what is said afterwards --------------------------------------------------------------------------------
+
+
+def test_shadow_prices(tmp_path: Path) -> None:
+    """One unit more for three people of whom each gets 1, 2 and 4 from one: the poorest gets 1 / 1.75 more."""
+    session = solver(tmp_path, "=MIN(A1,2*A2,4*A3)", [("D1", AT_MOST, 10)], kind=MAX)
+    found = sensitivity(session.solution())
+    assert isinstance(found, Sensitivity)
+    assert [item.price for item in found.constraints] == [pytest.approx(1 / 1.75)]
+    assert [item.gradient for item in found.variables] == pytest.approx([0, 0, 0], abs=1e-12)
+    session = solver(tmp_path, "=3*A1+2*A2+A3", [("D2", AT_MOST, 8)], kind=MAX)
+    found = sensitivity(session.solution())
+    assert isinstance(found, Sensitivity)
+    assert [item.price for item in found.constraints] == [pytest.approx(3.5)]
+    assert [item.gradient for item in found.variables] == pytest.approx([0, 0, -2.5], abs=1e-12)
+
+
+def test_a_gradient_of_0_at_a_kink_is_no_finding() -> None:
+    """Of the distances, as many pull H1 up as down: its gradient is 0, and it is at the optimum."""
+    cells = {"A1:A4": [[1.0], [2.0], [4.0], [7.0]], "H1": 3.0, "H2": 0.0}
+    kinked = compiled({**cells, "Z1": "=SUMPRODUCT(ABS(A1:A4-H1))+ABS(H2)+ABS(H1-3)"}, "H1:H2")
+    assert all(value == 0 for value in kinked.gradients().values())
+    assert not [item for item in diagnose(kinked) if item.kind == "zero gradient"]
+    flat = compiled({**cells, "Z1": "=MAX(0,H1-5)+(H2-1)^2"}, "H1:H2")
+    assert [item.cells for item in diagnose(flat) if item.kind == "zero gradient"] == [("Sheet1!H1",)]

@@ -75,6 +75,8 @@ KINDS = {
     "IF(ABS(C1)<=1.5,C1^2/2,1.5*(ABS(C1)-0.8))": "nonlinear, with steps in Sheet1!Z1",
     "IF(ABS(C1)<=1.5,C1^2/2,2*(ABS(C1)-0.9375))": "nonlinear, with kinks in Sheet1!Z1",
     "IF(H1>1,2*H1-1,H1^2)+H2": "nonlinear and convex and smooth",
+    "PMT(H1/12,36,-1000)+H2": "nonlinear",  # with a formula of its own for a rate of 0
+    "NPV(H1,A1:A4)+H2": "nonlinear",
 }
 
 

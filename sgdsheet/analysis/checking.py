@@ -117,7 +117,7 @@ def check_model(model: SheetModel, *, everything: bool = False) -> Report:
     program = model.everything() if everything else model.lowered
     compare_values(report, model.workbook, program, on_the_way=not everything)
     saved = model.workbook.sheets[model.problem.loss.sheet].values.get(model.problem.loss[1:])
-    report.loss_saved = float(saved) if is_number(saved) else None
+    report.loss_saved = float(saved) if is_number(saved) and not model.problem.targets else None
     with torch.no_grad():
         report.loss_computed = float(model())
     if math.isfinite(report.loss_computed):

@@ -12,9 +12,15 @@ from sgdsheet.analysis.diagnosis.findings import NOTE, WARNING, Finding, listed,
 from sgdsheet.analysis.diagnosis.gradients import Gradients
 from sgdsheet.analysis.diagnosis.units import Layer, block_of
 from sgdsheet.analysis.diagnosis.weights import Feature, features, is_zero
-from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.references import Cell, Range
 
 _STEPS = frozenset({torch.floor, torch.ceil, torch.round, torch.sign, torch.trunc, *COMPARISONS})
+_KINK_STEP, _KINK_SLOPE = 1e-4, 1e-6
+"""A small move of a parameter, and the share of the loss per unit that it has to change at a kink."""
+
+_MOST_TRIED = 200
+"""Parameters that are moved a little to see whether they are at a kink."""
+
 _MOST_WEIGHTS = 5_000  # parameters whose columns are looked for
 
 
@@ -39,6 +45,7 @@ def zero_gradients(
 ) -> Iterator[Finding]:
     """Parameters that do not move, but for those whose reason another finding has told."""
     left = [cell for cell in gradients.zero_cells if cell not in explained]
+    left = [cell for cell in left if not _at_kink(gradients, cell)] if len(left) <= _MOST_TRIED else left
     if not left or gradients.model.problem.constrained:  # a constraint may need what the loss does not
         return
     areas, one = ranges_of(left), len(left) == 1
@@ -59,6 +66,28 @@ def zero_gradients(
         yield Finding("zero gradient", NOTE, texts(areas), message)
     else:
         yield Finding("zero gradient", WARNING, texts(areas), f"{start}{_reason(gradients, left, curvature)}.")
+
+
+def _at_kink(gradients: Gradients, cell: Cell) -> bool:
+    """Whether the loss changes in proportion to a small move of a parameter, to one side or the other.
+
+    The gradient of ABS is 0 at 0, where it has a kink, and that of a sum of them may vanish where they balance.
+    """
+    area, tensor = next(pair for pair in gradients.model.ranges() if pair[0].contains(Range.of_cell(cell)))
+    place = list(area.cells()).index(cell)
+    flat = tensor.detach().view(-1)
+    start = float(flat[place])
+
+    def slope(step: float) -> float:
+        with torch.no_grad():
+            flat[place] = start + step
+            moved = float(gradients.model.objective())
+            flat[place] = start
+        return abs(moved - gradients.objective) / abs(step)
+
+    size = _KINK_STEP * max(1.0, abs(start))
+    least = _KINK_SLOPE * max(1e-12, abs(gradients.objective))
+    return any(slope(side * size) > least and slope(side * size / 10) > 0.5 * slope(side * size) for side in (1, -1))
 
 
 def _columns(gradients: Gradients, left: Sequence[Cell], *, empty: bool = False) -> list[Feature]:

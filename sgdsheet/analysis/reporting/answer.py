@@ -50,17 +50,31 @@ def answer(solution: Solution, names: Names) -> Section:
     labels = {"minimise": "to become small", "maximise": "to become large", "reach a value": "to reach a value"}
     aim = labels[problem.direction.value]
     section = Section("Answer")
-    section.parts.append(
-        Table(
-            f"Objective ({aim})",
-            (Column("Cell", _TEXT), Column("Name", _TEXT), Column("Before"), Column("After")),
-            [(names.place(loss), names.of(loss), entry(solution.loss_start), entry(solution.loss))],
+    if problem.targets:
+        section.parts.append(_targets(solution, names))
+    else:
+        section.parts.append(
+            Table(
+                f"Objective ({aim})",
+                (Column("Cell", _TEXT), Column("Name", _TEXT), Column("Before"), Column("After")),
+                [(names.place(loss), names.of(loss), entry(solution.loss_start), entry(solution.loss))],
+            )
         )
-    )
     section.parts.append(_variables(solution, names))
     if problem.constraints:
         section.parts.append(_constraints(solution, names))
     return section
+
+
+def _targets(solution: Solution, names: Names) -> Table:
+    """The cells that are to reach values."""
+    rows = []
+    for item in solution.model.problem.targets:
+        value = solution.model.value_of(item.cell)
+        found = entry(value) if isinstance(value, float) else None
+        rows.append((names.place(item.cell), names.of(item.cell), entry(item.value), found))
+    columns = (Column("Cell", _TEXT), Column("Name", _TEXT), Column("Wanted"), Column("After"))
+    return Table("Values to be reached", columns, rows)
 
 
 def shortened(title: str, rows: list[list[Entry]]) -> tuple[str, list[list[Entry]]]:

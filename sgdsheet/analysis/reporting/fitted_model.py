@@ -52,7 +52,8 @@ def fitted_model(solution: Solution) -> FittedModel:
     """The statistics of least squares, or of a likelihood, at the parameters as they are."""
     model = solution.model
     found = FittedModel(tuple(cell for area, _ in model.ranges() for cell in area.cells()))
-    if solution.partial or len(found.cells) > MOST_PARAMETERS:
+    goal = bool(model.problem.targets)  # what cells miss of their values are no observations
+    if solution.partial or goal or len(found.cells) > MOST_PARAMETERS:
         return found
     regression = regression_of(solution.module, solution.names, model.problem, solution.parameters)
     likelihood = likelihood_of(solution) if regression is None else ""

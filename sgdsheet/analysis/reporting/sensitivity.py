@@ -14,6 +14,8 @@ from sgdsheet.problem.solver_names import Constraint, Relation
 from sgdsheet.sheet.references import Cell
 from sgdsheet.train.constrained.exact import linear_program
 from sgdsheet.train.constrained.flat_functions import FlatModel, Point, objective_alone
+from sgdsheet.train.constrained.kinkless_model import KinklessModel, kinkless
+from sgdsheet.train.constrained.problem_kind import problem_kind
 from sgdsheet.train.solution import Solution
 
 Floats = NDArray[np.float64]
@@ -82,7 +84,38 @@ def sensitivity(solution: Solution) -> Sensitivity | str:
         return _of_basis(flat, x, program.costs, found)
     if program is not None:
         return "These values are not the optimum of the linear programme: there are no sensitivities."
-    return _of_gradients(flat, flat.at(x))
+    kind = problem_kind(solution.model, constraints)
+    smooth = kinkless(solution.model, constraints, kind)
+    if smooth is not None and smooth.linear:
+        prices = _without_kinks(flat, smooth)
+        flat.set(x)
+        return prices or "These values are not the optimum of the linear programme: there are no sensitivities."
+    result = _of_gradients(flat, flat.at(x))
+    if isinstance(result, str) and kind.kinked:
+        return "The optimum may be at a kink, as of ABS or MAX, where there are no multipliers."
+    return result
+
+
+def _without_kinks(flat: FlatModel, smooth: KinklessModel) -> Sensitivity | None:
+    """What is linear but for its kinks: the sheet's part of the sensitivities of its linear programme."""
+    z = smooth.get()
+    program = linear_program(smooth, z)
+    found = ranging(program, z) if program is not None else None
+    if found is None:
+        return None
+    sign = _sign(flat)
+    variables = tuple(
+        VariableSensitivity(cell, float(value), _plain(sign * one))
+        for cell, value, one in zip(flat.cells, z, found.reduced, strict=False)
+    )
+    constraints = []
+    for label, amount in zip(flat.constraints.labels, found.prices[smooth.own_rows()].tolist(), strict=True):
+        price = -sign * amount if label.constraint.relation is Relation.AT_LEAST else sign * amount
+        constraints.append(ConstraintSensitivity(label.cell, label.constraint, _plain(price)))
+    notes = ["The problem is linear but for its kinks: these are the prices of its linear programme."]
+    if found.degenerate.any():
+        notes.append("The optimum is degenerate: prices are those of one of several bases.")
+    return Sensitivity(False, variables, tuple(constraints), notes)
 
 
 def _sign(flat: FlatModel) -> float:

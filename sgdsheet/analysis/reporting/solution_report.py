@@ -15,6 +15,7 @@ from sgdsheet.analysis.reporting.sections import fit_sections, sensitivity_secti
 from sgdsheet.analysis.reporting.sensitivity import sensitivity
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Value
+from sgdsheet.train.constrained.problem_kind import kind_of
 from sgdsheet.train.solution import Solution
 from sgdsheet.train.tensors import put
 
@@ -26,6 +27,8 @@ def report_page(solution: Solution, fitted: FittedModel, when: datetime | None =
     values = solution.model.values_of([area for item in problem.constraints for area in item.ranges])
     first = answer(solution, names)
     first.parts.insert(0, Note(_ended(solution)))
+    if not solution.partial:
+        first.parts.extend(Note(line) for line in kind_of(solution.model).lines())
     middle = sensitivity_section(sensitivity(solution), names, values)
     sections = [first, *([middle] if middle is not None else []), *fit_sections(fitted, names)]
     title = names.of(problem.loss) or str(problem.loss)

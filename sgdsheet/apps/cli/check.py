@@ -253,7 +253,10 @@ def _json(value: object) -> object:
 def _show(out: Console, problem: Problem, report: Report, findings: Sequence[Finding], *, groups: bool = False) -> None:
     saved = "no saved value" if report.loss_saved is None else f"saved {figure(report.loss_saved)}"
     computed = "cannot be calculated" if report.loss_computed is None else f"computed {figure(report.loss_computed)}"
-    out.print(f"[bold]{shown(problem.loss)}[/bold]  {computed}, {saved}")
+    if problem.targets:
+        out.print(f"what {count(len(problem.targets), 'cell')} miss of their values, as shares, squared: {computed}")
+    else:
+        out.print(f"[bold]{shown(problem.loss)}[/bold]  {computed}, {saved}")
     if groups:
         show_groups(out, report)
     else:

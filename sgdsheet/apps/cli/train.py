@@ -249,6 +249,8 @@ def _findings(session: sgdsheet.Session, losses: list[float]) -> list[sgdsheet.F
     plan, model = session.plan, session.model
     if session.source is not None or plan.search is not None:
         return []  # what a few rows of a preview show says nothing about the data; a search needs no gradient
+    if plan.solved and session.stopped == "converged" and session.reason:
+        return []  # nothing better exists, or not nearby: a gradient at a kink says nothing about that
     found = sgdsheet.diagnose(model)
     alone = not plan.batched and not plan.solved and plan.search is None and not session.distribution
     climbed = not model.as_objective(session.loss_last) < model.as_objective(session.loss_start)

@@ -40,6 +40,9 @@ class FunctionAnalysis:
 
     module: fx.GraphModule
     limits: Limits = field(default_factory=dict)
+    choosing: frozenset[Range] | None = None
+    """The cells whose formulas choose themselves, as with IF; None if all may do so. What chooses elsewhere is the
+    inside of a function, as of PMT where the rate is 0, and nothing is said of whether that jumps."""
     arguments: Sequence[Traits] = ()
     """What is known of the module's arguments; nothing, unless given."""
     traits: dict[fx.Node, Traits] = field(init=False, default_factory=dict)
@@ -129,8 +132,11 @@ class FunctionAnalysis:
         if isinstance(condition, fx.Node) and condition.target in (torch.isnan, "isnan"):
             return replace(joined([first, second]), degree=None, convex=False, concave=False, piecewise=False)
         met = meeting(node, self.constants)
-        if met is None:
+        if met is None and (self.choosing is None or node.meta.get("area") in self.choosing):
             return stepped([self.of(condition), first, second], low, high)
+        if met is None:
+            roughness = max(first.smoothness, second.smoothness, Smoothness.UNKNOWN)
+            return Traits(None, low=low, high=high, smoothness=roughness)
         if met.meeting in (Meeting.MAXIMUM, Meeting.MINIMUM):
             return kinked([first, second], convex=met.meeting is Meeting.MAXIMUM, rising=True, low=low, high=high)
         found = joined([first, second, replace(self.of(condition), smoothness=Smoothness.SMOOTH)])

@@ -9,18 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from sgdsheet.compiler.functions.operators import COMPARISONS
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.passes.shapes import note_shapes
 from sgdsheet.compiler.program import Program
 from sgdsheet.compiler.structure.function_analysis import FunctionAnalysis, Limits
 from sgdsheet.compiler.structure.traits import Smoothness, Traits
 from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.syntax import Binary, Call, Node, walk
 
 _MOST_DERIVATIVES = 300
 """Rows of second derivatives of quadratic functions that are calculated, at most."""
 
 _ROUNDING = 1e-10
 """Share of the largest curvature up to which one of the other sign is a rounding error."""
+
+_CHOICES = frozenset({"IF", "IFS", "SWITCH", "CHOOSE", "COUNTIF", "COUNTIFS", "SUMIF", "SUMIFS", "AVERAGEIF"})
+"""Functions whose result may jump where a number passes another one."""
 
 _LISTED = 3
 """Ranges that a sentence names."""
@@ -116,17 +121,26 @@ def function_kinds(program: Program, outputs: Sequence[Data], limits: Limits) ->
         return [_CONSTANT for _ in outputs]
     module = program.module(nodes)
     note_shapes(module)
-    found = dict(zip(nodes, _kinds_in(module, limits), strict=True))
+    choosing = frozenset(block.range for block, _ in program.results if _chooses(block.tree))
+    found = dict(zip(nodes, _kinds_in(FunctionAnalysis(module, limits, choosing)), strict=True))
     return [found[item] if isinstance(item, fx.Node) else _CONSTANT for item in outputs]
 
 
 _CONSTANT = FunctionKind(0, True, True, Smoothness.SMOOTH, piecewise=True)
 
 
-def _kinds_in(module: fx.GraphModule, limits: Limits) -> list[FunctionKind]:
-    """The kinds of a module's outputs, a tuple of nodes with their shapes."""
-    analysis = FunctionAnalysis(module, limits)
-    outputs = next(node for node in module.graph.nodes if node.op == "output").args[0]
+def _chooses(tree: Node) -> bool:
+    """Whether a formula compares something, or chooses by a number."""
+    return any(
+        (isinstance(part, Binary) and part.operator in COMPARISONS)
+        or (isinstance(part, Call) and part.name in _CHOICES)
+        for part in walk(tree)
+    )
+
+
+def _kinds_in(analysis: FunctionAnalysis) -> list[FunctionKind]:
+    """The kinds of the outputs of a module, which is analysed: a tuple of nodes with their shapes."""
+    outputs = next(node for node in analysis.module.graph.nodes if node.op == "output").args[0]
     return [_kind(analysis, node, place) for place, node in enumerate(outputs)]
 
 

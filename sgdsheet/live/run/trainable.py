@@ -11,6 +11,7 @@ import torch
 
 from sgdsheet.compiler.model import SheetModel, compile
 from sgdsheet.compiler.proof import required
+from sgdsheet.errors import ProblemError
 from sgdsheet.live.run.report_sheets import REPORT_SHEETS
 from sgdsheet.problem.definition import (
     SPREADSHEET,
@@ -113,6 +114,12 @@ def find_trainable(
     problem = find_problem(workbook, sheet, advice=SPREADSHEET, overwrite_formulas=overwrite)
     refuse_protected(workbook, problem)
     refuse_unsupported(problem)
+    if problem.targets:
+        raise ProblemError(
+            "several cells are to reach values on this sheet (sgd_targets), and there is no loss to be trained",
+            cell=problem.loss,
+            remedy="Press Goal seek",
+        )
     settings = combine(problem.settings, options)
     fresh = Trainable(workbook, problem, settings)
     for other in known:

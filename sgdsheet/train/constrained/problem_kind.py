@@ -57,6 +57,8 @@ class ProblemKind:
     constraints: tuple[ConstraintKind, ...] = ()
     whole: int = 0
     """How many parameters take whole numbers only."""
+    targets: int = 0
+    """How many cells are to reach values, if these are several: then the objective is what they miss, squared."""
 
     @property
     def linear(self) -> bool:
@@ -112,7 +114,8 @@ class ProblemKind:
     def lines(self) -> list[str]:
         """The findings in sentences: one about the objective, and one about all or some constraints."""
         known = _BEST[self.direction] if self.convex else ""
-        found = [f"The objective {self.loss} is {self.objective}{known}."]
+        what = f"The objective {self.loss}" if self.targets == 0 else f"What {self.targets} cells miss, squared,"
+        found = [f"{what} is {self.objective}{known}."]
         if self.whole:
             found.append(f"{self.whole:,} parameter{'s take' if self.whole > 1 else ' takes'} whole numbers only.")
         if not self.constraints:
@@ -159,9 +162,8 @@ def problem_kind(model: SheetModel, constraints: ConstraintModel | None) -> Prob
     found = constraints.kinds if constraints is not None else ()
     discrete = constraints.discrete if constraints is not None else None
     whole = int(discrete.whole.sum()) if discrete is not None else 0
-    return ProblemKind(
-        problem.loss, problem.direction, objective, tuple(ConstraintKind(*pair) for pair in found), whole
-    )
+    found_kinds = tuple(ConstraintKind(*pair) for pair in found)
+    return ProblemKind(problem.loss, problem.direction, objective, found_kinds, whole, len(problem.targets))
 
 
 def kind_of(model: SheetModel) -> ProblemKind:
