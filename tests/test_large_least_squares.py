@@ -61,6 +61,7 @@ def test_more_than_two_hundred_parameters() -> None:
     session = Session(trained)
     session.run()
     assert (session.plan.optimizer_name, session.stopped) == ("least squares", "converged")
+    assert session.plan.steps == 200
     best, rest, *_ = np.linalg.lstsq(matrix, y, rcond=None)
     assert session.loss == pytest.approx(float(rest[0]), rel=1e-6)
     assert matrix @ np.array(values(trained)) == pytest.approx(matrix @ best, abs=1e-4)

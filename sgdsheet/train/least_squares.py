@@ -52,7 +52,7 @@ _MOST_IN_PRODUCTS = 5_000
 _LARGE_TOLERANCE = 1e-10
 """As `_TOLERANCE`, where the steps themselves are found by iteration."""
 
-_ITERATIONS = 400
+_ITERATIONS = 100
 """Products with the Jacobian for one step, at most."""
 
 

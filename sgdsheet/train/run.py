@@ -114,6 +114,7 @@ class Run:
             self.parameters,
             self.constraints,
             fit=self.fit is not None,
+            large=self.fit is not None and self.fit.large,
             search=chosen_search(model, self.constraints, settings),
             in_units=self.units is not None,
             method=self.method,

@@ -45,6 +45,9 @@ _POLISH_STEPS = 300
 _SOLVER_STEPS = 10_000
 """Steps of the exact solver for bounds and constraints, at most."""
 
+_LARGE_STEPS = 200
+"""Steps of least squares by products with the Jacobian, by default: each costs as much as many of another method."""
+
 _SMALL_BATCH = 2_048
 """Samples of a batch up to which it is not asked whether they fit into memory."""
 
@@ -113,13 +116,14 @@ def plan_run(
     fit: bool = False,
     search: Search | None = None,
     in_units: bool = False,
+    large: bool = False,
     method: Method | None = None,
 ) -> RunPlan:
     """Make the choices. Raises SettingError, naming the sheet, where settings exclude each other.
 
     `fit` says that the loss is one of least squares, `method` what an exact solver takes, and `search` what has to be
     searched for and cannot be descended to. With `in_units`, restarts are trained in units of each parameter's own
-    width.
+    width, and with `large`, least squares are solved by products with the Jacobian.
     """
     size = settings.batch_size
     if size is None and model.problem.origin is not None:
@@ -160,7 +164,7 @@ def plan_run(
     steps = _steps(settings, size, samples)
     exact = solved is not None or fitted or search is not None
     if exact and settings.steps is None and settings.epochs is None and not settings.restarts:
-        steps = _SOLVER_STEPS
+        steps = _LARGE_STEPS if fitted and large else _SOLVER_STEPS
     return RunPlan(
         optimizer,
         rate,
