@@ -34,6 +34,7 @@ def value(formula: str) -> object:
         ('"1900-02-29"+0', 60),
         ('"2011-02-29"+0', ExcelError.VALUE),
         ('YEAR("2011-08-22")', 2011),
+        ('YEAR("7/5/1800")', ExcelError.VALUE),  # before 1900, whichever is the month
         ('EOMONTH("2020-01-31",1)', 43890),
         ('NETWORKDAYS("2012-10-01","2013-03-01")', 110),
         ('VALUE("16:48:00")', 0.7),

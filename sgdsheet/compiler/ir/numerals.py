@@ -16,6 +16,9 @@ _DAY = (
     rf"|\d{{1,2}}[-/ ]?{_MONTH}(?:[-/ ,]+\d{{2,4}})?|{_MONTH}[-/ ]\d{{1,4}}(?:[-/ ,]+\d{{2,4}})?"
 )
 _DATE = re.compile(rf"(?:{_DAY})(?:[ T](?:{_TIME}))?|{_TIME}|[+-]?\d+ \d+/\d+", re.IGNORECASE)
+_BEFORE = re.compile(r"\d{1,2}([-/])\d{1,2}\1(?:0\d|1[0-8])\d\d")
+"""A date before 1900, whatever the order of day and month: Excel's calendar does not have it."""
+
 _LONGEST = 255
 """Characters of a text up to which it may be a number."""
 
@@ -33,6 +36,8 @@ def text_number(text: str, *, dates: bool = False) -> float | None:
     body = text[1:-1] if negative else text
     match = _NUMBER.fullmatch(body)
     if match is None or not any(letter.isdigit() for letter in body) or not body.isascii():
+        if _BEFORE.fullmatch(text):
+            return None
         if _DATE.fullmatch(text):
             moment = moment_in_text(text) if dates else None
             if moment is not None:
