@@ -41,6 +41,9 @@ _PERFECT = 1e-24
 _GAIN = 1e-12
 """Share of the loss that Newton's step may still gain."""
 
+_MOST_GAIN = 1e3
+"""Share of the loss from which a gain along straight directions is none that anybody believes."""
+
 _SCALED_GRADIENT = 1e-8
 """Share of the loss that moving one parameter by its own size may gain, to first order."""
 
@@ -181,7 +184,7 @@ def _by_newton(
     diagonal = np.abs(np.diag(hessian))
     widest = float(np.abs(hessian).max(initial=0.0))
     if widest == 0.0:
-        return Verdict(False, "the gradient does not vanish here: the loss may have a kink, as those of ABS and MAX")
+        return _kinked()
     scales = 1 / np.sqrt(np.maximum(diagonal, _FLAT * widest))
     curvatures, directions = np.linalg.eigh(hessian * np.outer(scales, scales))
     largest = float(np.abs(curvatures).max())
@@ -193,11 +196,12 @@ def _by_newton(
     step = np.abs(scales * (directions @ (along / upward)))
     small = gain <= _GAIN * abs(value)
     near = bool((step <= 0.01 * _STEP * np.abs(values[free])).all())
-    return (
-        Verdict(True)
-        if small or near
-        else Verdict(False, f"{_NOT_YET}: about {gain:.2g} is left to gain along flat directions")
-    )
+    if small or near:
+        return Verdict(True)
+    straight = curvatures < _FLAT * largest
+    if 0.5 * float(np.sum((along**2 / upward)[straight])) > 0.5 * gain > _MOST_GAIN * abs(value):
+        return _kinked()  # a gradient that no curvature brings to an end
+    return Verdict(False, f"{_NOT_YET}: about {gain:.2g} is left to gain along flat directions")
 
 
 def _by_gradient(place: Place, value: float, gradient: Vector, values: Vector, free: NDArray[np.bool_]) -> Verdict:
@@ -230,6 +234,10 @@ def _not_downward(place: Place, graph: Tensor, free: NDArray[np.bool_]) -> Verdi
     scales = 1 / np.sqrt(np.maximum(diagonal, max(_FLAT * float(diagonal.max(initial=0.0)), 1e-300)))
     curvatures = np.linalg.eigvalsh(hessian * np.outer(scales, scales))
     return _saddle() if float(curvatures[0]) < -_DOWNWARD * float(np.abs(curvatures).max()) else Verdict(True)
+
+
+def _kinked() -> Verdict:
+    return Verdict(False, "the gradient does not vanish here: the loss may have a kink, as those of ABS and MAX")
 
 
 def _saddle() -> Verdict:
