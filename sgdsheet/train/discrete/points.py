@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,12 +62,6 @@ class Box:
         for group in self.permutations:
             found[:, group] = np.argsort(np.argsort(encoded[:, group], axis=1, kind="stable"), axis=1) + 1.0
         return np.where(self.permuted, found, np.clip(found, self.lower, self.upper)) + 0.0
-
-    def wider(self, times: float, around: Floats) -> Box:
-        """The box with the derived bounds moved away from a point."""
-        reach = times * (self.upper - self.lower)
-        lower = np.where(self.derived & (self.upper - around >= 0), self.lower - reach, self.lower)
-        return Box(lower, np.where(self.derived, self.upper + reach, self.upper), self.derived, self.whole)
 
 
 def box_of(flat: FlatModel, discrete: Discrete | None, start: Floats) -> Box:
@@ -136,8 +129,3 @@ def infeasible(flat: FlatModel, point: Point) -> TrainingError:
 def meets(point: Point) -> bool:
     """Whether a point can be calculated and meets all constraints."""
     return point.finite and point.excess <= HOLDS
-
-
-def listed(names: Sequence[object], most: int = 4) -> str:
-    """A few things by name."""
-    return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")
