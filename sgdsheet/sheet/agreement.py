@@ -31,6 +31,9 @@ however sensitive the formula: it has jumped, and another formula might jump jus
 NEGLIGIBLE = 1e-12
 """Share of the largest number on the way to a loss that is nothing beside it: a difference of large numbers."""
 
+REACHED = 1e-10
+"""Share, of 1 at least, by which a cell may miss the value that it is to reach and counts as having reached it."""
+
 LEAST = 1e-6
 """Size below which a loss or a parameter is compared as if it were so large: its last digits are only rounding."""
 

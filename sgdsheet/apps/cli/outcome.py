@@ -14,6 +14,7 @@ from sgdsheet.apps.cli.common import count, figure, shown
 from sgdsheet.apps.cli.estimates_table import as_json, as_lines
 from sgdsheet.apps.cli.sparkline import sparkline
 from sgdsheet.problem.definition import SOLVER, Direction
+from sgdsheet.sheet.agreement import REACHED, same_number
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Value
 from sgdsheet.system import processes
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 STOPPED = "stopped"
 """How a run ended that a person stopped."""
-
-
-_REACHED = 1e-10
-"""A value counts as reached if it is missed by at most so much, relative where it is larger than 1."""
 
 
 @dataclass(slots=True)
@@ -165,7 +162,7 @@ def report(out: Console, outcome: Outcome) -> None:
     if session.loss == session.loss_start and session.steps_taken and not (session.plan.solved or session.plan.search):
         out.print("[yellow]No step made it better: the parameters are as they were.[/yellow]")
     for cell, wanted, found in _targets(session):
-        hit = abs(found - wanted) <= _REACHED * max(1.0, abs(wanted))
+        hit = same_number(found, wanted, REACHED, 1.0)
         missed = "reached" if hit else f"[yellow]missed by {abs(found - wanted):.3g}[/yellow]"
         out.print(f"{shown(cell)} wanted {figure(wanted)}, now [bold]{figure(found)}[/bold]: {missed}")
     if problem.source == SOLVER:

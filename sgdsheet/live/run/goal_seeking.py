@@ -16,15 +16,13 @@ from sgdsheet.problem.definition import (
     targets_in,
 )
 from sgdsheet.problem.settings import Settings
+from sgdsheet.sheet.agreement import REACHED, same_number
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.sheet.workbook import Workbook
 from sgdsheet.train.session import Session
 
 _SECONDS = 20.0
 """How long a person waits for it, at most."""
-
-_REACHED = 1e-10
-"""A value counts as reached if it is missed by at most so much, relative where it is larger than 1."""
 
 _LISTED = 3
 
@@ -83,7 +81,7 @@ def _in_words(targets: Sequence[Target], found: Sequence[float]) -> str:
     missed = [
         (item, value)
         for item, value in zip(targets, found, strict=True)
-        if not abs(value - item.value) <= _REACHED * max(1.0, abs(item.value))
+        if not same_number(value, item.value, REACHED, 1.0)
     ]
     if not missed:
         cells = ", ".join(f"{item.cell} is {item.value:.10g}" for item in targets[:_LISTED])
