@@ -283,6 +283,7 @@ def _like(area: Node, shape: Node) -> Node:
 
 @function(
     "SUMIF",
+    chooses=True,
     range_arguments=[0, 2],
     over_samples=OverSamples.SUM,
     arguments=(2, 3),
@@ -297,6 +298,7 @@ def sumif(context: Context, area: Node, wanted: Node, summed: Node | None = None
 
 @function(
     "SUMIFS",
+    chooses=True,
     range_arguments=[0, *range(1, 255, 2)],
     over_samples=OverSamples.SUM,
     arguments=(3, 255),
@@ -311,6 +313,7 @@ def sumifs(context: Context, summed: Node, *pairs: Node) -> Value:
 
 @function(
     "COUNTIF",
+    chooses=True,
     range_arguments=[0],
     over_samples=OverSamples.SUM,
     arguments=(2, 2),
@@ -325,6 +328,7 @@ def countif(context: Context, area: Node, wanted: Node) -> Value:
 
 @function(
     "COUNTIFS",
+    chooses=True,
     range_arguments=range(0, 254, 2),
     over_samples=OverSamples.SUM,
     arguments=(2, 254),
@@ -344,6 +348,7 @@ def countifs(context: Context, *pairs: Node) -> Value:
 
 @function(
     "AVERAGEIF",
+    chooses=True,
     range_arguments=[0, 2],
     over_samples=OverSamples.MEAN,
     additive=False,  # more samples meet the criteria in one part than in another

@@ -45,6 +45,7 @@ def _clamp(context: Context, condition: Node, chosen: Node, other: Node | None) 
 
 @function(
     "IF",
+    chooses=True,
     over_samples=OverSamples.ELEMENTWISE,
     arguments=(2, 3),
     takes=Takes.FORMULAS,
@@ -119,6 +120,7 @@ def _over(builder: Builder, test: Value, branch: Value) -> Value:
 
 @function(
     "IFS",
+    chooses=True,
     over_samples=OverSamples.ELEMENTWISE,
     arguments=(2, 254),
     takes=Takes.FORMULAS,

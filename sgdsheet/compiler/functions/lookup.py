@@ -32,6 +32,7 @@ from sgdsheet.sheet.workbook import ExcelError
 
 @function(
     "CHOOSE",
+    chooses=True,
     over_samples=OverSamples.ELEMENTWISE,
     arguments=(2, 254),
     takes=Takes.FORMULAS,
@@ -62,6 +63,7 @@ def _choose(placer: Placer, arguments: Sequence[Node]) -> Places:
 
 @function(
     "SWITCH",
+    chooses=True,
     over_samples=OverSamples.ELEMENTWISE,
     arguments=(3, 254),
     takes=Takes.FORMULAS,

@@ -208,6 +208,8 @@ class Function:
     """Whether it is a sum of squares, as losses are."""
     multiplies: Multiplies | None = None
     """How it multiplies, if it is a product of its two arguments."""
+    chooses: bool = False
+    """Whether its result may jump where a number that it compares passes another one."""
     tells_row: bool = False
     """Whether it tells where its formula or its argument stands, which is another number for each sample."""
     gives_value: bool = False
@@ -307,6 +309,7 @@ def function(
     additive: bool = True,
     sums_squares: bool = False,
     multiplies: Multiplies | None = None,
+    chooses: bool = False,
     tells_row: bool = False,
     gives_value: bool = False,
     inexact: float = 0.0,
@@ -351,6 +354,7 @@ def function(
             additive=sums_up and additive,
             sums_squares=sums_squares,
             multiplies=multiplies,
+            chooses=chooses,
             tells_row=tells_row,
             gives_value=gives_value,
             inexact=inexact,

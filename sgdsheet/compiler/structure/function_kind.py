@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.operators import COMPARISONS
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.passes.shapes import note_shapes
@@ -23,9 +24,6 @@ _MOST_DERIVATIVES = 300
 
 _ROUNDING = 1e-10
 """Share of the largest curvature up to which one of the other sign is a rounding error."""
-
-_CHOICES = frozenset({"IF", "IFS", "SWITCH", "CHOOSE", "COUNTIF", "COUNTIFS", "SUMIF", "SUMIFS", "AVERAGEIF"})
-"""Functions whose result may jump where a number passes another one."""
 
 _LISTED = 3
 """Ranges that a sentence names."""
@@ -133,7 +131,7 @@ def _chooses(tree: Node) -> bool:
     """Whether a formula compares something, or chooses by a number."""
     return any(
         (isinstance(part, Binary) and part.operator in COMPARISONS)
-        or (isinstance(part, Call) and part.name in _CHOICES)
+        or (isinstance(part, Call) and part.name in REGISTRY and REGISTRY[part.name].chooses)
         for part in walk(tree)
     )
 
