@@ -189,7 +189,7 @@ def by_lmfit(distance: Callable[[Floats], Floats], start: Floats, right: Floats)
     """What lmfit's default method comes to; None if it is not installed."""
     if importlib.util.find_spec("lmfit") is None:
         return None
-    import lmfit
+    lmfit = importlib.import_module("lmfit")  # for whoever has it: nothing else needs it
 
     parameters = lmfit.Parameters()
     for number, value in enumerate(start):

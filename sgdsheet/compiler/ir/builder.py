@@ -340,7 +340,9 @@ class Builder(Recorder):
         if function in _ADD:
             return value
         for other in values:
-            if other.constant or (other is value and (function is operator.mul or not self._is_merged(value.data))):
+            own = other is value
+            linear = function is operator.mul or (function is operator.truediv and value is values[0])
+            if other.constant or (own and (linear or not self._is_merged(value.data))):
                 continue
             errors = self.errors_of(other)
             if errors is not None:
@@ -354,7 +356,7 @@ class Builder(Recorder):
         live = [value for value in values if not value.constant]
         if function in _ADD and len(live) > 1 and any(self.domains.may_be_error(value.data) for value in live):
             self._merged[result] = True
-        elif function not in _ADD and function is not operator.mul:
+        elif function not in _ADD and function not in (operator.mul, operator.truediv):
             self._merged[result] = False
 
     def _is_merged(self, data: Data) -> bool:

@@ -282,7 +282,8 @@ def sum_terms(node: fx.Node) -> list[fx.Node]:
     while waiting:  # sums of sums may be thousands deep
         part = waiting.pop()
         needed = part is not node and len(part.users) != 1
-        if needed or part.target is not operator.add or not all(isinstance(item, fx.Node) for item in part.args):
+        is_sum = part.target is operator.add and all(isinstance(item, fx.Node) for item in part.args)
+        if needed or not is_sum or part.args[0] is part.args[1]:  # x+x of y+y of …: ever twice as many terms
             found.append(part)
         else:
             waiting += reversed([_node(item) for item in part.args])
