@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ import torch
 
 from sgdsheet.problem.optimizers import OPTIMIZERS
 from sgdsheet.problem.settings import Settings
-from sgdsheet.system import garbage
 from sgdsheet.train.algorithms import OWN
 from sgdsheet.train.optimizer_factory import build_optimizer
 
@@ -110,13 +108,14 @@ def test_optimizers_keep_and_restore_their_state(name: str) -> None:
 
 
 def test_garbage_is_collected_as_usual_while_training() -> None:
-    usual = gc.get_threshold()
-    try:
-        garbage.collect_rarely()
-        assert gc.get_threshold()[0] > 10 * usual[0]
-        garbage.collect_as_usual()
-        assert gc.get_threshold() == usual
-        assert gc.get_freeze_count() > 0
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*usual)
+    program = """
+import gc
+from sgdsheet.system import garbage
+usual = gc.get_threshold()
+garbage.collect_rarely()
+assert gc.get_threshold()[0] > 10 * usual[0]
+garbage.collect_as_usual()
+assert gc.get_threshold() == usual
+assert gc.get_freeze_count() > 0
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
