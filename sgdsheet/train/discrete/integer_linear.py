@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from sgdsheet.errors import TrainingError
 from sgdsheet.problem.definition import Direction
-from sgdsheet.train.constrained.constraints import HOLDS, Discrete
-from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point
+from sgdsheet.train.constrained.constraints import Discrete
+from sgdsheet.train.constrained.flat_functions import FlatModel, Floats
 from sgdsheet.train.discrete.highs import (
     INFEASIBLE,
     OPTIMAL,
@@ -28,6 +28,7 @@ from sgdsheet.train.discrete.highs import (
     lowest_cost,
     with_whole_fixed,
 )
+from sgdsheet.train.discrete.incumbent import Incumbent
 from sgdsheet.train.discrete.looks import OUT_OF_TIME, PROVED, UNPROVED, Limits, Look, in_words
 from sgdsheet.train.discrete.points import infeasible
 
@@ -162,13 +163,10 @@ def _bordered(rows: scipy.sparse.csr_array, columns: int, below: Any) -> scipy.s
 
 
 @dataclass(slots=True)
-class _Search:
-    flat: FlatModel
-    discrete: Discrete
+class _Search(Incumbent):
     limits: Limits
     programme: IntegerProgram
     start: Floats = field(init=False)
-    best: Point | None = None
     bound: float | None = None
 
     def __post_init__(self) -> None:
@@ -176,7 +174,7 @@ class _Search:
 
     def run(self) -> Generator[Look, None, None]:
         flat = self.flat
-        self._offer(self._rounded(self.start))
+        self.offer(self.rounded(self.start))
         try:
             outcome, reason = yield from self._sliced()
         except TrainingError:
@@ -197,21 +195,6 @@ class _Search:
         self.flat.set(point.x)
         return Look(point.loss, point.violation, self.bound, outcome, reason)
 
-    def _rounded(self, x: Floats) -> Floats:
-        """A point with whole numbers where they have to be, within the bounds."""
-        inside = self.flat.clipped(x)
-        return np.where(self.discrete.whole, np.round(inside), inside) + 0.0
-
-    def _offer(self, x: Floats) -> None:
-        """Keep a point if it meets the constraints, and is better than the best."""
-        point = self.flat.at(x)
-        permuted = all(
-            np.array_equal(np.sort(x[group]), np.arange(1.0, len(group) + 1)) for group in self.discrete.permutations
-        )
-        feasible = point.finite and point.excess <= HOLDS and permuted
-        if feasible and (self.best is None or point.objective < self.best.objective):
-            self.best = point
-
     def _sliced(self) -> Generator[Look, None, tuple[str, str]]:
         """Solve, in attempts that get longer, as long as there is time."""
         ends, slice_ = time.monotonic() + self.limits.seconds, _FIRST_SLICE
@@ -223,7 +206,7 @@ class _Search:
                 self._refuse(result.status)
             self._take(result)
             if result.status == OPTIMAL and self.best is None:  # what HiGHS calls feasible is not so in the sheet
-                point = self.flat.at(self._rounded(np.asarray(result.x)[: self.programme.parameters]))
+                point = self.flat.at(self.rounded(np.asarray(result.x)[: self.programme.parameters]))
                 raise infeasible(self.flat, point)
             if result.status == OPTIMAL:
                 return self._proved()
@@ -244,11 +227,11 @@ class _Search:
     def _take(self, result: Any) -> None:
         """Take up the solver's point and bound, in the units of the sheet."""
         if result.x is not None:
-            self._offer(self._rounded(np.asarray(result.x)[: self.programme.parameters]))
+            self.offer(self.rounded(np.asarray(result.x)[: self.programme.parameters]))
             if not self.discrete.whole.all():
                 exact = with_whole_fixed(self.programme, np.asarray(result.x))
                 if exact is not None:
-                    self._offer(self._rounded(exact[: self.programme.parameters]))
+                    self.offer(self.rounded(exact[: self.programme.parameters]))
         lowest = lowest_cost(self.programme, result)
         self.bound = self._as_loss(lowest) if lowest is not None else self.bound
 
@@ -323,7 +306,7 @@ class _Search:
         result = highs(loosened, {"time_limit": _SECONDS_TO_BLAME})
         if isinstance(result, Exception) or result.x is None:
             return TrainingError("no whole numbers meet the constraints", cell=flat.model.problem.loss, remedy=remedy)
-        point = flat.at(self._rounded(np.asarray(result.x)[: programme.parameters]))
+        point = flat.at(self.rounded(np.asarray(result.x)[: programme.parameters]))
         violated = flat.violations(point.residuals)
         worst = int(np.argmax(violated / flat.magnitudes))
         label = flat.constraints.labels[worst]

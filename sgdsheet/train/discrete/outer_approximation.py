@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from sgdsheet.errors import SgdSheetError, TrainingError
 from sgdsheet.problem.definition import Direction
-from sgdsheet.train.constrained.constraints import HOLDS, Bounds, Discrete
+from sgdsheet.train.constrained.constraints import Bounds, Discrete
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, objective_alone
 from sgdsheet.train.constrained.solve import solve
 from sgdsheet.train.discrete.highs import INFEASIBLE, OPTIMAL, STOPPED, IntegerProgram, in_thread, lowest_cost
+from sgdsheet.train.discrete.incumbent import Incumbent
 from sgdsheet.train.discrete.integer_linear import coefficients, with_permutation
 from sgdsheet.train.discrete.looks import OUT_OF_TIME, PROVED, UNPROVED, Limits, Look, in_words
 from sgdsheet.train.discrete.points import infeasible
@@ -51,14 +52,11 @@ def approximate(
 
 
 @dataclass(slots=True)
-class _Approximation:
-    flat: FlatModel
-    discrete: Discrete
+class _Approximation(Incumbent):
     linear: NDArray[np.bool_]
     limits: Limits
     start: Floats = field(init=False)
     ends: float = field(init=False)
-    best: Point | None = None
     lowest: float = -math.inf
     """What no objective can be lower than."""
     scale: float = 1.0
@@ -75,7 +73,7 @@ class _Approximation:
 
     def run(self) -> Generator[Look, None, None]:
         try:
-            self._offer(self._rounded(self.start))
+            self.offer(self.rounded(self.start))
             relaxed = self._descended(self.start, self.flat.lower, self.flat.upper)
             if relaxed is None:
                 relaxed = self.flat.at(self.flat.clipped(self.start))
@@ -135,11 +133,11 @@ class _Approximation:
 
     def _try(self, x: Floats) -> None:
         """Take up a point of the tangents: its whole numbers with the best others, and new tangents there."""
-        point = self.flat.at(self._rounded(x))
+        point = self.flat.at(self.rounded(x))
         self._touch(self.flat.at(self.flat.clipped(x)))
         if self.relaxed is not None:
             self._touch(self.flat.at((self.flat.clipped(x) + self.relaxed) / 2))
-        self._offer(point.x)
+        self.offer(point.x)
         if self.discrete.whole.all():
             return
         whole = self.discrete.whole
@@ -147,7 +145,7 @@ class _Approximation:
         found = self._descended(point.x, lower, upper)
         if found is not None:
             self._touch(found)
-            self._offer(np.where(whole, point.x, found.x))
+            self.offer(np.where(whole, point.x, found.x))
 
     def _met(self) -> bool:
         if self.best is None:
@@ -173,7 +171,7 @@ class _Approximation:
         if self.best is not None:
             return UNPROVED, "the bound was lost by rounding"
         if status == INFEASIBLE:
-            raise infeasible(self.flat, self.flat.at(self._rounded(self.start)))
+            raise infeasible(self.flat, self.flat.at(self.rounded(self.start)))
         raise TrainingError(
             "the linear model that bounds this one has no limit",
             cell=self.flat.model.problem.loss,
@@ -252,19 +250,6 @@ class _Approximation:
             yield self._look()
 
     # --- points -------------------------------------------------------------------------------------------
-
-    def _rounded(self, x: Floats) -> Floats:
-        inside = self.flat.clipped(x)
-        return np.where(self.discrete.whole, np.round(inside), inside) + 0.0
-
-    def _offer(self, x: Floats) -> None:
-        point = self.flat.at(x)
-        permuted = all(
-            np.array_equal(np.sort(x[group]), np.arange(1.0, len(group) + 1)) for group in self.discrete.permutations
-        )
-        better = self.best is None or point.objective < self.best.objective
-        if point.finite and point.excess <= HOLDS and permuted and better:
-            self.best = point
 
     def _descended(self, x: Floats, lower: Floats, upper: Floats) -> Point | None:
         """The optimum between bounds [parameters] without regard to whole numbers; None if there is none."""
