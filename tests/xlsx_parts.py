@@ -109,6 +109,15 @@ def member(path: Path, name: str = "xl/worksheets/sheet1.xml") -> bytes:
         return archive.read(name)
 
 
+def with_part(path: Path, name: str, content: bytes) -> Path:
+    """A file with another content of one part."""
+    with zipfile.ZipFile(path) as package:
+        contents = {part: package.read(part) for part in package.namelist()}
+    assert name in contents
+    path.write_bytes(zipped({**contents, name: content}))
+    return path
+
+
 def openpyxl_book(path: Path, *, values: bool = False) -> Any:
     """The workbook as openpyxl reads it; its warnings are about features that do not matter here."""
     with warnings.catch_warnings():

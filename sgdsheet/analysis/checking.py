@@ -76,6 +76,8 @@ class Report:
     supported: int = 0
     compared: int = 0
     mismatches: list[Mismatch] = field(default_factory=list)
+    by_office: list[Mismatch] = field(default_factory=list)
+    """What LibreOffice, which saved the file, writes in another way: neither compared nor a mismatch."""
     unsupported: list[Unsupported] = field(default_factory=list)
     frozen: list[Frozen] = field(default_factory=list)
     """What keeps its saved values: formulas, but neither supported nor unsupported."""
@@ -182,6 +184,7 @@ def compare_values(
     report.compared += found.compared + (0 if found.never_calculated else found.zeros - found.placeholders)
     report.largest_difference = found.largest_difference
     report.mismatches = sorted(found.mismatches, key=lambda item: -item.distance)
+    report.by_office += found.by_office
     report.unsupported += _unsupported(program.failures, on_the_way)
     report.linked = linked_files(workbook, program.blocks)
     report.blocks += _blocks(workbook, program, found, report)

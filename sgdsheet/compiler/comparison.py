@@ -32,6 +32,7 @@ from sgdsheet.sheet.agreement import (
     SINGLE_LEAST,
     same_number,
     same_value,
+    written_by_office,
 )
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
@@ -71,6 +72,8 @@ class Comparison:
     differences: list[tuple[Block, list[Mismatch]]] = field(default_factory=list)
     computed: dict[Cell, Value] = field(default_factory=dict)
     """The calculated values of the cells for which the workbook has none."""
+    by_office: list[Mismatch] = field(default_factory=list)
+    """Cells that hold what LibreOffice saves for the calculated value, such as 1 for TRUE; they are not `compared`."""
     largest_difference: float = 0.0
     largest_number: float = 0.0
     single: bool = False
@@ -136,8 +139,11 @@ class Comparison:
             if held is None or (zero and not same_value(held, computed)):
                 self.computed[cell] = computed
                 continue
-            self.compared += not zero
             mismatch = Mismatch(cell, held, computed)
+            if self.workbook.from_office and written_by_office(held, computed):
+                self.by_office.append(mismatch)
+                continue
+            self.compared += not zero
             if is_number(held) and is_number(computed):
                 self.largest_difference = max(self.largest_difference, mismatch.distance)
                 self.largest_number = max(self.largest_number, abs(float(computed)))
@@ -171,7 +177,11 @@ class Comparison:
     def causes(self, most: int = _ENOUGH) -> list[Mismatch]:
         """The first cells whose formula, from the saved values that it reads, does not give the saved value."""
         found: list[Mismatch] = []
-        known = self.workbook.with_values(self.computed) if self.computed and self.differences else self.workbook
+        known = self.workbook
+        if self.differences:
+            # What reads a TRUE that is saved as 1 may count it, or not.
+            meant = {item.cell: item.computed for item in self.by_office}
+            known = known.with_values({**meant, **self.computed}) if meant or self.computed else known
         for block, mismatches in self.differences:
             found += _causes(known, block, mismatches)
             if len(found) >= most:

@@ -180,6 +180,7 @@ def _with_dependents(model: SheetModel, targets: list[Range], constants: Compari
             single=single,
             differences=[*constants.differences],
             computed=dict(constants.computed),
+            by_office=[*constants.by_office],
             astray=[*constants.astray],
         )
         found.run(model.lowered, _start(model, workbook, model.dtype))

@@ -78,6 +78,17 @@ def same_value(one: Value, other: Value, relative: float = ROUNDING, least: floa
     return False
 
 
+def written_by_office(held: Value, value: Value) -> bool:
+    """Whether LibreOffice may have saved this value so: it has no booleans, and few kinds of errors in files.
+
+    To LibreOffice, TRUE is the number 1 in a format that shows it as TRUE: in any other format, and in most cells of an
+    .ods, 1 is saved. Its own errors, such as Err:502 of SQRT(-16), are saved as #VALUE!, whatever Excel has there.
+    """
+    if isinstance(value, bool):
+        return type(held) is float and held == float(value)
+    return isinstance(value, ExcelError) and held is ExcelError.VALUE and value is not ExcelError.VALUE
+
+
 def saved_as(error: ExcelError) -> ExcelError:
     """The error that a file has for it: the newer ones are saved as #VALUE!, with metadata beside it."""
     return error if error in _CLASSIC else ExcelError.VALUE

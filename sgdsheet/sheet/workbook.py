@@ -135,7 +135,8 @@ class Workbook:
     A `stale` workbook asks to be recalculated when it is opened: its saved results may be out of date, or
     placeholders that a program wrote which cannot calculate. `charts` are those that a file host found. `folder` is
     where it lies: names of data files are relative to it. With `date1904` it
-    counts days from 1904, as on old Macs.
+    counts days from 1904, as on old Macs. `from_office` says that LibreOffice calculated its saved values: it has no
+    booleans, and saves many errors as #VALUE! (`agreement.written_by_office`).
     """
 
     name: str
@@ -148,6 +149,7 @@ class Workbook:
     stale: bool = False
     folder: Path | None = None
     date1904: bool = False
+    from_office: bool = False
 
     def sheet(self, name: str) -> Sheet | None:
         """Sheet by name, without regard to case."""

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 import sgdsheet
-from sgdsheet.apps.cli.check_groups import differ_line, groups_as_dict, show_groups, value_text
+from sgdsheet.apps.cli.check_groups import by_office_line, differ_line, groups_as_dict, show_groups, value_text
 from sgdsheet.apps.cli.common import (
     chosen_targets,
     console,
@@ -35,6 +35,7 @@ from sgdsheet.system.outputs import PAGE
 if TYPE_CHECKING:
     from sgdsheet.analysis.checking import Report
     from sgdsheet.analysis.diagnosis import Finding
+    from sgdsheet.compiler.comparison import Mismatch
     from sgdsheet.train.constrained.problem_kind import ProblemKind
 
 _SHOWN = 8
@@ -123,7 +124,7 @@ def command(
         _show(console(), problem, report, findings, groups=everything)
         for line in kind.lines() if kind is not None else ():
             console().print(shown(line))
-    _end(report, html, quiet=as_json)
+    _end(report, html, quiet=as_json, from_office=workbook.from_office)
 
 
 def _check_without_model(workbook: Workbook, book: str, sheet: str | None, html: str | None, as_json: bool) -> None:
@@ -158,15 +159,15 @@ def _check_without_model(workbook: Workbook, book: str, sheet: str | None, html:
             out.print(f"  {shown(one_line(line))}", soft_wrap=True)
         if not models and report.formulas:
             show_candidates(out, book, found, brief=True)
-    _end(report, html, quiet=as_json)
+    _end(report, html, quiet=as_json, from_office=workbook.from_office)
 
 
-def _end(report: Report, html: str | None, *, quiet: bool) -> None:
+def _end(report: Report, html: str | None, *, quiet: bool, from_office: bool) -> None:
     """Say where the page is; raise the worst of what was found."""
     if html and not quiet:
         console().print(f"Wrote {shown(html)}", soft_wrap=True)
     if not report.passed:
-        raise _complaint(report)
+        raise _complaint(report, from_office=from_office)
 
 
 def _write_page(
@@ -194,17 +195,18 @@ def _left_alone(model: sgdsheet.SheetModel) -> list[Finding]:
     return [Finding("unused variables", "note", cells, left_alone(model.unused) + ".")] if cells else []
 
 
-def _complaint(report: Report) -> SgdSheetError:
-    """The worst of what was found, for stderr."""
+def _complaint(report: Report, *, from_office: bool) -> SgdSheetError:
+    """The worst of what was found, for stderr. Where LibreOffice saved the file, Excel may have another value."""
     if report.fault is not None:
         return report.fault
     if report.mismatches:
         worst, others = report.mismatches[0], len(report.mismatches) - 1
         more = f", and {count(others, 'more cell')} likewise" if others else ""
+        again = "Recalculate and save the workbook" + (" in Excel: LibreOffice saved it" if from_office else "")
         return DataError(
             f"saved as {value_text(worst.saved)} but calculated as {value_text(worst.computed)}{more}",
             cell=worst.cell,
-            remedy="Recalculate and save the workbook; if they still differ, this is a bug of sgdsheet's",
+            remedy=f"{again}; if they still differ, this is a bug of sgdsheet's",
         )
     return DataError(
         f"the gradient differs from central differences by {report.gradient_max_error or 0.0:.1e}",
@@ -224,10 +226,8 @@ def as_dict(
         "formulas": report.formulas,
         "supported": report.supported,
         "compared": report.compared,
-        "mismatches": [
-            {"cell": str(item.cell), "saved": _json(item.saved), "computed": _json(item.computed)}
-            for item in report.mismatches
-        ],
+        "mismatches": [_mismatch(item) for item in report.mismatches],
+        "by_office": [_mismatch(item) for item in report.by_office],
         "worst_cell": str(worst.cell) if worst else None,
         "largest_difference": report.largest_difference,
         "unsupported": unsupported_as_dict(report),
@@ -244,6 +244,10 @@ def as_dict(
         "passed": report.passed,
         **groups_as_dict(report),
     }
+
+
+def _mismatch(item: Mismatch) -> dict[str, object]:
+    return {"cell": str(item.cell), "saved": _json(item.saved), "computed": _json(item.computed)}
 
 
 def _json(value: object) -> object:
@@ -293,11 +297,13 @@ def _show_equal(out: Console, report: Report) -> None:
         from sgdsheet.compiler.proof import saved_elsewhere  # imports torch: not for the help page
 
         out.print(f"{_NOTE} {shown(saved_elsewhere(report.linked))}")
+    if report.by_office:
+        out.print(f"{_NOTE} {shown(by_office_line(report))}")
     if report.compared and not report.mismatches:
         equal = "equals its saved value" if report.compared == 1 else "equal their saved values"
         cells = count(report.compared, "cell")
         out.print(f"{_GOOD} {cells} {equal} (largest difference {report.largest_difference:.1e})")
-    elif not report.compared and report.supported:
+    elif not (report.compared or report.by_office) and report.supported:
         out.print(f"{_NOTE} the file has no saved values to compare with: open and save it in a spreadsheet")
 
 

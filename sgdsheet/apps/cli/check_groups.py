@@ -36,6 +36,17 @@ def differ_line(report: Report) -> str:
     return f"{len(report.mismatches):,} of {count(report.compared, 'cell')} {differ}"
 
 
+def by_office_line(report: Report) -> str:
+    """What LibreOffice saves in another way than Excel, in a line; empty if there is nothing of it."""
+    if not report.by_office:
+        return ""
+    cells, first = len(report.by_office), report.by_office[0]
+    holds = "holds" if cells == 1 else "hold"
+    pair = f"{value_text(first.saved)} for {value_text(first.computed)}, in {first.cell}"
+    more = " first" if cells > 1 else ""
+    return f"{count(cells, 'cell')} {holds} the value as LibreOffice, which saved the file, writes it: {pair}{more}"
+
+
 def groups_as_dict(report: Report) -> dict[str, Any]:
     """The counts by sheet and by function, and the formulas that differ, the worst first."""
     from sgdsheet.analysis.tallies import by_function, by_sheet, differing  # imports torch: not for the help page

@@ -12,7 +12,7 @@ from sgdsheet import __version__
 from sgdsheet.analysis.checking import BlockCheck, Report
 from sgdsheet.analysis.diagnosis import Finding
 from sgdsheet.analysis.tallies import Tally, by_function, by_sheet, causes, differing
-from sgdsheet.apps.cli.check_groups import differ_line
+from sgdsheet.apps.cli.check_groups import by_office_line, differ_line
 from sgdsheet.apps.cli.common import count, figure
 from sgdsheet.errors import one_line
 from sgdsheet.sheet.workbook import Workbook
@@ -57,6 +57,7 @@ def page(workbook: Workbook, source: Path, report: Report, findings: Sequence[Fi
     parts = [
         f"<h1>{escape(title)}</h1>",
         _verdict(report),
+        f'<p class="note">! {escape(by_office_line(report))}.</p>' if report.by_office else "",
         _cards(report),
         _loss(report),
         _sheets(by_sheet(report)),
@@ -86,7 +87,7 @@ def _verdict(report: Report) -> str:
     if not report.passed:
         worst = _text(report.gradient_worst_cell)
         return f'<p class="bad">✗ The gradient differs from central differences, at {worst}.</p>'
-    if not report.compared:
+    if not (report.compared or report.by_office):
         return '<p class="note">! The file has no saved values to compare with.</p>'
     return f'<p class="good">✓ All {report.compared:,} compared cells equal their saved values.</p>'
 

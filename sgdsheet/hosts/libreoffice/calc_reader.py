@@ -35,6 +35,7 @@ def workbook(key: str, read: Mapping[str, Any]) -> Workbook:
         names=names,
         tables={table.name: table for table in tables},
         active=read["active"],
+        from_office=True,
         folder=path.parent if path.is_absolute() else None,
     )
 

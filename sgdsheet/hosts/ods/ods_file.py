@@ -16,7 +16,7 @@ from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.hosts.xlsx.xml import Node, read_tree
 from sgdsheet.sheet.workbook import Position, Workbook
 
-_CONTENT, _SETTINGS, _MANIFEST = "content.xml", "settings.xml", "META-INF/manifest.xml"
+_CONTENT, _SETTINGS, _META, _MANIFEST = "content.xml", "settings.xml", "meta.xml", "META-INF/manifest.xml"
 
 
 class OdsFile:
@@ -40,6 +40,7 @@ class OdsFile:
     def read(self) -> Workbook:
         book = read_content(self._package.part(_CONTENT))
         book.active = self._active(book)
+        book.from_office = self._package.names_office(_META, "generator")
         self._book = book
         return book
 

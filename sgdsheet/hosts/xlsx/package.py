@@ -26,6 +26,7 @@ MAX_FILE = (1 << 32) - 2
 
 _MANIFEST = "META-INF/manifest.xml"
 _MEDIA_TYPE = re.compile(rb"application/vnd\.oasis\.opendocument\.[a-z-]+")
+_OFFICES = re.compile(rb"(Libre|Open|Neo|Star)Office|Collabora")
 _CHUNK = 1 << 20
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -168,6 +169,18 @@ class Package:
         if not kind.strip().startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
             raise self._error("is an OpenDocument file, but no spreadsheet", "Give the name of an .ods or .xlsx file")
         return True
+
+    def names_office(self, part: str, element: str) -> bool:
+        """Whether the text of an element of a part says that LibreOffice, or one of its kin, saved the file.
+
+        What describes the file need not be there, and may be damaged: then nothing is said.
+        """
+        try:
+            data = self.part(part).data if part in self else b""
+        except FileError:
+            return False
+        found = re.search(rb"<(?:[\w.-]+:)?%s\b[^>]*>([^<]*)<" % element.encode(), data)
+        return found is not None and _OFFICES.search(found[1]) is not None
 
     def refuse_others(self) -> None:
         """Raise FileError for a zip archive that is no Office document."""

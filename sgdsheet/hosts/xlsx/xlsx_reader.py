@@ -82,6 +82,10 @@ def read_workbook(package: Package) -> Workbook:
     stale = any(truth(node.attributes.get("fullCalcOnLoad")) for node in outline.root.all("calcPr"))
     workbook = Workbook(package.name, names=_defined_names(outline), active=_active(outline), stale=stale)
     workbook.date1904 = context.date1904
+    properties_part = next(
+        (item.target for item in package.relationships("") if item.kind == "extended-properties"), ""
+    )
+    workbook.from_office = package.names_office(properties_part, "Application")
     workbook.links = _links(package, outline)
     for entry in outline.sheets:
         if entry.part is not None:
