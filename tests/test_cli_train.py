@@ -76,6 +76,7 @@ def test_a_model_that_was_set_up_for_solver_just_trains(tmp_path: Path) -> None:
     names = solver_names(PORTFOLIO["loss"], PORTFOLIO["params"], 2, PORTFOLIO["constraints"])
     book = write(tmp_path / "portfolio.xlsx", PORTFOLIO["cells"], names)
     found = run("train", book, "--json").json
+    assert found["problem"] == run("inspect", book, "--json").json["problem"]
     assert found["constraint_violation"] < 1e-6
     trained = load(tmp_path / "portfolio-trained.xlsx").sheets["Model"].values
     assert sum(float(str(trained[row, 1])) for row in range(2, 6)) == pytest.approx(1, abs=1e-6)

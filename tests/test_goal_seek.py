@@ -26,6 +26,9 @@ from tests.sheets import Cells, book
 LOAN = {"B1": 250_000.0, "B2": 0.05, "B3": 360.0, "B7": "=PMT(B2/12,B3,-B1)", "B8": "=B7*B3-B1"}
 
 
+NEARBY = "converged: nothing nearby comes closer to what is wanted: "
+
+
 def sought(cells: Cells, targets: Sequence[tuple[str, float]], params: str) -> Session:
     workbook = book(cells)
     session = Session(sgdsheet.compile(workbook, problem=find_problem(workbook, params=params, targets=targets)))
@@ -89,7 +92,31 @@ def test_what_cannot_be_reached() -> None:
     assert session.loss == pytest.approx(1, abs=1e-6)
     session = sought({"B1": 1.0, "B2": 1.0, "B7": "=B1^2+B2^2", "B8": "=B1*B2"}, [("B7", 1.0), ("B8", 2.0)], "B1:B2")
     assert session.loss == pytest.approx(0.45, rel=1e-9)  # the squares of a miss of 0.6 of 2, and of 1.2 of 2
-    assert session.ending in ("converged", "stalled: no step gets closer to what is wanted")
+    assert session.ending.startswith(
+        "converged: nothing nearby comes closer to what is wanted: Sheet1!B7 comes to 1.6, "
+    )
+
+
+def test_which_values_exclude_each_other_is_said() -> None:
+    """x + y = 10 and 2x + 2y = 30 by least squares of what is missed, as shares of 10 and 30; x - y = 2 holds."""
+    cells = {"A1": 1.0, "A2": 1.0, "B1": "=A1+A2", "B2": "=A1*2+A2*2", "B3": "=A1-A2"}
+    session = sought(cells, [("B1", 10.0), ("B2", 30.0), ("B3", 2.0)], "A1:A2")
+    total = 10 * (1 + 2 / 3) / (1 + 4 / 9)
+    assert values(session, "B1", "B2", "B3") == pytest.approx([total, 2 * total, 2.0], rel=1e-9)
+    first = f"Sheet1!B2 comes to {2 * total:.10g}, {30 - 2 * total:.3g} away from 30"
+    second = f"Sheet1!B1 comes to {total:.10g}, {total - 10:.3g} away from 10"
+    assert session.ending == f"converged: nothing comes closer to what is wanted: {first}; {second}"
+
+
+def test_a_value_that_bounds_keep_away_is_said() -> None:
+    cells = {"A1": 1.0, "B1": "=A1^2", "D1": "=A1<=2"}
+    workbook = book(cells, names={"sgd_constraints": "Sheet1!D1"})
+    session = Session(sgdsheet.compile(workbook, problem=find_problem(workbook, params="A1", targets=[("B1", 9.0)])))
+    session.run()
+    assert (
+        session.ending
+        == "converged: nothing nearby comes closer to what is wanted: Sheet1!B1 comes to 4, 5 away from 9"
+    )
 
 
 def test_what_is_refused() -> None:

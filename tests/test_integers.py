@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sgdsheet.errors import ProblemError, SettingError, TrainingError
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.train.discrete import integer_linear
 from tests import solver_models as models
-from tests.errors import refusal
+from tests.errors import ANYWHERE, refusal
 from tests.solver_models import ALL_DIFFERENT, AT_LEAST, AT_MOST, BINARY, EQUAL, INTEGER, MAX, MIN, VALUE
 
 
@@ -209,20 +210,59 @@ def test_constraints_that_are_none(formula: str, cause: str, tmp_path: Path) -> 
 # --- what can be wrong --------------------------------------------------------------------------------------
 
 SUM = {"A1": [[0, 0]], "A3": "=3*A1+5*B1", "A4": "=A1+B1", "A5": "=2*A1+2*B1", "A6": "=A1-B1"}
+SUM |= {"A7": "=(A1-400.5)^2+(B1-300.5)^2", "A8": "=A1^2+B1^2"}
 WHOLE = ("A1:B1", INTEGER, "integer")
 
 
-def test_no_whole_number_meets_a_constraint(tmp_path: Path) -> None:
-    model = models.model(tmp_path, SUM, "A3", "A1:B1", MAX, [("A4", AT_MOST, 10), ("A5", EQUAL, 7), WHOLE])
+IMPOSSIBLE = {
+    "an odd sum of even numbers": (
+        "A3",
+        [("A4", AT_MOST, 10), ("A5", EQUAL, 7)],
+        ("A5", r"A5 = 7, cannot be met by whole numbers: at best it is violated by 1", "allow other numbers"),
+    ),
+    "whole numbers between two lines": (
+        "A3",
+        [("A6", AT_LEAST, 0.2), ("A6", AT_MOST, 0.8), ("A4", AT_MOST, 10)],
+        ("A6", r"by whole numbers together with Solver's constraint [12] \(Model!A6\): at best .* 0.2", "allow other"),
+    ),
+    "whatever the numbers are": (
+        "A3",
+        [("A4", AT_MOST, 3), ("A5", AT_LEAST, 9)],
+        ("A5", r"A5 >= 9, cannot be met together with Solver's constraint 1 \(Model!A4\): at best .* 3$", "Loosen"),
+    ),
+    "bounds": (
+        "A3",
+        [("A1:B1", AT_MOST, 2), ("A4", AT_LEAST, 7), ("A6", AT_MOST, 9)],
+        ("A4", r"A4 >= 7, cannot be met together with the bounds of Model!A1 and Model!B1: .* 3$", "Loosen"),
+    ),
+    "a convex model": (
+        "A7",
+        [("A1:B1", AT_MOST, 1000), ("A8", AT_MOST, 30), ("A4", AT_LEAST, 9)],
+        ("A[48]", r"cannot be met together with Solver's constraint [23] \(Model!A[48]\): at best", "Loosen"),
+    ),
+    "a convex model of whole numbers": (
+        "A7",
+        [("A1:B1", AT_MOST, 1000), ("A8", AT_MOST, 52), ("A6", EQUAL, 1), ("A4", AT_LEAST, 9.2)],
+        ("A[468]", r"cannot be met by whole numbers together with .*Solver's constraint \d", "allow other numbers"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_what_whole_numbers_exclude_is_named(name: str, tmp_path: Path) -> None:
+    loss, constraints, (cell, cause, remedy) = IMPOSSIBLE[name]
+    model = models.model(tmp_path, SUM, loss, "A1:B1", MIN if loss == "A7" else MAX, [*constraints, WHOLE])
     before = numbers(model)
-    with refusal(TrainingError, cell="Model!A5", cause="cannot be met together .* violated by 1", remedy="Loosen"):
+    with refusal(TrainingError, cell=ANYWHERE, cause=cause, remedy=remedy) as caught:
         sgdsheet.Session(model, trust_formulas=True).run()
+    assert re.fullmatch(f"Model!{cell}", str(caught.value.cell))
     assert numbers(model) == before
 
 
 def test_without_limit(tmp_path: Path) -> None:
     model = models.model(tmp_path, SUM, "A3", "A1:B1", MAX, [("A6", AT_MOST, 10), WHOLE])
-    with refusal(TrainingError, cell="Model!A3", cause="the loss can grow without limit"):
+    cause = "the loss can grow without limit by Model!A1 and Model!B1"
+    with refusal(TrainingError, cell="Model!A3", cause=cause):
         sgdsheet.Session(model, trust_formulas=True).run()
 
 

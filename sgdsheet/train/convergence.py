@@ -53,6 +53,9 @@ _FLAT = 1e-12
 _DOWNWARD = 1e-6
 """A direction counts as curved downwards from this share of the largest curvature."""
 
+_UPWARD = 1e-6
+"""Curvature, as a share of those along the parameters, from which the loss is sure to curve upwards."""
+
 _MOST_PARAMETERS = 200
 """Parameters up to which second derivatives are calculated."""
 
@@ -109,7 +112,9 @@ def judge(place: Place) -> Verdict:
     jacobian = _jacobian(place, len(values))
     if jacobian is not None:
         found = _by_offset(place, *jacobian, values, free)
-        return found if not found.converged else _not_downward(place, graph, free)
+        if found.converged:
+            return _not_downward(place, graph, free)
+        return Verdict(True) if _is_strict(place, value, graph, gradient, values, free) else found
     return _by_newton(place, value, graph, gradient, values, free)
 
 
@@ -141,6 +146,27 @@ def _by_offset(
     if settled or exact:
         return Verdict(True)
     return Verdict(False, f"{_NOT_YET}: the relative offset is {offset:.2g}")
+
+
+def _is_strict(
+    place: Place, value: float, graph: Tensor, gradient: Vector, values: Vector, free: NDArray[np.bool_]
+) -> bool:
+    """Whether the loss curves upwards in all directions, and Newton's step is next to nothing.
+
+    Where residuals stay large, their own curvature makes a minimum in directions that their Jacobian knows nothing of,
+    and the relative offset is then the rounding of these.
+    """
+    hessian = _hessian(place, graph, free)
+    if hessian is None or not (np.diag(hessian) > 0).all():
+        return False
+    scales = 1 / np.sqrt(np.diag(hessian))
+    curvatures, directions = np.linalg.eigh(hessian * np.outer(scales, scales))
+    if float(curvatures[0]) < _UPWARD:
+        return False
+    along = directions.T @ (scales * gradient[free])
+    step = np.abs(scales * (directions @ (along / curvatures)))
+    gain = 0.5 * float(np.sum(along**2 / curvatures))
+    return gain <= _GAIN * abs(value) and bool((step <= 0.01 * _STEP * np.abs(values[free])).all())
 
 
 def _by_products(place: Place, values: Vector, free: NDArray[np.bool_]) -> Verdict | None:

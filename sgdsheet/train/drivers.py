@@ -188,7 +188,7 @@ def _end_solution(run: Run, progress: Progress) -> None:
     else:
         flat = FlatModel(run.model, run.solvable)
         balanced = bool(flat.count) and unbalanced(flat, flat.at(flat.get())) <= BALANCED
-        run.end_by(Verdict(True) if balanced else run.judged())
+        run.end_by(run.judged(Verdict(True) if balanced else None))
 
 
 def constrained_restarts(run: Run) -> Steps:

@@ -24,6 +24,7 @@ from sgdsheet.train.constrained.problem_kind import problem_kind
 from sgdsheet.train.constrained.solve import HIGHS, SEQUENTIAL
 from sgdsheet.train.convergence import Place, Verdict, judge
 from sgdsheet.train.discrete.search import chosen_search
+from sgdsheet.train.goals import goals_of, missed
 from sgdsheet.train.least_squares import LeastSquares
 from sgdsheet.train.residuals import residuals_of
 from sgdsheet.train.restarts import Distribution
@@ -351,11 +352,24 @@ class Run:
         """Say that the run ended because nothing moves any more: at a minimum if the verdict is so, else stalled."""
         self.end(CONVERGED if verdict.converged else STALLED, verdict.reason)
 
-    def judged(self) -> Verdict:
+    def judged(self, known: Verdict | None = None) -> Verdict:
         """Whether the present parameters are at a minimum of the objective over all training rows.
 
-        Under constraints, the conditions of Karush, Kuhn and Tucker tell it, where one of them holds with equality.
+        `known` is what a solver has found out already. Of values that are sought, the reason tells which are missed,
+        and by how much. Under constraints, the conditions of Karush, Kuhn and Tucker tell it, where one of them holds
+        with equality.
         """
+        found = known if known is not None else self._judged_by_derivatives()
+        lacking = missed(goals_of(self.model))
+        if not lacking:
+            return found
+        problem = self.model.problem
+        kind = problem_kind(self.model, self.constraints) if problem.targets else None
+        nearby = "" if kind is not None and kind.convex else "nearby "
+        return Verdict(found.converged, f"nothing {nearby}comes closer to what is wanted: {lacking}")
+
+    def _judged_by_derivatives(self) -> Verdict:
+        """Whether the criteria for a minimum hold."""
         if self.model.stepped is not None:
             return Verdict(False, "no step brings anything any more, and a loss with steps has no gradient to judge by")
         module, model = self.module(), self.model
@@ -368,7 +382,7 @@ class Run:
                 return Verdict(True)
         bounds = self.constraints.bounds if self.constraints is not None else None
         with torch.enable_grad():
-            found = judge(
+            return judge(
                 Place(
                     self.parameters,
                     lambda: model.as_objective(module.forward()),
@@ -379,9 +393,6 @@ class Run:
                     model.numbers_read(),
                 )
             )
-        if found.converged or not (model.problem.targets or model.problem.direction is Direction.VALUE):
-            return found
-        return Verdict(False, "no step gets closer to what is wanted")
 
     def conclude(self, loss_start: float, loss: float) -> None:
         """Note the loss of the last step; if it is far above that at the start, the run has diverged."""

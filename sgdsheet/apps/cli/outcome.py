@@ -13,9 +13,7 @@ import sgdsheet
 from sgdsheet.apps.cli.common import count, figure, shown
 from sgdsheet.apps.cli.estimates_table import as_json, as_lines
 from sgdsheet.apps.cli.sparkline import sparkline
-from sgdsheet.problem.definition import SOLVER, Direction
-from sgdsheet.sheet.agreement import REACHED, same_number
-from sgdsheet.sheet.references import Cell
+from sgdsheet.problem.definition import SOLVER
 from sgdsheet.sheet.workbook import Value
 from sgdsheet.system import processes
 
@@ -59,12 +57,16 @@ class Outcome:
 
 def as_dict(outcome: Outcome) -> dict[str, Any]:
     """The outcome with the keys of the contract."""
+    from sgdsheet.train.constrained.problem_kind import kind_of  # imports torch: not for the help page
+    from sgdsheet.train.goals import goals_of
+
     session, problem = outcome.session, outcome.session.model.problem
     spread = session.distribution
     return {
         "sheet": problem.sheet,
         "loss_cell": str(problem.loss),
         "parameters": problem.parameter_count,
+        "problem": kind_of(session.model).as_dict(),
         "optimizer": session.plan.optimizer_name,
         "learning_rate": session.plan.learning_rate,
         "loss_start": session.loss_start,
@@ -85,8 +87,8 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "loss_samples": session.loss_samples,
         "loss_bound": session.loss_bound,
         "targets": [
-            {"cell": str(cell), "wanted": wanted, "value": found, "missed_by": abs(found - wanted)}
-            for cell, wanted, found in _targets(session)
+            {"cell": str(goal.cell), "wanted": goal.wanted, "value": goal.found, "missed_by": goal.missed_by}
+            for goal in goals_of(session.model)
         ],
         "constraint_violation": session.violation,
         "constraints_hold": session.constraints_hold if session.violation is not None else None,
@@ -110,15 +112,6 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "output": str(outcome.output),
         **as_json(outcome.fitted),
     }
-
-
-def _targets(session: sgdsheet.Session) -> list[tuple[Cell, float, float]]:
-    """The cells that are to reach values: these, and what they hold now."""
-    problem, model = session.model.problem, session.model
-    if problem.direction is Direction.VALUE:
-        return [(problem.loss, problem.target, session.loss)]
-    found = [(item, model.value_of(item.cell)) for item in problem.targets]
-    return [(item.cell, item.value, value) for item, value in found if isinstance(value, float)]
 
 
 def announce(out: Console, session: sgdsheet.Session, sheets: Sequence[str] = ()) -> None:
@@ -147,6 +140,8 @@ def announce(out: Console, session: sgdsheet.Session, sheets: Sequence[str] = ()
 
 def report(out: Console, outcome: Outcome) -> None:
     """What happened."""
+    from sgdsheet.train.goals import goals_of  # imports torch: not for the help page
+
     session = outcome.session
     problem = session.model.problem
     rate = f", {session.steps_taken / session.seconds:,.0f} steps/s" if session.seconds > 0 else ""
@@ -161,10 +156,10 @@ def report(out: Console, outcome: Outcome) -> None:
         out.print(f"last {last}, best {best} at step {session.best_step:,} (kept)")
     if session.loss == session.loss_start and session.steps_taken and not (session.plan.solved or session.plan.search):
         out.print("[yellow]No step made it better: the parameters are as they were.[/yellow]")
-    for cell, wanted, found in _targets(session):
-        hit = same_number(found, wanted, REACHED, 1.0)
-        missed = "reached" if hit else f"[yellow]missed by {abs(found - wanted):.3g}[/yellow]"
-        out.print(f"{shown(cell)} wanted {figure(wanted)}, now [bold]{figure(found)}[/bold]: {missed}")
+    for goal in goals_of(session.model):
+        missed = "reached" if goal.reached else f"[yellow]missed by {goal.missed_by:.3g}[/yellow]"
+        now = f"[bold]{figure(goal.found)}[/bold]"
+        out.print(f"{shown(goal.cell)} wanted {figure(goal.wanted)}, now {now}: {missed}")
     if problem.source == SOLVER:
         saved = session.model.workbook.sheets[problem.loss.sheet].values.get(problem.loss[1:])
         if isinstance(saved, float) and not session.model.workbook.stale:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from sgdsheet.errors import ProblemError, SettingError
@@ -10,15 +11,14 @@ from sgdsheet.live.run.trainable import Trainable
 from sgdsheet.problem.definition import (
     SPREADSHEET,
     Problem,
-    Target,
     find_problem,
     refuse_protected,
     targets_in,
 )
 from sgdsheet.problem.settings import Settings
-from sgdsheet.sheet.agreement import REACHED, same_number
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.sheet.workbook import Workbook
+from sgdsheet.train.goals import Goal, goals_of, missed
 from sgdsheet.train.session import Session
 
 _SECONDS = 20.0
@@ -41,14 +41,14 @@ def seek_goal(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     model = trainable.proven()
     session = Session(model, trainable.settings)
     session.run()
-    targets = problem.targets or (Target(problem.loss, problem.target),)
-    found = [model.value_of(item.cell) for item in targets]
+    goals = goals_of(model)
     book.manual_run = None
     book.write("goal-seek", trainable, dict(trainable.present_numbers()))
-    text = _in_words(targets, [float(value) if isinstance(value, float) else float("nan") for value in found])
+    text = _in_words(goals)
     book.status.loss = session.loss
     book.host.status(text)
-    return {"message": text, "values": [value for value in found if isinstance(value, float)], "loss": session.loss}
+    values = [goal.found for goal in goals if math.isfinite(goal.found)]
+    return {"message": text, "values": values, "loss": session.loss}
 
 
 def _areas(book: LiveBook, sheet: str | None, options: Options) -> tuple[Range, ...]:
@@ -77,17 +77,9 @@ def _problem(workbook: Workbook, sheet: str | None, areas: Sequence[Range]) -> P
     return find_problem(workbook, home, advice=SPREADSHEET)
 
 
-def _in_words(targets: Sequence[Target], found: Sequence[float]) -> str:
-    missed = [
-        (item, value)
-        for item, value in zip(targets, found, strict=True)
-        if not same_number(value, item.value, REACHED, 1.0)
-    ]
-    if not missed:
-        cells = ", ".join(f"{item.cell} is {item.value:.10g}" for item in targets[:_LISTED])
-        return cells + (", …" if len(targets) > _LISTED else "")
-    parts = [
-        f"{item.cell} comes to {value:.10g}, {abs(value - item.value):.3g} away from {item.value:.10g}"
-        for item, value in missed[:_LISTED]
-    ]
-    return f"not reached: {'; '.join(parts)}"
+def _in_words(goals: Sequence[Goal]) -> str:
+    lacking = missed(goals)
+    if lacking:
+        return f"not reached: {lacking}"
+    cells = ", ".join(f"{goal.cell} is {goal.wanted:.10g}" for goal in goals[:_LISTED])
+    return cells + (", …" if len(goals) > _LISTED else "")

@@ -15,6 +15,8 @@ from sgdsheet.sheet.references import Cell
 from sgdsheet.train.constrained.exact import LinearProgram
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point
 
+_LOOSEN = "Loosen a constraint, or start from other values"
+
 _NAMED = 3
 """Constraints and cells that a message names."""
 
@@ -33,21 +35,33 @@ def infeasible(flat: FlatModel, point: Point) -> TrainingError:
     """
     shares = flat.violations(point.residuals) / flat.magnitudes
     worst = int(np.argmax(shares))
-    label = flat.constraints.labels[worst]
     order = [int(place) for place in np.argsort(-shares) if shares[place] > _ALSO * shares[worst]]
-    others = [flat.constraints.labels[place] for place in order if place != worst]
-    named = [f"{item.constraint.name} ({item.cell})" for item in others[:_NAMED]]
-    bounds = _bounds_in_the_way(flat, point)[:_NAMED]
+    others = [place for place in order if place != worst]
+    violated = float(flat.violations(point.residuals)[worst])
+    return excluded(flat, worst, others, _bounds_in_the_way(flat, point), violated)
+
+
+def excluded(
+    flat: FlatModel, worst: int, others: Sequence[int], bounds: Sequence[Cell], violated: float, *, whole: bool = False
+) -> TrainingError:
+    """The error for a constraint, by the place of its residual, that other ones and the bounds of cells exclude.
+
+    `violated` is by how much it is violated at best. With `whole`, other numbers than whole ones would meet them all.
+    """
+    label = flat.constraints.labels[worst]
+    named = [f"{item.constraint.name} ({item.cell})" for item in (flat.constraints.labels[place] for place in others)]
+    more = len(named) > _NAMED
+    named = named[:_NAMED]
     if bounds:
         named.append(f"the bound{'s' * (len(bounds) > 1)} of {_listed(bounds)}")
-    if len(others) > _NAMED:
+    if more:
         named.append("others")
-    against = " and ".join(named) if named else "the other constraints"
-    violated = flat.violations(point.residuals)[worst]
+    together = f" together with {' and '.join(named)}" if named else "" if whole else " together with the others"
+    numbers = " by whole numbers" if whole else ""
     return TrainingError(
-        f"{label} cannot be met together with {against}: at best it is violated by {violated:.6g}",
+        f"{label} cannot be met{numbers}{together}: at best it is violated by {violated:.6g}",
         cell=label.cell,
-        remedy="Loosen a constraint, or start from other values",
+        remedy="Loosen a constraint, or allow other numbers" if whole else _LOOSEN,
     )
 
 

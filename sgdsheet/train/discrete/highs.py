@@ -67,6 +67,13 @@ def in_thread(program: IntegerProgram, seconds: float, gap: float) -> Generator[
     return result
 
 
+def is_infeasible(program: IntegerProgram, seconds: float) -> bool:
+    """Whether it is proved within so many seconds that no point meets the constraints, whatever it costs."""
+    free = replace(program, costs=np.zeros(len(program.costs)))
+    result = highs(_scaled(free), {"time_limit": seconds})
+    return not isinstance(result, Exception) and result.status == INFEASIBLE
+
+
 def lowest_cost(program: IntegerProgram, result: Any) -> float | None:
     """What no point costs less than, as a result of `in_thread` proves; None if it proves nothing."""
     bound = result.mip_dual_bound

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from sgdsheet.errors import TrainingError
 from sgdsheet.problem.definition import Direction
 from sgdsheet.train.constrained.constraints import Discrete
+from sgdsheet.train.constrained.exact import linear_program
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats
+from sgdsheet.train.constrained.impossible import endless_way, unlimited
+from sgdsheet.train.discrete.conflict import excluding
 from sgdsheet.train.discrete.highs import (
     INFEASIBLE,
     OPTIMAL,
@@ -39,7 +42,7 @@ _FIRST_SLICE, _LONGER = 2.0, 3.0
 """Seconds of the first attempt, and how many times longer each next one is: HiGHS shows nothing on its way."""
 
 _SECONDS_TO_BLAME = 10.0
-"""Seconds for finding out which constraint cannot be met."""
+"""Seconds for finding out whether constraints or the loss make a model impossible."""
 
 
 def solve_integer_linear(flat: FlatModel, discrete: Discrete, limits: Limits) -> Generator[Look, None, None]:
@@ -280,49 +283,8 @@ class _Search(Incumbent):
             bare = replace(self.programme, costs=np.zeros(len(self.programme.costs)))
             result = highs(bare, {"time_limit": _SECONDS_TO_BLAME})
             if not isinstance(result, Exception) and result.status in (OPTIMAL, STOPPED):
-                raise unlimited(self.flat)
-        raise self._infeasible()
-
-    def _infeasible(self) -> TrainingError:
-        """The error that names the constraint that is violated most where violations are as small as they can be."""
-        flat, programme = self.flat, self.programme
-        remedy = "Loosen a constraint, or allow other numbers"
-        if not flat.count:
-            return TrainingError("no whole numbers meet the constraints", cell=flat.model.problem.loss, remedy=remedy)
-        sizes = np.append(flat.magnitudes, np.zeros(programme.rows.shape[0] - flat.count))
-        slack = scipy.sparse.diags_array(sizes, format="csr")[:, : flat.count]
-        count = len(programme.costs)
-        loosened = IntegerProgram(
-            count,
-            np.concatenate([np.zeros(count), np.ones(2 * flat.count)]),
-            0.0,
-            scipy.sparse.csr_array(scipy.sparse.hstack([programme.rows, -slack, slack], format="csr")),
-            programme.low,
-            programme.high,
-            np.append(programme.lower, np.zeros(2 * flat.count)),
-            np.append(programme.upper, np.full(2 * flat.count, np.inf)),
-            np.append(programme.whole, np.zeros(2 * flat.count, np.bool_)),
-        )
-        result = highs(loosened, {"time_limit": _SECONDS_TO_BLAME})
-        if isinstance(result, Exception) or result.x is None:
-            return TrainingError("no whole numbers meet the constraints", cell=flat.model.problem.loss, remedy=remedy)
-        point = flat.at(self.rounded(np.asarray(result.x)[: programme.parameters]))
-        violated = flat.violations(point.residuals)
-        worst = int(np.argmax(violated / flat.magnitudes))
-        label = flat.constraints.labels[worst]
-        return TrainingError(
-            f"{label} cannot be met together with the other constraints: at best it is violated by "
-            f"{violated[worst]:.6g}",
-            cell=label.cell,
-            remedy=remedy,
-        )
-
-
-def unlimited(flat: FlatModel) -> TrainingError:
-    """The error for a loss that gets better without end."""
-    grows = flat.model.problem.direction is Direction.MAXIMISE
-    return TrainingError(
-        f"the loss can {'grow' if grows else 'fall'} without limit",
-        cell=flat.model.problem.loss,
-        remedy="Add the bound or constraint that is missing, or change the direction",
-    )
+                linear = linear_program(self.flat, self.start)
+                raise unlimited(self.flat, endless_way(linear) if linear is not None else None)
+        rows = np.arange(self.programme.rows.shape[0])
+        owners = np.where(rows < self.flat.count, rows, -1)
+        raise excluding(self.flat, self.discrete, self.programme, owners)

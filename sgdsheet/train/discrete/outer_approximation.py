@@ -24,11 +24,11 @@ from sgdsheet.problem.definition import Direction
 from sgdsheet.train.constrained.constraints import Bounds, Discrete
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, objective_alone
 from sgdsheet.train.constrained.solve import solve
+from sgdsheet.train.discrete.conflict import excluding
 from sgdsheet.train.discrete.highs import INFEASIBLE, OPTIMAL, STOPPED, IntegerProgram, in_thread, lowest_cost
 from sgdsheet.train.discrete.incumbent import Incumbent
 from sgdsheet.train.discrete.integer_linear import coefficients, with_permutation
 from sgdsheet.train.discrete.looks import OUT_OF_TIME, PROVED, UNPROVED, Limits, Look, in_words
-from sgdsheet.train.discrete.points import infeasible
 
 _STEPS = 500
 """Steps of descent to the best other numbers for some whole ones, at most."""
@@ -62,8 +62,9 @@ class _Approximation(Incumbent):
     scale: float = 1.0
     relaxed: Floats | None = None
     """The best point without regard to whole numbers; half-way to it tangents lie deeper."""
-    tangents: list[tuple[Floats, float, float]] = field(default_factory=list)
-    """Rows of tangents: their gradients [parameters], the factor of the scaled objective, and the upper limit."""
+    tangents: list[tuple[Floats, float, float, int]] = field(default_factory=list)
+    """Rows of tangents: their gradients [parameters], the factor of the scaled objective, the upper limit, and the
+    place of the residual (-1: of the objective)."""
     met: set[bytes] = field(default_factory=set)
     """The whole numbers of the points that HiGHS has found so far."""
 
@@ -107,7 +108,7 @@ class _Approximation(Incumbent):
                 return OUT_OF_TIME, self._said(f"after {self.limits.seconds:g} seconds")
             result = yield from self._master(frame, left)
             if result.status not in (OPTIMAL, STOPPED) or (result.status == OPTIMAL and result.x is None):
-                return self._without_master(result.status)
+                return self._without_master(frame, result.status)
             before = (self.lowest, self._lowest_known())
             lowest = lowest_cost(self._program(frame), result)
             self.lowest = max(self.lowest, lowest * self.scale) if lowest is not None else self.lowest
@@ -166,12 +167,16 @@ class _Approximation(Incumbent):
             return more
         return f"{in_words(self.best.loss, self._as_loss(self.lowest))}, {more}"
 
-    def _without_master(self, status: int) -> tuple[str, str]:
+    def _without_master(self, frame: IntegerProgram, status: int) -> tuple[str, str]:
         """No point of the tangents: there is none of the model either, or the rounding of tangents has cut it off."""
         if self.best is not None:
             return UNPROVED, "the bound was lost by rounding"
         if status == INFEASIBLE:
-            raise infeasible(self.flat, self.flat.at(self.rounded(self.start)))
+            owners = np.full(frame.rows.shape[0], -1)
+            linear = np.flatnonzero(self.linear)
+            owners[: len(linear)] = linear
+            owners = np.append(owners, [place for *_, place in self.tangents]).astype(np.int64)
+            raise excluding(self.flat, self.discrete, self._program(frame), owners)
         raise TrainingError(
             "the linear model that bounds this one has no limit",
             cell=self.flat.model.problem.loss,
@@ -194,12 +199,13 @@ class _Approximation(Incumbent):
         value, gradients = self.flat.gradient(point.x, objective_alone)
         if np.isfinite(gradients).all():
             gradients = gradients / self.scale
-            self.tangents.append((gradients, -1.0, float(gradients @ point.x) - value / self.scale))
+            self.tangents.append((gradients, -1.0, float(gradients @ point.x) - value / self.scale, -1))
         if not self.linear.all():
             rows = coefficients(self.flat)
             for place in np.flatnonzero(~self.linear):
                 row = np.asarray(rows[[place], :].todense()).reshape(-1)
-                self.tangents.append((row, 0.0, float(row @ point.x) - float(point.residuals[place])))
+                limit = float(row @ point.x) - float(point.residuals[place])
+                self.tangents.append((row, 0.0, limit, int(place)))
 
     def _frame(self) -> IntegerProgram:
         """The linear constraints. Behind the parameters stands the scaled objective, the variable to be minimised."""
@@ -230,9 +236,9 @@ class _Approximation(Incumbent):
         """The linear constraints with all tangents so far."""
         width, count = len(frame.costs), len(self.start)
         extra = np.zeros((len(self.tangents), width))
-        for number, (gradients, factor, _) in enumerate(self.tangents):
+        for number, (gradients, factor, _, _) in enumerate(self.tangents):
             extra[number, :count], extra[number, count] = gradients, factor
-        high = np.array([limit for _, _, limit in self.tangents])
+        high = np.array([limit for _, _, limit, _ in self.tangents])
         return replace(
             frame,
             rows=scipy.sparse.csr_array(scipy.sparse.vstack([frame.rows, scipy.sparse.csr_array(extra)], format="csr")),
