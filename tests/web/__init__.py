@@ -1,0 +1,1 @@
+"""The server of `sgdsheet open` and its page: a really started process, and what talks to it."""
