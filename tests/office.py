@@ -60,7 +60,13 @@ document = desktop.loadComponentFromURL(sys.argv[2], "_blank", 0, given(Hidden=T
 document.storeToURL({target!r}, given(FilterName={filter!r}))
 document.close(True)
 """
-_FILTERS = {".ods": "calc8", ".xls": "MS Excel 97", ".xlsx": "Calc MS Excel 2007 XML", ".pdf": "calc_pdf_Export"}
+_FILTERS = {
+    ".ods": "calc8",
+    ".fods": "OpenDocument Spreadsheet Flat XML",
+    ".xls": "MS Excel 97",
+    ".xlsx": "Calc MS Excel 2007 XML",
+    ".pdf": "calc_pdf_Export",
+}
 
 
 def look(office: Office, path: Path, script: str) -> Any:

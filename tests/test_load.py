@@ -24,6 +24,7 @@ from tests.cli_books import run
 from tests.errors import refusal
 from tests.ods_parts import content, number, ods, row
 from tests.office import LibreOffice
+from tests.xlsb_parts import ADD, MULTIPLY, formula, real, reference, xlsb
 from tests.xlsx_parts import zipped
 from tests.xlwings_program import ExcelOverLibreOffice
 
@@ -251,6 +252,21 @@ def test_train_the_old_format(tmp_path: Path, converter: LibreOffice) -> None:
     assert done.json["loss"] == pytest.approx(641.6849962)
     with refusal(FileError, cause="LibreOffice cannot read"):
         sgdsheet.load(_OLD[:8] + bytes(5000))
+
+
+def test_train_the_binary_format(tmp_path: Path, converter: LibreOffice) -> None:
+    """A real .xlsb, made by its specification: (A1 + 1)² in C1, by way of B1."""
+    cells = (real(0, 3.0), formula(1, 4.0, reference(0, 0), reference(1, 0), ADD))
+    square = formula(2, 16.0, reference(0, 1), reference(0, 1), MULTIPLY)
+    path = xlsb(tmp_path / "square.xlsb", (*cells, square), (real(0, 1.0),))
+    sheet = sgdsheet.load(path).sheets["S"]
+    assert {place: item.text for place, item in sheet.formulas.items()} == {(1, 2): "A1+A2", (1, 3): "B1*B1"}
+    assert sheet.values == {(1, 1): 3.0, (1, 2): 4.0, (1, 3): 16.0, (2, 1): 1.0}
+    assert run("check", path, "--all").status == 0
+    done = run("train", path, "--loss", "C1", "--params", "A1", "--json")
+    assert done.status == 0, done.err
+    assert done.json["output"] == str(tmp_path / "square-trained.xlsx")
+    assert sgdsheet.load(tmp_path / "square-trained.xlsx").sheets["S"].values[1, 1] == pytest.approx(-1.0, abs=1e-3)
 
 
 def test_macros_and_links_are_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

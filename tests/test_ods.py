@@ -20,7 +20,7 @@ from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 from sgdsheet.train.logbook import Record
 from tests.cli_books import run
 from tests.errors import ANYWHERE, refusal
-from tests.ods_parts import content, content_of, empty, number, ods, row
+from tests.ods_parts import MIME, content, content_of, empty, number, ods, row
 from tests.office import LibreOffice
 
 WORKBOOKS = Path(__file__).parent.parent / "workbooks"
@@ -221,9 +221,6 @@ def test_a_file_that_does_not_begin_with_its_type(tmp_path: Path) -> None:
             if name != "mimetype":
                 new.writestr(name, old.read(name))
     assert sgdsheet.load(tmp_path / "b.ods").sheets["S1"].values == {(1, 1): 1.0}
-    with refusal(FileError, cause="flat OpenDocument", remedy=r"Save it as \.ods"):
-        (tmp_path / "c.fods").write_text(content(row(number(1))))
-        sgdsheet.load(tmp_path / "c.fods")
 
 
 def test_what_is_refused(tmp_path: Path) -> None:
@@ -413,3 +410,57 @@ def test_the_output_is_an_ods_too(tmp_path: Path) -> None:
     host = FileHost(ods(tmp_path / "a.ods", content(row(number(1)))))
     with refusal(FileError, cell=ANYWHERE, cause="another kind", remedy=r"\.ods"):
         host.check_output(tmp_path / "b.xlsx")
+
+
+# --- one piece of XML -------------------------------------------------------------------------------------
+
+
+_SETTINGS = '<c:item xmlns:c="urn:x" config:name="ActiveTable" xmlns:config="urn:c">S1</c:item>'
+
+
+def flat(rows: str) -> str:
+    """The document with one sheet S1 of these rows, in one piece."""
+    text = content(rows, before=_SETTINGS)
+    text = text.replace("<office:document-content", f'<office:document office:mimetype="{MIME}"', 1)
+    return text.removesuffix("</office:document-content>") + "</office:document>\n<!-- end -->"
+
+
+def test_a_flat_file_is_read_and_patched(tmp_path: Path) -> None:
+    """A document may hold others, such as charts with tables of their own: they are left alone."""
+    chart = f"<table:shapes>{content(row(number(7))).partition('?>')[2]}</table:shapes>"
+    path, formula = tmp_path / "book.fods", "of:=[.A1]+2"
+    path.write_text(flat(chart + row(number(1), number(3, formula)) + row(number("2E0"), times=3)))
+    host = FileHost(path)
+    book = host.read()
+    assert book.active == "S1"
+    sheet = book.sheets["S1"]
+    assert sheet.values == {(1, 1): 1.0, (1, 2): 3.0, (2, 1): 2.0, (3, 1): 2.0, (4, 1): 2.0}
+    assert sheet.formulas[1, 2].text == "A1+2"
+    host.write({Cell("S1", 1, 1): 5.0, Cell("S1", 1, 2): 7.0})
+    host.save(tmp_path / "out.fods")
+    patched = chart + row(number(5), number(7, formula)) + row(number("2E0"), times=3)
+    assert (tmp_path / "out.fods").read_text() == flat(patched)
+    with refusal(FileError, cause="another kind", remedy=r"\.fods"):
+        host.save(tmp_path / "out.ods")
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff", "<!-- a --> "])
+def test_what_tells_a_flat_file(tmp_path: Path, start: str) -> None:
+    """Its contents, not its name."""
+    space = "urn:oasis:names:tc:opendocument:xmlns:office:1.0"
+    with refusal(FileError, cause="no spreadsheet"):
+        sgdsheet.load(f'{start}<office:document xmlns:office="{space}"></office:document>'.encode())
+    with refusal(FileError, cause="not an xlsx workbook"):
+        sgdsheet.load(b"<?xml version='1.0'?><Workbook xmlns='urn:schemas-microsoft-com:office:spreadsheet'/>")
+
+
+def test_train_a_flat_file_of_libreoffice(tmp_path: Path, converter: LibreOffice) -> None:
+    """A lesson, saved by LibreOffice, trained, with the log; and LibreOffice calculates what we did."""
+    source = converter.convert(WORKBOOKS / "linear_regression.xlsx", tmp_path / "line.fods")
+    assert sgdsheet.load(source).from_office
+    found = run("train", source, "--sheet", "fit", "--json", "--log-sheet", "-o", tmp_path / "out.fods")
+    assert found.json["loss"] < 0.1
+    again = converter.convert(tmp_path / "out.fods", tmp_path / "again.xlsx")
+    assert sgdsheet.load(again).sheets["fit"].values[6, 5] == pytest.approx(found.json["loss"], rel=1e-9)
+    assert "SGD log" in sgdsheet.load(again).sheets
+    assert run("check", tmp_path / "out.fods", "--all").status == 0

@@ -4,7 +4,7 @@ Only the values that were changed differ in the saved file; charts, pivot tables
 package holds are copied byte for byte. A training log adds a sheet of its own and leaves the others alone.
 
     .xlsx, .xlsm     patched
-    .ods             patched
+    .ods, .fods      patched
     .csv, .tsv       read as a workbook of one sheet, which is saved as an .xlsx
     .xls, .xlsb      converted by LibreOffice, if it is installed; saved as an .xlsx
 """
@@ -27,6 +27,7 @@ from sgdsheet.errors import FileError
 from sgdsheet.hosts.book_file import LOG, BookFile, OwnSheets, TrainingLog
 from sgdsheet.hosts.libreoffice.office_conversion import converted
 from sgdsheet.hosts.live_hosts import read_open_book
+from sgdsheet.hosts.ods.fods_file import FodsFile, is_flat_document
 from sgdsheet.hosts.ods.ods_file import OdsFile
 from sgdsheet.hosts.text_table import ENDINGS as TEXT_ENDINGS
 from sgdsheet.hosts.text_table import as_xlsx
@@ -43,7 +44,7 @@ MAX_TEXT = 32_767
 _ELSEWHERE = "Save somewhere else, or free some space"
 _CONVERTED = (*TEXT_ENDINGS, ".xls", ".xlt", ".xlsb")
 """Endings of files that are read, and saved as an .xlsx."""
-_SPREADSHEETS = frozenset((".xlsx", ".xlsm", ".xltx", ".xltm", ".ods", ".ots", *_CONVERTED))
+_SPREADSHEETS = frozenset((".xlsx", ".xlsm", ".xltx", ".xltm", ".ods", ".ots", ".fods", *_CONVERTED))
 
 
 @runtime_checkable
@@ -58,7 +59,7 @@ Source = str | Path | bytes | IO[bytes] | SavesItself
 
 
 class FileHost:
-    """A workbook file: an .xlsx, .xlsm or .ods; and, to be saved as an .xlsx, a .csv, .tsv, .xls or .xlsb.
+    """A workbook file: an .xlsx, .xlsm, .ods or .fods; and, to be saved as an .xlsx, a .csv, .tsv, .xls or .xlsb.
 
     The file is held in memory from the first use on: what is saved is what was read, plus the written values.
 
@@ -232,6 +233,8 @@ def _opened(name: str, data: bytes) -> BookFile:
         return XlsxFile(Package(name, as_xlsx(name, data)))
     if is_old_format(data):
         return XlsxFile(Package(name, converted(name, data, ".xls")))
+    if is_flat_document(data):
+        return FodsFile(name, data)
     package = Package(name, data)
     if package.is_binary:
         return XlsxFile(Package(name, converted(name, data, ".xlsb")))

@@ -13,10 +13,14 @@ from sgdsheet.hosts.ods.ods_reader import read_content
 from sgdsheet.hosts.ods.own_table import own_table
 from sgdsheet.hosts.xlsx.own_sheet import MARK
 from sgdsheet.hosts.xlsx.package import Package
-from sgdsheet.hosts.xlsx.xml import Node, read_tree
+from sgdsheet.hosts.xlsx.xml import Node, Part, read_tree
 from sgdsheet.sheet.workbook import Position, Workbook
 
 _CONTENT, _SETTINGS, _META, _MANIFEST = "content.xml", "settings.xml", "meta.xml", "META-INF/manifest.xml"
+
+
+GENERATOR = b"generator"
+"""The element that names the program which saved a document."""
 
 
 class OdsFile:
@@ -38,9 +42,9 @@ class OdsFile:
         return self._package.data
 
     def read(self) -> Workbook:
-        book = read_content(self._package.part(_CONTENT))
+        book = read_content(self._content())
         book.active = self._active(book)
-        book.from_office = self._package.names_office(_META, "generator")
+        book.from_office = self._is_from_office()
         self._book = book
         return book
 
@@ -48,7 +52,7 @@ class OdsFile:
         return dict.fromkeys((self._book or self.read()).sheets, True)
 
     def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], own: OwnSheets) -> bytes:
-        part = self._package.part(_CONTENT)
+        part = self._content()
         patched = patch_content(part, changes, replaced, None, None)
         for title, content in own.items():
             book = self._book or self.read()
@@ -57,7 +61,16 @@ class OdsFile:
             old = next((name for name in book.sheets if name in ours and known.fullmatch(name)), None)
             sheet = own_table(content, old or _free_name(book, title))
             patched = patch_content(replace(part, data=patched), {}, {}, sheet, old)
-        return self._package.rewritten({_CONTENT: patched})
+        return self._with_content(patched)
+
+    def _content(self) -> Part:
+        return self._package.part(_CONTENT)
+
+    def _with_content(self, content: bytes) -> bytes:
+        return self._package.rewritten({_CONTENT: content})
+
+    def _is_from_office(self) -> bool:
+        return self._package.names_office(_META, GENERATOR)
 
     def _active(self, book: Workbook) -> str | None:
         """The sheet that was on top when the file was saved."""

@@ -170,17 +170,12 @@ class Package:
             raise self._error("is an OpenDocument file, but no spreadsheet", "Give the name of an .ods or .xlsx file")
         return True
 
-    def names_office(self, part: str, element: str) -> bool:
-        """Whether the text of an element of a part says that LibreOffice, or one of its kin, saved the file.
-
-        What describes the file need not be there, and may be damaged: then nothing is said.
-        """
+    def names_office(self, part: str, element: bytes) -> bool:
+        """Whether a part that describes the file, if it is there and whole, says that LibreOffice saved it."""
         try:
-            data = self.part(part).data if part in self else b""
+            return part in self and is_from_office(self.part(part).data, element)
         except FileError:
             return False
-        found = re.search(rb"<(?:[\w.-]+:)?%s\b[^>]*>([^<]*)<" % element.encode(), data)
-        return found is not None and _OFFICES.search(found[1]) is not None
 
     def refuse_others(self) -> None:
         """Raise FileError for a zip archive that is no Office document."""
@@ -210,6 +205,12 @@ class Package:
 
     def _damaged(self, detail: str) -> FileError:
         return self._error(f"is damaged or incomplete ({detail})", "Get the file again, or repair it in Excel")
+
+
+def is_from_office(data: bytes, element: bytes) -> bool:
+    """Whether the text of an element says that LibreOffice, or one of its kin, saved the file."""
+    found = re.search(rb"<(?:[\w.-]+:)?%s\b[^>]*>([^<]*)<" % element, data)
+    return found is not None and _OFFICES.search(found[1]) is not None
 
 
 def relationships_part(source: str) -> str:
@@ -282,8 +283,6 @@ def _not_a_zip(name: str, data: bytes) -> FileError:
         cause, remedy = "is protected by a password", "Open it in Excel and save it without a password"
     elif not data:
         cause = "is empty, not an xlsx workbook"
-    elif name.lower().endswith(".fods"):
-        cause, remedy = "is a flat OpenDocument file", "Save it as .ods and use that file"
     elif name.lower().endswith(".txt"):
         cause, remedy = "is not an xlsx workbook but a text file", f"Open it in Excel. {_SAVE_AS}"
     return FileError(f"“{name}” {cause}", remedy=remedy)

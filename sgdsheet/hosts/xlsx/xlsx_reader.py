@@ -85,7 +85,7 @@ def read_workbook(package: Package) -> Workbook:
     properties_part = next(
         (item.target for item in package.relationships("") if item.kind == "extended-properties"), ""
     )
-    workbook.from_office = package.names_office(properties_part, "Application")
+    workbook.from_office = package.names_office(properties_part, b"Application")
     workbook.links = _links(package, outline)
     for entry in outline.sheets:
         if entry.part is not None:
