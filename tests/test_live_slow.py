@@ -71,6 +71,25 @@ def test_an_edit_is_taken_up_while_it_waits() -> None:
         desk.done("stop")
 
 
+def test_another_speed_counts_at_once() -> None:
+    with Desk(line_host({"steps per second": 0.01})) as desk:  # a hundred seconds from step to step
+        desk.done("train")
+        desk.until_step(1)
+        desk.done("speed")
+        desk.until_step(200)
+        assert desk.done("speed", steps_per_second=0.01)["message"] == "0.01 steps a second"
+        time.sleep(0.3)
+        step = desk.ask("status")["step"]
+        time.sleep(0.3)
+        assert desk.ask("status")["step"] == step
+        desk.done("stop")
+
+
+def test_a_speed_needs_a_run() -> None:
+    with Desk(line_host()) as desk:
+        assert "nothing is being trained" in desk.ask("speed")["error"]
+
+
 def test_from_a_flag() -> None:
     with Desk(line_host({"steps": 3.0})) as desk:
         start = time.perf_counter()

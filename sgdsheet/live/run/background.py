@@ -99,6 +99,8 @@ class BackgroundRun(threading.Thread):
         self._inbox: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._wake = threading.Condition()
         self._session: Session | None = None
+        self._speed: tuple[float | None] | None = None
+        """The speed that was asked for since the run began, if any was."""
         self._change: tuple[Trainable, dict[int, float]] | None = None
         self._offset = 0
         self._changes_asked = self._changes_made = 0
@@ -121,6 +123,12 @@ class BackgroundRun(threading.Thread):
     def pause(self, on: bool) -> None:
         """Wait, or go on."""
         self._paused = on
+        with self._wake:
+            self._wake.notify()
+
+    def hold_speed(self, steps_per_second: float | None) -> None:
+        """Go on in slow motion, or as fast as it goes (None), whatever the settings say."""
+        self._speed = (steps_per_second,)
         with self._wake:
             self._wake.notify()
 
@@ -245,8 +253,8 @@ class BackgroundRun(threading.Thread):
                 self._log(step)
                 if self._inbox:
                     self._serve()
-                if self.trainable.settings.steps_per_second is not None:
-                    self._linger(1 / self.trainable.settings.steps_per_second - step.seconds)
+                if self._steps_per_second is not None:
+                    self._linger(step.seconds)
                 if self._paused and not self._halted:
                     self._rest()
                 if self._halted:
@@ -312,15 +320,26 @@ class BackgroundRun(threading.Thread):
             Record(number, step.epoch, step.loss, step.valid_loss, step.metric, step.learning_rate, None, self.seconds)
         )
 
-    def _linger(self, seconds: float) -> None:
-        """Slow motion: let so much time pass before the next step, and do meanwhile what other threads want."""
-        due = perf_counter() + seconds
+    @property
+    def _steps_per_second(self) -> float | None:
+        """The speed of slow motion; None for as fast as it goes."""
+        return self._speed[0] if self._speed is not None else self.trainable.settings.steps_per_second
+
+    def _linger(self, spent: float) -> None:
+        """Slow motion: let time pass before the next step, and do meanwhile what other threads want.
+
+        `spent` are the seconds that the last step took. Another speed counts at once.
+        """
+        began = perf_counter() - spent
         self._lingers = True
-        while not self._wanted and (left := due - perf_counter()) > 0:
+        while not self._wanted and (speed := self._steps_per_second) is not None:
+            left = began + 1 / speed - perf_counter()
+            if left <= 0:
+                break
             self._serve()
             with self._wake:
                 if not self._inbox and not self._wanted:
-                    self._wake.wait(left)
+                    self._wake.wait(min(left, threading.TIMEOUT_MAX))
         self._lingers = False
 
     @property
