@@ -11,6 +11,7 @@ import pytest
 FIXTURES = {
     "converter": "LibreOffice is started",
     "program": "a program is started, except for the host in memory (see `test_hosts`)",
+    "opener": "a program is started",
     "site": "the documentation is built",
 }
 """What makes every test slow that uses it."""

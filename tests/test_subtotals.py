@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from sgdsheet.sheet.workbook import ExcelError, Workbook
 from tests.errors import refusal
 from tests.fuzz import engines
 from tests.live_books import PATIENCE
+from tests.office import LibreOffice, available
 from tests.sheets import HOME, book, lowered
+from tests.xlwings_program import ExcelOverLibreOffice
 
 DATA: dict[str, Any] = {"A1": [1, 2, 4, 8, 16, 32], "B1": [3, "=1/0", 5, "x", None, 7]}
 
@@ -191,3 +194,73 @@ def test_the_filter_of_a_table(tmp_path: Path) -> None:
     condition = b'<filterColumn colId="0"><filters><filter val="2"/></filters></filterColumn>'
     replaced(path, part, b'<autoFilter ref="A2:A6"/>', b'<autoFilter ref="A2:A6">' + condition + b"</autoFilter>")
     assert sgdsheet.load(path).sheets[HOME].filtered_rows == {3}
+
+
+# --- in an open spreadsheet -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["libreoffice", "excel"])
+def opener(request: pytest.FixtureRequest) -> Iterator[LibreOffice | ExcelOverLibreOffice]:
+    if not available():
+        pytest.skip("LibreOffice or its Python bridge is not installed")
+    running = LibreOffice() if request.param == "libreoffice" else ExcelOverLibreOffice()
+    yield running
+    running.stop()
+
+
+def test_an_open_spreadsheet_tells_its_hidden_rows(opener: LibreOffice | ExcelOverLibreOffice, tmp_path: Path) -> None:
+    """All codes, beside the results of LibreOffice, which has the sheet open; and the same as from the file."""
+    path = tmp_path / "filtered.xlsx"
+    filtered_file(path)
+    replaced(path, "xl/worksheets/sheet1.xml", b"</f><v>0</v>", b"</f>")
+    opened = opener.open(path)
+    workbook = opened.host.read()
+    sheet = workbook.sheets[HOME]
+    assert (sheet.hidden_rows, sheet.filtered_rows) == ({2, 3, 7}, {2, 3})
+    report = check_workbook(workbook)
+    assert (report.supported, report.compared, report.mismatches) == (22, 22, [])
+    opened.host.close()
+
+
+def test_a_table_in_an_open_spreadsheet(opener: LibreOffice | ExcelOverLibreOffice, tmp_path: Path) -> None:
+    """A table's own filter hides one row, a person another one; rows outside of it are never of a filter."""
+    path = tmp_path / "table.xlsx"
+    with xlsxwriter.Workbook(str(path)) as written:
+        page = written.add_worksheet(HOME)
+        page.add_table("A1:A5", {"columns": [{"header": "n"}], "data": [[1], [2], [4], [8]], "name": "T"})
+        page.write_column("A6", [16, 32])
+        page.write_formula("C1", "=SUBTOTAL(9,A2:A7)", None, "")
+        page.write_formula("C8", "=SUBTOTAL(109,A2:A7)", None, "")
+        page.set_row(2, None, None, {"hidden": True})
+        page.set_row(6, None, None, {"hidden": True})
+    replaced(path, "xl/tables/table1.xml", b'<autoFilter ref="A1:A5"/>', _FILTERED)
+    opened = opener.open(path)
+    workbook = opened.host.read()
+    sheet = workbook.sheets[HOME]
+    assert (sheet.hidden_rows, sheet.filtered_rows) == ({3, 7}, {3})
+    report = check_workbook(workbook)
+    assert (report.compared, report.mismatches) == (2, [])
+    opened.host.close()
+
+
+_FILTERED = (
+    b'<autoFilter ref="A1:A5"><filterColumn colId="0"><customFilters><customFilter operator="notEqual" val="2"/>'
+    b"</customFilters></filterColumn></autoFilter>"
+)
+
+
+@pytest.mark.parametrize("opener", ["libreoffice"], indirect=True)
+def test_where_no_subtotal_stands_nobody_looks(opener: LibreOffice, tmp_path: Path) -> None:
+    """LibreOffice is asked for its hidden rows only where they matter; in a name, too."""
+    for content, looked in (("=SUM(A1:A2)", None), ("=total", {2})):
+        path = tmp_path / f"{content[1:4]}.xlsx"
+        with xlsxwriter.Workbook(str(path)) as written:
+            page = written.add_worksheet(HOME)
+            page.write_column("A1", [1, 2])
+            page.write_formula("A3", content)
+            page.set_row(1, None, None, {"hidden": True})
+            if looked:
+                written.define_name("total", f"=SUBTOTAL(109,{HOME}!$A$1:$A$2)")
+        opened = opener.open(path)
+        assert opened.host.read().sheets[HOME].hidden_rows == looked
+        opened.host.close()

@@ -137,6 +137,27 @@ class HarnessAgent(Agent):
     def do_merge(self, book: str, sheet: str, area: list[int], on: bool) -> None:
         rectangle(self._sheet(book, sheet), area).merge(on)
 
+    def do_hidden_rows(self, book: str, sheet: str, area: list[int]) -> bool | None:
+        rows = self._sheet(book, sheet).Rows
+        found = {rows.getByIndex(number - 1).IsVisible for number in range(area[0], area[2] + 1)}
+        return None if len(found) > 1 else not found.pop()
+
+    def do_filters(self, book: str, sheet: str) -> list[Any]:
+        """The lists with filter buttons: the name, the area, and whether a filter is set."""
+        document, page = self._book(book), self._sheet(book, sheet)
+        found = []
+        for ranges in (document.DatabaseRanges, document.getPropertyValue("UnnamedDatabaseRanges")):
+            if hasattr(ranges, "ElementNames"):
+                items = [(name, ranges.getByName(name)) for name in ranges.ElementNames]
+            else:
+                number = page.RangeAddress.Sheet
+                items = [("", ranges.getByTable(number))] if ranges.hasByTable(number) else []
+            for name, item in items:
+                if item.AutoFilter and item.DataArea.Sheet == page.RangeAddress.Sheet:
+                    hides = bool(item.getFilterDescriptor().FilterFields2)
+                    found.append([name, [sheet, *corners(item.DataArea)], hides])
+        return found
+
     def do_protected(self, book: str, sheet: str) -> bool:
         return bool(self._sheet(book, sheet).isProtected())
 

@@ -76,6 +76,22 @@ class Sheet(base_classes.Sheet):
     def ProtectContents(self) -> bool:
         return bool(self.ask("protected"))
 
+    @property
+    def AutoFilter(self) -> Any:
+        """The sheet's own filter, which has no name of a person's."""
+        return self.filter_of("")
+
+    @property
+    def FilterMode(self) -> bool:
+        return bool(self.ask("filters"))
+
+    def filter_of(self, table: str) -> Any:
+        """The filter buttons of a table, whether they hide anything or not; None if it has none."""
+        for name, area, hides in self.ask("filters"):
+            if name == table:
+                return type("AutoFilter", (), {"FilterMode": hides, "Range": self.cells_at([Range(*area)]).api})
+        return None
+
     def Activate(self) -> None:
         self.ask("activate")
 

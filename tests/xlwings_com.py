@@ -148,6 +148,11 @@ class Cells:
         return Counted([Cells(self.office, self.book, self.sheet, [area], self.dynamic) for area in self.areas])
 
     @property
+    def EntireRow(self) -> Any:
+        found = self.office.ask("hidden_rows", **self.place)
+        return type("Rows", (), {"Hidden": found})
+
+    @property
     def Value2(self) -> Any:
         found = values(self.block(formulas=False))
         area = self.first

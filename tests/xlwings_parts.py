@@ -123,6 +123,10 @@ class Table(base_classes.Table):
         return self
 
     @property
+    def AutoFilter(self) -> Any:
+        return self._sheet.filter_of(self._name)
+
+    @property
     def ListColumns(self) -> Counted:
         cells = (cell for cell in self._area._replace(bottom=self._area.top).cells())
         texts = [self._sheet.range(address(cell.row, cell.column)).api.Value2 for cell in cells]

@@ -62,6 +62,17 @@ class ComNative:
     def protected(self, sheet: xw.Sheet) -> bool:
         return bool(sheet.api.ProtectContents)
 
+    def hidden_rows(self, area: xw.Range) -> bool | None:
+        found = area.api.EntireRow.Hidden
+        return None if found is None else bool(found)
+
+    def filters(self, sheet: xw.Sheet) -> list[str] | None:
+        tables = [table.api.AutoFilter for table in sheet.tables]
+        active = [found for found in (sheet.api.AutoFilter, *tables) if found is not None and found.FilterMode]
+        if sheet.api.FilterMode and not active:  # an advanced filter tells nobody where it is
+            return None
+        return [str(found.Range.Address) for found in active]
+
     def table_columns(self, table: xw.main.Table) -> list[str]:
         columns = table.api.ListColumns
         return [str(columns(number).Name) for number in range(1, columns.Count + 1)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import xlwings as xw
 
 from sgdsheet.hosts.excel.native import Grid, Native, rows_of
-from sgdsheet.sheet.references import Range, address, split_sheet
+from sgdsheet.sheet.references import Range, address, parse_range, split_sheet
 from sgdsheet.sheet.workbook import DefinedName, Formula, Position, Sheet, Table, Workbook
 
 _MOST_CELLS = 400_000
@@ -79,8 +79,9 @@ def merged(cells: xw.Range) -> bool | None:
 
 
 def _read_sheet(sheet: xw.Sheet, native: Native) -> Sheet:
-    read = Sheet(sheet.name, protected=native.protected(sheet), hidden_rows=None)
+    read = Sheet(sheet.name, protected=native.protected(sheet))
     used = area_of(sheet.used_range, sheet.name)
+    _read_hidden(sheet, used, read, native)
     for part in pieces(used):
         values, texts = native.values(sheet.range(part.a1)), texts_of(sheet, part)
         for position, text in formulas_in(part, texts, values):
@@ -101,6 +102,17 @@ def _read_sheet(sheet: xw.Sheet, native: Native) -> Sheet:
                 read.merged.append(area_of(whole, sheet.name))
                 seen.append(read.merged[-1])
     return read
+
+
+def _read_hidden(sheet: xw.Sheet, used: Range, read: Sheet, native: Native) -> None:
+    """Which rows are hidden, and which of them a filter hides."""
+    rows = used._replace(right=used.left)
+    read.hidden_rows = {cell.row for part in parts_where(sheet, rows, native.hidden_rows) for cell in part.cells()}
+    if read.hidden_rows:
+        filters = native.filters(sheet)
+        for area in filters or ():
+            read.filter_rows(parse_range(area, sheet.name))
+        read.filtered_rows = None if filters is None else read.filtered_rows
 
 
 def _read_arrays(sheet: xw.Sheet, used: Range, read: Sheet, native: Native) -> None:

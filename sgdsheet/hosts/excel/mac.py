@@ -52,6 +52,13 @@ class MacNative:
     def protected(self, sheet: xw.Sheet) -> bool:
         return sheet.api.protect_contents.get() is True
 
+    def hidden_rows(self, area: xw.Range) -> bool | None:
+        found = area.api.entire_row.hidden.get()
+        return found if isinstance(found, bool) else None
+
+    def filters(self, sheet: xw.Sheet) -> list[str] | None:
+        return None  # Apple events tell of the filter of a sheet, but not of those of its tables
+
     def table_columns(self, table: xw.main.Table) -> list[str]:
         names = table.api.list_columns.name.get()
         return [str(name) for name in names] if isinstance(names, list) else [str(names)]

@@ -42,13 +42,20 @@ def workbook(key: str, read: Mapping[str, Any]) -> Workbook:
 
 def _sheet(read: Mapping[str, Any]) -> Sheet:
     name = read["name"]
-    sheet = Sheet(
-        name, merged=[Range(name, *area) for area in read["merged"]], protected=read["protected"], hidden_rows=None
-    )
+    sheet = Sheet(name, merged=[Range(name, *area) for area in read["merged"]], protected=read["protected"])
+    rows = read.get("rows") or {}
+    sheet.hidden_rows, sheet.filtered_rows = _rows(rows.get("hidden")), rows.get("filtered")
+    if sheet.filtered_rows is not None:
+        sheet.filtered_rows = set(sheet.filtered_rows)
     for block in read["blocks"]:
         sheet.values.update(values(block))
         sheet.formulas.update(formulas(block))
     return sheet
+
+
+def _rows(pairs: Sequence[Sequence[int]] | None) -> set[int] | None:
+    """The numbers of rows from pairs of the first and the last one; None if nobody has looked."""
+    return None if pairs is None else {row for first, last in pairs for row in range(first, last + 1)}
 
 
 def values(block: Mapping[str, Any]) -> dict[Position, Value]:

@@ -9,6 +9,7 @@ from com.sun.star.beans.PropertyState import AMBIGUOUS_VALUE as AMBIGUOUS  # typ
 from com.sun.star.lang import Locale  # type: ignore[import-not-found]
 
 CONTENT, FORMULAS = 1 | 2 | 4 | 16, 16  # com.sun.star.sheet.CellFlags
+ASKED_ROWS = 2_000  # hidden rows that are asked for their filter, some 0.1 ms each
 LOGICAL = 1024  # com.sun.star.util.NumberFormat
 CONSTANTS = {"=TRUE()", "=FALSE()"}  # what LibreOffice makes of a typed TRUE in an Excel file
 
@@ -55,6 +56,27 @@ def content_areas(sheet: Any) -> list[list[int]]:
         return (area[2] - area[0] + 1) * (area[3] - area[1] + 1)
 
     return [around] if size(around) <= 4 * sum(map(size, areas)) + 10_000 else areas
+
+
+def hidden_rows(sheet: Any) -> dict[str, Any]:
+    """The rows that are hidden, as pairs of the first and the last one, and those of them that a filter hides.
+
+    Which a filter hides has to be asked row by row: None if that would take too long.
+    """
+    cursor = sheet.createCursor()
+    cursor.gotoEndOfUsedArea(False)
+    last = cursor.RangeAddress.EndRow
+    rows = sheet.getCellRangeByPosition(0, 0, sheet.Columns.Count - 1, last)
+    shown = sorted({(area.StartRow, area.EndRow) for area in rows.queryVisibleCells().RangeAddresses})
+    found, row = [], 0
+    for start, end in [*shown, (last + 1, last + 1)]:
+        if start > row:
+            found.append([row + 1, start])
+        row = max(row, end + 1)
+    if sum(end - start + 1 for start, end in found) > ASKED_ROWS:
+        return {"hidden": found, "filtered": None}
+    numbers = [number for start, end in found for number in range(start, end + 1)]
+    return {"hidden": found, "filtered": [number for number in numbers if sheet.Rows.getByIndex(number - 1).IsFiltered]}
 
 
 def merged_areas(sheet: Any) -> list[list[int]]:

@@ -10,6 +10,7 @@ from sgdsheet.hosts.libreoffice.agent.cells import (
     Refused,
     content_areas,
     corners,
+    hidden_rows,
     merged_areas,
     read_block,
     recalculate,
@@ -51,6 +52,9 @@ class WorkbookReader:
 
     def _filled(self, layout: dict[str, Any], exclusively: Exclusively) -> dict[str, Any]:
         sheets = [self._sheet(name, areas, exclusively) for name, areas in layout["sheets"]]
+        if any(map(_has_subtotal, sheets)) or any(_is_subtotal(content) for _, _, content in layout["names"]):
+            for sheet in sheets:
+                sheet["rows"] = self._now(sheet["name"], hidden_rows, exclusively)
         return {**layout, "sheets": sheets, "active": self._active()}
 
     def _layout(self) -> dict[str, Any]:
@@ -73,17 +77,17 @@ class WorkbookReader:
         }
 
     def _sheet(self, name: str, areas: list[list[int]], exclusively: Exclusively) -> dict[str, Any]:
-        sheets = self._document.Sheets
-
-        def now(look: Callable[[Any], dict[str, Any]]) -> Any:
-            """What is found in the sheet now; nothing if the sheet has been removed."""
-            return exclusively(lambda: look(sheets.getByName(name)) if sheets.hasByName(name) else {})
-
+        now = partial(self._now, name, exclusively=exclusively)
         return {
             "name": name,
             **now(lambda sheet: {"protected": sheet.isProtected(), "merged": self.merged(sheet)}),
             "blocks": [now(partial(self._block_at, piece)) for area in areas for piece in _pieces(area)],
         }
+
+    def _now(self, name: str, look: Callable[[Any], dict[str, Any]], exclusively: Exclusively) -> Any:
+        """What is found in a sheet now; nothing if the sheet has been removed."""
+        sheets = self._document.Sheets
+        return exclusively(lambda: look(sheets.getByName(name)) if sheets.hasByName(name) else {})
 
     def _block_at(self, area: list[int], sheet: Any) -> dict[str, Any]:
         return self.block(rectangle(sheet, area))
@@ -105,6 +109,16 @@ class WorkbookReader:
     def block(self, cells: Any) -> dict[str, Any]:
         """What stands in some cells."""
         return read_block(self._document, cells, self._words, True)
+
+
+def _has_subtotal(sheet: dict[str, Any]) -> bool:
+    """Whether it matters for a formula of a sheet which rows are hidden."""
+    lines = (line for block in sheet["blocks"] for line in block.get("formulas", ()))
+    return any(text is not None and _is_subtotal(text) for line in lines for text in line)
+
+
+def _is_subtotal(formula: str) -> bool:
+    return "SUBTOTAL(" in formula or "AGGREGATE(" in formula
 
 
 def _size(area: list[int]) -> int:
