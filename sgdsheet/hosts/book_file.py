@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sgdsheet.analysis.reporting.page import Page
+from sgdsheet.sheet.appearance import Appearance
 from sgdsheet.sheet.workbook import Position, Value, Workbook
 from sgdsheet.train.logbook import Record
 
@@ -42,6 +43,10 @@ class BookFile(Protocol):
 
     def read(self) -> Workbook:
         """Values, formulas, names and tables. Raises FileError."""
+        ...
+
+    def appearance(self) -> Appearance:
+        """How the workbook looks, as far as that is known; what is in it is not read again."""
         ...
 
     def sheets(self) -> Mapping[str, bool]:

@@ -33,6 +33,7 @@ from sgdsheet.hosts.text_table import ENDINGS as TEXT_ENDINGS
 from sgdsheet.hosts.text_table import as_xlsx
 from sgdsheet.hosts.xlsx.package import MAX_FILE, Package, is_old_format
 from sgdsheet.hosts.xlsx.xlsx_file import XlsxFile
+from sgdsheet.sheet.appearance import Appearance
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.sheet.workbook import ExcelError, Position, Value, Workbook
 from sgdsheet.system.atomic import write_atomically
@@ -87,6 +88,10 @@ class FileHost:
         """Read the file afresh; values that were written but not saved are not part of it."""
         book = self._load().read()
         return replace(book, folder=self.path.absolute().parent) if self.has_place else book
+
+    def appearance(self) -> Appearance:
+        """How the workbook that was read looks."""
+        return self._loaded().appearance()
 
     def write(self, values: Mapping[Cell, Value]) -> None:
         """Collect new values for cells; the file changes only when it is saved."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sgdsheet.apps.web.sheet_view import Entry, entries
+from sgdsheet.apps.web.sheet_view import SheetView, look_for_page, style_for_page
 from sgdsheet.hosts.file import FileHost
+from sgdsheet.problem.definition import Problem, models_in, settings_areas
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Position, Value
 
@@ -16,10 +18,20 @@ class ServedBook:
 
     def __init__(self, id: str, path: Path) -> None:
         self.id, self.path, self.name = id, path, path.name
-        self.workbook = FileHost(path).read()
+        file = FileHost(path)
+        self.workbook = file.read()
+        self.appearance = file.appearance()
+
+    def view(self, sheet: str) -> SheetView:
+        """What a page sees of a sheet."""
+        return SheetView(self.appearance, sheet, self.workbook.date1904, self._values_in)
+
+    def uncalculated(self, area: Range) -> Mapping[Position, str]:
+        """The cells of an area that show an old value, with the reasons."""
+        return {}
 
     def description(self) -> dict[str, Any]:
-        """What a page is told first: the sheets, their layout and their models."""
+        """What a page is told first: the sheets, their looks and their models."""
         sheets = self.workbook.sheets
         return {
             "type": "book",
@@ -31,20 +43,17 @@ class ServedBook:
                     "name": sheet.name,
                     "rows": sheet.extent[0],
                     "columns": sheet.extent[1],
-                    "default_width": 64,
-                    "widths": {},
-                    "heights": {},
-                    "frozen": [0, 0],
                     "merged": [list(area[1:]) for area in sheet.merged],
-                    "gridlines": True,
-                    "tab": None,
-                    "hidden": False,
+                    **look_for_page(self.appearance.sheet(sheet.name)),
                 }
                 for sheet in sheets.values()
             ],
             "active": self.workbook.active or next(iter(sheets), None),
-            "styles": [{}],
-            "models": {},
+            "styles": [style_for_page(style) for style in self.appearance.styles],
+            "models": {
+                found.sheet: self._model(found.problem) if found.problem is not None else {"error": str(found.error)}
+                for found in models_in(self.workbook)
+            },
             "commands": [],
             "choices": {},
             "saved": True,
@@ -53,10 +62,28 @@ class ServedBook:
             "recovery": None,
         }
 
-    def entries(self, area: Range) -> dict[Position, Entry]:
-        """The cells of an area that hold something."""
-        return entries(self._values_in(area))
+    def _model(self, problem: Problem) -> dict[str, Any]:
+        """A model as the page gets it; areas of other sheets are left out, where the page cannot show them."""
+        own = problem.sheet
+
+        def areas(found: tuple[Range, ...]) -> list[list[int]]:
+            return [list(area[1:]) for area in found if area.sheet == own]
+
+        settings = settings_areas(self.workbook, own)
+        metric = problem.metric
+        return {
+            "loss": list(problem.loss[1:]) if problem.loss.sheet == own else None,
+            "params": areas(problem.parameters),
+            "data": areas((problem.data,)) if problem.data is not None else [],
+            "predictions": areas(problem.outputs),
+            "metric": list(metric[1:]) if metric is not None and metric.sheet == own else None,
+            "settings": {setting.name: setting.value for setting in problem.settings},
+            "settings_area": list(settings[0][1:]) if settings else None,
+        }
 
     def _values_in(self, area: Range) -> dict[Position, Value]:
         values = self.workbook.sheets[area.sheet].values
+        if area.size > len(values):
+            rows, columns = range(area.top, area.bottom + 1), range(area.left, area.right + 1)
+            return {at: value for at, value in values.items() if at[0] in rows and at[1] in columns}
         return {at: values[at] for at in area.positions() if at in values}

@@ -1,22 +1,27 @@
-"""The cells that a page shows: what stands in them as text, and of which kind it is."""
+"""The cells that a page looks at, as it gets them: texts, kinds, styles, and what conditional formats ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from sgdsheet.apps.web.conditional_formats import Extra, ValuesIn, conditional_formats
+from sgdsheet.sheet.appearance import Appearance, CellStyle, SheetLook
+from sgdsheet.sheet.displayed_text import GENERAL, displayed
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Range
 from sgdsheet.sheet.workbook import ExcelError, Position, Value
 
 MOST_CELLS = 60_000
 """Cells that a page can look at, at once."""
 
-Entry = tuple[str, str, int]
-"""Text, kind and style of a cell as the page gets them."""
+Entry = tuple[Any, ...]
+"""Text, kind, style of a cell, and what else there is to say of it."""
+
+NOTHING: Entry = ("", "", 0)
 
 
 def area_of(sheet: str, corners: Any) -> Range:
-    """The area that a page asks for, clipped to the grid. Raises ValueError for what is none, or too large."""
+    """The area that a page asks for, clipped to the grid. Raises ValueError for what is none."""
     if not isinstance(corners, list) or len(corners) != 4 or not all(type(number) is int for number in corners):
         raise ValueError("an area is a list of four whole numbers")
     top, left, bottom, right = corners
@@ -35,15 +40,98 @@ def kind_of(value: Value) -> str:
     return "t" if isinstance(value, str) else "n"
 
 
-def entries(values: Mapping[Position, Value]) -> dict[Position, Entry]:
-    """The cells with something in them."""
-    return {at: (general(value), kind_of(value), 0) for at, value in values.items()}
+class SheetView:
+    """What a page sees of one sheet. Texts are made anew only for values that have changed."""
+
+    def __init__(self, appearance: Appearance, sheet: str, date1904: bool, values_in: ValuesIn) -> None:
+        self._codes = [style.number_format for style in appearance.styles]
+        self._look: SheetLook = appearance.sheet(sheet)
+        self._date1904, self._values_in = date1904, values_in
+        self._values: dict[Position, Value] = {}
+        self._plain: dict[Position, tuple[Entry, str | None]] = {}
+        """The entries of the last look without conditional formats, and the colours of number formats."""
+
+    def areas(self, area: Range) -> list[Range]:
+        """The area, and the frozen rows and columns beside it, which are always in view."""
+        rows, columns = self._look.frozen
+        found = [area]
+        if rows and area.top > 1:
+            found.append(area._replace(top=1, bottom=min(rows, area.top - 1)))
+        if columns and area.left > 1:
+            right = min(columns, area.left - 1)
+            found.append(area._replace(left=1, right=right))
+            if rows and area.top > 1:
+                found.append(area._replace(top=1, left=1, bottom=min(rows, area.top - 1), right=right))
+        return found
+
+    def entries(self, area: Range, uncalculated: Callable[[Range], Mapping[Position, str]]) -> dict[Position, Entry]:
+        """The cells of an area that hold something, or look like something."""
+        found: dict[Position, Entry] = {}
+        values: dict[Position, Value] = {}
+        plain: dict[Position, tuple[Entry, str | None]] = {}
+        for part in self.areas(area):
+            own = dict(self._values_in(part))
+            values.update(own)
+            for at, entry in self._plain_entries(part, own).items():
+                plain[at] = entry
+            extras: dict[Position, Extra] = conditional_formats(self._look.rules, part, self._values_in)
+            for at in uncalculated(part):
+                extras[at] = {**extras.get(at, {}), "uncalculated": 1}
+            for at, (entry, colour) in plain.items():
+                found[at] = (*entry, {"color": colour}) if colour is not None else entry
+            for at, extra in extras.items():
+                entry, colour = plain.get(at, (NOTHING, None))
+                found[at] = (*entry, {"color": colour, **extra} if colour is not None else extra)
+        self._values, self._plain = values, plain
+        return found
+
+    def _plain_entries(self, area: Range, values: Mapping[Position, Value]) -> dict[Position, tuple[Entry, str | None]]:
+        styles, codes, before, known = self._look.styles_in(area), self._codes, self._values, self._plain
+        found: dict[Position, tuple[Entry, str | None]] = {}
+        for at, value in values.items():
+            if at in known and (old := before.get(at)) == value and type(old) is type(value):
+                found[at] = known[at]
+                continue
+            style = styles.get(at, 0)
+            shown = displayed(value, codes[style] if style < len(codes) else codes[0], self._date1904)
+            found[at] = (shown.text, kind_of(value), style), shown.colour
+        for at, style in styles.items():
+            if at not in found:
+                found[at] = ("", "", style), None
+        return found
 
 
-def general(value: Value) -> str:
-    """A value without a number format: up to 11 characters of a number, as Excel shows it."""
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return str(value)
+def style_for_page(style: CellStyle) -> dict[str, Any]:
+    """A style as the page gets it: what is as usual is left out."""
+    found: dict[str, Any] = {
+        "bold": style.bold,
+        "italic": style.italic,
+        "underline": style.underline,
+        "strike": style.strike,
+        "size": style.size,
+        "font": style.font,
+        "color": style.colour,
+        "fill": style.fill,
+        "align": style.align,
+        "valign": style.valign,
+        "wrap": style.wrap,
+        "indent": style.indent,
+        "rotation": style.rotation,
+        "general": style.number_format == GENERAL,
+        "border": {side: [width, colour] for side, width, colour in style.border},
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def look_for_page(look: SheetLook) -> dict[str, Any]:
+    """How a sheet looks, as the page gets it."""
+    return {
+        "default_width": look.default_width,
+        "default_height": look.default_height,
+        "widths": look.widths,
+        "heights": look.heights,
+        "frozen": list(look.frozen),
+        "gridlines": look.gridlines,
+        "tab": look.tab,
+        "hidden": look.hidden,
+    }

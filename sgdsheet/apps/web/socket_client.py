@@ -11,7 +11,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from sgdsheet.apps.web.served_book import ServedBook
-from sgdsheet.apps.web.sheet_view import MOST_CELLS, Entry, area_of
+from sgdsheet.apps.web.sheet_view import MOST_CELLS, NOTHING, Entry, SheetView, area_of
 from sgdsheet.errors import SettingError, SgdSheetError, quoted
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Position
@@ -34,6 +34,7 @@ class SocketClient:
         self._book, self._socket = book, socket
         self._handlers: dict[str, Handler] = {"view": self._view, "ack": self._ack, "ping": self._ping}
         self._area: Range | None = None
+        self._sheet_view: SheetView | None = None
         self._fresh = True
         self._shown: dict[Position, Entry] = {}
         self._version = self._acknowledged = 0
@@ -83,7 +84,8 @@ class SocketClient:
         if area.size > MOST_CELLS:
             raise ValueError("the area is too large")
         if self._area is None or area.sheet != self._area.sheet:
-            self._fresh = True
+            self._sheet_view = await asyncio.to_thread(self._book.view, area.sheet)
+        self._fresh = self._fresh or area != self._area
         self._area = area
         self._acknowledged = self._version  # who looks elsewhere has drawn what was there, or does not need it
         self._due.set()
@@ -113,17 +115,19 @@ class SocketClient:
         while True:
             await self._due.wait()
             self._due.clear()
-            if self._area is None or self._acknowledged < self._version:
+            view, area, full = self._sheet_view, self._area, self._fresh
+            if view is None or area is None or self._acknowledged < self._version:
                 continue
-            area, full = self._area, self._fresh
-            shown = await asyncio.to_thread(self._book.entries, area)
+            shown = await asyncio.to_thread(view.entries, area, self._book.uncalculated)
             if area != self._area:
                 self._due.set()
                 continue
             self._fresh = False
             before = {} if full else self._shown
             cells: list[list[Any]] = [[*at, *entry] for at, entry in shown.items() if before.get(at) != entry]
-            cells += [[*at, "", "", 0] for at in before.keys() - shown.keys() if _inside(at, area)]
+            parts = view.areas(area)
+            gone = (at for at in before.keys() - shown.keys() if any(_inside(at, part) for part in parts))
+            cells += [[*at, *NOTHING] for at in gone]
             self._shown = shown
             if cells or full:
                 self._version += 1

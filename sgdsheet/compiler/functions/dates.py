@@ -6,7 +6,8 @@ import math
 import re
 
 from sgdsheet.compiler.functions.plain import Cell, Grid, plain
-from sgdsheet.compiler.ir.excel_calendar import (
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.excel_calendar import (
     LAST,
     SECONDS,
     date_in_text,
@@ -17,7 +18,6 @@ from sgdsheet.compiler.ir.excel_calendar import (
     time_in_text,
     weekday_of,
 )
-from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
 
 

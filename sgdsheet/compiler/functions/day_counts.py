@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from sgdsheet.compiler.ir.excel_calendar import date_parts, days_in_month, is_leap, serial_of
+from sgdsheet.sheet.excel_calendar import date_parts, days_in_month, is_leap, serial_of
 
 FREQUENCIES = (1, 2, 4)
 """Coupons a year."""

@@ -9,7 +9,7 @@ import math
 
 from sgdsheet.compiler.functions.day_counts import days_between, is_day, parts_of, whole
 from sgdsheet.compiler.functions.plain import plain
-from sgdsheet.compiler.ir.excel_calendar import is_leap, serial_of
+from sgdsheet.sheet.excel_calendar import is_leap, serial_of
 from sgdsheet.sheet.workbook import ExcelError
 
 _ASSET = "2400,DATE(2008,8,19),DATE(2008,12,31),300"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import ROUND_HALF_UP, Decimal
 from urllib.parse import quote
 
 from sgdsheet.compiler.functions.plain import Cell, Grid, plain
 from sgdsheet.compiler.functions.wildcards import has_wildcards
 from sgdsheet.compiler.ir.numerals import number_text, text_number
 from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.number_format import rounded_text
 from sgdsheet.sheet.workbook import ExcelError
 
 LONGEST = 32_767
@@ -312,9 +312,6 @@ def numbervalue(text: str, decimal: str = ".", group: str = ",") -> float | Exce
     return float(bare) / math.pow(100, percents)
 
 
-_FIXED = r"(\d)(?=(\d{3})+(?!\d))"
-
-
 @plain(
     "FIXED",
     examples={"FIXED(1234.567,1)": "1,234.6", "FIXED(1234.567,-1)": "1,230", "FIXED(-1234.567,-1,TRUE)": "-1230"},
@@ -332,23 +329,6 @@ def _whole(decimals: float) -> int:
     if decimals != int(decimals):
         raise FormulaError("shows a number with a fraction of a decimal", remedy="Use a whole number of decimals")
     return int(decimals)
-
-
-def rounded_text(number: float, digits: int, commas: bool) -> str:
-    """A number in digits, halves rounded away from zero as Excel shows them."""
-    from_shown = f"{abs(number):.15g}"
-    whole = _half_up(from_shown, digits)
-    head, point, tail = whole.partition(".")
-    if commas:
-        head = re.sub(_FIXED, r"\1,", head)
-    if number < 0 and not whole.strip("0."):
-        raise FormulaError("shows a negative number that is rounded to 0", remedy="Round it first")
-    return ("-" if number < 0 else "") + head + point + tail
-
-
-def _half_up(shown: str, digits: int) -> str:
-    rounded = Decimal(shown).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
-    return f"{rounded:.{max(digits, 0)}f}"
 
 
 @plain(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from sgdsheet.compiler.ir.excel_calendar import moment_in_text
 from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.excel_calendar import moment_in_text
 
 _NUMBER = re.compile(r"[+-]?\s*[$]?\s*(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?\s*(%?)")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"

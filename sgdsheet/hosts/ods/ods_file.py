@@ -14,6 +14,7 @@ from sgdsheet.hosts.ods.own_table import own_table
 from sgdsheet.hosts.xlsx.own_sheet import MARK
 from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.hosts.xlsx.xml import Node, Part, read_tree
+from sgdsheet.sheet.appearance import Appearance
 from sgdsheet.sheet.workbook import Position, Workbook
 
 _CONTENT, _SETTINGS, _META, _MANIFEST = "content.xml", "settings.xml", "meta.xml", "META-INF/manifest.xml"
@@ -47,6 +48,9 @@ class OdsFile:
         book.from_office = self._is_from_office()
         self._book = book
         return book
+
+    def appearance(self) -> Appearance:
+        return Appearance()
 
     def sheets(self) -> dict[str, bool]:
         return dict.fromkeys((self._book or self.read()).sheets, True)

@@ -15,7 +15,9 @@ from sgdsheet.hosts.xlsx.patch import Replaced, patch_sheet
 from sgdsheet.hosts.xlsx.recalculation import ask_for_calculation
 from sgdsheet.hosts.xlsx.replaced_formulas import chain_without, replaced_in
 from sgdsheet.hosts.xlsx.report_sheet import draw_report
+from sgdsheet.hosts.xlsx.sheet_looks import read_appearance
 from sgdsheet.hosts.xlsx.xlsx_reader import Outline, read_outline, read_workbook
+from sgdsheet.sheet.appearance import Appearance
 from sgdsheet.sheet.workbook import Position, Workbook
 
 
@@ -33,6 +35,9 @@ class XlsxFile:
 
     def read(self) -> Workbook:
         return read_workbook(self._package)
+
+    def appearance(self) -> Appearance:
+        return read_appearance(self._package, self._outline)
 
     def sheets(self) -> dict[str, bool]:
         return {entry.name: entry.part is not None for entry in self._outline.sheets}

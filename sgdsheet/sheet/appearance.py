@@ -1,0 +1,105 @@
+"""How a workbook looks, as plain data: styles of cells, sizes of columns and rows, conditional formats.
+
+Colours are `#rrggbb`; None is the colour that the reader's page has for it. Sizes on the screen are in pixels, of which
+an inch has 96.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sgdsheet.sheet.displayed_text import GENERAL
+from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.workbook import Position
+
+DEFAULT_WIDTH, DEFAULT_HEIGHT = 64, 20
+
+
+@dataclass(frozen=True, slots=True)
+class CellStyle:
+    """The style of a cell: its number format, its type, and what is around it.
+
+    `size` is in points; `border` has the lines by their side (top, right, bottom, left) with width and colour.
+    """
+
+    number_format: str = GENERAL
+    bold: bool = False
+    italic: bool = False
+    underline: bool = False
+    strike: bool = False
+    size: float = 11.0
+    font: str = ""
+    colour: str | None = None
+    fill: str | None = None
+    align: str = ""
+    valign: str = ""
+    wrap: bool = False
+    indent: int = 0
+    rotation: int = 0
+    border: tuple[tuple[str, int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a colour of a scale, or an end of a bar, lies: at a number, a share of the way, a percentile, a cell."""
+
+    kind: str
+    """`min`, `max`, `num`, `percent`, `percentile` or `formula`."""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of a conditional format. Of several that give the same thing, that of the smallest `priority` counts."""
+
+    kind: str
+    """As in the file: `colorScale`, `dataBar`, `cellIs`, `expression`, `top10` and so on."""
+    priority: int
+    areas: tuple[Range, ...]
+    style: CellStyle | None = None
+    """What a rule that holds does to the cell; of a style, what is not as usual."""
+    stop: bool = False
+    operator: str = ""
+    formulas: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    colours: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What else the rule says, as in the file."""
+
+
+@dataclass(slots=True)
+class SheetLook:
+    """How one sheet looks. `styles_in` gives the numbers of the styles of an area's cells, without those of style 0."""
+
+    styles_in: Callable[[Range], Mapping[Position, int]] = lambda area: {}
+    default_width: int = DEFAULT_WIDTH
+    default_height: int = DEFAULT_HEIGHT
+    widths: dict[int, int] = field(default_factory=dict)
+    """Columns that are not of the default width; 0 for one that is hidden."""
+    heights: dict[int, int] = field(default_factory=dict)
+    """Rows that are not of the default height; 0 for one that is hidden."""
+    frozen: Position = (0, 0)
+    """Rows and columns that stay in view."""
+    gridlines: bool = True
+    tab: str | None = None
+    hidden: bool = False
+    rules: tuple[Rule, ...] = ()
+
+
+class Appearance:
+    """How a workbook looks: the styles by their numbers, and each sheet, read when it is first asked for."""
+
+    def __init__(
+        self, styles: tuple[CellStyle, ...] = (CellStyle(),), read: Callable[[str], SheetLook] | None = None
+    ) -> None:
+        self.styles = styles
+        self._read = read
+        self._sheets: dict[str, SheetLook] = {}
+
+    def sheet(self, name: str) -> SheetLook:
+        """How a sheet looks; one that the file does not have looks plain."""
+        found = self._sheets.get(name)
+        if found is None:
+            found = self._sheets[name] = self._read(name) if self._read is not None else SheetLook()
+        return found

@@ -1,0 +1,281 @@
+"""What a cell looks like: its value as text, and the colour that its number format may ask for.
+
+Everything has a text here: where `number_format` is not sure what Excel shows, the nearest thing is shown.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.number_format import Token, dated, in_digits, sections_of
+from sgdsheet.sheet.workbook import ExcelError, Value
+
+GENERAL = "General"
+
+_WIDTH = 11
+"""Characters of a number without a format, at most."""
+
+_COLOURS = {
+    "black": "#000000",
+    "blue": "#0000ff",
+    "cyan": "#00ffff",
+    "green": "#008000",
+    "magenta": "#ff00ff",
+    "red": "#ff0000",
+    "white": "#ffffff",
+    "yellow": "#ffff00",
+}
+_NUMBERED = ("black", "white", "red", "green", "blue", "yellow", "magenta", "cyan")
+"""The colours `[Color 1]` to `[Color 8]`; of the others, none is shown."""
+
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+_CONDITION = re.compile(r"(<=|>=|<>|<|>|=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)")
+_ELAPSED = re.compile(r"h+|m+|s+", re.IGNORECASE)
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "=": lambda a, b: a == b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+    "<>": lambda a, b: a != b,
+}
+_QUOTED = re.compile(r'"[^"]*"?|\\.|_.|\*.')
+_PLAIN = re.compile(r"0(\.0{1,9})?")
+_GENERAL = re.compile(r"general|standard", re.IGNORECASE)
+_FRACTION = re.compile(r"(?P<whole>[#0?]+\s+)?(?P<top>[#0?]+)\s*/\s*(?P<bottom>[#0?]+|\d+)")
+
+
+class Displayed(NamedTuple):
+    """A text, and its colour if the number format has one."""
+
+    text: str
+    colour: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A part of a number format between semicolons."""
+
+    code: str
+    colour: str | None
+    condition: tuple[str, float] | None
+
+
+@lru_cache(maxsize=50_000, typed=True)  # TRUE is not 1 here
+def displayed(value: Value, code: str = GENERAL, date1904: bool = False) -> Displayed:
+    """A value as its cell shows it in a number format."""
+    if isinstance(value, bool):
+        return Displayed("TRUE" if value else "FALSE")
+    if isinstance(value, ExcelError):
+        return Displayed(str(value))
+    sections = _sections(code)
+    if isinstance(value, str):
+        return _text(value, sections)
+    section, number = _chosen(value, sections)
+    if section is None:
+        return Displayed("#" * 8)  # no condition holds
+    return Displayed(_shown(number, section.code, date1904), section.colour)
+
+
+def general(number: float) -> str:
+    """A number without a format, in at most eleven characters beside its sign."""
+    if number == 0 or not math.isfinite(number):
+        return "0" if number == 0 else str(number)
+    exact = Decimal(f"{number:.15g}")
+    size = exact.adjusted()
+    if -5 < size < _WIDTH:
+        decimals = max(0, _WIDTH - 2 - max(size, 0))
+        rounded = _rounded(exact, decimals)
+        if rounded.adjusted() < _WIDTH:
+            text = f"{rounded:f}"
+            return text.rstrip("0").rstrip(".") if "." in text else text
+    mantissa, _, power = f"{_rounded(exact, 5 - size):E}".partition("E")
+    head = f"{Decimal(mantissa):.5f}".rstrip("0").rstrip(".")
+    return f"{head}E{'-' if int(power) < 0 else '+'}{abs(int(power)):02d}"
+
+
+def is_date(code: str) -> bool:
+    """Whether a number format shows numbers as dates or times."""
+    found = _sections(code)[0].code
+    if _GENERAL.search(found):
+        return False
+    return any(token.kind in ("date", "elapsed", "clock") for token in sections_of(found)[0])
+
+
+def _rounded(number: Decimal, decimals: int) -> Decimal:
+    return number.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
+
+
+@cache
+def _sections(code: str) -> tuple[_Section, ...]:
+    """The sections of a format, without the colours, conditions, countries and fillings in them."""
+    masked = _QUOTED.sub(lambda match: match[0].replace(";", "\0"), code or GENERAL)
+    return tuple(_section(part.replace("\0", ";")) for part in masked.split(";"))
+
+
+def _section(text: str) -> _Section:
+    colour: str | None = None
+    condition: tuple[str, float] | None = None
+
+    def bracket(match: re.Match[str]) -> str:
+        nonlocal colour, condition
+        inner = match[1].strip()
+        if _ELAPSED.fullmatch(inner):
+            return match[0]
+        if found := _CONDITION.fullmatch(inner):
+            condition = found[1], float(found[2])
+        elif inner.startswith("$"):
+            symbol = inner[1:].partition("-")[0]
+            return f'"{symbol}"' if symbol else ""
+        elif inner.casefold() in _COLOURS:
+            colour = _COLOURS[inner.casefold()]
+        elif (number := inner.casefold().removeprefix("color").strip()).isdecimal() and 1 <= int(number) <= 8:
+            colour = _COLOURS[_NUMBERED[int(number) - 1]]
+        return ""
+
+    quoted: list[str] = []
+
+    def keep(match: re.Match[str]) -> str:
+        if match[0].startswith("*"):
+            return ""
+        quoted.append(match[0])
+        return f"\x01{len(quoted) - 1}\x02"
+
+    bare = _BRACKETS.sub(bracket, _QUOTED.sub(keep, text))
+    return _Section(re.sub(r"\x01(\d+)\x02", lambda match: quoted[int(match[1])], bare), colour, condition)
+
+
+def _text(value: str, sections: tuple[_Section, ...]) -> Displayed:
+    """A text: the fourth section is for texts, or the last one if it has a place for them."""
+    last = sections[-1]
+    if len(sections) < 4 and not any(token.kind == "text" for token in sections_of(last.code)[0]):
+        return Displayed(value)
+    pieces = [value if token.kind == "text" else token.text for token in sections_of(last.code)[0]]
+    return Displayed("".join(pieces), last.colour)
+
+
+def _chosen(number: float, sections: tuple[_Section, ...]) -> tuple[_Section | None, float]:
+    """The section for a number, and the number as it is shown there: without a sign where the section stands for it."""
+    parts = sections[:3] if len(sections) > 3 or not _is_text(sections[-1]) else sections[:-1] or sections
+    if not any(part.condition for part in parts):
+        if len(parts) > 1 and number < 0:
+            return parts[1], -number
+        return (parts[2] if len(parts) > 2 and number == 0 else parts[0]), number
+    for place, part in enumerate(parts):
+        if part.condition is None:
+            default = place == 1 and len(parts) > 2  # the second of three stands for negative numbers
+            if not default or number < 0:
+                return part, -number if default else number
+        elif _COMPARISONS[part.condition[0]](number, part.condition[1]):
+            only_negative = part.condition[0] in ("<", "<=") and part.condition[1] <= 0 > number
+            return part, -number if only_negative else number
+    return None, number
+
+
+def _is_text(section: _Section) -> bool:
+    return any(token.kind == "text" for token in sections_of(section.code)[0])
+
+
+def _shown(number: float, code: str, date1904: bool) -> str:
+    if not code:
+        return "-" if number < 0 else ""
+    bare = _QUOTED.sub("", code)
+    if _GENERAL.search(bare):
+        return _with_general(number, code)
+    if plain := _PLAIN.fullmatch(code):
+        return _plain_digits(number, len(plain[1]) - 1 if plain[1] else 0, code)
+    tokens = sections_of(code)[0]
+    kinds = {token.kind for token in tokens}
+    if kinds == {"text"}:
+        return general(number)
+    try:
+        if kinds & {"date", "elapsed", "clock"}:
+            return _moment(number, tokens, code, date1904)
+        if _FRACTION.search(bare):
+            return _fraction(number, code)
+        return _digits(number, tokens, code)
+    except (FormulaError, ArithmeticError, LookupError):
+        return general(number)
+
+
+def _with_general(number: float, code: str) -> str:
+    """A section with `General` in it, such as `General" kg"`."""
+    head, tail = _GENERAL.split(code, maxsplit=1)
+    before, behind = ("".join(token.text for token in sections_of(part)[0]) if part else "" for part in (head, tail))
+    return before + general(number) + behind
+
+
+def _plain_digits(number: float, decimals: int, code: str) -> str:
+    """A number with so many decimals, fast unless it lies where halves are rounded."""
+    scaled = abs(number) * 10**decimals
+    if scaled < 1e9 and abs(scaled - math.floor(scaled) - 0.5) > 1e-4:
+        return f"{number:.{decimals}f}" if number or not math.copysign(1, number) < 0 else f"{0:.{decimals}f}"
+    return _digits(number, sections_of(code)[0], code)
+
+
+def _digits(number: float, tokens: list[Token], code: str) -> str:
+    """Digits, with the sign before all else, also where rounding leaves nothing but zeros."""
+    kept = [token if token.kind != "other" else Token("literal", token.text) for token in tokens]
+    return ("-" if number < 0 else "") + in_digits(abs(number), kept, code)
+
+
+def _moment(number: float, tokens: list[Token], code: str, date1904: bool) -> str:
+    """A date or a time, rounded to what is shown of its seconds."""
+    if date1904:
+        number += 1462
+    places = 0
+    kept: list[Token] = []
+    for token in tokens:
+        last = kept[-1] if kept else None
+        if token.kind == "digit" and token.text == "0" and last is not None and last.kind == "seconds":
+            places += 1
+        elif token.kind == "point" and last is not None and last.text[:1] in "sS" and last.kind in ("date", "elapsed"):
+            kept.append(Token("seconds", "."))
+        else:
+            kept.append(token)
+    unit = 86_400 * 10**places
+    ticks = round(number * unit)
+    parts = f"{ticks % 10**places:0{places}d}" if places else ""
+    kept = [Token("literal", f".{parts}") if token.kind == "seconds" else token for token in kept]
+    kept = [Token("literal", token.text) if token.kind in ("other", "digit", "percent") else token for token in kept]
+    found = dated(ticks // 10**places / 86_400, kept, code)
+    return found if isinstance(found, str) else "#" * 8  # as Excel shows what is no date
+
+
+def _fraction(number: float, code: str) -> str:
+    """A number as a fraction: the nearest one with so many digits below, or with the number that stands there."""
+    found = _FRACTION.search(code)
+    if found is None:
+        raise FormulaError("has a fraction with texts in it")
+    exact = Fraction(f"{abs(number):.15g}")
+    below = found["bottom"]
+    if below.strip("0?#"):
+        denominator = int(below)
+        top = math.floor(exact * denominator + Fraction(1, 2))
+    else:
+        nearest = exact.limit_denominator(10 ** len(below) - 1)
+        top, denominator = nearest.numerator, nearest.denominator
+    whole = ""
+    if found["whole"] is not None:
+        units, top = divmod(top, denominator)
+        wanted = "0" in found["whole"] or units or not top
+        whole = f"{units} " if wanted else " " * ("?" in found["whole"])
+    width = len(found["top"]) if "?" in found["top"] else 0
+    room = len(below) if "?" in below else 0
+    if found["whole"] is not None and not top:
+        text = whole + " " * (width + 1 + room - 1 if width else 0)
+    else:
+        text = f"{whole}{top:>{width}}/{denominator:<{room}}"
+    literals = [
+        "".join(token.text for token in sections_of(part)[0]) if part else ""
+        for part in (code[: found.start()], code[found.end() :])
+    ]
+    return ("-" if number < 0 else "") + literals[0] + text + literals[1]

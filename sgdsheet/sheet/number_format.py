@@ -1,0 +1,251 @@
+"""Numbers and dates as texts, by Excel's number formats: `1,234.50` for 1234.5 in `#,##0.00`.
+
+What is here gives Excel's text or raises a FormulaError: fractions, conditions, other calendars and the names of months
+in another language are refused. `displayed_text` shows numbers in them all the same, where a text is only looked at.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from typing import NamedTuple
+
+from sgdsheet.errors import FormulaError, quoted
+from sgdsheet.sheet.excel_calendar import date_parts, weekday_of
+from sgdsheet.sheet.workbook import ExcelError
+
+_FIXED = r"(\d)(?=(\d{3})+(?!\d))"
+COLOURS = re.compile(r"\[(?:Black|Blue|Cyan|Green|Magenta|Red|White|Yellow|Color ?\d+)\]", re.IGNORECASE)
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_TOKENS = re.compile(
+    r"""
+    "(?P<quoted>[^"]*)" | \\(?P<escaped>.) | _(?P<space>.)
+    | (?P<clock>AM/PM|am/pm|A/P|a/p) | \[(?P<elapsed>h+|m+|s+)\] | (?P<date>[yY]+|[mM]+|[dD]+|[hH]+|[sS]+)
+    | (?P<exponent>[eE][+-]0+) | (?P<digit>[0#?]) | (?P<point>\.) | (?P<comma>,) | (?P<percent>%)
+    | (?P<text>@) | (?P<literal>[-+$€£¥():!^&'~{}<>= /]) | (?P<other>.)
+    """,
+    re.VERBOSE,
+)
+
+
+class Token(NamedTuple):
+    """A piece of a number format."""
+
+    kind: str
+    text: str
+
+
+@cache
+def sections_of(code: str) -> list[list[Token]]:
+    """The parts of a format between semicolons; quotation marks hide a semicolon."""
+    found: list[list[Token]] = [[]]
+    for match in _TOKENS.finditer(COLOURS.sub("", code).replace(";", "\0")):
+        kind = match.lastgroup or ""
+        text = match[kind]
+        if kind == "other" and text == "\0":
+            found.append([])
+            continue
+        if kind in ("quoted", "escaped", "literal", "space"):
+            text = " " if kind == "space" else text.replace("\0", ";")
+            kind = "literal"
+        found[-1].append(Token(kind, text))
+    return found
+
+
+def refused(code: str) -> FormulaError:
+    """The error for a format that is not supported."""
+    return FormulaError(f"uses the number format {quoted(code)}, which is not supported", remedy="Use a plainer format")
+
+
+# --- digits -----------------------------------------------------------------------------------------------
+
+
+def in_digits(number: float, section: Sequence[Token], code: str) -> str:
+    """A number in a section of digits, and of what stands between them. Raises FormulaError."""
+    places = [at for at, token in enumerate(section) if token.kind == "digit"]
+    if not places:
+        sign = "-" if number < 0 else ""
+        return sign + "".join(token.text for token in section)
+    first, last = places[0], places[-1]
+    points = [at for at, token in enumerate(section) if token.kind == "point"]
+    exponents = [at for at, token in enumerate(section) if token.kind == "exponent"]
+    if len(points) > 1 or len(exponents) > 1:
+        raise refused(code)
+    point = points[0] if points else (exponents[0] if exponents else last + 1)
+    number *= math.pow(100, sum(token.kind == "percent" for token in section))
+    end = max(last, point - 1)
+    trailing = 0
+    while end + 1 + trailing < len(section) and section[end + 1 + trailing].kind == "comma":
+        trailing += 1
+    number /= math.pow(1000, trailing)
+    commas = any(token.kind == "comma" for token in section[first:point])
+    whole = [token.text for token in section[:point] if token.kind == "digit"]
+    decimals = [token.text for token in section[point:] if token.kind == "digit"]
+    if exponents:
+        return _scientific(number, section, whole, decimals, code)
+    shown = rounded_text(number, len(decimals), False)
+    negative = shown.startswith("-")
+    digits, _, tail = shown.removeprefix("-").partition(".")
+    head = _whole_digits(digits, section[:point], whole, commas)
+    rest = _decimals(tail, decimals)
+    after = "".join(
+        rest[0].pop(0) if token.kind == "digit" and rest[0] else "" if token.kind in ("digit", "comma") else token.text
+        for token in section[point:]
+    )
+    return ("-" if negative else "") + head + after
+
+
+def _decimals(tail: str, places: Sequence[str]) -> tuple[list[str]]:
+    """The digits behind the point: `#` shows no zeros at the end, `?` a space in their place."""
+    found = list(tail.ljust(len(places), "0")[: len(places)])
+    for at in range(len(places) - 1, -1, -1):
+        if found[at] != "0" or places[at] == "0":
+            break
+        found[at] = "" if places[at] == "#" else " "
+    return (found,)
+
+
+def _whole_digits(digits: str, section: Sequence[Token], places: Sequence[str], commas: bool) -> str:
+    """The digits before the point, with what stands between them; the first place takes all that are left."""
+    shown = "" if digits == "0" else digits
+    least = len(places) - next((at for at, place in enumerate(places) if place in "0?"), len(places))
+    pad = [("0" if place == "0" else " ") for place in places]
+    filled = list(shown)
+    while len(filled) < least:
+        filled.insert(0, pad[len(places) - len(filled) - 1])
+    found: list[str] = []
+    count, left = 0, len(places)
+    for token in reversed(section):
+        if token.kind == "comma":
+            continue
+        if token.kind != "digit":
+            found.append(token.text)
+            continue
+        left -= 1
+        for _ in range(len(filled) if left == 0 else min(1, len(filled))):
+            if commas and count and count % 3 == 0:
+                found.append("," if filled[-1] != " " else " ")
+            found.append(filled.pop())
+            count += 1
+    return "".join(reversed(found))
+
+
+def _scientific(
+    number: float, section: Sequence[Token], whole: Sequence[str], decimals: Sequence[str], code: str
+) -> str:
+    if len(whole) != 1 or any(place != "0" for place in decimals):
+        raise refused(code)
+    exponent = next(token.text for token in section if token.kind == "exponent")
+    exact = Decimal(f"{abs(number):.14e}") if number else Decimal(0)
+    rounded = exact.quantize(Decimal(1).scaleb(exact.adjusted() - len(decimals)), ROUND_HALF_UP)
+    mantissa, _, power = f"{rounded:.{len(decimals)}e}".partition("e")
+    size = int(power)
+    sign = "-" if size < 0 else ("+" if exponent[1] == "+" else "")
+    text_ = f"{mantissa}{exponent[0]}{sign}{abs(size):0{len(exponent) - 2}d}"
+    before = "".join(token.text for token in section[: _place(section, "digit")] if token.kind == "literal")
+    behind = "".join(token.text for token in section[_place(section, "exponent") + 1 :])
+    return ("-" if number < 0 else "") + before + text_ + behind
+
+
+def _place(section: Sequence[Token], kind: str) -> int:
+    return next(at for at, token in enumerate(section) if token.kind == kind)
+
+
+def rounded_text(number: float, digits: int, commas: bool) -> str:
+    """A number in digits, halves rounded away from zero as Excel shows them."""
+    from_shown = f"{abs(number):.15g}"
+    whole = _half_up(from_shown, digits)
+    head, point, tail = whole.partition(".")
+    if commas:
+        head = re.sub(_FIXED, r"\1,", head)
+    if number < 0 and not whole.strip("0."):
+        raise FormulaError("shows a negative number that is rounded to 0", remedy="Round it first")
+    return ("-" if number < 0 else "") + head + point + tail
+
+
+def _half_up(shown: str, digits: int) -> str:
+    rounded = Decimal(shown).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+    return f"{rounded:.{max(digits, 0)}f}"
+
+
+# --- dates and times --------------------------------------------------------------------------------------
+
+
+def dated(number: float, section: Sequence[Token], code: str) -> str | ExcelError:
+    """A serial number in a section of dates and times. Raises FormulaError."""
+    parts = date_parts(number)
+    if number < 0 or parts is None:
+        return ExcelError.VALUE
+    exact = (number - math.floor(number)) * 86_400
+    seconds = round(exact)
+    timed = any(
+        token.kind == "elapsed" or (token.kind == "date" and (token.text[0] in "hHsS" or _is_minute(section, at)))
+        for at, token in enumerate(section)
+    )
+    if timed and (abs(exact - seconds) > 1e-3 or seconds == 86_400):
+        raise FormulaError("shows the time of a fraction of a second", remedy="Round it to whole seconds")
+    twelve = any(token.kind == "clock" for token in section)
+    return "".join(_date_part(section, at, parts, number, seconds, twelve, code) for at in range(len(section)))
+
+
+def _date_part(
+    section: Sequence[Token],
+    at: int,
+    parts: tuple[int, int, int],
+    number: float,
+    seconds: int,
+    twelve: bool,
+    code: str,
+) -> str:
+    token = section[at]
+    if token.kind in ("literal", "comma", "point"):
+        return token.text
+    hours, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
+    if token.kind == "clock":
+        half = "PM" if hours >= 12 else "AM"
+        return half[0] if token.text.upper() == "A/P" else half
+    if token.kind == "elapsed":
+        total = math.floor(number) * 86_400 + seconds
+        unit = {"h": 3600, "m": 60, "s": 1}[token.text[0].lower()]
+        return f"{total // unit:0{len(token.text)}d}"
+    letter, count = token.text[0].lower(), len(token.text)
+    if letter == "y":
+        return f"{parts[0] % 100:02d}" if count <= 2 else f"{parts[0]:04d}"
+    if letter == "d":
+        return _day(parts, number, count)
+    if letter == "m" and not _is_minute(section, at):
+        return _month(parts, count, code)
+    value = {"m": minutes, "h": (hours % 12 or 12) if twelve else hours, "s": rest}[letter]
+    return f"{value:02d}" if count >= 2 else str(value)
+
+
+def _day(parts: tuple[int, int, int], number: float, count: int) -> str:
+    if count <= 2:
+        return f"{parts[2]:0{count}d}"
+    name = _DAYS[weekday_of(number)]
+    return name[:3] if count == 3 else name
+
+
+def _month(parts: tuple[int, int, int], count: int, code: str) -> str:
+    if count <= 2:
+        return f"{parts[1]:0{count}d}"
+    name = _MONTHS[parts[1] - 1]
+    if count > 5:
+        raise refused(code)
+    return {3: name[:3], 4: name, 5: name[0]}[count]
+
+
+def _is_minute(section: Sequence[Token], at: int) -> bool:
+    """Whether an `m` stands behind hours or before seconds."""
+    others = [place for place, token in enumerate(section) if token.kind in ("date", "elapsed")]
+    here = others.index(at)
+    before = section[others[here - 1]].text[0].lower() if here else ""
+    behind = section[others[here + 1]].text[0].lower() if here + 1 < len(others) else ""
+    return (before == "h" or behind == "s") and len(section[at].text) <= 2
