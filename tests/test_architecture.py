@@ -69,7 +69,7 @@ NAMED_BY_OTHERS = (
     "apps.examples.*",
 )  # modules called like their command, their example
 
-FOLDERS = {"sgdsheet", "addin", "workbooks", "tests", "benchmarks", "docs", "notebooks", ".ci"}
+FOLDERS = {"sgdsheet", "addin", "workbooks", "tests", "benchmarks", "docs", "notebooks", "web", ".ci"}
 FILES = {
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"),
     *("pyproject.toml", "constraints.txt", ".gitignore"),

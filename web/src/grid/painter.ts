@@ -1,0 +1,427 @@
+// Draws one cell on the canvas: fill, lines, text that runs into empty neighbours, marks, glow.
+//
+// The grid clips to the column and calls for each cell by itself, so that a merged area is drawn by each of its cells,
+// and a long text by each of those that it runs over. A cell's rectangle has its left and top lines in its first
+// column and row of pixels.
+
+import type { Area, CellStyle, Model } from "../protocol";
+import { key, type ShownCell, type ShownCells } from "../shown_cells";
+import { luminance, mix, type Palette, readableOn } from "./colours";
+import type { Geometry } from "./geometry";
+import type { Glow } from "./glow";
+import { markAt, type Marked, markedAreas, roleColor } from "./roles";
+
+const PADDING = 4;
+const FURTHEST = 40; // columns that a text may run over
+const NARROW = 18; // pixels; narrower cells are pixels of a picture
+const POINT = 96 / 72;
+const USUAL_SIZE = 11; // points
+const NO_STYLE: CellStyle = {};
+
+export interface Rect {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+export interface Scene {
+  palette: Palette;
+  geometry: Geometry;
+  cells: ShownCells;
+  styles: CellStyle[];
+  model: Model | undefined;
+  gradients: Map<number, number> | undefined;
+  glow: Glow;
+}
+
+interface Text {
+  text: string;
+  style: CellStyle;
+  color: string;
+  align: "left" | "center" | "right";
+  /** Pixels from the left edge of the drawing cell to that of the text's own box, and the box's width. */
+  shift: number;
+  width: number;
+}
+
+export class Painter {
+  private readonly marks: Marked[];
+  private readonly greatest: number;
+  private readonly widths = new Map<string, number>();
+
+  constructor(private readonly scene: Scene) {
+    this.marks = markedAreas(scene.model);
+    let greatest = 0;
+    for (const gradient of scene.gradients?.values() ?? []) greatest = Math.max(greatest, Math.abs(gradient));
+    this.greatest = greatest;
+  }
+
+  /** Draw the cell into its rectangle. */
+  draw(context: CanvasRenderingContext2D, rect: Rect, row: number, column: number, selected: boolean): void {
+    const { geometry, cells, palette } = this.scene;
+    const { x, y, width, height } = rect;
+    if (width <= 0 || height <= 0) return;
+    const merged = geometry.mergedAt(row, column);
+    const own = cells.get(row, column);
+    const cell = merged ? cells.get(merged[0], merged[1]) : own;
+    const fill = this.fillOf(cell);
+    context.fillStyle = fill ?? palette.background;
+    context.fillRect(x, y, width, height);
+    this.drawBar(context, rect, cell);
+    this.drawGlow(context, rect, row, column, merged);
+    if (selected) {
+      context.fillStyle = palette.accentSoft;
+      context.fillRect(x, y, width, height);
+    }
+    this.drawLines(context, rect, row, column, merged, fill);
+    const text = this.textAt(context, row, column, merged, cell, fill ?? palette.background);
+    if (text) this.drawText(context, rect, text, merged ? this.mergedRect(rect, row, column, merged) : rect);
+    this.drawMark(context, rect, row, column);
+    if (own?.extra?.uncalculated) this.drawUncalculated(context, rect);
+  }
+
+  private styleOf(cell: ShownCell | undefined): CellStyle {
+    return cell ? (this.scene.styles[cell.style] ?? NO_STYLE) : NO_STYLE;
+  }
+
+  /** The fill, for the dark scheme a darker kin of a light one that is not a picture's pixel. */
+  private fillOf(cell: ShownCell | undefined): string | null {
+    if (!cell) return null;
+    if (cell.extra?.fill) return cell.extra.fill;
+    const fill = this.styleOf(cell).fill;
+    if (!fill) return null;
+    const { dark, background } = this.scene.palette;
+    if (!dark || luminance(fill) < 0.4) return fill;
+    return mix(fill, background, luminance(fill) > 0.95 ? 0.94 : 0.8);
+  }
+
+  private drawBar(context: CanvasRenderingContext2D, rect: Rect, cell: ShownCell | undefined): void {
+    const length = cell?.extra?.bar;
+    if (!length) return;
+    context.fillStyle = cell.extra?.bar_color ?? this.scene.palette.data;
+    context.globalAlpha = 0.35;
+    context.fillRect(rect.x + 2, rect.y + 3, (rect.width - 3) * Math.min(1, Math.max(0, length)), rect.height - 5);
+    context.globalAlpha = 1;
+  }
+
+  private drawGlow(
+    context: CanvasRenderingContext2D,
+    rect: Rect,
+    row: number,
+    column: number,
+    merged: Area | undefined,
+  ): void {
+    const left = this.scene.glow.left(merged ? key(merged[0], merged[1]) : key(row, column));
+    if (left <= 0) return;
+    context.fillStyle = this.scene.palette.glow;
+    context.globalAlpha = 0.42 * Math.min(1, left * 1.15);
+    context.fillRect(rect.x, rect.y, rect.width, rect.height);
+    context.globalAlpha = 1;
+  }
+
+  private drawLines(
+    context: CanvasRenderingContext2D,
+    { x, y, width, height }: Rect,
+    row: number,
+    column: number,
+    merged: Area | undefined,
+    fill: string | null,
+  ): void {
+    const { cells, geometry, palette } = this.scene;
+    const style = this.styleOf(cells.get(row, column));
+    const gridlines = geometry.sheet.gridlines && fill === null;
+    if (!merged || column === merged[1]) {
+      const beside = cells.get(row, column - 1);
+      const border = style.border?.left ?? (column > 1 ? this.styleOf(beside).border?.right : undefined);
+      if (border) this.line(context, x, y, border[0], height, border[1]);
+      else if (gridlines && !this.fillOf(beside) && !this.covered(row, column)) {
+        this.line(context, x, y, 1, height, palette.line);
+      }
+    }
+    if (!merged || row === merged[0]) {
+      const above = cells.get(row - 1, column);
+      const border = style.border?.top ?? (row > 1 ? this.styleOf(above).border?.bottom : undefined);
+      if (border) this.line(context, x, y, width, border[0], border[1]);
+      else if (gridlines && !this.fillOf(above)) this.line(context, x, y, width, 1, palette.line);
+    }
+  }
+
+  private line(
+    context: CanvasRenderingContext2D,
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    color: string,
+  ): void {
+    context.fillStyle = this.scene.palette.dark && color.startsWith("#") ? this.lineInTheDark(color) : color;
+    context.fillRect(x, y, width, height);
+  }
+
+  private lineInTheDark(color: string): string {
+    if (color === this.scene.palette.line) return color;
+    return luminance(color) < 0.12 ? mix(color, "#ffffff", 0.55) : mix(color, this.scene.palette.background, 0.45);
+  }
+
+  /** Whether a text runs over the line on the left of this cell, which is then not drawn. */
+  private covered(row: number, column: number): boolean {
+    const cells = this.scene.cells;
+    if (cells.get(row, column)?.text) return false;
+    const found = this.runningText(null, row, column);
+    return found !== null && found.shift < 0;
+  }
+
+  private mergedRect(rect: Rect, row: number, column: number, merged: Area): Rect {
+    const { geometry } = this.scene;
+    return {
+      x: rect.x - geometry.across(merged[1], column),
+      y: rect.y - geometry.down(merged[0], row),
+      width: geometry.across(merged[1], merged[3] + 1),
+      height: geometry.down(merged[0], merged[2] + 1),
+    };
+  }
+
+  private textAt(
+    context: CanvasRenderingContext2D,
+    row: number,
+    column: number,
+    merged: Area | undefined,
+    cell: ShownCell | undefined,
+    background: string,
+  ): Text | null {
+    if (!merged && !cell?.text) return this.runningText(context, row, column);
+    if (!cell?.text) return null;
+    const { geometry } = this.scene;
+    const width = merged ? geometry.across(merged[1], merged[3] + 1) : geometry.widthOf(column);
+    const shift = merged ? -geometry.across(merged[1], column) : 0;
+    return { ...this.described(cell, background), shift, width };
+  }
+
+  private described(cell: ShownCell, background: string): Omit<Text, "shift" | "width"> {
+    const { palette } = this.scene;
+    const style = this.styleOf(cell);
+    const wanted = cell.extra?.color ?? style.color;
+    const plain = readableOn(palette.text, background, luminance(background) > 0.4 ? "#1b1b1b" : "#f2f2f2");
+    const color = wanted ? readableOn(wanted, background, plain) : plain;
+    return { text: cell.text, style, color, align: alignOf(cell, style) };
+  }
+
+  /** The text of a neighbour that runs over this empty cell. */
+  private runningText(context: CanvasRenderingContext2D | null, row: number, column: number): Text | null {
+    const { cells, geometry, palette } = this.scene;
+    for (const step of [-1, 1]) {
+      for (let at = column + step; at >= 1 && at <= geometry.columns && Math.abs(at - column) <= FURTHEST; at += step) {
+        const cell = cells.get(row, at);
+        if (!cell?.text) {
+          if (geometry.mergedAt(row, at)) break;
+          continue;
+        }
+        const style = this.styleOf(cell);
+        const align = alignOf(cell, style);
+        const runs = cell.kind === "t" && !style.wrap && (align === "center" || (align === "left") === step < 0);
+        if (!runs || geometry.mergedAt(row, at)) break;
+        const width = geometry.widthOf(at);
+        const needed = this.measure(context, cell.text, style) + 2 * PADDING + indentOf(style);
+        const shift = geometry.across(column, at);
+        const beyond = align === "center" ? (needed - width) / 2 : needed - width;
+        const gap = step < 0 ? -shift - width : shift - geometry.widthOf(column);
+        if (beyond <= gap) break;
+        const background = this.fillOf(cells.get(row, column)) ?? palette.background;
+        return { ...this.described(cell, background), shift, width };
+      }
+    }
+    return null;
+  }
+
+  private measure(context: CanvasRenderingContext2D | null, text: string, style: CellStyle): number {
+    const font = this.fontOf(style);
+    const known = `${font}\n${text}`;
+    let width = this.widths.get(known);
+    if (width === undefined) {
+      const measuring = context ?? scratch();
+      measuring.font = font;
+      width = measuring.measureText(text).width;
+      if (this.widths.size > 20000) this.widths.clear();
+      this.widths.set(known, width);
+    }
+    return width;
+  }
+
+  private fontOf(style: CellStyle): string {
+    const size = Math.round((style.size ?? USUAL_SIZE) * POINT * 10) / 10;
+    const family = style.font ? `"${style.font.replaceAll('"', "")}", ${this.scene.palette.font}` : this.scene.palette.font;
+    return `${style.italic ? "italic " : ""}${style.bold ? "bold " : ""}${size}px ${family}`;
+  }
+
+  private drawText(context: CanvasRenderingContext2D, clip: Rect, text: Text, box: Rect): void {
+    const { style } = text;
+    const left = clip.x + text.shift;
+    const indent = indentOf(style);
+    const room = text.width - 2 * PADDING - indent;
+    const size = (style.size ?? USUAL_SIZE) * POINT;
+    const lines = style.wrap || text.text.includes("\n") ? this.wrapped(context, text.text, style, room) : [text.text];
+    let shown = lines;
+    if (lines.length === 1 && text.align === "right") {
+      const fitted = this.fitted(context, text, room);
+      if (fitted === null) return;
+      shown = [fitted];
+    }
+    context.save();
+    context.beginPath();
+    context.rect(clip.x, clip.y, clip.width, clip.height);
+    context.clip();
+    context.font = this.fontOf(style);
+    context.fillStyle = text.color;
+    context.textAlign = text.align;
+    context.textBaseline = "middle";
+    const height = size * 1.28;
+    const x =
+      text.align === "left"
+        ? left + PADDING + indent
+        : text.align === "right"
+          ? left + text.width - PADDING + 1 - indent
+          : left + text.width / 2;
+    const all = height * shown.length;
+    const first =
+      style.valign === "top"
+        ? box.y + 2
+        : style.valign === "center"
+          ? box.y + (box.height - all) / 2
+          : Math.max(box.y + 1, box.y + box.height - all - 1);
+    shown.forEach((line, index) => {
+      const y = first + height * (index + 0.5) + 0.5;
+      context.fillText(line, x, y);
+      if (style.underline || style.strike) this.drawStrokes(context, line, style, text.align, x, y, size);
+    });
+    context.restore();
+  }
+
+  private drawStrokes(
+    context: CanvasRenderingContext2D,
+    line: string,
+    style: CellStyle,
+    align: Text["align"],
+    x: number,
+    y: number,
+    size: number,
+  ): void {
+    const width = this.measure(context, line, style);
+    const from = align === "left" ? x : align === "right" ? x - width : x - width / 2;
+    if (style.underline) context.fillRect(from, Math.round(y + size * 0.46), width, 1);
+    if (style.strike) context.fillRect(from, Math.round(y), width, 1);
+  }
+
+  /** A number as it fits: whole, rounded if its format is General, else ##; nothing in a pixel of a picture. */
+  private fitted(context: CanvasRenderingContext2D, { text, style, width }: Text, room: number): string | null {
+    const fits = (shown: string): boolean => this.measure(context, shown, style) <= room + PADDING;
+    if (fits(text)) return text;
+    if (style.general && /^-?\d+\.\d+$/.test(text)) {
+      const decimals = text.length - text.indexOf(".") - 1;
+      for (let digits = decimals - 1; digits >= 0; digits--) {
+        const rounded = Number(text).toFixed(digits);
+        if (fits(rounded)) return rounded;
+      }
+    }
+    if (width < NARROW) return null;
+    const mark = this.measure(context, "#", style);
+    return "#".repeat(Math.max(1, Math.floor((room + PADDING) / mark)));
+  }
+
+  private wrapped(context: CanvasRenderingContext2D, text: string, style: CellStyle, room: number): string[] {
+    const lines: string[] = [];
+    for (const paragraph of text.split("\n")) {
+      let line = "";
+      for (const word of paragraph.split(/(?<= )/)) {
+        if (line && style.wrap && this.measure(context, (line + word).trimEnd(), style) > room) {
+          lines.push(line.trimEnd());
+          line = word;
+        } else line += word;
+      }
+      lines.push(line.trimEnd());
+    }
+    return lines;
+  }
+
+  /** A line around a marked area, and the arrow of a parameter's gradient. */
+  private drawMark(context: CanvasRenderingContext2D, rect: Rect, row: number, column: number): void {
+    const mark = markAt(this.marks, row, column);
+    if (!mark) return;
+    const { x, y, width, height } = rect;
+    const [top, left, bottom, right] = mark.area;
+    const big = (bottom - top + 1) * (right - left + 1) > 1 && width < NARROW;
+    const strong = mark.role === "loss" || mark.role === "parameter";
+    const line = strong && !big ? 2 : 1;
+    context.fillStyle = roleColor(this.scene.palette, mark.role);
+    if (row === top) context.fillRect(x, y, width, line);
+    if (row === bottom) context.fillRect(x, y + height - line, width, line);
+    if (column === left) context.fillRect(x, y, line, height);
+    if (column === right) context.fillRect(x + width - line, y, line, height);
+    if (row === top && column === left && !big) {
+      context.beginPath();
+      context.moveTo(x, y);
+      context.lineTo(x + 8, y);
+      context.lineTo(x, y + 8);
+      context.fill();
+    }
+    const gradient = mark.role === "parameter" ? this.scene.gradients?.get(key(row, column)) : undefined;
+    if (gradient !== undefined) this.drawGradient(context, rect, gradient);
+  }
+
+  /** An arrow up where the loss grows with the parameter, down where it falls; the larger, the fuller. */
+  private drawGradient(context: CanvasRenderingContext2D, { x, y, width, height }: Rect, gradient: number): void {
+    const { palette } = this.scene;
+    const share = this.greatest > 0 ? Math.min(1, Math.abs(gradient) / this.greatest) ** 0.5 : 0;
+    const color = gradient > 0 ? palette.up : palette.down;
+    if (width < NARROW) {
+      context.fillStyle = color;
+      context.globalAlpha = 0.75 * share;
+      context.fillRect(x + width / 2 - 2, y + height / 2 - 2, 4, 4);
+      context.globalAlpha = 1;
+      return;
+    }
+    context.fillStyle = color;
+    context.globalAlpha = 0.2 * share;
+    context.fillRect(x + 2, y + 2, width - 4, height - 4);
+    context.globalAlpha = 0.35 + 0.65 * share;
+    const middle = y + height / 2 + 0.5;
+    const tip = gradient === 0 ? 0 : gradient > 0 ? -4 : 4;
+    context.beginPath();
+    if (tip === 0) context.rect(x + 5, middle - 1, 7, 2);
+    else {
+      context.moveTo(x + 8.5, middle + tip);
+      context.lineTo(x + 12.5, middle - tip * 0.75);
+      context.lineTo(x + 4.5, middle - tip * 0.75);
+    }
+    context.fill();
+    context.globalAlpha = 1;
+  }
+
+  private drawUncalculated(context: CanvasRenderingContext2D, { x, y, width, height }: Rect): void {
+    context.fillStyle = this.scene.palette.uncalculated;
+    context.beginPath();
+    context.moveTo(x + width, y + height);
+    context.lineTo(x + width - 7, y + height);
+    context.lineTo(x + width, y + height - 7);
+    context.fill();
+  }
+}
+
+function alignOf(cell: ShownCell, style: CellStyle): Text["align"] {
+  if (style.align === "left" || style.align === "right") return style.align;
+  if (style.align === "center" || style.align === "centerContinuous" || style.align === "distributed") return "center";
+  if (cell.kind === "n") return "right";
+  return cell.kind === "b" || cell.kind === "e" ? "center" : "left";
+}
+
+function indentOf(style: CellStyle): number {
+  return (style.indent ?? 0) * 9;
+}
+
+let measuring: CanvasRenderingContext2D | null = null;
+
+function scratch(): CanvasRenderingContext2D {
+  measuring ??= document.createElement("canvas").getContext("2d");
+  if (!measuring) throw new Error("This browser draws on no canvas.");
+  return measuring;
+}

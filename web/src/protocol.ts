@@ -1,0 +1,243 @@
+// The messages between page and server. Rows and columns count from 1; an area is [top, left, bottom, right].
+
+export type Area = [top: number, left: number, bottom: number, right: number];
+export type Place = [row: number, column: number];
+export type Kind = "n" | "t" | "b" | "e" | "";
+
+export interface Failure {
+  message: string;
+  cell?: string | null;
+  cause?: string | null;
+  remedy?: string | null;
+}
+
+export type Border = [width: number, color: string];
+
+export interface CellStyle {
+  bold?: boolean;
+  italic?: boolean;
+  underline?: boolean;
+  strike?: boolean;
+  /** Points. */
+  size?: number;
+  font?: string;
+  color?: string;
+  fill?: string;
+  align?: string;
+  valign?: string;
+  wrap?: boolean;
+  indent?: number;
+  /** The number format is General: a number that is too wide is rounded, as Excel does. */
+  general?: boolean;
+  border?: { top?: Border; right?: Border; bottom?: Border; left?: Border };
+}
+
+export interface SheetInfo {
+  name: string;
+  /** The used size. */
+  rows: number;
+  columns: number;
+  default_width?: number;
+  default_height?: number;
+  widths: Record<string, number>;
+  heights: Record<string, number>;
+  frozen: [rows: number, columns: number];
+  merged: Area[];
+  gridlines: boolean;
+  tab: string | null;
+  hidden: boolean;
+}
+
+export interface Model {
+  loss: Place | null;
+  params: Area[];
+  data: Area[];
+  predictions: Area[];
+  metric: Place | null;
+  settings: Record<string, string | number | boolean | null>;
+  settings_area: Area | null;
+}
+
+/** A live command, as its declaration says. */
+export interface Command {
+  name: string;
+  label: string;
+  tip: string;
+  help: string;
+  group: string;
+  place?: string | null;
+  needs?: string[] | string | null;
+  when?: string | null;
+  writes?: boolean;
+  drawing?: unknown[];
+  key?: string | null;
+}
+
+export interface Choice {
+  name: string;
+  help: string;
+}
+
+export interface BookMessage {
+  type: "book";
+  id: string;
+  name: string;
+  path: string | null;
+  sheets: SheetInfo[];
+  active: string;
+  styles: CellStyle[];
+  models: Record<string, Model>;
+  commands: Command[];
+  choices: Record<string, Choice[]>;
+  saved: boolean;
+  can_undo: boolean;
+  can_redo: boolean;
+  recovery: { when: string } | null;
+}
+
+export interface CellExtra {
+  fill?: string;
+  color?: string;
+  /** The length of a data bar, 0 to 1. */
+  bar?: number;
+  bar_color?: string;
+  uncalculated?: 1;
+}
+
+export type SentCell = [row: number, column: number, text: string, kind: Kind, style: number, extra?: CellExtra];
+
+export interface CellsMessage {
+  type: "cells";
+  version: number;
+  sheet: string;
+  area: Area;
+  /** Cells of the area that are not in the list are empty. */
+  full: boolean;
+  cells: SentCell[];
+}
+
+export interface StatusMessage {
+  type: "status";
+  state: "idle" | "starting" | "training" | "paused";
+  sheet?: string | null;
+  step?: number | null;
+  steps?: number | null;
+  loss?: number | null;
+  steps_per_second?: number | null;
+  message?: string | null;
+  can_undo?: boolean;
+  stopped?: string | boolean | null;
+  failed?: string | boolean | null;
+}
+
+export type HistoryPoint = [step: number, loss: number | null, valid: number | null, learningRate: number | null];
+
+export interface HistoryMessage {
+  type: "history";
+  sheet: string;
+  run: number;
+  points: HistoryPoint[];
+  reset: boolean;
+}
+
+export interface GradientsMessage {
+  type: "gradients";
+  sheet: string;
+  cells: [row: number, column: number, gradient: number][];
+}
+
+export interface ChartSeries {
+  name: string;
+  x: (number | string | null)[];
+  y: (number | null)[];
+  color: string | null;
+  lines: boolean;
+  markers: boolean;
+}
+
+export interface Chart {
+  title: string;
+  kind: "line" | "scatter" | "bar" | "column" | "area";
+  anchor: Area;
+  x_title: string;
+  y_title: string;
+  log_x: boolean;
+  log_y: boolean;
+  series: ChartSeries[];
+}
+
+export interface ChartsMessage {
+  type: "charts";
+  sheet: string;
+  charts: Chart[];
+}
+
+export interface Finding {
+  text: string;
+  level: "info" | "warning";
+  area: Area | null;
+  sheet: string;
+}
+
+export interface FindingsMessage {
+  type: "findings";
+  sheet: string;
+  findings: Finding[];
+}
+
+export interface TextMessage {
+  type: "message";
+  text: string;
+  level: "info" | "warning" | "error";
+  cell?: string | null;
+}
+
+export interface FileMessage {
+  type: "file";
+  changed: boolean;
+}
+
+export type Reply = { type: "reply"; id: number; ok: boolean; error?: Failure } & Record<string, unknown>;
+
+export type FromServer =
+  | BookMessage
+  | CellsMessage
+  | StatusMessage
+  | HistoryMessage
+  | GradientsMessage
+  | ChartsMessage
+  | FindingsMessage
+  | TextMessage
+  | FileMessage
+  | Reply;
+
+/** What the server tells of one cell. */
+export interface CellDetail {
+  formula: string | null;
+  /** What a person would have typed. */
+  input: string;
+  value: unknown;
+  kind: Kind;
+  refers: { sheet: string; area: Area }[];
+  role: string | null;
+  gradient: number | null;
+  uncalculated: string | null;
+}
+
+export type ToServer =
+  | { type: "view"; sheet: string; area: Area }
+  | { type: "ack"; version: number }
+  | { type: "edit"; sheet: string; top: number; left: number; texts: (string | null)[][] }
+  | { type: "fill"; sheet: string; from: Area; to: Area }
+  | { type: "copy"; sheet: string; area: Area }
+  | { type: "cell"; sheet: string; row: number; column: number }
+  | { type: "select"; sheet: string; areas: Area[] }
+  | { type: "command"; name: string; sheet: string; options: Record<string, unknown> }
+  | { type: "undo" }
+  | { type: "redo" }
+  | { type: "save"; as: string | null; in_place: boolean }
+  | { type: "settings"; sheet: string; values: Record<string, string> }
+  | { type: "slice"; sheet: string; cells: Place[] }
+  | { type: "candidates" }
+  | { type: "trace"; on: boolean }
+  | { type: "ping" };
