@@ -116,7 +116,15 @@ def install_libraries(tools: Tools) -> None:
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     if done.is_file() and done.read_text(encoding="ascii") == wanted:
         return
-    command = [*tools.npm, "ci", "--omit=dev", "--no-progress", "--prefer-offline", "--fetch-retries=1"]
+    command = [
+        *tools.npm,
+        "ci",
+        "--omit=dev",
+        "--no-progress",
+        "--prefer-offline",
+        "--fetch-retries=1",
+        "--fetch-retry-mintimeout=1000",
+    ]
     environment = {**os.environ, "npm_config_fetch_timeout": "30000"}
     try:
         finished = subprocess.run(
