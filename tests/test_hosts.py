@@ -11,10 +11,12 @@ import pytest
 from sgdsheet.hosts.live_hosts import LIVE_HOSTS
 from tests import office
 from tests.host_contract import LiveHostContract, MemoryProgram, OpenBook, Program, build
+from tests.web_program import WebProgram
 from tests.xlwings_program import ExcelOverLibreOffice
 
 PROGRAMS: dict[str, tuple[Callable[[], Program], Callable[[], bool]]] = {
     "memory": (MemoryProgram, lambda: True),
+    "web": (WebProgram, lambda: True),
     "libreoffice": (office.LibreOffice, office.available),
     "excel": (ExcelOverLibreOffice, office.available),  # through an xlwings engine of the tests
 }

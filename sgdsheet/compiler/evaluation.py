@@ -6,8 +6,12 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from sgdsheet.compiler.frontend.blocks import Block
@@ -16,7 +20,8 @@ from sgdsheet.compiler.ir.values import Kind, fault_codes, fault_of
 from sgdsheet.compiler.ir.values import Value as Tensors
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.errors import SgdSheetError
-from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.block_values import BlockValues
+from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Value
 
 
@@ -72,6 +77,22 @@ def cell_values(program: Program, block: Block, value: Tensors, data: Tensor) ->
         cell: _cell_value(program, number, kind)
         for cell, number, kind in zip(block.range.cells(), numbers, kinds, strict=True)
     }
+
+
+def values_of_block(program: Program, block: Block, value: Tensors, data: Tensor) -> BlockValues:
+    """The values of one block, of which a program has made `data`, as arrays."""
+    area = block.range
+    numbers = data.detach().cpu().double().expand(value.sizes).numpy()
+    if value.kinds is Kind.NUMBER and bool(np.isfinite(numbers).all()):
+        return BlockValues(area, _in_area(area, numbers) + 0.0)  # no cell holds -0
+    kinds = _in_area(area, value.kind_tensor().numpy())
+    return BlockValues(area, _in_area(area, numbers), kinds, partial(_cell_value, program))
+
+
+def _in_area(area: Range, numbers: NDArray[Any]) -> NDArray[Any]:
+    """Numbers [rows, columns] of an area, from those without its dimensions of length 1, or one for all cells."""
+    shape = (area.height, area.width)
+    return np.broadcast_to(numbers.ravel(), shape) if numbers.size == 1 else numbers.reshape(shape)
 
 
 def _cell_value(program: Program, number: float, kind: int) -> Value:

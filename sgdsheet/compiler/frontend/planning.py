@@ -114,6 +114,13 @@ class Planner:
         """All blocks of the workbook that depend on a parameter, and what they need."""
         return self._remembered("dependents", (), self._dependents)
 
+    def plan_affected(self, also: Sequence[Range] = ()) -> Plan:
+        """All blocks that depend on a parameter, those that fill cells of `also`, and what they need.
+
+        Blocks in a circle are told in the plan's `circles`, as far as they depend on a parameter or lack values.
+        """
+        return self._remembered("affected", tuple(also), lambda: self._affected(also))
+
     def plan_everything(self, sheets: Iterable[str] | None = None) -> Plan:
         """All blocks of some sheets (of the workbook), in order, also those that have saved values."""
         names = tuple(self.workbook.sheets if sheets is None else sheets)
@@ -133,6 +140,15 @@ class Planner:
         everything = [block for name in self.workbook.sheets for block in self.table.of_sheet(name)]
         ordered, live = self._ordered(everything)
         return self._demanded(ordered, live, [block.range for block in ordered if id(block) in live])
+
+    def _affected(self, also: Sequence[Range]) -> Plan:
+        everything = [block for name in self.workbook.sheets for block in self.table.of_sheet(name)]
+        circles: list[tuple[Block, CircularReference]] = []
+        ordered, live = self._ordered(everything, circles)
+        targets = [block.range for block in ordered if id(block) in live]
+        plan = self._demanded(ordered, live, [*targets, *also])
+        plan.circles += [pair for pair in circles if id(pair[0]) in live or self._lacks_values(pair[0].range)]
+        return plan
 
     def _everything(self, names: Sequence[str]) -> Plan:
         wanted = [block for name in self.workbook.sheets if name in names for block in self.table.of_sheet(name)]

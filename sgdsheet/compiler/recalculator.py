@@ -1,0 +1,220 @@
+"""Bringing a workbook's values up to date after some of its cells have changed.
+
+What depends on the changed cells is calculated, and what has no value; all else keeps its value. Where the same numbers
+are written again and again, as training does, the calculation is recorded once and run again with other numbers, see
+`repeated_program`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, fx
+
+from sgdsheet.compiler.calculated_references import block_table
+from sgdsheet.compiler.evaluation import values_of_block
+from sgdsheet.compiler.frontend.block_table import BlockTable
+from sgdsheet.compiler.frontend.blocks import areas_of
+from sgdsheet.compiler.frontend.planning import Plan, Planner
+from sgdsheet.compiler.program import Program, build_program
+from sgdsheet.compiler.repeated_program import RepeatedProgram, repeated
+from sgdsheet.errors import SgdSheetError
+from sgdsheet.sheet.block_values import BlockValues
+from sgdsheet.sheet.references import Cell, Range, rectangles
+from sgdsheet.sheet.workbook import Value, Workbook
+
+_MOST_PLANS = 64
+_MOST_PROGRAMS = 4
+_SEEN = 16
+"""How many of the last sets of cells are remembered, to know one that comes again."""
+
+
+@dataclass(slots=True)
+class Recalculated:
+    """What was calculated: the values of areas, and what could not be calculated, with the reason.
+
+    `affected` are cells that depend on what has changed, and `kept` cells that do not, but that can be calculated by
+    a spreadsheet only: their values stay as they are.
+    """
+
+    results: list[BlockValues] = field(default_factory=list)
+    affected: list[tuple[Range, SgdSheetError]] = field(default_factory=list)
+    kept: list[tuple[Range, str]] = field(default_factory=list)
+
+    @property
+    def areas(self) -> list[Range]:
+        """The areas whose cells may show something else."""
+        return [*(result.area for result in self.results), *(area for area, _ in self.affected)]
+
+
+class Recalculator:
+    """Recalculates one workbook, whose values are brought up to date between calls by whoever asks.
+
+    Before each call the workbook's sheets hold all values that are known, and none for cells of which they are out of
+    date. Not safe to be called from several threads at once.
+    """
+
+    def __init__(self, workbook: Workbook) -> None:
+        self.workbook = workbook
+        self._table: BlockTable | None = None
+        self._decided: list[Range] | None = None
+        self._plans: dict[tuple[tuple[Range, ...], tuple[Range, ...]], Plan] = {}
+        self._programs: list[RepeatedProgram] = []
+        self._seen: list[frozenset[Cell]] = []
+
+    def missing(self, *, everything: bool = False) -> Recalculated:
+        """Calculate what has no value; with `everything`, all formulas.
+
+        What cannot be calculated keeps the value that it has, if any.
+        """
+        planner = Planner(self.workbook, (), self._blocks())
+        plan = planner.plan_everything() if everything else planner.plan_affected(self._formula_areas())
+        found = self._calculated(plan, on_saved=True)
+        held = [(area, error) for area, error in found.affected if self.workbook.has_values(area)]
+        found.kept += [(area, error.cause) for area, error in held]
+        found.affected = [pair for pair in found.affected if pair not in held]
+        self._plans = {}
+        return found
+
+    def uncalculable(self) -> list[tuple[Range, str]]:
+        """The cells that cannot be calculated, each with the reason: all of the workbook is calculated for this."""
+        plan = Planner(self.workbook, (), self._blocks()).plan_everything()
+        program = build_program(self.workbook, (), plan, dtype=torch.float64, strict=False, on_saved=True)
+        return [*_failed(program), *_frozen(program)]
+
+    def formulas_changed(self, cells: Collection[Cell], clear: Callable[[Sequence[Range]], None]) -> Recalculated:
+        """Recalculate after cells got formulas, or lost them; those with a new formula have no value any more.
+
+        See `changed` for `clear`.
+        """
+        self.forget()
+        return self.changed(cells, clear, known=False)
+
+    def changed(
+        self, cells: Collection[Cell], clear: Callable[[Sequence[Range]], None], *, known: bool = True
+    ) -> Recalculated:
+        """Recalculate after cells got other values.
+
+        Where the place of calculated references depends on these cells, `clear` is called with areas of formulas: it
+        has to take away their values, which are out of date. With `known`, formulas are as they were before.
+        """
+        areas = areas_of_cells(cells)
+        plan = self._plan(areas, () if known else areas)
+        if self._decides(plan, areas):
+            outdated = [block.range for block in plan.live] + [block.range for block, _ in plan.circles]
+            clear(outdated)
+            self.forget()
+            plan = self._plan(areas, tuple(dict.fromkeys([*outdated, *areas])))
+        found = self._calculated(plan)
+        self._forget_readers([*areas, *found.areas])
+        if found.affected:
+            self._plans = {}  # what they do not know yet: some cells have no values any more
+        return found
+
+    def repeated(self, values: Mapping[Cell, float]) -> list[BlockValues] | None:
+        """The results after numbers were written that were written before, to these cells or more of them.
+
+        None where that has to be calculated in another way.
+        """
+        for place, program in enumerate(self._programs):
+            if program.takes(values):
+                found = program.run(values)
+                if found is None:
+                    return None
+                self._programs.insert(0, self._programs.pop(place))
+                self._forget_readers(program.areas, program)
+                return found
+        return None
+
+    def worth_recording(self, cells: Collection[Cell]) -> bool:
+        """Whether numbers were written to the same cells before; the cells are remembered."""
+        key = frozenset(cells)
+        again = key in self._seen
+        self._seen = [key, *(item for item in self._seen if item != key)][:_SEEN]
+        return again
+
+    def record(self, cells: Collection[Cell], found: Recalculated) -> None:
+        """Record the calculation that `changed` has just made for cells that hold numbers, to be run again."""
+        areas = areas_of_cells(cells)
+        plan = self._plan(areas, ())
+        program = repeated(self.workbook, areas, plan, found.results, {area for area, _ in found.affected})
+        if program is not None:
+            self._programs = [program, *self._programs][:_MOST_PROGRAMS]
+
+    def forget(self) -> None:
+        """Forget all that depends on the formulas, names and tables of the workbook."""
+        self._table, self._decided, self._plans, self._programs, self._seen = None, None, {}, [], []
+
+    # --- helpers ------------------------------------------------------------------------------------------
+
+    def _blocks(self) -> BlockTable:
+        if self._table is None:
+            self._table = block_table(self.workbook)
+        return self._table
+
+    def _plan(self, areas: tuple[Range, ...], also: tuple[Range, ...]) -> Plan:
+        key = areas, also
+        if key not in self._plans:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.pop(next(iter(self._plans)))
+            self._plans[key] = Planner(self.workbook, areas, self._blocks()).plan_affected(also)
+        return self._plans[key]
+
+    def _decides(self, plan: Plan, areas: Iterable[Range]) -> bool:
+        """Whether cells that have changed, or will, decide where a calculated reference lies."""
+        if self._decided is None:
+            table = self._blocks()
+            blocks = [block for name in self.workbook.sheets for block in table.of_sheet(name)]
+            self._decided = [area for block in blocks for part in block.deciders for area in areas_of(part, block)]
+        changing = [*areas, *(block.range for block in plan.live)] if self._decided else []
+        return any(area.intersection(other) for area in changing for other in self._decided)
+
+    def _calculated(self, plan: Plan, *, on_saved: bool = False) -> Recalculated:
+        program = build_program(self.workbook, (), plan, dtype=torch.float64, strict=False, on_saved=on_saved)
+        results = [
+            values_of_block(program, block, value, value.data)
+            for block, value in program.results
+            if isinstance(value.data, Tensor)
+        ]
+        assert not any(isinstance(value.data, fx.Node) for _, value in program.results)
+        failures = [(block.range, error) for block, error in program.failures]
+        return Recalculated(results, failures, _frozen(program))
+
+    def _forget_readers(self, areas: Sequence[Range], but: RepeatedProgram | None = None) -> None:
+        """Drop recorded programs that have read some of these areas, which hold something else now."""
+        self._programs = [item for item in self._programs if item is but or not item.reads(areas, but)]
+
+    def _formula_areas(self) -> list[Range]:
+        return [
+            Range(sheet.name, top, left, top + rows - 1, left + columns - 1)
+            for sheet in self.workbook.sheets.values()
+            if sheet.formulas
+            for top, left, rows, columns in rectangles(sheet.formulas)
+        ]
+
+
+def areas_of_cells(cells: Iterable[Cell]) -> tuple[Range, ...]:
+    """Cells as rectangles, as few as possible."""
+    sheets: dict[str, set[tuple[int, int]]] = {}
+    for cell in cells:
+        sheets.setdefault(cell.sheet, set()).add(cell[1:])
+    return tuple(
+        Range(name, top, left, top + rows - 1, left + columns - 1)
+        for name, places in sheets.items()
+        for top, left, rows, columns in rectangles(places)
+    )
+
+
+def _failed(program: Program) -> list[tuple[Range, str]]:
+    return [(block.range, error.cause) for block, error in program.failures]
+
+
+def _frozen(program: Program) -> list[tuple[Range, str]]:
+    return [(block.range, f"{absent.name} keeps its saved value: {absent.reason}") for block, absent in program.frozen]
+
+
+def plain_number(value: Value | None) -> bool:
+    """Whether a value is a number, and neither TRUE nor FALSE."""
+    return isinstance(value, float) and not isinstance(value, bool)
