@@ -109,6 +109,11 @@ export async function ask(message: ToServer): Promise<Reply> {
   }
 }
 
+/** Ask for something that nobody has to be told of if it can't be had. */
+export function inquire(message: ToServer): Promise<Reply> {
+  return connection ? connection.request(message) : Promise.reject(new Refused({ message: "There is no connection." }));
+}
+
 /** As `ask`, for callers that have nothing to do with the answer. */
 export function tell(message: ToServer): void {
   ask(message).catch(() => undefined);

@@ -62,6 +62,7 @@ export interface Model {
 export interface Command {
   name: string;
   label: string;
+  title?: string;
   tip: string;
   help: string;
   group: string;
@@ -69,13 +70,18 @@ export interface Command {
   needs?: string[] | string | null;
   when?: string | null;
   writes?: boolean;
-  drawing?: unknown[];
+  /** The shapes of a picture of 24 by 24. */
+  drawing?: string[];
   key?: string | null;
 }
 
 export interface Choice {
   name: string;
   help: string;
+  /** Of an optimizer: where it starts if nobody says. */
+  learning_rate?: number | null;
+  /** Of a setting: what may stand there, in words. */
+  allowed?: string;
 }
 
 export interface BookMessage {

@@ -1,93 +1,76 @@
-// The start page: examples, recent books, and a place to drop a file.
+// The start page: a place to drop a file, recent books, and the examples with their pictures.
 
 import { useEffect, useState } from "react";
 import { ThemeTool } from "../frame/header";
+import "../styles/start.css";
+import { Drop } from "./drop";
+import { type Example, Examples } from "./examples";
+import { Recent, type RecentBook } from "./recent";
+import { openBook, upload } from "./requests";
 
 interface StartData {
   version: string;
-  examples: { name: string; title: string; description: string; picture: string | null }[];
-  recent: { index: number; name: string; folder: string; opened: string }[];
-}
-
-async function open(request: Promise<Response>): Promise<void> {
-  const response = await request;
-  const answer = (await response.json()) as { book?: string; error?: { message: string } };
-  if (!answer.book) throw new Error(answer.error?.message ?? "The book could not be opened.");
-  location.assign(`/book/${answer.book}`);
+  examples: Example[];
+  recent: RecentBook[];
 }
 
 export function Start(): JSX.Element {
   const [data, setData] = useState<StartData | null>(null);
   const [failure, setFailure] = useState("");
-  const run = (request: Promise<Response>): void => {
-    open(request).catch((error: Error) => setFailure(error.message));
-  };
-  const post = (body: object): void =>
-    run(fetch("/api/open", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
-  const upload = (file: File | undefined): void => {
-    if (file) run(fetch(`/api/upload?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file }));
-  };
+  const [busy, setBusy] = useState("");
+
   useEffect(() => {
+    document.title = "sgdsheet";
     fetch("/api/start")
       .then((response) => response.json())
       .then((answer) => setData(answer as StartData))
-      .catch(() => setFailure("sgdsheet does not answer. Start it again: sgdsheet open"));
+      .catch(() => setFailure("sgdsheet does not answer any more. Start it again: sgdsheet open"));
+    // Who comes back with the browser's Back button finds the page as it was, and not still opening.
+    const shown = (): void => setBusy("");
+    window.addEventListener("pageshow", shown);
+    return () => window.removeEventListener("pageshow", shown);
   }, []);
+
+  const run = (name: string, request: () => Promise<void>): void => {
+    if (busy) return;
+    setFailure("");
+    setBusy(name);
+    request().catch((error: Error) => {
+      setFailure(error.message);
+      setBusy("");
+    });
+  };
   return (
-    <div
-      className="start"
-      onDragOver={(event) => event.preventDefault()}
-      onDrop={(event) => {
-        event.preventDefault();
-        upload(event.dataTransfer.files[0]);
-      }}
-    >
+    <div className="start" aria-busy={busy !== ""}>
       <header className="header">
         <img src="/assets/icon.svg" width="22" height="22" alt="" />
-        <h1 className="book-name">sgdsheet</h1>
+        <span className="book-name">sgdsheet</span>
+        <span className="start-version">{data?.version}</span>
         <span className="spring" />
         <ThemeTool />
       </header>
       <main>
-        {failure && (
-          <p className="banner error" role="alert">
-            {failure}
+        <div className="start-head">
+          <h1>Watch a spreadsheet learn</h1>
+          <p>
+            A workbook's ordinary formulas are the model, its cells the parameters. Press Train, and see them move. All of it
+            stays on this machine.
           </p>
-        )}
-        <label className="drop">
-          Drop a workbook here, or <u>choose a file</u>
-          <input type="file" accept=".xlsx,.xlsm,.ods" onChange={(event) => upload(event.target.files?.[0])} />
-        </label>
-        {data && data.recent.length > 0 && (
-          <section aria-labelledby="recent">
-            <h2 id="recent">Recent</h2>
-            <ul className="recent">
-              {data.recent.map((book) => (
-                <li key={book.index}>
-                  <button type="button" className="link" onClick={() => post({ recent: book.index })}>
-                    {book.name}
-                  </button>
-                  <small>{book.folder}</small>
-                </li>
-              ))}
-            </ul>
-          </section>
-        )}
-        {data && (
-          <section aria-labelledby="examples">
-            <h2 id="examples">Examples</h2>
-            <ul className="examples">
-              {data.examples.map((example) => (
-                <li key={example.name}>
-                  <button type="button" onClick={() => post({ example: example.name })}>
-                    <b>{example.title}</b>
-                    <span>{example.description}</span>
-                  </button>
-                </li>
-              ))}
-            </ul>
-          </section>
-        )}
+        </div>
+        <div className="start-message" role="alert">
+          {failure && <p className="banner error">{failure}</p>}
+        </div>
+        <div className={`start-open ${data?.recent.length ? "with-recent" : ""}`}>
+          <Drop busy={busy} onFile={(file) => run(file.name, () => upload(file))} />
+          {data && data.recent.length > 0 && (
+            <Recent books={data.recent} onOpen={(book) => run(book.name, () => openBook({ recent: book.index }))} />
+          )}
+        </div>
+        <Examples
+          examples={data?.examples ?? null}
+          busy={busy}
+          onOpen={(example) => run(example.name, () => openBook({ example: example.name }))}
+        />
       </main>
     </div>
   );

@@ -1,0 +1,151 @@
+// A chart of the workbook, drawn anew as its cells change: lines, areas, columns, bars, and points of a scatter chart.
+
+import { useMemo } from "react";
+import uPlot from "uplot";
+import type { Palette } from "../grid/colours";
+import { luminance, mix } from "../grid/colours";
+import type { Chart, ChartSeries } from "../protocol";
+import { usePalette } from "../theme";
+import { axis, clipped, logarithmic, padded, seriesColor, titled } from "./looks";
+import { Plot, type PlotData, type PlotOptions } from "./plot";
+import { scatterData, scatterOptions } from "./scatter";
+
+const HEIGHT = 200;
+const MOST_LABELS = 14;
+
+export function SheetChart({ chart }: { chart: Chart }): JSX.Element {
+  const palette = usePalette();
+  const shape = shapeOf(chart);
+  const options = useMemo(
+    () => (palette ? (chart.kind === "scatter" ? scatterOptions(palette, chart) : optionsOf(palette, chart)) : null),
+    [palette, shape],
+  );
+  const data = useMemo(() => (chart.kind === "scatter" ? scatterData(chart) : dataOf(chart)), [chart]);
+  const named = chart.series.filter((series) => series.name);
+  return (
+    <figure className="sheet-chart">
+      <figcaption>{chart.title || (named.length === 1 ? named[0]?.name : "Chart")}</figcaption>
+      {options && <Plot options={options} data={data} height={HEIGHT} label={sentence(chart)} />}
+      {named.length > 1 && palette && (
+        <div className="chart-legend chart-legend-below">
+          {chart.series.map((series, place) => (
+            <span className="chart-key" key={place}>
+              <i className={keyShape(chart, series)} style={{ color: seriesColor(palette, place, series.color) }} />
+              {series.name || `Series ${place + 1}`}
+            </span>
+          ))}
+        </div>
+      )}
+    </figure>
+  );
+}
+
+function keyShape(chart: Chart, series: ChartSeries): string {
+  if (chart.kind === "column" || chart.kind === "bar" || chart.kind === "area") return "key-box";
+  return series.lines ? "key-line" : "key-dot";
+}
+
+/** What a chart needs to be made anew for; that its numbers change is not among it. */
+function shapeOf(chart: Chart): string {
+  const labels = chart.kind === "scatter" ? [] : categories(chart);
+  const series = chart.series.map(({ name, color, lines, markers }) => [name, color, lines, markers]);
+  return JSON.stringify([chart.kind, chart.x_title, chart.y_title, chart.log_x, chart.log_y, series, labels]);
+}
+
+/** The labels under a chart's columns; numbers that only count are left to the axis. */
+function categories(chart: Chart): string[] {
+  const longest = chart.series.reduce<ChartSeries | null>((a, b) => (a && a.x.length >= b.x.length ? a : b), null);
+  return (longest?.x ?? []).map((value, index) => (value === null ? String(index + 1) : String(value)));
+}
+
+function dataOf(chart: Chart): PlotData {
+  const count = Math.max(1, ...chart.series.map((series) => series.y.length));
+  const places = Array.from({ length: count }, (_, index) => index);
+  const seen = (value: number | null): number | null => (chart.log_y && value !== null && value <= 0 ? null : value);
+  return [places, ...chart.series.map((series) => places.map((index) => seen(series.y[index] ?? null)))];
+}
+
+function optionsOf(palette: Palette, chart: Chart): PlotOptions {
+  const labels = categories(chart);
+  const bars = chart.kind === "bar" || chart.kind === "column";
+  const lying = chart.kind === "bar";
+  const edge = bars ? 0.6 : labels.length > 1 ? 0.02 * labels.length : 0.5;
+  const across: uPlot.Axis = axis(palette, {
+    side: lying ? 3 : 2,
+    size: lying ? 64 : 24,
+    splits: () => thinned(labels.length),
+    values: (_plot, splits) => splits.map((place) => clipped(labels[place] ?? "")),
+    grid: { show: !bars, stroke: palette.line, width: 1 },
+    ...titled(chart.x_title),
+  });
+  const up: uPlot.Axis = axis(palette, {
+    side: lying ? 2 : 3,
+    size: lying ? 24 : 48,
+    space: lying ? 56 : 28,
+    ...(chart.log_y ? logarithmic(palette) : {}),
+    ...titled(chart.y_title),
+  });
+  return {
+    legend: { show: false },
+    padding: [8, 10, 0, 0],
+    cursor: { show: false },
+    scales: {
+      x: {
+        time: false,
+        range: () => [-edge, Math.max(0, labels.length - 1) + edge],
+        ...(lying ? { ori: 1, dir: -1 } : {}),
+      },
+      y: {
+        ...(chart.log_y ? { distr: 3 } : { range: (_plot, low, high) => (bars ? fromZero(low, high) : padded(low, high)) }),
+        ...(lying ? { ori: 0 } : {}),
+      },
+    },
+    axes: [across, up],
+    series: [{}, ...chart.series.map((series, place) => lineOf(palette, chart, series, place))],
+  };
+}
+
+function lineOf(palette: Palette, chart: Chart, series: ChartSeries, place: number): uPlot.Series {
+  const color = seriesColor(palette, place, series.color);
+  const own = { label: series.name, stroke: color, width: series.lines ? 1.75 : 0 };
+  if (chart.kind === "bar" || chart.kind === "column") {
+    const count = chart.series.length;
+    const share = 0.76 / count;
+    const bars = uPlot.paths.bars?.({ size: [share * 0.94, 60], align: 0, disp: beside(place, count, share) });
+    return { ...own, width: 0, fill: color, paths: bars, points: { show: false } };
+  }
+  const points = { show: series.markers || !series.lines, size: 6, fill: color, stroke: palette.background, width: 1 };
+  if (chart.kind === "area") {
+    const fill = mix(palette.background, color, luminance(palette.background) > 0.5 ? 0.28 : 0.4);
+    return { ...own, fill, points: { show: false } };
+  }
+  return { ...own, points };
+}
+
+/** Where the columns of a series stand: beside those of the others. */
+function beside(place: number, count: number, share: number): uPlot.Series.BarsPathBuilderDisplay {
+  return {
+    x0: {
+      unit: 1,
+      values: (plot) => Array.from(plot.data[0], (at) => Number(at) + (place - count / 2) * share + share * 0.03),
+    },
+    size: { unit: 1, values: (plot) => Array.from(plot.data[0], () => share * 0.94) },
+  };
+}
+
+function fromZero(low: number | null, high: number | null): [number, number] {
+  const [bottom, top] = [Math.min(0, low ?? 0), Math.max(0, high ?? 1)];
+  const air = (top - bottom || 1) * 0.06;
+  return [bottom < 0 ? bottom - air : 0, top > 0 ? top + air : 0];
+}
+
+function thinned(count: number): number[] {
+  const every = Math.max(1, Math.ceil(count / MOST_LABELS));
+  return Array.from({ length: Math.ceil(count / every) }, (_, index) => index * every);
+}
+
+function sentence(chart: Chart): string {
+  const names = chart.series.map((series) => series.name).filter(Boolean);
+  const what = { line: "Line chart", scatter: "Scatter chart", bar: "Bar chart", column: "Column chart", area: "Area chart" };
+  return `${what[chart.kind]}${chart.title ? `: ${chart.title}` : ""}${names.length ? ` (${names.join(", ")})` : ""}`;
+}

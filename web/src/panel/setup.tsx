@@ -1,0 +1,142 @@
+// The model of a sheet: what it is, or how to point at it. Where nobody has named anything, candidates are offered.
+
+import { useEffect, useState } from "react";
+import { areaName, cellName } from "../address";
+import { command, goTo, inquire } from "../live";
+import type { Area, Command, Model, Place } from "../protocol";
+import { getState, useStore } from "../store";
+import { CommandButton } from "./command_button";
+import type { Situation } from "./commands";
+
+export interface Candidate {
+  sheet: string;
+  loss: Place;
+  params: Area[];
+  data: Area[] | null;
+  why: string;
+}
+
+interface Props {
+  sheet: string;
+  model: Model | undefined;
+  commands: Command[];
+  situation: Situation;
+}
+
+const PARTS = [
+  { command: "set-loss", role: "loss", name: "Loss", missing: "the cell that measures how wrong the model is" },
+  { command: "set-params", role: "parameter", name: "Parameters", missing: "the numbers that training may change" },
+  { command: "set-data", role: "data", name: "Data rows", missing: "the rows of samples, for batches (optional)" },
+] as const;
+
+export function Setup({ sheet, model, commands, situation }: Props): JSX.Element {
+  const press = (each: Command): void => void command(each.name).catch(() => undefined);
+  return (
+    <div className="setup">
+      {!model?.loss && <Candidates sheet={sheet} />}
+      <ul className="parts">
+        {PARTS.map((part) => {
+          const declared = commands.find((each) => each.name === part.command);
+          const areas = areasOf(model, part.role);
+          return (
+            <li key={part.role}>
+              <span className={`part-name role-${part.role}`}>{part.name}</span>
+              <span className="part-areas">
+                {areas.map((area) => (
+                  <button key={area.join()} type="button" className="link" onClick={() => goTo(null, area)}>
+                    {areaName(area)}
+                  </button>
+                ))}
+                {areas.length === 0 && <small>{part.missing}</small>}
+              </span>
+              {declared && (
+                <CommandButton command={declared} situation={situation} onPress={press} size="small" label="Set" />
+              )}
+            </li>
+          );
+        })}
+      </ul>
+      <p className="setup-how">Select cells in the sheet, then press Set. The choice is kept as names of the workbook.</p>
+    </div>
+  );
+}
+
+function areasOf(model: Model | undefined, role: "loss" | "parameter" | "data"): Area[] {
+  if (!model) return [];
+  if (role === "loss") return model.loss ? [[model.loss[0], model.loss[1], model.loss[0], model.loss[1]]] : [];
+  return role === "parameter" ? model.params : model.data;
+}
+
+/** What looks like a loss and its parameters; asked for once per sheet, as finding them takes a moment. */
+function Candidates({ sheet }: { sheet: string }): JSX.Element {
+  const [found, setFound] = useState<Candidate[] | null>(null);
+  const [busy, setBusy] = useState(false);
+  const connected = useStore((state) => state.link === "open");
+  useEffect(() => {
+    if (!connected) return;
+    let gone = false;
+    setFound(null);
+    inquire({ type: "candidates" })
+      .then((reply) => {
+        const all = (reply.candidates ?? []) as Candidate[];
+        if (!gone) setFound(all.filter((each) => each.sheet === sheet));
+      })
+      .catch(() => !gone && setFound([]));
+    return () => {
+      gone = true;
+    };
+  }, [sheet, connected]);
+
+  const choose = async (candidate: Candidate): Promise<void> => {
+    setBusy(true);
+    try {
+      await adopt(candidate);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <div className="candidates" aria-live="polite">
+      {found === null && <p className="quiet">Looking for what could be trained here …</p>}
+      {found?.length === 0 && <p className="quiet">Nobody has said yet what training shall make small on this sheet.</p>}
+      {found && found.length > 0 && (
+        <>
+          <p>This could be trained:</p>
+          <ul>
+            {found.slice(0, 4).map((each) => (
+              <li key={each.loss.join()}>
+                <div>
+                  <button type="button" className="link" onClick={() => goTo(each.sheet, [...each.loss, ...each.loss])}>
+                    {cellName(...each.loss)}
+                  </button>{" "}
+                  by changing{" "}
+                  {each.params.map((area, place) => (
+                    <span key={area.join()}>
+                      {place > 0 && ", "}
+                      <button type="button" className="link" onClick={() => goTo(each.sheet, area)}>
+                        {areaName(area)}
+                      </button>
+                    </span>
+                  ))}
+                  {each.why && <small>{each.why}</small>}
+                </div>
+                <button type="button" className="button" disabled={busy} onClick={() => void choose(each).catch(() => undefined)}>
+                  Use this
+                </button>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </div>
+  );
+}
+
+/** Name the cells of a candidate: the parameters first, so that the loss is tried with them. */
+async function adopt({ sheet, loss, params, data }: Candidate): Promise<void> {
+  const named = (areas: Area[]): string[] => areas.map((area) => `'${sheet.replaceAll("'", "''")}'!${areaName(area)}`);
+  await command("set-params", { areas: named(params) });
+  await command("set-loss", { areas: named([[...loss, ...loss]]) });
+  if (data && data.length > 0) await command("set-data", { areas: named(data) });
+  if (getState().sheet === sheet) goTo(sheet, [...loss, ...loss]);
+}
