@@ -67,6 +67,9 @@ function take(message: FromServer): void {
     case "findings":
       update((state) => ({ findings: { ...state.findings, [message.sheet]: message.findings } }));
       break;
+    case "path":
+      update({ path: message });
+      break;
     case "message":
       notify({ text: message.text, level: message.level, cell: message.cell });
       break;

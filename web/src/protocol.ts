@@ -49,6 +49,8 @@ export interface SheetInfo {
 }
 
 export interface Model {
+  /** The names of the sheet make no model: why. Nothing else is there then. */
+  error?: string;
   loss: Place | null;
   params: Area[];
   data: Area[];
@@ -159,16 +161,26 @@ export interface ChartSeries {
   color: string | null;
   lines: boolean;
   markers: boolean;
+  /** In a chart of several kinds; without it, that of the chart. */
+  kind?: ChartKind;
 }
+
+export type ChartKind = "line" | "scatter" | "bar" | "column" | "area";
+
+export type Ends = [low: number | null, high: number | null];
 
 export interface Chart {
   title: string;
-  kind: "line" | "scatter" | "bar" | "column" | "area";
-  anchor: Area;
+  kind: ChartKind;
+  anchor: Area | null;
   x_title: string;
   y_title: string;
   log_x: boolean;
   log_y: boolean;
+  /** Where an axis ends; null where nobody has said. */
+  x_range?: Ends;
+  y_range?: Ends;
+  stacking?: "clustered" | "stacked" | "percentStacked";
   series: ChartSeries[];
 }
 
@@ -189,6 +201,14 @@ export interface FindingsMessage {
   type: "findings";
   sheet: string;
   findings: Finding[];
+}
+
+/** Where two parameters have gone, while that is traced. */
+export interface PathMessage {
+  type: "path";
+  sheet: string;
+  cells: Place[];
+  points: Place[];
 }
 
 export interface TextMessage {
@@ -213,6 +233,7 @@ export type FromServer =
   | GradientsMessage
   | ChartsMessage
   | FindingsMessage
+  | PathMessage
   | TextMessage
   | FileMessage
   | Reply;
@@ -244,6 +265,6 @@ export type ToServer =
   | { type: "save"; as: string | null; in_place: boolean }
   | { type: "settings"; sheet: string; values: Record<string, string> }
   | { type: "slice"; sheet: string; cells: Place[] }
-  | { type: "candidates" }
-  | { type: "trace"; on: boolean }
+  | { type: "candidates"; sheet: string }
+  | { type: "trace"; sheet: string; cells: Place[] }
   | { type: "ping" };

@@ -10,6 +10,7 @@ import type {
   Finding,
   HistoryPoint,
   Model,
+  PathMessage,
   Place,
   SheetInfo,
   StatusMessage,
@@ -65,6 +66,7 @@ export interface State {
   showGradients: boolean;
   charts: Record<string, Chart[]>;
   findings: Record<string, Finding[]>;
+  path: PathMessage | null;
   notices: Notice[];
   fileChanged: boolean;
   theme: Theme;
@@ -87,6 +89,7 @@ let state: State = {
   showGradients: true,
   charts: {},
   findings: {},
+  path: null,
   notices: [],
   fileChanged: false,
   theme: "system",

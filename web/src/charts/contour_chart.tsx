@@ -18,11 +18,20 @@ export interface Contour {
   y: number[];
   /** `loss[j][i]` at `x[i]` and `y[j]`. */
   loss: (number | null)[][];
-  path: [number, number][];
-  at?: [number, number] | null;
+  /** The present values. */
+  at: [number, number];
 }
 
-export function ContourChart({ contour, names }: { contour: Contour; names: [string, string] }): JSX.Element {
+type Path = [number, number][];
+
+interface Props {
+  contour: Contour;
+  /** Where the two parameters have gone, to the newest place. */
+  path: Path;
+  names: [string, string];
+}
+
+export function ContourChart({ contour, path, names }: Props): JSX.Element {
   const palette = usePalette();
   const canvas = useRef<HTMLCanvasElement>(null);
   const frame = useRef<HTMLDivElement>(null);
@@ -37,10 +46,10 @@ export function ContourChart({ contour, names }: { contour: Contour; names: [str
     return () => observer.disconnect();
   }, []);
   useEffect(() => {
-    if (canvas.current && palette && width > 0) draw(canvas.current, width, palette, contour, bands, names);
-  }, [palette, width, contour, bands, names[0], names[1]]);
+    if (canvas.current && palette && width > 0) draw(canvas.current, width, palette, contour, path, bands, names);
+  }, [palette, width, contour, path, bands, names[0], names[1]]);
 
-  const at = contour.at ?? contour.path.at(-1);
+  const at = path.at(-1) ?? contour.at;
   return (
     <figure className="around">
       <div ref={frame} style={{ height: HEIGHT }}>
@@ -48,7 +57,7 @@ export function ContourChart({ contour, names }: { contour: Contour; names: [str
       </div>
       <figcaption>
         The loss over {names[0]} and {names[1]}, from <b>{short(bands.low)}</b> (dark) to <b>{short(bands.high)}</b>
-        {at ? <>, now at {short(at[0])}, {short(at[1])}</> : null}.
+        ; now at {short(at[0])}, {short(at[1])}.
       </figcaption>
     </figure>
   );
@@ -84,6 +93,7 @@ function draw(
   width: number,
   palette: Palette,
   contour: Contour,
+  path: Path,
   bands: Bands,
   names: [string, string],
 ): void {
@@ -123,7 +133,7 @@ function draw(
     context.strokeStyle = "rgba(255, 255, 255, 0.28)";
     context.stroke();
   }
-  drawPath(context, palette, contour, area);
+  drawPath(context, palette, contour, path, area);
   context.restore();
   drawAxes(context, palette, contour, names, area, width);
 }
@@ -135,8 +145,8 @@ interface Box {
   height: number;
 }
 
-function drawPath(context: CanvasRenderingContext2D, palette: Palette, contour: Contour, area: Box): void {
-  const { x, y, path } = contour;
+function drawPath(context: CanvasRenderingContext2D, palette: Palette, contour: Contour, path: Path, area: Box): void {
+  const { x, y } = contour;
   const place = ([a, b]: [number, number]): [number, number] => [
     area.left + ((a - (x[0] ?? 0)) / ((x.at(-1) ?? 1) - (x[0] ?? 0) || 1)) * area.width,
     area.top + area.height - ((b - (y[0] ?? 0)) / ((y.at(-1) ?? 1) - (y[0] ?? 0) || 1)) * area.height,
@@ -149,8 +159,7 @@ function drawPath(context: CanvasRenderingContext2D, palette: Palette, contour: 
     context.lineWidth = lineWidth;
     context.stroke();
   }
-  const at = contour.at ?? path.at(-1);
-  if (!at) return;
+  const at = path.at(-1) ?? contour.at;
   context.beginPath();
   context.arc(...place(at), 5.5, 0, 2 * Math.PI);
   context.fillStyle = palette.parameter;

@@ -3,6 +3,7 @@
 import type uPlot from "uplot";
 import type { Palette } from "../grid/colours";
 import { readableOn } from "../grid/colours";
+import type { Ends } from "../protocol";
 
 // Eight colours that differ in lightness as well as in hue; each has at least 3:1 on its background (WCAG 1.4.11).
 const SERIES_LIGHT = ["#1f6feb", "#c2410c", "#15803d", "#a21caf", "#0e7490", "#b45309", "#be123c", "#4d5b6a"];
@@ -74,6 +75,12 @@ export function padded(low: number | null, high: number | null): [number, number
   if (low === high) return low === 0 ? [-1, 1] : [low - Math.abs(low) * 0.5, high + Math.abs(high) * 0.5];
   const air = (high - low) * 0.06;
   return [low >= 0 && low - air < 0 ? 0 : low - air, high + air];
+}
+
+/** A range with the ends that the workbook has fixed. */
+export function fixed([low, high]: [number, number], ends: Ends | undefined): [number, number] {
+  const [from, to] = [ends?.[0] ?? low, ends?.[1] ?? high];
+  return from < to ? [from, to] : [low, high];
 }
 
 /** An axis' title, if it has one. */

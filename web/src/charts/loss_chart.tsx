@@ -3,7 +3,7 @@
 import { useMemo, useState } from "react";
 import uPlot from "uplot";
 import type { Palette } from "../grid/colours";
-import type { HistoryPoint } from "../protocol";
+import type { HistoryPoint, StatusMessage } from "../protocol";
 import type { History } from "../store";
 import { usePalette } from "../theme";
 import { axis, logarithmic, padded, seriesColor, short } from "./looks";
@@ -19,7 +19,12 @@ interface Shown {
   rate: boolean;
 }
 
-export function LossChart({ history }: { history: History | undefined }): JSX.Element {
+interface Props {
+  history: History | undefined;
+  state: StatusMessage["state"];
+}
+
+export function LossChart({ history, state }: Props): JSX.Element {
   const palette = usePalette();
   const [shown, setShown] = useState<Shown>(kept);
   const [hovered, setHovered] = useState<number | null>(null);
@@ -51,7 +56,11 @@ export function LossChart({ history }: { history: History | undefined }): JSX.El
         {options && points.length > 0 ? (
           <Plot options={options} data={data} height={HEIGHT} label={sentence(points, facts.validation)} />
         ) : (
-          <p className="chart-empty">The loss appears here as it falls. Press Step or Train.</p>
+          <p className="chart-empty">
+            {state === "idle"
+              ? "The loss appears here as it falls. Press Step or Train."
+              : "The formulas are being compiled. The first time takes a few seconds."}
+          </p>
         )}
       </div>
       <div className="chart-switches">

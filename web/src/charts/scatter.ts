@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import type { Palette } from "../grid/colours";
 import type { Chart, ChartSeries } from "../protocol";
-import { axis, logarithmic, padded, seriesColor, titled } from "./looks";
+import { axis, fixed, logarithmic, padded, seriesColor, titled } from "./looks";
 import { type PlotData, type PlotOptions } from "./plot";
 
 const SIZE = 5; // pixels of a point
@@ -25,7 +25,7 @@ export function scatterData(chart: Chart): PlotData {
 export function scatterOptions(palette: Palette, chart: Chart): PlotOptions {
   const range = (key: "x" | "y"): uPlot.Scale.Range => (plot) => {
     const [low, high] = extent(plot, key === "x" ? 0 : 1);
-    return padded(low, high);
+    return fixed(padded(low, high), key === "x" ? chart.x_range : chart.y_range);
   };
   return {
     mode: 2,

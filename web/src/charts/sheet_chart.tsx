@@ -6,7 +6,7 @@ import type { Palette } from "../grid/colours";
 import { luminance, mix } from "../grid/colours";
 import type { Chart, ChartSeries } from "../protocol";
 import { usePalette } from "../theme";
-import { axis, clipped, logarithmic, padded, seriesColor, titled } from "./looks";
+import { axis, clipped, fixed, logarithmic, padded, seriesColor, titled } from "./looks";
 import { Plot, type PlotData, type PlotOptions } from "./plot";
 import { scatterData, scatterOptions } from "./scatter";
 
@@ -41,15 +41,16 @@ export function SheetChart({ chart }: { chart: Chart }): JSX.Element {
 }
 
 function keyShape(chart: Chart, series: ChartSeries): string {
-  if (chart.kind === "column" || chart.kind === "bar" || chart.kind === "area") return "key-box";
+  if (["column", "bar", "area"].includes(series.kind ?? chart.kind)) return "key-box";
   return series.lines ? "key-line" : "key-dot";
 }
 
 /** What a chart needs to be made anew for; that its numbers change is not among it. */
 function shapeOf(chart: Chart): string {
   const labels = chart.kind === "scatter" ? [] : categories(chart);
-  const series = chart.series.map(({ name, color, lines, markers }) => [name, color, lines, markers]);
-  return JSON.stringify([chart.kind, chart.x_title, chart.y_title, chart.log_x, chart.log_y, series, labels]);
+  const series = chart.series.map(({ name, color, lines, markers, kind }) => [name, color, lines, markers, kind]);
+  const { kind, x_title, y_title, log_x, log_y, x_range, y_range, stacking } = chart;
+  return JSON.stringify([kind, x_title, y_title, log_x, log_y, x_range, y_range, stacking, series, labels]);
 }
 
 /** The labels under a chart's columns; numbers that only count are left to the axis. */
@@ -62,12 +63,33 @@ function dataOf(chart: Chart): PlotData {
   const count = Math.max(1, ...chart.series.map((series) => series.y.length));
   const places = Array.from({ length: count }, (_, index) => index);
   const seen = (value: number | null): number | null => (chart.log_y && value !== null && value <= 0 ? null : value);
-  return [places, ...chart.series.map((series) => places.map((index) => seen(series.y[index] ?? null)))];
+  const columns = chart.series.map((series) => places.map((index) => seen(series.y[index] ?? null)));
+  return [places, ...(stacked(chart) ? onTop(columns, chart.stacking === "percentStacked").reverse() : columns)];
+}
+
+function stacked(chart: Chart): boolean {
+  const bars = chart.series.every((series) => ["bar", "column"].includes(series.kind ?? chart.kind));
+  return bars && chart.stacking !== undefined && chart.stacking !== "clustered";
+}
+
+/** Each series on top of those before it; what is below 0 hangs below what is below 0. */
+function onTop(columns: (number | null)[][], shares: boolean): (number | null)[][] {
+  const count = columns[0]?.length ?? 0;
+  const totals = Array.from({ length: count }, (_, row) => columns.reduce((sum, column) => sum + Math.abs(column[row] ?? 0), 0));
+  const above = Array<number>(count).fill(0);
+  const below = Array<number>(count).fill(0);
+  return columns.map((column) =>
+    column.map((value, row) => {
+      const part = (value ?? 0) / (shares ? totals[row] || 1 : 1);
+      const pile = part < 0 ? below : above;
+      return (pile[row] = (pile[row] ?? 0) + part);
+    }),
+  );
 }
 
 function optionsOf(palette: Palette, chart: Chart): PlotOptions {
   const labels = categories(chart);
-  const bars = chart.kind === "bar" || chart.kind === "column";
+  const bars = chart.series.some((series) => ["bar", "column"].includes(series.kind ?? chart.kind));
   const lying = chart.kind === "bar";
   const edge = bars ? 0.6 : labels.length > 1 ? 0.02 * labels.length : 0.5;
   const across: uPlot.Axis = axis(palette, {
@@ -85,6 +107,7 @@ function optionsOf(palette: Palette, chart: Chart): PlotOptions {
     ...(chart.log_y ? logarithmic(palette) : {}),
     ...titled(chart.y_title),
   });
+  const lines = chart.series.map((series, place) => lineOf(palette, chart, series, place));
   return {
     legend: { show: false },
     padding: [8, 10, 0, 0],
@@ -96,26 +119,31 @@ function optionsOf(palette: Palette, chart: Chart): PlotOptions {
         ...(lying ? { ori: 1, dir: -1 } : {}),
       },
       y: {
-        ...(chart.log_y ? { distr: 3 } : { range: (_plot, low, high) => (bars ? fromZero(low, high) : padded(low, high)) }),
+        ...(chart.log_y
+          ? { distr: 3 }
+          : { range: (_plot, low, high) => fixed(bars ? fromZero(low, high) : padded(low, high), chart.y_range) }),
         ...(lying ? { ori: 0 } : {}),
       },
     },
     axes: [across, up],
-    series: [{}, ...chart.series.map((series, place) => lineOf(palette, chart, series, place))],
+    series: [{}, ...(stacked(chart) ? lines.reverse() : lines)],
   };
 }
 
 function lineOf(palette: Palette, chart: Chart, series: ChartSeries, place: number): uPlot.Series {
   const color = seriesColor(palette, place, series.color);
   const own = { label: series.name, stroke: color, width: series.lines ? 1.75 : 0 };
-  if (chart.kind === "bar" || chart.kind === "column") {
-    const count = chart.series.length;
+  const kind = series.kind ?? chart.kind;
+  if (kind === "bar" || kind === "column") {
+    const columns = chart.series.filter((each) => ["bar", "column"].includes(each.kind ?? chart.kind));
+    const count = stacked(chart) ? 1 : columns.length;
     const share = 0.76 / count;
-    const bars = uPlot.paths.bars?.({ size: [share * 0.94, 60], align: 0, disp: beside(place, count, share) });
+    const at = stacked(chart) ? 0 : columns.indexOf(series);
+    const bars = uPlot.paths.bars?.({ size: [share * 0.94, 60], align: 0, disp: beside(at, count, share) });
     return { ...own, width: 0, fill: color, paths: bars, points: { show: false } };
   }
   const points = { show: series.markers || !series.lines, size: 6, fill: color, stroke: palette.background, width: 1 };
-  if (chart.kind === "area") {
+  if (kind === "area") {
     const fill = mix(palette.background, color, luminance(palette.background) > 0.5 ? 0.28 : 0.4);
     return { ...own, fill, points: { show: false } };
   }

@@ -5,7 +5,7 @@ import { LossChart } from "../charts/loss_chart";
 import { SheetChart } from "../charts/sheet_chart";
 import { bookId, command, showSheet } from "../live";
 import type { Chart, Command, Finding } from "../protocol";
-import { modelOf, update, useStore } from "../store";
+import { getState, modelOf, update, useStore } from "../store";
 import { CommandButton } from "./command_button";
 import type { Situation } from "./commands";
 import { Findings } from "./findings";
@@ -69,7 +69,7 @@ function Parts(): JSX.Element {
     <>
       {run}
       <Section name="Loss">
-        <LossChart history={history} />
+        <LossChart history={history} state={status.state} />
       </Section>
       <Section name="Findings" note={findings.length ? String(findings.length) : "none"}>
         {findings.length > 0 ? (
@@ -156,7 +156,7 @@ function download(): void {
   const id = bookId();
   if (!id) return;
   const link = document.createElement("a");
-  link.href = `/api/book/${id}/export`;
+  link.href = `/api/book/${id}/export?sheet=${encodeURIComponent(getState().sheet)}`;
   link.download = "";
   link.click();
 }

@@ -4,49 +4,32 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { cellName, contains, spanned } from "../address";
 import { ContourChart, type Contour } from "../charts/contour_chart";
 import { SliceChart, type Slice } from "../charts/slice_chart";
-import { inquire } from "../live";
+import { inquire, tell } from "../live";
 import type { Area, Model, Place } from "../protocol";
-import { selectionOf, type State, useStore } from "../store";
+import { onCells, selectionOf, type State, useStore } from "../store";
 
 const PATIENCE = 250; // milliseconds that a selection stands before the loss around it is asked for
 const AGAIN = 700; // milliseconds, at least, between two pictures of a run
+
+const NO_PATH: Place[] = [];
 
 type Around = { slice: Slice } | { contour: Contour } | { failure: string };
 
 export function ParameterSection({ sheet, model }: { sheet: string; model: Model }): JSX.Element {
   const wanted = useStore((state) => chosenParameters(state, model).join(";"));
   const cells = useMemo(() => wanted.split(";").filter(Boolean).map((text) => text.split(",").map(Number) as Place), [wanted]);
-  const step = useStore((state) => `${state.status.state !== "idle"} ${state.status.step ?? 0}`);
-  const [around, setAround] = useState<{ key: string; found: Around } | null>(null);
+  const path = useStore(({ path: traced }) =>
+    traced?.sheet === sheet && traced.cells.join(";") === wanted ? traced.points : NO_PATH,
+  );
   const key = `${sheet} ${wanted}`;
-  const pending = useRef(false);
-  const last = useRef({ key: "", at: 0 });
+  const around = useAround(key, sheet, cells);
 
+  const pair = cells.length === 2;
   useEffect(() => {
-    if (cells.length === 0) return;
-    let gone = false;
-    const look = (): void => {
-      if (gone || pending.current) return;
-      pending.current = true;
-      last.current = { key, at: performance.now() };
-      inquire({ type: "slice", sheet, cells })
-        .then((reply) => {
-          const found = cells.length === 1 ? { slice: reply as unknown as Slice } : { contour: reply as unknown as Contour };
-          if (!gone) setAround({ key, found });
-        })
-        .catch((error: Error) => !gone && setAround({ key, found: { failure: error.message } }))
-        .finally(() => {
-          pending.current = false;
-        });
-    };
-    const since = performance.now() - last.current.at;
-    const wait = last.current.key === key ? Math.max(0, AGAIN - since) : PATIENCE;
-    const timer = window.setTimeout(look, wait);
-    return () => {
-      gone = last.current.key !== key;
-      window.clearTimeout(timer);
-    };
-  }, [key, step]);
+    if (!pair) return;
+    tell({ type: "trace", sheet, cells });
+    return () => tell({ type: "trace", sheet, cells: [] });
+  }, [key, pair]);
 
   const shown = cells.length > 0 && around?.key === key ? around.found : null;
   const names = cells.map((cell) => cellName(...cell));
@@ -54,7 +37,7 @@ export function ParameterSection({ sheet, model }: { sheet: string; model: Model
     <div className="parameter">
       {shown && "slice" in shown && names[0] && <SliceChart slice={shown.slice} name={names[0]} />}
       {shown && "contour" in shown && names[0] && names[1] && (
-        <ContourChart contour={shown.contour} names={[names[0], names[1]]} />
+        <ContourChart contour={shown.contour} path={path} names={[names[0], names[1]]} />
       )}
       {shown && "failure" in shown && <p className="chart-empty parameter-empty">{shown.failure}</p>}
       {!shown && (
@@ -65,6 +48,46 @@ export function ParameterSection({ sheet, model }: { sheet: string; model: Model
         </p>
       )}
     </div>
+  );
+}
+
+/** The loss around the cells, calculated anew as the numbers of the sheet change, but at most a quarter of the time. */
+function useAround(key: string, sheet: string, cells: Place[]): { key: string; found: Around } | null {
+  const [around, setAround] = useState<{ key: string; found: Around } | null>(null);
+  const step = useStore((state) => state.status.step ?? 0);
+  const stale = useRef(true);
+  useEffect(() => onCells((change) => void (stale.current ||= !change.full)), []);
+  useEffect(() => {
+    stale.current = true;
+  }, [step]);
+  useEffect(() => {
+    if (cells.length === 0) return;
+    let timer = 0;
+    let gone = false;
+    stale.current = true;
+    const look = async (): Promise<void> => {
+      const began = performance.now();
+      if (stale.current && !document.hidden) {
+        stale.current = false;
+        const found = await askAround(sheet, cells);
+        if (gone) return;
+        setAround({ key, found });
+      }
+      timer = window.setTimeout(() => void look(), Math.max(AGAIN, 3 * (performance.now() - began)));
+    };
+    timer = window.setTimeout(() => void look(), PATIENCE);
+    return () => {
+      gone = true;
+      window.clearTimeout(timer);
+    };
+  }, [key]);
+  return around;
+}
+
+function askAround(sheet: string, cells: Place[]): Promise<Around> {
+  return inquire({ type: "slice", sheet, cells }).then(
+    (reply) => (cells.length === 1 ? { slice: reply as unknown as Slice } : { contour: reply as unknown as Contour }),
+    (error: Error) => ({ failure: error.message }),
   );
 }
 

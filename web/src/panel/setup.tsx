@@ -1,19 +1,22 @@
 // The model of a sheet: what it is, or how to point at it. Where nobody has named anything, candidates are offered.
 
 import { useEffect, useState } from "react";
-import { areaName, cellName } from "../address";
+import { areaName, readAddress } from "../address";
 import { command, goTo, inquire } from "../live";
-import type { Area, Command, Model, Place } from "../protocol";
-import { getState, useStore } from "../store";
+import type { Area, Command, Model } from "../protocol";
+import { useStore } from "../store";
 import { CommandButton } from "./command_button";
 import type { Situation } from "./commands";
 
-export interface Candidate {
+/** A model that the workbook seems to hold; its cells with their sheets, as in `'my sheet'!B2:C9`. */
+interface Candidate {
   sheet: string;
-  loss: Place;
-  params: Area[];
-  data: Area[] | null;
-  why: string;
+  loss: string;
+  params: string[];
+  data: string[];
+  label: string;
+  formula: string;
+  maximize: boolean;
 }
 
 interface Props {
@@ -33,6 +36,7 @@ export function Setup({ sheet, model, commands, situation }: Props): JSX.Element
   const press = (each: Command): void => void command(each.name).catch(() => undefined);
   return (
     <div className="setup">
+      {model?.error && <p className="setup-error">{model.error}</p>}
       {!model?.loss && <Candidates sheet={sheet} />}
       <ul className="parts">
         {PARTS.map((part) => {
@@ -64,7 +68,7 @@ export function Setup({ sheet, model, commands, situation }: Props): JSX.Element
 function areasOf(model: Model | undefined, role: "loss" | "parameter" | "data"): Area[] {
   if (!model) return [];
   if (role === "loss") return model.loss ? [[model.loss[0], model.loss[1], model.loss[0], model.loss[1]]] : [];
-  return role === "parameter" ? model.params : model.data;
+  return (role === "parameter" ? model.params : model.data) ?? [];
 }
 
 /** What looks like a loss and its parameters; asked for once per sheet, as finding them takes a moment. */
@@ -76,10 +80,9 @@ function Candidates({ sheet }: { sheet: string }): JSX.Element {
     if (!connected) return;
     let gone = false;
     setFound(null);
-    inquire({ type: "candidates" })
+    inquire({ type: "candidates", sheet })
       .then((reply) => {
-        const all = (reply.candidates ?? []) as Candidate[];
-        if (!gone) setFound(all.filter((each) => each.sheet === sheet));
+        if (!gone) setFound((reply.candidates ?? []) as Candidate[]);
       })
       .catch(() => !gone && setFound([]));
     return () => {
@@ -104,21 +107,17 @@ function Candidates({ sheet }: { sheet: string }): JSX.Element {
           <p>This could be trained:</p>
           <ul>
             {found.slice(0, 4).map((each) => (
-              <li key={each.loss.join()}>
+              <li key={each.loss}>
                 <div>
-                  <button type="button" className="link" onClick={() => goTo(each.sheet, [...each.loss, ...each.loss])}>
-                    {cellName(...each.loss)}
-                  </button>{" "}
-                  by changing{" "}
-                  {each.params.map((area, place) => (
-                    <span key={area.join()}>
+                  {each.label && <b>{each.label}: </b>}
+                  {each.maximize ? "the largest" : "the smallest"} <Cells text={each.loss} /> by changing{" "}
+                  {each.params.map((text, place) => (
+                    <span key={text}>
                       {place > 0 && ", "}
-                      <button type="button" className="link" onClick={() => goTo(each.sheet, area)}>
-                        {areaName(area)}
-                      </button>
+                      <Cells text={text} />
                     </span>
                   ))}
-                  {each.why && <small>{each.why}</small>}
+                  <small>{each.formula}</small>
                 </div>
                 <button type="button" className="button" disabled={busy} onClick={() => void choose(each).catch(() => undefined)}>
                   Use this
@@ -132,11 +131,21 @@ function Candidates({ sheet }: { sheet: string }): JSX.Element {
   );
 }
 
+function Cells({ text }: { text: string }): JSX.Element {
+  const found = readAddress(text);
+  if (!found) return <>{text}</>;
+  return (
+    <button type="button" className="link" onClick={() => goTo(found.sheet, found.area)}>
+      {areaName(found.area)}
+    </button>
+  );
+}
+
 /** Name the cells of a candidate: the parameters first, so that the loss is tried with them. */
-async function adopt({ sheet, loss, params, data }: Candidate): Promise<void> {
-  const named = (areas: Area[]): string[] => areas.map((area) => `'${sheet.replaceAll("'", "''")}'!${areaName(area)}`);
-  await command("set-params", { areas: named(params) });
-  await command("set-loss", { areas: named([[...loss, ...loss]]) });
-  if (data && data.length > 0) await command("set-data", { areas: named(data) });
-  if (getState().sheet === sheet) goTo(sheet, [...loss, ...loss]);
+async function adopt({ loss, params, data }: Candidate): Promise<void> {
+  await command("set-params", { areas: params });
+  await command("set-loss", { areas: [loss] });
+  if (data.length > 0) await command("set-data", { areas: data });
+  const found = readAddress(loss);
+  if (found) goTo(found.sheet, found.area);
 }

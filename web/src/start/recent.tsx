@@ -4,7 +4,8 @@ export interface RecentBook {
   index: number;
   name: string;
   folder: string;
-  opened: string;
+  /** Seconds since 1970. */
+  opened: number;
 }
 
 export function Recent({ books, onOpen }: { books: RecentBook[]; onOpen: (book: RecentBook) => void }): JSX.Element {
@@ -17,7 +18,7 @@ export function Recent({ books, onOpen }: { books: RecentBook[]; onOpen: (book: 
             <button type="button" onClick={() => onOpen(book)}>
               <b>{book.name}</b>
               <small title={book.folder}>{book.folder}</small>
-              <time dateTime={book.opened}>{ago(book.opened)}</time>
+              <time dateTime={new Date(book.opened * 1000).toISOString()}>{ago(book.opened)}</time>
             </button>
           </li>
         ))}
@@ -34,10 +35,9 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["minute", 60],
 ];
 
-/** When, in the words of a person; an empty text if nobody knows. */
-function ago(when: string): string {
-  const seconds = (Date.now() - Date.parse(when)) / 1000;
-  if (Number.isNaN(seconds)) return "";
+/** When, in the words of a person. */
+function ago(when: number): string {
+  const seconds = Date.now() / 1000 - when;
   const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
   const unit = UNITS.find(([, size]) => seconds >= size);
   return unit ? words.format(-Math.floor(seconds / unit[1]), unit[0]) : "just now";
