@@ -8,6 +8,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 import torch
+from torch import Tensor
 
 from sgdsheet.compiler.functions import operators
 from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function, refuse_unsettled
@@ -16,7 +17,7 @@ from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value, fault_codes
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.syntax import Affine, Area, Node
+from sgdsheet.sheet.syntax import Affine, Area, Binary, Call, Node, Shared
 from sgdsheet.sheet.workbook import ExcelError
 
 _FAULTS = {str(error): Fault[error.name] for error in ExcelError}
@@ -24,15 +25,81 @@ _CRITERION = re.compile(r"(<=|>=|<>|<|>|=)?(.*)", re.DOTALL)
 
 
 def _matches(context: Context, cells: Value, wanted: Node) -> Value:
-    """Which cells meet a criterion such as 5, "male", ">0.5", "<>x" or "a*"."""
+    """Which cells meet a criterion such as 5, "male", ">0.5", "<>x" or "a*".
+
+    Where a criterion that depends on a parameter is an error `_failing` makes one of the result.
+    """
     builder = context.builder
+    later = _compared_later(context, cells, wanted)
+    if later is not None:
+        return later
     criterion = context.lower(wanted, array=context.array)
     if criterion.only(Kind.NUMBER, Kind.BLANK):
         met = _compared(builder, cells, "=", criterion, Kind.NUMBER)
-        return builder.spoiled(met, builder.errors_of(criterion))
+        return builder.spoiled(met, builder.errors_of(criterion)) if criterion.constant else met
     if not criterion.constant:
         raise varying(builder, "has a criterion that depends on", criterion, remedy="Use a fixed criterion")
     return builder.spoiled(_met(builder, cells, criterion), builder.errors_of(criterion))
+
+
+def _compared_later(context: Context, cells: Value, wanted: Node) -> Value | None:
+    """Which cells meet a criterion such as `">"&B1`, where the number depends on a parameter; None for others."""
+    parts = _joined_parts(wanted)
+    if len(parts) != 2:
+        return None
+    builder = context.builder
+    sign, number = (context.lower(part, array=context.array) for part in parts)
+    if number.constant or not number.only(Kind.NUMBER) or not sign.constant or not sign.only(Kind.TEXT):
+        return None
+    signs = {builder.texts[int(code)] or "=" for code in sign.tensor.flatten().tolist()}
+    if len(signs) > 1 or not signs <= set(operators.COMPARE):
+        return None
+    written = builder.elementwise(_as_written, number) if builder.dtype == torch.float64 else number
+    return _compared(builder, cells, signs.pop(), written, Kind.NUMBER)
+
+
+def _failing(context: Context, criteria: Sequence[Node], result: Value) -> Value:
+    """A result with an error where a criterion is one that depends on a parameter."""
+    builder = context.builder
+    for part in (part for wanted in reversed(criteria) for part in _joined_parts(wanted)):
+        value = context.lower(part, array=context.array)
+        if not value.constant:
+            result = builder.spoiled(result, builder.errors_of(value))
+    return result
+
+
+def _joined_parts(wanted: Node) -> Sequence[Node]:
+    """The two parts of a criterion such as `">"&B1`; others are one part."""
+    node = wanted.meaning if isinstance(wanted, Shared) else wanted
+    if isinstance(node, Binary) and node.operator == "&":
+        return node.left, node.right
+    if isinstance(node, Call) and node.name == "CONCATENATE" and len(node.arguments) == 2:
+        return node.arguments
+    return (wanted,)
+
+
+def _as_written(number: Tensor) -> Tensor:
+    """A number with the 15 digits that `&` writes of it."""
+    size = torch.abs(number)
+    digits = 14 - torch.floor(torch.log10(torch.where(size > 0, size, 1.0)))
+    shift = digits.clamp(-_EXACT_POWER, _EXACT_POWER)
+    left, right = _power_of_ten(shift.clamp(min=0)), _power_of_ten((-shift).clamp(min=0))
+    written = torch.floor(size / right * left + 0.5) / left * right
+    return torch.sign(number) * torch.where(size > 0, written, 0.0)
+
+
+_EXACT_POWER = 22
+"""Powers of 10 up to this one are exact in float64."""
+
+
+def _power_of_ten(exponent: Tensor) -> Tensor:
+    """10 to a whole power from 0 to 22, exactly, which `pow` need not be."""
+    result = exponent * 0.0 + 1.0
+    for place in range(5):
+        half = torch.floor(exponent / 2)
+        result = torch.where(exponent > 2 * half, result * 10.0 ** (2**place), result)
+        exponent = half
+    return result
 
 
 def _both(builder: Builder, left: Value, right: Value) -> Value:
@@ -197,7 +264,8 @@ def _range(context: Context, node: Node, apart: bool) -> Value:
 
 def _apart(context: Context, criteria: Sequence[Node]) -> bool:
     """Whether some criterion is an array, as in `SUMPRODUCT(1/COUNTIF(A1:A9,A1:A9))`: one result for each."""
-    return any(context.lower(wanted, array=context.array).is_array for wanted in criteria)
+    parts = [part for wanted in criteria for part in _joined_parts(wanted)]
+    return any(context.lower(part, array=context.array).is_array for part in parts)
 
 
 def _axes(apart: bool) -> str:
@@ -257,7 +325,8 @@ def _sum_and_count(context: Context, pairs: Sequence[Node], area: Node) -> tuple
     clean = torch.where(kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
     numbers = builder.stored(cells).with_kinds(clean)
     chosen = builder.where(counted, numbers, builder.number(0.0))
-    return builder.reduce(torch.sum, chosen, over), builder.reduce(torch.sum, builder.numbers(counted), over)
+    total = _failing(context, pairs[1::2], builder.reduce(torch.sum, chosen, over))
+    return total, builder.reduce(torch.sum, builder.numbers(counted), over)
 
 
 def _like(area: Node, shape: Node) -> Node:
@@ -343,7 +412,8 @@ def countifs(context: Context, *pairs: Node) -> Value:
         return builder.error(Fault.VALUE)
     met, _, blanks = _all_met(context, pairs)
     over = _axes(_apart(context, pairs[1::2]))
-    return operators.add(builder, builder.reduce(torch.sum, builder.numbers(met), over), blanks)
+    count = operators.add(builder, builder.reduce(torch.sum, builder.numbers(met), over), blanks)
+    return _failing(context, pairs[1::2], count)
 
 
 @function(
@@ -393,6 +463,7 @@ def _extreme_of_met(context: Context, area: Node, pairs: Sequence[Node], *, larg
     beyond = builder.number(torch.finfo(builder.dtype).max * (-1.0 if largest else 1.0))
     chosen = builder.where(counted, builder.stored(cells).with_kinds(clean), beyond)
     found = builder.reduce(torch.amax if largest else torch.amin, chosen, over)
+    found = _failing(context, pairs[1::2], found)
     some = builder.reduced_bits(torch.any, counted, over[::-1])
     if builder.always(some, lambda there: there):
         return found

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
+from sgdsheet.compiler.functions.missing import keys_of
 from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value, fault_codes
@@ -54,18 +55,41 @@ def ifna(context: Context, value: Node, instead: Node) -> Value:
     """A value, or another one where the first is #N/A."""
     builder = context.builder
     tried = context.lower(value, array=context.array)
-    missing = _is_missing(builder, tried)
-    if not bool(missing.tensor.any()):
+    missing = _missing(context, value, tried)
+    if missing.constant and not bool(missing.tensor.any()):
         return tried
     other = builder.number(0.0) if isinstance(instead, Omitted) else context.lower(instead, array=context.array)
+    if not missing.constant and other.has(Kind.TEXT):
+        other = builder.numbers(other)  # as IFERROR does
     return builder.where(missing, other, tried)
 
 
-def _asks(name: str, tells: Callable[[Builder, Value], Value], help_text: str, examples: Mapping[str, float]) -> None:
+def _missing(context: Context, node: Node, value: Value) -> Value:
+    """Which entries of a node's value are #N/A.
+
+    Of what depends on a parameter that is known of look-ups which can fail in no other way than that nothing is found:
+    all errors but those of the key.
+    """
+    builder = context.builder
+    errors, keys = builder.errors_of(value), None if value.constant else keys_of(context, node)
+    if keys is None or errors is None or errors.constant:
+        return _is_missing(builder, value)
+    missing = errors
+    for key in keys:
+        others = builder.errors_of(context.lower(key, array=context.array))
+        if others is not None:
+            fine = builder.elementwise(torch.logical_not, builder.conditions(others), kind=Kind.BOOLEAN)
+            missing = builder.elementwise(torch.logical_and, missing, fine, kind=Kind.BOOLEAN)
+    return missing
+
+
+def _asks(
+    name: str, tells: Callable[[Context, Node, Value], Value], help_text: str, examples: Mapping[str, float]
+) -> None:
     """Declare a function that asks whether something is an error of a kind."""
 
     def implementation(context: Context, value: Node) -> Value:
-        return tells(context.builder, context.lower(value, array=context.array))
+        return tells(context, value, context.lower(value, array=context.array))
 
     implementation.__doc__ = help_text
     function(
@@ -78,7 +102,8 @@ def _asks(name: str, tells: Callable[[Builder, Value], Value], help_text: str, e
     )(implementation)
 
 
-def _is_error(builder: Builder, value: Value) -> Value:
+def _is_error(context: Context, node: Node, value: Value) -> Value:
+    builder = context.builder
     errors = builder.errors_of(value)
     if errors is None:
         return Value(torch.zeros(value.sizes, dtype=torch.bool), value.axes, value.sizes, Kind.BOOLEAN)
@@ -89,7 +114,8 @@ def _is_missing(builder: Builder, value: Value) -> Value:
     return _compared(builder, _faults(builder, value), torch.eq, Fault.NA)
 
 
-def _is_other_error(builder: Builder, value: Value) -> Value:
+def _is_other_error(context: Context, node: Node, value: Value) -> Value:
+    builder = context.builder
     faults = _faults(builder, value)
     some, other = _compared(builder, faults, torch.ne, _NONE), _compared(builder, faults, torch.ne, Fault.NA)
     return builder.elementwise(torch.logical_and, some, other, kind=Kind.BOOLEAN)
@@ -102,7 +128,7 @@ _asks(
     "Whether something is an error other than #N/A.",
     {"ISERR(#DIV/0!)*1": 1, "ISERR(NA())*1": 0},
 )
-_asks("ISNA", _is_missing, "Whether something is #N/A.", {"ISNA(NA())*1": 1, "ISNA(#DIV/0!)*1": 0})
+_asks("ISNA", _missing, "Whether something is #N/A.", {"ISNA(NA())*1": 1, "ISNA(#DIV/0!)*1": 0})
 
 
 @function(

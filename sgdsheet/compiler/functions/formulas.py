@@ -52,7 +52,7 @@ def formula(
         def evaluate(context: Context, *values: Value) -> Value:
             missing = (item.default for item in parameters[len(values) :] if item.default is not None)
             defaults = [context.builder.number(float(item)) for item in missing]
-            return _applied(context, name, implementation, [*values, *defaults], flags, fixed)
+            return applied(context, name, implementation, [*values, *defaults], flags, fixed)
 
         evaluate.__doc__, evaluate.__module__ = implementation.__doc__, implementation.__module__
         for written in (name, *also):
@@ -72,15 +72,15 @@ def formula(
     return declare
 
 
-def _applied(
+def applied(
     context: Context,
     name: str,
     implementation: Callable[..., Tensor],
     values: Sequence[Value],
-    flags: Collection[int],
-    fixed: Collection[int],
+    flags: Collection[int] = (),
+    fixed: Collection[int] = (),
 ) -> Value:
-    """The formula applied to the arguments, with its flags as Python's own truth values."""
+    """A formula applied to the arguments of the function `name`, with its flags as Python's own truth values."""
     builder = context.builder
     for position in flags:
         if (spoiled := _spoiled(context, values[position], values[:position])) is not None:
@@ -91,12 +91,12 @@ def _applied(
             raise varying(builder, cause, values[position], remedy="Use a fixed value there")
     known = {position: is_set(context, values[position]) for position in flags}
 
-    def applied(*tensors: Any) -> Tensor:
+    def calculated(*tensors: Any) -> Tensor:
         rest = iter(tensors)
         return implementation(*(known[i] if i in known else next(rest) for i in range(len(values))))
 
     given = [value for i, value in enumerate(values) if i not in known]
-    result = builder.elementwise(applied, *given)
+    result = builder.elementwise(calculated, *given)
     for value in given:  # a comparison with an error is false: the formula may take another branch
         errors = None if value.constant else builder.errors_of(value)
         result = builder.spoiled(result, errors)

@@ -5,7 +5,8 @@
 
 The annotations say what an argument is read as: `float`, `str` and `bool` as arithmetic, `&` and IF read a cell (an
 error is then the result), `Cell` as it stands, `Grid` whole ranges and arrays as they stand. The result is a cell,
-or the rows of an array. Excel's errors are returned as values. An argument that depends on a parameter is refused.
+or the rows of an array. Excel's errors are returned as values. An argument that depends on a parameter is refused,
+unless the function of numbers has a twin of torch operations (`tensors`) for it.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Any, TypeGuard, TypeVar, get_args, get_type_hints
 
 import torch
 
+from sgdsheet.compiler.functions.formulas import applied
 from sgdsheet.compiler.functions.operators import texts_of
 from sgdsheet.compiler.functions.registry import Context, Derivative, OverSamples, Takes, function, stands_whole
 from sgdsheet.compiler.ir.builder import Builder
-from sgdsheet.compiler.ir.values import Fault, Kind, Value, fault_of
+from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value, fault_of
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.syntax import Area, Node, Omitted
@@ -82,6 +84,9 @@ def plain(
     dates: bool = False,
     inexact: float = 0.0,
     note: str = "",
+    tensors: Callable[..., torch.Tensor] | None = None,
+    derivative: Derivative = Derivative.NONE,
+    zero_arguments: Sequence[int] = (),
 ) -> Callable[[_F], _F]:
     """Declare a function of constants. `arrays` says that expressions in its arguments are array expressions.
 
@@ -89,7 +94,9 @@ def plain(
     arguments of a function that takes any number. `left_out_is_default` is for the newer functions: to the others, an
     argument of which only the comma is there is blank. Without `booleans`, TRUE and FALSE are #VALUE! where a number is
     wanted. `dates` says that its numbers are dates. `inexact` is how far Excel's results are from the exact ones,
-    `note` what is refused or differs from Excel.
+    `note` what is refused or differs from Excel. `tensors` calculates the same from tensors that broadcast, as those
+    of `formulas` do, where an argument depends on a parameter; then `derivative` and `zero_arguments` tell of its
+    gradient.
     """
 
     def declare(implementation: _F) -> _F:
@@ -99,7 +106,7 @@ def plain(
         least = sum(item.default is item.empty and item.kind is not item.VAR_POSITIONAL for item in parameters)
         wanted = [_read_as(hints[item.name]) for item in parameters]
         defaults = [item.default for item in parameters] if left_out_is_default else []
-        shape = _Shape(name, implementation, wanted, arrays, skips_blanks, defaults, booleans, dates)
+        shape = _Shape(name, implementation, wanted, arrays, skips_blanks, defaults, booleans, dates, tensors)
 
         def evaluate(context: Context, *arguments: Node) -> Value:
             return _evaluated(context, shape, arguments)
@@ -110,9 +117,10 @@ def plain(
             name,
             arguments=(max(least, 1) if repeated else least, most if repeated else len(parameters)),
             takes=Takes.FORMULAS,
-            derivative=Derivative.NONE,
+            derivative=derivative,
             examples=examples,
-            fixed_arguments=range(255),
+            zero_arguments=zero_arguments,
+            fixed_arguments=range(255) if tensors is None else (),
             skips_blanks=skips_blanks,
             inexact=inexact,
             names=[item.name.strip("_").replace("_", " ") for item in parameters],
@@ -136,6 +144,7 @@ class _Shape:
     defaults: Sequence[Any]
     booleans: bool
     dates: bool
+    tensors: Callable[..., torch.Tensor] | None = None
 
     def kind_of(self, position: int) -> Any:
         """What the argument at a position is read as; the last ones are repeated."""
@@ -161,6 +170,8 @@ def _evaluated(context: Context, shape: _Shape, arguments: Sequence[Node]) -> Va
     if shape.dates and context.date1904:
         raise FormulaError("calculates with dates, which this workbook counts from 1904", remedy="Count from 1900")
     values = [_lowered(context, shape, position, node) for position, node in enumerate(arguments)]
+    if shape.tensors is not None and not all(value.constant for value in values):
+        return _calculated(context, shape, shape.tensors, values, arguments)
     scalars = [value for position, value in enumerate(values) if shape.kind_of(position) is not Grid]
     grids = [_only_copies(value) for position, value in enumerate(values) if shape.kind_of(position) is Grid]
     axes, sizes = builder.union_axes([*scalars, *grids])
@@ -184,6 +195,29 @@ def _evaluated(context: Context, shape: _Shape, arguments: Sequence[Node]) -> Va
     return _packed(builder, results, axes, sizes)
 
 
+def _calculated(
+    context: Context,
+    shape: _Shape,
+    tensors: Callable[..., torch.Tensor],
+    values: Sequence[Value],
+    nodes: Sequence[Node],
+) -> Value:
+    """What the function's twin of torch operations gives, where an argument depends on a parameter."""
+    builder = context.builder
+    if not shape.booleans:
+        for value in values:
+            if value.has(Kind.BOOLEAN, *UNSETTLED):
+                cause = f"calls {shape.name} with something that may be TRUE or FALSE and depends on"
+                raise varying(builder, cause, *values, remedy="Use numbers there")
+    defaults = {
+        position: builder.number(float(shape.defaults[position]))
+        for position, node in enumerate(nodes)
+        if shape.has_default(position, node)
+    }
+    given = [defaults.get(position, builder.numbers(value)) for position, value in enumerate(values)]
+    return applied(context, shape.name, tensors, builder.fitted(*given))
+
+
 def _called(shape: _Shape, given: Sequence[Any]) -> Any:
     try:
         result = shape.implementation(*given)
@@ -193,14 +227,14 @@ def _called(shape: _Shape, given: Sequence[Any]) -> Any:
 
 
 def _lowered(context: Context, shape: _Shape, position: int, node: Node) -> Value:
-    """An argument's values, which must be constant."""
+    """An argument's values, which must be constant unless there is a twin for others."""
     if shape.kind_of(position) is Grid:
         if shape.skips_blanks and isinstance(node, Area):
             (node,) = context.filled(node)
         value = context.lower(node, array=context.array or shape.arrays or stands_whole(node))
     else:
         value = context.lower(node, array=context.array)
-    if not value.constant:
+    if not value.constant and shape.tensors is None:
         cause = f"calls {shape.name} with something that depends on"
         raise varying(context.builder, cause, value, remedy="Use a fixed value there")
     return value

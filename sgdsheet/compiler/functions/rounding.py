@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import reduce
+from typing import Any, TypeVar
 
+import torch
+from torch import Tensor
+
+from sgdsheet.compiler.functions.formulas import ONE, ZERO, failing, inside
 from sgdsheet.compiler.functions.plain import Cell, Grid, is_number, plain
+from sgdsheet.compiler.functions.registry import Derivative
+from sgdsheet.compiler.ir.values import Fault
 from sgdsheet.sheet.workbook import ExcelError
 
 _NEAR = 1e-12
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _multiples(number: float, step: float) -> float:
@@ -25,8 +36,76 @@ def _times(count: float, step: float) -> float:
     return float(Decimal(repr(count)) * Decimal(repr(step)))
 
 
-@plain(
+def _counted(number: Tensor, step: Tensor) -> Tensor:
+    """`_multiples` of tensors; where the step is 0, of 1."""
+    found = number / inside(step != 0, step)
+    near = torch.round(found)
+    return torch.where((found - near).abs() <= _NEAR * found.abs().clamp(min=1.0), near, found)
+
+
+def _towards_step(number: Tensor, step: Tensor, rounded: Callable[[Tensor], Tensor]) -> Tensor:
+    result = torch.where(number == 0, 0.0, step * rounded(_counted(number, step)))
+    return failing(torch.logical_and(number > 0, step < 0), result)
+
+
+def _ceiling(number: Tensor, step: Tensor) -> Tensor:
+    return _towards_step(number, step, torch.ceil)
+
+
+def _floor(number: Tensor, step: Tensor) -> Tensor:
+    return failing(torch.logical_and(step == 0, number != 0), _towards_step(number, step, torch.floor), Fault.DIV0)
+
+
+def _nearest(number: Tensor, step: Tensor) -> Tensor:
+    result = step * torch.floor(_counted(number, step) + 0.5)
+    unlike = number * step < 0
+    return torch.where(number == 0, 0.0, failing(unlike, result))
+
+
+def _upwards(number: Tensor, step: Tensor = ONE, away: Tensor = ZERO) -> Tensor:
+    size = torch.abs(step)
+    count = _counted(number, size)
+    return size * torch.where(torch.logical_and(away != 0, number < 0), torch.floor(count), torch.ceil(count))
+
+
+def _downwards(number: Tensor, step: Tensor = ONE, towards: Tensor = ZERO) -> Tensor:
+    size = torch.abs(step)
+    count = _counted(number, size)
+    return size * torch.where(torch.logical_and(towards != 0, number < 0), torch.ceil(count), torch.floor(count))
+
+
+def _to_even(number: Tensor) -> Tensor:
+    return torch.sign(number) * 2.0 * torch.ceil(torch.abs(number) / 2.0)
+
+
+def _to_odd(number: Tensor) -> Tensor:
+    size = 2.0 * torch.ceil((torch.abs(number) - 1.0).clamp(min=0.0) / 2.0) + 1.0
+    return torch.where(number < 0, -size, size)
+
+
+def _whole_part(number: Tensor, divisor: Tensor) -> Tensor:
+    return failing(divisor == 0, torch.trunc(number / inside(divisor != 0, divisor)), Fault.DIV0)
+
+
+def _multiple(
+    name: str, tensors: Callable[..., Tensor], examples: Mapping[str, float | str | bool], **options: Any
+) -> Callable[[_F], _F]:
+    """Declare a function that rounds to a multiple: constant in the number but for its jumps."""
+
+    def declare(implementation: _F) -> _F:
+        count = len(inspect.signature(implementation).parameters)
+        steps = [position for position in (0, 2) if position < count]
+        declared = plain(
+            name, examples=examples, tensors=tensors, derivative=Derivative.KINKED, zero_arguments=steps, **options
+        )
+        return declared(implementation)
+
+    return declare
+
+
+@_multiple(
     "CEILING",
+    tensors=_ceiling,
     examples={"CEILING(2.5,1)": 3, "CEILING(-2.5,-2)": -4, "CEILING(-2.5,2)": -2, "CEILING(0.234,0.01)": 0.24},
 )
 def ceiling(number: float, step: float) -> float | ExcelError:
@@ -36,7 +115,11 @@ def ceiling(number: float, step: float) -> float | ExcelError:
     return ExcelError.NUM if number > 0 > step else _times(float(math.ceil(_multiples(number, step))), step)
 
 
-@plain("FLOOR", examples={"FLOOR(3.7,2)": 2, "FLOOR(-2.5,-2)": -2, "FLOOR(2.5,-2)": "#NUM!", "FLOOR(1.58,0.1)": 1.5})
+@_multiple(
+    "FLOOR",
+    tensors=_floor,
+    examples={"FLOOR(3.7,2)": 2, "FLOOR(-2.5,-2)": -2, "FLOOR(2.5,-2)": "#NUM!", "FLOOR(1.58,0.1)": 1.5},
+)
 def floor(number: float, step: float) -> float | ExcelError:
     """Rounded down, towards zero where both are negative, to a multiple."""
     if number == 0:
@@ -53,8 +136,9 @@ def _towards(number: float, step: float, *, up: bool) -> float:
     return _times(float(math.ceil(count) if up else math.floor(count)), abs(step))
 
 
-@plain(
+@_multiple(
     "CEILING.MATH",
+    tensors=_upwards,
     left_out_is_default=True,
     examples={
         "CEILING.MATH(24.3,5)": 25,
@@ -68,8 +152,9 @@ def ceiling_math(number: float, step: float = 1.0, away: float = 0.0) -> float:
     return _towards(number, step, up=not (away and number < 0))
 
 
-@plain(
+@_multiple(
     "FLOOR.MATH",
+    tensors=_downwards,
     left_out_is_default=True,
     examples={"FLOOR.MATH(24.3,5)": 20, "FLOOR.MATH(-8.1,2)": -10, "FLOOR.MATH(-5.5,2,-1)": -4},
 )
@@ -78,26 +163,27 @@ def floor_math(number: float, step: float = 1.0, towards: float = 0.0) -> float:
     return _towards(number, step, up=bool(towards and number < 0))
 
 
-@plain("CEILING.PRECISE", examples={"CEILING.PRECISE(4.3)": 5, "CEILING.PRECISE(-4.3,2)": -4})
+@_multiple("CEILING.PRECISE", tensors=_upwards, examples={"CEILING.PRECISE(4.3)": 5, "CEILING.PRECISE(-4.3,2)": -4})
 def ceiling_precise(number: float, step: float = 1.0) -> float:
     """Rounded up to a multiple, whatever the signs."""
     return _towards(number, step, up=True)
 
 
-@plain("ISO.CEILING", examples={"ISO.CEILING(4.3)": 5, "ISO.CEILING(-4.3,-2)": -4})
+@_multiple("ISO.CEILING", tensors=_upwards, examples={"ISO.CEILING(4.3)": 5, "ISO.CEILING(-4.3,-2)": -4})
 def iso_ceiling(number: float, step: float = 1.0) -> float:
     """Rounded up to a multiple, whatever the signs."""
     return _towards(number, step, up=True)
 
 
-@plain("FLOOR.PRECISE", examples={"FLOOR.PRECISE(-3.2,-1)": -4, "FLOOR.PRECISE(3.2)": 3})
+@_multiple("FLOOR.PRECISE", tensors=_downwards, examples={"FLOOR.PRECISE(-3.2,-1)": -4, "FLOOR.PRECISE(3.2)": 3})
 def floor_precise(number: float, step: float = 1.0) -> float:
     """Rounded down to a multiple, whatever the signs."""
     return _towards(number, step, up=False)
 
 
-@plain(
+@_multiple(
     "MROUND",
+    tensors=_nearest,
     booleans=False,
     examples={"MROUND(10,3)": 9, "MROUND(-10,-3)": -9, "MROUND(1.3,0.2)": 1.4, "MROUND(5,-2)": "#NUM!"},
 )
@@ -110,19 +196,35 @@ def mround(number: float, step: float) -> float | ExcelError:
     return _times(float(math.floor(_multiples(number, step) + 0.5)), step)
 
 
-@plain("EVEN", examples={"EVEN(1.5)": 2, "EVEN(3)": 4, "EVEN(2)": 2, "EVEN(-1)": -2})
+@plain(
+    "EVEN",
+    tensors=_to_even,
+    derivative=Derivative.ZERO,
+    examples={"EVEN(1.5)": 2, "EVEN(3)": 4, "EVEN(2)": 2, "EVEN(-1)": -2},
+)
 def even(number: float) -> float:
     """Rounded away from zero to an even number."""
     return math.copysign(2.0 * math.ceil(abs(number) / 2.0), number)
 
 
-@plain("ODD", examples={"ODD(1.5)": 3, "ODD(3)": 3, "ODD(2)": 3, "ODD(-1)": -1, "ODD(-2)": -3, "ODD(0)": 1})
+@plain(
+    "ODD",
+    tensors=_to_odd,
+    derivative=Derivative.ZERO,
+    examples={"ODD(1.5)": 3, "ODD(3)": 3, "ODD(2)": 3, "ODD(-1)": -1, "ODD(-2)": -3, "ODD(0)": 1},
+)
 def odd(number: float) -> float:
     """Rounded away from zero to an odd number."""
     return math.copysign(2.0 * math.ceil((abs(number) - 1.0) / 2.0) + 1.0 if abs(number) > 1 else 1.0, number)
 
 
-@plain("QUOTIENT", booleans=False, examples={"QUOTIENT(5,2)": 2, "QUOTIENT(-10,3)": -3, "QUOTIENT(1,0)": "#DIV/0!"})
+@plain(
+    "QUOTIENT",
+    tensors=_whole_part,
+    derivative=Derivative.ZERO,
+    booleans=False,
+    examples={"QUOTIENT(5,2)": 2, "QUOTIENT(-10,3)": -3, "QUOTIENT(1,0)": "#DIV/0!"},
+)
 def quotient(number: float, divisor: float) -> float | ExcelError:
     """The whole part of a division."""
     return ExcelError.DIV0 if divisor == 0 else float(math.trunc(number / divisor))

@@ -174,8 +174,7 @@ class _Evolution:
             course.append(self.best.energy)
             yield self._look()
             energies = population.energies
-            together = np.ptp(energies) <= _SPREAD * abs(float(energies.mean()))
-            if together or not _falls(course, patience):
+            if _together(energies) or not _falls(course, patience):
                 return
 
     def _population(self, lower: Floats, upper: Floats, random: np.random.Generator) -> Floats:
@@ -253,6 +252,13 @@ class _Evolution:
             return
         found = flat.get()
         self._keep(np.where(whole, x, found))
+
+
+def _together(energies: Floats) -> bool:
+    """Whether the points of a population are all as good; those that cannot be calculated are not."""
+    if not np.isfinite(energies).all():
+        return False
+    return bool(np.ptp(energies) <= _SPREAD * abs(float(energies.mean())))
 
 
 def _falls(course: Sequence[float], patience: int) -> bool:
