@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,6 +24,17 @@ from sgdsheet.errors import SgdSheetError
 from sgdsheet.sheet.block_values import BlockValues
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Value
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A context in which torch uses one thread, as is best for small tensors and beside a training."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 
 from sgdsheet.compiler.calculated_references import block_table
-from sgdsheet.compiler.evaluation import values_of_block
+from sgdsheet.compiler.evaluation import one_thread, values_of_block
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import areas_of
 from sgdsheet.compiler.frontend.planning import Plan, Planner
@@ -22,8 +22,8 @@ from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.compiler.repeated_program import RepeatedProgram, repeated
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.sheet.block_values import BlockValues
-from sgdsheet.sheet.references import Cell, Range, rectangles
-from sgdsheet.sheet.workbook import Value, Workbook
+from sgdsheet.sheet.references import Cell, Range, areas_of_cells, rectangles
+from sgdsheet.sheet.workbook import Workbook
 
 _MOST_PLANS = 64
 _MOST_PROGRAMS = 4
@@ -63,6 +63,8 @@ class Recalculator:
         self._plans: dict[tuple[tuple[Range, ...], tuple[Range, ...]], Plan] = {}
         self._programs: list[RepeatedProgram] = []
         self._seen: list[frozenset[Cell]] = []
+        self._tried: RepeatedProgram | None = None
+        """The program that has just been run, and came to something that is not finite: it knows the new numbers."""
 
     def missing(self, *, everything: bool = False) -> Recalculated:
         """Calculate what has no value; with `everything`, all formulas.
@@ -108,7 +110,9 @@ class Recalculator:
             self.forget()
             plan = self._plan(areas, tuple(dict.fromkeys([*outdated, *areas])))
         found = self._calculated(plan)
-        self._forget_readers([*areas, *found.areas])
+        changed = [*areas, *found.areas]
+        self._programs = [item for item in self._programs if item is self._tried or not item.reads(changed)]
+        self._tried = None
         if found.affected:
             self._plans = {}  # what they do not know yet: some cells have no values any more
         return found
@@ -120,32 +124,41 @@ class Recalculator:
         """
         for place, program in enumerate(self._programs):
             if program.takes(values):
-                found = program.run(values)
+                with one_thread():
+                    found = program.run(values)
                 if found is None:
+                    self._tried = program
                     return None
                 self._programs.insert(0, self._programs.pop(place))
-                self._forget_readers(program.areas, program)
+                self._programs = [item for item in self._programs if item is program or item.is_independent_of(program)]
                 return found
         return None
 
-    def worth_recording(self, cells: Collection[Cell]) -> bool:
-        """Whether numbers were written to the same cells before; the cells are remembered."""
-        key = frozenset(cells)
-        again = key in self._seen
-        self._seen = [key, *(item for item in self._seen if item != key)][:_SEEN]
-        return again
+    def worth_recording(self, cells: Collection[Cell]) -> frozenset[Cell]:
+        """The cells to which numbers seem to be written again and again: these and those of an earlier time.
 
-    def record(self, cells: Collection[Cell], found: Recalculated) -> None:
-        """Record the calculation that `changed` has just made for cells that hold numbers, to be run again."""
+        There are none if nothing like that was written before. The cells are remembered.
+        """
+        now = frozenset(cells)
+        alike = next((seen for seen in self._seen if 2 * len(seen & now) >= len(now)), frozenset[Cell]())
+        both = now | alike if alike else now
+        self._seen = [both, *(seen for seen in self._seen if seen is not alike and seen != both)][:_SEEN]
+        return both if alike else frozenset()
+
+    def record(self, cells: Collection[Cell]) -> None:
+        """Record what depends on cells, all of which hold numbers, to be run again."""
         areas = areas_of_cells(cells)
         plan = self._plan(areas, ())
+        found = self._calculated(plan)
         program = repeated(self.workbook, areas, plan, found.results, {area for area, _ in found.affected})
         if program is not None:
-            self._programs = [program, *self._programs][:_MOST_PROGRAMS]
+            kept = [item for item in self._programs if not item.places.keys() <= program.places.keys()]
+            self._programs = [program, *kept][:_MOST_PROGRAMS]
 
     def forget(self) -> None:
         """Forget all that depends on the formulas, names and tables of the workbook."""
         self._table, self._decided, self._plans, self._programs, self._seen = None, None, {}, [], []
+        self._tried = None
 
     # --- helpers ------------------------------------------------------------------------------------------
 
@@ -172,7 +185,8 @@ class Recalculator:
         return any(area.intersection(other) for area in changing for other in self._decided)
 
     def _calculated(self, plan: Plan, *, on_saved: bool = False) -> Recalculated:
-        program = build_program(self.workbook, (), plan, dtype=torch.float64, strict=False, on_saved=on_saved)
+        with one_thread():
+            program = build_program(self.workbook, (), plan, dtype=torch.float64, strict=False, on_saved=on_saved)
         results = [
             values_of_block(program, block, value, value.data)
             for block, value in program.results
@@ -181,10 +195,6 @@ class Recalculator:
         assert not any(isinstance(value.data, fx.Node) for _, value in program.results)
         failures = [(block.range, error) for block, error in program.failures]
         return Recalculated(results, failures, _frozen(program))
-
-    def _forget_readers(self, areas: Sequence[Range], but: RepeatedProgram | None = None) -> None:
-        """Drop recorded programs that have read some of these areas, which hold something else now."""
-        self._programs = [item for item in self._programs if item is but or not item.reads(areas, but)]
 
     def _formula_areas(self) -> list[Range]:
         return [
@@ -195,26 +205,9 @@ class Recalculator:
         ]
 
 
-def areas_of_cells(cells: Iterable[Cell]) -> tuple[Range, ...]:
-    """Cells as rectangles, as few as possible."""
-    sheets: dict[str, set[tuple[int, int]]] = {}
-    for cell in cells:
-        sheets.setdefault(cell.sheet, set()).add(cell[1:])
-    return tuple(
-        Range(name, top, left, top + rows - 1, left + columns - 1)
-        for name, places in sheets.items()
-        for top, left, rows, columns in rectangles(places)
-    )
-
-
 def _failed(program: Program) -> list[tuple[Range, str]]:
     return [(block.range, error.cause) for block, error in program.failures]
 
 
 def _frozen(program: Program) -> list[tuple[Range, str]]:
     return [(block.range, f"{absent.name} keeps its saved value: {absent.reason}") for block, absent in program.frozen]
-
-
-def plain_number(value: Value | None) -> bool:
-    """Whether a value is a number, and neither TRUE nor FALSE."""
-    return isinstance(value, float) and not isinstance(value, bool)

@@ -6,6 +6,8 @@ one: where anything on the way is not finite, a run gives nothing, and the cells
 
 from __future__ import annotations
 
+import itertools
+import operator
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,20 +28,38 @@ from sgdsheet.sheet.block_values import BlockValues
 from sgdsheet.sheet.references import Cell, Range, identifiers
 from sgdsheet.sheet.workbook import Workbook
 
+_HARMLESS = frozenset(
+    (
+        *("select", "narrow", "unfold", "reshape", "permute", "expand", "unsqueeze", "squeeze", "transpose", "detach"),
+        *(torch.stack, torch.cat, torch.relu, torch.amax, torch.amin, torch.maximum, torch.minimum, operator.getitem),
+    )
+)
+"""Operations that give finite numbers where they are given finite numbers."""
+
 
 @dataclass(slots=True)
 class RepeatedProgram:
-    """A recorded program. `inputs` are its tensors by the names of their nodes, kept at the cells' present numbers."""
+    """A recorded program. `numbers` are the present numbers of all its input cells, whose `places` there are known.
+
+    `inputs` are parts of `numbers`, by the names of their nodes.
+    """
 
     program: Program
     nodes: list[tuple[fx.Node, list[fx.Node]]]
     results: list[tuple[Block, Tensors]]
-    places: dict[Cell, tuple[Tensor, int]]
+    places: dict[Cell, int]
+    numbers: Tensor
     inputs: dict[str, Tensor]
+    taken: Sequence[Range]
+    """The areas of the input cells."""
     read: list[Range]
+    number: int = field(default_factory=itertools.count().__next__)
+    """Tells the program from all others."""
     strange: dict[fx.Node, int] = field(default_factory=dict)
     """How many of a node's numbers are not finite, where some never are."""
     _independent: set[int] = field(default_factory=set)
+    _last: tuple[tuple[Cell, ...], Tensor] = ((), torch.zeros(0, dtype=torch.long))
+    """The cells that were written last, and their places."""
 
     @property
     def areas(self) -> list[Range]:
@@ -48,27 +68,32 @@ class RepeatedProgram:
 
     def takes(self, values: Mapping[Cell, float]) -> bool:
         """Whether all these cells are inputs."""
-        return values.keys() <= self.places.keys()
+        return self._last[0] == tuple(values) or values.keys() <= self.places.keys()
 
-    def reads(self, areas: Sequence[Range], of: RepeatedProgram | None) -> bool:
-        """Whether any of these areas was read when the program was recorded; `of` is the program that they are of."""
-        if of is not None and id(of) in self._independent:
-            return False
-        if any(area.intersection(other) for area in areas for other in self.read):
-            return True
-        if of is not None:
-            self._independent.add(id(of))
-        return False
+    def reads(self, areas: Sequence[Range]) -> bool:
+        """Whether any of these areas was read when the program was recorded."""
+        return any(area.intersection(other) for area in areas for other in self.read)
+
+    def is_independent_of(self, other: RepeatedProgram) -> bool:
+        """Whether the program reads nothing that the other one writes or takes as input."""
+        if other.number not in self._independent:
+            if self.reads([*other.areas, *other.taken]):
+                return False
+            self._independent.add(other.number)
+        return True
 
     def run(self, values: Mapping[Cell, float]) -> list[BlockValues] | None:
         """The values of the program's cells with these numbers as inputs; None if something is not finite."""
-        for cell, number in values.items():
-            tensor, place = self.places[cell]
-            tensor.view(-1)[place] = number
+        cells = tuple(values)
+        if self._last[0] != cells:
+            self._last = cells, torch.tensor([self.places[cell] for cell in cells], dtype=torch.long)
+        self.numbers[self._last[1]] = torch.tensor(list(values.values()), dtype=torch.float64)
         sums: list[Tensor] = []
         usual: list[bool] = []
 
         def look(node: fx.Node, found: Tensor) -> None:
+            if node.target in _HARMLESS:
+                return
             if node in self.strange:
                 usual.append(_strange(found) == self.strange[node])
             else:
@@ -83,7 +108,7 @@ class RepeatedProgram:
         """The values for the present numbers, for which nothing on the way has to be finite that is not."""
 
         def look(node: fx.Node, found: Tensor) -> None:
-            if count := _strange(found):
+            if node.target not in _HARMLESS and (count := _strange(found)):
                 self.strange[node] = count
 
         computed = self._computed(look)
@@ -137,15 +162,15 @@ def repeated(
     doubtful = program.builder.unsure or any(value.has(*UNSETTLED) for _, value in live)
     if doubtful or not {block.range for block, _ in program.failures} <= set(failed):
         return None
+    cells = [cell for area in areas for cell in area.cells()]
+    held = [workbook.sheets[cell.sheet].values[cell[1:]] for cell in cells]
+    numbers = torch.tensor(held, dtype=torch.float64)
     inputs: dict[str, Tensor] = {}
-    places: dict[Cell, tuple[Tensor, int]] = {}
-    for name, area in names.items():
-        numbers = [float(workbook.sheets[area.sheet].values[place]) for place in area.positions()]  # type: ignore[arg-type]
-        shape = [size for size in (area.height, area.width) if size > 1]
-        inputs[name] = torch.tensor(numbers, dtype=torch.float64).reshape(shape)
-        places.update((cell, (inputs[name], place)) for place, cell in enumerate(area.cells()))
+    for (name, area), part in zip(names.items(), numbers.split([area.size for area in areas]), strict=True):
+        inputs[name] = part.view([size for size in (area.height, area.width) if size > 1])
+    places = {cell: place for place, cell in enumerate(cells)}
     read = list(dict.fromkeys(area for block, _ in (*program.results, *program.failures) for area in block.reads()))
-    found = RepeatedProgram(program, _in_order(value for _, value in live), live, places, inputs, read)
+    found = RepeatedProgram(program, _in_order(value for _, value in live), live, places, numbers, inputs, areas, read)
     return found if _agree(found.settle(), known) else None
 
 

@@ -248,6 +248,18 @@ def rectangles(
     return sorted(found)
 
 
+def areas_of_cells(cells: Iterable[Cell]) -> tuple[Range, ...]:
+    """Cells as rectangles, as few as possible."""
+    sheets: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    for cell in cells:
+        sheets[cell.sheet].add(cell[1:])
+    return tuple(
+        Range(name, top, left, top + rows - 1, left + columns - 1)
+        for name, places in sheets.items()
+        for top, left, rows, columns in rectangles(places)
+    )
+
+
 def without(areas: Iterable[Range], others: Sequence[Range]) -> tuple[Range, ...]:
     """What is left of ranges when the cells of others are taken out."""
     found: list[Range] = []

@@ -49,7 +49,8 @@ class CellStore:
                     held.pop(cell[1:], None)
                 else:
                     held[cell[1:]] = value
-                self.outdated.pop(cell, None)
+                if self.outdated:
+                    self.outdated.pop(cell, None)
 
     def put(self, results: Iterable[BlockValues]) -> None:
         """Take results. Where the same areas were calculated before, they take the place of those."""

@@ -33,6 +33,7 @@ class EditHistory:
     undone: list[Change] = field(default_factory=list)
     _running: Change | None = None
     """The change of a command that goes on writing, as training does."""
+    _written: tuple[Cell, ...] = ()
 
     def add(self, change: Change) -> None:
         """Note a change that is made now."""
@@ -40,23 +41,37 @@ class EditHistory:
         del self.done[:-_MOST]
         self.undone.clear()
 
-    def wrote(self, before: Mapping[Cell, Content], after: Mapping[Cell, Value], *, going_on: bool) -> None:
-        """Note that a command has written. While it is `going_on`, all that it writes is one change.
-
-        A command that writes back what stood there before the newest change takes that change back.
-        """
-        now = {cell: None if value == "" else value for cell, value in after.items()}
+    def knows(self, cells: tuple[Cell, ...]) -> bool:
+        """Whether a command that goes on writing has written these cells last: what they held before is known."""
         running = self._running
-        if running is not None and running in self.done:
+        return running is not None and self._written == cells and any(change is running for change in self.done)
+
+    def wrote(self, before: Mapping[Cell, Content], *, going_on: bool) -> None:
+        """Note what cells held before a command wrote to them. While that is `going_on`, all of it is one change.
+
+        What they hold after it is entered when the change is taken back.
+        """
+        running = self._running
+        if running is not None and any(change is running for change in self.done):
             running.before.update((cell, value) for cell, value in before.items() if cell not in running.before)
-            running.after.update(now)
-            return
+        else:
+            self.add(Change("training", dict(before), {}, command=True))
+            self._running = self.done[-1] if going_on else None
+        self._written = tuple(before)
+
+    def is_taking_back(self, values: Mapping[Cell, Value]) -> bool:
+        """Whether writing these values takes back the newest change, which a command has made."""
         newest = self.done[-1] if self.done else None
-        if newest is not None and newest.command and newest.before == now:
-            self.undone.append(self.done.pop())
-            return
-        self.add(Change("training", dict(before), dict(now), command=True))
-        self._running = self.done[-1] if going_on else None
+        if newest is None or not newest.command or newest.before.keys() != values.keys():
+            return False
+        return newest.before == {cell: None if value == "" else value for cell, value in values.items()}
+
+    def took_back(self, held: Mapping[Cell, Content]) -> Change:
+        """Note that the newest change is taken back, and what its cells `held` until now."""
+        change = self.done.pop()
+        change.after = dict(held)
+        self.undone.append(change)
+        return change
 
     def ended(self) -> None:
         """Note that no command goes on writing."""

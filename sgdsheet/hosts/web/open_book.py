@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from sgdsheet.hosts.web.book_events import BookEvents, Event
 from sgdsheet.hosts.web.cell_store import CellStore
 from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory
 from sgdsheet.hosts.web.typed_text import typed
-from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range, address, quote_sheet, without
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range, address, areas_of_cells, quote_sheet, without
 from sgdsheet.sheet.workbook import DefinedName, Formula, Position, Sheet, Value, Workbook
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class OpenBook:
         self._history = EditHistory()
         self._recalculator: Recalculator | None = None
         self._uncalculated: list[tuple[Range, str]] = []
-        self._accepted: set[tuple[Cell, ...]] = set()
+        self._accepted: dict[tuple[Cell, ...], tuple[Range, ...]] = {}
+        """Cells that may be written to, as they were written before, and as areas."""
         self._touched: set[Range] = set()
 
     @classmethod
@@ -189,9 +191,9 @@ class OpenBook:
                 raise HostError("there is nothing to undo")
             change = self._history.done[-1]
             if not (change.command and self.undo_command is not None):
+                held = {cell: self.content(cell) for cell in change.before}
                 self._apply(change.before)
-                self._history.done.pop()
-                self._history.undone.append(change)
+                self._history.took_back(held)
                 self.events.tell(Event("history"))
                 return change.label
         self.undo_command()  # not in turn: the trainer writes in a thread of its own
@@ -211,24 +213,35 @@ class OpenBook:
 
     # --- changes by commands ------------------------------------------------------------------------------
 
-    def write(self, values: Mapping[Cell, Value], *, going_on: bool = False) -> None:
+    def write(self, values: Mapping[Cell, Value], *, going_on: bool = False) -> dict[Cell, Value]:
         """Write values to cells that hold no formulas, as a command does; the empty text empties a cell.
 
-        With `going_on` more will be written, and all of it is one change. Raises HostError before anything is changed.
+        With `going_on` more will be written, and all of it is one change. Returns what stood in the cells; empty ones
+        are left out. Raises HostError before anything is changed.
         """
         with self.turn:
+            if not values:
+                return {}
             cells = tuple(values)
-            refusals.refuse_unusable(values.items())
-            if cells not in self._accepted:
+            if (areas := self._accepted.get(cells)) is None:
                 for cell in cells:
                     self._refuse(cell)
-                self._accepted.add(cells)
-            if not values:
-                return
+                areas = self._accepted[cells] = areas_of_cells(cells)
+            if not all(type(value) is float and isfinite(value) for value in values.values()):
+                refusals.refuse_unusable(values.items())
             before = {cell: self.workbook.sheets[cell.sheet].values.get(cell[1:]) for cell in cells}
-            self._write(values)
-            self._history.wrote(before, values, going_on=going_on)
+            held = {cell: value for cell, value in before.items() if value is not None}
+            if self._history.knows(cells):
+                self._write(values, areas)
+                return held
+            taking_back = self._history.is_taking_back(values)
+            self._write(values, areas)
+            if taking_back:
+                self._history.took_back(before)
+            else:
+                self._history.wrote(before, going_on=going_on)
         self.events.tell(Event("history"))
+        return held
 
     def replace_formulas(self, values: Mapping[Cell, Value]) -> None:
         """Write as `write` does, also to cells with formulas. Raises HostError before anything is changed."""
@@ -340,7 +353,9 @@ class OpenBook:
             stale, self.workbook.stale = self.workbook.stale, False
             if stale:
                 self._clear(_placeholders(self.workbook))
-            self._take(found.missing(everything=stale))
+            missing = found.missing(everything=stale)
+            self._take(missing)
+            self._touched.update(missing.areas)
         return self._recalculator
 
     def _prepare(self) -> None:
@@ -360,14 +375,14 @@ class OpenBook:
             log.exception("preparing")
             self.events.tell(Event("message", text="The workbook cannot be calculated. Please tell us"))
 
-    def _write(self, values: Mapping[Cell, Value]) -> None:
+    def _write(self, values: Mapping[Cell, Value], areas: Sequence[Range]) -> None:
         """Write to cells without formulas, and recalculate: quickly, if the same cells were written before."""
         calculator = self._calculator()
-        numbers = {cell: value for cell, value in values.items() if type(value) is float}
-        if len(numbers) == len(values) and (found := calculator.repeated(numbers)) is not None:
+        are_numbers = all(type(value) is float for value in values.values())
+        if are_numbers and (found := calculator.repeated(values)) is not None:  # type: ignore[arg-type]
             self._store.set(values)
             self._store.put(found)
-            self._told(values, [result.area for result in found])
+            self._told(areas, [result.area for result in found])
             return
         self._store.settle()
         old = {cell: self.workbook.sheets[cell.sheet].values.get(cell[1:]) for cell in values}
@@ -379,10 +394,11 @@ class OpenBook:
             calculator.forget()
             raise
         self._take(result)
-        if len(numbers) == len(values) and calculator.worth_recording(values.keys()):
+        if are_numbers and (again := calculator.worth_recording(values.keys())):
             self._store.settle()
-            calculator.record(values.keys(), result)
-        self._told(values, result.areas)
+            if all(type(self.workbook.sheets[cell.sheet].values.get(cell[1:])) is float for cell in again):
+                calculator.record(again)
+        self._told(areas, result.areas)
 
     def _apply(self, changes: Mapping[Cell, Content]) -> None:
         """Let cells hold other contents, and recalculate. Raises SgdSheetError and changes nothing if that fails."""
@@ -400,11 +416,10 @@ class OpenBook:
                 found = calculator.changed(changes.keys(), self._clear)
         except BaseException:
             self._hold(old)
-            calculator.forget()
-            calculator.formulas_changed(changes.keys(), self._clear)
+            self._take(calculator.formulas_changed(changes.keys(), self._clear))
             raise
         self._take(found)
-        self._told(changes, found.areas)
+        self._told(areas_of_cells(changes), found.areas)
 
     def _hold(self, contents: Mapping[Cell, Content]) -> None:
         values: dict[Cell, Value | None] = {}
@@ -438,11 +453,12 @@ class OpenBook:
             affected = [(area, _reason(error)) for area, error in found.affected]
             fresh = [(part, why) for area, why in found.kept for part in without([area], [old for old, _ in kept])]
             self._uncalculated = [*kept, *affected, *fresh]
-        self._touched.update(result.area for result in found.results)
 
-    def _told(self, cells: Iterable[Cell], areas: Iterable[Range]) -> None:
+    def _told(self, written: Iterable[Range], calculated: Iterable[Range]) -> None:
         self.dirty = True
-        self.events.cells_changed([*map(Range.of_cell, cells), *areas])
+        areas = [*written, *calculated]
+        self._touched.update(areas)
+        self.events.cells_changed(areas)
 
     def _mentioned(self, word: str) -> None:
         """Recalculate the formulas that mention a name or a sheet, whose meaning has changed."""
@@ -464,9 +480,6 @@ class OpenBook:
     def _collect(self) -> None:
         """Give the file all values that have changed since it was saved."""
         self._store.settle()
-        for change in self._history.done:
-            for cell in change.after:
-                self._touched.add(Range.of_cell(cell))
         for area in self._touched:
             values = self.workbook.sheets[area.sheet].values
             found = {Cell(area.sheet, *place): values[place] for place in area.positions() if place in values}

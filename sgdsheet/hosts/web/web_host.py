@@ -41,9 +41,7 @@ class WebHost:
         """Write, and tell what stood there at that moment: nobody can type in between."""
         with self._book.turn:
             self._use(cell.sheet for cell in values)
-            held = {cell: self._book.value_of(cell) for cell in values}
-            self._book.write(values, going_on=self._quiet)
-        return {cell: value for cell, value in held.items() if value is not None}
+            return self._book.write(values, going_on=self._quiet)
 
     def replace_formulas(self, values: Mapping[Cell, Value]) -> None:
         self._book.replace_formulas(values)

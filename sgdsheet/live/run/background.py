@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from sgdsheet.compiler.evaluation import one_thread
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SgdSheetError, TrainingError
 from sgdsheet.live.run import messages
@@ -301,13 +302,8 @@ class BackgroundRun(threading.Thread):
         started = perf_counter()
         if started < self._calculate_from:
             return
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with torch.no_grad():
-                self._reported_loss = (self.step, float(self.model()().item()))
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(), torch.no_grad():
+            self._reported_loss = (self.step, float(self.model()().item()))
         ended = perf_counter()
         self._calculate_from = ended + (ended - started) / _SHARE
 
