@@ -73,6 +73,8 @@ def write_book(path: Path) -> None:
         sheet.write_array_formula("G1:G2", f"{{={calc('SGD_STEP')}(A1:A2,B1,0.25)}}")
         sheet.write_formula("K1", f"=({calc('SGD_RELU')}(A1)-1)^2+{calc('SGD_RELU')}(-A2)^2")
         sheet.write_array_formula("L1:L2", f"{{={calc('SGD_GRAD')}(K1,A1:A2)}}")
+        sheet.write_formula("C5", '=HYPERLINK("org.sgdsheet:step","a link")', None, "a link")
+        sheet.write_formula("C6", '=HYPERLINK("org.sgdsheet:quit","a link")', None, "a link")
         settings = {"optimizer": "sgd", "learning_rate": 1e-5, "steps": 100_000_000}  # nobody waits for the end
         for row, setting in enumerate(settings.items()):
             sheet.write_row(row, 7, setting)
@@ -104,7 +106,7 @@ class Screen:
 
     def start(self) -> None:
         display = self._start_screen()
-        pipe = f"sgdsheet-test-{uuid.uuid4().hex[:12]}"
+        self.pipe = pipe = f"sgdsheet-test-{uuid.uuid4().hex[:12]}"
         self.environment = {**os.environ, "DISPLAY": f":{display}", "SAL_USE_VCLPLUGIN": "gen"}
         options = [f"-env:UserInstallation={(self.folder / 'profile').as_uri()}", f"--accept=pipe,name={pipe};urp;"]
         flags = ["--norestore", "--nologo", "--nodefault", "--nofirststartwizard"]
@@ -137,6 +139,19 @@ class Screen:
             return {}
         found: dict[str, list[int]] = json.loads(done.stdout)
         return found if len(found) == 5 else {}
+
+    def view(self, row: int = 1, column: int = 1) -> dict[str, Any]:
+        """Where a cell is on the screen, and whether a bar of ours is on top of the sheet."""
+        script = Path(__file__).with_name("office_view.py")
+        arguments = [str(office_python()), str(script), self.pipe, str(row), str(column)]
+        found: dict[str, Any] = json.loads(subprocess.run(arguments, capture_output=True, check=True).stdout)
+        return found
+
+    def follow_link(self, row: int, column: int) -> None:
+        """Click on a cell with Ctrl held down, by which LibreOffice follows a link."""
+        place = map(str, self.view(row, column)["place"])
+        keys = ["xdotool", "mousemove", *place, "keydown", "ctrl", "click", "1", "keyup", "ctrl"]
+        subprocess.run(keys, env=self.environment, check=True)
 
     def click(self, label: str) -> None:
         x, y = self.buttons[label]
@@ -279,6 +294,19 @@ def test_a_click_on_step_changes_the_parameters(screen: Screen) -> None:
     until(lambda: screen.read("A1:A2") != before)
     assert isinstance(loss, float)
     assert screen.read("B1")[0] < loss  # type: ignore[operator]
+
+
+def test_a_link_in_a_cell_presses_no_button(screen: Screen) -> None:
+    """A workbook comes from anywhere: what it can make people click must not train, write or end anything."""
+    before = screen.read("A1:A2")
+    assert not screen.view()["bar"]
+    for row in (5, 6):
+        screen.follow_link(row, 3)
+        until(lambda: screen.view()["bar"])  # it says why nothing happens
+    time.sleep(1.0)
+    assert screen.read("A1:A2") == before
+    screen.click("Undo")
+    until(lambda: screen.read("A1:A2") != before)  # the step before is taken back: sgdsheet is still there
 
 
 def test_train_runs_on_until_stop_and_undo_takes_it_back(screen: Screen) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from sgdsheet.data.tables import table_writer
 from tests.bound_books import COUNT, START, Rows, numbers, save
 from tests.cli_books import run
 from tests.training_books import write
@@ -376,3 +377,19 @@ def test_an_unknown_part_or_device_is_wrong_usage(book: Path) -> None:
         ended = run("predict", book, *option)
         assert (ended.status, ended.out) == (2, "")
         assert option[1] in ended.err
+
+
+def test_texts_are_no_formulas(tmp_path: Path) -> None:
+    """A class or a heading of a workbook must not become a formula of whoever opens the table in a spreadsheet."""
+    texts = ['=HYPERLINK("http://there","click")', "+1-2", "@SUM(A1)", "-", "\t=1", "-0.5", "+1e3", "plain", "", None]
+    with table_writer(tmp_path / "found.csv", ["=1+1", "x"]) as add:
+        add([texts, np.arange(10.0)])
+    with (tmp_path / "found.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["'=1+1", "x"]
+    kept = [row[0] for row in rows]
+    assert kept == [f"'{text}" for text in texts[:5]] + ["-0.5", "+1e3", "plain", "", ""]
+    with table_writer(tmp_path / "found.parquet", ["text", "x"]) as add:
+        add([texts, np.arange(10.0)])
+    table = pyarrow.parquet.read_table(tmp_path / "found.parquet")
+    assert table.column("text").to_pylist() == texts  # no spreadsheet takes that for formulas

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ from sgdsheet.system.outputs import TABLE, ready
 Column = NDArray[np.float64] | list[str | None]
 Add = Callable[[Sequence[Column]], None]
 """Adds rows to a table, given column by column. Each column holds the same type of values every time."""
+
+_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?")
 
 
 @contextmanager
@@ -42,13 +46,23 @@ def _look_again(path: Path) -> None:
 def _csv(path: Path, columns: Sequence[str]) -> Iterator[Add]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(columns)
+        writer.writerow(map(_no_formula, columns))
 
         def add(parts: Sequence[Column]) -> None:
-            shown = (part if isinstance(part, list) else map(_plain, part.tolist()) for part in parts)
+            shown = (map(_no_formula, part) if isinstance(part, list) else map(_plain, part.tolist()) for part in parts)
             writer.writerows(zip(*shown, strict=True))
 
         yield add
+
+
+def _no_formula(text: str | None) -> str | None:
+    """A text that a spreadsheet would take for a formula, after an apostrophe, as people type it.
+
+    Source: OWASP, “CSV injection”.
+    """
+    if text is None or not text.startswith(_STARTS_FORMULA) or _NUMBER.fullmatch(text):
+        return text
+    return f"'{text}"
 
 
 def _plain(number: float) -> float | int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,14 @@ def show_state(host: str, book: str, where: str, state: str) -> bool:
         return True
     told: bool = importlib.import_module("sgdsheet.hosts.excel.ribbon_state").show_state(book, where, state)
     return told
+
+
+def leave() -> None:
+    """Close what programs have opened because this process asked them to, and has not closed when a host was."""
+    for name in LIVE_HOSTS.values():
+        close = getattr(sys.modules.get(name), "leave", None)
+        if close is not None:
+            close()
 
 
 def _module(host: str) -> Any:

@@ -26,7 +26,7 @@ from sgdsheet.errors import (
     TrainingError,
     quoted,
 )
-from sgdsheet.hosts.live_hosts import LIVE_HOSTS, connect, open_books
+from sgdsheet.hosts.live_hosts import LIVE_HOSTS, connect, leave, open_books
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.problem.settings import DECLARATIONS, combine
 
@@ -57,13 +57,20 @@ def command(
     # In this process and not in the background trainer: who closes the terminal wants the training to end.
     chosen = {item.key: options[item.key] for item in DECLARATIONS if options[item.key] is not None}
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
-    name, key = _find(book, host, where)
+    try:
+        _attach(*_find(book, host, where), where, sheet, {**chosen, "log": log_sheet}, as_json=as_json)
+    finally:
+        leave()
+
+
+def _attach(name: str, key: str, where: str, sheet: str | None, chosen: dict[str, Any], *, as_json: bool) -> None:
+    """Train the workbook `key` in the program `name`, and say how it ended."""
     trainer = Trainer(connect)
     request = {"host": name, "book": key, "where": where, "sheet": sheet}
     if not as_json:
         console().print(f"[bold]{shown(key)}[/bold] in {shown(name)}; Ctrl-C stops")
     try:
-        outcome = _train(trainer, request, {**chosen, "log": log_sheet}, quiet=as_json)
+        outcome = _train(trainer, request, chosen, quiet=as_json)
     except NoModelError as error:
         error.more = _candidate_to_mark(name, key, where, sheet)
         raise

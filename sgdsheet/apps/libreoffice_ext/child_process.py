@@ -8,9 +8,11 @@ from typing import Any
 
 from sgdsheet.apps.libreoffice_ext.cell_calls import Calls
 from sgdsheet.apps.libreoffice_ext.link import Link
-from sgdsheet.errors import HostError
+from sgdsheet.errors import HostError, SettingError, quoted
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
+from sgdsheet.live.commands import COMMANDS
+from sgdsheet.live.ipc.pending_request import refusal
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.system import processes
 
@@ -35,7 +37,11 @@ class Bridge:
         return LibreOfficeHost(self._link.channel(), book)
 
     def _command(self, message: dict[str, Any]) -> dict[str, Any]:
-        return self._trainer.handle(message["command"])
+        """Do what a button or a menu asks. A link in a workbook has an address, too: it gets no further than these."""
+        request = message["command"]
+        if request.get("command") not in COMMANDS:
+            return refusal(SettingError(f"{quoted(str(request.get('command')))} is no button of sgdsheet"))
+        return self._trainer.handle(request)
 
 
 def main() -> None:

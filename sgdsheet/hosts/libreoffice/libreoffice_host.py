@@ -18,7 +18,7 @@ from sgdsheet.hosts import refusals
 from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.hosts.libreoffice import calc_reader as reading
 from sgdsheet.hosts.libreoffice.notation import name_content, to_excel
-from sgdsheet.hosts.libreoffice.office_process import AgentProcess, invite, listening
+from sgdsheet.hosts.libreoffice.office_process import AgentProcess, invite, listening, withdraw
 from sgdsheet.sheet.references import Cell, Range, rectangles
 from sgdsheet.sheet.workbook import ExcelError, Position, Value, Workbook
 
@@ -31,6 +31,9 @@ _REFUSALS = {
 
 
 _PATIENCE = 1.0  # seconds that an office may take to answer on a pipe
+
+_invited: list[str] = []
+"""The pipes that offices have opened because this process asked them to."""
 
 
 class Channel(Protocol):
@@ -177,12 +180,20 @@ def open_books(where: str = "") -> list[str]:
     return []
 
 
+def leave() -> None:
+    """Have the offices that were asked to listen stop listening: nobody else is to come in by that door."""
+    while _invited:
+        withdraw(_invited.pop())
+
+
 def _pipes(where: str) -> Iterator[list[str]]:
-    """The pipes on which offices listen; in the end, that of an office which is asked to listen."""
+    """The pipes on which offices listen; in the end, that of an office which is asked to listen, once."""
     yield [where] if where else listening()
-    if not where:
+    if not where and not any(pipe in _invited for pipe in listening()):
         with suppress(HostError):  # LibreOffice is not installed
-            yield [pipe for pipe in [invite()] if pipe is not None]
+            if (pipe := invite()) is not None:
+                _invited.append(pipe)
+                yield [pipe]
 
 
 def _agent(pipe: str) -> AgentProcess | None:

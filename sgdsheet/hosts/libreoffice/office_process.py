@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
+import secrets
 import shutil
 import signal
 import socket
@@ -33,7 +34,7 @@ numbers."""
 
 _START = 60.0  # seconds that an office may take to start
 _GLANCE = 5.0  # seconds between two looks whether an office that starts has ended
-_INVITED = "sgdsheet"
+_INVITED = "sgdsheet-guest-"  # how the names of the pipes begin on which a person's office listens for us
 _INVITE = 5.0  # seconds that an office may take to hand options on to another
 _FOLDER, _PIPE = Path(os.sep, "tmp"), "OSL_PIPE_"  # the folder of LibreOffice's pipes, and how their names begin
 _SINGLE = "SingleOfficeIPC"  # the pipe by which a second start reaches the first
@@ -232,24 +233,35 @@ def listening() -> list[str]:
         found = [name.removeprefix(_PIPE) for name in os.listdir("\\\\.\\pipe\\") if name.startswith(_PIPE)]
     else:
         start = f"{_PIPE}{os.getuid()}_"
-        found = [place.name.removeprefix(start) for place in _FOLDER.glob(f"{start}*") if _answers(place)]
+        found = [place.name.removeprefix(start) for place in _FOLDER.glob(f"{start}*") if _is_ours(place)]
     return sorted(name for name in found if not name.startswith(_SINGLE))
 
 
 def invite() -> str | None:
-    """Have the office that a person has started listen on a pipe of ours; None if none runs, or it already does.
+    """Have the office that a person has started listen on a pipe for us; None if none runs.
 
-    A second start with the same profile hands its options on to the office that runs, and ends.
+    The pipe has a name that nobody can guess, and `withdraw` closes it. A second start with the same profile hands its
+    options on to the office that runs, and ends.
     """
-    if _INVITED in listening():
-        return None
     if sys.platform != "win32":
         places = _FOLDER.glob(f"{_PIPE}{os.getuid()}_{_SINGLE}*")
-        if not any(map(_answers, places)):
+        if not any(map(_is_ours, places)):
             return None
-    options = [f"--accept=pipe,name={_INVITED};urp;", "--nologo", "--norestore", "--nodefault", "--headless"]
+    pipe = f"{_INVITED}{secrets.token_hex(16)}"
+    return pipe if _hand_over(f"--accept=pipe,name={pipe};urp;", "--nodefault") else None
+
+
+def withdraw(pipe: str) -> None:
+    """Close a pipe that `invite` has opened. Connections that are open stay; an office that has ended is left alone."""
+    if pipe in listening():
+        with suppress(HostError):
+            _hand_over(f"--unaccept=pipe,name={pipe};urp;", "--nodefault")
+
+
+def _hand_over(*options: str) -> bool:
+    """Hand options on to the office that runs with the person's profile; False if none does."""
     start = subprocess.Popen(
-        [str(soffice()), *options],
+        [str(soffice()), *options, "--nologo", "--norestore", "--headless"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -260,8 +272,16 @@ def invite() -> str | None:
         start.wait(timeout=_INVITE)
     except subprocess.TimeoutExpired:  # none was running with that profile: this one is new, and empty
         kill_group(start)
-        return None
-    return _INVITED
+        return False
+    return True
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether a program of this user listens on a pipe: in a folder for all, another user can make one of any name."""
+    try:
+        return place.lstat().st_uid == os.getuid() and _answers(place)
+    except OSError:
+        return False
 
 
 def _answers(place: Path) -> bool:

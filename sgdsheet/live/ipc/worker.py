@@ -126,7 +126,11 @@ class Worker:
                 host.status(_STARTING)
             except SgdSheetError as error:  # the command itself will tell
                 log.info("%s", error)
-        return _load().LiveBook(self._connect, self.book, self.status, self.wake, host)
+        loaded = _load()
+        if host is not None:
+            with suppress(SgdSheetError):
+                host.status("")
+        return loaded.LiveBook(self._connect, self.book, self.status, self.wake, host)
 
     def _next(self, book: Any) -> None:
         """Do the next command, or what a run or the buttons need while no command comes."""

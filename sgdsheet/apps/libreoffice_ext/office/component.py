@@ -33,6 +33,7 @@ _FUNCTIONS, _COMMANDS = "org.sgdsheet.Functions", "org.sgdsheet.Commands"
 _ADD_IN, _HANDLER = "com.sun.star.sheet.AddIn", "com.sun.star.frame.ProtocolHandler"
 _SCHEME = "org.sgdsheet:"
 _CALL = 60.0  # seconds that a function in a cell may take
+_LINK = "A link in this workbook wants to press a button of sgdsheet. Links cannot do that: press the button yourself."
 _HELP = (_HERE.parent / "help.txt").read_text(encoding="utf-8")
 _METHODS: dict[str, str] = json.loads((_HERE.parent / "functions.json").read_text(encoding="utf-8"))
 
@@ -76,12 +77,16 @@ class _Office:
         except CannotStart as error:
             if not self._told:
                 self._told = True
-                threading.Thread(target=self._tell_in_front, args=(str(error),), daemon=True).start()
+                self.tell_in_front(str(error))
             raise
 
     def _tell(self, book: str, text: str) -> None:
         """A bar on top of the sheet. Not from a thread that calculates: it may have to wait for the office."""
         self._agent.answer({"do": "message", "book": book, "text": text})
+
+    def tell_in_front(self, text: str) -> None:
+        """A bar on top of the sheet in front, soon: whoever calls may be what the office waits for."""
+        threading.Thread(target=self._tell_in_front, args=(text,), daemon=True).start()
 
     def _tell_in_front(self, text: str) -> None:
         document = self._desktop().getCurrentComponent()
@@ -129,9 +134,11 @@ class Commands(unohelper.Base, XDispatchProvider, XDispatch, XInitialization, XS
     def queryDispatches(self, requests: Any) -> Any:
         return tuple(self.queryDispatch(each.FeatureURL, each.FrameName, each.SearchFlags) for each in requests)
 
-    def dispatch(self, url: Any, _arguments: Any) -> None:
+    def dispatch(self, url: Any, arguments: Any) -> None:
         command = url.Complete[len(_SCHEME) :]
-        if command == "why":
+        if any(argument.Name == "URL" for argument in arguments):  # as where a document is opened, by a link in a cell
+            _office().tell_in_front(_LINK)
+        elif command == "why":
             self._show("Why is this an error?", _office().reasons())
         elif command == "help":
             self._show("What the buttons do", _HELP)
