@@ -13,7 +13,7 @@ import { scatterData, scatterOptions } from "./scatter";
 const HEIGHT = 200;
 const MOST_LABELS = 14;
 
-export function SheetChart({ chart }: { chart: Chart }): JSX.Element {
+export function SheetChart({ chart, height = HEIGHT }: { chart: Chart; height?: number }): JSX.Element {
   const palette = usePalette();
   const shape = shapeOf(chart);
   const options = useMemo(
@@ -25,7 +25,7 @@ export function SheetChart({ chart }: { chart: Chart }): JSX.Element {
   return (
     <figure className="sheet-chart">
       <figcaption>{chart.title || (named.length === 1 ? named[0]?.name : "Chart")}</figcaption>
-      {options && <Plot options={options} data={data} height={HEIGHT} label={sentence(chart)} />}
+      {options && <Plot options={options} data={data} height={height} label={sentence(chart)} />}
       {named.length > 1 && palette && (
         <div className="chart-legend chart-legend-below">
           {chart.series.map((series, place) => (

@@ -15,6 +15,7 @@ import {
 } from "@glideapps/glide-data-grid";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { areaName, cellName, columnName, spanned } from "../address";
+import { ChartsOnSheet } from "../charts/charts_on_sheet";
 import { look, select, selectedAreas } from "../live";
 import type { Area, Place } from "../protocol";
 import { columnOf, key, rowOf } from "../shown_cells";
@@ -456,6 +457,13 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
           highlightRegions={highlights("body")}
         />
       </div>
+      <ChartsOnSheet
+        geometry={geometry}
+        frozen={frozen}
+        top={topHeight || HEADER}
+        left={MARKERS + geometry.across(1, frozen[1] + 1)}
+        frame={frame}
+      />
       {editing?.source === "cell" && (
         <CellEditor editing={editing} geometry={geometry} bounds={bounds} frame={frame} scrolled={scrolled} />
       )}
