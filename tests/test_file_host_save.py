@@ -153,6 +153,7 @@ def test_prefix_byte_order_mark_and_surroundings_stay(tmp_path: Path) -> None:
         text.replace('<x:c r="A2"/>', '<x:c r="A2"><x:v>1</x:v></x:c>')
         .replace('<x:c r="B2" t="s"><x:v>0<', '<x:c r="B2"><x:v>2<')
         .replace("</x:row>", '<x:c r="C2" t="inlineStr"><x:is><x:t>x</x:t></x:is></x:c></x:row>')
+        .replace('ref="A1:B2"', 'ref="A1:C2"')
         .replace('<x:row r="2">', '<x:row r="1"><x:c r="A1"><x:v>0.5</x:v></x:c></x:row><x:row r="2">')
     )
     assert found == b"\xef\xbb\xbf" + expected.encode()

@@ -154,7 +154,8 @@ def filled_down(tmp_path: Path) -> Path:
     [
         (
             (1,),
-            '<c r="A2"><f>D2+0.5*$D$1</f><v>2.5</v></c>|<c r="A3"><f>D3+0.5*$D$1</f><v>9</v></c>',
+            '<c r="A2"><f t="shared" ref="A2:A3" si="0">D2+0.5*$D$1</f><v>2.5</v></c>|'
+            '<c r="A3"><f t="shared" si="0"/><v>9</v></c>',
             '<c i="1" r="A2"/><c r="A3"/>',
         ),
         (

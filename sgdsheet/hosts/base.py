@@ -31,6 +31,10 @@ class Host(Protocol):
         ...
 
 
+HEAT = ("#5B8BD0", "#FFFFFF", "#E0695F")
+"""The colours of a heat map, for its lowest number, for zero, and for its highest number."""
+
+
 @dataclass(frozen=True, slots=True)
 class LineChart:
     """A line chart of columns of a report sheet: `x` and `ys` are numbers of columns, from 0."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sgdsheet.analysis.reporting.page import Page
+from sgdsheet.hosts.base import ReportSheet
+from sgdsheet.hosts.cell_edit import Changes
 from sgdsheet.sheet.appearance import Appearance
-from sgdsheet.sheet.workbook import Position, Value, Workbook
+from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.workbook import Workbook
 from sgdsheet.train.logbook import Record
 
-Changes = Mapping[str, Mapping[Position, Value | None]]
-"""New values by the name of the sheet; None takes the saved value of a formula away."""
-
+Names = Mapping[tuple[str, str], Sequence[Range]]
+"""What names stand for, by their sheet and the name; nothing for a name that goes."""
 
 LOG = "SGD log"
 """The name of the sheet that shows the log of a training."""
@@ -26,7 +28,7 @@ class TrainingLog(NamedTuple):
     notes: tuple[str, ...]
 
 
-OwnSheets = Mapping[str, TrainingLog | Page]
+OwnSheets = Mapping[str, TrainingLog | Page | ReportSheet]
 """What the sheets of ours show, by their names."""
 
 
@@ -53,8 +55,8 @@ class BookFile(Protocol):
         """The sheets by name, and whether they have cells that can be written."""
         ...
 
-    def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], own: OwnSheets) -> bytes:
-        """The file with new values; the formulas of the cells in `replaced` give way to them.
+    def saved(self, changes: Changes, names: Names, own: OwnSheets) -> bytes:
+        """The file with its cells and names changed. Raises SgdSheetError for what cannot be done to a cell.
 
         Everything else stays byte for byte, but for the sheets of ours, which are put in.
         """

@@ -1,7 +1,8 @@
 """Workbook files: read as data and patched in place, never written anew.
 
-Only the values that were changed differ in the saved file; charts, pivot tables, macros and whatever else the
-package holds are copied byte for byte. A training log adds a sheet of its own and leaves the others alone.
+Only what was changed differs in the saved file: values, cells that a person edited, names; charts, pivot tables, macros
+and whatever else the package holds are copied byte for byte. A training log adds a sheet of its own and leaves the
+others alone.
 
     .xlsx, .xlsm     patched
     .ods, .fods      patched
@@ -18,13 +19,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from sys import float_info
 from typing import IO, Any, Protocol, runtime_checkable
 
 from sgdsheet.analysis.reporting.page import SHEET as REPORT
 from sgdsheet.analysis.reporting.page import Page
 from sgdsheet.errors import FileError
+from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.hosts.book_file import LOG, BookFile, OwnSheets, TrainingLog
+from sgdsheet.hosts.cell_edit import (
+    CellEdit,
+    Change,
+    Changes,
+    Cleared,
+    gives_way,
+    impossible,
+    with_value,
+    without_result,
+)
 from sgdsheet.hosts.libreoffice.office_conversion import converted
 from sgdsheet.hosts.live_hosts import read_open_book
 from sgdsheet.hosts.ods.fods_file import FodsFile, is_flat_document
@@ -34,13 +45,10 @@ from sgdsheet.hosts.text_table import as_xlsx
 from sgdsheet.hosts.xlsx.package import MAX_FILE, Package, is_old_format
 from sgdsheet.hosts.xlsx.xlsx_file import XlsxFile
 from sgdsheet.sheet.appearance import Appearance
-from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
-from sgdsheet.sheet.workbook import ExcelError, Position, Value, Workbook
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Position, Value, Workbook
 from sgdsheet.system.atomic import write_atomically
 from sgdsheet.train.logbook import Record, thin
-
-MAX_TEXT = 32_767
-"""Characters that Excel allows in a cell."""
 
 _ELSEWHERE = "Save somewhere else, or free some space"
 _CONVERTED = (*TEXT_ENDINGS, ".xls", ".xlt", ".xlsb")
@@ -74,8 +82,9 @@ class FileHost:
         self.path = Path(source) if isinstance(source, str | Path) else Path(_name_of(source))
         self._file: BookFile | None = None
         self._data = b""
-        self._changes: dict[str, dict[Position, Value | None]] = {}
+        self._changes: dict[str, dict[Position, Change]] = {}
         self._replaced: dict[str, set[Position]] = {}
+        self._names: dict[tuple[str, str], tuple[Range, ...]] = {}
         self._own: OwnSheets = {}
         """The sheets of ours that are to be in the file, by their names."""
 
@@ -99,13 +108,38 @@ class FileHost:
         for cell, value in values.items():
             _check(cell, value)
         for cell, value in values.items():
-            self._changes.setdefault(names[cell.sheet], {})[cell[1:]] = value
+            known = self._changes.setdefault(names[cell.sheet], {})
+            known[cell[1:]] = with_value(known.get(cell[1:]), value)
 
     def mark_uncalculated(self, cells: Collection[Cell]) -> None:
         """Take away the saved values of formulas that are out of date, and have the workbook calculated when opened."""
         names = self._sheet_names(cells)
         for cell in cells:
-            self._changes.setdefault(names[cell.sheet], {})[cell[1:]] = None
+            known = self._changes.setdefault(names[cell.sheet], {})
+            known[cell[1:]] = without_result(known.get(cell[1:]))
+
+    def edit(self, edits: Mapping[Cell, CellEdit]) -> None:
+        """Collect what a person typed or cleared: numbers, texts, booleans and formulas take the place of anything.
+
+        The format of a cell stays, and a cell that is new gets that of its row or column. What is written to the cell
+        of a formula afterwards is its result. Raises FileError, with the cell, for what no cell can hold; `save` also
+        for a part of an array formula, a cell that is hidden in a merged area, and the header of a table.
+        """
+        names = self._sheet_names(edits)
+        for cell, item in edits.items():
+            _check_edit(cell, item)
+        for cell, item in edits.items():
+            self._changes.setdefault(names[cell.sheet], {})[cell[1:]] = item
+
+    def define_name(self, name: str, areas: Sequence[Range]) -> None:
+        """Give a name of the sheet of the first area to areas, instead of what it meant before."""
+        sheets = self._sheet_names([area.first for area in areas])
+        spelled = tuple(area._replace(sheet=sheets[area.sheet]) for area in areas)
+        self._names[spelled[0].sheet, name] = spelled
+
+    def remove_name(self, name: str, sheet: str) -> None:
+        """Take a name of a sheet away, if there is one."""
+        self._names[self._sheet_names([Cell(sheet, 1, 1)])[sheet], name] = ()
 
     def replace_formulas(self, cells: Collection[Cell]) -> None:
         """Let the values that are written to these cells take the place of their formulas when the file is saved."""
@@ -129,13 +163,24 @@ class FileHost:
         """
         self._own = {**self._own, REPORT: page}
 
+    def put_sheet(self, sheet: ReportSheet) -> None:
+        """Add a sheet that a live command made, such as `SGD gradients`, when the workbook is saved.
+
+        It takes the place of the sheet of ours with that name, never of anyone else's. An .ods gets no chart.
+        """
+        self._own = {**self._own, sheet.name: sheet}
+
+    def saved_bytes(self) -> bytes:
+        """The bytes of the file that `save` would write: what was read, with all changes."""
+        return self._loaded().saved(self._all_changes(), self._names, self._own)
+
     def save(self, output: str | Path | None = None) -> None:
         """Save the workbook with the written values to `output`, or in place.
 
         The file is complete or untouched at any moment. Saving in place is refused if the file on disk is no
         longer the one that was read.
         """
-        book = self._loaded()
+        self._loaded()
         target = self._target(output)
         in_place = self.has_place and (output is None or _same_file(target, self.path))
 
@@ -147,14 +192,14 @@ class FileHost:
                 )
 
         look()
-        if in_place and not self._changes and not self._own:
+        if in_place and not self._changes and not self._names and not self._own:
             return
-        data = book.saved(self._changes, self._replaced, self._own)
+        data = self.saved_bytes()
         with _file_errors(target, "written", _ELSEWHERE):
             write_atomically(target, data, look)  # again, when the new file is on the disk already
         if in_place:
             self._data, self._file = data, _opened(self.path.name, data)
-            self._changes, self._own, self._replaced = {}, {}, {}
+            self._forget_changes()
 
     def check_output(self, output: str | Path | None = None) -> None:
         """Raise FileError now if `save(output)` could not write there."""
@@ -162,8 +207,19 @@ class FileHost:
 
     def close(self) -> None:
         """Forget the file and all values that were not saved."""
-        self._file, self._data, self._changes, self._own = None, b"", {}, {}
-        self._replaced = {}
+        self._file, self._data = None, b""
+        self._forget_changes()
+
+    def _forget_changes(self) -> None:
+        self._changes, self._replaced, self._names, self._own = {}, {}, {}, {}
+
+    def _all_changes(self) -> Changes:
+        """The changes of cells, with the values that take the place of formulas."""
+        found = {name: dict(changes) for name, changes in self._changes.items()}
+        for name, places in self._replaced.items():
+            changes = found.get(name, {})
+            changes.update({place: gives_way(changes[place]) for place in places if place in changes})
+        return found
 
     def _target(self, output: str | Path | None) -> Path:
         is_named = self.has_place or self.path.suffix
@@ -270,13 +326,14 @@ def _bytes_of(source: IO[bytes] | SavesItself) -> bytes:
 
 
 def _check(cell: Cell, value: Value) -> None:
-    if not (1 <= cell.row <= MAX_ROW and 1 <= cell.column <= MAX_COLUMN):
-        raise ValueError(f"{cell} lies outside the grid")
-    if isinstance(value, str):
-        if len(value.encode("utf-16-le")) > 2 * MAX_TEXT:  # a lone surrogate raises a ValueError, too
-            raise ValueError(f"{cell}: text is longer than {MAX_TEXT} characters")
-    elif not isinstance(value, ExcelError) and not abs(value) <= float_info.max:  # false for NaN, too
-        raise ValueError(f"{cell}: {value} is not a number that a cell can hold")
+    if (cause := impossible(cell, value)) is not None:
+        raise ValueError(f"{cell}: {cause}")
+
+
+def _check_edit(cell: Cell, edit: CellEdit) -> None:
+    value = None if isinstance(edit, Cleared) else edit.value
+    if (cause := impossible(cell, 0.0 if value is None else value)) is not None:
+        raise FileError(cause, cell=cell, remedy="Type something else")
 
 
 def _same_file(one: Path, other: Path) -> bool:

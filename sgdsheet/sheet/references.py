@@ -102,6 +102,13 @@ class Range(NamedTuple):
         return start if self.size == 1 else f"{start}:{address(self.bottom, self.right)}"
 
     @property
+    def absolute(self) -> str:
+        """The range as a defined name has it: `'my sheet'!$A$1:$B$2`."""
+        corners = [address(self.top, self.left), address(self.bottom, self.right)]
+        start, end = (re.sub("([A-Z]+)([0-9]+)", r"$\1$\2", corner) for corner in corners)
+        return _prefix(self.sheet) + (start if self.size == 1 else f"{start}:{end}")
+
+    @property
     def identifier(self) -> str:
         """The range as a Python identifier, in the form that Python gives to it (NFKC): `nnet_AC4_AC715`."""
         corners = self.a1.replace(":", "_")

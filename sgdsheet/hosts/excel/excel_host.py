@@ -22,7 +22,7 @@ from sgdsheet.hosts.excel.busy import Patience, Trouble, restrain_xlwings, troub
 from sgdsheet.hosts.excel.com import ComNative
 from sgdsheet.hosts.excel.excel_reader import area_of, formulas_in, pieces, read_workbook, texts_of
 from sgdsheet.hosts.excel.excel_sheets import ReportSheets
-from sgdsheet.hosts.excel.excel_writer import absolute, check_area, check_sheet, covering, put_values
+from sgdsheet.hosts.excel.excel_writer import check_area, check_sheet, covering, put_values
 from sgdsheet.hosts.excel.mac import MacNative
 from sgdsheet.hosts.excel.native import Grid, Native
 from sgdsheet.hosts.refusals import no_sheet, not_open, refuse_unusable
@@ -175,7 +175,7 @@ class ExcelHost:
 
     def define_name(self, name: str, areas: Sequence[Range]) -> None:
         sheet = self._sheet(areas[0].sheet)
-        text = "=" + ",".join(f"{absolute(area)}" for area in areas)
+        text = "=" + ",".join(area.absolute for area in areas)
 
         def define() -> None:
             for known in sheet.names:

@@ -13,16 +13,13 @@ from typing import Any
 import xlwings as xw
 
 from sgdsheet.errors import HostError
-from sgdsheet.hosts.base import LineChart, ReportSheet
+from sgdsheet.hosts.base import HEAT, LineChart, ReportSheet
 from sgdsheet.hosts.excel.busy import Patience
 from sgdsheet.hosts.excel.excel_writer import check_sheet, put_rows
 from sgdsheet.hosts.excel.native import Native
 from sgdsheet.hosts.refusals import MARK, no_sheet, report_sheet_taken
 from sgdsheet.sheet.references import Range, column_letters, quote_sheet, split_sheet
 from sgdsheet.sheet.workbook import Value
-
-LOW, MIDDLE, HIGH = "#5B8BD0", "#FFFFFF", "#E0695F"
-"""The colours of a heat map, for its lowest number, for zero, and for its highest number."""
 
 
 @dataclass
@@ -109,7 +106,7 @@ class ReportSheets:
     def _heat(self, cells: xw.Range) -> None:
         numbers = [abs(item) for row in self._native.values(cells) for item in row if type(item) is float]
         if reach := max(numbers, default=0.0):
-            self._native.colour(cells, LOW, MIDDLE, HIGH, reach)
+            self._native.colour(cells, *HEAT, reach)
 
     def _grow(self, sheet: xw.Sheet, name: str, last: int, width: int) -> None:
         drawn, native = self._drawn[name], self._native

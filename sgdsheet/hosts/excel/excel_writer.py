@@ -9,7 +9,7 @@ import xlwings as xw
 from sgdsheet.hosts.excel.excel_reader import area_of, formulas_in, merged, parts_where, texts_of
 from sgdsheet.hosts.excel.native import Native
 from sgdsheet.hosts.refusals import array_cell, formula_cell, merged_cell, protected_sheet
-from sgdsheet.sheet.references import Cell, Range, column_letters, quote_sheet, rectangles
+from sgdsheet.sheet.references import Cell, Range, rectangles
 from sgdsheet.sheet.workbook import Value
 
 
@@ -69,10 +69,3 @@ def _content(value: Value | None) -> str | float | bool:
     if isinstance(value, bool):
         return value
     return float(value) if isinstance(value, int | float) else f"'{value}"
-
-
-def absolute(area: Range) -> str:
-    """An area as a name's definition has it: `'my sheet'!$A$1:$B$2`."""
-    first = f"${column_letters(area.left)}${area.top}"
-    last = f":${column_letters(area.right)}${area.bottom}" if area.size > 1 else ""
-    return f"{quote_sheet(area.sheet)}!{first}{last}"

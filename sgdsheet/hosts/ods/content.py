@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
+from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import ExcelError, Value
 
 _NAMESPACE = "urn:oasis:names:tc:opendocument:xmlns"
 OFFICE, TABLE, TEXT = f"{_NAMESPACE}:office:1.0", f"{_NAMESPACE}:table:1.0", f"{_NAMESPACE}:text:1.0"
 EXTENSION = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
+
+
+EXCELS_PREFIX, EXCELS = "msoxl", "http://schemas.microsoft.com/office/excel/formula"
+"""The prefix of formulas in Excel's notation, and the namespace that it stands for."""
 
 
 def _spelled(namespace: str, name: str) -> str:
@@ -108,3 +113,40 @@ def shown(value: Value) -> str:
 def number(value: float) -> str:
     """A number in full."""
     return repr(float(value)).removesuffix(".0")
+
+
+def typed(value: Value, number_format: str | None) -> tuple[str, str, str] | None:
+    """How a date, time or percentage that was typed is written: its type, the attribute that holds it, and its text.
+
+    None for whatever is no such thing, or would be another number when it is read again. Days count from 1899.
+    """
+    code = (number_format or "").lower()
+    if isinstance(value, str | bool | ExcelError) or not code:
+        return None
+    if "%" in code:
+        return "percentage", VALUE, number(value)
+    seconds = round(value * 86400)
+    if "y" in code or "d" in code:
+        day, rest = divmod(seconds, 86400)
+        if not 0 <= day < 2_900_000:
+            return None
+        text = (date(1899, 12, 30) + timedelta(days=day)).isoformat()
+        text += f"T{_clock(rest, ':', ':', '')}" if rest else ""
+        return ("date", DATE, text) if days(text, date1904=False) == value else None
+    if "h" in code or "s" in code:
+        text = f"PT{_clock(seconds, 'H', 'M', 'S')}"
+        return ("time", TIME, text) if value >= 0 and duration(text) == value else None
+    return None
+
+
+def _clock(seconds: int, *marks: str) -> str:
+    """Hours, minutes and seconds with what stands behind each."""
+    parts = (seconds // 3600, seconds // 60 % 60, seconds % 60)
+    return "".join(f"{part:02}{mark}" for part, mark in zip(parts, marks, strict=True))
+
+
+def place(area: Range) -> str:
+    """An area as a name has it: `$'my sheet'.$A$1:.$B$2`."""
+    sheet, _, cells = area.absolute.rpartition("!")
+    start, colon, end = cells.partition(":")
+    return f"${sheet}.{start}" + (f":.{end}" if colon else "")

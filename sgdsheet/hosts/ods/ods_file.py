@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sgdsheet.errors import FileError
-from sgdsheet.hosts.book_file import Changes, OwnSheets
+from sgdsheet.hosts.book_file import Names, OwnSheets
+from sgdsheet.hosts.cell_edit import Change, Changes, Constant, FormulaEdit, has_edits
 from sgdsheet.hosts.ods.ods_patch import patch_content
 from sgdsheet.hosts.ods.ods_reader import read_content
+from sgdsheet.hosts.ods.open_formula import formula_in_file
 from sgdsheet.hosts.ods.own_table import own_table
+from sgdsheet.hosts.xlsx.edited_formulas import planned
 from sgdsheet.hosts.xlsx.own_sheet import MARK
 from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.hosts.xlsx.xml import Node, Part, read_tree
 from sgdsheet.sheet.appearance import Appearance
+from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Position, Workbook
 
 _CONTENT, _SETTINGS, _META, _MANIFEST = "content.xml", "settings.xml", "meta.xml", "META-INF/manifest.xml"
@@ -55,9 +59,14 @@ class OdsFile:
     def sheets(self) -> dict[str, bool]:
         return dict.fromkeys((self._book or self.read()).sheets, True)
 
-    def saved(self, changes: Changes, replaced: Mapping[str, Collection[Position]], own: OwnSheets) -> bytes:
+    def saved(self, changes: Changes, names: Names, own: OwnSheets) -> bytes:
         part = self._content()
-        patched = patch_content(part, changes, replaced, None, None)
+        if any(map(has_edits, changes.values())):
+            book = self._book or self.read()
+            changes = {
+                name: _possible(book, name, planned(book, name, values).changes) for name, values in changes.items()
+            }
+        patched = patch_content(part, changes, names)
         for title, content in own.items():
             book = self._book or self.read()
             ours = {item.sheet for item in book.names if item.name.casefold() == MARK and item.sheet}
@@ -87,6 +96,20 @@ class OdsFile:
                 return node.text
             waiting += node.children
         return None
+
+
+def _possible(book: Workbook, name: str, changes: Mapping[Position, Change]) -> Mapping[Position, Change]:
+    """The changes of a sheet as such a file can hold them. Raises FileError for a formula that it cannot."""
+    found: dict[Position, Change] = {}
+    for place, item in changes.items():
+        if isinstance(item, FormulaEdit):
+            text = formula_in_file(item.text, Cell(name, *place))
+            found[place] = FormulaEdit(text, item.value)
+        elif isinstance(item, Constant) and book.date1904:
+            found[place] = Constant(item.value)
+        else:
+            found[place] = item
+    return found
 
 
 def _free_name(book: Workbook, title: str) -> str:

@@ -6,32 +6,34 @@ those before it, the one, and those behind it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sgdsheet.hosts.book_file import Names
+from sgdsheet.hosts.cell_edit import Change, Changes, Cleared, Constant, FormulaEdit, value_of
 from sgdsheet.hosts.ods import content as odf
 from sgdsheet.hosts.xlsx.edit import ATTRIBUTE, PartEditor, Span, attribute
 from sgdsheet.hosts.xlsx.xml import Part
+from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import ExcelError, Position, Value
 
-Changes = Mapping[Position, Value | None]
 _VALUES = (odf.TYPE, odf.VALUE, odf.DATE, odf.TIME, odf.BOOLEAN, odf.STRING, odf.EXTENDED_TYPE)
 _FORMULAS = (odf.FORMULA, odf.MATRIX_ROWS, odf.MATRIX_COLUMNS)
 
 
 def patch_content(
     part: Part,
-    changes: Mapping[str, Changes],
-    replaced: Mapping[str, Collection[Position]],
+    changes: Changes,
+    names: Names,
     report: bytes | None = None,
     old_report: str | None = None,
 ) -> bytes:
-    """The content with these values by sheet; None takes the saved value of a formula away.
+    """The content with these changes by sheet, and with these names.
 
-    Formulas stay, but those `replaced`. `report` is a whole sheet to put behind the others, or in the place of the
-    sheet `old_report`.
+    Formulas that are not edited stay. `report` is a whole sheet to put behind the others, or in the place of the sheet
+    `old_report`.
     """
-    patcher = _Patcher(part, changes, replaced, report, old_report)
+    patcher = _Patcher(part, changes, names, report, old_report)
     patcher.run()
     return patcher.result()
 
@@ -62,19 +64,20 @@ class _Patcher(PartEditor):
     def __init__(
         self,
         part: Part,
-        changes: Mapping[str, Changes],
-        replaced: Mapping[str, Collection[Position]],
+        changes: Changes,
+        names: Names,
         report: bytes | None,
         old_report: str | None,
     ) -> None:
         super().__init__(part)
-        self._changes = {
-            name: _by_row(values, frozenset(replaced.get(name, ()))) for name, values in changes.items() if values
-        }
+        self._changes = {name: _by_row(values) for name, values in changes.items() if values}
+        self._names: dict[str, dict[str, tuple[str, Sequence[Range]]]] = {}
+        for (sheet, name), areas in names.items():
+            self._names.setdefault(sheet, {})[name.casefold()] = name, areas
         self._report, self._old_report = report, old_report
         self._prefixes: dict[str, list[bytes]] = {}
         self._tables = 0
-        self._wanted: dict[int, dict[int, _New]] = {}
+        self._wanted: dict[int, dict[int, Change]] = {}
         self._sheet_span: Span | None = None
         self._sheet_name = ""
         self._row_number = 1
@@ -82,6 +85,8 @@ class _Patcher(PartEditor):
         self._cell: _CellSpan | None = None
         self._paragraph: Span | None = None
         self._last_row: Span | None = None
+        self._names_span: Span | None = None  # the list of the sheet's names
+        self._name_span: Span | None = None  # a name that goes
 
     def run(self) -> None:
         self._parser.StartNamespaceDeclHandler = self._declared
@@ -104,7 +109,15 @@ class _Patcher(PartEditor):
             if self._tables == 1:
                 self._sheet_span, self._sheet_name = self._here(), attributes.get(odf.NAME, "")
                 self._wanted, self._row_number = self._changes.pop(self._sheet_name, {}), 1
-        elif self._tables != 1 or not self._wanted:
+                self._names_span = None
+        elif self._tables != 1:
+            return
+        elif tag == odf.NAMES:
+            self._names_span = self._here()
+        elif tag in (odf.NAMED_RANGE, odf.NAMED_EXPRESSION):
+            if attributes.get(odf.NAME, "").casefold() in self._names.get(self._sheet_name, {}):
+                self._name_span = self._here()
+        elif not self._wanted:
             return
         elif tag == odf.ROW:
             count = int(attributes.get(odf.ROWS_REPEATED, "1"))
@@ -138,6 +151,12 @@ class _Patcher(PartEditor):
             self._tables -= 1
             if self._tables == 0:
                 self._end_sheet()
+        elif tag == odf.NAMES and self._names_span is not None and self._tables == 1:
+            self._close(self._names_span)
+        elif tag in (odf.NAMED_RANGE, odf.NAMED_EXPRESSION) and self._name_span is not None:
+            self._close(self._name_span)
+            self.replace(self._name_span.start, self._name_span.end, b"")
+            self._name_span = None
         elif tag == odf.SPREADSHEET and self._report is not None and self._sheet_span is not None:
             self.insert(self._sheet_span.end, self._report)
 
@@ -149,9 +168,29 @@ class _Patcher(PartEditor):
             self.insert(self._last_row.end, b"".join(self._new_rows(self._last_row)))
         self._close(self._sheet_span)
         self._wanted, self._last_row = {}, None
+        self._add_names(self._sheet_span, self._names.pop(self._sheet_name, {}))
         if self._report is not None and self._sheet_name == self._old_report:
             self.replace(self._sheet_span.start, self._sheet_span.end, self._report)
             self._report = None
+
+    def _add_names(self, sheet: Span, names: Mapping[str, tuple[str, Sequence[Range]]]) -> None:
+        """Put names into the list of the sheet's own."""
+        prefix = self._prefix(odf.TABLE)
+        content = b"".join(self._named(name, areas, prefix) for name, areas in names.values() if areas)
+        if content and self._names_span is not None:
+            self.append(self._names_span, content)
+        elif content:
+            listed = b"<%snamed-expressions>%s</%snamed-expressions>" % (prefix, content, prefix)
+            self.append(sheet, listed)
+
+    def _named(self, name: str, areas: Sequence[Range], prefix: bytes) -> bytes:
+        first = attribute(odf.place(areas[0]._replace(bottom=areas[0].top, right=areas[0].left)))
+        head = b'%sname="%s" %sbase-cell-address="%s"' % (prefix, attribute(name), prefix, first)
+        if len(areas) == 1:
+            cells = attribute(odf.place(areas[0]))
+            return b'<%snamed-range %s %scell-range-address="%s"/>' % (prefix, head, prefix, cells)
+        union = attribute("~".join(f"[{odf.place(area)}]" for area in areas))
+        return b'<%snamed-expression %s %sexpression="%s"/>' % (prefix, head, prefix, union)
 
     # --- rows and cells ---
 
@@ -187,7 +226,7 @@ class _Patcher(PartEditor):
             position = end
         return b"".join((*pieces, self._data[position : row.span.end]))
 
-    def _cell_edits(self, row: _RowSpan, values: Mapping[int, _New]) -> list[tuple[int, int, bytes]]:
+    def _cell_edits(self, row: _RowSpan, values: Mapping[int, Change]) -> list[tuple[int, int, bytes]]:
         edits = []
         waiting = dict(sorted(values.items()))
         for cell in row.cells:
@@ -206,7 +245,7 @@ class _Patcher(PartEditor):
                 edits.append((place, place, content))
         return edits
 
-    def _apart(self, cell: _CellSpan, values: Mapping[int, _New]) -> bytes:
+    def _apart(self, cell: _CellSpan, values: Mapping[int, Change]) -> bytes:
         """A cell with its new value; of several cells alike, those before it, it, and those behind it."""
         pieces, position, last = [], cell.column, cell.column + cell.count - 1
 
@@ -223,14 +262,16 @@ class _Patcher(PartEditor):
             pieces.append(unchanged(last - position + 1))
         return b"".join(pieces)
 
-    def _with_value(self, cell: _CellSpan, new: _New) -> bytes:
-        span, value = cell.span, new.value
-        gone = (*_VALUES, odf.COLUMNS_REPEATED, *(_FORMULAS if new.replaces_formula else ()))
+    def _with_value(self, cell: _CellSpan, new: Change) -> bytes:
+        span, value = cell.span, value_of(new)
+        edited = isinstance(new, Constant | FormulaEdit | Cleared)
+        gone = (*_VALUES, odf.COLUMNS_REPEATED, *(_FORMULAS if edited else ()))
         tag = self._without(self.source(span), gone)
-        tag = tag.removesuffix(b"/>" if span.is_empty else b">").rstrip()
+        tag = tag.removesuffix(b"/>" if span.is_empty else b">").rstrip() + self._formula(new)
         if value is not None:
-            old = cell.attributes.get(odf.TYPE, "")
-            tag += self._value_attributes(value, old, extended=odf.EXTENDED_TYPE in cell.attributes)
+            tag += self._typed(new) or self._value_attributes(
+                value, cell.attributes.get(odf.TYPE, ""), extended=odf.EXTENDED_TYPE in cell.attributes
+            )
         text = b"" if value is None else self._paragraphs(odf.shown(value))
         if span.is_empty:
             return tag + (b">" + text + b"</" + span.name + b">" if text else b"/>")
@@ -259,6 +300,23 @@ class _Patcher(PartEditor):
             found += b' %svalue-type="%s"' % (self._prefix(odf.EXTENSION), kind.encode())
         return found
 
+    def _formula(self, change: Change) -> bytes:
+        """The attributes of a formula that is put into a cell: in Excel's notation, as Excel writes it there."""
+        if not isinstance(change, FormulaEdit):
+            return b""
+        text = attribute(f"{odf.EXCELS_PREFIX}:={change.text}").replace(b"\n", b"&#10;")
+        space = b' xmlns:%s="%s"' % (odf.EXCELS_PREFIX.encode(), odf.EXCELS.encode())
+        return b'%s %sformula="%s"' % (space, self._prefix(odf.TABLE), text)
+
+    def _typed(self, change: Change) -> bytes:
+        """The attributes of a date, time or percentage that was typed; a cell without a format shows it as such."""
+        found = odf.typed(change.value, change.number_format) if isinstance(change, Constant) else None
+        if found is None:
+            return b""
+        kind, name, text = found
+        office, local = self._prefix(odf.OFFICE), name.rpartition(" ")[2].encode()
+        return b' %svalue-type="%s" %s%s="%s"' % (office, kind.encode(), office, local, text.encode())
+
     def _paragraphs(self, text: str) -> bytes:
         prefix = self._prefix(odf.TEXT)
         found = []
@@ -280,16 +338,19 @@ class _Patcher(PartEditor):
             yield b"<%s>%s</%s>" % (tag, self._new_cells(near, values, 1), tag)
             position = number + 1
 
-    def _new_cells(self, near: Span, values: Mapping[int, _New], position: int) -> bytes:
+    def _new_cells(self, near: Span, values: Mapping[int, Change], position: int) -> bytes:
         """Cells behind the last one that stands in a row; `position` is the first free column."""
         pieces, tag = [], near.prefix + b"table-cell"
         for column, new in values.items():
-            if new.value is None:
+            value, attributes, text = value_of(new), self._formula(new), b""
+            if value is None and not attributes:
                 continue
             if column > position:
                 pieces.append(self._repeated(b"<%s/>" % tag, odf.COLUMNS_REPEATED, column - position))
-            attributes, text = self._value_attributes(new.value, extended=False), odf.shown(new.value)
-            pieces.append(b"<%s%s>%s</%s>" % (tag, attributes, self._paragraphs(text), tag))
+            if value is not None:
+                attributes += self._typed(new) or self._value_attributes(value, extended=False)
+                text = self._paragraphs(odf.shown(value))
+            pieces.append(b"<%s%s>%s</%s>" % (tag, attributes, text, tag))
             position = column + 1
         return b"".join(pieces)
 
@@ -320,16 +381,8 @@ class _Patcher(PartEditor):
         return tag[:end].rstrip() + b' %s%s="%d"' % (self._prefix(namespace), local.encode(), count) + tag[end:]
 
 
-@dataclass(frozen=True, slots=True)
-class _New:
-    """What a cell gets; a formula may give way to it."""
-
-    value: Value | None
-    replaces_formula: bool
-
-
-def _by_row(values: Changes, replaced: Collection[Position]) -> dict[int, dict[int, _New]]:
-    found: dict[int, dict[int, _New]] = {}
-    for (row, column), value in sorted(values.items(), key=lambda item: item[0]):
-        found.setdefault(row, {})[column] = _New(value, (row, column) in replaced)
+def _by_row(values: Mapping[Position, Change]) -> dict[int, dict[int, Change]]:
+    found: dict[int, dict[int, Change]] = {}
+    for (row, column), change in sorted(values.items(), key=lambda item: item[0]):
+        found.setdefault(row, {})[column] = change
     return found

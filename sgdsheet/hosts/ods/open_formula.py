@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 
+from sgdsheet.errors import FileError
 from sgdsheet.hosts.libreoffice.notation import to_excel
+from sgdsheet.hosts.ods.content import EXCELS_PREFIX
+from sgdsheet.sheet.references import Cell
 
 _TOKENS = re.compile(
     r"""
@@ -20,6 +23,17 @@ _TOKENS = re.compile(
 )
 _OWN_SHEET = re.compile(r"'(?:[^']|'')*'|(?<![^:])\.")
 """A quoted name, or the point of a reference to the formula's own sheet: `.A1` and `:.B2`."""
+_ONLY_EXCEL = re.compile(
+    r"""
+    (?P<text>"(?:[^"]|"")*")
+    |(?P<sheet>'(?:[^']|'')*')
+    |(?P<na>\#N/A)
+    |\#[A-Z/0!?]+
+    |_xlfn\.(?:SINGLE|ANCHORARRAY)\(
+    |[\w.]*\[[^\]]*\]
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _PREFIX = re.compile(r"(?:COM\.MICROSOFT|LEGACY|ORG\.LIBREOFFICE|ORG\.OPENOFFICE)\.(?=\w)", re.IGNORECASE)
 _FUNCTIONS = {
     "COM.MICROSOFT.CEILING": "CEILING.XCL",
@@ -31,7 +45,7 @@ _FUNCTIONS = {
     "FINV": "F.INV",
 }
 """Functions whose name in a file is not the one on LibreOffice's screen, or means another function there."""
-_EXCELS = ("msoxl:",)
+_EXCELS = f"{EXCELS_PREFIX}:"
 _SYNTAX = re.compile(r"[A-Za-z]\w*:(?==)")
 
 
@@ -41,6 +55,27 @@ def formula_in_excel(text: str) -> str:
         return text.partition(":")[2].removeprefix("=")
     text = _SYNTAX.sub("", text, count=1) if _SYNTAX.match(text) else text
     return to_excel(_TOKENS.sub(_on_screen, text))
+
+
+def formula_in_file(text: str, cell: Cell) -> str:
+    """A formula as Excel writes it into its own files, for an OpenDocument file, behind `msoxl:`.
+
+    LibreOffice understands that, but for tables, references to a spilled array, and errors that are written out; #N/A
+    is also a function. Raises FileError for what it does not.
+    """
+
+    def possible(match: re.Match[str]) -> str:
+        if match["na"]:
+            return "NA()"
+        if match["text"] is None and match["sheet"] is None:
+            raise FileError(
+                f"“{match.group()}” cannot stand in a formula of an .ods file",
+                cell=cell,
+                remedy="Write the cells out, or save the workbook as an .xlsx",
+            )
+        return match.group()
+
+    return _ONLY_EXCEL.sub(possible, text)
 
 
 def areas_in_excel(text: str) -> str:

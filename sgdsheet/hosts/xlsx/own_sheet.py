@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sgdsheet.hosts.xlsx.edit import Document, attribute
+from sgdsheet.hosts.xlsx.name_list import BEFORE_NAMES
 from sgdsheet.hosts.xlsx.package import Package, relationships_part
+from sgdsheet.hosts.xlsx.part_lists import CONTENT_TYPES, content_types, unlink
 from sgdsheet.hosts.xlsx.styles import default_font, merge_styles
 from sgdsheet.hosts.xlsx.xlsx_reader import Outline, SheetEntry
 from sgdsheet.hosts.xlsx.xml import escape, read_strings
@@ -22,7 +24,7 @@ from sgdsheet.sheet.references import quote_sheet
 MARK = "sgd_log"
 """The name that every sheet of ours has."""
 
-_CELL_STYLE = re.compile(rb'(<c r="[A-Z]+[0-9]+") s="([0-9]+)"')
+_STYLE = re.compile(rb'(<(?:c|col|row) [^<>]*?) (s|style)="([0-9]+)"')
 _SHARED = re.compile(rb' t="s"><v>([0-9]+)</v>')
 _FORMULA = re.compile(rb"<([^\s:/>]+:)?f[\s/>]")
 _RELATIONSHIPS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -34,11 +36,8 @@ _TYPES = {
     "drawings": f"{_OFFICE}.drawing+xml",
     "charts": f"{_OFFICE}.drawingml.chart+xml",
 }
-_RELS_TYPE = "application/vnd.openxmlformats-package.relationships+xml"
 _SHEET = "xl/worksheets/sheet1.xml"
 """Where XlsxWriter writes the sheet."""
-_BEFORE_NAMES = ("sheets", "functionGroups", "externalReferences")
-_CONTENT_TYPES = "[Content_Types].xml"
 
 Changes = dict[str, bytes | None]
 """New contents of parts; None removes one."""
@@ -76,7 +75,8 @@ def add_sheet(package: Package, outline: Outline, title: str, draw: Draw) -> Cha
         _register(book, links, outline, name, places[_SHEET])
     changes[outline.part.name] = book.result()
     changes[relationships_part(outline.part.name)] = links.result()
-    changes[_CONTENT_TYPES] = _content_types(package, changes, places)
+    types = {new: _TYPES[posixpath.basename(posixpath.dirname(old))] for old, new in places.items()}
+    changes[CONTENT_TYPES] = content_types(package, changes, types)
     return _real(package, changes)
 
 
@@ -128,10 +128,7 @@ def _removal(package: Package, outline: Outline, links: Document, sheet: str) ->
     chain = outline.related("calcChain")
     if chain and _FORMULA.search(package.part(sheet).data):
         dead.add(chain)  # it lists formulas that are gone; Excel makes a new one
-        ids = {item.id for item in outline.relationships if item.target == chain}
-        for element in links.root.children:
-            if element.attributes.get("Id") in ids:
-                links.remove(element)
+        unlink(links, outline, chain)
     return dict.fromkeys(dead)
 
 
@@ -192,10 +189,10 @@ def _worksheet(data: bytes, strings: Sequence[str], cell_styles: Sequence[int]) 
         return b' t="inlineStr"><is><t xml:space="preserve">%s</t></is>' % escape(strings[int(match[1])])
 
     def styled(match: re.Match[bytes]) -> bytes:
-        return match[1] + (b' s="%d"' % cell_styles[int(match[2])] if cell_styles else b"")
+        return match[1] + (b' %s="%d"' % (match[2], cell_styles[int(match[3])]) if cell_styles else b"")
 
     data = data.replace(b' tabSelected="1"', b"", 1)  # two selected tabs would be edited together
-    return _SHARED.sub(inline, _CELL_STYLE.sub(styled, data))
+    return _SHARED.sub(inline, _STYLE.sub(styled, data))
 
 
 def _relationships(items: Iterable[tuple[str, str, str]]) -> bytes:
@@ -238,30 +235,5 @@ def _mark(book: Document, index: int, name: str) -> None:
     if names is not None:
         book.append(names, mark)
     else:
-        place = max(item.end for item in book.root.children if item.tag in _BEFORE_NAMES)
+        place = max(item.end for item in book.root.children if item.tag in BEFORE_NAMES)
         book.insert(place, b"<%sdefinedNames>%s</%sdefinedNames>" % (prefix, mark, prefix))
-
-
-def _content_types(package: Package, changes: Changes, places: Mapping[str, str]) -> bytes:
-    """The list of content types without the removed parts and with the new ones."""
-    document = Document(package.part(_CONTENT_TYPES))
-    wanted = {new: _TYPES[posixpath.basename(posixpath.dirname(old))] for old, new in places.items()}
-    defaults = {item.attributes.get("Extension", "").casefold() for item in document.root.children}
-    if "rels" not in defaults:
-        lists = map(relationships_part, places.values())
-        wanted |= {part: _RELS_TYPE for part in lists if part in changes}
-    removed = {f"/{name}".casefold() for name, content in changes.items() if content is None}
-    new = {f"/{name}".casefold(): content_type for name, content_type in wanted.items()}
-    listed = set()
-    for item in document.root.children:
-        name = item.attributes.get("PartName", "").casefold()
-        if new.get(name) == item.attributes.get("ContentType"):
-            listed.add(name)
-        elif name in removed or name in new:
-            document.remove(item)
-    for part, content_type in wanted.items():
-        if f"/{part}".casefold() not in listed:
-            line = b'<%sOverride PartName="/%s" ContentType="%s"/>'
-            prefix = document.root.prefix
-            document.append(document.root, line % (prefix, attribute(part), content_type.encode()))
-    return document.result()

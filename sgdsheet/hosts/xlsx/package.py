@@ -59,6 +59,8 @@ class Package:
         self.name = name
         self.data = data
         self._sizes: dict[str, int] = {}
+        self._changed: dict[str, tuple[str, bytes | None]] = {}
+        """New contents of parts, by their keys, with their names; None where a part goes."""
         if len(data) > MAX_FILE:
             raise self._error("is larger than 4 GiB", "Split the workbook")
         if not data.startswith(b"PK"):
@@ -70,12 +72,27 @@ class Package:
         self._members = self._index()
 
     def __contains__(self, part: str) -> bool:
-        return part.casefold() in self._members
+        changed = self._changed.get(part.casefold())
+        return part.casefold() in self._members if changed is None else changed[1] is not None
+
+    def with_changes(self, changes: Mapping[str, bytes | None]) -> Package:
+        """The package as it will be with some parts changed, added, or (None) removed; this one stays as it is."""
+        other = copy.copy(self)
+        other._changed = {**self._changed, **{_key(name): (name, content) for name, content in changes.items()}}
+        return other
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it differs from the file that was read."""
+        return bool(self._changed)
 
     def part(self, name: str) -> Part:
         """A part, decompressed; FileError if it is missing, damaged or too large."""
+        changed_name, content = self._changed.get(name.casefold(), (name, None))
+        if content is not None:
+            return Part(self.name, changed_name, content)
         info = self._members.get(name.casefold())
-        if info is None:
+        if info is None or name not in self:
             raise self._error(f"has no part {name}", REPAIR)
         if info.flag_bits & 1:
             raise self._error("has an encrypted part", "Save it without a password")
@@ -113,12 +130,13 @@ class Package:
         return found
 
     def rewritten(self, changes: Mapping[str, bytes | None]) -> bytes:
-        """The package with some parts changed, added, or (None) removed.
+        """The package with some parts changed, added, or (None) removed, besides those of `with_changes`.
 
         All others keep even their compressed bytes.
         """
-        new = {_key(name): content for name, content in changes.items()}
-        added = [_new_member(name) for name, content in changes.items() if content and name not in self]
+        whole = self.with_changes(changes)._changed
+        new = {key: content for key, (_, content) in whole.items()}
+        added = [_new_member(name) for key, (name, content) in whole.items() if content and key not in self._members]
         out, directory, count = BytesIO(), [], 0
         try:
             for info in [*self._archive.infolist(), *added]:

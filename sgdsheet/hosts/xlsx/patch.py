@@ -1,15 +1,16 @@
-"""Put values into the XML of a worksheet and leave every other byte as it is."""
+"""Put values and formulas into the XML of a worksheet and leave every other byte as it is."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from sgdsheet.errors import FileError, FormulaError
+from sgdsheet.hosts.cell_edit import Change, Cleared, Constant, FormulaEdit, value_of
 from sgdsheet.hosts.xlsx.edit import ATTRIBUTE, PartEditor, Span
-from sgdsheet.hosts.xlsx.xml import Part, cell_column, escape, expect_worksheet, row_number
-from sgdsheet.sheet.references import Range, address, parse_range
+from sgdsheet.hosts.xlsx.xml import Part, cell_column, escape, expect_worksheet, row_number, truth
+from sgdsheet.sheet.references import Cell, Range, address, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Position, Value
 
 T = TypeVar("T")
@@ -18,90 +19,131 @@ T = TypeVar("T")
 _SAVED_ERRORS = frozenset(("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA"))
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """Cells whose formula gives way to their new value.
+class Shares(NamedTuple):
+    """What a formula becomes that was written in a cell that loses it, for this and other cells.
 
-    `sharing` are the other cells of formulas that are shared with one of these and written there alone: they get the
-    text of their own.
+    It gets a text of its own, and with an `area` (such as `B3:B9`) it is the one in which the others stand now.
     """
 
-    cells: frozenset[Position] = frozenset()
-    sharing: Mapping[Position, str] = field(default_factory=dict)
+    text: str
+    area: str = ""
 
 
-def patch_sheet(part: Part, values: Mapping[Position, Value | None], replaced: Replaced | None = None) -> bytes:
-    """The worksheet part with these values. Formulas (but those `replaced`), styles and everything else stay.
+StyleOf = Callable[[int, str], int]
+"""The cell format like another one, but with a number format if that has none."""
 
-    None takes the saved value of a formula away.
+
+def patch_sheet(
+    part: Part,
+    changes: Mapping[Position, Change],
+    sharing: Mapping[Position, Shares] | None = None,
+    style_of: StyleOf = lambda style, code: style,
+    sheet: str = "",
+) -> bytes:
+    """The worksheet part with these changes. Styles, formulas that are not edited, and everything else stay.
+
+    `sharing` are formulas whose text stood in a cell that loses it; `sheet` is what errors call the sheet.
     """
-    patcher = _Patcher(part, values, replaced or Replaced())
+    patcher = _Patcher(part, changes, sharing or {}, style_of, sheet)
     patcher.run()
     return patcher.result()
 
 
 @dataclass(slots=True)
 class _Target:
-    """A cell that gets a value."""
+    """A cell that is changed."""
 
     attributes: dict[str, str]
     column: int
-    value: Value | None
+    change: Change
+    formula: Span | None = None
     formula_end: int = 0
     contents: list[Span] = field(default_factory=list)
+
+
+class _Columns(NamedTuple):
+    """Columns that have a format, which cells get that are not in the file yet."""
+
+    first: int
+    last: int
+    style: int
 
 
 class _Patcher(PartEditor):
     """Walks through the part once. What is wanted waits in stacks, the next row or cell on top."""
 
-    def __init__(self, part: Part, values: Mapping[Position, Value | None], replaced: Replaced) -> None:
+    def __init__(
+        self,
+        part: Part,
+        changes: Mapping[Position, Change],
+        sharing: Mapping[Position, Shares],
+        style_of: StyleOf,
+        sheet: str,
+    ) -> None:
         super().__init__(part)
-        self._replaced = replaced
-        self._rows: list[tuple[int, list[tuple[int, Value | None]]]] = []
-        for (row, column), value in sorted(values.items(), key=lambda item: item[0], reverse=True):
+        self._sheet = sheet
+        self._sharing, self._style_of = sharing, style_of
+        self._rows: list[tuple[int, list[tuple[int, Change]]]] = []
+        for (row, column), change in sorted(changes.items(), key=lambda item: item[0], reverse=True):
             if not self._rows or self._rows[-1][0] != row:
                 self._rows.append((row, []))
-            self._rows[-1][1].append((column, value))
-        self._cells: list[tuple[int, Value | None]] = []
+            self._rows[-1][1].append((column, change))
+        self._cells: list[tuple[int, Change]] = []
         self._arrays: list[Range] = []  # those that reach the current row
+        self._what_if: list[Range] = []
+        self._columns: list[_Columns] = []
         self._row, self._row_text, self._column = 0, "0", 0
         self._sheet_span = self._row_span = self._cell_span = self._inner_span = Span(b"", 0, 0, is_empty=False)
+        self._dimension: tuple[Span, str] | None = None
+        self._row_attributes: dict[str, str] = {}
+        self._new: list[Position] = []  # the cells that are not in the file yet
         self._after = 0  # where a cell can be added to the current row
         self._target: _Target | None = None
-        self._shared = False  # whether the last formula shares its text with others
+        self._shared = ""  # the number of the text that the last formula shares with others
 
     def run(self) -> None:
         self._parser.StartElementHandler = self._root
         self._walk()
         if self._rows:
             raise self._part.error("has no sheetData element to put cells into")
+        if self._dimension is not None and self._new:
+            self._enlarge(*self._dimension)
 
     def _root(self, tag: str, attributes: dict[str, str]) -> None:
         spell = expect_worksheet(self._part, tag)
         self._c, self._v, self._f, self._is = spell("c"), spell("v"), spell("f"), spell("is")
         self._row_tag, self._data_tag = spell("row"), spell("sheetData")
+        self._dimension_tag, self._columns_tag = spell("dimension"), spell("col")
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == self._c:
-            if self._cells or self._replaced.sharing:
+            if self._cells or self._sharing:
                 self._start_cell(attributes)
         elif tag == self._f:
-            self._shared = attributes.get("t") == "shared"
-            if attributes.get("t") == "array":
-                self._arrays.append(parse_range(attributes.get("ref", ""), ""))
+            kind = attributes.get("t")
+            self._shared = attributes.get("si", "0") if kind == "shared" else ""
+            if kind in ("array", "dataTable"):
+                area = parse_range(attributes.get("ref", ""), "")
+                (self._arrays if kind == "array" else self._what_if).append(area)
         elif tag == self._row_tag:
             self._start_row(attributes)
         elif tag == self._data_tag:
             self._sheet_span = self._here()
+        elif tag == self._dimension_tag:
+            self._dimension = self._here(), attributes.get("ref", "")
+        elif tag == self._columns_tag:
+            first, last, style = (int(attributes.get(name, "0")) for name in ("min", "max", "style"))
+            if style:
+                self._columns.append(_Columns(first, last, style))
         wanted = self._target is not None and tag in (self._v, self._is, self._f)
-        if wanted or (tag == self._f and self._shares):
+        if wanted or (tag == self._f and self._shares is not None):
             self._inner_span = self._here()
 
     def _end(self, tag: str) -> None:
         if tag == self._c:
-            if self._target is not None or self._cells or self._replaced.sharing:
+            if self._target is not None or self._cells or self._sharing:
                 self._end_cell()
         elif tag == self._row_tag:
             if self._cells:
@@ -109,19 +151,20 @@ class _Patcher(PartEditor):
                 if content := self._new_cells(self._row, cells, span):
                     self.append(span, content, self._after)
                 self._cells = []
+            if self._row_attributes and self._new:
+                self._widen(self._row_attributes)
+            self._row_attributes = {}
         elif tag == self._data_tag:
             if content := self._new_rows(self._rows[::-1], self._sheet_span):
                 self.append(self._sheet_span, content, self._parser.CurrentByteIndex)
             self._rows = []
-        elif tag == self._f and self._shares:
+        elif tag == self._f and (shares := self._shares) is not None:
             self._close(self._inner_span)
-            self._write_formula(self._inner_span, self._replaced.sharing[self._row, self._column])
+            self._write_formula(self._inner_span, shares)
         elif self._target is not None and tag in (self._v, self._is, self._f):
             self._close(self._inner_span)
-            if tag == self._f and (self._row, self._target.column) in self._replaced.cells:
-                self.replace(self._inner_span.start, self._inner_span.end, b"")
-            elif tag == self._f:
-                self._target.formula_end = self._inner_span.end
+            if tag == self._f:
+                self._target.formula, self._target.formula_end = self._inner_span, self._inner_span.end
             else:
                 self._target.contents.append(self._inner_span)
 
@@ -138,7 +181,7 @@ class _Patcher(PartEditor):
         if missing := _take_before(self._rows, number):
             self.insert(span.start, self._new_rows(missing, span))
         if self._rows and self._rows[-1][0] == number:
-            self._cells = self._rows.pop()[1]
+            self._cells, self._row_attributes = self._rows.pop()[1], attributes
         self._after = span.tag_end
 
     def _start_cell(self, attributes: dict[str, str]) -> None:
@@ -159,43 +202,67 @@ class _Patcher(PartEditor):
         self._after = span.end
         if target is None:
             return
-        if target.value is None:
+        change = target.change
+        if isinstance(change, Constant | FormulaEdit | Cleared):
+            self._refuse_what_if(self._row, target.column)
+            self._replace_formula(span, target, change)
+        value = value_of(change)
+        if value is None:
             self._empty_cell(span, target)
         else:
-            calculated = bool(target.formula_end) or self._spilled(self._row, target.column)
-            self._edit_cell(span, target, target.value, _kind(target.value, calculated))
+            self._edit_cell(span, target, value, self._kind(change, target))
         self._target = None
 
-    @property
-    def _shares(self) -> bool:
-        """Whether the formula of the current cell is written in a cell that loses it."""
-        return self._shared and (self._row, self._column) in self._replaced.sharing
+    def _kind(self, change: Change, target: _Target) -> str:
+        """The type of a cell with its new value."""
+        if isinstance(change, Constant | FormulaEdit):
+            return _kind(value_of(change), isinstance(change, FormulaEdit))
+        return _kind(value_of(change), bool(target.formula_end) or self._spilled(self._row, target.column))
 
-    def _write_formula(self, span: Span, text: str) -> None:
-        name = span.name
-        self.replace(span.start, span.end, b"<%s>%s</%s>" % (name, escape(text), name))
+    @property
+    def _shares(self) -> Shares | None:
+        """What the formula of the current cell becomes whose text was written in a cell that loses it."""
+        return self._sharing.get((self._row, self._column)) if self._shared else None
+
+    def _write_formula(self, span: Span, shares: Shares) -> None:
+        name, shared = span.name, b""
+        if shares.area:
+            shared = b' t="shared" ref="%s" si="%s"' % (shares.area.encode(), self._shared.encode())
+        self.replace(span.start, span.end, b"<%s%s>%s</%s>" % (name, shared, escape(shares.text), name))
         if self._target is not None:
             self._target.formula_end = span.end
+
+    def _replace_formula(self, span: Span, target: _Target, change: Constant | FormulaEdit | Cleared) -> None:
+        """Take a cell's formula away, and put another one in its place."""
+        new = _formula(change, span.prefix) if not span.is_empty else b""
+        if target.formula is not None:
+            self.replace(target.formula.start, target.formula.end, new)
+        elif new:
+            self.insert(span.tag_end, new)
+            target.formula_end = span.tag_end
+        if target.formula is not None and not new:
+            target.formula_end = 0
 
     def _empty_cell(self, span: Span, target: _Target) -> None:
         """Take a cell's value away, and the type that it had."""
         tag = self.source(span)
-        plain = _retag(tag, "n")
-        if plain != tag:
+        plain = self._tag(tag, target, "n")
+        if span.is_empty and isinstance(target.change, FormulaEdit):
+            self._open(span, plain, _formula(target.change, span.prefix))
+        elif plain != tag:
             self.replace(span.start, span.tag_end, plain)
         for old in target.contents:
             self.replace(old.start, old.end, b"")
 
     def _edit_cell(self, span: Span, target: _Target, value: Value, kind: str) -> None:
         """Give a cell its value."""
-        same_tag = kind == target.attributes.get("t", "n") and "vm" not in target.attributes
+        tag = self._tag(self.source(span), target, kind)
+        same_tag = tag == self.source(span)
         if same_tag and kind == "n" and target.contents and self._has_number(target.contents[0], value):
             return
-        tag = self.source(span) if same_tag else _retag(self.source(span), kind)
         content = _content(value, kind, span.prefix)
         if span.is_empty:
-            opening = tag.removesuffix(b"/>").rstrip() + b">"
-            self.replace(span.start, span.tag_end, opening + content + b"</" + span.name + b">")
+            self._open(span, tag, _formula(target.change, span.prefix) + content)
             return
         if not same_tag:
             self.replace(span.start, span.tag_end, tag)
@@ -210,6 +277,24 @@ class _Patcher(PartEditor):
         for other in others:
             self.replace(other.start, other.end, b"")
 
+    def _open(self, span: Span, tag: bytes, content: bytes) -> None:
+        """Give contents to a cell that is written without."""
+        opening = tag.removesuffix(b"/>").rstrip() + b">"
+        self.replace(span.start, span.tag_end, opening + content + b"</" + span.name + b">")
+
+    def _tag(self, tag: bytes, target: _Target, kind: str) -> bytes:
+        """The cell's start tag for a value of this type; as it is where nothing of it changes."""
+        edited = isinstance(target.change, Constant | FormulaEdit | Cleared)
+        gone = {"vm", "cm"} if edited else {"vm"}
+        if kind != target.attributes.get("t", "n") or not gone.isdisjoint(target.attributes):
+            tag = _retag(tag, kind, gone)
+        code = target.change.number_format if isinstance(target.change, Constant) else None
+        if code is not None:
+            old = int(target.attributes.get("s", "0"))
+            if (new := self._style_of(old, code)) != old:
+                tag = _restyled(tag, new)
+        return tag
+
     def _has_number(self, content: Span, value: Value) -> bool:
         """Whether the number is there already, maybe spelled with more digits: then it stays as it is."""
         try:
@@ -220,22 +305,83 @@ class _Patcher(PartEditor):
     def _spilled(self, row: int, column: int) -> bool:
         return any(area.contains(Range("", row, column, row, column)) for area in self._arrays)
 
-    def _new_rows(self, rows: Iterable[tuple[int, list[tuple[int, Value | None]]]], near: Span) -> bytes:
-        tag = near.prefix + b"row"
-        return b"".join(
-            b'<%s r="%d">%s</%s>' % (tag, row, self._new_cells(row, cells[::-1], near), tag) for row, cells in rows
-        )
+    def _refuse_what_if(self, row: int, column: int) -> None:
+        here = Range("", row, column, row, column)
+        if any(area.contains(here) for area in self._what_if):
+            raise FileError(
+                "a what-if data table fills this cell",
+                cell=Cell(self._sheet, row, column),
+                remedy="Change the table in Excel",
+            )
 
-    def _new_cells(self, row: int, cells: Iterable[tuple[int, Value | None]], near: Span) -> bytes:
-        prefix, new = near.prefix, []
-        for column, value in cells:
-            if value is None:
-                continue
-            kind = _kind(value, self._spilled(row, column))
-            mark = b"" if kind == "n" else b' t="%s"' % kind.encode()
-            content = _content(value, kind, prefix)
-            new.append(b'<%sc r="%s"%s>%s</%sc>' % (prefix, address(row, column).encode(), mark, content, prefix))
+    # --- cells that are not in the file yet ---
+
+    def _new_rows(self, rows: Iterable[tuple[int, list[tuple[int, Change]]]], near: Span) -> bytes:
+        tag, new = near.prefix + b"row", []
+        for row, cells in rows:
+            if content := self._new_cells(row, cells[::-1], near):
+                new.append(b'<%s r="%d">%s</%s>' % (tag, row, content, tag))
         return b"".join(new)
+
+    def _new_cells(self, row: int, cells: Iterable[tuple[int, Change]], near: Span) -> bytes:
+        prefix, new = near.prefix, []
+        for column, change in cells:
+            value, formula = value_of(change), _formula(change, prefix)
+            if value is None and not formula:
+                continue
+            self._refuse_what_if(row, column)
+            kind = "n"
+            if value is not None:
+                edited = isinstance(change, Constant | FormulaEdit)
+                kind = _kind(value, bool(formula) or (not edited and self._spilled(row, column)))
+            style = self._style(row, column, change)
+            look = b' s="%d"' % style if style else b""
+            mark = b"" if kind == "n" else b' t="%s"' % kind.encode()
+            content = formula + (b"" if value is None else _content(value, kind, prefix))
+            name = address(row, column).encode()
+            new.append(b'<%sc r="%s"%s%s>%s</%sc>' % (prefix, name, look, mark, content, prefix))
+            self._new.append((row, column))
+        return b"".join(new)
+
+    def _style(self, row: int, column: int, change: Change) -> int:
+        """The format of a new cell: that of its row, or of its column, as Excel gives it."""
+        attributes = self._row_attributes if row == self._row else {}
+        if truth(attributes.get("customFormat")):
+            style = int(attributes.get("s", "0"))
+        else:
+            style = next((item.style for item in self._columns if item.first <= column <= item.last), 0)
+        code = change.number_format if isinstance(change, Constant) else None
+        return style if code is None else self._style_of(style, code)
+
+    def _widen(self, attributes: dict[str, str]) -> None:
+        """Have the row say from which to which column it has cells, where it says so."""
+        columns = [column for row, column in self._new if row == self._row]
+        first, _, last = attributes.get("spans", "").partition(":")
+        if not columns or not (first.isdecimal() and last.isdecimal()):
+            return
+        old = int(first), int(last)
+        new = min(old[0], *columns), max(old[1], *columns)
+        if new != old:
+            self._set(self._row_span, b"spans", b"%d:%d" % new)
+
+    def _enlarge(self, span: Span, text: str) -> None:
+        """Have the sheet say which area its cells cover, where it says so."""
+        try:
+            area = parse_range(text, "")
+        except FormulaError:
+            return
+        rows, columns = zip(*self._new, strict=True)
+        top, left = min(area.top, *rows), min(area.left, *columns)
+        new = Range("", top, left, max(area.bottom, *rows), max(area.right, *columns))
+        if new != area:
+            self._set(span, b"ref", new.a1.encode())
+
+    def _set(self, span: Span, name: bytes, value: bytes) -> None:
+        """Change an attribute of a start tag."""
+        for match in ATTRIBUTE.finditer(self.source(span)):
+            if match[1] == name:
+                start, end = (span.start + place for place in match.span(2))
+                self.replace(start + 1, end - 1, value)
 
 
 def _take_before(stack: list[tuple[int, T]], limit: int) -> list[tuple[int, T]]:
@@ -245,7 +391,14 @@ def _take_before(stack: list[tuple[int, T]], limit: int) -> list[tuple[int, T]]:
     return taken
 
 
-def _kind(value: Value, calculated: bool) -> str:
+def _formula(change: Change, prefix: bytes) -> bytes:
+    """The element of a formula that is put into a cell."""
+    if not isinstance(change, FormulaEdit):
+        return b""
+    return b"<%sf>%s</%sf>" % (prefix, escape(change.text), prefix)
+
+
+def _kind(value: Value | None, calculated: bool) -> str:
     """The cell type for a value; text that a formula made is of another type than text that was typed."""
     if isinstance(value, bool):
         return "b"
@@ -274,14 +427,19 @@ def _content(value: Value, kind: str, prefix: bytes) -> bytes:
     return b"<%sis><%st%s>%s</%st></%sis>" % (prefix, prefix, space, text, prefix, prefix)
 
 
-def _retag(tag: bytes, kind: str) -> bytes:
-    """A cell's start tag with another type, and without the metadata of a rich value."""
+def _retag(tag: bytes, kind: str, gone: Iterable[str]) -> bytes:
+    """A cell's start tag with another type, and without some other attributes, such as those of a rich value."""
+    without = {b"t", *(name.encode() for name in gone)}
+    tag = ATTRIBUTE.sub(lambda match: b"" if match[1] in without else match[0], tag)
+    return tag if kind == "n" else _with(tag, b't="%s"' % kind.encode())
 
-    def keep(match: re.Match[bytes]) -> bytes:
-        return b"" if match[1] in (b"t", b"vm") else match[0]
 
-    tag = ATTRIBUTE.sub(keep, tag)
-    if kind == "n":
-        return tag
+def _restyled(tag: bytes, style: int) -> bytes:
+    """A cell's start tag with another format."""
+    tag = ATTRIBUTE.sub(lambda match: b"" if match[1] == b"s" else match[0], tag)
+    return _with(tag, b's="%d"' % style)
+
+
+def _with(tag: bytes, attribute: bytes) -> bytes:
     end = len(tag) - (2 if tag.endswith(b"/>") else 1)
-    return tag[:end].rstrip() + b' t="%s"' % kind.encode() + tag[end:]
+    return tag[:end].rstrip() + b" " + attribute + tag[end:]
