@@ -52,7 +52,10 @@ GUARDED = {
     "unohelper": ("hosts.libreoffice.agent.*", "apps.libreoffice_ext.office.component"),
     "com": ("hosts.libreoffice.agent.*", "apps.libreoffice_ext.office.component"),  # com.sun.star, which UNO puts there
     # where sheets are drawn, and for a table that is no workbook; never to save a person's file
-    "xlsxwriter": ("apps.examples.*", "hosts.xlsx.log_sheet", "hosts.xlsx.report_sheet", "hosts.text_table"),
+    "xlsxwriter": (
+        *("apps.examples.*", "hosts.xlsx.log_sheet", "hosts.xlsx.report_sheet", "hosts.xlsx.live_sheet"),
+        "hosts.text_table",
+    ),
     "starlette": ("apps.web.*",),
     "uvicorn": ("apps.web.server",),
     "openpyxl": (),  # loses what it does not know; see hosts/file.py

@@ -168,7 +168,8 @@ class FileHost:
 
         It takes the place of the sheet of ours with that name, never of anyone else's. An .ods gets no chart.
         """
-        self._own = {**self._own, sheet.name: sheet}
+        others = {name: content for name, content in self._own.items() if name.casefold() != sheet.name.casefold()}
+        self._own = {**others, sheet.name: sheet}
 
     def saved_bytes(self) -> bytes:
         """The bytes of the file that `save` would write: what was read, with all changes."""

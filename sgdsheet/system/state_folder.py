@@ -35,10 +35,23 @@ def snapshot_folder() -> Path:
     return state_folder() / "snapshots"
 
 
+def recovery_folder() -> Path:
+    """The folder of what is not saved of open workbooks; it need not exist yet."""
+    return state_folder() / "recovery"
+
+
+def recovery_file(book: str) -> Path:
+    """The path of the file with what is not saved of a workbook."""
+    return recovery_folder() / f"{_digest(book)}.recovery"
+
+
 def book_file(book: str, ending: str) -> Path:
     """The path of the file with what is kept of a workbook, whose key is the full path of its file, if it has one."""
-    digest = hashlib.sha256(book.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return snapshot_folder() / f"{digest}{ending}"
+    return snapshot_folder() / f"{_digest(book)}{ending}"
+
+
+def _digest(book: str) -> str:
+    return hashlib.sha256(book.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def lock_path() -> Path:

@@ -38,6 +38,7 @@ _TYPES = {
 }
 _SHEET = "xl/worksheets/sheet1.xml"
 """Where XlsxWriter writes the sheet."""
+_STRINGS = "xl/sharedStrings.xml"
 
 Changes = dict[str, bytes | None]
 """New contents of parts; None removes one."""
@@ -171,7 +172,8 @@ def _transplanted(
     for old, new in places.items():
         data = donor.part(old).data
         if old == _SHEET:
-            data = _worksheet(data, read_strings(donor.part("xl/sharedStrings.xml")), cell_styles)
+            strings = read_strings(donor.part(_STRINGS)) if _STRINGS in donor else []
+            data = _worksheet(data, strings, cell_styles)
         parts[new] = explicit(data)
         if items := donor.relationships(old):
             folder = posixpath.dirname(new)
