@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.errors import DataError
 from sgdsheet.sheet.workbook import ExcelError
 from tests.errors import refusal
@@ -67,3 +68,25 @@ def test_gradient_of_what_fits() -> None:
 def test_a_loss_over_arrays_that_do_not_fit_says_so() -> None:
     with refusal(DataError, cell="Sheet1!Z1", cause=r"combines arrays of different sizes \(3x1 and 2x1\)"):
         compiled({**CELLS, "Z1": "{=SUM(A1:A3*B1:B2)}"}, "A1:A3")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, found in REGISTRY.items() if found.skips_blanks and found.single_arguments and name != "SERIESSUM"]
+)
+def test_a_growing_array_where_one_value_is_wanted(name: str) -> None:
+    """`{=LARGE($A$1:$A$6,$B$1:$B1)}` and its copy below: the first has one result, for all of its cells."""
+    function = REGISTRY[name]
+    least = max(function.arguments[0], min(function.single_arguments) + 1)
+    cells = {"A1:A6": [0.1, 0.5, 0.2, 0.3, 0.7, 0.4], "B1:B4": [0.4, 0.1, 0.3, 0.2], "C1": 1}
+    cells |= {"B1:B4": [1, 2, 3, 1]} if name in ("LARGE", "SMALL") else {}
+    grown = min(function.single_arguments)
+
+    def formula(area: str) -> str:
+        given = ["C1" if place in function.single_arguments else "A1:A6" for place in range(least)]
+        return f"{{={name}({','.join(area if place == grown else item for place, item in enumerate(given))})}}"
+
+    one, many = {"E1:E3": formula("$B$1:$B1")}, {"E4:E6": formula("$B$1:$B4")}
+    together = values({**cells, **one, **many}, *(f"E{row}" for row in range(1, 7)))
+    alone = values({**cells, **one}, "E1", "E2", "E3") + values({**cells, **many}, "E4", "E5", "E6")
+    assert together == alone
+    assert together[0] == together[1] == together[2]

@@ -46,7 +46,6 @@ from sgdsheet.sheet.syntax import (
     Text,
     Unary,
     Union,
-    children,
     transform,
     walk,
 )
@@ -112,8 +111,13 @@ def _fitting(block: Block) -> list[Block]:
 
 def _strict(node: Node) -> Iterator[Area]:
     """The references of a formula that must not be lengthened by blanks."""
-    calls = (part for part in walk(node) if isinstance(part, Call) and _skips_blanks(part))
-    skipped = {id(part) for call in calls for part in children(call) if isinstance(part, Area)}
+    skipped = {
+        id(part)
+        for call in walk(node)
+        if isinstance(call, Call) and _skips_blanks(call)
+        for place, part in enumerate(call.arguments)
+        if isinstance(part, Area) and place not in REGISTRY[call.name].single_arguments
+    }
     for part in walk(node):
         if isinstance(part, Area) and id(part) not in skipped:
             yield part

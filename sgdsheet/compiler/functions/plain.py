@@ -122,6 +122,7 @@ def plain(
             zero_arguments=zero_arguments,
             fixed_arguments=range(255) if tensors is None else (),
             skips_blanks=skips_blanks,
+            scalars=[place for place, kind in enumerate(wanted) if kind is not Grid],
             inexact=inexact,
             names=[item.name.strip("_").replace("_", " ") for item in parameters],
             note=note,

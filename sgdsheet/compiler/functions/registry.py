@@ -196,6 +196,8 @@ class Function:
     """Positions of arguments of which it asks where their cells are, not only what they hold (ROW)."""
     range_arguments: frozenset[int]
     """Positions of arguments that must be ranges: one that INDEX or IF picks is found before the program is made."""
+    single_arguments: frozenset[int]
+    """Positions of arguments of a function of ranges that are single values: an array there gives as many results."""
     gives_range: bool
     """Whether it picks a whole range where one is wanted: `SUM(INDEX(A1:C9,0,2))`."""
     skips_blanks: bool
@@ -348,6 +350,7 @@ def function(
             fixed_arguments=frozenset(fixed_arguments),
             reference_arguments=frozenset(reference_arguments),
             range_arguments=frozenset(range_arguments),
+            single_arguments=frozenset(scalars),
             gives_range=gives_range,
             skips_blanks=skips,
             over_samples=over,
