@@ -71,7 +71,8 @@ def test_a_loss_over_arrays_that_do_not_fit_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, found in REGISTRY.items() if found.skips_blanks and found.single_arguments and name != "SERIESSUM"]
+    "name",
+    [name for name, found in REGISTRY.items() if found.skips_blanks and found.single_arguments and name != "SERIESSUM"],
 )
 def test_a_growing_array_where_one_value_is_wanted(name: str) -> None:
     """`{=LARGE($A$1:$A$6,$B$1:$B1)}` and its copy below: the first has one result, for all of its cells."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from sgdsheet.compiler.evaluation import evaluate
+from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError
-from tests.sheets import values
+from tests.sheets import HOME, book, lowered, value, values
 
 CELLS = {"A1": [10, 20, 30, 40], "B1": [1, 2, 3, 4], "C1": [0.1, 0.2, 0.3, 0.4]}
 
@@ -51,3 +55,29 @@ def test_a_range_that_begins_as_one_cell() -> None:
 def test_a_text_is_no_number(formula: str) -> None:
     cells = {**CELLS, "A1": [-70, 20, 30, 40], "D1": "x", "E1": f"={formula}"}
     assert values(cells, "E1") == [ExcelError.VALUE]
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("SUMPRODUCT(--(WEEKNUM(A1:A3)=1))", ExcelError.VALUE),
+        ("SUMPRODUCT(--(WEEKNUM(+A1:A3)=1))", 3),
+        ("SUMPRODUCT(--ISODD(A1:A3))", ExcelError.VALUE),
+        ("SUMPRODUCT(--ISODD(A1:A3*1))", 2),
+        ("SUMPRODUCT(EDATE({1,2},0))", 3),
+        ("SUMPRODUCT(EOMONTH(A1,A1:A3))", ExcelError.VALUE),
+        ("SUMPRODUCT(MROUND(A1,A2)*A1:A3)", 12),
+        ("SUMPRODUCT(NETWORKDAYS(A1,A3,A1:A3)*1)", 0),
+        ("SUMPRODUCT(NETWORKDAYS(A1:A3,A3))", ExcelError.VALUE),
+        ("SUM(MAP(A1:A3,LAMBDA(x,QUOTIENT(x,2))))", 2),
+        ("LET(x,A1:A3,SUMPRODUCT(QUOTIENT(x,2)))", ExcelError.VALUE),
+    ],
+)
+def test_functions_of_the_former_toolpak_take_no_ranges_in_arrays(formula: str, expected: float | ExcelError) -> None:
+    """So it is in Excel; LibreOffice takes them, and what it has saved or has open is calculated as it does."""
+    cells: dict[str, Any] = {"A1:A3": [1, 2, 3]}
+    assert value(f"={formula}", cells) == expected
+    workbook = book({**cells, "Z9": f"={formula}"})
+    workbook.from_office = True
+    found = evaluate(lowered(workbook, [], "Z9")).values[Cell(HOME, 9, 26)]
+    assert not isinstance(found, ExcelError)

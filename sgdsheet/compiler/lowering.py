@@ -18,6 +18,7 @@ from sgdsheet.compiler.functions.operators import BINARY, COMPARISONS, UNARY, co
 from sgdsheet.compiler.functions.picking import gathered
 from sgdsheet.compiler.functions.plain import value_of_cells
 from sgdsheet.compiler.functions.registry import Takes
+from sgdsheet.compiler.functions.toolpak import refuses_range
 from sgdsheet.compiler.functions.vanishing import is_whole
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import MOST_CELLS, Fault, Kind, Value, simplified
@@ -325,6 +326,8 @@ class BlockLowering:
         least, most = found.arguments
         if not least <= len(node.arguments) <= most:
             raise FormulaError(f"calls {node.name} with {len(node.arguments)} arguments", remedy="Mend the formula")
+        if self.array and not self.regions.workbook.from_office and refuses_range(node.name, node.arguments):
+            return self.builder.error(Fault.VALUE)
         return found.evaluate(self, node)
 
     def _array_constant(self, node: ArrayConstant) -> Value:
