@@ -22,7 +22,7 @@ MODULES = (
     *("test_lesson_optimizers", "test_lessons", "test_libreoffice", "test_limits", "test_live_attach"),
     "test_live_faults",
     *("test_live_libreoffice", "test_live_slow", "test_mnist_golden"),
-    *("test_mnist_workbooks", "test_notebooks", "test_odd_settings", "test_outputs_kept"),
+    *("test_mnist_workbooks", "test_notebooks", "test_odd_settings", "test_outputs_kept", "test_page"),
     *("test_parallel", "test_passengers", "test_random_sheets", "test_readme", "test_recalculation"),
     *("test_seeds", "test_server", "test_service", "test_strangers", "test_udfs_live"),
 )

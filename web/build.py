@@ -1,17 +1,18 @@
-"""Builds the page of `sgdsheet open` into the package: `python web/build.py`, and hatchling when it makes a wheel."""
+"""Builds the page of `sgdsheet open` into the package: `python web/build.py [--force] [--development]`.
+
+With `--development`, what checks and tests the page is fetched as well. `hatch_build.py` calls it for every wheel.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from typing import NamedTuple
 
 WEB = Path(__file__).resolve().parent
 PAGE = WEB.parent / "sgdsheet" / "apps" / "web" / "page"
@@ -30,27 +31,6 @@ class Tools(NamedTuple):
 
 class PageMissing(Exception):
     """The tools that build the page can't be had here: no Node, or npm's registry can't be reached."""
-
-
-class PageBuildHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds the page to the wheel, and to the folder of an editable install."""
-
-    PLUGIN_NAME = "custom"
-
-    def dependencies(self) -> list[str]:
-        """Node from PyPI, where the page has to be built and the machine has no Node of its own."""
-        return [] if is_built() or node_of_machine() else [NODE_FROM_PYPI]
-
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the page; without it, the package is complete but for `sgdsheet open`, which tells how to get it."""
-        if self.target_name != "wheel":
-            return
-        try:
-            build()
-        except PageMissing as error:
-            self.app.display_warning(f"Without the page of `sgdsheet open`: {error}")
-            return
-        build_data["artifacts"].append("sgdsheet/apps/web/page/**")
 
 
 def build(*, force: bool = False) -> bool:
@@ -109,38 +89,50 @@ def node_of_wheel() -> Tools | None:
     return Tools(*([sys.executable, "-c", start.format(name)] for name in ("node", "npm")))
 
 
-def install_libraries(tools: Tools) -> None:
-    """Let npm fetch what the lock file names into web/node_modules, unless it did so already."""
-    lock = WEB / "package-lock.json"
-    done = WEB / "node_modules" / STAMP
-    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
-    if done.is_file() and done.read_text(encoding="ascii") == wanted:
+def install_libraries(tools: Tools, *, development: bool = False) -> None:
+    """Let npm fetch what the lock file names into web/node_modules, unless it is there already."""
+    if are_installed(development=development):
         return
-    command = [
-        *tools.npm,
-        "ci",
-        "--omit=dev",
-        "--no-progress",
-        "--prefer-offline",
-        "--fetch-retries=1",
-        "--fetch-retry-mintimeout=1000",
-    ]
-    environment = {**os.environ, "npm_config_fetch_timeout": "30000"}
+    only = [] if development else ["--omit=dev"]
+    patience = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=30000"]
+    command = [*tools.npm, "ci", "--no-progress", "--prefer-offline", *only, *patience]
     try:
-        finished = subprocess.run(
-            command, cwd=WEB, env=environment, capture_output=True, text=True, timeout=INSTALL_LIMIT
-        )
+        finished = subprocess.run(command, cwd=WEB, capture_output=True, text=True, timeout=INSTALL_LIMIT)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PageMissing(f"npm did not finish ({error}). With a network: python web/build.py") from error
     if finished.returncode:
         lines = [line for line in (finished.stderr or finished.stdout).splitlines() if line.strip()]
         reason = next((line for line in lines if "code" in line or "network" in line), lines[-1] if lines else "")
         raise PageMissing(f"npm could not fetch its libraries ({reason.strip()}). With a network: python web/build.py")
-    done.write_text(wanted, encoding="ascii")
+
+
+def are_installed(*, development: bool) -> bool:
+    """Whether web/node_modules holds the versions of the lock file, as npm itself has noted there."""
+    wanted = json.loads((WEB / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    try:
+        there = json.loads((WEB / "node_modules" / ".package-lock.json").read_text(encoding="utf-8"))["packages"]
+    except (OSError, ValueError):
+        return False
+    return all(
+        there.get(name, {}).get("version") == entry.get("version")
+        for name, entry in wanted.items()
+        if name and not entry.get("optional") and (development or not entry.get("dev"))
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Build, and say what was done."""
+    try:
+        if "--development" in arguments:
+            tools = node_of_machine() or node_of_wheel()
+            if tools is None:
+                raise PageMissing("there is no Node.js")
+            install_libraries(tools, development=True)
+        done = build(force="--force" in arguments)
+    except PageMissing as missing:
+        sys.exit(f"The page was not built: {missing}")
+    print(f"{'built' if done else 'up to date'}: {PAGE}")
 
 
 if __name__ == "__main__":
-    try:
-        print(f"{'built' if build(force='--force' in sys.argv) else 'up to date'}: {PAGE}")
-    except PageMissing as missing:
-        sys.exit(f"The page was not built: {missing}")
+    main(sys.argv[1:])

@@ -21,8 +21,9 @@ export function FormulaBar(): JSX.Element {
   );
 }
 
+/** After what was changed is drawn: the sheet may be another one, by then. */
 function focusGrid(): void {
-  document.querySelector<HTMLElement>(".grid-body canvas[tabindex='0']")?.focus();
+  requestAnimationFrame(() => window.dispatchEvent(new CustomEvent("focus-sheet")));
 }
 
 function NameBox(): JSX.Element {

@@ -71,38 +71,81 @@ export function luminance(color: string): number {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
-const readable = new Map<string, string>();
+/** Hue (0 to 6), saturation and lightness (0 to 1) of `#rrggbb`. */
+function toHsl(color: string): [number, number, number] {
+  const [red, green, blue] = channels(color).map((value) => value / 255) as [number, number, number];
+  const [most, least] = [Math.max(red, green, blue), Math.min(red, green, blue)];
+  const [spread, lightness] = [most - least, (most + least) / 2];
+  if (spread === 0) return [0, 0, lightness];
+  const saturation = spread / (1 - Math.abs(2 * lightness - 1));
+  const hue =
+    most === red ? (green - blue) / spread + 6 : most === green ? (blue - red) / spread + 2 : (red - green) / spread + 4;
+  return [hue % 6, Math.min(1, saturation), lightness];
+}
 
-/**
- * The colour of text on this background: the workbook's own, unless nobody could read it there.
- *
- * A workbook's colours are made for white paper; in the dark scheme its black text on no fill turns light.
- */
-export function readableOn(color: string, background: string, otherwise: string): string {
-  const together = `${color}${background}${otherwise}`;
-  let found = readable.get(together);
+function fromHsl(hue: number, saturation: number, lightness: number): string {
+  const chroma = (1 - Math.abs(2 * lightness - 1)) * saturation;
+  const part = (offset: number): string => {
+    const at = (hue + offset) % 6;
+    const share = Math.max(0, Math.min(1, at < 3 ? 2 - at : at - 4));
+    const value = lightness - chroma / 2 + chroma * share;
+    return Math.round(Math.max(0, Math.min(1, value)) * 255)
+      .toString(16)
+      .padStart(2, "0");
+  };
+  return `#${part(0)}${part(4)}${part(2)}`;
+}
+
+function contrast(a: string, b: string): number {
+  const [first, second] = [luminance(a), luminance(b)];
+  return (Math.max(first, second) + 0.05) / (Math.min(first, second) + 0.05);
+}
+
+const known = new Map<string, string>();
+
+function remembered(key: string, calculate: () => string): string {
+  let found = known.get(key);
   if (found === undefined) {
-    const [a, b] = [luminance(color), luminance(background)];
-    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    found = contrast >= 2.6 ? color : mixedUntilReadable(color, background, otherwise);
-    readable.set(together, found);
+    found = calculate();
+    known.set(key, found);
   }
   return found;
 }
 
-function mixedUntilReadable(color: string, background: string, otherwise: string): string {
-  const base = luminance(background);
-  for (let share = 0.25; share < 1; share += 0.25) {
-    const mixed = mix(color, otherwise, share);
-    const own = luminance(mixed);
-    if ((Math.max(own, base) + 0.05) / (Math.min(own, base) + 0.05) >= 4.5) return mixed;
-  }
-  return otherwise;
+/** A fill in the dark scheme: a workbook's light fills, made for white paper, as dark ones of the same hue. */
+export function fillInTheDark(color: string): string {
+  return remembered(`fill${color}`, () => {
+    const [hue, saturation, lightness] = toHsl(color);
+    if (lightness < 0.6) return color;
+    return fromHsl(hue, saturation * 0.45, 0.095 + (1 - lightness) * 0.6 + saturation * 0.035);
+  });
 }
 
-/** A colour between two, `share` of the way from the first to the second. */
-export function mix(from: string, to: string, share: number): string {
-  const [a, b] = [channels(from), channels(to)];
-  const parts = a.map((value, index) => Math.round(value + ((b[index] ?? 0) - value) * share));
-  return `#${parts.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+/** A line in the dark scheme. */
+export function lineInTheDark(color: string): string {
+  return remembered(`line${color}`, () => {
+    const [hue, saturation, lightness] = toHsl(color);
+    return fromHsl(hue, saturation * 0.8, lightness > 0.5 ? 0.14 + (1 - lightness) * 0.5 : 0.62 - lightness * 0.3);
+  });
+}
+
+/**
+ * A text's colour in the dark scheme: that of the workbook where it can be read on what is behind it there.
+ *
+ * A dark colour becomes the light one of its hue. What nobody could read on paper stays hidden.
+ */
+export function textInTheDark(color: string, onPaper: string, background: string): string {
+  if (onPaper === background) return color;
+  return remembered(`text${color}${onPaper}${background}`, () => {
+    if (contrast(color, onPaper) < 1.3) return background;
+    if (contrast(color, background) >= 4.6) return color;
+    const [hue, saturation, lightness] = toHsl(color);
+    const end = luminance(background) < 0.2 ? 1 : 0;
+    const turned = end ? Math.max(lightness, 1 - lightness) : Math.min(lightness, 1 - lightness);
+    for (let share = 0; share < 1; share += 0.1) {
+      const candidate = fromHsl(hue, saturation * 0.85, turned + (end - turned) * share);
+      if (contrast(candidate, background) >= 5) return candidate;
+    }
+    return end ? "#ffffff" : "#000000";
+  });
 }

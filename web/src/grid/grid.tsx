@@ -14,16 +14,16 @@ import {
   type Theme as GridTheme,
 } from "@glideapps/glide-data-grid";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { areaName, cellName, columnName, spanned } from "../address";
+import { areaName, cellName, columnName, contains, spanned } from "../address";
 import { ChartsOnSheet } from "../charts/charts_on_sheet";
 import { look, select, selectedAreas } from "../live";
 import type { Area, Place } from "../protocol";
 import { columnOf, key, rowOf } from "../shown_cells";
-import { cellsOf, type CellChange, modelOf, onCells, selectionOf, sheetInfo, useStore } from "../store";
+import { cellsOf, type CellChange, getState, modelOf, onCells, selectionOf, sheetInfo, useStore } from "../store";
 import { usePalette } from "../theme";
 import { CellEditor } from "./cell_editor";
 import type { Palette } from "./colours";
-import { pointed } from "./editing";
+import { pointed, startEditing } from "./editing";
 import { expanded, Geometry } from "./geometry";
 import { Glow } from "./glow";
 import { useKeyboard } from "./keyboard";
@@ -39,6 +39,7 @@ const MARGIN_COLUMNS = 10;
 const DRAWN_ONE_BY_ONE = 4000; // cells; where more change at once, everything is drawn
 const WHOLE_ROWS = 60; // changed cells of which whole rows are drawn, for texts that run over them
 const GLOW_FRAME = 40; // milliseconds
+const READER_PAUSE = 400; // milliseconds until screen readers are told of changed cells, in the table in the canvas
 
 type Part = "top" | "body";
 
@@ -137,9 +138,11 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
     useCallback(
       (args: { ctx: CanvasRenderingContext2D; rect: Rectangle; row: number; col: number }) => {
         const [row, column] = [args.row + offset(part) + 1, args.col + 1];
-        const active = selection.active[0] === row && selection.active[1] === column;
-        const inside = areas.some((a) => a[0] <= row && row <= a[2] && a[1] <= column && column <= a[3]);
-        painter.draw(args.ctx, args.rect, row, column, inside && !active);
+        const merged = geometry.mergedAt(row, column);
+        const [atRow, atColumn] = merged ?? [row, column];
+        const active = selection.active[0] === atRow && selection.active[1] === atColumn;
+        const inside = areas.some((area) => contains(area, row, column));
+        painter.draw(args.ctx, args.rect, row, column, { selected: inside && !active, active });
       },
       [painter, areas, selection.active, frozenRows, everything],
     );
@@ -196,6 +199,7 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
 
   useEffect(() => {
     let timer = 0;
+    let reader = 0;
     const fade = (): void => {
       timer = 0;
       const keys = glow.fading();
@@ -207,12 +211,19 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
       if (changed !== sheet.name || !keys.length) return;
       if (!full) glow.start(keys.filter((at) => !cells.get(rowOf(at), columnOf(at))?.extra?.fill));
       if (full || keys.length > DRAWN_ONE_BY_ONE) setEverything((count) => count + 1);
-      else redraw(withRows(keys));
+      else {
+        redraw(withRows(keys));
+        reader ||= window.setTimeout(() => {
+          reader = 0;
+          setEverything((count) => count + 1);
+        }, keys.length > WHOLE_ROWS ? 4 * READER_PAUSE : READER_PAUSE);
+      }
       if (!timer) timer = window.setTimeout(() => requestAnimationFrame(fade), GLOW_FRAME);
     });
     return () => {
       forget();
       window.clearTimeout(timer);
+      window.clearTimeout(reader);
     };
   }, [sheet.name, cells, glow, redraw, withRows]);
 
@@ -304,7 +315,15 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
     return { ...none, current: { cell, range: clipped, rangeStack } };
   };
 
+  const touched = useRef(-Infinity);
+  const touch = (event: React.PointerEvent): void => {
+    if (event.type !== "pointermove" || event.buttons) touched.current = performance.now();
+  };
+
   const selected = (part: Part) => (change: GridSelection) => {
+    // A canvas that gets the focus selects its first cell by itself; nobody asked for that.
+    const asked = performance.now() - touched.current < 700 || document.activeElement instanceof HTMLTableCellElement;
+    if (!asked) return;
     const from = offset(part) + 1;
     if (change.current) {
       const { cell, range, rangeStack } = change.current;
@@ -329,18 +348,37 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
     }
   };
 
+  /** Scroll until the cell is on screen. The grid does so itself for the active cell, by this frame. */
   const reveal = useCallback(
     ([row, column]: Place) => {
-      if (row > frozenRows) body.current?.scrollTo(column - 1, row - frozenRows - 1, "both", 0, 0);
-      else body.current?.scrollTo(column - 1, 0, "horizontal", 0, 0);
+      requestAnimationFrame(() => {
+        const scroller = frame.current?.querySelector(".grid-body .dvn-scroller");
+        if (!scroller) return;
+        const left = geometry.across(frozen[1] + 1, column);
+        const width = scroller.clientWidth - MARKERS - geometry.across(1, frozen[1] + 1);
+        if (column > frozen[1]) {
+          scroller.scrollLeft = within(scroller.scrollLeft, left, geometry.widthOf(column), width);
+        }
+        if (row <= frozenRows) return;
+        const height = scroller.clientHeight - (frozenRows ? 0 : HEADER);
+        const top = geometry.down(frozenRows + 1, row);
+        scroller.scrollTop = within(scroller.scrollTop, top, geometry.heightOf(row), height);
+      });
     },
-    [frozenRows],
+    [geometry, frozen, frozenRows],
   );
 
   const focus = useCallback(() => {
-    const { active } = selection;
-    (active[0] <= frozenRows ? top : body).current?.focus();
-  }, [selection, frozenRows]);
+    const place = selectionOf(getState()).active;
+    (place[0] <= frozenRows ? top : body).current?.focus();
+  }, [frozenRows]);
+
+  /** The canvas with the active cell has the focus, so that a screen reader tells of that cell. */
+  const inTop = selection.active[0] <= frozenRows;
+  useEffect(() => {
+    const other = frame.current?.querySelector(inTop ? ".grid-body" : ".grid-top");
+    if (other?.contains(document.activeElement)) focus();
+  }, [inTop, focus]);
 
   const bounds = useCallback(
     ([row, column]: Place): Rectangle | undefined => {
@@ -353,12 +391,14 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
   const onKeyDown = useKeyboard({ geometry, cells, visible, frozenRows, reveal, focus, frame });
 
   useEffect(() => {
-    const onReveal = (): void => {
-      reveal(selectedAreas().at(-1)?.slice(0, 2) as Place);
-    };
+    const onReveal = (): void => reveal(selectionOf(getState()).active);
     window.addEventListener("reveal", onReveal);
-    return () => window.removeEventListener("reveal", onReveal);
-  }, [reveal]);
+    window.addEventListener("focus-sheet", focus);
+    return () => {
+      window.removeEventListener("reveal", onReveal);
+      window.removeEventListener("focus-sheet", focus);
+    };
+  }, [reveal, focus]);
 
   // --- what the mouse is over ------------------------------------------------------------------------------
 
@@ -402,10 +442,18 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
     editOnType: false,
     keybindings: NO_KEYS,
     experimental: { disableMinimumCellWidth: true },
+    cellActivationBehavior: "double-click",
+    onCellActivated: () => startEditing("cell"),
     onColumnResize: (_: GridColumn, width: number, index: number) => resize(index + 1, Math.max(4, width)),
   } as const;
   const markers = (part: Part) =>
     ({ kind: "clickable-number", width: MARKERS, startIndex: offset(part) + 1 }) as const;
+  /** The numbers of rows: plain where the row is selected, and none where there is no room. */
+  const rowTheme = (part: Part) => (row: number): Partial<GridTheme> | undefined => {
+    const at = row + offset(part) + 1;
+    if (geometry.heightOf(at) < 11) return { textLight: "rgba(0, 0, 0, 0)", textDark: "rgba(0, 0, 0, 0)" };
+    return areas.some((area) => area[0] <= at && at <= area[2]) ? { textLight: palette.text } : undefined;
+  };
   const common = geometry.commonHeight(frozenRows + 1);
   const rowHeight = common ?? ((row: number) => geometry.heightOf(row + frozenRows + 1));
   const name = `${sheet.name}, ${areaName(areas.at(-1) ?? [1, 1, 1, 1])}`;
@@ -415,6 +463,9 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
       ref={frame}
       className="grid-parts"
       onKeyDownCapture={onKeyDown}
+      onPointerDownCapture={touch}
+      onPointerMoveCapture={touch}
+      onPointerUpCapture={touch}
       onMouseLeave={() => setHovered(null)}
       aria-label={name}
       role="group"
@@ -429,13 +480,13 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
             rows={frozenRows}
             rowHeight={(row: number) => geometry.heightOf(row + 1)}
             rowMarkers={markers("top")}
+            getRowThemeOverride={rowTheme("top")}
             getCellContent={topContent}
             drawCell={drawTopCell}
             gridSelection={shown("top")}
             onGridSelectionChange={selected("top")}
             onItemHovered={hover("top")}
             highlightRegions={highlights("top")}
-            onCellActivated={() => undefined}
           />
         </div>
       )}
@@ -448,6 +499,7 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
           rows={geometry.rows - frozenRows}
           rowHeight={rowHeight}
           rowMarkers={markers("body")}
+          getRowThemeOverride={rowTheme("body")}
           getCellContent={bodyContent}
           drawCell={drawBodyCell}
           gridSelection={shown("body")}
@@ -492,6 +544,12 @@ function Hint({ row, column, x, y, gradient, frame }: HintProps): JSX.Element {
       {text}
     </div>
   );
+}
+
+/** How far to scroll, from where it is, until what starts at `start` is within the room. */
+function within(now: number, start: number, size: number, room: number): number {
+  if (start < now) return start;
+  return start + size > now + room ? Math.min(start, start + size - room + 1) : now;
 }
 
 /** The part of an area that a canvas shows, in its own rows and columns, from 0. */

@@ -6,7 +6,7 @@
 
 import type { Area, CellStyle, Model } from "../protocol";
 import { key, type ShownCell, type ShownCells } from "../shown_cells";
-import { luminance, mix, type Palette, readableOn } from "./colours";
+import { fillInTheDark, lineInTheDark, type Palette, textInTheDark } from "./colours";
 import type { Geometry } from "./geometry";
 import type { Glow } from "./glow";
 import { markAt, type Marked, markedAreas, roleColor } from "./roles";
@@ -17,6 +17,8 @@ const NARROW = 18; // pixels; narrower cells are pixels of a picture
 const POINT = 96 / 72;
 const USUAL_SIZE = 11; // points
 const NO_STYLE: CellStyle = {};
+const PAPER = "#ffffff"; // what a workbook's colours are made for
+const INK = "#1b1b1b";
 
 export interface Rect {
   x: number;
@@ -35,8 +37,15 @@ export interface Scene {
   glow: Glow;
 }
 
+/** Whether the cell is selected, and whether typing goes to it. */
+export interface Chosen {
+  selected: boolean;
+  active: boolean;
+}
+
 interface Text {
   text: string;
+  numeric: boolean;
   style: CellStyle;
   color: string;
   align: "left" | "center" | "right";
@@ -58,7 +67,7 @@ export class Painter {
   }
 
   /** Draw the cell into its rectangle. */
-  draw(context: CanvasRenderingContext2D, rect: Rect, row: number, column: number, selected: boolean): void {
+  draw(context: CanvasRenderingContext2D, rect: Rect, row: number, column: number, chosen: Chosen): void {
     const { geometry, cells, palette } = this.scene;
     const { x, y, width, height } = rect;
     if (width <= 0 || height <= 0) return;
@@ -70,7 +79,7 @@ export class Painter {
     context.fillRect(x, y, width, height);
     this.drawBar(context, rect, cell);
     this.drawGlow(context, rect, row, column, merged);
-    if (selected) {
+    if (chosen.selected) {
       context.fillStyle = palette.accentSoft;
       context.fillRect(x, y, width, height);
     }
@@ -78,6 +87,7 @@ export class Painter {
     const text = this.textAt(context, row, column, merged, cell, fill ?? palette.background);
     if (text) this.drawText(context, rect, text, merged ? this.mergedRect(rect, row, column, merged) : rect);
     this.drawMark(context, rect, row, column);
+    if (chosen.active) this.drawActive(context, rect, merged, row, column);
     if (own?.extra?.uncalculated) this.drawUncalculated(context, rect);
   }
 
@@ -85,15 +95,19 @@ export class Painter {
     return cell ? (this.scene.styles[cell.style] ?? NO_STYLE) : NO_STYLE;
   }
 
-  /** The fill, for the dark scheme a darker kin of a light one that is not a picture's pixel. */
+  /** The fill; in the dark scheme a dark one for a light one, but for the pixels of a picture. */
   private fillOf(cell: ShownCell | undefined): string | null {
     if (!cell) return null;
     if (cell.extra?.fill) return cell.extra.fill;
     const fill = this.styleOf(cell).fill;
     if (!fill) return null;
-    const { dark, background } = this.scene.palette;
-    if (!dark || luminance(fill) < 0.4) return fill;
-    return mix(fill, background, luminance(fill) > 0.95 ? 0.94 : 0.8);
+    return this.scene.palette.dark ? fillInTheDark(fill) : fill;
+  }
+
+  private colorOf(cell: ShownCell, background: string): string {
+    const style = this.styleOf(cell);
+    const color = cell.extra?.color ?? style.color ?? INK;
+    return this.scene.palette.dark ? textInTheDark(color, cell.extra?.fill ?? style.fill ?? PAPER, background) : color;
   }
 
   private drawBar(context: CanvasRenderingContext2D, rect: Rect, cell: ShownCell | undefined): void {
@@ -155,13 +169,9 @@ export class Painter {
     height: number,
     color: string,
   ): void {
-    context.fillStyle = this.scene.palette.dark && color.startsWith("#") ? this.lineInTheDark(color) : color;
+    const { dark, line } = this.scene.palette;
+    context.fillStyle = dark && color !== line ? lineInTheDark(color) : color;
     context.fillRect(x, y, width, height);
-  }
-
-  private lineInTheDark(color: string): string {
-    if (color === this.scene.palette.line) return color;
-    return luminance(color) < 0.12 ? mix(color, "#ffffff", 0.55) : mix(color, this.scene.palette.background, 0.45);
   }
 
   /** Whether a text runs over the line on the left of this cell, which is then not drawn. */
@@ -199,12 +209,9 @@ export class Painter {
   }
 
   private described(cell: ShownCell, background: string): Omit<Text, "shift" | "width"> {
-    const { palette } = this.scene;
     const style = this.styleOf(cell);
-    const wanted = cell.extra?.color ?? style.color;
-    const plain = readableOn(palette.text, background, luminance(background) > 0.4 ? "#1b1b1b" : "#f2f2f2");
-    const color = wanted ? readableOn(wanted, background, plain) : plain;
-    return { text: cell.text, style, color, align: alignOf(cell, style) };
+    const numeric = cell.kind === "n";
+    return { text: cell.text, numeric, style, color: this.colorOf(cell, background), align: alignOf(cell, style) };
   }
 
   /** The text of a neighbour that runs over this empty cell. */
@@ -260,9 +267,9 @@ export class Painter {
     const indent = indentOf(style);
     const room = text.width - 2 * PADDING - indent;
     const size = (style.size ?? USUAL_SIZE) * POINT;
-    const lines = style.wrap || text.text.includes("\n") ? this.wrapped(context, text.text, style, room) : [text.text];
+    const lines = (style.wrap && !text.numeric) || text.text.includes("\n") ? this.wrapped(context, text.text, style, room) : [text.text];
     let shown = lines;
-    if (lines.length === 1 && text.align === "right") {
+    if (text.numeric) {
       const fitted = this.fitted(context, text, room);
       if (fitted === null) return;
       shown = [fitted];
@@ -395,6 +402,22 @@ export class Painter {
     }
     context.fill();
     context.globalAlpha = 1;
+  }
+
+  /** The frame of the cell that typing goes to. */
+  private drawActive(
+    context: CanvasRenderingContext2D,
+    { x, y, width, height }: Rect,
+    merged: Area | undefined,
+    row: number,
+    column: number,
+  ): void {
+    const [top, left, bottom, right] = merged ?? [row, column, row, column];
+    context.fillStyle = this.scene.palette.accent;
+    if (row === top) context.fillRect(x, y, width, 2);
+    if (row === bottom) context.fillRect(x, y + height - 2, width, 2);
+    if (column === left) context.fillRect(x, y, 2, height);
+    if (column === right) context.fillRect(x + width - 2, y, 2, height);
   }
 
   private drawUncalculated(context: CanvasRenderingContext2D, { x, y, width, height }: Rect): void {

@@ -1,0 +1,111 @@
+"""The page of `sgdsheet open` in a real Chromium: the sheet as one sees it, the keyboard, the looks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.web.browser import ROOT, Shown, needs_browser, started_browser
+from tests.web.served import Served, serving
+
+pytestmark = needs_browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with started_browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("page")
+    book = shutil.copy(ROOT / "workbooks" / "titanic.xlsx", folder / "titanic.xlsx")
+    with serving(Path(book), folder / "state") as found:
+        yield found
+
+
+@pytest.fixture
+def shown(browser: Browser, served: Served) -> Iterator[Shown]:
+    """A fresh tab with the network of the Titanic; whatever a test does, the console has to stay clean."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = Shown(context.new_page()).open(served, "nnet")
+    page.until(lambda: page.cell("A9").count() and page.text("A9"), "the first cells")
+    yield page
+    assert page.errors == []
+    context.close()
+
+
+def test_cells_look_as_in_the_file(shown: Shown) -> None:
+    assert (shown.text("A1"), shown.text("A9"), shown.text("E6")) == (
+        "The Titanic as a neural network",
+        "3rd",
+        "-0.210",
+    )
+    assert shown.frozen() == 8
+
+
+def test_an_address_leads_to_its_cell(shown: Shown) -> None:
+    shown.go("K2209")
+    shown.until(lambda: shown.cell("K2209").count(), "the last row")
+    shown.until(lambda: shown.cell("K2209").get_attribute("aria-selected") == "true", "it is selected", 5)
+    shown.until(lambda: shown.formula() == "=MAX(0,SUMPRODUCT(E2209:J2209,E$6:J$6))", "its formula")
+    shown.go("linear!B9")
+    shown.until(lambda: shown.tab.get_by_role("tab", selected=True).text_content() == "linear", "the other sheet")
+
+
+def test_keys_move_as_in_any_spreadsheet(shown: Shown) -> None:
+    def at(keys: str, address: str) -> None:
+        for key in keys.split():
+            shown.tab.keyboard.press(key)
+        box = shown.tab.get_by_test_id("name-box")
+        shown.until(lambda: box.input_value() == address, f"{keys} leads to {address}, not {box.input_value()}", 3)
+
+    shown.go("A9")
+    at("ArrowRight ArrowDown", "B10")
+    at("Shift+ArrowDown Shift+ArrowRight", "B10:C11")
+    at("Tab Tab Enter", "B10:C11")
+    at("Escape Control+ArrowDown", "C2209")
+    at("Control+Home", "A9")
+    shown.until(lambda: shown.cell("A9").count() and shown.text("A9"), "the cells at the top")
+    at("Control+ArrowRight", "P9")
+    at("PageDown PageUp", "P9")
+    at("Shift+Tab", "O9")
+    shown.tab.keyboard.press("Control+PageDown")
+    shown.until(lambda: shown.tab.get_by_role("tab", selected=True).text_content() == "mmult", "the next sheet")
+
+
+def test_a_formula_names_its_cells_in_colours(shown: Shown) -> None:
+    shown.go("K9")
+    pieces = shown.tab.locator(".formula-backdrop span[class^=reference]")
+    shown.until(lambda: pieces.all_text_contents() == ["E9:J9", "E$6:J$6"], "the references in the formula bar")
+
+
+def test_nothing_serious_for_those_who_hear_or_tab(shown: Shown) -> None:
+    assert shown.axe() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_can_be_read(browser: Browser, served: Served, scheme: str) -> None:
+    """Contrast AA in both schemes, and at the width of a phone, where nothing is wider than the screen."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    shown = Shown(context.new_page()).open(served, "nnet")
+    shown.until(lambda: shown.cell("A9").count() and shown.text("A9"), "the first cells")
+    assert shown.tab.evaluate("document.documentElement.scrollWidth") == 390
+    assert shown.axe() == []
+    before = shown.tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    switch = shown.tab.get_by_role("button", name="Colours:")
+    switch.click()
+    if scheme == "light":
+        switch.click()
+    assert shown.tab.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    assert shown.axe() == []
+    assert shown.errors == []
+    context.close()
