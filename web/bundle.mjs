@@ -23,6 +23,6 @@ await build({
   legalComments: "linked",
   charset: "utf8",
   logLevel: "warning",
-});
+}).catch(() => process.exit(1)); // it has said where
 await cp(join(here, "public/index.html"), join(target, "index.html"));
 await cp(join(here, "public/icon.svg"), join(target, "assets/icon.svg"));

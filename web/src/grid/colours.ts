@@ -149,3 +149,15 @@ export function textInTheDark(color: string, onPaper: string, background: string
     return end ? "#ffffff" : "#000000";
   });
 }
+
+/** A colour between two, `share` of the way from the first to the second. */
+export function mix(from: string, to: string, share: number): string {
+  const [a, b] = [channels(from), channels(to)];
+  const parts = a.map((value, index) => Math.round(value + ((b[index] ?? 0) - value) * share));
+  return `#${parts.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** The colour, or another where it can't be seen on this background (3:1, as for lines and graphics in WCAG 2). */
+export function readableOn(color: string, background: string, otherwise: string): string {
+  return contrast(color, background) >= 3 ? color : otherwise;
+}
