@@ -31,6 +31,10 @@ _SAMPLES = 2_000
 _DIFFERENCE = 0.02
 """Width of a finite difference to either side, as a share of the slice."""
 
+_VALLEY = 1.6
+_STEP = 0.1
+_NEAREST, _FARTHEST = 0.5, 1000.0
+
 _MARKS = "①②③④⑤⑥⑦"
 """The signs for the steps of training with which our lessons mark their headers."""
 
@@ -146,6 +150,20 @@ def losses_at(model: SheetModel, cells: Sequence[Cell], points: Sequence[Sequenc
         warnings.simplefilter("ignore", UserWarning)
         found = _one_by_one(model, places, points) if model.problem.origin else _together(model, places, points)
     return [loss if math.isfinite(loss) else math.nan for loss in found]
+
+
+def reach(model: SheetModel, cell: Cell, value: float) -> float:
+    """How far to look to either side: past the bottom of the valley that the value lies in, if there is one in sight.
+
+    Where there is none, as far as the value is large.
+    """
+    unit = max(1.0, abs(value))
+    left, middle, right = losses_at(model, [cell], [[value + step * unit] for step in (-_STEP, 0.0, _STEP)])
+    bend = (left - 2 * middle + right) / (_STEP * unit)
+    if not bend > 0:
+        return unit
+    distance = abs(right - left) / (2 * bend)
+    return min(_FARTHEST * unit, max(_NEAREST * unit, _VALLEY * distance))
 
 
 def place_of(model: SheetModel, cell: Cell) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from sgdsheet.analysis.loss_surface import (
     loss_surface,
     losses_at,
     place_of,
+    reach,
     unchanged,
 )
 from sgdsheet.analysis.trajectory import Trajectory, record_training
@@ -47,10 +48,6 @@ _MARGIN = 0.35
 
 _WORSE = 3.0
 """How much worse than at the start, in units of what training gained, a point of the path may be and still be shown."""
-
-_VALLEY = 1.6
-_STEP = 0.1
-_NEAREST, _FARTHEST = 0.5, 1000.0
 
 _LEVELS = 18
 _LOW, _PATH = "#27567F", "#C2570C"
@@ -137,20 +134,9 @@ def _spans(
     found = []
     for place, value in enumerate(here):
         low, high = min(point[place] for point in kept), max(point[place] for point in kept)
-        margin = _MARGIN * (high - low) or _reach(model, cells[place], value)
+        margin = _MARGIN * (high - low) or reach(model, cells[place], value)
         found.append((low - margin, high + margin))
     return found
-
-
-def _reach(model: SheetModel, cell: Cell, value: float) -> float:
-    """How far to look: past the bottom of the valley that the value lies in, if there is one in sight."""
-    unit = max(1.0, abs(value))
-    left, middle, right = losses_at(model, [cell], [[value + step * unit] for step in (-_STEP, 0.0, _STEP)])
-    bend = (left - 2 * middle + right) / (_STEP * unit)
-    if not bend > 0:
-        return unit
-    distance = abs(right - left) / (2 * bend)
-    return min(_FARTHEST * unit, max(_NEAREST * unit, _VALLEY * distance))
 
 
 def _check(spans: Sequence[Span]) -> None:

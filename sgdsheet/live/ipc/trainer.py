@@ -54,6 +54,12 @@ class Trainer:
             return refusal(bug(error))
         return reply
 
+    def status_of(self, host: str, book: str) -> Status | None:
+        """What a workbook's thread is doing, to be read only; None if nothing was asked of it yet."""
+        with self._lock:
+            worker = self._workers.get((host, book))
+        return worker.status if worker is not None else None
+
     @property
     def busy(self) -> bool:
         """Whether anything is being done."""

@@ -85,6 +85,7 @@ class LiveRun:
         """Start. From now on, the spreadsheet is written to."""
         self.status.state, self.status.step, self.status.loss, self.status.steps_per_second = TRAINING, 0, None, None
         self.status.halt, self.status.failed, self.status.steps, self.status.stopped = self.run.halt, "", None, ""
+        self.status.sheet, self.status.records = self.trainable.problem.sheet, self.run.records
         self.host.quiet(True)
         self.run.start()
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sgdsheet.train.logbook import Record
+    from sgdsheet.train.thinning import ThinnedStream
 
 IDLE, STARTING, TRAINING, PAUSED = "idle", "starting", "training", "paused"
 
@@ -25,6 +29,10 @@ class Status:
     """The class name of the error that ended the last run, if one did."""
     stopped: str = ""
     """How the last run ended, in a word; see `Session.stopped`."""
+    sheet: str = ""
+    """The sheet of the run that goes on, or went on last."""
+    records: ThinnedStream[Record] | None = None
+    """Some of the steps of that run, evenly spread; see `kept` there for who may read them."""
     halt: Callable[[], None] | None = None
     """Makes a run end after its present step, from any thread."""
 
