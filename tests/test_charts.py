@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
@@ -85,7 +86,13 @@ def test_a_damaged_chart_does_not_stop_anybody(tmp_path: Path, part: str, conten
             new.writestr(name, content if name == part else old.read(name))
     found, sound = sgdsheet.load(damaged), sgdsheet.load(whole)
     assert found.sheets == sound.sheets
-    assert found.charts == (sound.charts[1:] if "charts/" in part else sound.charts)
+    unplaced = [replace(chart, anchor=None) for chart in sound.charts]
+    assert found.charts == (sound.charts[1:] if "charts/" in part else unplaced)
+
+
+def test_a_chart_knows_the_cells_that_it_covers(tmp_path: Path) -> None:
+    charts = sgdsheet.load(charted(tmp_path / "whole.xlsx")).charts
+    assert all(chart.anchor is not None and chart.anchor.sheet == chart.sheet for chart in charts)
 
 
 def test_a_reference_to_nowhere(tmp_path: Path) -> None:

@@ -63,13 +63,17 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart on a sheet. `x` is the axis of the categories, also where it stands upright."""
+    """A chart on a sheet. `x` is the axis of the categories, also where it stands upright.
+
+    `anchor` are the cells that it covers, None where that is not known.
+    """
 
     sheet: str
     title: Words
     x: Axis
     y: Axis
     series: tuple[Series, ...]
+    anchor: Range | None = None
 
     @property
     def areas(self) -> tuple[Range, ...]:

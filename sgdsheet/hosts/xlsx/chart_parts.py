@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.xlsx.package import Package
@@ -16,19 +17,48 @@ _CACHES = frozenset(("numCache", "strCache", "multiLvlStrCache"))
 """Elements that hold copies of the cells' values. They are not read: the cells are."""
 
 _KINDS = {"lineChart": ChartKind.LINE, "scatterChart": ChartKind.SCATTER, "barChart": ChartKind.COLUMN}
+_ROWS, _COLUMNS = 14, 7
+"""Rows and columns that a chart is taken to cover where only its size in another unit is known."""
+
 _COLOUR = re.compile(r"[0-9A-Fa-f]{6}")
 
 
 def read_charts(package: Package, sheet: str, part: str) -> Iterator[Chart]:
     """The charts on a worksheet, in the order of its drawing. One that cannot be read is passed over."""
     for drawing in _targets(package, part, "drawing"):
+        anchors = _anchors(package, drawing, sheet)
         for chart in _targets(package, drawing, "chart"):
             try:
                 found = _chart(read_tree(package.part(chart), without=_CACHES), sheet)
             except FileError:  # the workbook is sound without it
                 continue
             if found is not None:
-                yield found
+                yield replace(found, anchor=anchors.get(chart))
+
+
+def _anchors(package: Package, drawing: str, sheet: str) -> dict[str, Range]:
+    """The cells that the charts of a drawing cover, by their parts."""
+    try:
+        root = read_tree(package.part(drawing))
+        targets = {item.id: item.target for item in package.relationships(drawing)}
+    except FileError:
+        return {}
+    found = {}
+    for anchor in root.children:
+        for node in anchor.all("graphicFrame", "graphic", "graphicData", "chart"):
+            ends = [_place(place) for tag in ("from", "to") for place in anchor.all(tag)]
+            if ends and len(ends) < 2:  # it has a size and no end
+                ends += [(ends[0][0] + _ROWS, ends[0][1] + _COLUMNS) for _ in anchor.all("ext")]
+            if len(ends) == 2 and (target := targets.get(node.attributes.get("id", ""))) is not None:
+                (top, left), (bottom, right) = ends
+                found[target] = Range(sheet, top, left, max(top, bottom), max(left, right))
+    return found
+
+
+def _place(node: Node) -> tuple[int, int]:
+    """Row and column, which drawings count from 0."""
+    row, column = (next((item.text.strip() for item in node.all(tag)), "0") for tag in ("row", "col"))
+    return (int(row) if row.isdecimal() else 0) + 1, (int(column) if column.isdecimal() else 0) + 1
 
 
 def _targets(package: Package, part: str, kind: str) -> list[str]:
