@@ -1,89 +1,196 @@
-"""One workbook as the pages see it."""
+"""One workbook that pages show: what is known of it, and what is asked of its trainer. Knows nothing of connections.
+
+Methods may wait for a calculation or for the trainer, so the server calls them in threads of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sgdsheet.apps.web.sheet_view import SheetView, look_for_page, style_for_page
-from sgdsheet.hosts.file import FileHost
-from sgdsheet.problem.definition import Problem, models_in, settings_areas
-from sgdsheet.sheet.references import Range
-from sgdsheet.sheet.workbook import Position, Value
+from sgdsheet.apps.web.chart_data import chart_for_page
+from sgdsheet.apps.web.loss_curves import LossCurve
+from sgdsheet.apps.web.sheet_view import SheetView
+from sgdsheet.errors import HostError, SgdSheetError
+from sgdsheet.hosts.web.open_book import OpenBook
+from sgdsheet.live.ipc.trainer import Trainer
+from sgdsheet.live.run.status import IDLE
+from sgdsheet.problem.definition import FoundModel, Problem, models_in
+from sgdsheet.sheet.references import Cell, Range, parse_range
+from sgdsheet.sheet.workbook import Position
+
+HOST = "web"
+"""What the trainer calls the program in which these workbooks are open."""
+
+PATIENCE = 120.0
+"""Seconds that a page waits for a command; one that takes longer goes on all the same."""
+
+_WITH_SETTINGS = ("train", "step", "find-lr", "gradients", "report", "export", "gradient-values", "findings")
+"""Commands whose options may be settings."""
+
+_PATH_POINTS = 2_000
 
 
 class ServedBook:
-    """A workbook that pages show."""
+    """A workbook, its trainer's part in it, and what was learned of its models."""
 
-    def __init__(self, id: str, path: Path) -> None:
-        self.id, self.path, self.name = id, path, path.name
-        file = FileHost(path)
-        self.workbook = file.read()
-        self.appearance = file.appearance()
+    def __init__(self, id: str, book: OpenBook, trainer: Trainer) -> None:
+        self.id, self.book, self.trainer = id, book, trainer
+        self.appearance = book.appearance()
+        self.curves: dict[str, LossCurve] = {}
+        self.gradients: dict[str, list[list[Any]]] = {}
+        """Row, column and gradient of parameter cells by the sheet of their model."""
+        self.findings: dict[str, list[dict[str, Any]]] = {}
+        self.options: dict[str, dict[str, Any]] = {}
+        """Settings of this session by sheet, of sheets that have no place for them."""
+        self.path: deque[tuple[float, float]] = deque(maxlen=_PATH_POINTS)
+        """Where the two parameters of `traced` have been."""
+        self.traced: tuple[Cell, Cell] | None = None
+        self._models: tuple[tuple[object, ...], list[FoundModel]] | None = None
+        book.undo_command = self._undo_command
+
+    # --- what pages look at -------------------------------------------------------------------------------
 
     def view(self, sheet: str) -> SheetView:
         """What a page sees of a sheet."""
-        return SheetView(self.appearance, sheet, self.workbook.date1904, self._values_in)
+        return SheetView(self.appearance, sheet, self.book.workbook.date1904, self.book.values_in)
 
     def uncalculated(self, area: Range) -> Mapping[Position, str]:
         """The cells of an area that show an old value, with the reasons."""
-        return {}
-
-    def description(self) -> dict[str, Any]:
-        """What a page is told first: the sheets, their looks and their models."""
-        sheets = self.workbook.sheets
+        found = self.book.uncalculated
         return {
-            "type": "book",
-            "id": self.id,
-            "name": self.name,
-            "path": str(self.path),
-            "sheets": [
-                {
-                    "name": sheet.name,
-                    "rows": sheet.extent[0],
-                    "columns": sheet.extent[1],
-                    "merged": [list(area[1:]) for area in sheet.merged],
-                    **look_for_page(self.appearance.sheet(sheet.name)),
-                }
-                for sheet in sheets.values()
-            ],
-            "active": self.workbook.active or next(iter(sheets), None),
-            "styles": [style_for_page(style) for style in self.appearance.styles],
-            "models": {
-                found.sheet: self._model(found.problem) if found.problem is not None else {"error": str(found.error)}
-                for found in models_in(self.workbook)
-            },
-            "commands": [],
-            "choices": {},
-            "saved": True,
-            "can_undo": False,
-            "can_redo": False,
-            "recovery": None,
+            cell[1:]: reason
+            for cell, reason in found.items()
+            if cell.sheet == area.sheet and area.contains(Range.of_cell(cell))
         }
 
-    def _model(self, problem: Problem) -> dict[str, Any]:
-        """A model as the page gets it; areas of other sheets are left out, where the page cannot show them."""
-        own = problem.sheet
+    def models(self) -> list[FoundModel]:
+        """The models of all sheets; found anew when names or formulas have changed."""
+        workbook = self.book.workbook
+        state = (tuple(workbook.names), tuple(workbook.sheets), self.book.version if not self.training else None)
+        if self._models is None or self._models[0] != state:
+            self._models = state, models_in(workbook)
+        return self._models[1]
 
-        def areas(found: tuple[Range, ...]) -> list[list[int]]:
-            return [list(area[1:]) for area in found if area.sheet == own]
+    def problem(self, sheet: str) -> Problem | None:
+        """The model of a sheet, if it has one that can be used."""
+        return next((found.problem for found in self.models() if found.sheet == sheet), None)
 
-        settings = settings_areas(self.workbook, own)
-        metric = problem.metric
-        return {
-            "loss": list(problem.loss[1:]) if problem.loss.sheet == own else None,
-            "params": areas(problem.parameters),
-            "data": areas((problem.data,)) if problem.data is not None else [],
-            "predictions": areas(problem.outputs),
-            "metric": list(metric[1:]) if metric is not None and metric.sheet == own else None,
-            "settings": {setting.name: setting.value for setting in problem.settings},
-            "settings_area": list(settings[0][1:]) if settings else None,
+    def charts(self, sheet: str) -> list[dict[str, Any]]:
+        """The charts of a sheet, with the present values."""
+        return [
+            chart_for_page(chart, self.book.values_in)
+            for chart in self.book.workbook.charts
+            if chart.sheet == sheet and chart.series
+        ]
+
+    # --- the trainer --------------------------------------------------------------------------------------
+
+    def ask(
+        self, name: str, sheet: str | None, options: Mapping[str, Any] | None = None, wait: float = PATIENCE
+    ) -> dict[str, Any]:
+        """Have the trainer do a command, and return its reply; its refusals are replies, too."""
+        known = self.options.get(sheet or "", {}) if name in _WITH_SETTINGS else {}
+        request = {
+            "command": name,
+            "host": HOST,
+            "book": self.book.key,
+            "sheet": sheet,
+            "options": {**known, **(options or {})},
+            "wait": wait,
         }
+        reply = self.trainer.handle(request)
+        if name == "step" and reply.get("ok") and isinstance(reply.get("loss"), float) and sheet is not None:
+            self.curves.setdefault(sheet, LossCurve()).stepped(reply["step"], reply["loss"])
+        return reply
 
-    def _values_in(self, area: Range) -> dict[Position, Value]:
-        values = self.workbook.sheets[area.sheet].values
-        if area.size > len(values):
-            rows, columns = range(area.top, area.bottom + 1), range(area.left, area.right + 1)
-            return {at: value for at, value in values.items() if at[0] in rows and at[1] in columns}
-        return {at: values[at] for at in area.positions() if at in values}
+    def done(self, name: str, sheet: str | None, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The reply to a command that has to succeed. Raises HostError."""
+        reply = self.ask(name, sheet, options)
+        if not reply["ok"]:
+            raise HostError(str(reply["error"]).rstrip("."))
+        return reply
+
+    def status(self) -> dict[str, Any]:
+        """What the trainer does with the workbook."""
+        reply = self.trainer.handle({"command": "status", "host": HOST, "book": self.book.key})
+        return {key: value for key, value in reply.items() if key != "ok"}
+
+    @property
+    def training(self) -> bool:
+        """Whether a run is going on, is paused or starts."""
+        status = self.trainer.status_of(HOST, self.book.key)
+        return status is not None and status.state != IDLE
+
+    def follow_run(self) -> bool:
+        """Take up what the newest run has written down; whether there is anything new."""
+        status = self.trainer.status_of(HOST, self.book.key)
+        if status is None or status.records is None or not status.sheet:
+            return False
+        return self.curves.setdefault(status.sheet, LossCurve()).follow(status.records)
+
+    def look_at_gradients(self, sheet: str, wait: float = PATIENCE) -> bool:
+        """Have the gradients of a sheet's model calculated; whether they are others than before."""
+        reply = self.ask("gradient-values", sheet, wait=wait)
+        if reply.get("pending"):
+            return False
+        found = [item[1:] for item in reply["gradients"] if item[0] == sheet] if reply["ok"] else []
+        changed = self.gradients.get(sheet) != found
+        self.gradients[sheet] = found
+        return changed
+
+    def look_for_findings(self, sheet: str) -> bool:
+        """Have a sheet's model diagnosed; whether something else is found than before."""
+        reply = self.ask("findings", sheet)
+        if reply.get("pending"):
+            return False
+        found = [_finding(item, sheet) for item in reply["findings"]] if reply["ok"] else []
+        changed = self.findings.get(sheet) != found
+        self.findings[sheet] = found
+        return changed
+
+    def trace(self, cells: tuple[Cell, Cell] | None) -> None:
+        """Keep note of where two parameters go, from now on."""
+        if cells != self.traced:
+            self.traced = cells
+            self.path.clear()
+        self.follow_path()
+
+    def follow_path(self) -> None:
+        """Take note of where the traced parameters are."""
+        if self.traced is None:
+            return
+        x, y = map(self.book.value_of, self.traced)
+        if type(x) is float and type(y) is float and (not self.path or self.path[-1] != (x, y)):
+            self.path.append((x, y))
+
+    def _undo_command(self) -> None:
+        self.done("undo", None)
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of the workbook; what was not saved is kept for the next time."""
+        self.book.close()
+
+
+def _finding(item: Mapping[str, Any], sheet: str) -> dict[str, Any]:
+    """A finding as the page gets it: with the first of its cells that lie on a sheet."""
+    from_cells = _first_area(item["cells"], sheet)
+    return {
+        "text": item["text"],
+        "kind": item["kind"],
+        "level": "warning" if item["severity"] == "warning" else "info",
+        "sheet": from_cells.sheet if from_cells is not None else sheet,
+        "area": list(from_cells[1:]) if from_cells is not None else None,
+    }
+
+
+def _first_area(texts: Sequence[str], sheet: str) -> Range | None:
+    for text in texts:
+        try:
+            return parse_range(text, sheet)
+        except SgdSheetError:
+            continue
+    return None

@@ -1,0 +1,77 @@
+"""The workbook's own charts as the page draws them: texts and numbers in place of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sgdsheet.apps.web.conditional_formats import ValuesIn
+from sgdsheet.sheet.charts import Chart, ChartKind, Series, Words
+from sgdsheet.sheet.displayed_text import displayed
+from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.workbook import Value
+from sgdsheet.train.thinning import evenly_spaced
+
+_MOST_POINTS = 600
+"""Points of a series that are drawn."""
+
+
+def chart_for_page(chart: Chart, values_in: ValuesIn) -> dict[str, Any]:
+    """A chart with the present values of its cells."""
+    kinds = {series.kind for series in chart.series}
+    kind = ChartKind.SCATTER if ChartKind.SCATTER in kinds else chart.series[0].kind
+    return {
+        "title": _words(chart.title, values_in),
+        "kind": kind.value,
+        "anchor": list(chart.anchor[1:]) if chart.anchor is not None else None,
+        "x_title": _words(chart.x.title, values_in),
+        "y_title": _words(chart.y.title, values_in),
+        "log_x": chart.x.log,
+        "log_y": chart.y.log,
+        "x_range": [chart.x.low, chart.x.high],
+        "y_range": [chart.y.low, chart.y.high],
+        "stacking": chart.series[0].stacking.value,
+        "series": [_series(series, number, values_in) for number, series in enumerate(chart.series, 1)],
+    }
+
+
+def _series(series: Series, number: int, values_in: ValuesIn) -> dict[str, Any]:
+    heights = [value if type(value) is float else None for value in _listed(series.values, values_in)]
+    across = _listed(series.categories, values_in)[: len(heights)]
+    across += [None] * (len(heights) - len(across))
+    x: list[float | str | None]
+    if series.kind is ChartKind.SCATTER and any(type(value) is float for value in across):
+        x = [value if type(value) is float else None for value in across]
+    elif any(value is not None for value in across):
+        x = ["" if value is None else displayed(value).text for value in across]
+    else:
+        x = [float(place) for place in range(1, len(heights) + 1)]
+    if len(heights) > _MOST_POINTS:
+        kept = evenly_spaced(range(len(heights)), _MOST_POINTS)
+        x, heights = [x[place] for place in kept], [heights[place] for place in kept]
+    return {
+        "name": _words(series.name, values_in) or f"Series {number}",
+        "x": x,
+        "y": heights,
+        "color": series.colour,
+        "lines": series.line,
+        "markers": series.marker,
+        "kind": series.kind.value,
+    }
+
+
+def _listed(areas: Sequence[Range], values_in: ValuesIn) -> list[Value | None]:
+    """The values of all cells, in their order."""
+    found: list[Value | None] = []
+    for area in areas:
+        values = values_in(area)
+        bottom = area.bottom if area.size <= 100_000 else max((row for row, _ in values), default=area.top)
+        found += [values.get(at) for at in area._replace(bottom=max(bottom, area.top)).positions()]
+    return found
+
+
+def _words(words: Words, values_in: ValuesIn) -> str:
+    if isinstance(words, str):
+        return words
+    values = values_in(words)
+    return " ".join(displayed(value).text for value in values.values())
