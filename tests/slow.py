@@ -24,7 +24,7 @@ MODULES = (
     *("test_live_libreoffice", "test_live_slow", "test_mnist_golden"),
     *("test_mnist_workbooks", "test_notebooks", "test_odd_settings", "test_outputs_kept", "test_page"),
     *("test_parallel", "test_passengers", "test_random_sheets", "test_readme", "test_recalculation"),
-    *("test_seeds", "test_server", "test_service", "test_strangers", "test_udfs_live"),
+    *("test_seeds", "test_server", "test_live_server", "test_service", "test_strangers", "test_udfs_live"),
 )
 """Modules of which every test is slow."""
 

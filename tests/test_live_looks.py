@@ -1,4 +1,4 @@
-"""Commands that only look, for whoever shows it beside the sheet: gradients, slices of the loss, findings, candidates."""
+"""Commands that only look, for whoever shows it beside the sheet: gradients, slices, findings, candidates."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_a_trainer_that_cannot_load_says_so(shown: list[str], monkeypatch: pytes
     def broken() -> None:
         raise ImportError("no module named torch")
 
-    monkeypatch.setattr(worker, "_load", broken)
+    monkeypatch.setattr(worker, "load", broken)
     with Desk(line_host()) as desk:
         reply = desk.ask("step", wait=0.0)
         until(lambda: bool(shown) != bool(reply.get("error")))

@@ -29,7 +29,7 @@ def test_a_trainer_that_cannot_load_is_not_starting_for_ever(monkeypatch: pytest
     def broken() -> None:
         raise ImportError("no module named torch")
 
-    monkeypatch.setattr(worker, "_load", broken)
+    monkeypatch.setattr(worker, "load", broken)
     with Desk(line_host()) as desk:
         desk.ask("train", wait=0.0)
         assert "no module named torch" in desk.until_idle()["message"]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Seconds that only a failure waits."""
 
 
@@ -82,6 +82,13 @@ class Page:
             message = self.next(seconds)
             if message["type"] == type and all(message.get(key) == value for key, value in content.items()):
                 return message
+
+    def came(self, start: int, type: str, **content: Any) -> dict[str, Any]:
+        """The first message of a type (and with this content) after so many: one that came already, or will come."""
+        for message in self.seen[start:]:
+            if message["type"] == type and all(message.get(key) == value for key, value in content.items()):
+                return message
+        return self.wait(type, **content)
 
     def ask(self, type: str, **content: Any) -> dict[str, Any]:
         """Ask, and return the reply."""

@@ -111,12 +111,12 @@ def test_paths_lead_out_of_nothing(served: Served) -> None:
 
 def test_a_page_gets_the_book_and_the_cells_in_view(served: Served) -> None:
     with served.page() as page:
-        book = page.next()
-        assert (book["type"], book["name"]) == ("book", "titanic.xlsx")
+        book = page.wait("book")
+        assert book["name"] == "titanic.xlsx"
         assert "nnet" in [sheet["name"] for sheet in book["sheets"]]
         page.send("view", sheet="nnet", area=[1, 1, 20, 20])
-        cells = page.next()
-        assert (cells["type"], cells["sheet"], cells["full"]) == ("cells", "nnet", True)
+        cells = page.wait("cells")
+        assert (cells["sheet"], cells["full"]) == ("nnet", True)
         assert [kind for row, column, _, kind, *_ in cells["cells"] if (row, column) == (6, 15)] == ["n"]
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 from sgdsheet.errors import FileError, HostError, SettingError, quoted
 from sgdsheet.hosts.file import output_name
 from sgdsheet.hosts.office_locks import holder_of
 from sgdsheet.hosts.web.open_book import OpenBook
-from sgdsheet.system.book_lock import lock_file
+from sgdsheet.system.book_lock import BookLock, lock_file
 
 _NAME = re.compile(r"[^/\\\x00-\x1f:*?\"<>|]{1,200}")
 
 
-def save_book(book: OpenBook, name: str | None = None, *, in_place: bool = False) -> Path:
+def save_book(book: OpenBook, name: str | None = None, *, in_place: bool = False, training: bool = False) -> Path:
     """Save a workbook and return where: `NAME-trained.xlsx` beside it, under `name` there, or in place.
+
+    `training` says that this process trains the workbook, and so keeps other writers away from its file.
 
     Raises FileError for what must not be written over: a file of another name that was there before, one that another
     program has open, and in place also a file that was changed since it was read.
@@ -31,18 +37,44 @@ def save_book(book: OpenBook, name: str | None = None, *, in_place: bool = False
             f"“{target.name}” is open in {holder.program}, which would save over it",
             remedy=f"Close it there. If it is not open at all, delete {holder.lock.name}",
         )
+    lock = None if in_place and training else _locked(target)
     try:
-        lock = lock_file(target.resolve())
-    except (HostError, OSError, RuntimeError):
-        return _written(book, target, in_place=in_place)
-    try:
-        return _written(book, target, in_place=in_place)
+        return book.save(None if in_place else target)
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
 
 
-def _written(book: OpenBook, target: Path, *, in_place: bool) -> Path:
-    return book.save(None if in_place else target)
+def bytes_of(book: OpenBook) -> tuple[str, bytes]:
+    """The name and the bytes of the file that saving would write now."""
+    name = output_name(book.path or Path(book.name))
+    if not name.suffix:
+        name = name.with_suffix(".xlsx")
+    dirty = book.dirty
+    with tempfile.TemporaryDirectory() as folder:
+        path = book.save(Path(folder) / name.name)
+        book.dirty = dirty
+        return name.name, path.read_bytes()
+
+
+def packed(files: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """The name and the bytes of one file; of several, of an archive of them."""
+    first = next(iter(files))
+    if len(files) == 1:
+        return first, files[first]
+    found = BytesIO()
+    with zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return Path(first).with_suffix(".zip").name, found.getvalue()
+
+
+def _locked(target: Path) -> BookLock | None:
+    """Keep other writers away from a file, where files can be locked. Raises TrainingError if one is writing."""
+    try:
+        return lock_file(target.resolve())
+    except (HostError, OSError, RuntimeError):
+        return None
 
 
 def _copy_of(path: Path) -> str:

@@ -71,7 +71,9 @@ def fill(served: ServedBook, message: Message) -> Message:
         cell = Cell(sheet, row, column)
         if isinstance(content, Formula):
             if content.array is not None:
-                raise HostError("it is part of an array formula, which cannot be copied alone", cell=Cell(sheet, *place))
+                raise HostError(
+                    "it is part of an array formula, which cannot be copied alone", cell=Cell(sheet, *place)
+                )
             try:
                 text = moved(formula_text(content, *place), *place, row, column)
             except FormulaError as error:
@@ -89,7 +91,9 @@ def copy(served: ServedBook, message: Message) -> Message:
     area = area_of(sheet, message.get("area"))
     if area.size > MOST_EDITED:
         rows, columns = served.book.workbook.sheets[sheet].extent
-        area = area._replace(bottom=min(area.bottom, max(area.top, rows)), right=min(area.right, max(area.left, columns)))
+        area = area._replace(
+            bottom=min(area.bottom, max(area.top, rows)), right=min(area.right, max(area.left, columns))
+        )
     if area.size > MOST_EDITED:
         raise HostError(f"{area.size:,} cells are too many at once", cell=area)
     shown = served.view(sheet).entries(area, lambda _: {})
@@ -173,7 +177,9 @@ def save(served: ServedBook, message: Message) -> Message:
     name, in_place = message.get("as"), message.get("in_place", False)
     if not (name is None or isinstance(name, str)) or not isinstance(in_place, bool):
         raise ValueError("“as” is a file's name, “in_place” true or false")
-    path = save_book(served.book, name, in_place=in_place)
+    path = save_book(served.book, name, in_place=in_place, training=served.training)
+    if in_place:
+        served.saved()
     return {"path": str(path), "name": path.name}
 
 
@@ -199,18 +205,23 @@ def settings(served: ServedBook, message: Message) -> Message:
     entries: list[tuple[Cell, str]] = []
     session = dict(served.options.get(sheet, {}))
     areas = settings_areas(served.book.workbook, sheet)
-    rows = [(area.sheet, row, area.left) for area in areas if area.width == 2 for row in range(area.top, area.bottom + 1)]
+    rows = [
+        (area.sheet, row, area.left) for area in areas if area.width == 2 for row in range(area.top, area.bottom + 1)
+    ]
     names = {row: served.book.value_of(Cell(*row)) for row in rows}
     for name, value in values.items():
         declaration = known.get(_folded(name))
         if declaration is None:
             raise SettingError(
-                f"{quoted(name)} is not a setting", remedy=f"Settings are {', '.join(item.label for item in DECLARATIONS)}"
+                f"{quoted(name)} is not a setting",
+                remedy=f"Settings are {', '.join(item.label for item in DECLARATIONS)}",
             )
         text = "" if value is None else str(value)
         if text:
             _check_setting(declaration.read, declaration.allowed, name, text)
-        place = next((row for row, own in names.items() if isinstance(own, str) and _folded(own) == _folded(name)), None)
+        place = next(
+            (row for row, own in names.items() if isinstance(own, str) and _folded(own) == _folded(name)), None
+        )
         if place is None and text:
             place = next((row for row, own in names.items() if own is None), None)
             if place is not None:

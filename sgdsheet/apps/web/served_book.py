@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sgdsheet.apps.web.chart_data import chart_for_page
-from sgdsheet.apps.web.loss_curves import LossCurve
+from sgdsheet.apps.web.live_curves import LossCurve
 from sgdsheet.apps.web.sheet_view import SheetView
 from sgdsheet.errors import HostError, SgdSheetError
 from sgdsheet.hosts.web.open_book import OpenBook
@@ -48,6 +48,7 @@ class ServedBook:
         """Where the two parameters of `traced` have been."""
         self.traced: tuple[Cell, Cell] | None = None
         self._models: tuple[tuple[object, ...], list[FoundModel]] | None = None
+        self._stamp = _stamp(book)
         book.undo_command = self._undo_command
 
     # --- what pages look at -------------------------------------------------------------------------------
@@ -123,6 +124,12 @@ class ServedBook:
         status = self.trainer.status_of(HOST, self.book.key)
         return status is not None and status.state != IDLE
 
+    @property
+    def run_sheet(self) -> str | None:
+        """The sheet of the run that goes on, or went on last."""
+        status = self.trainer.status_of(HOST, self.book.key)
+        return status.sheet or None if status is not None else None
+
     def follow_run(self) -> bool:
         """Take up what the newest run has written down; whether there is anything new."""
         status = self.trainer.status_of(HOST, self.book.key)
@@ -168,11 +175,32 @@ class ServedBook:
     def _undo_command(self) -> None:
         self.done("undo", None)
 
+    def saved(self) -> None:
+        """Take note that the file on disk is the one that was just saved."""
+        self._stamp = _stamp(self.book)
+
+    def changed_on_disk(self) -> bool:
+        """Whether another program has changed the file since it was read or saved."""
+        return self._stamp is not None and self._stamp != _stamp(self.book)
+
+    def recovery(self) -> dict[str, Any] | None:
+        """What was kept of an earlier session that ended without saving, if there is anything."""
+        return None
+
     # --- the end ------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Let go of the workbook; what was not saved is kept for the next time."""
         self.book.close()
+
+
+def _stamp(book: OpenBook) -> tuple[int, int] | None:
+    """Time of change and size of a workbook's file; None if it has none."""
+    try:
+        status = book.path.stat() if book.path is not None else None
+    except OSError:
+        return 0, 0
+    return (status.st_mtime_ns, status.st_size) if status is not None else None
 
 
 def _finding(item: Mapping[str, Any], sheet: str) -> dict[str, Any]:

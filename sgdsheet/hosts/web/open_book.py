@@ -24,6 +24,7 @@ from sgdsheet.hosts.web.book_events import BookEvents, Event
 from sgdsheet.hosts.web.cell_store import CellStore
 from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory
 from sgdsheet.hosts.web.typed_text import typed
+from sgdsheet.sheet.appearance import Appearance
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range, address, areas_of_cells, quote_sheet, without
 from sgdsheet.sheet.workbook import DefinedName, Formula, Position, Sheet, Value, Workbook
 
@@ -116,6 +117,10 @@ class OpenBook:
     def values_in(self, area: Range) -> dict[Position, Value]:
         """The values that cells show; empty ones are left out. Never waits for a calculation."""
         return self._store.values_in(area)
+
+    def appearance(self) -> Appearance:
+        """How the workbook looks in its file."""
+        return self._file.appearance()
 
     def value_of(self, cell: Cell) -> Value | None:
         """The value that a cell shows; None if it is empty."""

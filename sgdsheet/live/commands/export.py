@@ -13,21 +13,19 @@ from sgdsheet.live.commands.declaration import Button, Command, Group
 from sgdsheet.system.outputs import MODULE, NUMBERS, Product, documents, recognised
 
 if TYPE_CHECKING:
+    from sgdsheet.compiler.model import SheetModel
     from sgdsheet.live.run.live_book import LiveBook, Options, Reply
+    from sgdsheet.live.run.trainable import Trainable
 
 
 def export(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     """Write the model with the present parameters, and say where. A file that is not ours is left alone."""
-    from sgdsheet.compiler.model import compile
-    from sgdsheet.compiler.proof import required
     from sgdsheet.compiler.torch_source import save_export
 
     trainable = book.read_trainable(sheet, options)
-    trust = trainable.settings.trust_formulas
-    model = compile(trainable.workbook, problem=trainable.problem, precision="float64", trust_formulas=trust)
-    required(model, trust=trust)
+    model = module_of(trainable)
     folder = trainable.workbook.folder or documents()  # never saved, or on the web
-    path = _free(folder, f"{Path(trainable.workbook.name).stem}_{trainable.problem.sheet}")
+    path = _free(folder, module_name(trainable))
     try:
         written = save_export(model, path)
     except OSError as error:
@@ -40,11 +38,26 @@ def export(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     return {"message": text, "files": [str(item) for item in written]}
 
 
-def _free(folder: Path, title: str) -> Path:
-    """`titanic_nnet.py`, or with a number if a file lies there that a person has made."""
+def module_of(trainable: Trainable) -> SheetModel:
+    """The model as it is exported: in double precision, and proved."""
+    from sgdsheet.compiler.model import compile
+    from sgdsheet.compiler.proof import required
+
+    trust = trainable.settings.trust_formulas
+    model = compile(trainable.workbook, problem=trainable.problem, precision="float64", trust_formulas=trust)
+    required(model, trust=trust)
+    return model
+
+
+def module_name(trainable: Trainable) -> str:
+    """`titanic_nnet`: a name that Python can import."""
+    title = f"{Path(trainable.workbook.name).stem}_{trainable.problem.sheet}"
     name = re.sub(r"\W+", "_", title).strip("_") or "model"
-    if name[0].isdigit():
-        name = f"model_{name}"
+    return f"model_{name}" if name[0].isdigit() else name
+
+
+def _free(folder: Path, name: str) -> Path:
+    """`titanic_nnet.py`, or with a number if a file lies there that a person has made."""
     for number in count(1):
         path = folder / (f"{name}.py" if number == 1 else f"{name}_{number}.py")
         if _may_write(path, MODULE) and _may_write(path.with_suffix(".pt"), NUMBERS):

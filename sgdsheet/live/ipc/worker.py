@@ -126,7 +126,7 @@ class Worker:
                 host.status(_STARTING)
             except SgdSheetError as error:  # the command itself will tell
                 log.info("%s", error)
-        loaded = _load()
+        loaded = load()
         if host is not None:
             with suppress(SgdSheetError):
                 host.status("")
@@ -219,7 +219,7 @@ class Worker:
             log.exception("the workbook's thread")
 
 
-def _load() -> Any:
+def load() -> Any:
     """The module that does the work. It takes seconds to load, and so does what torch loads at its first use."""
     with _loading:
         module = importlib.import_module("sgdsheet.live.run.live_book")
