@@ -44,6 +44,11 @@ function take(message: FromServer): void {
       if (!message.full) refreshDetail(message.sheet, keys);
       break;
     }
+    case "state": {
+      const { saved, can_undo, can_redo } = message;
+      update(({ book }) => ({ book: book && { ...book, saved, can_undo, can_redo } }));
+      break;
+    }
     case "status":
       update({ status: message });
       break;

@@ -218,6 +218,14 @@ export interface TextMessage {
   cell?: string | null;
 }
 
+/** Part of what `book` says, when only that changes. */
+export interface StateMessage {
+  type: "state";
+  saved: boolean;
+  can_undo: boolean;
+  can_redo: boolean;
+}
+
 export interface FileMessage {
   type: "file";
   changed: boolean;
@@ -228,6 +236,7 @@ export type Reply = { type: "reply"; id: number; ok: boolean; error?: Failure } 
 export type FromServer =
   | BookMessage
   | CellsMessage
+  | StateMessage
   | StatusMessage
   | HistoryMessage
   | GradientsMessage
