@@ -63,7 +63,7 @@ def test_formulas_are_taken(book: OpenBook) -> None:
 
 
 def test_formulas_that_are_none_are_refused(book: OpenBook) -> None:
-    with refusal(FormulaError, remedy=r"Add the missing “\)”"):
+    with refusal(FormulaError, cell="S!D1", remedy=r"Add the missing “\)”"):
         book.edit([(cell("A1"), "7"), (cell("D1"), "=SUM(A1:A3")])
     with refusal(CircularReference, cell="S!A1"):
         book.edit([(cell("A1"), "=C2")])

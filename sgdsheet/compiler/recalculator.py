@@ -134,16 +134,17 @@ class Recalculator:
                 return found
         return None
 
-    def worth_recording(self, cells: Collection[Cell]) -> frozenset[Cell]:
+    def worth_recording(self, cells: Collection[Cell], *, surely: bool = False) -> frozenset[Cell]:
         """The cells to which numbers seem to be written again and again: these and those of an earlier time.
 
-        There are none if nothing like that was written before. The cells are remembered.
+        There are none if nothing like that was written before, unless it is known that it `surely` goes on. The cells
+        are remembered.
         """
         now = frozenset(cells)
         alike = next((seen for seen in self._seen if 2 * len(seen & now) >= len(now)), frozenset[Cell]())
         both = now | alike if alike else now
         self._seen = [both, *(seen for seen in self._seen if seen is not alike and seen != both)][:_SEEN]
-        return both if alike else frozenset()
+        return both if alike or surely else frozenset()
 
     def record(self, cells: Collection[Cell]) -> None:
         """Record what depends on cells, all of which hold numbers, to be run again."""

@@ -15,7 +15,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgdsheet.errors import CircularReference, HostError, SgdSheetError
+from sgdsheet.errors import CircularReference, FormulaError, HostError, SgdSheetError
 from sgdsheet.hosts import refusals
 from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.hosts.file import FileHost
@@ -23,8 +23,8 @@ from sgdsheet.hosts.web import open_books
 from sgdsheet.hosts.web.book_events import BookEvents, Event
 from sgdsheet.hosts.web.cell_store import CellStore
 from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory
-from sgdsheet.hosts.web.typed_text import typed
 from sgdsheet.sheet.appearance import Appearance
+from sgdsheet.hosts.web.typed_text import number_format, typed
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range, address, areas_of_cells, quote_sheet, without
 from sgdsheet.sheet.workbook import DefinedName, Formula, Position, Sheet, Value, Workbook
 
@@ -58,6 +58,8 @@ class OpenBook:
         self.selected: tuple[Range, ...] = ()
         self.status = ""
         self.report_sheets: dict[str, ReportSheet] = {}
+        self.number_formats: dict[Cell, str] = {}
+        """The formats that typed dates, percentages and amounts bring along, for cells that have no format."""
         self.undo_command: Callable[[], None] | None = None
         self.closed = False
         self.dirty = False
@@ -158,9 +160,17 @@ class OpenBook:
 
     def edit(self, entries: Sequence[tuple[Cell, str]], label: str = "typing") -> Edit:
         """Take texts as they are typed in a spreadsheet. Raises SgdSheetError before anything is changed."""
-        date1904 = self.workbook.date1904
-        changes = {cell: typed(text, cell.row, cell.column, date1904=date1904) for cell, text in entries}
-        return self.change(changes, label)
+        changes: dict[Cell, Content] = {}
+        for cell, text in entries:
+            try:
+                changes[cell] = typed(text, cell.row, cell.column, date1904=self.workbook.date1904)
+            except FormulaError as error:
+                raise FormulaError(error.cause, cell=cell, remedy=error.remedy) from None
+        formats = {cell: number_format(text) for cell, text in entries if type(changes[cell]) is float}
+        with self.turn:
+            found = self.change(changes, label)
+            self.number_formats.update((cell, kept) for cell, kept in formats.items() if kept is not None)
+        return found
 
     def change(self, changes: Mapping[Cell, Content], label: str) -> Edit:
         """Let cells hold other values or formulas; None empties one. Raises SgdSheetError, and changes nothing then."""
@@ -237,10 +247,10 @@ class OpenBook:
             before = {cell: self.workbook.sheets[cell.sheet].values.get(cell[1:]) for cell in cells}
             held = {cell: value for cell, value in before.items() if value is not None}
             if self._history.knows(cells):
-                self._write(values, areas)
+                self._write(values, areas, going_on=going_on)
                 return held
             taking_back = self._history.is_taking_back(values)
-            self._write(values, areas)
+            self._write(values, areas, going_on=going_on)
             if taking_back:
                 self._history.took_back(before)
             else:
@@ -380,7 +390,7 @@ class OpenBook:
             log.exception("preparing")
             self.events.tell(Event("message", text="The workbook cannot be calculated. Please tell us"))
 
-    def _write(self, values: Mapping[Cell, Value], areas: Sequence[Range]) -> None:
+    def _write(self, values: Mapping[Cell, Value], areas: Sequence[Range], *, going_on: bool) -> None:
         """Write to cells without formulas, and recalculate: quickly, if the same cells were written before."""
         calculator = self._calculator()
         are_numbers = all(type(value) is float for value in values.values())
@@ -399,7 +409,7 @@ class OpenBook:
             calculator.forget()
             raise
         self._take(result)
-        if are_numbers and (again := calculator.worth_recording(values.keys())):
+        if are_numbers and (again := calculator.worth_recording(values.keys(), surely=going_on)):
             self._store.settle()
             if all(type(self.workbook.sheets[cell.sheet].values.get(cell[1:])) is float for cell in again):
                 calculator.record(again)

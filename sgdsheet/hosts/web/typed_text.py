@@ -28,6 +28,18 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"|\'(?:[^\']|\'\')*\'')
 _1904 = 1_462
 """Days from 1 January 1900 to the first day of workbooks that count from 1904."""
 
+_WORDS = re.compile(
+    r"""
+    "(?:[^"]|"")*" | '(?:[^']|'')*'! | \[(?:[^\[\]]|\[[^\[\]]*\])*\]     # texts, quoted sheets, columns of tables
+    | (?<![\w.$!'])(?:true|false)(?![\w.(!])
+    | [^\W\d][\w.]*(?=\()                                              # a function
+    | (?<![\w.])\$?[a-z]{1,3}\$?[0-9]{1,7}(?![\w.(!])                      # a cell
+    | (?<![\w.$])\$?[a-z]{1,3}:\$?[a-z]{1,3}(?![\w.(!])                    # whole columns
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_CLOCK = re.compile(r"\d{1,2}:\d{1,2}(?P<seconds>:\d{1,2})? ?(?P<half>[AaPp][Mm])?$")
+
 Typed = Value | Formula | None
 """What was typed: a value, a formula, or nothing, which clears the cell."""
 
@@ -50,6 +62,35 @@ def typed(text: str, row: int, column: int, *, date1904: bool = False) -> Typed:
     if plain[0] in "+-@" and len(plain) > 1:
         return _signed_formula(plain.removeprefix("@"), row, column) or text
     return text
+
+
+def number_format(text: str) -> str | None:
+    """The format that a cell without one gets when this is typed into it, as files have it; None for none.
+
+    It is for texts that `typed` takes for numbers.
+    """
+    plain = text.strip()
+    if _number(plain) is not None:
+        return _format_of_number(plain)
+    if _fraction(plain) is not None:
+        return "# ?/?" if len(plain.partition("/")[2]) == 1 else "# ??/??"
+    clock = _CLOCK.search(plain)
+    time = "" if clock is None else "h:mm" + (":ss" if clock["seconds"] else "") + (" AM/PM" if clock["half"] else "")
+    day = plain if clock is None else plain[: clock.start()].strip()
+    if not day:
+        return time or None
+    date = "yyyy-mm-dd" if re.match(r"\d{4}-", day) else "d-mmm-yy" if re.search("[A-Za-z]", day) else "mm-dd-yy"
+    return f"{'m/d/yy' if date == 'mm-dd-yy' else date} {time}" if time else date
+
+
+def _format_of_number(plain: str) -> str | None:
+    cents = "." in plain
+    if "%" in plain:
+        return "0.00%" if cents else "0%"
+    money = next((sign for sign in "$€£¥" if sign in plain), "")
+    if money or "," in plain:
+        return f"{money}#,##0{'.00' if cents else ''}"
+    return "0.00E+00" if "e" in plain.lower() else None
 
 
 def _value(plain: str, date1904: bool) -> Value | None:
@@ -119,7 +160,7 @@ def _formula(text: str, row: int, column: int) -> Formula:
     if missing := _missing(text):
         raise FormulaError(f"the formula {quoted('=' + text)} is not complete", remedy=f"Add the missing {missing}")
     parse(text, row, column)
-    return Formula(text, row, column)
+    return Formula(_spelled(text), row, column)
 
 
 def _signed_formula(text: str, row: int, column: int) -> Formula | None:
@@ -128,7 +169,17 @@ def _signed_formula(text: str, row: int, column: int) -> Formula | None:
         tree = parse(text, row, column)
     except FormulaError:
         return None
-    return None if any(isinstance(part, Name) for part in walk(tree)) else Formula(text, row, column)
+    return None if any(isinstance(part, Name) for part in walk(tree)) else Formula(_spelled(text), row, column)
+
+
+def _spelled(text: str) -> str:
+    """A formula with functions, cells and TRUE in capitals, as spreadsheets write them."""
+
+    def capitals(match: re.Match[str]) -> str:
+        word = match.group()
+        return word if word[0] in "\"'[" else word.upper()
+
+    return _WORDS.sub(capitals, text)
 
 
 def _missing(text: str) -> str:
