@@ -93,6 +93,12 @@ class FileHost:
         """Whether the workbook is a file on disk, which can be saved in place."""
         return isinstance(self._source, str | Path)
 
+    @property
+    def data(self) -> bytes:
+        """The bytes of the file that was read, or saved in place."""
+        self._loaded()
+        return self._data
+
     def read(self) -> Workbook:
         """Read the file afresh; values that were written but not saved are not part of it."""
         book = self._load().read()

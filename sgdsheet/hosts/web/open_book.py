@@ -23,10 +23,21 @@ from sgdsheet.hosts.web import open_books
 from sgdsheet.hosts.web.book_events import BookEvents, Event
 from sgdsheet.hosts.web.cell_store import CellStore
 from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory
-from sgdsheet.sheet.appearance import Appearance
 from sgdsheet.hosts.web.typed_text import number_format, typed
-from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range, address, areas_of_cells, quote_sheet, without
+from sgdsheet.hosts.web.unsaved import Unsaved
+from sgdsheet.sheet.appearance import Appearance
+from sgdsheet.sheet.references import (
+    MAX_COLUMN,
+    MAX_ROW,
+    Cell,
+    Range,
+    address,
+    areas_of_cells,
+    quote_sheet,
+    without,
+)
 from sgdsheet.sheet.workbook import DefinedName, Formula, Position, Sheet, Value, Workbook
+from sgdsheet.system.recovery import digest_of
 
 if TYPE_CHECKING:
     from sgdsheet.compiler.recalculator import Recalculated, Recalculator
@@ -72,7 +83,9 @@ class OpenBook:
         self._uncalculated: list[tuple[Range, str]] = []
         self._accepted: dict[tuple[Cell, ...], tuple[Range, ...]] = {}
         """Cells that may be written to, as they were written before, and as areas."""
-        self._touched: set[Range] = set()
+        self._unsaved = Unsaved()
+        self.base = digest_of(file.data)
+        """What tells the bytes of the file that was read, or saved in place, from others."""
 
     @classmethod
     def open(cls, path: Path) -> OpenBook:
@@ -271,19 +284,22 @@ class OpenBook:
             text = ",".join(map(_absolute, areas))
             kept = [item for item in self.workbook.names if (item.name.casefold(), item.sheet) != (folded, sheet)]
             self.workbook.names = [*kept, DefinedName(name, text, sheet)]
-            self._mentioned(name)
+            self._unsaved.names[sheet, folded] = (name, tuple(areas))
             self.dirty = True
+            self._mentioned(name)
         self.events.tell(Event("names"))
 
     def put_sheet(self, report: ReportSheet) -> None:
         """Make a sheet of ours behind all others, or make it anew. Raises HostError if another sheet bears its name."""
         with self.turn:
             self.refuse_closed()
-            if self.workbook.sheet(report.name) is not None and report.name not in self.report_sheets:
+            taken = self.workbook.sheet(report.name)
+            if taken is not None and not self._is_ours(taken.name):
                 raise refusals.report_sheet_taken(report.name)
             self._calculator()
             self._store.settle()
-            self.workbook.sheets.pop(report.name, None)
+            if taken is not None:
+                del self.workbook.sheets[taken.name]
             self.workbook.sheets[report.name] = Sheet(report.name)
             self.report_sheets[report.name] = replace(report, rows=[])
             self.append(report.name, 1, report.rows)
@@ -300,6 +316,7 @@ class OpenBook:
                 sheet.values.update({(row, column): value for column, value in enumerate(line, 1) if value is not None})
             own = self.report_sheets[name]
             self.report_sheets[name] = replace(own, rows=[*own.rows[: first_row - 1], *rows])
+            self._unsaved.reports.add(name)
             self.dirty = True
         width = max(map(len, rows), default=0)
         if width:
@@ -315,13 +332,30 @@ class OpenBook:
     def save(self, path: Path | None = None) -> Path:
         """Save the workbook, to `path` or in place, and return where. Raises FileError."""
         with self.turn:
-            self._collect()
+            self._tell_file()
             self._file.save(path)
-            self.dirty = False
+            self.base, self.dirty = digest_of(self._file.data), False
         self.events.tell(Event("saved"))
         target = path or self.path
         assert target is not None
         return target
+
+    def data(self) -> bytes:
+        """The bytes of the file that saving would write now. Raises FileError."""
+        with self.turn:
+            self._tell_file()
+            return self._file.saved_bytes()
+
+    def changed_on_disk(self) -> bool:
+        """Whether the file on disk is no longer the one that was read or saved, or is gone."""
+        try:
+            return self.path is not None and digest_of(self.path.read_bytes()) != self.base
+        except OSError:
+            return True
+
+    def _tell_file(self) -> None:
+        self._store.settle()
+        self._unsaved.tell(self._file, self.workbook, self.number_formats, self.report_sheets)
 
     # --- helpers ------------------------------------------------------------------------------------------
 
@@ -343,6 +377,8 @@ class OpenBook:
         sheet = self.sheet(cell.sheet)
         if not (1 <= cell.row <= MAX_ROW and 1 <= cell.column <= MAX_COLUMN):
             raise HostError("the cell lies outside the grid", cell=cell)
+        if sheet.name in self.report_sheets:
+            raise HostError("the sheet is made anew by sgdsheet", cell=cell, remedy="Type into a sheet of your own")
         if sheet.protected:
             raise refusals.protected_sheet(cell)
         formula = sheet.formulas.get(cell[1:])
@@ -354,6 +390,11 @@ class OpenBook:
         own = Range.of_cell(cell)
         if any(area.contains(own) and area.first != cell for area in sheet.merged):
             raise refusals.merged_cell(cell)
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a sheet was made by sgdsheet, now or in an earlier session."""
+        marked = (item for item in self.workbook.names if item.name.casefold() == refusals.MARK)
+        return name in self.report_sheets or any(item.sheet == name for item in marked)
 
     def _arrays(self, sheet: Sheet) -> Iterable[tuple[int, int, int, int]]:
         return {item.array for item in sheet.formulas.values() if item.array is not None}
@@ -370,7 +411,7 @@ class OpenBook:
                 self._clear(_placeholders(self.workbook))
             missing = found.missing(everything=stale)
             self._take(missing)
-            self._touched.update(missing.areas)
+            self._unsaved.calculated.update(missing.areas)
         return self._recalculator
 
     def _prepare(self) -> None:
@@ -397,6 +438,7 @@ class OpenBook:
         if are_numbers and (found := calculator.repeated(values)) is not None:  # type: ignore[arg-type]
             self._store.set(values)
             self._store.put(found)
+            self._unsaved.edited.update(areas)
             self._told(areas, [result.area for result in found])
             return
         self._store.settle()
@@ -413,6 +455,7 @@ class OpenBook:
             self._store.settle()
             if all(type(self.workbook.sheets[cell.sheet].values.get(cell[1:])) is float for cell in again):
                 calculator.record(again)
+        self._unsaved.edited.update(areas)
         self._told(areas, result.areas)
 
     def _apply(self, changes: Mapping[Cell, Content]) -> None:
@@ -434,7 +477,9 @@ class OpenBook:
             self._take(calculator.formulas_changed(changes.keys(), self._clear))
             raise
         self._take(found)
-        self._told(areas_of_cells(changes), found.areas)
+        areas = areas_of_cells(changes)
+        self._unsaved.edited.update(areas)
+        self._told(areas, found.areas)
 
     def _hold(self, contents: Mapping[Cell, Content]) -> None:
         values: dict[Cell, Value | None] = {}
@@ -472,7 +517,7 @@ class OpenBook:
     def _told(self, written: Iterable[Range], calculated: Iterable[Range]) -> None:
         self.dirty = True
         areas = [*written, *calculated]
-        self._touched.update(areas)
+        self._unsaved.calculated.update(areas)
         self.events.cells_changed(areas)
 
     def _mentioned(self, word: str) -> None:
@@ -491,15 +536,6 @@ class OpenBook:
             found = calculator.formulas_changed(cells, self._clear)
             self._take(found)
             self._told((), found.areas)
-
-    def _collect(self) -> None:
-        """Give the file all values that have changed since it was saved."""
-        self._store.settle()
-        for area in self._touched:
-            values = self.workbook.sheets[area.sheet].values
-            found = {Cell(area.sheet, *place): values[place] for place in area.positions() if place in values}
-            self._file.write(found)
-        self._touched.clear()
 
 
 def _absolute(area: Range) -> str:

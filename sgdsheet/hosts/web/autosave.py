@@ -1,0 +1,110 @@
+"""Keeps what is not saved of an open workbook, so that a crash loses little, and takes it up again the next time.
+
+See `system.recovery` for where.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+from time import monotonic
+
+from sgdsheet.errors import FormulaError, SgdSheetError
+from sgdsheet.hosts.file import FileHost
+from sgdsheet.hosts.web.book_events import Event
+from sgdsheet.hosts.web.open_book import OpenBook
+from sgdsheet.hosts.web.unsaved import differences
+from sgdsheet.sheet.displayed_text import GENERAL
+from sgdsheet.sheet.references import Range, parse_range
+from sgdsheet.system import recovery
+from sgdsheet.system.recovery import Recovery
+
+log = logging.getLogger("sgdsheet.web")
+
+PAUSE = 3.0
+"""Seconds from a change until the workbook is kept."""
+
+_SHARE = 0.05
+"""The share of the time that keeping a workbook may take, while it changes all the time."""
+
+
+def kept_of(book: OpenBook) -> Recovery | None:
+    """What was kept of an earlier session that ended without saving, if it fits the file as it is."""
+    found = recovery.find(book.key)
+    return found if found is not None and found.base == book.base else None
+
+
+def recover(book: OpenBook) -> int:
+    """Take up what was kept, as one change that can be taken back; returns in how many cells. Raises SgdSheetError."""
+    found = kept_of(book)
+    if found is None:
+        return 0
+    file = FileHost(found.data())
+    kept = file.read()
+    with book.turn:
+        changes = differences(book.snapshot(), kept)
+        changes = {cell: item for cell, item in changes.items() if not book.workbook.sheets[cell.sheet].protected}
+        book.change(changes, "recovery")
+        look = file.appearance()
+        for cell in (cell for cell, item in changes.items() if type(item) is float):
+            style = look.sheet(cell.sheet).styles_in(Range.of_cell(cell)).get(cell[1:], 0)
+            if (number_format := look.styles[style].number_format) != GENERAL:
+                book.number_formats[cell] = number_format
+        for name in kept.names:
+            if name.sheet is not None and name not in book.workbook.names and name.sheet in book.workbook.sheets:
+                with suppress(FormulaError):  # a name that is no area was never given here
+                    book.define_name(name.name, [parse_range(part, name.sheet) for part in name.text.split(",")])
+    return len(changes)
+
+
+class Autosave:
+    """Keeps a workbook some seconds after it has changed, until it is saved. In a thread of its own."""
+
+    def __init__(self, book: OpenBook, pause: float = PAUSE) -> None:
+        self._book, self._pause = book, pause
+        self._changed, self._ended = threading.Event(), threading.Event()
+        self._failed = False
+        self._unsubscribe = book.subscribe(self._heard)
+        self._thread = threading.Thread(target=self._run, name=f"autosave {book.name}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, and keep what is not saved by now; call it before the workbook is closed."""
+        self._unsubscribe()
+        self._ended.set()
+        self._thread.join()
+        if self._book.dirty:
+            self._keep()
+
+    def _heard(self, event: Event) -> None:
+        if event.kind in ("cells", "names", "sheets") and self._book.dirty:
+            self._changed.set()
+        elif event.kind == "saved":
+            self._changed.clear()
+            recovery.discard(self._book.key)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            if not self._changed.wait(0.5):
+                continue
+            if self._ended.wait(self._pause):
+                return
+            if self._changed.is_set():
+                self._changed.clear()
+                started = monotonic()
+                self._keep()
+                self._ended.wait(min((monotonic() - started) / _SHARE, 60.0))
+
+    def _keep(self) -> None:
+        try:
+            with self._book.turn:  # so that it is not saved, and discarded, in between
+                if self._book.dirty and not self._book.closed:
+                    recovery.keep(self._book.key, self._book.base, self._book.data())
+            self._failed = False
+        except SgdSheetError as error:
+            if not self._failed:  # a full disk is told once
+                self._failed = True
+                self._book.events.tell(Event("message", text=str(error)))
+        except Exception:
+            log.exception("autosave")

@@ -1,0 +1,171 @@
+"""What is done to a workbook that is open in this process, in its file: saved, downloaded, kept for after a crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import copyfile
+
+import openpyxl  # type: ignore[import-untyped]
+import pytest
+import xlsxwriter  # type: ignore[import-untyped]
+
+from sgdsheet.errors import FileError, HostError
+from sgdsheet.hosts.base import ReportSheet
+from sgdsheet.hosts.file import load
+from sgdsheet.hosts.web.autosave import Autosave, kept_of, recover
+from sgdsheet.hosts.web.open_book import OpenBook
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.system import recovery
+from tests.errors import refusal
+from tests.live_books import until
+
+pytestmark = pytest.mark.usefixtures("state")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    target = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(target) as book:
+        sheet = book.add_worksheet("S")
+        sheet.write_column("A1", [1, 2, 3])
+        for row in range(1, 4):
+            sheet.write_formula(f"B{row}", f"=A{row}*2", value=2 * row)
+        sheet.write_formula("C1", "=SUM(B1:B3)", value=12)
+    return target
+
+
+def cell(text: str) -> Cell:
+    return Cell("S", int(text[1:]), ord(text[0]) - 64)
+
+
+def edited(path: Path) -> OpenBook:
+    """A workbook with edits of all kinds that are not saved."""
+    book = OpenBook.open(path)
+    book.edit([(cell("A1"), "10"), (cell("A2"), ""), (cell("D1"), "=c1/2"), (cell("D2"), "text"), (cell("B3"), "7")])
+    book.edit([(cell("D3"), "2026-11-29"), (cell("D4"), "TRUE")])
+    book.define_name("sgd_params", [Range("S", 1, 1, 2, 1), Range("S", 3, 1, 3, 1)])
+    return book
+
+
+def as_edited(path: Path) -> None:
+    """Whether a file holds what `edited` has done."""
+    sheet = load(path).sheets["S"]
+    assert sheet.values == {
+        **{(1, 1): 10.0, (3, 1): 3.0, (1, 2): 20.0, (2, 2): 0.0, (3, 2): 7.0, (1, 3): 27.0},
+        **{(1, 4): 13.5, (2, 4): "text", (3, 4): 46355.0, (4, 4): True},
+    }
+    assert {place: formula.text for place, formula in sheet.formulas.items()} == {
+        **{(1, 2): "A1*2", (2, 2): "A2*2", (1, 3): "SUM(B1:B3)", (1, 4): "C1/2"},
+    }
+    names = {(name.name, name.sheet): name.text.replace("$", "") for name in load(path).names}
+    assert names["sgd_params", "S"] == "S!A1:A2,S!A3"
+    assert openpyxl.load_workbook(path)["S"]["D3"].is_date
+
+
+def test_all_kinds_of_edits_are_saved(path: Path, tmp_path: Path) -> None:
+    book = edited(path)
+    assert book.dirty
+    (tmp_path / "download.xlsx").write_bytes(book.data())
+    as_edited(tmp_path / "download.xlsx")
+    assert book.dirty
+    book.save(tmp_path / "copy.xlsx")
+    as_edited(tmp_path / "copy.xlsx")
+    assert not book.dirty
+    assert load(path).sheets["S"].values[1, 1] == 1.0
+    book.save()
+    as_edited(path)
+    book.edit([(cell("A1"), "11")])
+    book.save()
+    assert load(path).sheets["S"].values[1, 3] == 29.0
+    book.close()
+
+
+def test_what_was_taken_back_is_not_saved(path: Path, tmp_path: Path) -> None:
+    book = edited(path)
+    book.undo()
+    book.undo()
+    book.save(tmp_path / "copy.xlsx")
+    before, after = load(path).sheets["S"], load(tmp_path / "copy.xlsx").sheets["S"]
+    assert after.values == before.values
+    assert {place: item.text for place, item in after.formulas.items()} == {
+        place: item.text for place, item in before.formulas.items()
+    }
+    book.close()
+
+
+def test_a_file_that_others_have_changed(path: Path, tmp_path: Path) -> None:
+    book = edited(path)
+    assert not book.changed_on_disk()
+    other = OpenBook.from_bytes("book.xlsx", path.read_bytes())
+    other.edit([(cell("A3"), "99")])
+    other.save(tmp_path / "other.xlsx")
+    copyfile(tmp_path / "other.xlsx", path)
+    assert book.changed_on_disk()
+    with refusal(FileError, cause="changed by another program"):
+        book.save()
+    assert book.dirty
+    book.save(tmp_path / "copy.xlsx")
+    as_edited(tmp_path / "copy.xlsx")
+    book.close()
+
+
+def test_what_has_no_place_needs_one(path: Path) -> None:
+    book = OpenBook.from_bytes("book.xlsx", path.read_bytes())
+    assert not book.changed_on_disk()
+    with refusal(FileError, cause="no place on disk"):
+        book.save()
+    book.close()
+
+
+def test_sheets_of_ours_are_saved_and_made_anew_later(path: Path) -> None:
+    book = OpenBook.open(path)
+    book.put_sheet(ReportSheet("SGD gradients", [["a", "b"], [1.0, 2.0]], bold=(1,)))
+    book.append("SGD gradients", 3, [[3.0, 4.0]])
+    with refusal(HostError, cell="'SGD gradients'!A1", remedy="your own"):
+        book.edit([(Cell("SGD gradients", 1, 1), "5")])
+    book.save()
+    book.close()
+    again = OpenBook.open(path)
+    assert again.workbook.sheets["SGD gradients"].values[3, 2] == 4.0
+    again.put_sheet(ReportSheet("SGD gradients", [[5.0]]))
+    again.save()
+    assert load(path).sheets["SGD gradients"].values == {(1, 1): 5.0}
+    again.close()
+
+
+def test_after_a_crash_nothing_is_lost(path: Path, tmp_path: Path) -> None:
+    book = edited(path)
+    keeper = Autosave(book, pause=0.05)
+    book.edit([(cell("E1"), "late")])
+    until(lambda: recovery.find(book.key) is not None)
+    book.edit([(cell("E1"), "")])
+    keeper.close()
+    book.close()  # the process ends here, and nobody has saved
+    again = OpenBook.open(path)
+    assert kept_of(again) is not None
+    assert recover(again) == 7
+    again.save(tmp_path / "copy.xlsx")
+    as_edited(tmp_path / "copy.xlsx")
+    again.undo()
+    assert again.value_of(cell("C1")) == 12.0
+    again.close()
+
+
+def test_what_is_saved_is_not_kept(path: Path) -> None:
+    book = edited(path)
+    keeper = Autosave(book, pause=0.05)
+    book.edit([(cell("E1"), "1")])
+    until(lambda: recovery.find(book.key) is not None)
+    book.save()
+    assert recovery.find(book.key) is None
+    keeper.close()
+    assert recovery.find(book.key) is None
+    book.close()
+
+
+def test_what_was_kept_of_another_state_of_the_file_is_not_taken(path: Path) -> None:
+    book = edited(path)
+    recovery.keep(book.key, "another", book.data())
+    assert kept_of(book) is None
+    assert recover(book) == 0
+    book.close()
