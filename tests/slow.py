@@ -24,7 +24,8 @@ MODULES = (
     *("test_live_libreoffice", "test_live_slow", "test_mnist_golden"),
     *("test_mnist_workbooks", "test_notebooks", "test_odd_settings", "test_outputs_kept", "test_page"),
     *("test_parallel", "test_passengers", "test_random_sheets", "test_readme", "test_recalculation"),
-    *("test_seeds", "test_server", "test_live_server", "test_service", "test_strangers", "test_udfs_live"),
+    *("test_saved_edits", "test_seeds", "test_server", "test_live_server", "test_service", "test_strangers"),
+    "test_udfs_live",
 )
 """Modules of which every test is slow."""
 
@@ -183,6 +184,8 @@ TESTS = {
         "test_same_as_a_hand_written_loop test_validation_of_the_wrong_shape test_validation_rows "
     ),
     "test_semantics": "test_rule",
+    "test_live_sheet": "test_both_sheets_together_with_edits_and_names",
+    "test_recovery": "test_a_process_that_is_killed_leaves_the_last_whole_state",
     "test_sources": "test_csv_speed_and_memory test_damaged_files test_mnist",
     "test_subtotals": "test_a_filtered_file_beside_libreoffice",
     "test_surface": (

@@ -11,7 +11,7 @@ import pytest
 
 from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.workbook import Formula
-from tests.fuzz import formulas, identity, kills, models, packages
+from tests.fuzz import edits, formulas, identity, kills, models, packages
 from tests.fuzz.differences import DIFFERENCES
 from tests.fuzz.grammar import SETTLED, prefixed
 from tests.fuzz.packagediff import differences
@@ -75,3 +75,9 @@ def test_identity() -> None:
     result = identity.run(seed=100, each=1, largest=60_000)
     assert result.problems == []
     assert result.writes == result.workbooks >= 3
+
+
+def test_edits() -> None:
+    result = edits.run(seed=100, count=6)
+    assert result.problems == []
+    assert result.edits > 100
