@@ -71,6 +71,15 @@ def test_formulas_that_are_none_are_refused(book: OpenBook) -> None:
     assert not book.can_undo
 
 
+def test_what_excel_calculates_as_an_array_is_refused(book: OpenBook) -> None:
+    for text, remedy in (("=A1:A4*2", "one value"), ("=SUM(A1:A4*2)", "SUMPRODUCT"), ("=A1:A4", "one value")):
+        with refusal(FormulaError, cell="S!E2", remedy=remedy):
+            book.edit([(cell("E2"), text)])
+        assert shown(book, "E2", "C1") == [None, 20.0]
+    book.edit([(cell("E2"), "=SUMPRODUCT(A1:A4*2)"), (cell("E3"), "=SUM(A1:A4)*2"), (cell("E4"), "=INDEX(A1:A4,2)")])
+    assert shown(book, "E2", "E3", "E4") == [20.0, 20.0, 2.0]
+
+
 def test_what_cannot_be_calculated_keeps_its_value_and_is_marked(book: OpenBook) -> None:
     book.prepare().join()
     assert set(book.uncalculated) == {cell("C3")}

@@ -106,7 +106,7 @@ def random_edits(book: OpenBook, chance: random.Random, count: int) -> None:
         agrees_with_a_fresh_calculation(book)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6))
 def test_edits_end_where_a_fresh_calculation_does(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     chance = random.Random(seed)

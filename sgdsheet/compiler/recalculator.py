@@ -18,15 +18,21 @@ from sgdsheet.compiler.evaluation import one_thread, values_of_block
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.blocks import areas_of
 from sgdsheet.compiler.frontend.planning import Plan, Planner
+from sgdsheet.compiler.lowering import BlockLowering
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.compiler.repeated_program import RepeatedProgram, repeated
-from sgdsheet.errors import SgdSheetError
+from sgdsheet.errors import FormulaError, SgdSheetError
+from sgdsheet.sheet.agreement import same_value
 from sgdsheet.sheet.block_values import BlockValues
+from sgdsheet.sheet.formula import formula_text, relative_key
 from sgdsheet.sheet.references import Cell, Range, areas_of_cells, rectangles
 from sgdsheet.sheet.workbook import Workbook
 
 _MOST_PLANS = 64
 _MOST_PROGRAMS = 4
+_MOST_LOOKED_AT = 50
+"""Formulas of different forms that are looked at, of those that are typed at once."""
+
 _SEEN = 16
 """How many of the last sets of cells are remembered, to know one that comes again."""
 
@@ -116,6 +122,39 @@ class Recalculator:
         if found.affected:
             self._plans = {}  # what they do not know yet: some cells have no values any more
         return found
+
+    def refuse_arrays(self, cells: Iterable[Cell], found: Recalculated) -> None:
+        """Raise FormulaError for a formula that Excel would let fill several cells, or calculate with whole ranges.
+
+        Without braces, such a formula of a file takes from each range the cell in its own row or column: what is
+        typed as `=SUM(A1:A3*2)` would be another number than Excel shows. `found` is what the formulas came to.
+        """
+        program = build_program(self.workbook, (), Plan([], set()), dtype=torch.float64)
+        forms: set[str] = set()
+        for cell in cells:
+            formula, own = self.workbook.sheets[cell.sheet].formulas[cell[1:]], Range.of_cell(cell)
+            plain = next((item for item in found.results if item.area.contains(own)), None)
+            key = relative_key(formula_text(formula, cell.row, cell.column), cell.row, cell.column)
+            if plain is None or key in forms or len(forms) >= _MOST_LOOKED_AT:
+                continue
+            forms.add(key)
+            block = self._blocks().overlapping(own)[0].trimmed(own)
+            try:
+                value = BlockLowering(block, program.regions).lower(block.tree, array=True)
+            except SgdSheetError:
+                continue
+            if value.is_array:
+                raise FormulaError(
+                    "the formula gives several values, and has one cell", cell=cell, remedy="Let it give one value"
+                )
+            ((_, here),) = plain.values_in(own)
+            ((_, whole),) = values_of_block(program, block, value, value.tensor).values_in(own)
+            if type(here) is not type(whole) or not same_value(here, whole):
+                raise FormulaError(
+                    "the formula calculates with whole ranges, which it does in Excel only as an array formula",
+                    cell=cell,
+                    remedy="Use SUMPRODUCT, or calculate the range in cells of its own",
+                )
 
     def repeated(self, values: Mapping[Cell, float]) -> list[BlockValues] | None:
         """The results after numbers were written that were written before, to these cells or more of them.

@@ -181,19 +181,22 @@ class OpenBook:
                 raise FormulaError(error.cause, cell=cell, remedy=error.remedy) from None
         formats = {cell: number_format(text) for cell, text in entries if type(changes[cell]) is float}
         with self.turn:
-            found = self.change(changes, label)
+            found = self.change(changes, label, typed_in=True)
             self.number_formats.update((cell, kept) for cell, kept in formats.items() if kept is not None)
         return found
 
-    def change(self, changes: Mapping[Cell, Content], label: str) -> Edit:
-        """Let cells hold other values or formulas; None empties one. Raises SgdSheetError, and changes nothing then."""
+    def change(self, changes: Mapping[Cell, Content], label: str, *, typed_in: bool = False) -> Edit:
+        """Let cells hold other values or formulas; None empties one. Raises SgdSheetError, and changes nothing then.
+
+        Formulas that are `typed_in` have to mean the same in Excel, where they are array formulas if they can be.
+        """
         with self.turn:
             for cell in changes:
                 self._refuse(cell, replace=True)
             before = {cell: self.content(cell) for cell in changes}
             new = {cell: content for cell, content in changes.items() if not _same(before[cell], content)}
             if new:
-                self._apply(new)
+                self._apply(new, typed_in=typed_in)
                 self._history.add(Change(label, {cell: before[cell] for cell in new}, new))
                 self.events.tell(Event("history"))
         return Edit(label, tuple(changes))
@@ -458,7 +461,7 @@ class OpenBook:
         self._unsaved.edited.update(areas)
         self._told(areas, result.areas)
 
-    def _apply(self, changes: Mapping[Cell, Content]) -> None:
+    def _apply(self, changes: Mapping[Cell, Content], *, typed_in: bool = False) -> None:
         """Let cells hold other contents, and recalculate. Raises SgdSheetError and changes nothing if that fails."""
         calculator = self._calculator()
         self._store.settle()
@@ -472,11 +475,14 @@ class OpenBook:
                 self._refuse_circle(changes, found)
             else:
                 found = calculator.changed(changes.keys(), self._clear)
+            self._take(found)
+            if typed_in and formulas:
+                self._store.settle()
+                calculator.refuse_arrays((cell for cell, item in changes.items() if isinstance(item, Formula)), found)
         except BaseException:
             self._hold(old)
             self._take(calculator.formulas_changed(changes.keys(), self._clear))
             raise
-        self._take(found)
         areas = areas_of_cells(changes)
         self._unsaved.edited.update(areas)
         self._told(areas, found.areas)

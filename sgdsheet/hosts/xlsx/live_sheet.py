@@ -20,6 +20,10 @@ _WIDEST = 40
 """Characters of the widest column."""
 
 
+_NO_REFERENCE = "!\u2060"
+"""An exclamation mark with a word joiner: the writer takes a title such as `Training of Model!E4` for a reference."""
+
+
 def draw_live(own: ReportSheet, sheet: str, font: Mapping[str, Any]) -> bytes:
     """A workbook of one sheet that shows what the live command made. `font` is that of plain cells."""
     file = BytesIO()
@@ -86,7 +90,9 @@ def _chart(book: Any, lines: LineChart, sheet: str, header: int, last: int) -> A
                 "line": {"width": 1.5},
             }
         )
-    chart.set_title({"name": lines.title, "overlay": False, "name_font": {"size": 13, "color": INK}})
+    chart.set_title(
+        {"name": lines.title.replace("!", _NO_REFERENCE), "overlay": False, "name_font": {"size": 13, "color": INK}}
+    )
     chart.set_x_axis(AXIS | {"major_gridlines": {"visible": False}})
     chart.set_y_axis(AXIS | {"crossing": "min", "major_gridlines": {"visible": True, "line": {"color": GRID}}})
     chart.set_legend({"position": "top"} if len(lines.ys) > 1 else {"none": True})
