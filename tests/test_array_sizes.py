@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sgdsheet.compiler.functions import REGISTRY
-from sgdsheet.errors import DataError
+from sgdsheet.errors import DataError, FormulaError
 from sgdsheet.sheet.workbook import ExcelError
 from tests.errors import refusal
 from tests.oracle import calculated
@@ -91,3 +91,8 @@ def test_a_growing_array_where_one_value_is_wanted(name: str) -> None:
     alone = values({**cells, **one}, "E1", "E2", "E3") + values({**cells, **many}, "E4", "E5", "E6")
     assert together == alone
     assert together[0] == together[1] == together[2]
+
+
+def test_a_unit_matrix_that_no_memory_holds_is_refused() -> None:
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="a unit matrix of 100,000 rows"):
+        value("=SUM(MUNIT(100000))")

@@ -149,6 +149,20 @@ def test_what_grows_without_end_is_not_offered(tmp_path: Path) -> None:
     assert any("gets better without end" in item["reason"] for item in found["declined"])
 
 
+@pytest.mark.parametrize(
+    ("label", "formula"),
+    [
+        *[(label, formula) for label in ("Stdev", "Variance", "") for formula in ("STDEV(B2:B31)", "VAR.P(B2:B31)")],
+        *[(label, formula) for label in ("Spread", "") for formula in ("SUMSQ(B2:B6)", "SUM((B2:B31-51)^2)")],
+    ],
+)
+def test_what_describes_typed_numbers_is_not_offered(tmp_path: Path, label: str, formula: str) -> None:
+    """Grades with their deviation: that could be made 0 by changing the grades, which nobody wants."""
+    grades = {f"B{row}": 50.0 + 7 * row % 40 for row in range(2, 32) if row != 9}
+    cells = {"A1": "Name", "B1": "Grade", **grades, "A33": label or None, "B33": f"={formula}"}
+    assert candidates(book(tmp_path / "grades.xlsx", Grades=cells)) == []
+
+
 def test_a_mistrusted_value_is_not_offered(tmp_path: Path) -> None:
     """What training would refuse, because saved values differ, is said instead."""
     cells = dict(line_cells())

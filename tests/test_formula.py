@@ -257,3 +257,15 @@ def test_range_index(cells: set[tuple[int, int]], wanted: tuple[int, int, int, i
     expected = [(area, number) for number, area in enumerate(areas) if area.intersection(window)]
     assert found.overlapping(window) == expected
     assert found.overlapping(window._replace(sheet="other")) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "excel"),
+    [
+        ("MONTH([[#This Row],Date])", "MONTH([[#This Row],[Date]])"),
+        ('Exp[[#This Row],Net Price]&"[[#This Row],x]"', 'Exp[[#This Row],[Net Price]]&"[[#This Row],x]"'),
+        ("SUM(Exp[[#Totals], A1])", "SUM(Exp[[#Totals],[A1]])"),
+    ],
+)
+def test_columns_as_xlsxwriter_writes_them(written: str, excel: str) -> None:
+    assert parse(written, 3, 3) == parse(excel, 3, 3)

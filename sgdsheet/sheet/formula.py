@@ -156,6 +156,9 @@ _NAMES = re.compile(
 _UNION = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*'!|\[[^\]]*\])|~""")
 """LibreOffice writes `(A1:A2~A4)` for the union `(A1:A2,A4)`. Texts, quoted sheets and columns of tables stay."""
 
+_BARE_COLUMN = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*'!)|(\[\[\#[A-Za-z ]+\]\s*,\s*)([^\[\]"]+)\]""")
+"""XlsxWriter writes `[[#This Row],Date]` for `[@Date]`, where Excel writes `[[#This Row],[Date]]`."""
+
 _STAND_IN, _STOOD_IN = "$XFD$1048{:03d}", re.compile(r"\$XFD\$1048(\d{3})")
 _CELL = re.compile(r"(\$?)([A-Za-z]{1,3})(\$?)([0-9]{1,7})")
 _COLUMN = re.compile(r"(\$?)([A-Za-z]{1,3})")
@@ -190,6 +193,7 @@ def _tree(text: str) -> tuple[formualizer.ASTNode, list[str]]:
         return formualizer.parse("=" + text), []
     except Exception:
         # The parser does not know `A:A 2:3`, nor a space between a name and cells.
+        original, text = text, _BARE_COLUMN.sub(lambda match: match[1] or f"{match[2]}[{match[3]}]]", text)
         names: list[str] = []
 
         def stand_in(match: re.Match[str]) -> str:
@@ -199,7 +203,7 @@ def _tree(text: str) -> tuple[formualizer.ASTNode, list[str]]:
             return _STAND_IN.format(len(names))
 
         written_out = _NAMES.sub(stand_in, _KEY_TOKENS.sub(_with_corners, text))
-        if written_out == text:
+        if written_out == original:
             raise
         return formualizer.parse("=" + written_out), names
 

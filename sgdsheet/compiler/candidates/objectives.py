@@ -23,6 +23,9 @@ _MOST_COPIES = 12
 _MOST_SUMMANDS = 50
 """Blocks behind a sum that are looked at."""
 
+_DESCRIPTIVE = ("statistics", "moments", "order")
+"""The categories of functions that describe a list of numbers."""
+
 _LOSSES = "losses"
 """The category of functions that are losses."""
 
@@ -58,17 +61,33 @@ def _in_block(workbook: Workbook, table: BlockTable, labels: Labels, block: Bloc
         return
     shape, minus = shape_score(block, table), negated(block.tree)
     values = workbook.sheets[block.range.sheet].values
+    of_data = _reads_ranges_of_data(block, table)
     for cell in block.range.cells():
         value = values.get(cell[1:])
         if isinstance(value, str | bool | ExcelError):
             continue
         label = labels.of_cell(cell) or labels.row_title(cell) or labels.heading(cell)
         words, gain = label_score(labels, cell)
+        if of_data and (words <= 0.0 or _is_descriptive(block.tree)):
+            continue
         place = 1.5 if readers == 0 else 0.5 if readers <= 3 else -1.5
         alone = 1.0 if block.range.size == 1 else 0.0
         maximise = gain and not minus
         direction = Direction.MAXIMISE if maximise else Direction.MINIMISE
         yield Objective(cell, block, label, direction, words + shape + place + alone)
+
+
+def _reads_ranges_of_data(block: Block, table: BlockTable) -> bool:
+    """Whether a formula reads nothing but ranges of typed numbers, as a mean or a deviation of data does."""
+    areas = list(block.reads())
+    typed = not any(other is not block for area in areas for other in table.overlapping(area))
+    return bool(areas) and typed and all(area.size > 1 for area in areas)
+
+
+def _is_descriptive(node: Node) -> bool:
+    """Whether a formula describes numbers, whatever it is called: nobody minimises the deviation of data by them."""
+    found = declared(node)
+    return found is not None and found.category in _DESCRIPTIVE
 
 
 # --- words ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from sgdsheet.compiler.functions.plain import plain
 from sgdsheet.compiler.functions.range_numbers import only_numbers, true_of_all
 from sgdsheet.compiler.functions.registry import Context, Takes, function
 from sgdsheet.compiler.ir.builder import Builder
-from sgdsheet.compiler.ir.values import Fault, Kind, Value
+from sgdsheet.compiler.ir.values import MOST_CELLS, Fault, Kind, Value
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
 
@@ -96,6 +96,8 @@ def munit(size: float) -> list[list[float]] | ExcelError:
     count = int(size)
     if count < 1:
         return ExcelError.VALUE
+    if count * count > MOST_CELLS:
+        raise FormulaError(f"makes a unit matrix of {count:,} rows", remedy="Use a smaller one")
     return [[float(row == column) for column in range(count)] for row in range(count)]
 
 
