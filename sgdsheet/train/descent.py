@@ -14,10 +14,8 @@ from sgdsheet.problem.settings import Settings
 from sgdsheet.train.algorithms.guarded_lbfgs import GuardedLBFGS
 from sgdsheet.train.constrained.curvature_scales import curvature_scales
 from sgdsheet.train.optimizer_factory import build_optimizer, build_scheduler
+from sgdsheet.train.step_objectives import Objective
 from sgdsheet.train.tensors import norm_of_gradient
-
-Objective = Callable[[], Tensor]
-"""Calculates what has to become small, from the parameters as they are: a scalar."""
 
 Keep = Callable[[float], None]
 """A function that is told the objective at the present parameters, before they move."""
@@ -30,8 +28,8 @@ class Descent(Protocol):
     """Moves parameters step by step."""
 
     gradient_norm: float | None
-    looked: bool
-    """Whether the last step asked for the objective; it always does, except on a GPU."""
+    loss: float
+    """The loss before the last step; on a GPU, that of the last one at which it was asked for."""
 
     @property
     def stalled(self) -> bool:
@@ -46,7 +44,7 @@ class Descent(Protocol):
     def step(self, objective: Objective, keep: Keep, *, measure: bool = False) -> float:
         """Take a step; returns the objective before it. If that is not finite, nothing was moved.
 
-        `objective` calculates it, and `keep` is told it before the parameters move. With `measure`, `gradient_norm` is
+        `keep` is told it before the parameters move. With `measure`, `gradient_norm` is
         the Euclidean length of the gradient before the move.
         """
         ...
@@ -101,7 +99,7 @@ class GradientDescent:
         self.scheduler = build_scheduler(optimizer, schedule, self.learning_rate, steps)
         self.keep_gradients = keep_gradients
         self.gradient_norm: float | None = None
-        self.looked = True
+        self.loss = math.nan
         self._look_every = _LOOK_EVERY if self.parameters[0].is_cuda else 1
         self._before = math.nan
         self._taken = 0
@@ -111,17 +109,14 @@ class GradientDescent:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def step(self, objective: Objective, keep: Keep, *, measure: bool = False) -> float:
-        if not self.keep_gradients:
-            self.optimizer.zero_grad()
-        value = objective()
+        value = objective.value()
         self._taken += 1
-        self.looked = self._taken % self._look_every == 0 or self._taken == 1
-        if self.looked:
-            self._before = value.item()
+        if self._taken % self._look_every == 0 or self._taken == 1:
+            self._before, self.loss = value.item(), objective.loss.item()
         before = self._before
         if math.isfinite(before):
             keep(before)
-            value.backward()
+            objective.backward(add=self.keep_gradients)
             if measure:
                 self.gradient_norm = norm_of_gradient(self.parameters)
             self.optimizer.step()
@@ -151,13 +146,12 @@ class GradientDescent:
 class ClosureDescent:
     """The optimizer evaluates the loss several times per step, with gradients or without."""
 
-    looked = True
-
     def __init__(self, optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor], *, gradients: bool) -> None:
         self.optimizer = optimizer
         self.parameters = list(parameters)
         self.gradients = gradients
         self.gradient_norm: float | None = None
+        self.loss = math.nan
 
     @property
     def stalled(self) -> bool:
@@ -174,13 +168,12 @@ class ClosureDescent:
 
         def closure() -> Tensor:
             nonlocal first
+            value = objective.value()
             if self.gradients:
-                self.optimizer.zero_grad()
-            value = objective()
-            if self.gradients:
-                value.backward()
+                objective.backward()
             if first:
                 first = False
+                self.loss = objective.loss.item()
                 if math.isfinite(before := value.item()):
                     keep(before)
                 if measure and self.gradients:

@@ -29,6 +29,7 @@ from sgdsheet.train.discrete.search import Method, search
 from sgdsheet.train.least_squares import SUM_ROUNDING
 from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
 from sgdsheet.train.run import CONVERGED, DIVERGED, STALLED, STEPS, Run, Step
+from sgdsheet.train.step_objectives import AutogradObjective
 from sgdsheet.train.tensors import copies, put
 from sgdsheet.train.vectorized import for_many_starts
 
@@ -54,7 +55,10 @@ def rehearse(run: Run, state: dict[str, Any], *, step: bool) -> None:
     descent.restore(copy.deepcopy(state))
     float(descent.learning_rate)
     if step:
-        descent.step(lambda: torch.stack([double.square().sum() for double in doubles]).sum(), _ignore)
+        squares = AutogradObjective(
+            lambda: torch.stack([double.square().sum() for double in doubles]).sum(), lambda loss: loss, doubles
+        )
+        descent.step(squares, _ignore)
 
 
 def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
@@ -62,15 +66,13 @@ def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
     keep = _ignore if run.plan.batched else run.keep_best
     batches = run.batches()
     run.last = None
-    loss = math.nan
     try:
         while run.steps_taken < run.plan.steps and not run.stopped:
             started = time.perf_counter()
             batch, ends_epoch = next(batches)
             rate = descent.learning_rate
-            seen: list[Tensor] = []
-            objective = descent.step(run.objective(run.loss(batch), seen), keep, measure=measure)
-            loss = float(seen[0].item()) if descent.looked else loss
+            objective = descent.step(run.objective(batch), keep, measure=measure)
+            loss = descent.loss
             if not math.isfinite(objective):
                 what = f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite gradient"
                 run.end(DIVERGED, f"{what} at step {run.steps_taken}")
@@ -283,7 +285,7 @@ def _polish(run: Run, candidates: Sequence[Sequence[Tensor]], *, polish: bool) -
                     put(run.parameters, run.fit.shaped(point))
             descent = descent_with(run.plan.polisher, run.parameters, 1.0, run.settings, run.plan.polish_steps, 0)
             for _ in range(run.plan.polish_steps):
-                objective = descent.step(run.objective(run.loss(), []), run.keep_best)
+                objective = descent.step(run.objective(), run.keep_best)
                 if descent.stalled or not math.isfinite(objective):
                     break
         objective = run.training_objective()

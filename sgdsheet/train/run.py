@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
+from sgdsheet.compiler.backward.flat_program import FlatProgram, flat_program
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.data.samples import samples_of
 from sgdsheet.errors import TrainingError
@@ -30,6 +31,7 @@ from sgdsheet.train.residuals import residuals_of
 from sgdsheet.train.restarts import Distribution
 from sgdsheet.train.run_plan import Method, RunPlan, plan_run, refuse_large_batch
 from sgdsheet.train.start_ranges import start_ranges
+from sgdsheet.train.step_objectives import AutogradObjective, FlatObjective, Objective
 from sgdsheet.train.tensors import copies, put
 from sgdsheet.train.validation_curve import ValidationCurve
 
@@ -140,6 +142,7 @@ class Run:
         self.test_loss: float | None = None
         self.test_metric: float | None = None
         self._forward: Callable[[], Tensor] | None = None
+        self._objective: Objective | None = None
         self.distribution: Distribution | None = None
         self.patience = Patience(settings.early_stopping)
         self.start = copies(self.parameters)
@@ -214,16 +217,21 @@ class Run:
             self._forward = torch.compile(forward) if self.settings.compile else forward
         return self._forward
 
-    def objective(self, loss: Callable[[], Tensor], seen: list[Tensor]) -> Callable[[], Tensor]:
-        """A function that calculates the objective, a scalar, and at its first call appends the loss to `seen`."""
+    def objective(self, batch: Tensor | None = None) -> Objective:
+        """What has to become small, over a batch, or over all training rows."""
+        if batch is not None or self._objective is None:
+            plain = AutogradObjective(self.loss(batch), self.model.as_objective, self.parameters)
+            if batch is not None:
+                return plain
+            flat = self._flat_program()
+            self._objective = plain if flat is None else FlatObjective(flat, plain, self.parameters)
+        return self._objective
 
-        def calculate() -> Tensor:
-            value = loss()
-            if not seen:
-                seen.append(value)
-            return self.model.as_objective(value)
-
-        return calculate
+    def _flat_program(self) -> FlatProgram | None:
+        """Loss and gradient over all training rows without autograd, where there is such a program."""
+        if self.settings.compile or self.bound is not None:
+            return None
+        return flat_program(self.module(), self.parameters, self.model.as_objective)
 
     def training_objective(self) -> float:
         """The objective over all training rows."""

@@ -1,0 +1,230 @@
+"""The flat program of a recorded graph: its loss and its gradient, one operation after the other."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from sgdsheet.compiler.backward import elementwise_derivatives, reduction_derivatives, shape_derivatives
+from sgdsheet.compiler.backward.buffer_reuse import Buffers
+from sgdsheet.compiler.backward.derivative_table import DERIVATIVES, Pullback, Rule
+from sgdsheet.compiler.backward.scan_derivative import scanned
+from sgdsheet.compiler.backward.tape import NoRuleError, Operand, Tape, storage_of
+from sgdsheet.compiler.ir.scan import Scan
+
+RULES = (elementwise_derivatives, reduction_derivatives, shape_derivatives)
+"""The modules that fill the table."""
+
+_ROUNDING = 1e6
+"""How far a flat program may be from autograd, as a multiple of the gradient's length and the precision of its numbers:
+both round, and where large terms cancel the last digits differ."""
+
+_PUSH = 0.01
+"""Share of their size, and distance in the sheet's units, by which parameters are moved to compare once more."""
+
+
+class FlatProgram:
+    """Calculates a loss and its gradient in fixed memory, without autograd.
+
+    `loss` and `objective` are scalars, `gradients` have the shapes of the parameters; None for one that the loss does
+    not depend on. `run` calculates all of them from the parameters as they are.
+    """
+
+    def __init__(
+        self, parameters: Sequence[Tensor], tape: Tape, loss: Tensor, objective: Tensor, gradients: list[Tensor | None]
+    ) -> None:
+        results = [loss, objective, *(gradient for gradient in gradients if gradient is not None)]
+        buffers = Buffers(tape.operations, results)
+        self.loss, self.objective = buffers.placed(loss), buffers.placed(objective)
+        self.gradients = [None if gradient is None else buffers.placed(gradient) for gradient in gradients]
+        self.operations = buffers.operations
+        self._calls = tuple(operation.bound() for operation in self.operations)
+        self._parameters = tuple(parameters)
+        self._addresses = tuple(parameter.data_ptr() for parameter in parameters)
+
+    @torch.inference_mode()
+    def run(self) -> None:
+        """Calculate loss, objective and gradients."""
+        for call in self._calls:
+            call()
+
+    @property
+    def fits(self) -> bool:
+        """Whether the parameters still are where they were when the program was derived."""
+        return tuple(parameter.data_ptr() for parameter in self._parameters) == self._addresses
+
+
+def flat_program(
+    module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]
+) -> FlatProgram | None:
+    """The flat program of a module that has no arguments; None where there is none.
+
+    There is none if an operation has no rule, or if the gradient is not that of autograd at the present parameters.
+    `as_objective` makes of the loss what has to become small, in Python's operators.
+    """
+    if any(parameter.device.type != "cpu" or not parameter.numel() for parameter in parameters):
+        return None
+    try:
+        with torch.no_grad():
+            found = derived(module, parameters, as_objective)
+    except NoRuleError:
+        return None
+    return found if _agrees(found, module, parameters, as_objective) else None
+
+
+def derived(module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]) -> FlatProgram:
+    """The flat program as the table gives it; to be called without autograd. NoRuleError where there is none."""
+    plain = [parameter.detach() for parameter in parameters]
+    tape = Tape(plain)
+    own = {id(parameter): Operand(tensor, True) for parameter, tensor in zip(parameters, plain, strict=True)}
+    known: dict[fx.Node, Any] = {}
+    order: list[tuple[Operand, Pullback]] = []
+
+    def calculated(target: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Operand:
+        value, back = _rule(target)(tape, *arguments, **options)
+        wanted = back is not None and any(item.wanted for item in _operands([arguments, options]))
+        result = Operand(value, wanted)
+        if wanted and back is not None:
+            order.append((result, back))
+        return result
+
+    loss: Any = None
+    for node in module.graph.nodes:
+        arguments, options = (fx.node.map_arg(item, known.__getitem__) for item in (node.args, node.kwargs))
+        if node.op == "get_attr":
+            tensor = getattr(module, str(node.target))
+            known[node] = own.get(id(tensor)) or Operand(tensor.detach(), False)
+        elif node.op in ("call_function", "call_method"):
+            known[node] = calculated(node.target, arguments, options)
+        elif node.op == "output":
+            loss = arguments[0]
+        else:
+            raise NoRuleError
+    if not isinstance(loss, Operand) or not loss.wanted or loss.value.dim():
+        raise NoRuleError
+    objective: Operand = as_objective(_Recorded(loss, calculated)).operand
+    objective.parts.append((None, torch.ones((), dtype=objective.value.dtype)))
+    for result, back in reversed(order):
+        gradient = tape.gradient(result)
+        if gradient is not None:
+            back(gradient)
+    gradients = _owned(tape, [own[id(parameter)] for parameter in parameters])
+    return FlatProgram(parameters, tape, loss.value, objective.value, gradients)
+
+
+def _rule(target: Any) -> Rule:
+    if isinstance(target, Scan):
+        return partial(scanned, target)
+    if target not in DERIVATIVES:
+        raise NoRuleError
+    return DERIVATIVES[target]
+
+
+class _Recorded:
+    """A loss as Python's operators see it: what is calculated from it belongs to the program."""
+
+    def __init__(self, operand: Operand, calculated: Callable[..., Operand]) -> None:
+        self.operand, self._calculated = operand, calculated
+
+    def __neg__(self) -> _Recorded:
+        return self._new(operator.neg, self)
+
+    def __sub__(self, other: float) -> _Recorded:
+        return self._new(operator.sub, self, other)
+
+    def __mul__(self, other: object) -> _Recorded:
+        return self._new(operator.mul, self, other)
+
+    def _new(self, target: Callable[..., Any], *items: Any) -> _Recorded:
+        operands = [item.operand if isinstance(item, _Recorded) else item for item in items]
+        return _Recorded(self._calculated(target, operands, {}), self._calculated)
+
+
+def _operands(item: Any) -> list[Operand]:
+    if isinstance(item, Operand):
+        return [item]
+    if isinstance(item, dict):
+        item = list(item.values())
+    return [found for part in item for found in _operands(part)] if isinstance(item, (list, tuple)) else []
+
+
+def _owned(tape: Tape, operands: Sequence[Operand]) -> list[Tensor | None]:
+    """The gradients of parameters, each in memory of its own that is laid out like the parameter."""
+    found = [(operand.value, tape.gradient(operand)) for operand in operands]
+    uses = Counter(storage_of(tensor) for operation in tape.operations for tensor in operation.tensors)
+    gradients: list[Tensor | None] = []
+    for value, gradient in found:
+        if gradient is None or (uses[storage_of(gradient)] == 1 and gradient.stride() == value.stride()):
+            gradients.append(gradient)
+            continue
+        out = torch.empty_like(value)
+        if tape.varies(gradient):
+            tape.write(torch.Tensor.copy_, out, gradient)
+        gradients.append(out if tape.varies(gradient) else out.copy_(gradient))
+    return gradients
+
+
+def _agrees(
+    found: FlatProgram, module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]
+) -> bool:
+    """Whether loss and gradient are those of autograd at the present parameters.
+
+    At a minimum the gradient is nothing but rounding: there, they also have to be those of autograd nearby.
+    """
+    distances, lengths = _compared(found, module, parameters, as_objective)
+    if _small(distances, lengths):
+        return True
+    before = [parameter.detach().clone() for parameter in parameters]
+    generator = torch.Generator().manual_seed(0)
+    try:
+        with torch.no_grad():
+            for parameter in parameters:
+                push = torch.rand(parameter.shape, generator=generator, dtype=parameter.dtype)
+                parameter.mul_(1 + _PUSH * push).add_(_PUSH * push)
+        nearby, lengths_nearby = _compared(found, module, parameters, as_objective)
+    finally:
+        with torch.no_grad():
+            for parameter, value in zip(parameters, before, strict=True):
+                parameter.copy_(value)
+    return _small(nearby, lengths_nearby) and _small(distances, [*map(max, lengths, lengths_nearby)])
+
+
+def _small(distances: Sequence[float], lengths: Sequence[float]) -> bool:
+    return all(distance <= _ROUNDING * length for distance, length in zip(distances, lengths, strict=True))
+
+
+def _compared(
+    found: FlatProgram, module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]
+) -> tuple[list[float], list[float]]:
+    """How far loss, objective and gradients are from autograd's, in units of the data type's precision, and how long
+    these are. Infinity for what differs in kind."""
+    found.run()
+    with torch.enable_grad():
+        loss = module.forward()
+        objective = as_objective(loss)
+        gradients = torch.autograd.grad(objective, list(parameters), allow_unused=True)
+    ours, theirs = [found.loss, found.objective, *found.gradients], [loss, objective, *gradients]
+    return [_distance(*pair) for pair in zip(ours, theirs, strict=True)], [_length(each) for each in theirs]
+
+
+def _distance(ours: Tensor | None, theirs: Tensor | None) -> float:
+    if ours is None or theirs is None:
+        return 0.0 if ours is theirs else math.inf
+    whole = theirs.detach()
+    if ours.dtype != whole.dtype or ours.shape != whole.shape:
+        return math.inf
+    if not bool(whole.isfinite().all()):
+        same = torch.equal(ours.isfinite(), whole.isfinite())
+        return float((ours - whole)[whole.isfinite()].norm()) / torch.finfo(whole.dtype).eps if same else math.inf
+    return float((ours - whole).norm()) / torch.finfo(whole.dtype).eps
+
+
+def _length(tensor: Tensor | None) -> float:
+    return 0.0 if tensor is None else float(tensor.detach()[tensor.isfinite()].norm())
