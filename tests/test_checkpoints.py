@@ -22,6 +22,7 @@ from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from sgdsheet.problem.schedules import SCHEDULES
 from sgdsheet.train.checkpoints import FORMAT, decode, encode, read_checkpoint, write_checkpoint
 from sgdsheet.train.session import Session
+from sgdsheet.train.step_objectives import FlatObjective
 from tests.errors import refusal
 from tests.sheets import HOME, book, compiled
 from tests.training_books import FOURTH_POWER, fourth_power, values, write
@@ -301,7 +302,12 @@ def test_interrupted_inside_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             raise KeyboardInterrupt
         return as_objective(loss)
 
+    def interrupted(objective: FlatObjective) -> torch.Tensor:
+        return interrupting(value(objective))
+
+    value = FlatObjective.value
     monkeypatch.setattr(model, "as_objective", interrupting)
+    monkeypatch.setattr(FlatObjective, "value", interrupted)
 
     def run() -> None:
         for step in session:

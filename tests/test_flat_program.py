@@ -170,7 +170,8 @@ def equal_to_autograd(module: fx.GraphModule, parameters: list[nn.Parameter]) ->
     with torch.no_grad():
         found = derived(module, parameters, same)
     for _ in range(2):
-        found.run()
+        found.forward()
+        found.backward()
         loss = module.forward()
         expected = torch.autograd.grad(loss, parameters, allow_unused=True)
         torch.testing.assert_close(found.loss, loss.detach(), rtol=1e-12, atol=1e-14, equal_nan=True)

@@ -73,13 +73,14 @@ class FlatObjective:
             value = self._plain.value()
             self.loss = self._plain.loss
             return value
-        self._program.run()
+        self._program.forward()
         return self._program.objective
 
     def backward(self, *, add: bool = False) -> None:
         if self._used is not None:
             self._used.backward(add=add)
             return
+        self._program.backward()
         for parameter, gradient in self._pairs:
             if not add:
                 if parameter.grad is not gradient:

@@ -34,25 +34,39 @@ class FlatProgram:
     """Calculates a loss and its gradient in fixed memory, without autograd.
 
     `loss` and `objective` are scalars, `gradients` have the shapes of the parameters; None for one that the loss does
-    not depend on. `run` calculates all of them from the parameters as they are.
+    not depend on. `forward` calculates loss and objective from the parameters as they are, and `backward` after that
+    the gradients.
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], tape: Tape, loss: Tensor, objective: Tensor, gradients: list[Tensor | None]
+        self,
+        parameters: Sequence[Tensor],
+        tape: Tape,
+        first_backward: int,
+        loss: Tensor,
+        objective: Tensor,
+        gradients: list[Tensor | None],
     ) -> None:
         results = [loss, objective, *(gradient for gradient in gradients if gradient is not None)]
         buffers = Buffers(tape.operations, results)
         self.loss, self.objective = buffers.placed(loss), buffers.placed(objective)
         self.gradients = [None if gradient is None else buffers.placed(gradient) for gradient in gradients]
         self.operations = buffers.operations
-        self._calls = tuple(operation.bound() for operation in self.operations)
+        calls = [operation.bound() for operation in self.operations]
+        self._forward, self._backward = tuple(calls[:first_backward]), tuple(calls[first_backward:])
         self._parameters = tuple(parameters)
         self._addresses = tuple(parameter.data_ptr() for parameter in parameters)
 
     @torch.inference_mode()
-    def run(self) -> None:
-        """Calculate loss, objective and gradients."""
-        for call in self._calls:
+    def forward(self) -> None:
+        """Calculate loss and objective."""
+        for call in self._forward:
+            call()
+
+    @torch.inference_mode()
+    def backward(self) -> None:
+        """Calculate the gradients, at the parameters of the last `forward`."""
+        for call in self._backward:
             call()
 
     @property
@@ -110,13 +124,14 @@ def derived(module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: 
     if not isinstance(loss, Operand) or not loss.wanted or loss.value.dim():
         raise NoRuleError
     objective: Operand = as_objective(_Recorded(loss, calculated)).operand
+    first_backward = len(tape.operations)
     objective.parts.append((None, torch.ones((), dtype=objective.value.dtype)))
     for result, back in reversed(order):
         gradient = tape.gradient(result)
         if gradient is not None:
             back(gradient)
     gradients = _owned(tape, [own[id(parameter)] for parameter in parameters])
-    return FlatProgram(parameters, tape, loss.value, objective.value, gradients)
+    return FlatProgram(parameters, tape, first_backward, loss.value, objective.value, gradients)
 
 
 def _rule(target: Any) -> Rule:
@@ -205,7 +220,8 @@ def _compared(
 ) -> tuple[list[float], list[float]]:
     """How far loss, objective and gradients are from autograd's, in units of the data type's precision, and how long
     these are. Infinity for what differs in kind."""
-    found.run()
+    found.forward()
+    found.backward()
     with torch.enable_grad():
         loss = module.forward()
         objective = as_objective(loss)

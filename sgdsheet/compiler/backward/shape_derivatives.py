@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sgdsheet.compiler.backward.derivative_table import Pullback, derivative, values
-from sgdsheet.compiler.backward.tape import NoRuleError, Operand, Tape
+from sgdsheet.compiler.backward.tape import NoRuleError, Operand, Tape, broadcast_shapes
 
 Found = tuple[Tensor, Pullback | None]
 
@@ -156,7 +156,7 @@ def _take_along(tape: Tape, x: Operand, indices: Operand, dim: int) -> Found:
     shapes = [list(each.value.shape) for each in (x, indices)]
     for shape in shapes:
         shape[dim] = 1
-    common = torch.broadcast_shapes(*shapes)
+    common = broadcast_shapes(*shapes)
     sizes = [[*common] for _ in shapes]
     for size, each in zip(sizes, (x, indices), strict=True):
         size[dim] = each.value.shape[dim]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,6 +90,11 @@ def _copy(out: Sequence[Tensor], function: Callable[[], Tensor | Sequence[Tensor
     results = function()
     for target, result in zip(out, [results] if isinstance(results, Tensor) else results, strict=True):
         target.copy_(result)
+
+
+def broadcast_shapes(*shapes: Sequence[int]) -> torch.Size:
+    """The shape of tensors of these shapes together; torch's own function loads sympy, which takes a second."""
+    return torch.Size(np.broadcast_shapes(*map(tuple, shapes)))
 
 
 def tensors_in(item: Any) -> Iterator[Tensor]:
@@ -195,7 +201,7 @@ class Tape:
 
     def product(self, first: Tensor, second: Tensor) -> Tensor:
         """The product of two tensors, elementwise."""
-        shape = torch.broadcast_shapes(first.shape, second.shape)
+        shape = broadcast_shapes(first.shape, second.shape)
         for one, other in ((first, second), (second, first)):
             if self.uniform(one) == 1.0 and one.dtype == other.dtype:
                 return other.expand(shape)
