@@ -75,7 +75,7 @@ class Operation:
         return [self.arguments[0]] if self.out is None else list(tensors_in(self.out))
 
     def with_tensors(self, exchange: Callable[[Tensor], Tensor]) -> Operation:
-        """The same operation on other tensors."""
+        """This operation on other tensors."""
         arguments = _exchanged(self.arguments, exchange)
         return replace(self, arguments=arguments, out=_exchanged(self.out, exchange))
 
@@ -218,7 +218,7 @@ class Tape:
         return tensor if factor == 1.0 else self(torch.mul, tensor, torch.tensor(factor, dtype=tensor.dtype))
 
     def contiguous(self, tensor: Tensor) -> Tensor:
-        """The same numbers, next to each other in memory."""
+        """The numbers of a tensor, next to each other in memory."""
         if tensor.is_contiguous():
             return tensor
         out = torch.empty(tensor.shape, dtype=tensor.dtype)
@@ -228,7 +228,7 @@ class Tape:
         return out
 
     def reshaped(self, tensor: Tensor, shape: Sequence[int]) -> Tensor:
-        """The same numbers in another shape: a view where that is possible."""
+        """The numbers of a tensor in another shape: a view where that is possible."""
         try:
             return tensor.view(shape)
         except RuntimeError:
