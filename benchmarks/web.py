@@ -1,0 +1,316 @@
+"""`sgdsheet open` in a real browser: how soon there are cells, how often they change, and how fast it trains meanwhile.
+
+    python benchmarks/web.py [--seconds N] [--data FOLDER] [--only PART] [--json FILE]
+
+FOLDER is that of MNIST, which the sheet with pictures learns from. Needs Chromium and the built page. What is measured
+is what the page draws: a refresh counts when a message of cells has been drawn and its frame is over. A cold start reads
+the program from the disk again, as far as the system lets go of its cache. Run it on a machine that does nothing else:
+browser, server and training share its cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import sgdsheet
+from sgdsheet.system.state_folder import VARIABLE
+
+ROOT = Path(__file__).parent.parent
+BOOKS = ROOT / "workbooks"
+MNIST = ROOT.parent / "shared" / "data" / "mnist"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+PATIENCE = 180.0
+
+WARM, COLD = 2.0, 4.0  # seconds to the first cells
+TITANIC, PICTURES = 15.0, 10.0  # refreshes a second
+SHARE = 0.8  # of the speed of training on the file
+STOPPED = 0.3  # seconds
+FRAMES, ROWS, COLUMNS = 30.0, 100_000, 14
+WEIGHT = 1_500_000  # bytes
+
+WATCH = """
+(() => {
+  const seen = window.bench = {first: null, drawn: 0, cells: 0, step: 0, state: "", socket: null};
+  const Native = window.WebSocket;
+  window.WebSocket = class extends Native {
+    constructor(...rest) {
+      super(...rest);
+      seen.socket = this;
+      this.addEventListener("message", ({data}) => {
+        const type = data.slice(9, data.indexOf('"', 9));
+        if (type === "cells") requestAnimationFrame(() => setTimeout(() => {
+          seen.first ??= Date.now();
+          seen.drawn += 1;
+          seen.cells += data.length;
+        }));
+        else if (type === "status") {
+          const status = JSON.parse(data);
+          [seen.step, seen.state] = [status.step, status.state];
+        }
+      });
+    }
+  };
+})()
+"""
+
+SCROLL = """
+async (milliseconds) => {
+  const scroller = [...document.querySelectorAll(".dvn-scroller")].at(-1);
+  const times = [];
+  const begin = performance.now();
+  await new Promise((done) => {
+    const turn = (now) => {
+      times.push(now);
+      scroller.scrollTop += 37;
+      if (now - begin < milliseconds) requestAnimationFrame(turn); else done();
+    };
+    requestAnimationFrame(turn);
+  });
+  const gaps = times.slice(1).map((at, place) => at - times[place]);
+  return {frames: gaps.length / (times.at(-1) - times[0]) * 1000, longest: Math.max(...gaps), top: scroller.scrollTop};
+}
+"""
+
+Result = dict[str, Any]
+
+
+class Report:
+    """What was measured, line by line, and in the end what is not met."""
+
+    def __init__(self) -> None:
+        self.missed: list[str] = []
+        self.found: Result = {}
+
+    def say(self, name: str, text: str, met: bool, **numbers: float) -> None:
+        self.found[name] = numbers
+        if not met:
+            self.missed.append(name)
+        print(f"{name:24} {text}{'' if met else '   NOT MET'}", flush=True)
+
+
+class Opened:
+    """A tab with a workbook."""
+
+    def __init__(self, page: Page, process: subprocess.Popen[str], started: float) -> None:
+        self.page, self.process, self.started = page, process, started
+
+    def first_cells(self) -> float:
+        """Seconds from the start of the program to the first cells."""
+        self.page.wait_for_function("() => window.bench.first !== null", timeout=PATIENCE * 1000)
+        return float(self.page.evaluate("() => window.bench.first")) / 1000 - self.started
+
+    def show(self, sheet: str) -> None:
+        self.page.get_by_role("tab", name=sheet, exact=False).first.click()
+        self.page.wait_for_timeout(500)
+
+    def command(self, name: str, sheet: str, **options: Any) -> None:
+        message = {"type": "command", "id": 10**9, "name": name, "sheet": sheet, "options": options}
+        self.page.evaluate("(text) => window.bench.socket.send(text)", json.dumps(message))
+
+    def seen(self) -> Result:
+        found: Result = self.page.evaluate("() => ({...window.bench, socket: null, at: performance.now() / 1000})")
+        return found
+
+    def until(self, holds: Callable[[Result], bool], what: str) -> Result:
+        end = time.monotonic() + PATIENCE
+        while not holds(found := self.seen()):
+            if time.monotonic() > end:
+                sys.exit(f"not within {PATIENCE:g} s: {what}; {found}")
+            self.page.wait_for_timeout(10)
+        return found
+
+
+@contextmanager
+def opened(browser: Browser, book: Path) -> Iterator[Opened]:
+    """`sgdsheet open` with a workbook, in a fresh tab of a browser that runs already."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.add_init_script(WATCH)
+    started = time.time()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sgdsheet", "open", str(book), "--no-browser", "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        page.goto(json.loads(process.stdout.readline())["url"])
+        yield Opened(page, process, started)
+    finally:
+        context.close()
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def starts(browser: Browser, folder: Path, report: Report) -> None:
+    """How soon the first cells are on screen."""
+    book = Path(shutil.copy(BOOKS / "titanic.xlsx", folder))
+    forget_files()
+    with opened(browser, book) as tab:
+        cold = tab.first_cells()
+    times = []
+    for _ in range(3):
+        with opened(browser, book) as tab:
+            times.append(tab.first_cells())
+    warm = statistics.median(times)
+    report.say("first cells, cold", f"{cold:5.2f} s (wanted {COLD:g})", cold <= COLD, seconds=cold)
+    report.say("first cells, warm", f"{warm:5.2f} s (wanted {WARM:g})", warm <= WARM, seconds=warm)
+
+
+def forget_files() -> None:
+    """Have the system drop Python's libraries from its cache, as far as they are not in use."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for folder in (Path(sgdsheet.__file__).parent, *map(Path, {sysconfig.get_path("purelib"), sysconfig.get_path("stdlib")})):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                with open(path, "rb") as file:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def weight(browser: Browser, folder: Path, report: Report) -> None:
+    """What a page loads before there are cells."""
+    book = Path(shutil.copy(BOOKS / "gradient_descent.xlsx", folder))
+    with opened(browser, book) as tab:
+        tab.first_cells()
+        sizes: Result = tab.page.evaluate(
+            "() => Object.fromEntries([performance.getEntriesByType('navigation')[0],"
+            " ...performance.getEntriesByType('resource')].map((each) => [each.name, each.decodedBodySize]))"
+        )
+    total = sum(sizes.values())
+    report.say("page weight", f"{total / 1e6:5.2f} MB (wanted {WEIGHT / 1e6:g})", total <= WEIGHT, bytes=total)
+
+
+def scrolling(browser: Browser, folder: Path, seconds: float, report: Report) -> None:
+    """Frames a second while a long sheet goes by."""
+    book = folder / "long.xlsx"
+    with closing(xlsxwriter.Workbook(str(book), {"constant_memory": True})) as made:
+        sheet = made.add_worksheet("long")
+        for row in range(ROWS):
+            sheet.write_row(row, 0, [row + 1, *(((row * 7919 + place * 104729) % 1000) / 8 for place in range(COLUMNS - 1))])
+    with opened(browser, book) as tab:
+        first = tab.first_cells()
+        tab.page.wait_for_timeout(1500)
+        found: Result = tab.page.evaluate(SCROLL, seconds * 1000)
+    met = found["frames"] >= FRAMES
+    text = f"{found['frames']:5.1f} frames/s, the longest {found['longest']:.0f} ms (wanted {FRAMES:g})"
+    report.say(f"scrolling {ROWS:,} rows", f"{text}; first cells after {first:.2f} s", met, **found)
+
+
+def training(
+    browser: Browser, book: Path, sheet: str, options: dict[str, Any], wanted: float, seconds: float, report: Report
+) -> None:
+    """Refreshes a second, and the speed of training beside that on the file."""
+    before = on_file(book, sheet, options, seconds / 2)
+    with opened(browser, book) as tab:
+        tab.first_cells()
+        tab.show(sheet)
+        tab.page.wait_for_timeout(3000)
+        tab.command("train", sheet, **options)
+        tab.until(lambda now: now["state"] == "training" and now["step"] > 20, "training begins")
+        tab.page.wait_for_timeout(2000)
+        start = tab.seen()
+        tab.page.wait_for_timeout(seconds * 1000)
+        end = tab.seen()
+        stop = time.perf_counter()
+        tab.command("stop", sheet)
+        tab.until(lambda now: now["state"] == "idle", "training ends")
+        stopped = time.perf_counter() - stop
+    spent = end["at"] - start["at"]
+    refreshes, speed = (end["drawn"] - start["drawn"]) / spent, (end["step"] - start["step"]) / spent
+    file = (before + on_file(book, sheet, options, seconds / 2)) / 2
+    share = speed / file
+    name = f"{book.stem}, {sheet}"
+    report.say(
+        name,
+        f"{refreshes:5.1f} refreshes/s (wanted {wanted:g}), {share:.2f} of the file's {file:.0f} steps/s (wanted {SHARE:g})",
+        refreshes >= wanted and share >= SHARE,
+        refreshes=refreshes,
+        share=share,
+        file=file,
+    )
+    report.say(f"{name}: Stop", f"{stopped:5.2f} s (wanted {STOPPED:g})", stopped <= STOPPED, seconds=stopped)
+
+
+def on_file(book: Path, sheet: str, options: dict[str, Any], seconds: float) -> float:
+    """Steps a second without a spreadsheet."""
+    steps = iter(sgdsheet.Session(sgdsheet.compile(sgdsheet.load(book), sheet), **options))
+    for _ in range(20):
+        next(steps)
+    start, taken = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        next(steps)
+        taken += 1
+    spent = time.perf_counter() - start
+    steps.close()  # type: ignore[attr-defined]
+    return taken / spent
+
+
+def titanic(browser: Browser, folder: Path, seconds: float, report: Report) -> None:
+    book = Path(shutil.copy(BOOKS / "titanic.xlsx", folder))
+    options = {"optimizer": "adam", "learning_rate": 0.001, "steps": 10**8}
+    training(browser, book, "nnet", options, TITANIC, seconds, report)
+
+
+def pictures(browser: Browser, folder: Path, data: Path, seconds: float, report: Report) -> None:
+    if not data.is_dir():
+        print(f"mnist_cnn                not measured: there is no folder {data}")
+        return
+    book = Path(shutil.copy(BOOKS / "mnist_cnn.xlsx", folder))
+    if not (folder / "mnist").exists():
+        (folder / "mnist").symlink_to(data.resolve(), target_is_directory=True)
+    training(browser, book, "cnn", {"epochs": 10_000}, PICTURES, seconds, report)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--data", type=Path, default=MNIST)
+    parser.add_argument("--only", choices=("starts", "weight", "scrolling", "titanic", "pictures"))
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    if CHROMIUM is None:
+        sys.exit("There is no Chromium here (on Debian: apt-get install chromium)")
+    report = Report()
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        folder = Path(name)
+        os.environ[VARIABLE] = str(folder / "state")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        parts: dict[str, Callable[[], None]] = {
+            "starts": lambda: starts(browser, folder, report),
+            "weight": lambda: weight(browser, folder, report),
+            "scrolling": lambda: scrolling(browser, folder, chosen.seconds, report),
+            "titanic": lambda: titanic(browser, folder, chosen.seconds, report),
+            "pictures": lambda: pictures(browser, folder, chosen.data, chosen.seconds, report),
+        }
+        for part, measure in parts.items():
+            if chosen.only in (None, part):
+                measure()
+        browser.close()
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(report.found, indent=1), encoding="utf-8")
+    print(f"load {os.getloadavg()[0]:.1f}; not met: {', '.join(report.missed) or 'nothing'}")
+
+
+if __name__ == "__main__":
+    main()
