@@ -9,6 +9,7 @@ import {
   cellsChanged,
   cellsOf,
   getState,
+  inOneGo,
   notify,
   selectionOf,
   type Selection,
@@ -32,7 +33,21 @@ export function connect(book: string): void {
   });
 }
 
+let waiting: FromServer[] = [];
+
+/** Components hear of messages once per frame, however many come; cells, and the book they belong to, go ahead. */
 function take(message: FromServer): void {
+  if (message.type === "cells" || message.type === "book") apply(message);
+  else if (waiting.push(message) === 1) afterDrawing(applyWaiting);
+}
+
+function applyWaiting(): void {
+  const messages = waiting;
+  waiting = [];
+  inOneGo(() => messages.forEach(apply));
+}
+
+function apply(message: FromServer): void {
   switch (message.type) {
     case "book":
       takeBook(message);

@@ -103,6 +103,20 @@ export function getState(): State {
 
 export function update(change: Partial<State> | ((state: State) => Partial<State>)): void {
   state = { ...state, ...(typeof change === "function" ? change(state) : change) };
+  if (together) return;
+  for (const listener of listeners) listener();
+}
+
+let together = false;
+
+/** Several changes, of which the components hear as of one. */
+export function inOneGo(changes: () => void): void {
+  together = true;
+  try {
+    changes();
+  } finally {
+    together = false;
+  }
   for (const listener of listeners) listener();
 }
 

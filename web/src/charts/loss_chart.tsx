@@ -3,8 +3,8 @@
 import { useMemo, useState } from "react";
 import uPlot from "uplot";
 import type { Palette } from "../grid/colours";
-import type { HistoryPoint, StatusMessage } from "../protocol";
-import type { History } from "../store";
+import type { HistoryPoint } from "../protocol";
+import { useStore } from "../store";
 import { usePalette } from "../theme";
 import { axis, logarithmic, padded, seriesColor, short } from "./looks";
 import { Plot, type PlotData, type PlotOptions } from "./plot";
@@ -19,12 +19,9 @@ interface Shown {
   rate: boolean;
 }
 
-interface Props {
-  history: History | undefined;
-  state: StatusMessage["state"];
-}
-
-export function LossChart({ history, state }: Props): JSX.Element {
+export function LossChart(): JSX.Element {
+  const history = useStore((each) => each.histories[each.sheet]);
+  const state = useStore((each) => each.status.state);
   const palette = usePalette();
   const [shown, setShown] = useState<Shown>(kept);
   const [hovered, setHovered] = useState<number | null>(null);

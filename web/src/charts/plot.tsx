@@ -20,11 +20,13 @@ export function Plot({ options, data, height, label }: Props): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(data);
+  const inView = useRef(true); // what nobody sees is not drawn anew
+  const waits = useRef(false);
   latest.current = data;
 
   useLayoutEffect(() => {
     const target = place.current;
-    if (!target) return;
+    if (!target) return undefined;
     const made = new uPlot({ ...options, width: Math.max(1, target.clientWidth), height }, latest.current, target);
     plot.current = made;
     const observer = new ResizeObserver(() => {
@@ -39,7 +41,24 @@ export function Plot({ options, data, height, label }: Props): JSX.Element {
     };
   }, [options, height]);
 
-  useEffect(() => plot.current?.setData(data), [data]);
+  useEffect(() => {
+    if (inView.current) plot.current?.setData(data);
+    else waits.current = true;
+  }, [data]);
+
+  useEffect(() => {
+    const target = place.current;
+    if (!target) return undefined;
+    const observer = new IntersectionObserver(([entry]) => {
+      inView.current = entry?.isIntersecting ?? true;
+      if (inView.current && waits.current) {
+        waits.current = false;
+        plot.current?.setData(latest.current);
+      }
+    });
+    observer.observe(target);
+    return () => observer.disconnect();
+  }, []);
 
   return <div ref={place} className="plot" style={{ height }} role="img" aria-label={label} />;
 }

@@ -17,7 +17,7 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
 import { areaName, cellName, columnName, contains, spanned } from "../address";
 import { ChartsOnSheet } from "../charts/charts_on_sheet";
 import { look, select, selectedAreas } from "../live";
-import type { Area, Place } from "../protocol";
+import type { Area, CellStyle, Place } from "../protocol";
 import { columnOf, key, rowOf } from "../shown_cells";
 import { cellsOf, type CellChange, getState, modelOf, onCells, selectionOf, sheetInfo, useStore } from "../store";
 import { usePalette } from "../theme";
@@ -43,9 +43,11 @@ const READER_PAUSE = 400; // milliseconds until screen readers are told of chang
 
 type Part = "top" | "body";
 
+const NO_STYLES: CellStyle[] = [];
+
 export function Grid(): JSX.Element | null {
   const info = useStore(sheetInfo);
-  const state = useStore((each) => each);
+  const ready = useStore((state) => state.book !== null);
   const palette = usePalette();
   const frame = useRef<HTMLDivElement>(null);
   const [size, setSize] = useState<[number, number]>([0, 0]);
@@ -71,7 +73,7 @@ export function Grid(): JSX.Element | null {
   );
   return (
     <div className="grid" ref={frame} data-testid="grid">
-      {geometry && size[0] > 0 && palette && state.book && (
+      {geometry && size[0] > 0 && palette && ready && (
         <Sheet key={geometry.sheet.name} geometry={geometry} size={size} palette={palette} resize={resize} />
       )}
     </div>
@@ -87,7 +89,7 @@ interface SheetProps {
 
 function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
   const sheet = geometry.sheet;
-  const styles = useStore((state) => state.book?.styles ?? []);
+  const styles = useStore((state) => state.book?.styles ?? NO_STYLES);
   const model = useStore(modelOf);
   const gradients = useStore((state) => (state.showGradients ? state.gradients[state.sheet] : undefined));
   const selection = useStore(selectionOf);

@@ -32,21 +32,20 @@ export function Panel(): JSX.Element | null {
 function Parts(): JSX.Element {
   const book = useStore((state) => state.book);
   const sheet = useStore((state) => state.sheet);
-  const status = useStore((state) => state.status);
+  const running = useStore((state) => state.status.state);
+  const canUndo = useStore((state) => state.status.can_undo ?? true);
   const model = useStore(modelOf);
   const connected = useStore((state) => state.link);
-  const history = useStore((state) => state.histories[state.sheet]);
-  const charts = useStore((state) => state.charts[state.sheet] ?? NO_CHARTS);
   const findings = useStore((state) => state.findings[state.sheet] ?? NO_FINDINGS);
   const commands = book?.commands ?? NO_COMMANDS;
   const situation: Situation = {
     connected: connected === "open",
-    state: status.state,
-    canUndo: status.can_undo ?? true,
+    state: running,
+    canUndo,
     model,
   };
   const setup = book && <Setup sheet={sheet} model={model} commands={commands} situation={situation} />;
-  const run = <RunControls commands={commands} situation={situation} status={status} />;
+  const run = <RunControls commands={commands} situation={situation} />;
   const tools = (
     <Section name="More">
       <div className="tools-list">
@@ -60,7 +59,7 @@ function Parts(): JSX.Element {
         {run}
         {book && <Elsewhere sheets={Object.keys(book.models).filter((name) => book.models[name]?.loss)} />}
         <Section name="Set up a model">{setup}</Section>
-        <SheetCharts sheet={sheet} charts={charts} />
+        <SheetCharts sheet={sheet} />
         {tools}
       </>
     );
@@ -69,7 +68,7 @@ function Parts(): JSX.Element {
     <>
       {run}
       <Section name="Loss">
-        <LossChart history={history} state={status.state} />
+        <LossChart />
       </Section>
       <Section name="Findings" note={findings.length ? String(findings.length) : "none"}>
         {findings.length > 0 ? (
@@ -89,7 +88,7 @@ function Parts(): JSX.Element {
         <ParameterSection sheet={sheet} model={model} />
         <GradientSwitch />
       </Section>
-      <SheetCharts sheet={sheet} charts={charts} />
+      <SheetCharts sheet={sheet} />
       <Section name="Model">{setup}</Section>
       {tools}
     </>
@@ -114,7 +113,8 @@ function Elsewhere({ sheets }: { sheets: string[] }): JSX.Element | null {
   );
 }
 
-function SheetCharts({ sheet, charts }: { sheet: string; charts: Chart[] }): JSX.Element | null {
+function SheetCharts({ sheet }: { sheet: string }): JSX.Element | null {
+  const charts = useStore((state) => state.charts[sheet] ?? NO_CHARTS);
   if (charts.length === 0) return null;
   return (
     <Section name="Charts" note={String(charts.length)}>

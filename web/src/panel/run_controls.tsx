@@ -1,8 +1,9 @@
 // The buttons of a run and how far it is: Step, Train or Pause, Stop, and what brings parameters back or anew.
 
-import { command as ask } from "../live";
-import type { Command, StatusMessage } from "../protocol";
 import { short } from "../charts/looks";
+import { command as ask } from "../live";
+import type { Command } from "../protocol";
+import { useStore } from "../store";
 import { CommandButton } from "./command_button";
 import type { Situation } from "./commands";
 import { trainOptions } from "./speed";
@@ -28,10 +29,9 @@ const PAUSE: Command = {
 interface Props {
   commands: Command[];
   situation: Situation;
-  status: StatusMessage;
 }
 
-export function RunControls({ commands, situation, status }: Props): JSX.Element {
+export function RunControls({ commands, situation }: Props): JSX.Element {
   const named = (name: string): Command[] => commands.filter((each) => each.name === name);
   const press = (each: Command): void => run(each, situation);
   const runs = situation.state === "training" || situation.state === "starting";
@@ -65,7 +65,7 @@ export function RunControls({ commands, situation, status }: Props): JSX.Element
           <CommandButton key={each.name} command={each} situation={situation} onPress={press} size="small" />
         ))}
       </div>
-      <Progress status={status} />
+      <Progress />
     </section>
   );
 }
@@ -76,7 +76,8 @@ function run(command: Command, situation: Situation): void {
   ask(command.name, options).catch(() => undefined);
 }
 
-function Progress({ status }: { status: StatusMessage }): JSX.Element {
+function Progress(): JSX.Element {
+  const status = useStore((state) => state.status);
   const { step, steps, loss, steps_per_second: speed } = status;
   const share = step && steps ? Math.min(1, step / steps) : 0;
   return (
