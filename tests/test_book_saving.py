@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from shutil import copyfile
 
@@ -82,14 +83,16 @@ def test_all_kinds_of_edits_are_saved(path: Path, tmp_path: Path) -> None:
 
 def test_what_was_taken_back_is_not_saved(path: Path, tmp_path: Path) -> None:
     book = edited(path)
+    book.data()
     book.undo()
     book.undo()
     book.save(tmp_path / "copy.xlsx")
     before, after = load(path).sheets["S"], load(tmp_path / "copy.xlsx").sheets["S"]
     assert after.values == before.values
-    assert {place: item.text for place, item in after.formulas.items()} == {
-        place: item.text for place, item in before.formulas.items()
-    }
+    assert after.formulas == before.formulas
+    book.write({cell("A1"): 5.0})
+    book.write({cell("A1"): 1.0})
+    assert OpenBook.from_bytes("book.xlsx", book.data()).workbook.sheets["S"].values == before.values
     book.close()
 
 
@@ -106,6 +109,25 @@ def test_a_file_that_others_have_changed(path: Path, tmp_path: Path) -> None:
     assert book.dirty
     book.save(tmp_path / "copy.xlsx")
     as_edited(tmp_path / "copy.xlsx")
+    book.close()
+
+
+def test_what_cannot_be_saved_is_refused_when_it_is_typed(tmp_path: Path) -> None:
+    target = tmp_path / "table.xlsx"
+    with xlsxwriter.Workbook(target) as file:
+        sheet = file.add_worksheet("S")
+        sheet.add_table("A1:B3", {"columns": [{"header": "one"}, {"header": "two"}], "data": [[1, 2], [3, 4]]})
+    book = OpenBook.open(target)
+    with refusal(HostError, cell="S!A1", cause="Table1"):
+        book.edit([(cell("A1"), "uno")])
+    with refusal(HostError, cell="S!D1", cause="32,767"):
+        book.edit([(cell("D1"), "x" * 40_000)])
+    with refusal(FileError, cell="S!D1", cause="another workbook"):
+        book.edit([(cell("D1"), "=[Book2.xlsx]Sheet1!A1")])
+    with refusal(HostError, cell="S!D1", cause="another workbook"):
+        book.edit([(cell("D1"), "=[1]Sheet1!A1")])
+    book.edit([(cell("D1"), "=SUM(Table1[two])"), (cell("A2"), "5")])
+    assert load(BytesIO(book.data())).sheets["S"].values[1, 4] == 6.0
     book.close()
 
 

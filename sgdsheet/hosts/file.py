@@ -137,6 +137,13 @@ class FileHost:
         for cell, item in edits.items():
             self._changes.setdefault(names[cell.sheet], {})[cell[1:]] = item
 
+    def leave(self, cells: Collection[Cell]) -> None:
+        """Forget what was collected for cells: they stay as they are in the file."""
+        names = self._sheet_names(cells)
+        for cell in cells:
+            self._changes.get(names[cell.sheet], {}).pop(cell[1:], None)
+            self._replaced.get(names[cell.sheet], set()).discard(cell[1:])
+
     def define_name(self, name: str, areas: Sequence[Range]) -> None:
         """Give a name of the sheet of the first area to areas, instead of what it meant before."""
         sheets = self._sheet_names([area.first for area in areas])

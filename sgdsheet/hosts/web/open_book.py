@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sgdsheet.errors import CircularReference, FormulaError, HostError, SgdSheetError
 from sgdsheet.hosts import refusals
 from sgdsheet.hosts.base import ReportSheet
+from sgdsheet.hosts.cell_edit import impossible
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.hosts.web import open_books
 from sgdsheet.hosts.web.book_events import BookEvents, Event
@@ -25,6 +27,7 @@ from sgdsheet.hosts.web.cell_store import CellStore
 from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory
 from sgdsheet.hosts.web.typed_text import number_format, typed
 from sgdsheet.hosts.web.unsaved import Unsaved
+from sgdsheet.hosts.xlsx.file_formula import in_file
 from sgdsheet.sheet.appearance import Appearance
 from sgdsheet.sheet.references import (
     MAX_COLUMN,
@@ -43,6 +46,9 @@ if TYPE_CHECKING:
     from sgdsheet.compiler.recalculator import Recalculated, Recalculator
 
 log = logging.getLogger("sgdsheet.web")
+
+_LINK = re.compile(r"\[(\d+)\][^\[\]]*!")
+"""The number of another workbook in a reference to it, `[1]Sheet1!A1`."""
 
 _RECALCULATOR = "sgdsheet.compiler.recalculator"
 
@@ -191,8 +197,9 @@ class OpenBook:
         Formulas that are `typed_in` have to mean the same in Excel, where they are array formulas if they can be.
         """
         with self.turn:
-            for cell in changes:
+            for cell, content in changes.items():
                 self._refuse(cell, replace=True)
+                self._refuse_unsaveable(cell, content, typed_in=typed_in)
             before = {cell: self.content(cell) for cell in changes}
             new = {cell: content for cell, content in changes.items() if not _same(before[cell], content)}
             if new:
@@ -261,6 +268,8 @@ class OpenBook:
             if not all(type(value) is float and isfinite(value) for value in values.values()):
                 refusals.refuse_unusable(values.items())
             before = {cell: self.workbook.sheets[cell.sheet].values.get(cell[1:]) for cell in cells}
+            if not self._history.knows(cells):
+                self._unsaved.held(before)
             held = {cell: value for cell, value in before.items() if value is not None}
             if self._history.knows(cells):
                 self._write(values, areas, going_on=going_on)
@@ -337,7 +346,11 @@ class OpenBook:
         with self.turn:
             self._tell_file()
             self._file.save(path)
-            self.base, self.dirty = digest_of(self._file.data), False
+            base = digest_of(self._file.data)
+            if base != self.base:  # it was saved in place
+                self._unsaved.original.clear()
+                self.base = base
+            self.dirty = False
         self.events.tell(Event("saved"))
         target = path or self.path
         assert target is not None
@@ -394,6 +407,29 @@ class OpenBook:
         if any(area.contains(own) and area.first != cell for area in sheet.merged):
             raise refusals.merged_cell(cell)
 
+    def _refuse_unsaveable(self, cell: Cell, content: Content, *, typed_in: bool) -> None:
+        """Raise HostError or FileError for what a file cannot hold, or must not."""
+        own = Range.of_cell(cell)
+        for table in (table for table in self.workbook.tables.values() if table.area.contains(own)):
+            if not table.body.contains(own):
+                raise HostError(
+                    f"the cell is in the header or the totals of the table {table.name}, which formulas refer to",
+                    cell=cell,
+                    remedy="Change it in Excel",
+                )
+        if isinstance(content, Formula):
+            if typed_in:
+                tables = (table.name for table in self.workbook.tables.values() if table.area.contains(own))
+                in_file(content.text, cell, next(tables, None))
+                if any(int(number) > len(self.workbook.links) for number in _LINK.findall(content.text)):
+                    raise HostError(
+                        "the formula refers to another workbook, to which this one has no link",
+                        cell=cell,
+                        remedy="Copy the cells into this workbook",
+                    )
+        elif content is not None and (why := impossible(cell, content)) is not None:
+            raise HostError(why, cell=cell, remedy="Type something else")
+
     def _is_ours(self, name: str) -> bool:
         """Whether a sheet was made by sgdsheet, now or in an earlier session."""
         marked = (item for item in self.workbook.names if item.name.casefold() == refusals.MARK)
@@ -420,13 +456,19 @@ class OpenBook:
     def _prepare(self) -> None:
         try:
             with self.turn:
-                calculator = self._calculator()
-                self._store.settle()
-                unknown = calculator.uncalculable()
-                known = [area for area, _ in self._uncalculated]
-                self._uncalculated += [(part, why) for area, why in unknown for part in without([area], known)]
-            if unknown:
-                self.events.tell(Event("uncalculated", tuple(area for area, _ in unknown)))
+                self._calculator()
+                workbook, version = self.snapshot(), self.version
+            module: Any = importlib.import_module(_RECALCULATOR)
+            unknown = module.Recalculator(workbook).uncalculable()  # not in turn: edits do not wait for it
+            with self.turn:
+                changed = self.changed_since(version)
+                if changed is None:
+                    return
+                known = [*(area for area, _ in self._uncalculated), *(area for _, area in changed)]
+                found = [(part, why) for area, why in unknown for part in without([area], known)]
+                self._uncalculated += found
+            if found:
+                self.events.tell(Event("uncalculated", tuple(area for area, _ in found)))
         except SgdSheetError as error:
             if not self.closed:
                 self.events.tell(Event("message", text=str(error)))
@@ -466,6 +508,7 @@ class OpenBook:
         calculator = self._calculator()
         self._store.settle()
         old = {cell: self.content(cell) for cell in changes}
+        self._unsaved.held(old)
         formulas = any(isinstance(item, Formula) for contents in (old, changes) for item in contents.values())
         self._hold(changes)
         try:

@@ -18,11 +18,12 @@ from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 class Unsaved:
     """The changes of a workbook that its file has not been told of.
 
-    `edited` are areas of cells that hold something else than they did, `calculated` areas of results, `names` what was
-    named, `reports` the sheets of ours that were made anew.
+    `edited` are areas of cells that hold something else than they did, `original` is what cells held in the file,
+    `calculated` areas of results, `names` what was named, `reports` the sheets of ours that were made anew.
     """
 
     edited: set[Range] = field(default_factory=set)
+    original: dict[Cell, Content] = field(default_factory=dict)
     calculated: set[Range] = field(default_factory=set)
     names: dict[tuple[str, str], tuple[str, tuple[Range, ...]]] = field(default_factory=dict)
     reports: set[str] = field(default_factory=set)
@@ -36,7 +37,9 @@ class Unsaved:
         """
         sheets = {name: sheet for name, sheet in workbook.sheets.items() if name not in reports}
         edited = [cell for area in self.edited if area.sheet in sheets for cell in area.cells()]
-        file.edit({cell: _edit(sheets[cell.sheet], cell, formats.get(cell)) for cell in edited})
+        same = [cell for cell in edited if cell in self.original and self._is_original(sheets[cell.sheet], cell)]
+        file.leave(same)
+        file.edit({cell: _edit(sheets[cell.sheet], cell, formats.get(cell)) for cell in {*edited} - {*same}})
         for area in (area for area in self.calculated if area.sheet in sheets):
             sheet = sheets[area.sheet]
             places = [place for place in area.positions() if place in sheet.formulas]
@@ -48,6 +51,17 @@ class Unsaved:
         for name in self.reports & reports.keys():
             file.put_sheet(reports[name])
         self.edited, self.calculated, self.names, self.reports = set(), set(), {}, set()
+
+    def held(self, contents: Mapping[Cell, Content]) -> None:
+        """Note what cells held before they were edited, if nothing is known of that yet."""
+        for cell, content in contents.items():
+            self.original.setdefault(cell, content)
+
+    def _is_original(self, sheet: Sheet, cell: Cell) -> bool:
+        """Whether a cell holds what it holds in the file, after all."""
+        original = self.original[cell]
+        now = sheet.formulas.get(cell[1:], sheet.values.get(cell[1:]))
+        return type(now) is type(original) and now == original
 
 
 def _edit(sheet: Sheet, cell: Cell, number_format: str | None) -> CellEdit:
