@@ -13,7 +13,7 @@ from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError
 from tests.errors import refusal
-from tests.sheets import HOME, book, compiled, lowered
+from tests.sheets import HOME, book, check_gradients, compiled, lowered
 
 ODD_FIRST = {
     1: (128.0105899192, 127.9949332833, 127.9031273745, 127.9949332833, 128.0003495968),
@@ -121,3 +121,20 @@ def test_a_yield_is_trained_to_a_price() -> None:
 def test_what_is_refused_names_its_cell(formula: str, cause: str) -> None:
     with refusal(FormulaError, cell="Sheet1!Z1", cause=cause):
         lowered(book({"A1": 40000, "Z1": formula}), ["A1"], "Z1")
+
+
+@pytest.mark.parametrize(
+    ("formula", "flat"),
+    [
+        ("DDB(A1,A2,A3,1,A4)", 1),
+        ("DDB(A1,A2,A3,4,A4)", 1),
+        ("DDB(A1,A2+200,A3,7,A4)", 0),
+        ("DB(A1,A2,A3,1,7)", 2),
+        ("DB(A1,A2,A3,5)", 2),
+    ],
+)
+def test_depreciation_is_differentiated(formula: str, flat: int) -> None:
+    """In cost, salvage value, life and factor; the rate of DB is rounded, so that only the cost moves it."""
+    cells = {"A1": [2400.0, 310.0, 8.3, 1.7], "Z1": f"=({formula}-200)^2"}
+    found = check_gradients(compiled(cells, "A1:A4" if "A4" in formula else "A1:A3"))
+    assert sum(gradient == 0 for gradient in found.values()) == flat

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sgdsheet.compiler.functions.formulas import ZERO, failing, formula, inside
 from sgdsheet.compiler.functions.plain import plain
+from sgdsheet.compiler.functions.scheduled import Terms, giving, scheduled
 from sgdsheet.compiler.ir.values import Fault
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
@@ -222,26 +223,69 @@ def _refuse_parts(period: float) -> None:
         raise FormulaError("depreciates over a part of a period", remedy="Use whole periods")
 
 
-@plain("DB", examples={"ROUND(DB(1000000,100000,6,1,7),2)": 186083.33, "ROUND(DB(1000000,100000,6,7,7),2)": 15845.10})
-def db(cost: float, salvage: float, life: float, period: float, months: float = 12.0) -> float | ExcelError:
-    """Fixed-declining-balance depreciation."""
+@giving(2)
+def _whole(period: float, months: float = 12.0) -> Terms:
+    """The number of the period, and the months of the first year."""
     month = math.trunc(months)
-    last = life if month == 12 else life + 1
-    if cost < 0 or salvage < 0 or life <= 0 or period <= 0 or not 1 <= month <= 12 or period > last:
+    if period <= 0 or not 1 <= month <= 12:
         return ExcelError.NUM
     _refuse_parts(period)
-    if cost == 0:
-        return 0.0
-    rate = math.floor((1 - math.pow(salvage / cost, 1 / life)) * 1000 + 0.5) / 1000
-    first = cost * rate * month / 12
-    if math.trunc(period) == 1:
-        return first
-    total = first
-    for _ in range(2, math.trunc(period)):
-        total += (cost - total) * rate
-    if math.trunc(period) > math.trunc(life):
-        return (cost - total) * rate * (12 - month) / 12
-    return (cost - total) * rate
+    return period, float(month)
+
+
+@giving(2)
+def _first_or_whole(period: float) -> Terms:
+    """The number of the period; a part of the first one is all of it."""
+    if period <= 0:
+        return ExcelError.NUM
+    _refuse_parts(max(period, 1.0))
+    return period, max(period, 1.0)
+
+
+@scheduled(
+    "DB",
+    schedule=_whole,
+    fixed=[3, 4],
+    optional=[12.0],
+    dates=False,
+    booleans=True,
+    examples={"DB(1000000,100000,6,1,7)": 186083.3333333333, "DB(1000000,100000,6,7,7)": 15845.098473848071},
+    note="The rate is rounded to three digits, so that only the cost moves the result a little.",
+)
+def db(cost: Tensor, salvage: Tensor, life: Tensor, period: Tensor, months: Tensor) -> Tensor:
+    """Fixed-declining-balance depreciation."""
+    last = torch.where(months == 12.0, life, life + 1.0)
+    possible = (cost >= 0.0) & (salvage >= 0.0) & (life > 0.0) & (period <= last)
+    some = possible & (cost > 0.0)
+    share = torch.pow(inside(some, salvage) / inside(some, cost), 1.0 / inside(some, life))
+    rate = torch.floor((1.0 - share) * 1000.0 + 0.5) / 1000.0
+    first = cost * rate * months / 12.0
+    later = (cost - first) * torch.pow(1.0 - rate, torch.clamp(period - 2.0, min=0.0)) * rate
+    later = torch.where(period > torch.trunc(life), later * (12.0 - months) / 12.0, later)
+    found = torch.where(some, torch.where(period == 1.0, first, later), 0.0)
+    return failing(~possible, found)
+
+
+@scheduled(
+    "DDB",
+    schedule=_first_or_whole,
+    fixed=[3],
+    optional=[2.0],
+    dates=False,
+    booleans=True,
+    examples={
+        "ROUND(DDB(2400,300,10*365,1),2)": 1.32,
+        "DDB(2400,300,10,1,2)": 480,
+        "ROUND(DDB(2400,300,10,10),2)": 22.12,
+        "DDB(100,50,12.7,0.3,4.5)": 35.43307086614,
+    },
+)
+def ddb(cost: Tensor, salvage: Tensor, life: Tensor, factor: Tensor, given: Tensor, period: Tensor) -> Tensor:
+    """Double-declining-balance depreciation."""
+    possible = (cost >= 0.0) & (salvage >= 0.0) & (life > 0.0) & (factor > 0.0) & (given <= life)
+    left = 1.0 - torch.clamp(inside(possible, factor) / inside(possible, life), max=1.0)
+    before, after = cost * torch.pow(left, period - 1.0), cost * torch.pow(left, period)
+    return failing(~possible, torch.relu(before - torch.maximum(after, salvage)))
 
 
 def _declining(cost: float, salvage: float, life: float, period: float, factor: float) -> float:
@@ -250,24 +294,6 @@ def _declining(cost: float, salvage: float, life: float, period: float, factor: 
     before = cost if period == 1 and rate >= 1 else cost * math.pow(1 - rate, period - 1) if rate < 1 else 0.0
     after = cost * math.pow(1 - rate, period) if rate < 1 else 0.0
     return max(before - max(after, salvage), 0.0)
-
-
-@plain(
-    "DDB",
-    examples={
-        "ROUND(DDB(2400,300,10*365,1),2)": 1.32,
-        "DDB(2400,300,10,1,2)": 480,
-        "ROUND(DDB(2400,300,10,10),2)": 22.12,
-        "DDB(100,50,12.7,0.3,4.5)": 35.43307086614,
-    },
-)
-def ddb(cost: float, salvage: float, life: float, period: float, factor: float = 2.0) -> float | ExcelError:
-    """Double-declining-balance depreciation."""
-    if cost < 0 or salvage < 0 or life <= 0 or period <= 0 or factor <= 0 or period > life:
-        return ExcelError.NUM
-    period = max(period, 1.0)  # a part of the first period is all of it
-    _refuse_parts(period)
-    return _declining(cost, salvage, life, period, factor)
 
 
 @plain(

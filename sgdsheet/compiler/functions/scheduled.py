@@ -45,13 +45,15 @@ def scheduled(
     optional: Sequence[float] = (),
     periods: bool = False,
     dates: bool = True,
+    booleans: bool = False,
     inexact: float = 0.0,
     note: str = "",
 ) -> Callable[[_F], _F]:
     """Declare a function of money at dates. `optional` are the values of the last arguments where these are left out.
 
-    `dates` says that the fixed ones are dates. With `periods` the first number of the schedule counts periods, and the
-    formula's keyword `numbers` is 0, 1, 2, … up to the most periods.
+    `dates` says that the fixed ones are dates. With `booleans`, TRUE and FALSE are 1 and 0, and not #VALUE!. With
+    `periods` the first number of the schedule counts periods, and the formula's keyword `numbers` is 0, 1, 2, … up to
+    the most periods.
     """
 
     def declare(implementation: _F) -> _F:
@@ -61,7 +63,7 @@ def scheduled(
             builder = context.builder
             if dates and context.date1904:
                 raise FormulaError(_OTHER_CALENDAR, remedy="Count from 1900")
-            values = [_number(context, node) for node in nodes]
+            values = [_number(context, node, booleans=booleans) for node in nodes]
             missing = total - len(nodes)
             values += [builder.number(item) for item in optional[len(optional) - missing :]]
             given = [value for position, value in enumerate(values) if position in fixed]
@@ -106,11 +108,11 @@ def _names(
     return [next(dates if place in fixed else others).replace("_", " ") for place in range(total)]
 
 
-def _number(context: Context, node: Node) -> Value:
-    """An argument as a number; to these functions TRUE and FALSE are #VALUE!."""
+def _number(context: Context, node: Node, *, booleans: bool) -> Value:
+    """An argument as a number; to most of these functions TRUE and FALSE are #VALUE!."""
     value = context.lower(node, array=context.array)
     number = context.builder.numbers(value)
-    if not value.has(Kind.BOOLEAN):
+    if booleans or not value.has(Kind.BOOLEAN):
         return number
     truths = Value(value.kind_tensor() == Kind.BOOLEAN, value.axes, value.sizes, Kind.BOOLEAN)
     return context.builder.spoiled(number, truths, Fault.VALUE)
