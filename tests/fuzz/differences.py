@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sgdsheet.compiler.functions import REGISTRY
-from sgdsheet.compiler.functions.registry import Takes
+from sgdsheet.compiler.functions.registry import OverSamples, Takes
 from sgdsheet.sheet.syntax import (
     ArrayConstant,
     Binary,
@@ -63,7 +63,7 @@ AGGREGATES = {
 SPREADS = {"VAR", "VARP", "VAR.S", "VAR.P", "STDEV", "STDEVP", "STDEV.S", "STDEV.P", "DEVSQ"}
 PAIRS = {"SUMXMY2", "SUMX2MY2", "SUMX2PY2"}
 LOOKUPS = {"MATCH", "VLOOKUP", "HLOOKUP", "XLOOKUP"}
-IFS = {"SUMIF", "SUMIFS", "AVERAGEIF", "AVERAGEIFS", "COUNTIF", "COUNTIFS"}
+IFS = {"SUMIF", "SUMIFS", "AVERAGEIF", "AVERAGEIFS", "COUNTIF", "COUNTIFS", "MAXIFS", "MINIFS"}
 BOOLEANS = {"AND", "OR", "XOR", "NOT", "TRUE", "FALSE", "ISERR", "ISERROR", "ISNA"}
 COMPARISONS = {"=", "<>", "<", ">", "<=", ">="}
 LAZY = {"IF", "IFS", "SWITCH", "CHOOSE", "IFERROR", "IFNA"}
@@ -139,6 +139,8 @@ TOOLPAK = {
     "cash_flows",
     "information",
 }
+TEXTS = {"text", "formatting", "more_texts", "bytes_of_texts"}
+DISTRIBUTIONS = {"distributions", "continuous", "quantiles", "discrete"}
 OLD = {"", "mathematics", "logical", "matrices", "sums", "conditional", "lookup", "faults", "statistics"}
 FIRST_OF_MARCH_1900 = 61
 
@@ -181,6 +183,29 @@ def reads_ranges(finding: Finding) -> bool:
     return any(area.size > 1 for area in areas(finding.text, finding.cell)) or any(
         isinstance(part, ArrayConstant) for part in inner(finding)
     )
+
+
+def ranges(finding: Finding) -> bool:
+    """Whether a reference to several cells stands in it."""
+    return any(area.size > 1 for area in areas(finding.text, finding.cell))
+
+
+def takes_single(finding: Finding) -> bool:
+    """Whether it calls a function of a range that has single values beside it, as LARGE."""
+    return isinstance(finding.node, Call) and bool(REGISTRY[finding.node.name].single_arguments)
+
+
+def refused(finding: Finding) -> bool:
+    """Whether only others have an error."""
+    return not error(finding.ours) and (error(finding.libreoffice) or error(finding.ironcalc))
+
+
+def close_texts(one: Value | None, two: Value | None) -> bool:
+    """Whether the numbers in two texts are the same to nine digits, or next to nothing."""
+    if not isinstance(one, str) or not isinstance(two, str):
+        return False
+    pairs = [[float(part) for part in re.findall(r"[0-9.]+(?:E[+-]?[0-9]+)?", text)] for text in (one, two)]
+    return len(pairs[0]) == len(pairs[1]) and all(abs(a - b) <= 1e-9 * max(1.0, a) for a, b in zip(*pairs, strict=True))
 
 
 def of_several_sizes(finding: Finding) -> bool:
@@ -409,7 +434,7 @@ DIFFERENCES = (
     Difference(
         OFFICE,
         "TRUE and FALSE are numbers to LibreOffice: their texts are 1 and 0",
-        lambda item: category(item) in ("text", "formatting") and has_boolean(item),
+        lambda item: category(item) in TEXTS and has_boolean(item),
     ),
     *(
         Difference(
@@ -441,6 +466,113 @@ DIFFERENCES = (
         )
         for engine in (OFFICE, IRON)
     ),
+    Difference(
+        OFFICE,
+        "functions of arrays that LibreOffice 7.4 does not know: an error of the arguments is told in place of #NAME?",
+        lambda item: category(item) == "reshaping" and error(item.libreoffice),
+    ),
+    Difference(
+        OFFICE,
+        "LibreOffice takes cash flows column by column, and TRUE for 1; Excel row by row, numbers only",
+        lambda item: (
+            category(item) == "cash_flows"
+            and (has_boolean(item) or any(area.height > 1 < area.width for area in areas(item.text, item.cell)))
+        ),
+    ),
+    Difference(
+        OFFICE,
+        "LibreOffice finds no negative rates of return from the usual guess",
+        lambda item: name(item) == "IRR" and error(item.libreoffice) and not error(item.ours),
+    ),
+    Difference(
+        OFFICE,
+        "a range where one value is wanted, beside an array constant or one that is taken whole: LibreOffice takes its "
+        "first cell, Excel the one in the formula's own row",
+        lambda item: not item.array and (name(item) in ("REPT", "HYPERLINK") or takes_single(item)) and ranges(item),
+    ),
+    Difference(
+        OFFICE,
+        "functions of the former Analysis ToolPak and a range outside of arrays: an error in LibreOffice",
+        lambda item: category(item) in TOOLPAK and not item.array and error(item.libreoffice) and ranges(item),
+        Side.UNKNOWN,
+    ),
+    Difference(
+        OFFICE,
+        "a number that is not whole is truncated by DEC2HEX and its like; LibreOffice rounds it down",
+        lambda item: name(item).startswith("DEC2") and any(number < 0 for number in numbers(item)),
+    ),
+    Difference(
+        OFFICE,
+        "the last digits of complex numbers, and of small numbers in them",
+        lambda item: category(item) == "complex_numbers" and close_texts(item.ours, item.libreoffice),
+    ),
+    Difference(
+        OFFICE,
+        "a negative amount stands in brackets in DOLLAR, as in Excel in the USA",
+        lambda item: name(item) == "DOLLAR",
+    ),
+    Difference(
+        OFFICE,
+        "CODE and CHAR know the letters of Windows in Excel, bytes in LibreOffice; control characters are no XML",
+        lambda item: name(item) in ("CODE", "CHAR"),
+    ),
+    Difference(
+        OFFICE,
+        "VARPA and its like of one cell are 0 in Excel, an error in LibreOffice",
+        lambda item: name(item) in ("VARPA", "STDEVPA") and item.ours == 0.0,
+    ),
+    Difference(
+        OFFICE,
+        "LENB counts the bytes of UTF-16 in LibreOffice, those of the Windows code page in Excel",
+        lambda item: category(item) == "bytes_of_texts",
+    ),
+    Difference(
+        OFFICE,
+        "an empty text is found at the first letter, and an empty cell is the complex number 0; both errors in LibreOffice",
+        lambda item: (
+            (category(item) == "complex_numbers" or name(item) in ("FIND", "SEARCH", "FINDB", "SEARCHB"))
+            and error(item.libreoffice)
+            and not error(item.ours)
+        ),
+    ),
+    Difference(
+        OFFICE,
+        "several bins of one value: which of them counts is not documented",
+        lambda item: name(item) == "FREQUENCY",
+        Side.UNKNOWN,
+    ),
+    Difference(
+        OFFICE,
+        "DAY of TRUE and FALSE, and of the first days of 1900",
+        lambda item: name(item) == "DAY" and has_boolean(item),
+    ),
+    *(
+        Difference(
+            engine,
+            "QUARTILE below 0 and above -1: it is truncated to 0, the documentation does not say whether before its test",
+            lambda item: name(item).startswith("QUARTILE") and any(-1 < number < 0 for number in numbers(item)),
+            Side.UNKNOWN,
+        )
+        for engine in (OFFICE, IRON)
+    ),
+    *(
+        Difference(
+            engine,
+            "TYPE of a range in a plain formula: 16, 64 or the type of one cell",
+            lambda item: name(item) == "TYPE" and (reads_ranges(item) or has_arrays(item)),
+            Side.UNKNOWN,
+        )
+        for engine in (OFFICE, IRON)
+    ),
+    *(
+        Difference(
+            engine,
+            "numbers in pairs from an array and a range of another shape, but as many cells",
+            lambda item: category(item) in STATISTICS and of_several_sizes(item) and refused(item),
+            Side.UNKNOWN,
+        )
+        for engine in (OFFICE, IRON)
+    ),
     # --- IronCalc -----------------------------------------------------------------------------------------
     Difference(
         IRON,
@@ -457,7 +589,10 @@ DIFFERENCES = (
             and reads_ranges(item)
             and OFFICE not in item.against
             and isinstance(item.node, Call)
-            and REGISTRY[item.node.name].takes is Takes.SCALARS
+            and (
+                REGISTRY[item.node.name].takes is Takes.SCALARS
+                or REGISTRY[item.node.name].over_samples is OverSamples.ELEMENTWISE
+            )
         ),
     ),
     Difference(
@@ -491,6 +626,42 @@ DIFFERENCES = (
         IRON,
         "IronCalc does not repeat a row or column over an array formula's cells: the others are #VALUE! there",
         lambda item: multi(item) and item.ironcalc is ExcelError.VALUE,
+    ),
+    Difference(
+        IRON,
+        "SHEET() counts the sheets of the file in IronCalc; we look at each sheet alone",
+        lambda item: name(item) in ("SHEET", "SHEETS"),
+    ),
+    Difference(
+        IRON,
+        "IronCalc's newer distributions refuse TRUE and FALSE",
+        lambda item: category(item) in DISTRIBUTIONS and has_boolean(item) and item.ironcalc is ExcelError.VALUE,
+    ),
+    Difference(
+        IRON,
+        "IronCalc's Bessel functions are exact to seven digits",
+        lambda item: category(item) == "bessel" and not error(item.ours),
+    ),
+    Difference(
+        IRON,
+        "an empty text is the number 0 to HEX2DEC and its like, as is an empty cell",
+        lambda item: name(item)[:4] in ("BIN2", "OCT2", "HEX2") and item.ironcalc is ExcelError.NUM,
+    ),
+    Difference(
+        IRON,
+        "IronCalc's VALUETOTEXT and ARRAYTOTEXT know neither arrays nor errors, nor quotes",
+        lambda item: name(item) in ("VALUETOTEXT", "ARRAYTOTEXT"),
+    ),
+    Difference(
+        IRON,
+        "texts of TRUE and FALSE, and of arrays, in functions of texts",
+        lambda item: category(item) in TEXTS and (has_boolean(item) or has_arrays(item)),
+    ),
+    Difference(
+        IRON,
+        "which error comes first in a lookup or a share",
+        lambda item: name(item) in LOOKUPS | {"XMATCH", "PERCENTOF", "LOOKUP"} and error(item.ours),
+        Side.UNKNOWN,
     ),
     Difference(
         IRON,
