@@ -9,16 +9,21 @@ from typing import Any
 
 import openpyxl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openpyxl.utils import FORMULAE
 from openpyxl.worksheet.table import Table
 
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.errors import FileError, FormulaError
-from sgdsheet.hosts.cell_edit import CellEdit, Cleared, Constant, FormulaEdit
+from sgdsheet.hosts.cell_edit import CellEdit, Change, Cleared, Constant, FormulaEdit
 from sgdsheet.hosts.file import FileHost, load
+from sgdsheet.hosts.xlsx.excerpt import excerpt
 from sgdsheet.hosts.xlsx.file_formula import NEWER_FUNCTIONS, in_file
+from sgdsheet.hosts.xlsx.patch import patch_sheet
+from sgdsheet.hosts.xlsx.xml import Part
 from sgdsheet.sheet.formula import formula_text
-from sgdsheet.sheet.references import Cell, parse_range
+from sgdsheet.sheet.references import Cell, address, parse_range
 from sgdsheet.sheet.workbook import ExcelError
 from tests.errors import refusal
 from tests.xlsx_parts import MAIN, RELATIONSHIPS, TYPES, book_file, member, parts, relationships, sheet, zipped
@@ -173,6 +178,42 @@ def test_results_that_are_written_later_are_those_of_the_formula(tmp_path: Path)
     assert load(host.saved_bytes()).stale
     host.edit({a1: Constant("last")})
     assert load(host.saved_bytes()).sheets["S1"].values[1, 1] == "last"
+
+
+_ROWS = st.dictionaries(st.integers(1, 40), st.sets(st.integers(1, 4)).map(sorted), min_size=3, max_size=15)
+_EDITS = st.dictionaries(
+    st.tuples(st.integers(1, 45), st.integers(1, 5)),
+    st.sampled_from([Constant(1.0), Constant("x"), FormulaEdit("1+1", 2.0), CLEARED, 5.0, None]),
+    max_size=6,
+)
+
+
+@given(_ROWS, _EDITS, st.booleans())
+def test_a_few_rows_are_patched_as_the_whole_sheet_is(
+    rows: dict[int, list[int]], changes: dict[tuple[int, int], Change], arrays: bool
+) -> None:
+    """A sheet is not parsed as a whole for a few cells: what comes out is the same to the last byte."""
+
+    def written(row: int) -> str:
+        formula = f'<f t="array" ref="A{row}:B{row + 2}">1</f>' if arrays and row % 7 == 0 else ""
+        cells = "".join(f'<c r="{address(row, column)}">{formula}<v>{row}</v></c>' for column in rows[row])
+        return f'<row r="{row}" spans="1:4">{cells}</row>\n' if cells else f'<row r="{row}" ht="20"/>'
+
+    head = '<dimension ref="A1:B2"/><cols><col min="2" max="2" style="3"/></cols>'
+    data = sheet("".join(map(written, sorted(rows))), head, "<pageMargins/>").encode()
+    part = Part("book", "sheet1.xml", data)
+    with pytest.MonkeyPatch.context() as patch:
+        few = patch_sheet(part, changes)
+        patch.setattr("sgdsheet.hosts.xlsx.patch.excerpt", lambda data, rows: None)
+        assert few == patch_sheet(part, changes)
+
+
+def test_a_large_sheet_is_not_parsed_for_one_cell() -> None:
+    rows = "".join(f'<row r="{row}"><c r="A{row}"><v>1</v></c></row>' for row in range(1, 2_000))
+    cut = excerpt(sheet(rows).encode(), [1_000, 5_000])
+    assert cut is not None
+    assert len(cut.data) < 300
+    assert sheet(rows).encode()[cut.place(cut.data.index(b'<row r="1000"')) :].startswith(b'<row r="1000"')
 
 
 # --- formulas that others share, arrays -------------------------------------------------------------------

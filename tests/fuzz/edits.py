@@ -155,11 +155,7 @@ def check(path: Path, chance: Random, result: Result) -> None:
     result.books += 1
     for _ in range(chance.choice((1, 2, 4))):
         book = load(data)
-        edits = {cell: edit for cell, edit in chosen(chance, book).items() if _possible(data, cell, edit, result)}
-        host = FileHost(data)
-        for cells in _portions(chance, list(edits)):
-            host.edit({cell: edits[cell] for cell in cells})
-        saved = host.saved_bytes()
+        edits, saved = _saved(data, chosen(chance, book), chance, result)
         after = load(saved)
         result.saves, result.edits = result.saves + 1, result.edits + len(edits)
         wanted = expected(contents(book), edits, book)
@@ -181,18 +177,22 @@ def _portions(chance: Random, cells: list[Cell]) -> Iterator[list[Cell]]:
         cells = cells[count:]
 
 
-def _possible(data: bytes, cell: Cell, edit: CellEdit, result: Result) -> bool:
-    """Whether an edit alone is not refused; then all of them together are not."""
-    host = FileHost(data)
-    try:
-        host.edit({cell: edit})
-        host.saved_bytes()
-    except FileError as error:
-        if error.cell is None:
-            raise
-        result.refused += 1
-        return False
-    return True
+def _saved(
+    data: bytes, edits: dict[Cell, CellEdit], chance: Random, result: Result
+) -> tuple[dict[Cell, CellEdit], bytes]:
+    """The file with the edits that are not refused, and which they are; an error names a cell that was edited."""
+    while True:
+        host = FileHost(data)
+        for cells in _portions(chance, list(edits)):
+            host.edit({cell: edits[cell] for cell in cells})
+        try:
+            return edits, host.saved_bytes()
+        except FileError as error:
+            left = {cell: edit for cell, edit in edits.items() if str(cell) != error.cell}
+            if len(left) == len(edits):
+                raise
+            edits = left
+            result.refused += 1
 
 
 def run(seed: int, count: int, *, others: bool = False) -> Result:

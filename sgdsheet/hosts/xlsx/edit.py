@@ -6,6 +6,7 @@ Expat tells where in the part each element starts; the edits are cut into the by
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sgdsheet.hosts.xlsx.xml import Part, new_parser, run_parser
@@ -70,18 +71,17 @@ class PartEditor:
         """The start tag of an element as it is written."""
         return self._data[span.start : span.tag_end]
 
-    def result(self) -> bytes:
-        """The part with all edits."""
+    def edits(self) -> list[tuple[int, int, bytes]]:
+        """All edits in their order: start, end, and what takes the place of the bytes between."""
         for parent, contents in self._appended.values():
             closing = b"</" + parent.name + b">"
             self.replace(parent.tag_end - 2, parent.tag_end, b"".join((b">", *contents, closing)))
         self._appended = {}
-        pieces: list[bytes] = []
-        position = 0
-        for start, end, new in sorted(self._edits, key=lambda edit: edit[:2]):
-            pieces += (self._data[position:start], new)
-            position = end
-        return b"".join((*pieces, self._data[position:]))
+        return sorted(self._edits, key=lambda edit: edit[:2])
+
+    def result(self) -> bytes:
+        """The part with all edits."""
+        return with_edits(self._data, self.edits())
 
     def _walk(self) -> None:
         run_parser(self._parser, self._part)
@@ -101,6 +101,16 @@ class PartEditor:
         else:
             span.inner_end = self._parser.CurrentByteIndex
             span.end = self._data.index(b">", span.inner_end) + 1
+
+
+def with_edits(data: bytes, edits: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """Bytes with edits, which are in their order."""
+    pieces: list[bytes] = []
+    position = 0
+    for start, end, new in edits:
+        pieces += (data[position:start], new)
+        position = end
+    return b"".join((*pieces, data[position:]))
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sgdsheet.errors import FileError
@@ -71,6 +71,19 @@ def planned(book: Workbook, name: str, changes: Mapping[Position, Change]) -> Pl
         frozenset(before - written.keys()),
         bool(written.keys() - before),
     )
+
+
+def ground(book: Workbook) -> Workbook:
+    """What `planned` needs of a workbook: without the values of most cells, which take most of the memory."""
+
+    def lean(sheet: Sheet) -> Sheet:
+        areas = [_Area(*table.area[1:]) for table in book.tables.values() if table.area.sheet == sheet.name]
+        areas = [line for area in areas for line in (area._replace(bottom=area.top), area._replace(top=area.bottom))]
+        areas += [_Area(*formula.array) for formula in sheet.formulas.values() if formula.array is not None]
+        places = {place for area in areas for place in Range("", *area).positions()}
+        return replace(sheet, values={place: value for place, value in sheet.values.items() if place in places})
+
+    return replace(book, sheets={name: lean(sheet) for name, sheet in book.sheets.items()})
 
 
 class _Index:

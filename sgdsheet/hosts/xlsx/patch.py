@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.cell_edit import Change, Cleared, Constant, FormulaEdit, value_of
-from sgdsheet.hosts.xlsx.edit import ATTRIBUTE, PartEditor, Span
+from sgdsheet.hosts.xlsx.edit import ATTRIBUTE, PartEditor, Span, with_edits
+from sgdsheet.hosts.xlsx.excerpt import excerpt
 from sgdsheet.hosts.xlsx.xml import Part, cell_column, escape, expect_worksheet, row_number, truth
 from sgdsheet.sheet.references import Cell, Range, address, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Position, Value
@@ -44,9 +45,16 @@ def patch_sheet(
 
     `sharing` are formulas whose text stood in a cell that loses it; `sheet` is what errors call the sheet.
     """
-    patcher = _Patcher(part, changes, sharing or {}, style_of, sheet)
+    sharing = sharing or {}
+    cut = excerpt(part.data, {row for row, _ in (*changes, *sharing)})
+    if cut is None:
+        patcher = _Patcher(part, changes, sharing, style_of, sheet)
+        patcher.run()
+        return patcher.result()
+    patcher = _Patcher(replace(part, data=cut.data), changes, sharing, style_of, sheet)
     patcher.run()
-    return patcher.result()
+    edits = ((cut.place(start), end - start, new) for start, end, new in patcher.edits())
+    return with_edits(part.data, ((start, start + length, new) for start, length, new in edits))
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from sgdsheet.analysis.reporting.page import Page
 from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.hosts.book_file import Names, OwnSheets, TrainingLog
 from sgdsheet.hosts.cell_edit import Changes, asks_for_calculation, has_edits
-from sgdsheet.hosts.xlsx.edited_formulas import Plan, chain_without, planned
+from sgdsheet.hosts.xlsx.edited_formulas import Plan, chain_without, ground, planned
 from sgdsheet.hosts.xlsx.live_sheet import draw_live
 from sgdsheet.hosts.xlsx.log_sheet import draw
 from sgdsheet.hosts.xlsx.name_list import with_names
@@ -64,8 +64,12 @@ class XlsxFile:
         """What is to be done to each sheet; the workbook is read only if cells get more than values."""
         if not any(map(has_edits, changes.values())):
             return {name: Plan(values) for name, values in changes.items()}
-        book = self.read()
-        return {name: planned(book, name, values) for name, values in changes.items()}
+        return {name: planned(self._ground, name, values) for name, values in changes.items()}
+
+    @cached_property
+    def _ground(self) -> Workbook:
+        """The workbook as the edits find it; the one that `read` gave belongs to whoever asked for it."""
+        return ground(self.read())
 
     @cached_property
     def _outline(self) -> Outline:
