@@ -28,6 +28,10 @@ class PageBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         """Build the page; without it, the package is complete but for `sgdsheet open`, which tells how to get it."""
         if self.target_name != "wheel":
             return
+        if version != "editable":  # such an install finds them in the repository
+            for path in sorted((Path(self.root) / "docs" / "pictures").glob("[!_]*.png")):
+                if (Path(self.root) / "sgdsheet" / "apps" / "examples" / f"{path.stem}.py").is_file():
+                    build_data["force_include"][str(path)] = f"sgdsheet/apps/web/pictures/{path.name}"
         try:
             page.build()
         except page.PageMissing as error:

@@ -69,6 +69,15 @@ class _Section:
     condition: tuple[str, float] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """A number format: its sections, those of them for numbers, and whether any of these has a condition."""
+
+    sections: tuple[_Section, ...]
+    numeric: tuple[_Section, ...]
+    conditional: bool
+
+
 @lru_cache(maxsize=50_000, typed=True)  # TRUE is not 1 here
 def displayed(value: Value, code: str = GENERAL, date1904: bool = False) -> Displayed:
     """A value as its cell shows it in a number format."""
@@ -76,10 +85,10 @@ def displayed(value: Value, code: str = GENERAL, date1904: bool = False) -> Disp
         return Displayed("TRUE" if value else "FALSE")
     if isinstance(value, ExcelError):
         return Displayed(str(value))
-    sections = _sections(code)
+    known = _format(code)
     if isinstance(value, str):
-        return _text(value, sections)
-    section, number = _chosen(value, sections)
+        return _text(value, known.sections)
+    section, number = _chosen(value, known)
     if section is None:
         return Displayed("#" * 8)  # no condition holds
     return Displayed(_shown(number, section.code, date1904), section.colour)
@@ -104,7 +113,7 @@ def general(number: float) -> str:
 
 def is_date(code: str) -> bool:
     """Whether a number format shows numbers as dates or times."""
-    found = _sections(code)[0].code
+    found = _format(code).sections[0].code
     if _GENERAL.search(found):
         return False
     return any(token.kind in ("date", "elapsed", "clock") for token in sections_of(found)[0])
@@ -115,10 +124,12 @@ def _rounded(number: Decimal, decimals: int) -> Decimal:
 
 
 @cache
-def _sections(code: str) -> tuple[_Section, ...]:
-    """The sections of a format, without the colours, conditions, countries and fillings in them."""
+def _format(code: str) -> _Format:
+    """A format, without the colours, conditions, countries and fillings in its sections."""
     masked = _QUOTED.sub(lambda match: match[0].replace(";", "\0"), code or GENERAL)
-    return tuple(_section(part.replace("\0", ";")) for part in masked.split(";"))
+    sections = tuple(_section(part.replace("\0", ";")) for part in masked.split(";"))
+    numeric = sections[:3] if len(sections) > 3 or not _is_text(sections[-1]) else sections[:-1] or sections
+    return _Format(sections, numeric, any(part.condition is not None for part in numeric))
 
 
 def _section(text: str) -> _Section:
@@ -162,10 +173,10 @@ def _text(value: str, sections: tuple[_Section, ...]) -> Displayed:
     return Displayed("".join(pieces), last.colour)
 
 
-def _chosen(number: float, sections: tuple[_Section, ...]) -> tuple[_Section | None, float]:
+def _chosen(number: float, known: _Format) -> tuple[_Section | None, float]:
     """The section for a number, and the number as it is shown there: without a sign where the section stands for it."""
-    parts = sections[:3] if len(sections) > 3 or not _is_text(sections[-1]) else sections[:-1] or sections
-    if not any(part.condition for part in parts):
+    parts = known.numeric
+    if not known.conditional:
         if len(parts) > 1 and number < 0:
             return parts[1], -number
         return (parts[2] if len(parts) > 2 and number == 0 else parts[0]), number

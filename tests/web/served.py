@@ -42,11 +42,19 @@ class Served:
         return "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())
 
     @contextmanager
-    def page(self, book: str = "") -> Iterator[Page]:
-        """A page that is connected."""
+    def page(self, book: str = "", *, farewell: float = 10.0) -> Iterator[Page]:
+        """A page that is connected. At its end it waits `farewell` seconds for the server to say goodbye."""
         headers = {"Cookie": self.cookie}
         address = f"ws://{self.host}/api/book/{book or self.book}/live"
-        with connect(address, origin=self.origin, additional_headers=headers, proxy=None, max_size=None) as socket:
+        with connect(
+            address,
+            origin=self.origin,  # type: ignore[arg-type]
+            additional_headers=headers,
+            proxy=None,
+            max_size=None,
+            ping_interval=None,
+            close_timeout=farewell,
+        ) as socket:
             yield Page(socket)
 
     def stop(self, number: int = signal.SIGINT) -> int:

@@ -47,6 +47,7 @@ class ServedBook:
         self.path: deque[tuple[float, float]] = deque(maxlen=_PATH_POINTS)
         """Where the two parameters of `traced` have been."""
         self.traced: tuple[Cell, Cell] | None = None
+        self._charts: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         self._models: tuple[tuple[object, ...], list[FoundModel]] | None = None
         self._stamp = _stamp(book)
         book.undo_command = self._undo_command
@@ -79,12 +80,18 @@ class ServedBook:
         return next((found.problem for found in self.models() if found.sheet == sheet), None)
 
     def charts(self, sheet: str) -> list[dict[str, Any]]:
-        """The charts of a sheet, with the present values."""
-        return [
+        """The charts of a sheet, with the present values. Asked again before anything changes, it is the same list."""
+        version = self.book.version
+        known = self._charts.get(sheet)
+        if known is not None and known[0] == version:
+            return known[1]
+        found = [
             chart_for_page(chart, self.book.values_in)
             for chart in self.book.workbook.charts
             if chart.sheet == sheet and chart.series
         ]
+        self._charts[sheet] = version, found
+        return found
 
     # --- the trainer --------------------------------------------------------------------------------------
 

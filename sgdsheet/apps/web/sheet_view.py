@@ -47,6 +47,8 @@ class SheetView:
         self._codes = [style.number_format for style in appearance.styles]
         self._look: SheetLook = appearance.sheet(sheet)
         self._date1904, self._values_in = date1904, values_in
+        self._styles: dict[Range, Mapping[Position, int]] = {}
+        """The styles of the areas that were looked at last, which never change."""
         self._values: dict[Position, Value] = {}
         self._plain: dict[Position, tuple[Entry, str | None]] = {}
         """The entries of the last look without conditional formats, and the colours of number formats."""
@@ -69,24 +71,27 @@ class SheetView:
         found: dict[Position, Entry] = {}
         values: dict[Position, Value] = {}
         plain: dict[Position, tuple[Entry, str | None]] = {}
-        for part in self.areas(area):
+        given: dict[Position, Extra] = {}
+        parts = self.areas(area)
+        self._styles = {part: self._styles.get(part) or self._look.styles_in(part) for part in parts}
+        for part in parts:
             own = dict(self._values_in(part))
             values.update(own)
-            for at, entry in self._plain_entries(part, own).items():
-                plain[at] = entry
+            plain.update(self._plain_entries(part, own))
             extras: dict[Position, Extra] = conditional_formats(self._look.rules, part, self._values_in)
             for at in uncalculated(part):
                 extras[at] = {**extras.get(at, {}), "uncalculated": 1}
-            for at, (entry, colour) in plain.items():
-                found[at] = (*entry, {"color": colour}) if colour is not None else entry
-            for at, extra in extras.items():
-                entry, colour = plain.get(at, (NOTHING, None))
-                found[at] = (*entry, {"color": colour, **extra} if colour is not None else extra)
+            given.update(extras)
+        for at, (entry, colour) in plain.items():
+            found[at] = (*entry, {"color": colour}) if colour is not None else entry
+        for at, extra in given.items():
+            entry, colour = plain.get(at, (NOTHING, None))
+            found[at] = (*entry, {"color": colour, **extra} if colour is not None else extra)
         self._values, self._plain = values, plain
         return found
 
     def _plain_entries(self, area: Range, values: Mapping[Position, Value]) -> dict[Position, tuple[Entry, str | None]]:
-        styles, codes, before, known = self._look.styles_in(area), self._codes, self._values, self._plain
+        styles, codes, before, known = self._styles[area], self._codes, self._values, self._plain
         found: dict[Position, tuple[Entry, str | None]] = {}
         for at, value in values.items():
             if at in known and (old := before.get(at)) == value and type(old) is type(value):

@@ -198,7 +198,7 @@ class SocketClient:
         """Seconds until something may be sent that has to wait only for its time; infinity if nothing has."""
         now, found = time.monotonic(), math.inf
         for what, pause in (("cells", _CELLS_EVERY), ("charts", _CHARTS_EVERY)):
-            if what in self._due and (what != "cells" or self._drawn):
+            if what in self._due and self._drawn:
                 found = min(found, max(0.0, self._sent_at[what] + pause - now))
         return found
 
@@ -210,7 +210,7 @@ class SocketClient:
     def _may_send(self, what: str) -> bool:
         pause = _CELLS_EVERY if what == "cells" else _CHARTS_EVERY
         rested = time.monotonic() - self._sent_at[what] >= pause - 1e-3
-        return rested and (what != "cells" or self._drawn)
+        return rested and self._drawn
 
     async def _send_due(self, what: str) -> None:
         self._due.discard(what)
