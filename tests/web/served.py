@@ -64,6 +64,13 @@ class Served:
         return self.process.wait(PATIENCE)
 
 
+    def kill(self) -> None:
+        """End the server as a crash does."""
+        self.client.close()
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
 class Page:
     """What a page sends and gets."""
 

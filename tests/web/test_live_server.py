@@ -13,6 +13,7 @@ import pytest
 from openpyxl import load_workbook
 from websockets.exceptions import ConnectionClosed
 
+from tests.live_books import until
 from tests.web.served import Page, Served, serving
 
 ROOT = Path(__file__).parent.parent.parent
@@ -80,6 +81,16 @@ def test_a_formula_is_taken_copied_and_looked_into(page: Page) -> None:
     assert not refused["ok"]
     assert refused["error"]["message"]
     page.ask("undo")
+    page.ask("undo")
+
+
+def test_dates_and_shares_look_as_they_were_typed(page: Page) -> None:
+    texts = [["2026-11-29", "12.5%"]]
+    assert page.ask("edit", sheet=SHEET, top=65, left=30, texts=texts)["ok"]
+    shown = page.cells(SHEET, 65, 30, 65, 31)
+    assert shown[65, 31] == "12.50%"
+    assert "2026" in shown[65, 30] or "26" in shown[65, 30]
+    assert page.ask("cell", sheet=SHEET, row=65, column=30)["input"] == "2026-11-29"
     page.ask("undo")
 
 
@@ -298,3 +309,25 @@ def test_control_c_ends_a_training_and_leaves_the_best(tmp_path: Path) -> None:
         assert page.ask("command", name="train", sheet=SHEET, options=slow)["ok"]
         page.wait("status", state="training", step=3)
         assert served.stop() == 0
+
+
+def test_what_was_not_saved_is_there_after_a_crash(tmp_path: Path) -> None:
+    book = Path(copyfile(ROOT / "workbooks" / "linear_regression.xlsx", tmp_path / "line.xlsx"))
+    with serving(book, tmp_path / "state") as served, served.page(farewell=0.1) as page:
+        page.wait("book")
+        page.cells(SHEET, 1, 1, 40, 20)
+        assert page.ask("edit", sheet=SHEET, top=70, left=30, texts=[["kept", "=1+1"]])["ok"]
+        until(lambda: any((tmp_path / "state").rglob("*.recovery")))
+        served.kill()
+    with serving(book, tmp_path / "state") as served, served.page() as page:
+        page.wait("book", recovery=None)
+        page.cells(SHEET, 1, 1, 80, 40)
+        again = page.wait("book")
+        assert again["recovery"]["when"]
+        assert not again["saved"]
+        assert page.ask("cell", sheet=SHEET, row=70, column=30)["value"] == "kept"
+        assert page.ask("cell", sheet=SHEET, row=70, column=31)["formula"] == "=1+1"
+        start = len(page.seen)
+        assert page.ask("save", **{"as": None, "in_place": True})["ok"]
+        assert page.came(start, "book", saved=True)["recovery"] is None
+    assert load_workbook(tmp_path / "line.xlsx")[SHEET].cell(70, 30).value == "kept"

@@ -60,6 +60,7 @@ class BookRoom:
         self._diagnosed: dict[str, int] = {}
         self._changed_at = 0.0
         self._prepared = False
+        self._preparing: asyncio.Task[None] | None = None
 
     def join(self, member: Member) -> None:
         """A page has come."""
@@ -87,8 +88,24 @@ class BookRoom:
         """The first cells are out: load what calculates, which takes seconds."""
         if not self._prepared:
             self._prepared = True
-            self.served.book.prepare()
             asyncio.get_running_loop().run_in_executor(None, load)
+            self._preparing = asyncio.create_task(self._prepare())
+
+    async def _prepare(self) -> None:
+        """Calculate what is missing, and take up what was left unsaved."""
+        prepared = self.served.book.prepare()
+        await asyncio.to_thread(prepared.join)
+        try:
+            taken = await asyncio.to_thread(self.served.take_up)
+        except SgdSheetError as error:
+            self._say(f"What was not saved last time cannot be taken up: {error}", "warning")
+            return
+        if taken:
+            self.all_due("book")
+
+    def _say(self, text: str, level: str) -> None:
+        for member in self._members:
+            member.say({"type": "message", "text": text, "level": level, "cell": None})
 
     def all_due(self, what: str) -> None:
         """Something is to be sent to all pages."""
@@ -110,11 +127,12 @@ class BookRoom:
             self._changed_at = time.monotonic()
             self.all_due("book")
             self.all_due("cells")
+        elif event.kind == "saved" and self.served.recovered is not None:
+            self.all_due("book")
         elif event.kind in ("saved", "history"):
             self.all_due("state")
         elif event.kind == "message":
-            for member in self._members:
-                member.say({"type": "message", "text": event.text, "level": "info", "cell": None})
+            self._say(event.text, "info")
 
     async def _follow(self) -> None:
         """Tell what the trainer does."""
@@ -135,8 +153,7 @@ class BookRoom:
         self._diagnosed.clear()
         level = "error" if status.get("failed") else "info"
         if status.get("message"):
-            for member in self._members:
-                member.say({"type": "message", "text": status["message"], "level": level, "cell": None})
+            self._say(status["message"], level)
 
     async def _look(self) -> None:
         """Have gradients and findings calculated for the sheets that are shown, when there is time for it."""

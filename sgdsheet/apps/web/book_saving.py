@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
@@ -50,11 +49,7 @@ def bytes_of(book: OpenBook) -> tuple[str, bytes]:
     name = output_name(book.path or Path(book.name))
     if not name.suffix:
         name = name.with_suffix(".xlsx")
-    dirty = book.dirty
-    with tempfile.TemporaryDirectory() as folder:
-        path = book.save(Path(folder) / name.name)
-        book.dirty = dirty
-        return name.name, path.read_bytes()
+    return name.name, book.data()
 
 
 def packed(files: Mapping[str, bytes]) -> tuple[str, bytes]:

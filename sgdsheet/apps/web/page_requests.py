@@ -16,7 +16,7 @@ from sgdsheet.apps.web.sheet_view import area_of, kind_of
 from sgdsheet.errors import FormulaError, HostError, SettingError, quoted
 from sgdsheet.problem.definition import settings_areas
 from sgdsheet.problem.settings import DECLARATIONS
-from sgdsheet.sheet.displayed_text import displayed
+from sgdsheet.sheet.displayed_text import GENERAL, displayed
 from sgdsheet.sheet.formula import formula_text, moved
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range
 from sgdsheet.sheet.workbook import Formula, Position
@@ -114,7 +114,8 @@ def cell(served: ServedBook, message: Message) -> Message:
     formula = workbook.sheets[sheet].formulas.get(place[1:]) or _spilling(served, place)
     value = served.book.value_of(place)
     style = look.styles_in(Range.of_cell(place)).get(place[1:], 0)
-    code = served.appearance.styles[style].number_format if style < len(served.appearance.styles) else "General"
+    code = served.appearance.styles[style].number_format if style < len(served.appearance.styles) else GENERAL
+    code = served.book.number_formats.get(place, code) if code == GENERAL else code
     text = f"={formula_text(formula, *_home(formula, place))}" if formula is not None else None
     gradient = next((item[2] for item in served.gradients.get(sheet, ()) if (item[0], item[1]) == place[1:]), None)
     shown = displayed(value, code, workbook.date1904).text if value is not None else ""
@@ -178,8 +179,6 @@ def save(served: ServedBook, message: Message) -> Message:
     if not (name is None or isinstance(name, str)) or not isinstance(in_place, bool):
         raise ValueError("“as” is a file's name, “in_place” true or false")
     path = save_book(served.book, name, in_place=in_place, training=served.training)
-    if in_place:
-        served.saved()
     return {"path": str(path), "name": path.name}
 
 

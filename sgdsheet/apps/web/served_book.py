@@ -5,6 +5,7 @@ Methods may wait for a calculation or for the trainer, so the server calls them 
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from sgdsheet.apps.web.chart_data import chart_for_page
 from sgdsheet.apps.web.live_curves import LossCurve
 from sgdsheet.apps.web.sheet_view import SheetView
 from sgdsheet.errors import HostError, SgdSheetError
+from sgdsheet.hosts.web.autosave import Autosave, kept_of, recover
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.status import IDLE
@@ -49,14 +51,18 @@ class ServedBook:
         self.traced: tuple[Cell, Cell] | None = None
         self._charts: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         self._models: tuple[tuple[object, ...], list[FoundModel]] | None = None
-        self._stamp = _stamp(book)
+        self.recovered: float | None = None
+        """When what was taken up from an earlier session was kept."""
+        self._autosave: Autosave | None = None
+        self._stamp, self._changed_on_disk = _stamp(book), False
         book.undo_command = self._undo_command
 
     # --- what pages look at -------------------------------------------------------------------------------
 
     def view(self, sheet: str) -> SheetView:
         """What a page sees of a sheet."""
-        return SheetView(self.appearance, sheet, self.book.workbook.date1904, self.book.values_in)
+        book = self.book
+        return SheetView(self.appearance, sheet, book.workbook.date1904, book.values_in, book.number_formats)
 
     def uncalculated(self, area: Range) -> Mapping[Position, str]:
         """The cells of an area that show an old value, with the reasons."""
@@ -182,22 +188,45 @@ class ServedBook:
     def _undo_command(self) -> None:
         self.done("undo", None)
 
-    def saved(self) -> None:
-        """Take note that the file on disk is the one that was just saved."""
-        self._stamp = _stamp(self.book)
-
     def changed_on_disk(self) -> bool:
         """Whether another program has changed the file since it was read or saved."""
-        return self._stamp is not None and self._stamp != _stamp(self.book)
+        stamp = _stamp(self.book)
+        if stamp != self._stamp:  # else nobody has written to it
+            self._stamp = stamp
+            self._changed_on_disk = self.book.changed_on_disk()
+        return self._changed_on_disk
+
+    # --- what is kept for after a crash -------------------------------------------------------------------
+
+    def take_up(self) -> int:
+        """Take up what an earlier session left unsaved, and keep from now on what is not saved; returns how much.
+
+        It is a change that can be taken back. This loads what calculates.
+        """
+        if self._autosave is not None:
+            return 0
+        kept, taken = kept_of(self.book), 0
+        try:
+            if kept is not None and (taken := recover(self.book)):
+                self.recovered = kept.kept
+        finally:
+            self._autosave = Autosave(self.book)
+        return taken
 
     def recovery(self) -> dict[str, Any] | None:
-        """What was kept of an earlier session that ended without saving, if there is anything."""
-        return None
+        """When what was taken up from an earlier session was kept; None if there was nothing, or it is saved now."""
+        if self.recovered is None or not self.book.dirty:
+            return None
+        return {"when": time.strftime("%d %B, %H:%M", time.localtime(self.recovered)).lstrip("0")}
 
     # --- the end ------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Let go of the workbook; what was not saved is kept for the next time."""
+        if self._autosave is not None:
+            self._autosave.close()
+        elif self.book.dirty:
+            Autosave(self.book).close()
         self.book.close()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sgdsheet.apps.web.conditional_formats import Extra, ValuesIn, conditional_formats
 from sgdsheet.sheet.appearance import Appearance, CellStyle, SheetLook
 from sgdsheet.sheet.displayed_text import GENERAL, displayed
-from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Range
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Position, Value
 
 MOST_CELLS = 60_000
@@ -43,7 +43,15 @@ def kind_of(value: Value) -> str:
 class SheetView:
     """What a page sees of one sheet. Texts are made anew only for values that have changed."""
 
-    def __init__(self, appearance: Appearance, sheet: str, date1904: bool, values_in: ValuesIn) -> None:
+    def __init__(
+        self,
+        appearance: Appearance,
+        sheet: str,
+        date1904: bool,
+        values_in: ValuesIn,
+        number_formats: Mapping[Cell, str],
+    ) -> None:
+        self._sheet, self._number_formats = sheet, number_formats
         self._codes = [style.number_format for style in appearance.styles]
         self._look: SheetLook = appearance.sheet(sheet)
         self._date1904, self._values_in = date1904, values_in
@@ -100,6 +108,12 @@ class SheetView:
             style = styles.get(at, 0)
             shown = displayed(value, codes[style] if style < len(codes) else codes[0], self._date1904)
             found[at] = (shown.text, kind_of(value), style), shown.colour
+        for cell, code in list(self._number_formats.items()):  # typed dates, percentages and amounts
+            if cell.sheet == self._sheet and (held := values.get(cell[1:])) is not None:
+                style = styles.get(cell[1:], 0)
+                if style >= len(codes) or codes[style] == GENERAL:
+                    shown = displayed(held, code, self._date1904)
+                    found[cell[1:]] = (shown.text, kind_of(held), style), shown.colour
         for at, style in styles.items():
             if at not in found:
                 found[at] = ("", "", style), None

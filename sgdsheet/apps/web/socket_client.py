@@ -142,6 +142,8 @@ class SocketClient:
                 reply = await asyncio.to_thread(REQUESTS[name], self._served, message)
         else:
             reply = await asyncio.to_thread(REQUESTS[name], self._served, message)
+        if name in ("edit", "undo", "redo"):
+            self._room.all_due("cells")  # formats of typed dates and amounts come after the values
         if name == "settings":
             self._room.all_due("book")
         if name == "command" and message.get("name") == "step":

@@ -66,6 +66,8 @@ class Autosave:
         self._changed, self._ended = threading.Event(), threading.Event()
         self._failed = False
         self._unsubscribe = book.subscribe(self._heard)
+        if book.dirty:  # what was changed before is to be kept, too
+            self._changed.set()
         self._thread = threading.Thread(target=self._run, name=f"autosave {book.name}", daemon=True)
         self._thread.start()
 
