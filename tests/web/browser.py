@@ -47,7 +47,7 @@ class Shown:
         self.tab = tab
         self.errors: list[str] = []
         """What the browser's console said of errors, but for connections that a test itself has cut."""
-        tab.set_default_timeout(PATIENCE * 1000)
+        tab.set_default_timeout(20_000)
         tab.on("pageerror", lambda error: self.errors.append(str(error)))
         tab.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
 
@@ -96,7 +96,7 @@ class Shown:
         """What the formula bar shows."""
         return self.tab.get_by_test_id("formula").input_value()
 
-    def until(self, holds: Callable[[], object], what: str, seconds: float = 30) -> float:
+    def until(self, holds: Callable[[], object], what: str, seconds: float = PATIENCE) -> float:
         """Wait until something holds; the seconds that it took."""
         start = time.monotonic()
         while not holds():

@@ -54,6 +54,7 @@ def test_an_address_leads_to_its_cell(shown: Shown) -> None:
     shown.go("K2209")
     shown.until(lambda: shown.cell("K2209").count(), "the last row")
     shown.until(lambda: shown.cell("K2209").get_attribute("aria-selected") == "true", "it is selected", 5)
+    shown.until(lambda: shown.formula() == "=MAX(0,SUMPRODUCT(E2209:J2209,E$6:J$6))", "its formula")
     shown.go("linear!B9")
     shown.until(lambda: shown.tab.get_by_role("tab", selected=True).text_content() == "linear", "the other sheet")
 
@@ -70,6 +71,7 @@ def test_keys_move_as_in_any_spreadsheet(shown: Shown) -> None:
     at("Shift+ArrowDown Shift+ArrowRight", "B10:C11")
     at("Tab Tab Enter", "B10:C11")
     at("Escape Control+ArrowDown", "C2209")
+    shown.until(lambda: shown.cell("A2209").count() and shown.text("A2209"), "the cells at the end")
     at("Control+Home", "A9")
     shown.until(lambda: shown.cell("A9").count() and shown.text("A9"), "the cells at the top")
     at("Control+ArrowRight", "P9")
@@ -77,6 +79,12 @@ def test_keys_move_as_in_any_spreadsheet(shown: Shown) -> None:
     at("Shift+Tab", "O9")
     shown.tab.keyboard.press("Control+PageDown")
     shown.until(lambda: shown.tab.get_by_role("tab", selected=True).text_content() == "mmult", "the next sheet")
+
+
+def test_a_formula_names_its_cells_in_colours(shown: Shown) -> None:
+    shown.go("K9")
+    pieces = shown.tab.locator(".formula-backdrop span[class^=reference]")
+    shown.until(lambda: pieces.all_text_contents() == ["E9:J9", "E$6:J$6"], "the references in the formula bar")
 
 
 def test_nothing_serious_for_those_who_hear_or_tab(shown: Shown) -> None:

@@ -26,6 +26,12 @@ export function areaName([top, left, bottom, right]: Area): string {
   return top === bottom && left === right ? first : `${first}:${cellName(bottom, right)}`;
 }
 
+/** A sheet's name and an address on it, as a formula has them: with quotes where the name needs them. */
+export function onSheet(sheet: string, address: string): string {
+  const plain = /^[A-Za-z_]\w*$/.test(sheet) && readAddress(sheet) === null;
+  return `${plain ? sheet : `'${sheet.replaceAll("'", "''")}'`}!${address}`;
+}
+
 /** Read `B3`, `$B$3:D9` or `'my sheet'!B3`; null if it is none of these. */
 export function readAddress(text: string): { sheet: string | null; area: Area } | null {
   const match = /^(?:(?:'((?:[^']|'')+)'|([^'!]+))!)?\$?([A-Za-z]{1,3})\$?(\d{1,7})(?::\$?([A-Za-z]{1,3})\$?(\d{1,7}))?$/.exec(

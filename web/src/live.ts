@@ -1,6 +1,6 @@
 // What the page asks of the server, and what it does with the answers.
 
-import { areaName, sameArea, spanned } from "./address";
+import { areaName, cellName, onSheet, sameArea, spanned } from "./address";
 import { Connection, Refused } from "./connection";
 import { expanded } from "./grid/geometry";
 import type { Area, CellDetail, FromServer, Place, Reply, ToServer } from "./protocol";
@@ -120,14 +120,14 @@ function send(message: ToServer): void {
   connection?.send(message);
 }
 
-/** Ask the server; what it refuses is told to the person and thrown again. */
-export async function ask(message: ToServer): Promise<Reply> {
+/** Ask the server; what it refuses is told to the person, with the cell, and thrown again. */
+export async function ask(message: ToServer, cell: string | null = null): Promise<Reply> {
   try {
     if (!connection) throw new Refused({ message: "There is no connection to sgdsheet." });
     return await connection.request(message);
   } catch (error) {
     const failure = error instanceof Refused ? error.failure : { message: String(error) };
-    notify({ text: failure.message, level: "error", cell: failure.cell, remedy: failure.remedy });
+    notify({ text: failure.message, level: "error", cell: failure.cell ?? cell, remedy: failure.remedy });
     throw error;
   }
 }
@@ -226,7 +226,7 @@ export function selectedName(): string {
 // --- changes -----------------------------------------------------------------------------------------------
 
 export function edit(sheet: string, top: number, left: number, texts: (string | null)[][]): Promise<Reply> {
-  return ask({ type: "edit", sheet, top, left, texts }).finally(askDetail);
+  return ask({ type: "edit", sheet, top, left, texts }, onSheet(sheet, cellName(top, left))).finally(askDetail);
 }
 
 export function clearSelected(): void {
@@ -246,7 +246,12 @@ export function fillSelected(direction: "down" | "right"): void {
   if (top < 1 || left < 1) return;
   const from: Area = direction === "down" ? [top, left, top, right] : [top, left, bottom, left];
   const to: Area = direction === "down" ? [top + 1, left, bottom, right] : [top, left + 1, bottom, right];
-  tell({ type: "fill", sheet, from, to });
+  fill(sheet, from, to);
+}
+
+/** Copy an area to another one; formulas move with it. */
+export function fill(sheet: string, from: Area, to: Area): void {
+  ask({ type: "fill", sheet, from, to }).finally(askDetail).catch(() => undefined);
 }
 
 export function command(name: string, options: Record<string, unknown> = {}): Promise<Reply> {

@@ -1,7 +1,7 @@
 // Copy and paste, with other spreadsheets and within the page.
 
 import { sameArea } from "../address";
-import { ask, edit, selectedAreas, tell } from "../live";
+import { ask, edit, fill, selectedAreas } from "../live";
 import type { Area } from "../protocol";
 import { getState, notify } from "../store";
 
@@ -52,7 +52,7 @@ function pasteCopied(sheet: string, from: Area, target: Area): void {
   const bottom = target[0] + (whole ? height : rows) - 1;
   const right = target[1] + (whole ? width : columns) - 1;
   const to: Area = [target[0], target[1], bottom, right];
-  if (!sameArea(from, to)) tell({ type: "fill", sheet, from, to });
+  if (!sameArea(from, to)) fill(sheet, from, to);
 }
 
 function sameText(a: string, b: string): boolean {

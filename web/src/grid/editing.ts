@@ -1,6 +1,6 @@
 // Typing into a cell: in the cell itself or in the formula bar, which show one text.
 
-import { areaName } from "../address";
+import { areaName, onSheet } from "../address";
 import { askDetail, edit } from "../live";
 import type { Area } from "../protocol";
 import { getState, selectionOf, update } from "../store";
@@ -77,7 +77,7 @@ export function pointed(area: Area): boolean {
     return false;
   }
   const from = again && pointing ? pointing.from : caret;
-  const name = (sheet === editing.sheet ? "" : `'${sheet.replaceAll("'", "''")}'!`) + areaName(area);
+  const name = sheet === editing.sheet ? areaName(area) : onSheet(sheet, areaName(area));
   const next = text.slice(0, from) + name + text.slice(caret);
   pointing = { from, to: from + name.length };
   update({ editing: { ...editing, text: next, typedOver: false } });
