@@ -67,6 +67,7 @@ class Shown:
         box = self.tab.get_by_test_id("name-box")
         box.fill(address)
         box.press("Enter")
+        self.tab.wait_for_function("['CANVAS', 'TD'].includes(document.activeElement?.tagName)")
 
     def cell(self, address: str) -> Locator:
         """The cell in the table for screen readers; it is there while the cell is on screen."""
