@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +14,45 @@ import xlsxwriter  # type: ignore[import-untyped]
 
 import sgdsheet
 from sgdsheet.analysis.checking import check_workbook
+from sgdsheet.apps.cli import function_index
 from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.absent import ABSENT
-from sgdsheet.compiler.functions.explanation import CATEGORIES, describe, names, nearest
+from sgdsheet.compiler.functions.explanation import CATEGORIES, by_category, describe, names
 from sgdsheet.compiler.functions.forms import FORMS
 from sgdsheet.errors import FormulaError, UnsupportedFunction
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Workbook
 from tests.cli_books import run
 from tests.errors import refusal
+from tests.live_books import PATIENCE
 from tests.sheets import HOME, book, compiled, lowered
 
 HERE = Cell(HOME, 1, 26)
+
+
+def index() -> str:
+    """What `functions.json` is to hold: one function a line."""
+    listed = [item for _, items in by_category() for item in items]
+    listed += [found for name in sorted(ABSENT) if (found := describe(name)) is not None]
+    rows = (json.dumps(asdict(item), ensure_ascii=False, default=dict) for item in listed)
+    return "[\n" + ",\n".join(rows) + "\n]\n"
+
+
+def test_the_index_of_the_command_line_is_current() -> None:
+    """Else: `.venv/bin/python -m tests.test_function_descriptions`."""
+    assert function_index.FILE.read_text(encoding="utf-8") == index()
+
+
+def test_no_torch_is_needed_to_explain_a_function() -> None:
+    script = (
+        "import sys; from sgdsheet.apps.cli import main\n"
+        "for given in (['functions'], ['functions', 'PMT'], ['functions', '--json']):\n"
+        "    try: main(given)\n"
+        "    except SystemExit as ended: assert not ended.code\n"
+        "assert not {'torch', 'numpy', 'scipy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=PATIENCE)
 
 
 def test_every_function_has_a_category_and_sentences() -> None:
@@ -68,8 +98,8 @@ def test_an_unknown_name_gets_the_nearest_ones() -> None:
     found = run("functions", "VLOKUP")
     assert found.status == 2
     assert "There is no function VLOKUP. Did you mean VLOOKUP" in found.err
-    assert "FORECAST" in nearest("FORECATS")
-    assert nearest("FORECAST.L")[0] == "FORECAST.LINEAR"
+    assert "FORECAST" in function_index.nearest("FORECATS")
+    assert function_index.nearest("FORECAST.L")[0] == "FORECAST.LINEAR"
     assert run("functions", "QQQQQQ").err.count("lists them all") == 1
 
 
@@ -138,3 +168,7 @@ def test_commands_say_what_is_frozen(tmp_path: Path) -> None:
         found = run(*command, "--json").json
         assert (found["formulas"], found["supported"], found["unsupported"]) == (4, 1, [])
         assert [(item["range"], item["function"]) for item in found["frozen"]] == [("Sheet1!A1:A3", "RAND")]
+
+
+if __name__ == "__main__":
+    function_index.FILE.write_text(index(), encoding="utf-8")

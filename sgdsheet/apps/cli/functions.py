@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sgdsheet.apps.cli import function_index
 from sgdsheet.apps.cli.common import console, json_option, print_json, shown
+from sgdsheet.apps.cli.function_index import Description
 from sgdsheet.problem.optimizers import OPTIMIZERS
 from sgdsheet.problem.settings import DECLARATIONS
-
-if TYPE_CHECKING:
-    from sgdsheet.compiler.functions.explanation import Description
 
 HELP_LINE, PLACE = "List the Excel functions, or explain one; optimizers and settings", 140
 
@@ -58,10 +56,8 @@ def command(name: str | None, as_json: bool) -> None:
 
 def _list_functions(out: Console, functions: list[dict[str, Any]]) -> None:
     """All functions by category, each with its line."""
-    from sgdsheet.compiler.functions.explanation import CATEGORIES  # imports torch: not for the help page
-
     width = max(len(item["name"]) for item in functions)
-    for category in CATEGORIES:
+    for category in dict.fromkeys(item["category"] for item in function_index.calculated()):
         table = Table(title=f"{category}", title_justify="left", title_style="bold", box=None, show_header=False)
         table.add_column(style="bold", no_wrap=True, min_width=width)
         table.add_column()
@@ -75,34 +71,33 @@ def _list_functions(out: Console, functions: list[dict[str, Any]]) -> None:
 
 
 def _explain(name: str, as_json: bool) -> None:
-    from sgdsheet.compiler.functions import explanation  # imports torch: not for the help page
-
-    found = explanation.describe(name)
+    found = function_index.described(name)
     if found is None:
-        near = ", ".join(explanation.nearest(name))
+        near = ", ".join(function_index.nearest(name))
         instead = f"Did you mean {near}?" if near else "“sgdsheet functions” lists them all"
         raise click.UsageError(f"There is no function {name.upper()}. {instead}")
     if as_json:
-        print_json({**asdict(found), "examples": dict(found.examples), "notes": list(found.notes)})
+        print_json(found)
     else:
         _show(console(), found)
 
 
 def _show(out: Console, found: Description) -> None:
     """One function for a person."""
-    out.print(f"[bold]{shown(found.signature)}[/bold]" + (f"  [dim]{found.category}[/dim]" if found.category else ""))
-    if found.help:
-        out.print(shown(found.help))
+    category = f"  [dim]{found['category']}[/dim]" if found["category"] else ""
+    out.print(f"[bold]{shown(found['signature'])}[/bold]{category}")
+    if found["help"]:
+        out.print(shown(found["help"]))
     out.print()
     facts = Table.grid(padding=(0, 2))
     facts.add_column(no_wrap=True, style="dim", min_width=_WIDTH)
     facts.add_column()
-    for number, (formula, result) in enumerate(found.examples.items()):
+    for number, (formula, result) in enumerate(found["examples"].items()):
         facts.add_row("examples" if number == 0 else "", Text(f"={formula}  →  {_result(result)}"))
-    for label, text in (("derivative", found.derivative), ("in batches", found.samples)):
+    for label, text in (("derivative", found["derivative"]), ("in batches", found["samples"])):
         if text:
             facts.add_row(label, shown(text))
-    for number, note in enumerate(found.notes):
+    for number, note in enumerate(found["notes"]):
         facts.add_row("note" if number == 0 else "", shown(note))
     out.print(facts)
 
@@ -118,22 +113,10 @@ def _result(value: float | str | bool) -> str:
 
 def describe() -> dict[str, list[dict[str, Any]]]:
     """Everything by name, as plain data."""
-    from sgdsheet.compiler.functions import explanation  # imports torch: not for the help page
-
-    known = [item for _, listed in explanation.by_category() for item in listed]
     return {
         "functions": [
-            {
-                "name": item.name,
-                "category": item.category,
-                "signature": item.signature,
-                "help": item.help,
-                "derivative": item.derivative,
-                "samples": item.samples,
-                "notes": list(item.notes),
-                "examples": dict(item.examples),
-            }
-            for item in sorted(known, key=lambda item: item.name)
+            {key: value for key, value in item.items() if key != "supported"}
+            for item in sorted(function_index.calculated(), key=lambda item: str(item["name"]))
         ],
         "optimizers": [
             {"name": item.name, "help": item.help, "learning_rate": item.learning_rate} for item in OPTIMIZERS.values()

@@ -1,8 +1,7 @@
-"""What there is to say about a function: for `sgdsheet functions NAME` and the pages of the documentation."""
+"""What there is to say about a function: for the command line's `functions.json` and the documentation's pages."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -69,7 +68,6 @@ class Description:
 
 def describe(name: str) -> Description | None:
     """The description of a function of Excel or of ours; None if there is none of this name."""
-    name = name.upper().strip().removeprefix("=").partition("(")[0].removeprefix("_XLFN.").removeprefix("_XLWS.")
     if name in REGISTRY:
         return _of_function(REGISTRY[name])
     if name in FORMS:
@@ -83,14 +81,6 @@ def describe(name: str) -> Description | None:
 def names() -> list[str]:
     """All functions that are calculated, in alphabetical order."""
     return sorted({*REGISTRY, *FORMS})
-
-
-def nearest(name: str) -> list[str]:
-    """Names that look like one that is unknown."""
-    wanted = name.upper().strip().partition("(")[0]
-    known = [*names(), *ABSENT]
-    beginning = [item for item in known if len(wanted) >= 2 and item.startswith(wanted)]
-    return list(dict.fromkeys([*beginning[:5], *difflib.get_close_matches(wanted, known, 5, 0.6)]))[:6]
 
 
 def category(name: str) -> str:
