@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares, linprog
 
+import sgdsheet
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import DataError, ProblemError, TrainingError
 from sgdsheet.problem.definition import clipped_by_solver_neg, find_problem
@@ -457,6 +458,57 @@ def test_goal_that_cannot_be_reached(tmp_path: Path) -> None:
     cells = {"A1": 1, "A2": "=4+(A1-2)^2"}
     model = models.model(tmp_path, cells, "A2", "A1", VALUE, [("A1", AT_MOST, 9)], val=3)
     assert solved(model).loss == pytest.approx(4, abs=CLOSE)
+
+
+UNITS = {
+    "alike": (1.0, 1.0),
+    "far apart": (1e-4, 1e6),
+    "the other way round": (1e6, 1e-4),
+    "one of them tiny": (1e-6, 1e3),
+}
+ROWS = {"": (1.0, 1.0), "rows far apart": (1e-4, 1e6), "tiny rows": (1e-8, 1e8), "a row of 1e-12": (1e-12, 1.0)}
+IN_UNITS = {
+    "disk": ("=(U-2)^2+(V-1)^2", (3.0, 0.5), ("U^2/4+V^2", AT_MOST, 1.0), ("U-2*V", EQUAL, -1.0), 1.3934649807),
+    "exponential": ("=EXP(U)+EXP(2*V)+U*V", (3.0, 0.5), ("U*V", AT_LEAST, 0.5), ("LN(1+U^2)+V", AT_LEAST, 1.2), None),
+    "valley": ("=100*(V-U^2)^2+(1-U)^2", (0.2, 1.0), ("U^2+V^2", AT_MOST, 1.0), ("U*V", AT_LEAST, 0.1), 0.0456748087),
+}
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize("name", IN_UNITS)
+def test_units_make_no_difference(name: str, units: str, rows: str, tmp_path: Path) -> None:
+    """Parameters of 1e-4 and 1e6, and constraints of 1e-12 and 1e6: the optimum is that of numbers around 1."""
+    objective, start, one, two, optimum = IN_UNITS[name]
+
+    def written(text: str) -> str:
+        return text.replace("U", f"(A1/{UNITS[units][0]!r})").replace("V", f"(A2/{UNITS[units][1]!r})")
+
+    cells = {"A1": start[0] * UNITS[units][0], "A2": start[1] * UNITS[units][1], "C1": written(objective)}
+    constraints = []
+    for number, ((text, relation, right), factor) in enumerate(zip((one, two), ROWS[rows], strict=True), 1):
+        cells[f"D{number}"] = f"={factor!r}*({written(text)})"
+        constraints.append((f"D{number}", relation, factor * right))
+    model = models.model(tmp_path, cells, "C1", "A1:A2", MIN, constraints, neg=2)
+    session = sgdsheet.Session(model, trust_formulas=True)
+    session.run()
+    u, v = (value / unit for value, unit in zip(parameters(model), UNITS[units], strict=True))
+    assert session.stopped == "converged"
+    if optimum is not None:
+        assert session.loss == pytest.approx(optimum, abs=1e-8)
+    else:  # both constraints hold with equality
+        assert (u * v, np.log(1 + u**2) + v) == (pytest.approx(0.5, rel=1e-7), pytest.approx(1.2, rel=1e-7))
+
+
+def test_a_small_constraint_is_not_violated_by_its_own_size(tmp_path: Path) -> None:
+    """A millionth is much for numbers of a hundred millionth."""
+    cells = {"A1": [[3.0], [1.0]], "C1": "=(A1-2)^2+(A2-1)^2", "D1": "=(A1^2+A2^2)/100000000"}
+    model = models.model(tmp_path, cells, "C1", "A1:A2", MIN, [("D1", AT_MOST, 1e-8)], neg=2)
+    last = solved(model)
+    assert last.outcome == OPTIMAL
+    assert parameters(model) == pytest.approx([2 / 5**0.5, 1 / 5**0.5], rel=1e-7)
+    magnitude = float(compile_constraints(model).magnitudes[0])
+    assert 1e-8 <= magnitude < 1e-5
 
 
 def test_bounds_and_magnitudes_that_are_far_apart(tmp_path: Path) -> None:

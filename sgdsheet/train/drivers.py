@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from sgdsheet.errors import TrainingError
+from sgdsheet.train.constrained.balanced_units import in_balanced_units
 from sgdsheet.train.constrained.exact import BALANCED, unbalanced
 from sgdsheet.train.constrained.flat_functions import FlatModel
 from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, Progress, solve
@@ -188,7 +189,7 @@ def _end_solution(run: Run, progress: Progress) -> None:
     elif progress.proof:
         run.end(CONVERGED, progress.proof)
     else:
-        flat = FlatModel(run.model, run.solvable)
+        flat = in_balanced_units(FlatModel(run.model, run.solvable))
         balanced = bool(flat.count) and unbalanced(flat, flat.at(flat.get())) <= BALANCED
         run.end_by(run.judged(Verdict(True) if balanced else None))
 

@@ -17,6 +17,7 @@ from sgdsheet.errors import TrainingError
 from sgdsheet.problem.definition import Direction
 from sgdsheet.problem.optimizers import AUTO
 from sgdsheet.problem.settings import Settings
+from sgdsheet.train.constrained.balanced_units import in_balanced_units
 from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints, no_constraints
 from sgdsheet.train.constrained.exact import BALANCED, unbalanced
 from sgdsheet.train.constrained.flat_functions import FlatModel
@@ -382,7 +383,7 @@ class Run:
             return Verdict(False, "no step brings anything any more, and a loss with steps has no gradient to judge by")
         module, model = self.module(), self.model
         if self.constraints is not None and self.constraints.labels:
-            flat = FlatModel(model, self.constraints)
+            flat = in_balanced_units(FlatModel(model, self.constraints))
             point = flat.at(flat.get())
             if point.excess > HOLDS:
                 return Verdict(False, "a constraint does not hold")

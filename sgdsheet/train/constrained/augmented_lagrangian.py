@@ -65,7 +65,8 @@ class Lagrangian:
 def row_scales(flat: FlatModel, point: Point) -> Floats:
     """What to multiply each residual by [residuals]: one over the length of its gradient, but at most 10.
 
-    The lengths are estimated from differences in a few random directions.
+    It is more only where all the numbers of a residual are small. The lengths are estimated from differences in a few
+    random directions.
     """
     random = np.random.default_rng(0)
     squares = np.zeros(flat.count)
@@ -75,4 +76,4 @@ def row_scales(flat: FlatModel, point: Point) -> Floats:
         change = flat.at(point.x + step).residuals - flat.at(point.x - step).residuals
         squares += (change / (2 * size)) ** 2 / _PROBES
     lengths = np.sqrt(np.where(np.isfinite(squares), squares, 1.0))
-    return 1.0 / np.maximum(lengths, 0.1)
+    return 1.0 / np.maximum(lengths, 0.1 * np.minimum(flat.magnitudes, 1.0))

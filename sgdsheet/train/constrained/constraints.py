@@ -6,7 +6,7 @@ others become *residuals*: g(x) <= 0 for inequalities and h(x) = 0 for equalitie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,7 +27,10 @@ from sgdsheet.problem.solver_names import KINDS_OF_NUMBERS, Constraint, Relation
 from sgdsheet.sheet.references import Cell, Range, identifiers
 
 HOLDS = 1e-6
-"""A constraint holds if it is violated by at most so much, relative where its numbers are larger than 1."""
+"""A constraint holds if it is violated by at most so much, relative to its numbers."""
+
+_PROBES, _SLACK = 4, 10.0
+"""Points around the start at which the sizes of small residuals are measured, and how much larger these may be."""
 
 _SOLVER_NEG = "Solver's “Make Unconstrained Variables Non-Negative”"
 
@@ -88,7 +91,8 @@ class ConstraintModel:
     inequalities: tuple[Residual, ...]
     equalities: tuple[Residual, ...]
     magnitudes: Tensor
-    """How large the numbers are that each residual compares, at least 1: what a violation is relative to."""
+    """How large the numbers are that each residual compares: what a violation is relative to. It is less than 1 only
+    where all that is compared is so small."""
     program: fx.GraphModule | None = None
     discrete: Discrete | None = None
     """None where all parameters may be any number."""
@@ -309,7 +313,7 @@ class _Compiler:
             data = builder.call(torch.index_select, data, 0, torch.from_numpy(chosen))
         cells = list(constraint.left.cells())
         labels = [Residual(cells[index], constraint) for index in chosen.tolist()]
-        sizes = np.where(right_live, 1.0, np.maximum(1.0, np.abs(self._now(right))))[chosen]
+        sizes = np.where(right_live, 0.0, np.abs(self._now(right)))[chosen]
         self.residuals[constraint.relation is Relation.EQUAL].append(_Part(data, labels, sizes))
 
     def _apply_solver_neg(self) -> None:
@@ -360,15 +364,45 @@ class _Compiler:
         parts = inequalities + equalities
         labels = [tuple(label for part in side for label in part.labels) for side in (inequalities, equalities)]
         sizes = np.concatenate([part.magnitudes for part in parts]) if parts else np.zeros(0)
-        magnitudes = torch.from_numpy(sizes).to(bounds.lower.dtype)
         discrete = Discrete(self.whole, tuple(self.permutations)) if self.whole.any() else None
         if not parts:
-            return ConstraintModel(bounds, (), (), magnitudes, discrete=discrete)
+            return ConstraintModel(bounds, (), (), torch.zeros(0, dtype=bounds.lower.dtype), discrete=discrete)
         builder = self.program.builder
         kinds = function_kinds(self.program, [part.data for part in parts], self._limits(bounds))
         data = builder.call(torch.cat, [part.data for part in parts]) if len(parts) > 1 else parts[0].data
         named = tuple((part.labels[0].constraint, kind) for part, kind in zip(parts, kinds, strict=True))
-        return ConstraintModel(bounds, labels[0], labels[1], magnitudes, self.program.module(data), discrete, named)
+        module = self.program.module(data)
+        if (sizes < 1.0).any():
+            sizes = np.where(sizes < 1.0, np.maximum(sizes, self._sizes_of_small(bounds, module)), sizes)
+        magnitudes = torch.from_numpy(sizes).to(bounds.lower.dtype)
+        return ConstraintModel(bounds, labels[0], labels[1], magnitudes, module, discrete, named)
+
+    def _sizes_of_small(self, bounds: Bounds, module: fx.GraphModule) -> Floats:
+        """How large the numbers of each residual are [residuals], 1 at most: by how they change around the start.
+
+        What compares numbers of a billionth must not be violated by a millionth.
+        """
+        parameters = [self.program.parameters[name] for name in identifiers(self.problem.parameters)]
+        start = torch.cat([tensor.detach().reshape(-1).double() for tensor in parameters])
+        widths = (bounds.upper - bounds.lower).double().cpu() / 2
+        reach = torch.where(widths.isfinite() & (widths > 0), widths, torch.where(start != 0, start.abs(), 1.0))
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            here, changes = module().double(), []
+            for _ in range(_PROBES):
+                aside = start + reach * (2 * torch.rand(len(start), generator=generator, dtype=torch.float64) - 1)
+                self._put(parameters, aside)
+                changes.append((module().double() - here).abs())
+            self._put(parameters, start)
+        found = torch.stack(changes).cpu()
+        largest = torch.where(found.isfinite(), found, 1.0).amax(dim=0).numpy()
+        return np.where(largest > 0, np.minimum(_SLACK * largest, 1.0), 1.0)
+
+    @staticmethod
+    def _put(parameters: Sequence[Tensor], values: Tensor) -> None:
+        sizes = [tensor.numel() for tensor in parameters]
+        for tensor, part in zip(parameters, values.split(sizes), strict=True):
+            tensor.copy_(part.reshape(tensor.shape))
 
     def _limits(self, bounds: Bounds) -> Limits:
         return bounds.by_name({name: self.program.parameters[name] for name in identifiers(self.problem.parameters)})

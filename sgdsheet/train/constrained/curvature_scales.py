@@ -35,7 +35,7 @@ def curvature_scales(objective: Callable[[], Tensor], parameters: Sequence[Tenso
             value = objective()
             parts = torch.autograd.grad(value, list(parameters), create_graph=True, materialize_grads=True)
             gradient = torch.cat([part.reshape(-1) for part in parts])
-            bends = _diagonal(gradient, parameters)
+            bends = diagonal(gradient, parameters)
         except (RuntimeError, NotImplementedError):  # nobody can list which operations have no such derivative
             return []
     slopes = gradient.detach().double()
@@ -53,8 +53,8 @@ def curvature_scales(objective: Callable[[], Tensor], parameters: Sequence[Tenso
     return [float(item) for item in (lengths * step).tolist()]
 
 
-def _diagonal(gradient: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """The second derivatives [parameters] along each parameter."""
+def diagonal(gradient: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    """The second derivatives [parameters] along each parameter, from the gradient [parameters] with its graph."""
     found: list[Tensor] = []
     at = 0
     for parameter in parameters:

@@ -58,20 +58,22 @@ class Point:
 class FlatModel:
     """Values and derivatives at a vector [parameters] of all parameters, in the order of the parameter cells.
 
-    `lower` and `upper` [parameters] are their bounds, `magnitudes` [residuals] the sizes that violations are relative
-    to.
+    The vector counts in `units` [parameters], which are powers of 2, so that nothing is rounded; 1 unless they are
+    given. `lower` and `upper` [parameters] are the bounds, in these units, `magnitudes` [residuals] the sizes that
+    violations are relative to.
     """
 
     most_rows = 5_000
     """Constraints of a linear programme, at most; each costs one backward pass."""
 
-    def __init__(self, model: SheetModel, constraints: ConstraintModel) -> None:
+    def __init__(self, model: SheetModel, constraints: ConstraintModel, units: Floats | None = None) -> None:
         self.model = model
         self.constraints = constraints
         self.tensors = [tensor for _, tensor in model.ranges()]
         self.cells = [cell for area, _ in model.ranges() for cell in area.cells()]
-        self.lower: Floats = constraints.bounds.lower.double().numpy()
-        self.upper: Floats = constraints.bounds.upper.double().numpy()
+        self.units: Floats = np.ones(len(constraints.bounds.lower)) if units is None else units
+        self.lower: Floats = constraints.bounds.lower.double().numpy() / self.units
+        self.upper: Floats = constraints.bounds.upper.double().numpy() / self.units
         self.magnitudes: Floats = constraints.magnitudes.double().numpy()
         self.split = len(constraints.inequalities)
         self.count = len(self.magnitudes)
@@ -93,11 +95,11 @@ class FlatModel:
     def get(self) -> Floats:
         """The present parameters [parameters]."""
         found: Floats = torch.cat([tensor.detach().reshape(-1).double().cpu() for tensor in self.tensors]).numpy()
-        return found
+        return found / self.units
 
     def set(self, x: Floats) -> None:
         """Give the parameters other values [parameters]."""
-        start = 0
+        start, x = 0, x * self.units
         with torch.no_grad():
             for tensor in self.tensors:
                 part = x[start : start + tensor.numel()]
@@ -189,7 +191,7 @@ class FlatModel:
                 residuals, self.tensors, units, retain_graph=True, is_grads_batched=True, materialize_grads=True
             )
             dense = torch.cat([part.reshape(len(places), -1).double().cpu() for part in parts], dim=1)
-            found.append(scipy.sparse.csr_array(dense.numpy()))
+            found.append(scipy.sparse.csr_array(dense.numpy() * self.units))
         return scipy.sparse.vstack(found, format="csr")
 
     def _joined(self, gradients: tuple[Tensor | None, ...]) -> Floats:
@@ -198,7 +200,7 @@ class FlatModel:
             for gradient, tensor in zip(gradients, self.tensors, strict=True)
         ]
         found: Floats = torch.cat(parts).numpy()
-        return found
+        return found * self.units
 
 
 def objective_alone(objective: Tensor, residuals: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SgdSheetError, TrainingError
 from sgdsheet.train.constrained.augmented_lagrangian import Lagrangian, row_scales
+from sgdsheet.train.constrained.balanced_units import in_balanced_units
 from sgdsheet.train.constrained.constraints import HOLDS, ConstraintModel
 from sgdsheet.train.constrained.curvature_scales import curvature_scales
 from sgdsheet.train.constrained.exact import (
@@ -110,7 +111,7 @@ def solve(
 
     Yields after every step; at each yield the model holds the parameters of that step, and after the last
     one (or when the generator is closed) the best ones found. `tolerance` is how much a constraint may be
-    violated, relative where its numbers are larger than 1. Raises TrainingError, with the parameters back at
+    violated, relative to its numbers. Raises TrainingError, with the parameters back at
     the start, if the constraints cannot be met, naming the one that is violated most, or if the loss has no
     limit.
     """
@@ -161,7 +162,7 @@ class _Solution:
         steepest = float(np.abs(gradients).max(initial=0.0))
         if steepest == 0.0:
             return self._nudged(first)
-        self.scale = 1.0 / max(steepest, _LEAST_GRADIENT * max(abs(first.objective), 1e-3))
+        self.scale = self._scale_at(first, gradients)
         return first
 
     def _nudged(self, flat_spot: Point) -> Point:
@@ -173,7 +174,7 @@ class _Solution:
             _, gradients = flat.gradient(found.x, objective_alone)
             steepest = float(np.abs(gradients).max(initial=0.0))
             if found.finite and np.isfinite(steepest) and steepest > 0.0:
-                self.scale = 1.0 / max(steepest, _LEAST_GRADIENT * max(abs(found.objective), 1e-3))
+                self.scale = self._scale_at(found, gradients)
                 return found
         return flat_spot
 
@@ -194,7 +195,25 @@ class _Solution:
             return OPTIMAL
         if not self.flat.count:
             return (yield from self._bounded(first))
-        return (yield from self._augmented(first))
+        return (yield from self._augmented(self._balanced(first)))
+
+    def _balanced(self, first: Point) -> Point:
+        """The start in units that suit the problem, as all that follows is."""
+        self.flat.set(first.x)
+        flat = in_balanced_units(self.flat)
+        if flat is self.flat:
+            return first
+        self.flat, self.start = flat, self.start / flat.units
+        assert self.best is not None
+        self.best = flat.at(self.best.x / flat.units)
+        first = flat.at(first.x / flat.units)
+        self.scale = self._scale_at(first, flat.gradient(first.x, objective_alone)[1])
+        return first
+
+    def _scale_at(self, point: Point, gradients: Floats) -> float:
+        """What the objective is multiplied by, so that its gradient there is about 1."""
+        steepest = float(np.abs(gradients).max(initial=0.0))
+        return 1.0 / max(steepest, _LEAST_GRADIENT * max(abs(point.objective), 1e-3))
 
     # --- bounds only ----------------------------------------------------------------------------------------
 
