@@ -48,7 +48,7 @@ def _units(flat: FlatModel, x: Floats) -> Floats | None:
         return None
     sizes = np.abs(x / found)
     typical = np.exp(np.log(sizes[sizes > 0]).mean()) if (sizes > 0).any() else 1.0
-    units: Floats = 2.0 ** np.round(np.log2(found * typical))
+    units = np.asarray(2.0 ** np.round(np.log2(found * typical)), dtype=np.float64)
     return units if np.isfinite(units).all() and (units > 0).all() else None
 
 
@@ -64,7 +64,7 @@ def _bends(flat: FlatModel, x: Floats) -> Floats:
             bends = diagonal(torch.cat([part.reshape(-1) for part in parts]), flat.tensors)
         except (RuntimeError, NotImplementedError):  # nobody can list which operations have no such derivative
             return np.zeros(len(x))
-    found: Floats = np.sqrt(np.abs(bends.detach().double().cpu().numpy())) * flat.units
+    found: Floats = np.asarray(np.sqrt(bends.detach().double().abs().cpu().numpy()) * flat.units, dtype=np.float64)
     return found if np.isfinite(found).all() else np.zeros(len(x))
 
 
