@@ -142,7 +142,7 @@ class MemoryBook:
     def chart_rows(self, sheet: str) -> tuple[int, int]:
         own = self.host.report_sheets[sheet]
         assert own.chart is not None
-        return max(own.bold, default=1), len(own.rows)
+        return own.chart.header or max(own.bold, default=1), own.chart.last or len(own.rows)
 
 
 class MemoryProgram:
@@ -380,6 +380,20 @@ class LiveHostContract:
         }
         book.host.put_sheet(ReportSheet(LOG, rows[1:], bold=(1,), chart=chart))  # anew, with one chart
         assert book.chart_rows(LOG) == (1, 3)
+
+    def test_a_report_with_points_and_formats(self, book: OpenBook) -> None:
+        """A chart of some of the rows, and formats of numbers, which leave the numbers themselves alone."""
+        rows = [["Report", None], ["Fitted", "Residual"], [1.5, -0.00012345], [2.5, 0.00023456], ["Total", 1234567.8]]
+        formats = (
+            ("#,##0.0000000", (Range(LOG, 3, 2, 4, 2),)),
+            ('[<0.0001]"< 0.0001";0.0000', (Range(LOG, 5, 2, 5, 2),)),
+        )
+        chart = LineChart("Residual by fitted value", 0, (1,), points=True, header=2, last=4)
+        book.host.put_sheet(ReportSheet(LOG, rows, bold=(1, 2), chart=chart, formats=formats))
+        assert book.chart_rows(LOG) == (2, 4)
+        assert book.host.read_values([Range(LOG, 3, 2, 5, 2)]) == {
+            Cell(LOG, row, 2): float(str(rows[row - 1][1])) for row in (3, 4, 5)
+        }
 
     def test_heat_maps(self, book: OpenBook) -> None:
         for values in ([[-1.0, 0.0], [2.0, 4.0]], [[3.0, 4.0], [1.0, -4.0]]):

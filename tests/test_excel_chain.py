@@ -209,6 +209,17 @@ def test_looking_at_the_model(desk: Desk) -> None:
     assert desk.parameters() == before
 
 
+def test_goal_seek(desk: Desk) -> None:
+    """What is selected: a loss of 3 by other parameters; Undo brings the old ones back."""
+    before, wanted = desk.parameters(), Cell(SHEET, 4, 6)
+    desk.book.host.write({wanted: 3.0})
+    desk.book.select([parse_range("E4:F4", SHEET), PARAMETERS])
+    desk.press_for("goal_seek", desk.says(f"{LOSS} is 3"))
+    assert desk.value(LOSS) == pytest.approx(3, rel=1e-9)
+    assert desk.parameters() != before
+    desk.press_for("undo", lambda: desk.parameters() == before)
+
+
 def test_log_on_and_off(desk: Desk) -> None:
     desk.press_for("log", desk.says("is written while training"))
     desk.press_for("train", desk.has(LOG))

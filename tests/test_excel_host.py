@@ -430,6 +430,19 @@ def test_a_chart_is_told_its_lines(book: ExcelBook) -> None:
     assert (chart.HasTitle, chart.ChartTitle.Text, chart.HasLegend) == (True, "Loss of it", True)
 
 
+def test_a_report_has_its_formats_and_its_points(book: ExcelBook) -> None:
+    rows = [["Report", None], ["Fitted", "Residual"], [1.5, -0.5], [2.5, 0.25], ["Total", 1234.5]]
+    chart = LineChart("Residual by fitted value", 0, (1,), points=True, header=2, last=4)
+    formats = (("#,##0.0000", (Range("SGD report", 3, 2, 4, 2), Range("SGD report", 5, 2, 5, 2))),)
+    book.host.put_sheet(ReportSheet("SGD report", rows, bold=(1, 2), chart=chart, formats=formats))
+    sheet = xw.apps[book.engine.pid].books[0].sheets["SGD report"]
+    assert [sheet.range(cell).number_format for cell in ("A3", "B3", "B4", "B5")] == ["General", *["#,##0.0000"] * 3]
+    (drawn,) = sheet.charts
+    assert drawn.chart_type == "xy_scatter"
+    series = drawn.api[1].SeriesCollection()(1)
+    assert (series.Name, series.area, series.x) == ("='SGD report'!$B$2", [2, 2, 4, 2], [2, 1, 4, 1])
+
+
 def test_a_sheet_that_cannot_be_named_leaves_nothing_behind(book: ExcelBook) -> None:
     with refusal(HostError, cause="Excel refuses"):
         book.host.put_sheet(ReportSheet("a:b", [[1.0]]))

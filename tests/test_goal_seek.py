@@ -238,6 +238,14 @@ def test_live(open_book: MemoryHost) -> None:
 
 
 @pytest.mark.usefixtures("state")
+def test_live_whatever_the_order_of_the_areas(open_book: MemoryHost) -> None:
+    """LibreOffice tells them from top to bottom."""
+    open_book.selected = (Range("Loan", 1, 2, 1, 2), Range("Loan", 7, 2, 7, 3))
+    with Desk(open_book) as desk:
+        assert desk.done("goal-seek", "loan.xlsx")["message"] == "Loan!B7 is 12"
+
+
+@pytest.mark.usefixtures("state")
 def test_live_by_names(open_book: MemoryHost) -> None:
     open_book.define_name("sgd_targets", (Range("Loan", 7, 2, 7, 3),))
     open_book.define_name("sgd_params", (Range("Loan", 1, 2, 1, 2),))

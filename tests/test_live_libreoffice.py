@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter  # type: ignore[import-untyped]
 
 import sgdsheet
 from sgdsheet.hosts import libreoffice
@@ -21,7 +23,7 @@ from sgdsheet.live.ipc.client import call
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.report_sheets import GRADIENTS, LOG, REPORT
 from sgdsheet.problem.definition import Problem, find_problem
-from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.references import Cell, Range, parse_range
 from sgdsheet.sheet.workbook import Value, Workbook
 from sgdsheet.system.state_folder import VARIABLE, log_path
 from tests.live_books import PATIENCE, most, services, taken, until
@@ -30,6 +32,18 @@ from tests.small_titanic import some_of_the_titanic
 
 ROOT = Path(__file__).parent.parent
 SHEET = "nnet"
+REPORT_AS_SHOWN = f"""
+import json
+sheet = document.Sheets.getByName({REPORT!r})
+chart = sheet.Charts.getByName("sgdsheet")
+diagram, place = chart.EmbeddedObject.Diagram, chart.Ranges[0]
+rows = [[sheet.getCellByPosition(column, row).String for column in (0, 2, 3)]
+    for row in range(place.StartRow + 1, place.EndRow + 1)]
+series = chart.EmbeddedObject.getFirstDiagram().CoordinateSystems[0].ChartTypes[0].DataSeries[0]
+axes = [diagram.XAxisTitle.String, diagram.YAxisTitle.String]
+shown = [chart.EmbeddedObject.Title.String, series.LineStyle.value, *axes]
+print(json.dumps({{"chart": shown, "numbers": rows}}))
+"""
 MODIFIED = "import json; print(json.dumps(document.isModified()))"
 SETTINGS: dict[str, Any] = {"optimizer": "adam", "learning_rate": 0.01}
 
@@ -44,7 +58,10 @@ class Live:
         self.pipe = program.office.pipe
         self.key = self.book.host.key
         self.trainer = Trainer(lambda host, book, where: libreoffice.connect(book, where))
-        self.problem: Problem = find_problem(self.book.host.read(), SHEET)
+
+    @cached_property
+    def problem(self) -> Problem:
+        return find_problem(self.book.host.read(), SHEET)
 
     def ask(self, command: str, /, *, wait: float = PATIENCE, sheet: str = SHEET, **options: Any) -> dict[str, Any]:
         request = {"command": command, "host": "libreoffice", "book": self.key, "where": self.pipe, "sheet": sheet}
@@ -215,6 +232,57 @@ def test_report_of_a_fit(live: Live) -> None:
     assert {"Answer", "Objective (to become small)", "Variables"} <= labels.keys()
     row, _ = labels["Objective (to become small)"]
     assert values[row + 2, 4] == pytest.approx(live.loss(), rel=1e-6)
+    drawn = live.book.look(REPORT_AS_SHOWN)
+    assert drawn["chart"] == ["Residual by fitted value", "NONE", "Fitted", "Residual"]
+    header, last = live.book.chart_rows(REPORT)
+    assert (values[header, 1], last - header) == ("Observation", len(drawn["numbers"]))
+    fitted, residuals = ([float(row[place].replace(",", "")) for row in drawn["numbers"]] for place in (1, 2))
+    assert len({len(row[2].partition(".")[2]) for row in drawn["numbers"]}) == 1, "as many decimals in every row"
+    assert fitted[0] == pytest.approx(values[header + 1, 3], abs=1e-5)
+    assert residuals[-1] == pytest.approx(values[last, 4], abs=1e-5)
+
+
+def test_goal_seek(program: LibreOffice, tmp_path: Path) -> None:
+    """What is selected, then what is named; missed values are said with their cells; undone by one press."""
+    path = tmp_path / "loan.xlsx"
+    with xlsxwriter.Workbook(str(path)) as made:
+        sheet = made.add_worksheet("Loan")
+        sheet.write_column("B1", [250_000.0, 0.05, 360.0])
+        payment = 250_000 * 0.05 / 12 / (1 - (1 + 0.05 / 12) ** -360)
+        sheet.write_formula("B7", "=PMT(B2/12,B3,-B1)", value=payment)
+        sheet.write_formula("B8", "=B7*B3-B1", value=payment * 360 - 250_000)
+        sheet.write_column("C7", [1500.0, 200_000.0])
+    live = Live(program, path)
+    cells = [Cell("Loan", row, 2) for row in (1, 2, 7, 8)]
+
+    def numbers() -> list[float]:
+        found = live.book.host.read_values([Range.of_cell(cell) for cell in cells])
+        return [float(str(found[cell])) for cell in cells]
+
+    try:
+        before = numbers()
+        live.book.select([parse_range("B7:C7", "Loan"), parse_range("B2", "Loan")])
+        assert live.done("goal-seek", sheet="Loan")["message"] == "Loan!B7 is 1500"
+        assert numbers()[2] == pytest.approx(1500, rel=1e-11)
+        assert numbers()[0] == 250_000
+        live.done("undo", sheet="Loan")
+        assert numbers() == pytest.approx(before, rel=1e-12)
+        live.book.select([parse_range("B7:C8", "Loan"), parse_range("B1:B2", "Loan")])
+        live.done("goal-seek", sheet="Loan")
+        assert numbers()[2:] == pytest.approx([1500, 200_000], rel=1e-10)
+        live.book.select([parse_range("B7:C8", "Loan"), parse_range("B2", "Loan")])
+        live.book.host.write({Cell("Loan", 1, 2): 100_000.0})
+        message = live.done("goal-seek", sheet="Loan")["message"]
+        assert re.fullmatch(
+            r"not reached: Loan!B[78] comes to .* away from .*; Loan!B[78] comes to .* away from .*", message
+        )
+        live.book.host.define_name("sgd_targets", [parse_range("B7:C7", "Loan")])
+        live.book.host.define_name("sgd_params", [parse_range("B2", "Loan")])
+        live.book.select([parse_range("A1", "Loan")])
+        assert live.done("goal-seek", sheet="Loan")["message"] == "Loan!B7 is 1500"
+    finally:
+        live.close()
+        live.book.shut()
 
 
 def test_edits_during_training(live: Live) -> None:

@@ -43,7 +43,7 @@ class WebBook:
     def chart_rows(self, sheet: str) -> tuple[int, int]:
         own = self.book.report_sheets[sheet]
         assert own.chart is not None
-        return max(own.bold, default=1), len(own.rows)
+        return own.chart.header or max(own.bold, default=1), own.chart.last or len(own.rows)
 
 
 class WebProgram:

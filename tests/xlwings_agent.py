@@ -179,6 +179,15 @@ class HarnessAgent(Agent):
     def do_is_bold(self, book: str, sheet: str, area: list[int]) -> bool:
         return bool(rectangle(self._sheet(book, sheet), area).CharWeight == BOLD)
 
+    def do_number_format(self, book: str, sheet: str, area: list[int], shown: str) -> None:
+        numbers, english = self._book(book).NumberFormats, Locale("en", "US", "")
+        key = numbers.queryKey(shown, english, False)
+        rectangle(self._sheet(book, sheet), area).NumberFormat = numbers.addNew(shown, english) if key < 0 else key
+
+    def do_number_format_of(self, book: str, sheet: str, area: list[int]) -> str:
+        key = rectangle(self._sheet(book, sheet), area).NumberFormat
+        return str(self._book(book).NumberFormats.getByKey(key).FormatString)
+
     def do_autofit(self, book: str, sheet: str, area: list[int]) -> None:
         rectangle(self._sheet(book, sheet), area).Columns.OptimalWidth = True
 

@@ -269,6 +269,14 @@ class CellRange(base_classes.Range):
     def clear_contents(self) -> None:
         self.raw_value = ""
 
+    @property
+    def number_format(self) -> str:
+        return str(self._sheet.ask("number_format_of", area=list(self._area[1:])))
+
+    @number_format.setter
+    def number_format(self, shown: str) -> None:
+        self._sheet.ask("number_format", area=list(self._area[1:]), shown=shown)
+
     def autofit(self, axis: str | None = None) -> None:
         self._sheet.ask("autofit", area=list(self._area[1:]))
 

@@ -37,11 +37,18 @@ HEAT = ("#5B8BD0", "#FFFFFF", "#E0695F")
 
 @dataclass(frozen=True, slots=True)
 class LineChart:
-    """A line chart of columns of a report sheet: `x` and `ys` are numbers of columns, from 0."""
+    """A line chart of columns of a report sheet: `x` and `ys` are numbers of columns, from 0.
+
+    With `points` it shows points and no lines. It covers the rows from the one of the labels, `header`, to the `last`
+    (from 1); without these, from the last bold row to the end of the sheet.
+    """
 
     title: str
     x: int
     ys: tuple[int, ...]
+    points: bool = False
+    header: int | None = None
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,9 @@ class ReportSheet:
     """A sheet that belongs to sgdsheet, such as `SGD log`: what stands in it and how it is shown.
 
     `rows` start at A1; None leaves a cell empty. `bold` are row numbers (from 1) in bold type; `heat` are areas
-    coloured from low (blue) over zero (white) to high (red); a chart stands to the right of the last column and covers
-    as many rows as there are, also those that `append` adds.
+    coloured from low (blue) over zero (white) to high (red); `formats` are formats of numbers, as Excel writes them in
+    English, each with the areas that it is for; a chart stands to the right of the last column and covers as many rows
+    as there are, also those that `append` adds, unless it says which.
     """
 
     name: str
@@ -58,6 +66,7 @@ class ReportSheet:
     bold: tuple[int, ...] = ()
     heat: tuple[Range, ...] = ()
     chart: LineChart | None = None
+    formats: tuple[tuple[str, tuple[Range, ...]], ...] = ()
 
 
 class LiveHost(Host, Protocol):

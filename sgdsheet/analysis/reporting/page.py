@@ -123,24 +123,82 @@ def number_format(value: float, kind: Kind) -> str:
     return "#,##0" + ("." + "0" * decimals if decimals else "")
 
 
-def rows_of(page: Page) -> tuple[list[list[Entry]], list[int]]:
-    """The page as plain rows, and the numbers (from 1) of those in bold type, for programs that show no more.
+@dataclass(slots=True)
+class Laid:
+    """A page as plain rows, for programs that show no more than these, their formats and a chart.
 
-    All rows are as long as the longest. Sentences stand above the tables of their section: programs fit the width of a
-    column to what stands below its head.
+    All `rows` are as long as the longest. Rows and columns have numbers from 1. `bold` are rows in bold type, `formats`
+    the formats of numbers by row and column, and `plot` is what shows residuals: itself, the row of its table's labels,
+    and the table's last row.
     """
-    rows: list[list[Entry]] = [[page.title], [page.subtitle]]
-    bold = [1]
+
+    rows: list[list[Entry]]
+    bold: list[int] = field(default_factory=list)
+    formats: dict[tuple[int, int], str] = field(default_factory=dict)
+    plot: tuple[ResidualPlot, int, int] | None = None
+
+    def add(self, *entries: Entry, bold: bool = False) -> int:
+        """Add a row; returns its number."""
+        self.rows.append(list(entries))
+        if bold:
+            self.bold.append(len(self.rows))
+        return len(self.rows)
+
+
+def laid_out(page: Page) -> Laid:
+    """The page as plain rows.
+
+    Sentences stand above the tables of their section: programs fit the width of a column to what stands below its head.
+    """
+    found, tables, plots = Laid([]), dict[str, tuple[int, int]](), list[ResidualPlot]()
+    found.add(page.title, bold=True)
+    found.add(page.subtitle)
     for section in page.sections:
-        rows += [[], [section.title]]
-        bold.append(len(rows))
-        rows += ([part.text] for part in section.parts if isinstance(part, Note))
+        found.add()
+        found.add(section.title, bold=True)
+        for part in section.parts:
+            if isinstance(part, Note):
+                found.add(part.text)
+            elif isinstance(part, ResidualPlot):
+                plots.append(part)
         for part in section.parts:
             if isinstance(part, Figures):
-                rows += ([label, value] for label, value, _ in part.entries)
+                for label, value, kind in part.entries:
+                    _note_format(found, found.add(label, value), 2, value, kind)
             elif isinstance(part, Table):
-                rows += [[], [part.title], [column.label for column in part.columns]]
-                bold += [len(rows) - 1, len(rows)]
-                rows += (list(row) for row in part.rows)
-    width = max(map(len, rows))
-    return [[*row, *[None] * (width - len(row))] for row in rows], bold
+                tables[part.title] = _lay_table(found, part)
+    plot = next((item for item in plots if item.table in tables), None)
+    found.plot = (plot, *tables[plot.table]) if plot is not None else None
+    width = max(map(len, found.rows))
+    found.rows = [[*row, *[None] * (width - len(row))] for row in found.rows]
+    return found
+
+
+def _lay_table(found: Laid, table: Table) -> tuple[int, int]:
+    """Lay out a table; returns the row of its labels and its last row."""
+    found.add()
+    found.add(table.title, bold=True)
+    labels = found.add(*(column.label for column in table.columns), bold=True)
+    largest = [largest_of(table.rows, place) for place in range(len(table.columns))]
+    for row in table.rows:
+        number = found.add(*row)
+        for place, (column, value) in enumerate(zip(table.columns, row, strict=False)):
+            _note_format(found, number, place + 1, value, column.kind, largest[place])
+    return labels, len(found.rows)
+
+
+def _note_format(found: Laid, row: int, column: int, value: Entry, kind: Kind, largest: float = 0.0) -> None:
+    if isinstance(value, float):
+        found.formats[row, column] = shown_as(value, kind, largest)
+
+
+def shown_as(value: float, kind: Kind, largest: float) -> str:
+    """The format of a number in a column of this kind, whose largest number is given."""
+    return "#,##0" if kind is Kind.TEXT else number_format(largest if kind is Kind.SERIES else value, kind)
+
+
+def largest_of(rows: Sequence[Sequence[Entry]], place: int) -> float:
+    """The largest number of a column; one that is not whole, if there is any."""
+    numbers = [abs(row[place]) for row in rows if len(row) > place and isinstance(row[place], float)]  # type: ignore[arg-type]
+    broken = [number for number in numbers if number != round(number)]
+    return max(numbers, default=0.0) + (0.5 if broken and max(numbers) == round(max(numbers)) else 0.0)

@@ -7,7 +7,7 @@ from typing import Any
 import xlwings as xw
 
 from sgdsheet.hosts.base import LineChart
-from sgdsheet.hosts.excel.native import ArrayArea, Grid, rows_of
+from sgdsheet.hosts.excel.native import ArrayArea, Grid, chart_kind, rows_of
 from sgdsheet.sheet.references import address, column_letters, parse_range, quote_sheet
 from sgdsheet.sheet.workbook import ExcelError, Value
 
@@ -31,7 +31,6 @@ _ERRORS = {
 _DONE = 0  # XlCalculationState.xlDone
 _UNKNOWN_NAME = 0x80020006
 _NUMBER = 0  # XlConditionValueTypes.xlConditionValueNumber
-_LINES = "xy_scatter_lines_no_markers"
 
 
 class ComNative:
@@ -109,7 +108,7 @@ class ComNative:
 
     def draw(self, sheet: xw.Sheet, chart: LineChart, place: xw.Range, header: int, last: int) -> Any:
         drawn = sheet.charts.add(place.left, place.top, 480, 290)
-        drawn.chart_type = _LINES
+        drawn.chart_type = chart_kind(chart)
         native = drawn.api[1]
         series = native.SeriesCollection()
         while series.Count:  # Excel guesses some from the cells around the selection

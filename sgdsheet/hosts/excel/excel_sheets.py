@@ -55,8 +55,8 @@ class ReportSheets:
         self._decorate(sheet, own, width)
         self._drawn.pop(own.name, None)
         if own.chart is not None:
-            self._drawn[own.name] = _Drawn(own.chart, max(own.bold, default=0))
-            self._grow(sheet, own.name, len(own.rows), width)
+            self._drawn[own.name] = _Drawn(own.chart, own.chart.header or max(own.bold, default=0))
+            self._grow(sheet, own.name, own.chart.last or len(own.rows), width)
 
     def append(self, name: str, first_row: int, rows: Sequence[Sequence[Value | None]]) -> None:
         """Put more rows into a sheet."""
@@ -98,6 +98,9 @@ class ReportSheets:
         call, last = self._call, column_letters(max(width, 1))
         for row in own.bold:
             call(setattr, sheet.range(f"A{row}:{last}{row}").font, "bold", True)
+        for shown, areas in own.formats:
+            for area in areas:
+                call(setattr, sheet.range(area.a1), "number_format", shown)
         for area in own.heat:
             call(self._heat, sheet.range(area.a1))
         if own.rows and width:  # a title above the table may reach over several columns

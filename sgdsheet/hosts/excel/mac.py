@@ -12,14 +12,13 @@ from typing import Any
 import xlwings as xw
 
 from sgdsheet.hosts.base import LineChart
-from sgdsheet.hosts.excel.native import ArrayArea, Grid, columns_of, rows_of
+from sgdsheet.hosts.excel.native import ArrayArea, Grid, chart_kind, columns_of, rows_of
 from sgdsheet.sheet.references import address, parse_range, split_areas
 from sgdsheet.sheet.workbook import ExcelError, Value
 
 _EPOCH = datetime(1899, 12, 30)
 _EPOCH_1904 = datetime(1904, 1, 1)
 _FIRST_OF_MARCH_1900 = 61
-_LINES = "xy_scatter_lines_no_markers"
 
 
 class MacNative:
@@ -92,7 +91,7 @@ class MacNative:
     def draw(self, sheet: xw.Sheet, chart: LineChart, place: xw.Range, header: int, last: int) -> Any:
         drawn = sheet.charts.add(place.left, place.top, 480, 290)
         self.extend(sheet, chart, drawn.name, header, last)
-        drawn.chart_type = _LINES
+        drawn.chart_type = chart_kind(chart)
         if hasattr(drawn, "title"):  # xlwings 0.37.3
             drawn.title = chart.title
         return drawn.name

@@ -101,3 +101,8 @@ def rows_of(raw: Any, width: int) -> list[list[Any]]:
 def columns_of(chart: LineChart) -> Sequence[int]:
     """Numbers of a chart's columns, from 1."""
     return [column + 1 for column in (chart.x, *chart.ys)]
+
+
+def chart_kind(chart: LineChart) -> str:
+    """What xlwings calls the kind of a chart."""
+    return "xy_scatter" if chart.points else "xy_scatter_lines_no_markers"

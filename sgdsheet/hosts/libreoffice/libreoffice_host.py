@@ -129,6 +129,7 @@ class LibreOfficeHost:
             bold=sheet.bold,
             heat=[area[1:] for area in sheet.heat],
             chart=asdict(sheet.chart) if sheet.chart is not None else None,
+            formats=[(shown, [area[1:] for area in areas]) for shown, areas in sheet.formats],
         )
 
     def append(self, name: str, first_row: int, rows: Sequence[Sequence[Value | None]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sgdsheet.analysis.reporting.page import Page, rows_of
+from sgdsheet.analysis.reporting.page import Page, laid_out
 from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.hosts.book_file import TrainingLog
 from sgdsheet.hosts.ods import content as odf
@@ -35,7 +35,7 @@ def own_table(content: TrainingLog | Page | ReportSheet, name: str) -> bytes:
 def _rows(content: TrainingLog | Page | ReportSheet) -> Sequence[Sequence[Value | None]]:
     if isinstance(content, ReportSheet):
         return content.rows
-    return rows_of(content)[0] if isinstance(content, Page) else _log_rows(content)
+    return laid_out(content).rows if isinstance(content, Page) else _log_rows(content)
 
 
 def _log_rows(log: TrainingLog) -> list[list[Value | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from sgdsheet.errors import one_line
 from sgdsheet.hosts import refusals
@@ -93,7 +94,7 @@ class WebHost:
         self._book.define_name(name, areas)
 
     def put_sheet(self, sheet: ReportSheet) -> None:
-        self._book.put_sheet(ReportSheet(sheet.name, _shown(sheet.rows), sheet.bold, sheet.heat, sheet.chart))
+        self._book.put_sheet(replace(sheet, rows=_shown(sheet.rows)))
 
     def append(self, name: str, first_row: int, rows: Sequence[Sequence[Value | None]]) -> None:
         self._book.append(name, first_row, _shown(rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -18,7 +18,8 @@ from sgdsheet.analysis.reporting.page import (
     Part,
     ResidualPlot,
     Table,
-    number_format,
+    largest_of,
+    shown_as,
 )
 from sgdsheet.hosts.xlsx.log_sheet import AXIS, GRID, INK, LINE, MUTED
 
@@ -125,7 +126,7 @@ class _Drawing:
             self._text(place, column.label, bold=True, align="left" if column.kind is Kind.TEXT else "right",
                        bottom=1, bottom_color=LINE, bg_color="#F3F4F6", font_color=INK)  # fmt: skip
         self._tables[part.title] = (self.row, len(part.rows))
-        largest = [_largest(part.rows, place) for place in range(len(part.columns))]
+        largest = [largest_of(part.rows, place) for place in range(len(part.columns))]
         for row in part.rows:
             self.row += 1
             for place, (column, value) in enumerate(zip(part.columns, row, strict=False)):
@@ -140,7 +141,7 @@ class _Drawing:
             look = {"align": aligned} if kind in _TEXTS else {"align": aligned, "font_color": MUTED}
             self.sheet.write_string(row, column, value[:_MAX_TEXT], self._look(**look))
         else:
-            shown = "#,##0" if kind is Kind.TEXT else number_format(largest if kind is Kind.SERIES else value, kind)
+            shown = shown_as(value, kind, largest)
             look = {"num_format": shown, "align": "left"} if kind is Kind.TEXT else {"num_format": shown}
             self.sheet.write_number(row, column, value, self._look(**look))
 
@@ -178,10 +179,3 @@ class _Drawing:
         chart.set_chartarea({"border": {"color": "#D1D5DB"}, "fill": {"color": "#FFFFFF"}})
         chart.set_size({"width": _PLOT_WIDTH, "height": _PLOT_ROWS * _ROW})
         return chart
-
-
-def _largest(rows: Sequence[Sequence[Entry]], place: int) -> float:
-    """The largest number of a column; one that is not whole, if there is any."""
-    numbers = [abs(row[place]) for row in rows if len(row) > place and isinstance(row[place], float)]  # type: ignore[arg-type]
-    broken = [number for number in numbers if number != round(number)]
-    return max(numbers, default=0.0) + (0.5 if broken and max(numbers) == round(max(numbers)) else 0.0)

@@ -63,8 +63,10 @@ def _areas(book: LiveBook, sheet: str | None, options: Options) -> tuple[Range, 
 def _problem(workbook: Workbook, sheet: str | None, areas: Sequence[Range]) -> Problem:
     """What is selected, if that is several areas; else what the sheet names."""
     if len(areas) > 1:
-        targets = [(str(item.cell), item.value) for item in targets_in(workbook, areas[:1])]
-        return find_problem(workbook, params=",".join(map(str, areas[1:])), targets=targets, advice=SPREADSHEET)
+        sought = [area for area in areas if _looks_sought(workbook, area)] or list(areas[:1])
+        params = ",".join(str(area) for area in areas if area not in sought)
+        targets = [(str(item.cell), item.value) for item in targets_in(workbook, sought)]
+        return find_problem(workbook, params=params, targets=targets, advice=SPREADSHEET)
     home = sheet or workbook.active
     named = any(item.name.casefold() == "sgd_targets" for item in workbook.names)
     if not named:
@@ -75,6 +77,13 @@ def _problem(workbook: Workbook, sheet: str | None, areas: Sequence[Range]) -> P
             " may change",
         )
     return find_problem(workbook, home, advice=SPREADSHEET)
+
+
+def _looks_sought(workbook: Workbook, area: Range) -> bool:
+    """Whether an area is two columns, the first of which is calculated: a program may tell what is selected in an order
+    of its own."""
+    formulas = workbook.sheets[area.sheet].formulas
+    return area.width == 2 and any((row, area.left) in formulas for row in range(area.top, area.bottom + 1))
 
 
 def _in_words(goals: Sequence[Goal]) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from sgdsheet.analysis.reporting import page as report_pages
-from sgdsheet.analysis.reporting.page import Page, rows_of
+from sgdsheet.analysis.reporting.page import Page, laid_out
 from sgdsheet.hosts.base import LineChart, ReportSheet
 from sgdsheet.sheet.references import Cell, Range, address, column_letters
 from sgdsheet.sheet.workbook import Value
@@ -58,8 +58,24 @@ def gradient_sheet(areas: Sequence[Range], gradients: Mapping[Cell, float], loss
 
 def report_sheet(page: Page) -> ReportSheet:
     """The report on a trained model."""
-    rows, bold = rows_of(page)
-    return ReportSheet(REPORT, rows, bold=tuple(bold))
+    laid = laid_out(page)
+    chart = None
+    if laid.plot is not None:
+        plot, header, last = laid.plot
+        chart = LineChart(plot.title, plot.x, (plot.y,), points=True, header=header, last=last)
+    return ReportSheet(REPORT, laid.rows, bold=tuple(laid.bold), chart=chart, formats=_areas_of(laid.formats))
+
+
+def _areas_of(formats: Mapping[tuple[int, int], str]) -> tuple[tuple[str, tuple[Range, ...]], ...]:
+    """Formats by row and column, as areas of one column each: one for cells that stand below each other."""
+    found: dict[str, list[Range]] = {}
+    for (row, column), shown in sorted(formats.items(), key=lambda item: (item[0][1], item[0][0])):
+        areas = found.setdefault(shown, [])
+        if areas and (areas[-1].bottom, areas[-1].left) == (row - 1, column):
+            areas[-1] = areas[-1]._replace(bottom=row)
+        else:
+            areas.append(Range(REPORT, row, column, row, column))
+    return tuple((shown, tuple(areas)) for shown, areas in found.items())
 
 
 def steepest(gradients: Mapping[Cell, float]) -> str:

@@ -7,21 +7,24 @@ from collections.abc import Callable
 from typing import Any
 
 import uno  # type: ignore[import-not-found]
-from com.sun.star.awt import Rectangle  # type: ignore[import-not-found]
+from com.sun.star.awt import Rectangle, Size  # type: ignore[import-not-found]
 from com.sun.star.beans import PropertyValue  # type: ignore[import-not-found]
+from com.sun.star.chart.ChartAxisLabelPosition import OUTSIDE_START as BELOW  # type: ignore[import-not-found]
 from com.sun.star.drawing.FillStyle import NONE as NO_FILL  # type: ignore[import-not-found]
 from com.sun.star.drawing.LineStyle import NONE as NO_LINE  # type: ignore[import-not-found]
+from com.sun.star.lang import Locale  # type: ignore[import-not-found]
 from com.sun.star.table import CellAddress  # type: ignore[import-not-found]
 
 from sgdsheet.hosts.libreoffice.agent.cells import Refused, a1, quoted, rectangle
 
 OURS = "sgdsheet"
 EVERYTHING = 1023  # com.sun.star.sheet.CellFlags
-NO_SYMBOL = -3  # com.sun.star.chart.ChartSymbolType
+NO_SYMBOL, CIRCLE = -3, 8  # com.sun.star.chart.ChartSymbolType, and one of its standard symbols
 # 1/100 mm
 CHART_SIZE = (16_000, 9_000)
-NUMBER_WIDTH = 2_800
+NUMBER_WIDTH, LETTER_WIDTH = 2_800, 190
 LINE_WIDTH = 60
+POINT = 140
 GREY = 0xD1D5DB
 COLOURS = (0x2563EB, 0xEA580C, 0x059669, 0x9333EA)
 
@@ -85,18 +88,32 @@ def fit_columns(sheet: Any, rows: list[list[Any]]) -> None:
 
     A text that stands alone in its row is a title, which runs over the cells beside it.
     """
-    titled = any(isinstance(row[0], str) and len(row) > 1 and not any(row[1:]) for row in rows if row and row[0])
+    begun = [row for row in rows if row and isinstance(row[0], str) and row[0]]
+    titled = any(len(row) > 1 and not any(row[1:]) for row in begun)
+    longest = max((len(row[0]) for row in begun if any(row[1:])), default=0)
     for number, column in enumerate(zip(*rows)):  # noqa: B905 (not in Python 3.8)
         found = sheet.Columns.getByIndex(number)
         found.OptimalWidth = True
         if (titled and not number) or any(isinstance(value, float) and not value.is_integer() for value in column):
-            found.Width = NUMBER_WIDTH
+            found.Width = NUMBER_WIDTH if number else max(NUMBER_WIDTH, longest * LETTER_WIDTH)
+
+
+def show_numbers(document: Any, sheet: Any, formats: list[tuple[str, list[list[int]]]]) -> None:
+    """Give formats, as Excel writes them in English, to the numbers of areas."""
+    english = Locale("en", "US", "")
+    for shown, areas in formats:
+        key = document.NumberFormats.queryKey(shown, english, False)
+        if key < 0:
+            key = document.NumberFormats.addNew(shown, english)
+        for area in areas:
+            rectangle(sheet, area).NumberFormat = key
 
 
 def add_chart(sheet: Any, chart: dict[str, Any], header: int, rows: list[list[Any]]) -> None:
-    """A line chart to the right of all columns, of the rows from the header (0: there is none) to the last."""
+    """A chart to the right of all columns, of the rows from the header (0: there is none) to the last."""
+    header = chart["header"] or header
     first, width = max(header, 1), max(map(len, rows), default=1)
-    last = max(len(rows), first)
+    last = chart["last"] or max(len(rows), first)
     areas = [rectangle(sheet, [first, item + 1, last, item + 1]) for item in (chart["x"], *chart["ys"])]
     corner = sheet.getCellByPosition(width + 1, first - 1).Position
     place = Rectangle(corner.X, corner.Y, *CHART_SIZE)
@@ -104,7 +121,7 @@ def add_chart(sheet: Any, chart: dict[str, Any], header: int, rows: list[list[An
     drawn = sheet.Charts.getByName(OURS).EmbeddedObject
     diagram = drawn.createInstance("com.sun.star.chart.XYDiagram")
     drawn.setDiagram(diagram)
-    diagram.Lines, diagram.SymbolType = True, NO_SYMBOL
+    diagram.Lines, diagram.SymbolType = not chart["points"], CIRCLE if chart["points"] else NO_SYMBOL
     drawn.HasMainTitle, drawn.Title.String, drawn.Title.CharHeight = True, chart["title"], 12
     drawn.HasLegend = len(chart["ys"]) > 1
     for part in (drawn.Legend, diagram.Wall):
@@ -114,7 +131,16 @@ def add_chart(sheet: Any, chart: dict[str, Any], header: int, rows: list[list[An
         diagram.HasXAxisTitle, diagram.XAxisTitle.String = True, str(rows[first - 1][chart["x"]])
     kind = drawn.getFirstDiagram().CoordinateSystems[0].ChartTypes[0]
     for colour, line in zip(itertools.cycle(COLOURS), kind.DataSeries):
-        line.Color, line.LineWidth = colour, LINE_WIDTH
+        line.Color = colour
+        if chart["points"]:
+            symbol = line.Symbol
+            symbol.Size, symbol.FillColor, symbol.BorderColor = Size(POINT, POINT), colour, colour
+            line.Symbol, line.LineStyle = symbol, NO_LINE
+        else:
+            line.LineWidth = LINE_WIDTH
+    if chart["points"]:  # the labels stand below all points, also where these lie below zero
+        diagram.XAxis.LabelPosition = BELOW
+        diagram.HasYAxisTitle, diagram.YAxisTitle.String = True, str(rows[first - 1][chart["ys"][0]])
 
 
 def extend_chart(sheet: Any, last: int) -> None:

@@ -26,6 +26,7 @@ from sgdsheet.hosts.libreoffice.agent.calc_sheets import (
     fit_columns,
     properties,
     report_sheet,
+    show_numbers,
 )
 from sgdsheet.hosts.libreoffice.agent.cells import (
     OneUndo,
@@ -302,6 +303,7 @@ class Agent:
             put_at(document, sheet, 1, rows, True)
             for row in content["bold"]:
                 sheet.Rows.getByIndex(row - 1).CharWeight = 150.0
+            show_numbers(document, sheet, content["formats"])
             fit_columns(sheet, rows)
             if content["chart"]:
                 add_chart(sheet, content["chart"], max(content["bold"], default=0), rows)
