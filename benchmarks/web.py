@@ -3,9 +3,9 @@
     python benchmarks/web.py [--seconds N] [--data FOLDER] [--only PART] [--json FILE]
 
 FOLDER is that of MNIST, which the sheet with pictures learns from. Needs Chromium and the built page. What is measured
-is what the page draws: a refresh counts when a message of cells has been drawn and its frame is over. A cold start reads
-the program from the disk again, as far as the system lets go of its cache. Run it on a machine that does nothing else:
-browser, server and training share its cores.
+is what the page draws: a refresh counts when a message of cells has been drawn and its frame is over. A cold start
+reads the program from the disk again, as far as the system lets go of its cache. Run it on a machine that does nothing
+else: browser, server and training share its cores.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ import xlsxwriter
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import sgdsheet
+from sgdsheet.hosts.file import FileHost
+from sgdsheet.sheet.references import Cell
 from sgdsheet.system.state_folder import VARIABLE
 
 ROOT = Path(__file__).parent.parent
@@ -181,8 +183,9 @@ def forget_files() -> None:
     """Have the system drop Python's libraries from its cache, as far as they are not in use."""
     if not hasattr(os, "posix_fadvise"):
         return
-    for folder in (Path(sgdsheet.__file__).parent, *map(Path, {sysconfig.get_path("purelib"), sysconfig.get_path("stdlib")})):
-        for path in folder.rglob("*"):
+    libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("stdlib")}
+    for folder in (str(Path(sgdsheet.__file__).parent), *libraries):
+        for path in Path(folder).rglob("*"):
             if path.is_file():
                 with open(path, "rb") as file:
                     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -207,7 +210,8 @@ def scrolling(browser: Browser, folder: Path, seconds: float, report: Report) ->
     with closing(xlsxwriter.Workbook(str(book), {"constant_memory": True})) as made:
         sheet = made.add_worksheet("long")
         for row in range(ROWS):
-            sheet.write_row(row, 0, [row + 1, *(((row * 7919 + place * 104729) % 1000) / 8 for place in range(COLUMNS - 1))])
+            numbers = (((row * 7919 + place * 104729) % 1000) / 8 for place in range(COLUMNS - 1))
+            sheet.write_row(row, 0, [row + 1, *numbers])
     with opened(browser, book) as tab:
         first = tab.first_cells()
         tab.page.wait_for_timeout(1500)
@@ -241,9 +245,10 @@ def training(
     file = (before + on_file(book, sheet, options, seconds / 2)) / 2
     share = speed / file
     name = f"{book.stem}, {sheet}"
+    beside = f"{share:.2f} of the file's {file:.0f} steps/s (wanted {SHARE:g})"
     report.say(
         name,
-        f"{refreshes:5.1f} refreshes/s (wanted {wanted:g}), {share:.2f} of the file's {file:.0f} steps/s (wanted {SHARE:g})",
+        f"{refreshes:5.1f} refreshes/s (wanted {wanted:g}), {beside}",
         refreshes >= wanted and share >= SHARE,
         refreshes=refreshes,
         share=share,
@@ -278,8 +283,10 @@ def pictures(browser: Browser, folder: Path, data: Path, seconds: float, report:
         print(f"mnist_cnn                not measured: there is no folder {data}")
         return
     book = Path(shutil.copy(BOOKS / "mnist_cnn.xlsx", folder))
-    if not (folder / "mnist").exists():
-        (folder / "mnist").symlink_to(data.resolve(), target_is_directory=True)
+    host = FileHost(book)
+    host.read()
+    host.write({Cell("cnn", 21, 2): shutil.copytree(data, folder / "source", dirs_exist_ok=True).name})
+    host.save(book)
     training(browser, book, "cnn", {"epochs": 10_000}, PICTURES, seconds, report)
 
 
