@@ -113,7 +113,7 @@ class Resolver:
                 case Call(name="LAMBDA"):
                     return part  # its parameters mean nothing before it is called
                 case Applied():
-                    function = self._function(part.function, sheet, row, column)
+                    function = self._function(part.function, sheet, row, column, len(part.arguments))
                     arguments = [self._resolve(item, sheet, row, column) for item in part.arguments]
                     return self._resolve(applied(function, arguments), sheet, row, column)
                 case Call(name="ISOMITTED", arguments=(argument,)):
@@ -130,7 +130,9 @@ class Resolver:
         """MAP and its like written out; None for any other call."""
         *given, last = part.arguments or (Omitted(),)
         if isinstance(last, (Name, Applied)):
-            part = Call(part.name, (*given, self._function(last, sheet, row, column)))
+            part = Call(
+                part.name, (*given, self._function(last, sheet, row, column, _arguments_of(part.name, len(given))))
+            )
         measure = self.measure
 
         def shape(node: Node) -> tuple[int, int] | None:
@@ -138,8 +140,8 @@ class Resolver:
 
         return expanded(part, lambda item: self._part(self._resolve(item, sheet, row, column)), shape)
 
-    def _function(self, node: Node, sheet: str, row: int, column: int) -> Node:
-        """The LAMBDA that a name or a call stands for; a function's name alone is the function of one argument."""
+    def _function(self, node: Node, sheet: str, row: int, column: int, count: int) -> Node:
+        """The LAMBDA that a name or a call stands for; a function's name alone is that of `count` arguments."""
         if isinstance(node, Applied):
             return self._resolve(node, sheet, row, column)
         if not isinstance(node, Name) or node.sheet is not None:
@@ -148,8 +150,8 @@ class Resolver:
         if found is not None:
             return transform(parse(found.text, 1, 1), lambda part: _wrapped(part, row, column))
         name = _FUNCTION_ITSELF.sub("", node.name).upper()
-        variable = Name("x")
-        return Call("LAMBDA", (variable, Call(name, (variable,)))) if name in REGISTRY else node
+        variables = tuple(Name(f"x_{number}") for number in range(1, count + 1))
+        return Call("LAMBDA", (*variables, Call(name, variables))) if name in REGISTRY else node
 
     def _part(self, node: Node) -> Node:
         """A part as it may stand at several places: as one that is shared, if that saves something."""
@@ -319,6 +321,11 @@ class Resolver:
             known = isinstance(found, Name)  # another function's name
             meanings[variable.name.casefold()] = found if known or is_lambda(found) else self._part(found)
         return self._resolve(_substituted(body, meanings), sheet, row, column)
+
+
+def _arguments_of(caller: str, arrays: int) -> int:
+    """How many arguments MAP, REDUCE and their like give to a LAMBDA."""
+    return arrays if caller == "MAP" else 2 if caller in ("REDUCE", "SCAN", "MAKEARRAY") else 1
 
 
 def _listed(node: Node) -> Iterator[Node]:

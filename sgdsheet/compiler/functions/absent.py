@@ -52,7 +52,6 @@ _declare(
     "FORECAST.ETS FORECAST.ETS.CONFINT FORECAST.ETS.SEASONALITY FORECAST.ETS.STAT",
     "how Excel chooses the smoothing of its forecast is not published",
 )
-_declare("ISOMITTED", "it asks whether an argument of a LAMBDA was left out, and here all of them must be given")
 _declare("FILTERXML", "it searches in XML, which is no matter of cells")
 _declare("PHONETIC", "it reads the pronunciation that a Japanese text was typed with")
 

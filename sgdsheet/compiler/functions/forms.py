@@ -29,6 +29,12 @@ FORMS: dict[str, Form] = {
             {"LAMBDA(x,y,x+y)(3,4)": 7},
         ),
         Form(
+            "ISOMITTED",
+            "ISOMITTED(parameter)",
+            "Whether a parameter of a LAMBDA, written in brackets, was left out.",
+            {"LAMBDA(x,[y],IF(ISOMITTED(y),x,x*y))(3)": 3},
+        ),
+        Form(
             "MAP", "MAP(array, …, lambda)", "What a LAMBDA makes of each cell.", {"SUM(MAP({1,2,3},LAMBDA(x,x^2)))": 14}
         ),
         Form(
