@@ -26,7 +26,7 @@ MODULES = (
     *("test_page", "test_page_live", "test_panel"),
     *("test_parallel", "test_passengers", "test_random_sheets", "test_readme", "test_recalculation"),
     *("test_saved_edits", "test_seeds", "test_server", "test_live_server", "test_service", "test_strangers"),
-    "test_udfs_live",
+    *("test_udfs_live", "test_web_attacks"),
 )
 """Modules of which every test is slow."""
 
