@@ -67,7 +67,8 @@ class Shown:
         box = self.tab.get_by_test_id("name-box")
         box.fill(address)
         box.press("Enter")
-        self.tab.wait_for_function("['CANVAS', 'TD'].includes(document.activeElement?.tagName)")
+        focused = "() => ['CANVAS', 'TD'].includes(document.activeElement.tagName)"
+        self.until(lambda: self.tab.evaluate(focused), "the focus in the sheet")
 
     def cell(self, address: str) -> Locator:
         """The cell in the table for screen readers; it is there while the cell is on screen."""

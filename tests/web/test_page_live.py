@@ -190,7 +190,7 @@ def test_a_server_that_is_killed_is_told_and_found_again(browser: Browser, tmp_p
     with serving(book, tmp_path / "state") as served:
         shown.open(served, "tangent")
         shown.until(lambda: shown.cell("A1").count() and shown.text("A1"), "the first cells")
-        served.process.send_signal(signal.SIGKILL)
+        served.stop(signal.SIGKILL)
         shown.until(lambda: shown.state == "Connection lost", "that the connection is lost")
         port = served.host.partition(":")[2]
     with serving(book, tmp_path / "state", "--port", port) as served:

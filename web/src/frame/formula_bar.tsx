@@ -56,7 +56,7 @@ function NameBox(): JSX.Element {
       onBlur={() => setTyped(null)}
       onKeyDown={(event) => {
         if (event.key === "Enter" && typed !== null) go();
-        else if (event.key === "Escape") {
+        else if (event.key === "Escape" || event.key === "Enter") {
           setTyped(null);
           focusGrid();
         }
