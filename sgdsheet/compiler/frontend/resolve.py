@@ -32,6 +32,7 @@ from sgdsheet.sheet.syntax import (
     Shared,
     SheetSpan,
     TableReference,
+    Text,
     Unary,
     Union,
     transform,
@@ -118,6 +119,9 @@ class Resolver:
                     return self._resolve(applied(function, arguments), sheet, row, column)
                 case Call(name="ISOMITTED", arguments=(argument,)):
                     return Boolean(isinstance(self._resolve(argument, sheet, row, column), Omitted))
+                case Call(name="GROUPBY", arguments=(fields, values, Name(sheet=None) as by, *more)):
+                    total = Text(_FUNCTION_ITSELF.sub("", by.name).upper())
+                    return self._call(Call(part.name, (fields, values, total, *more)), sheet, row, column)
                 case Call():
                     written = self._expanded(part, sheet, row, column)
                     return written or self._named(part, sheet, row, column) or self._call(part, sheet, row, column)

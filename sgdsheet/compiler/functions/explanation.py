@@ -20,7 +20,7 @@ CATEGORIES: Mapping[str, tuple[str, ...]] = {
     "Finance": ("annuities", "french_depreciation", "cash_flows", "securities", "coupons", "bonds", "odd_bonds"),
     "Logic and errors": ("logical", "faults", "forms"),
     "Lookup and references": ("lookup", "found_cells"),
-    "Arrays": ("reshaping",),
+    "Arrays": ("reshaping", "grouped_sums"),
     "Text": ("text", "formatting", "more_texts", "bytes_of_texts", "regular_expressions"),
     "Dates and times": ("dates",),
     "Information": ("information", "sheet_information"),

@@ -346,7 +346,7 @@ def _plain_texts(cells: Sequence[Cell]) -> None:
         raise FormulaError(f"sorts the text “{strange}”, whose place differs by country", remedy="Sort plain texts")
 
 
-def _sorted(lines: Sequence[tuple[Cell, ...]], keys: Sequence[Sequence[Cell]], signs: Sequence[int]) -> list[int]:
+def sorted_places(lines: Sequence[Sequence[Cell]], keys: Sequence[Sequence[Cell]], signs: Sequence[int]) -> list[int]:
     """The order of lines by several keys; blanks come last either way."""
     order = list(range(len(lines)))
     for key, sign in reversed(list(zip(keys, signs, strict=True))):
@@ -377,7 +377,7 @@ def sort(
     place = math.trunc(index)
     if not 1 <= place <= len(lines[0]):
         return ExcelError.VALUE
-    ordered = [lines[at] for at in _sorted(lines, [[line[place - 1] for line in lines]], [int(order)])]
+    ordered = [lines[at] for at in sorted_places(lines, [[line[place - 1] for line in lines]], [int(order)])]
     return list(zip(*ordered, strict=True)) if by_column else ordered
 
 
@@ -404,7 +404,7 @@ def sortby(array: Grid, *others: Grid) -> list[tuple[Cell, ...]] | ExcelError:
     cells = [list(grid.cells()) for grid in keys]
     if any(len(key) != len(lines) for key in cells):
         return ExcelError.VALUE
-    ordered = [lines[at] for at in _sorted(lines, cells, signs)]
+    ordered = [lines[at] for at in sorted_places(lines, cells, signs)]
     return list(zip(*ordered, strict=True)) if across else ordered
 
 
