@@ -396,6 +396,29 @@ def test_no_formula_refers_to_a_file_that_is_not_linked(text: str) -> None:
         in_file(text, Cell("S1", 5, 5))
 
 
+@pytest.mark.parametrize("text", ["Gone!A1+1", "SUM('gone too'!A:A)", "S1:Gone!A1", "Gone!name"])
+def test_no_formula_refers_to_a_sheet_that_is_not_there(tmp_path: Path, text: str) -> None:
+    with refusal(FileError, cell="'S1'!B1", cause="there is no sheet"):
+        edited(tmp_path, sheet(), {"B1": FormulaEdit(text)})
+    edited(tmp_path, sheet(), {"B1": FormulaEdit("'S1'!A1+s1!A2+undefined+UNKNOWN(1)")})
+
+
+def test_no_formula_refers_to_a_link_that_is_not_there_or_holds_what_is_no_number(tmp_path: Path) -> None:
+    with refusal(FileError, cell="'S1'!B1", cause="another workbook"):
+        edited(tmp_path, sheet(), {"B1": FormulaEdit("[2]S1!A1")})
+    with refusal(FileError, cell="'S1'!B1", cause="too large"):
+        edited(tmp_path, sheet(), {"B1": FormulaEdit("1+1e400")})
+
+
+def test_no_formula_refers_to_a_table_that_is_not_there(table_book: Path) -> None:
+    host = FileHost(table_book)
+    host.edit({Cell("Sheet", 9, 9): FormulaEdit("SUM(TAB[y])")})
+    host.saved_bytes()
+    host.edit({Cell("Sheet", 9, 9): FormulaEdit("SUM(Gone[y])")})
+    with refusal(FileError, cell="Sheet!I9", cause="no table"):
+        host.saved_bytes()
+
+
 # --- the list of all formulas, names ----------------------------------------------------------------------
 
 

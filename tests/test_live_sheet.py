@@ -93,6 +93,14 @@ def test_a_sheet_of_a_persons_own_is_kept(tmp_path: Path) -> None:
     assert {name: item.values for name, item in found.items()} == {"S1": {(1, 1): 1.0}, "s1 2": {(1, 1): "newer"}}
 
 
+def test_a_formula_may_refer_to_a_sheet_that_is_new(tmp_path: Path) -> None:
+    host = FileHost(book_file(tmp_path, sheet()))
+    host.put_sheet(LOG)
+    host.edit({Cell("S1", 1, 1): FormulaEdit("MIN('sgd log'!B2:B4)", 0.125)})
+    host.save()
+    assert load(tmp_path / "book.xlsx").sheets["S1"].formulas[1, 1].text == "MIN('sgd log'!B2:B4)"
+
+
 def test_an_empty_report(tmp_path: Path) -> None:
     host = FileHost(book_file(tmp_path, sheet()))
     host.put_sheet(ReportSheet("SGD log", [["step", "loss"]], bold=(1,), chart=LineChart("Loss", 0, (1,))))

@@ -13,7 +13,7 @@ from sgdsheet.hosts.ods.ods_patch import patch_content
 from sgdsheet.hosts.ods.ods_reader import read_content
 from sgdsheet.hosts.ods.open_formula import formula_in_file
 from sgdsheet.hosts.ods.own_table import own_table
-from sgdsheet.hosts.xlsx.edited_formulas import planned
+from sgdsheet.hosts.xlsx.edited_formulas import planned, with_sheets
 from sgdsheet.hosts.xlsx.own_sheet import MARK
 from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.hosts.xlsx.xml import Node, Part, read_tree
@@ -62,7 +62,7 @@ class OdsFile:
     def saved(self, changes: Changes, names: Names, own: OwnSheets) -> bytes:
         part = self._content()
         if any(map(has_edits, changes.values())):
-            book = self._book or self.read()
+            book = with_sheets(self._book or self.read(), own)
             changes = {
                 name: _possible(book, name, planned(book, name, values).changes) for name, values in changes.items()
             }

@@ -420,7 +420,7 @@ class OpenBook:
         if isinstance(content, Formula):
             if typed_in:
                 tables = (table.name for table in self.workbook.tables.values() if table.area.contains(own))
-                in_file(content.text, cell, next(tables, None))
+                in_file(content.text, cell, next(tables, None), self.workbook)
                 if any(int(number) > len(self.workbook.links) for number in _LINK.findall(content.text)):
                     raise HostError(
                         "the formula refers to another workbook, to which this one has no link",

@@ -60,7 +60,7 @@ def planned(book: Workbook, name: str, changes: Mapping[Position, Change]) -> Pl
     spilled = _spilled(sheet, edits, index)
     in_tables = {place: table.name for table in tables for place in index.inside(_Area(*table.area[1:]))}
     written = {
-        place: FormulaEdit(in_file(item.text, Cell(name, *place), in_tables.get(place)), item.value)
+        place: FormulaEdit(in_file(item.text, Cell(name, *place), in_tables.get(place), book), item.value)
         for place, item in edits.items()
         if isinstance(item, FormulaEdit)
     }
@@ -84,6 +84,12 @@ def ground(book: Workbook) -> Workbook:
         return replace(sheet, values={place: value for place, value in sheet.values.items() if place in places})
 
     return replace(book, sheets={name: lean(sheet) for name, sheet in book.sheets.items()})
+
+
+def with_sheets(book: Workbook, names: Iterable[str]) -> Workbook:
+    """The workbook with sheets that are about to be added: formulas may refer to them."""
+    new = {name: Sheet(name) for name in names if book.sheet(name) is None}
+    return replace(book, sheets={**book.sheets, **new})
 
 
 class _Index:

@@ -8,11 +8,24 @@ them Excel shows #NAME?.
 from __future__ import annotations
 
 import re
+from math import isfinite
 
-from sgdsheet.errors import FileError, FormulaError
+from sgdsheet.errors import FileError, FormulaError, quoted
 from sgdsheet.sheet.formula import parse, render
 from sgdsheet.sheet.references import Cell
-from sgdsheet.sheet.syntax import Call, Name, Node, Unary, transform, walk
+from sgdsheet.sheet.syntax import (
+    Call,
+    Name,
+    Node,
+    Number,
+    Reference,
+    SheetSpan,
+    TableReference,
+    Unary,
+    transform,
+    walk,
+)
+from sgdsheet.sheet.workbook import Workbook
 
 MAX_LENGTH = 8_192
 """Characters that Excel allows in a formula."""
@@ -60,16 +73,21 @@ _TOKENS = re.compile(
 _OTHER_FILE = re.compile(r"\[(?![0-9]+\])[^\]]*\]")
 
 
-def in_file(text: str, cell: Cell, table: str | None = None) -> str:
-    """The formula (without `=`) as it stands in the file for a cell, which may lie in a table.
+def in_file(text: str, cell: Cell, table: str | None = None, book: Workbook | None = None) -> str:
+    """The formula (without `=`) as it stands in the file of a workbook for a cell, which may lie in a table.
 
-    Raises FormulaError for what is no formula, and FileError for what a file cannot hold.
+    Raises FormulaError for what is no formula, and FileError for what a file cannot hold: a formula that refers to a
+    sheet or a table that is not there would make Excel repair the file.
     """
     text = text.strip()
     try:
         tree = parse(text, cell.row, cell.column)
     except FormulaError as error:
         raise FormulaError(error.cause, cell=cell, remedy="Type the formula anew") from None
+    if any(isinstance(node, Number) and not isfinite(node.value) for node in walk(tree)):
+        raise FileError("the formula holds a number that is too large", cell=cell, remedy="Type the formula anew")
+    if book is not None:
+        _refuse_unknown(tree, cell, book)
     if any(match["single"] for match in _TOKENS.finditer(text)):
         text = render(transform(tree, _single), cell.row, cell.column)
     variables = _variables(tree)
@@ -134,12 +152,33 @@ def _names_sheet(match: re.Match[str]) -> bool:
 
 def _own_file(text: str, cell: Cell) -> str:
     if _OTHER_FILE.search(text):
-        raise FileError(
-            "the formula refers to another workbook, to which this file has no link",
-            cell=cell,
-            remedy="Set the link in Excel, or copy the cells into this workbook",
-        )
+        raise _no_link(cell)
     return text
+
+
+def _no_link(cell: Cell) -> FileError:
+    return FileError(
+        "the formula refers to another workbook, to which this file has no link",
+        cell=cell,
+        remedy="Set the link in Excel, or copy the cells into this workbook",
+    )
+
+
+def _refuse_unknown(tree: Node, cell: Cell, book: Workbook) -> None:
+    for node in walk(tree):
+        sheets: tuple[str | None, ...] = ()
+        if isinstance(node, Reference | Name):
+            sheets = (node.sheet,)
+        elif isinstance(node, SheetSpan):
+            sheets = (node.first, node.last)
+        elif isinstance(node, TableReference) and node.table and book.table(node.table) is None:
+            raise FileError(f"there is no table {quoted(node.table)}", cell=cell, remedy="Mend the formula")
+        for sheet in sheets:
+            if sheet is None or book.sheet(sheet) is not None or book.link(sheet) is not None:
+                continue
+            if sheet.startswith("["):
+                raise _no_link(cell)
+            raise FileError(f"there is no sheet {quoted(sheet)}", cell=cell, remedy="Mend the formula")
 
 
 def _single(node: Node) -> Node | None:

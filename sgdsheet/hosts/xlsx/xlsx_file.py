@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from sgdsheet.analysis.reporting.page import Page
 from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.hosts.book_file import Names, OwnSheets, TrainingLog
 from sgdsheet.hosts.cell_edit import Changes, asks_for_calculation, has_edits
-from sgdsheet.hosts.xlsx.edited_formulas import Plan, chain_without, ground, planned
+from sgdsheet.hosts.xlsx.edited_formulas import Plan, chain_without, ground, planned, with_sheets
 from sgdsheet.hosts.xlsx.live_sheet import draw_live
 from sgdsheet.hosts.xlsx.log_sheet import draw
 from sgdsheet.hosts.xlsx.name_list import with_names
@@ -49,7 +49,7 @@ class XlsxFile:
 
     def saved(self, changes: Changes, names: Names, own: OwnSheets) -> bytes:
         package, outline = self._package, self._outline
-        plans = self._planned(changes)
+        plans = self._planned(changes, own)
         package = _with_cells(package, outline, plans)
         package = _with_chain(package, outline, plans)
         if names:
@@ -60,11 +60,12 @@ class XlsxFile:
             package = package.with_changes({part.name: ask_for_calculation(part)})
         return package.rewritten({}) if package.is_changed else package.data
 
-    def _planned(self, changes: Changes) -> dict[str, Plan]:
+    def _planned(self, changes: Changes, own: Iterable[str]) -> dict[str, Plan]:
         """What is to be done to each sheet; the workbook is read only if cells get more than values."""
         if not any(map(has_edits, changes.values())):
             return {name: Plan(values) for name, values in changes.items()}
-        return {name: planned(self._ground, name, values) for name, values in changes.items()}
+        book = with_sheets(self._ground, own)
+        return {name: planned(book, name, values) for name, values in changes.items()}
 
     @cached_property
     def _ground(self) -> Workbook:
