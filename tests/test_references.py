@@ -481,3 +481,19 @@ def test_a_circle_refuses_its_own_cells_and_what_needs_them() -> None:
     assert "B1, C1 depend on each other in a circle" in refused["C1"]
     assert (report.formulas, report.supported) == (6, 2)
     check(cells, "A1", 16)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "SUMPRODUCT(SUBTOTAL(9,OFFSET(A1,ROW(A1:A4)-1,0)))",
+        "SUMPRODUCT(SUBTOTAL(109,OFFSET(A1,0,0,ROW(A1:A4))))",
+        "SUMPRODUCT(SUMIF(OFFSET(A1,ROW(A1:A4)-1,0),2))",
+        "MATCH(TRUE,INDEX(SUBTOTAL(9,OFFSET(A1,0,0,ROW(A1:A4)))>5,0),0)",
+    ],
+)
+def test_several_ranges_at_once_are_refused(formula: str) -> None:
+    """Where arrays are calculated, ROW(A1:A4) is four numbers, also in a plain formula: one range would be wrong."""
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="refers to several ranges at once"):
+        value(f"={formula}", {"A1": [1, 2, 3, 4]})
+    assert value("=SUMPRODUCT(OFFSET(A1,MATCH(2,A1:A4,0),0,2,1)*{1;10})", {"A1": [1, 2, 3, 4]}) == 43

@@ -32,6 +32,7 @@ from sgdsheet.compiler.functions.places import (
     reference_function,
 )
 from sgdsheet.compiler.functions.plain import cells_of
+from sgdsheet.compiler.functions.registry import Takes, declared
 from sgdsheet.compiler.ir.values import Fault, Kind, Value, fault_codes
 from sgdsheet.compiler.lowering import BlockLowering
 from sgdsheet.compiler.program import build_program
@@ -47,6 +48,7 @@ from sgdsheet.sheet.syntax import (
     Node,
     Picked,
     Reference,
+    children,
     transform,
     walk,
 )
@@ -75,13 +77,32 @@ def _settled(workbook: Workbook, table: BlockTable, block: Block) -> list[Block]
         plan = Planner(workbook, (), table).plan(read)
         program = build_program(workbook, (), plan, dtype=torch.float64)
         placer = _Placer(block, BlockLowering(block, program.regions), Resolver(workbook))
-        found = [placer.places(part) for part in parts]
+        in_arrays = _in_arrays(block.tree)
+        found = [placer.of_part(part, array=block.array or id(part) in in_arrays) for part in parts]
         reading = tuple(node for node in deciders if any(isinstance(item, Area) for item in walk(node)))
         return [piece for area in _alike(found) for piece in _pieces(replace(block, deciders=reading), found, area)]
     except SgdSheetError as error:
         cell = block.range.first if error.cell is None else error.cell
         cause = error.cause if error.cell is not None else f"the formula {error.cause}"
         return [replace(block, tree=Node(), error=FormulaError(cause, cell=cell, remedy=error.remedy))]
+
+
+_ARRAYS = ("INDEX", "LOOKUP", "MATCH", "XLOOKUP", "XMATCH", "FILTER", "SORT", "SORTBY", "UNIQUE")
+"""Functions that decide themselves what they evaluate, and calculate arrays."""
+
+
+def _in_arrays(tree: Node) -> set[int]:
+    """The ids of the parts of a formula that stand in a function which calculates arrays, such as SUMPRODUCT."""
+    seen: set[tuple[int, bool]] = set()
+    waiting = [(tree, False)]
+    while waiting:
+        node, array = waiting.pop()
+        if (id(node), array) not in seen:
+            seen.add((id(node), array))
+            found = declared(node)
+            array = array or (found is not None and (found.takes is Takes.ARRAYS or found.name in _ARRAYS))
+            waiting += [(part, array) for part in children(node)]
+    return {key for key, array in seen if array}
 
 
 # --- sizes of arrays --------------------------------------------------------------------------------------
@@ -213,7 +234,13 @@ class _Placer:
     block: Block
     lowering: BlockLowering
     resolver: Resolver
+    array: bool = False
     _written: dict[tuple[str, int, int, bool], Range | ExcelError] = field(default_factory=dict)
+
+    def of_part(self, node: Node, *, array: bool) -> Places:
+        """Where a part of the formula lies; `array` says that it stands where arrays are calculated."""
+        self.array = array
+        return self.places(node)
 
     def places(self, node: Node) -> Places:
         if isinstance(node, Area):
@@ -258,7 +285,7 @@ class _Placer:
     # --- values by copy -----------------------------------------------------------------------------------
 
     def _value(self, node: Node) -> Value:
-        value = self.lowering.lower(node, array=self.block.array)
+        value = self.lowering.lower(node, array=self.array)
         if value.is_array:
             raise FormulaError("refers to several ranges at once", remedy="Give one number for each reference")
         return value
