@@ -59,16 +59,45 @@ def test_many_minima(name: str, count: int, tmp_path: Path) -> None:
     session = solved(model)
     assert session.plan.optimizer_name == "evolutionary"
     assert abs(session.loss) < 1e-9
+    if name == "Rastrigin":
+        assert (
+            session.ending == "optimal: no point can be better than 0, as interval arithmetic over the formulas proves"
+        )
+        return
     assert session.stopped == "best found"
     assert "nothing proves" in session.ending
 
 
+INTERVALS = {
+    "a minimum": ("=(ROUND(A1,0)-2)^2+ABS(INT(B1))-4", MIN, -4.0, "optimal"),
+    "a maximum": ("=9-2*ABS(ROUND(A1,0)-B1)-MOD(INT(B1*10),5)^2", MAX, 9.0, "optimal"),
+    "a bound that is not reached": ("=SIN(ROUND(A1,0))+COS(ROUND(A1,0))+INT(B1)", MIN, -8.0, "best found"),
+    "of bounds alone": ("=ROUND(A1,0)+2*INT(B1)", MIN, -18.0, "optimal"),
+}
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+def test_what_interval_arithmetic_proves(name: str, tmp_path: Path) -> None:
+    formula, kind, bound, ending = INTERVALS[name]
+    bounds = [("A1:B1", AT_MOST, 6), ("A1:B1", AT_LEAST, -6)]
+    session = solved(models.model(tmp_path, {"A1": [[1.3, 3.6]], "A3": formula}, "A3", "A1:B1", kind, bounds))
+    assert session.plan.optimizer_name == "evolutionary"
+    assert session.loss_bound == pytest.approx(bound, abs=1e-9)
+    assert session.stopped == ending
+    if ending == "optimal":
+        assert session.loss == pytest.approx(bound, abs=1e-9)
+    else:
+        assert session.loss > bound
+        assert "nothing proves that it is the optimum (none can be better than -8)" in session.ending
+
+
 def test_without_bounds_the_box_is_said_and_gets_wider(tmp_path: Path) -> None:
     """The minimum is far outside of the box around the start."""
-    cells = {"A1": [[1.0, 1.0]], "A2": "=(ROUND(A1,0)-5000)^2+(ROUND(B1,0)+7)^2"}
+    cells = {"A1": [[1.0, 1.0]], "A2": "=ROUND(A1,0)^2-10000*ROUND(A1,0)+25000000+(ROUND(B1,0)+7)^2"}
     model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, neg=2)
     session = solved(model)
     assert session.loss == 0
+    assert session.loss_bound is None
     assert "Model!A1 and 1 others without bounds, searched from" in session.ending
 
 
@@ -328,7 +357,7 @@ def test_what_cannot_be_batched_is_tried_one_by_one(tmp_path: Path, monkeypatch:
         raise RuntimeError("vmap: no batching rule")
 
     monkeypatch.setattr("sgdsheet.train.discrete.population.vmap", refuse)
-    cells = {"A1": [[1.0, 3.0]], "A2": "=(ROUND(A1,0)-7)^2+B1^2"}
+    cells = {"A1": [[1.0, 3.0]], "A2": "=ROUND(A1,0)^2-14*ROUND(A1,0)+49+B1^2"}
     model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, [("A1:B1", AT_MOST, 9), ("A1:B1", AT_LEAST, -9)])
     session = solved(model, time_limit=2)
     assert session.loss == pytest.approx(0, abs=1e-3)

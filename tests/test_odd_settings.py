@@ -42,7 +42,7 @@ ODD = {
 } | {item.key: [*item.examples, *item.refused] for item in DECLARATIONS if item.refused}
 
 
-ENDINGS = ("converged", "stalled", "steps", "diverged", "early", "time", "best found")
+ENDINGS = ("converged", "stalled", "steps", "diverged", "early", "time", "best found", "optimal")
 
 
 def check_line(error: SgdSheetError) -> None:

@@ -200,6 +200,33 @@ def test_random_formulas(seed: int) -> None:
                 assert not refute(module, list(program.parameters.values()), width, seed), text
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_random_formulas_stay_in_their_range(seed: int) -> None:
+    """What interval arithmetic proves from bounds of the parameters, at many points between these."""
+    chance = random.Random(1000 + seed)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(4):
+        text = formula(chance, 4)
+        program = lowered(book({**DATA, "Z1": f"={text}"}), ["H1:H2"], "Z1")
+        module = loss_of(program)
+        if module is None:
+            continue
+        ((name, tensor),) = program.parameters.items()
+        lower = tensor.detach() - torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) * 3
+        upper = lower + torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) * 5
+        output = next(node for node in module.graph.nodes if node.op == "output").args[0][0]
+        traits = FunctionAnalysis(module, {name: (lower.reshape(-1), upper.reshape(-1))}).of(output)
+        for _ in range(60):
+            share = torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype)
+            with torch.no_grad():
+                tensor.copy_(lower + share * (upper - lower))
+                values = module()[0].double()
+            values = values[values.isfinite()]
+            slack = 1e-9 * (1 + values.abs())
+            assert bool((values >= traits.low - slack).all()), text
+            assert bool((values <= traits.high + slack).all()), text
+
+
 # --- problems -----------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,9 @@ class FunctionKind:
     nonlinear_cells: tuple[Range, ...] = ()
     kinked_cells: tuple[Range, ...] = ()
     stepped_cells: tuple[Range, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+    """Between these lies each number, wherever it is no error: by interval arithmetic from the bounds of parameters."""
 
     @property
     def linear(self) -> bool:
@@ -160,6 +164,8 @@ def _kind(analysis: FunctionAnalysis, node: fx.Node, place: int) -> FunctionKind
         causes(lambda item: not item.linear),
         causes(lambda item: item.smoothness >= Smoothness.KINKED) if traits.smoothness is Smoothness.KINKED else (),
         causes(lambda item: item.smoothness is Smoothness.STEPPED),
+        traits.low,
+        traits.high,
     )
 
 

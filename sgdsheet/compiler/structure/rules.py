@@ -164,9 +164,19 @@ def _step(operands: Operands) -> Traits:
     return stepped(operands.all)
 
 
-def _rounded(operands: Operands) -> Traits:
-    item = operands.traits(0)
-    return stepped([item], item.low - 1, item.high + 1)
+def _rounded(by: Callable[[float], float]) -> Rule:
+    """What rounds in a way that never falls."""
+
+    def rule(operands: Operands) -> Traits:
+        item = operands.traits(0)
+        low, high = (float(by(end)) if math.isfinite(end) else end for end in (item.low, item.high))
+        return stepped([item], low, high)
+
+    return rule
+
+
+def _sign(operands: Operands) -> Traits:
+    return stepped(operands.all, -1.0, 1.0)
 
 
 def _truth(operands: Operands) -> Traits:
@@ -396,8 +406,12 @@ _TABLE: dict[Rule, tuple[Any, ...]] = {
     _product_of_all: (torch.prod, "prod"),
     _sinh: (torch.sinh,),
     _cosh: (torch.cosh,),
-    _step: (torch.sign, torch.argmax, torch.remainder, torch.fmod, operator.mod, operator.floordiv, "long"),
-    _rounded: (torch.floor, torch.ceil, torch.round, torch.trunc, "floor", "round", "ceil", "trunc"),
+    _step: (torch.argmax, torch.remainder, torch.fmod, operator.mod, operator.floordiv, "long"),
+    _sign: (torch.sign,),
+    _rounded(math.floor): (torch.floor, "floor"),
+    _rounded(math.ceil): (torch.ceil, "ceil"),
+    _rounded(round): (torch.round, "round"),
+    _rounded(math.trunc): (torch.trunc, "trunc"),
     _truth: (
         *(torch.eq, torch.ne, torch.lt, torch.le, torch.gt, torch.ge, torch.any, torch.all, torch.isnan),
         *(torch.isfinite, torch.isin, torch.logical_and, torch.logical_or, torch.logical_xor, torch.logical_not),

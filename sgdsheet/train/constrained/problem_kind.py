@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,6 +82,13 @@ class ProblemKind:
             Direction.VALUE: self.objective.linear,
         }
         return towards[self.direction] and all(item.convex for item in self.constraints)
+
+    @property
+    def loss_bound(self) -> float | None:
+        """What no loss can be better than, by interval arithmetic over the formulas; None where nothing is proved."""
+        sides = {Direction.MINIMISE: self.objective.low, Direction.MAXIMISE: self.objective.high}
+        found = sides.get(self.direction, math.inf)
+        return found if math.isfinite(found) else None
 
     @property
     def stepped(self) -> bool:

@@ -17,9 +17,10 @@ import torch
 from sgdsheet.errors import SgdSheetError, TrainingError
 from sgdsheet.train.constrained.constraints import HOLDS, Bounds, Discrete
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point
+from sgdsheet.train.constrained.problem_kind import problem_kind
 from sgdsheet.train.constrained.solve import solve
 from sgdsheet.train.discrete.differential import Generations
-from sgdsheet.train.discrete.looks import OUT_OF_TIME, UNPROVED, Limits, Look
+from sgdsheet.train.discrete.looks import OUT_OF_TIME, PROVED, UNPROVED, Limits, Look
 from sgdsheet.train.discrete.neighbours import improved
 from sgdsheet.train.discrete.points import Best, Box, box_of, infeasible
 from sgdsheet.train.discrete.population import Population
@@ -35,6 +36,9 @@ _MOST_RUNS = 3
 
 _NO_BETTER = 1e-9
 """A run has brought nothing new when the objective has fallen by less than this share."""
+
+_ROUNDING, _NOTHING = 1e-9, 1e-15
+"""A loss is as good as its bound up to this share of the bound, or up to this share of the loss at the start."""
 
 _PATIENCE = 60
 """Generations without a better point after which a population is given up, and two more for each parameter."""
@@ -71,9 +75,14 @@ class _Evolution:
     kept: Point | None = None
     """The best point that meets the constraints, as the compiled programs have it."""
     ends: float = field(init=False)
+    bound: float | None = field(init=False)
+    """What no loss can be better than; None where nothing is proved."""
+    size: float = 1.0
+    """The size of the objective at the start."""
 
     def __post_init__(self) -> None:
         self.start = self.flat.get()
+        self.bound = problem_kind(self.flat.model, self.flat.constraints).loss_bound
         self.box = box_of(self.flat, self.discrete, self.start)
         smooth = self._has_gradient()
         loose = _LOOSE if smooth and self.flat.split < self.flat.count else HOLDS
@@ -84,6 +93,7 @@ class _Evolution:
         flat = self.flat
         try:
             self._keep(self.box.decoded(self.start[None, :])[0])
+            self.size = abs(self._energy_of_kept()) if self.kept is not None else 1.0
             for number in range(_MOST_RUNS):
                 before = self._energy_of_kept()
                 yield from self._run(number)
@@ -106,11 +116,24 @@ class _Evolution:
         yield self._end()
 
     def _over(self) -> bool:
-        return time.monotonic() >= self.ends
+        return time.monotonic() >= self.ends or self._proved()
+
+    def _proved(self) -> bool:
+        """Whether the point that is kept is as good as any can be, but for rounding."""
+        if self.kept is None or self.bound is None:
+            return False
+        lowest = float(self.flat.model.as_objective(self.bound))
+        return self.kept.objective - lowest <= max(_ROUNDING * abs(lowest), _NOTHING * self.size)
 
     def _end(self) -> Look:
         number = self.best.population.evaluated
+        if self._proved():
+            assert self.bound is not None
+            reason = f"no point can be better than {self.bound:g}, as interval arithmetic over the formulas proves"
+            return replace(self._look(), outcome=PROVED, reason=reason)
         searched = f"{number:,} points were tried, and nothing proves that it is the optimum"
+        known = f"none can be better than {self.bound:.6g}" if self.bound is not None else "no bound is known"
+        searched += f" ({known})"
         searched += self._said_of_bounds()
         if not self.best.population.batched:
             searched += "; they had to be tried one by one, which is slow"
@@ -137,7 +160,7 @@ class _Evolution:
         else:
             point = self.kept
             self.flat.set(point.x)
-        return Look(point.loss, point.violation)
+        return Look(point.loss, point.violation, self.bound)
 
     def _energy_of_kept(self) -> float:
         return self.kept.objective if self.kept is not None else math.inf
