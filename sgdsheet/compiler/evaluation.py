@@ -24,6 +24,7 @@ from sgdsheet.errors import SgdSheetError
 from sgdsheet.sheet.block_values import BlockValues
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Value
+from sgdsheet.system.garbage import no_collection
 
 
 @contextmanager
@@ -53,14 +54,15 @@ def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
         computed = iter(program.module(live)(*arguments) if live else ())
     values: dict[Cell, Value] = {}
     live_cells: list[Cell] = []
-    for block, value in program.results:
-        data = value.data
-        if isinstance(data, fx.Node):
-            data = next(computed)
-            live_cells += block.range.cells()
-        elif value.has(Kind.ERROR) and bool((data.isnan() & (fault_codes(data) == 0)).any()):
-            live_cells += block.range.cells()  # an error of something that depends on a parameter
-        values.update(cell_values(program, block, value, data))
+    with no_collection():
+        for block, value in program.results:
+            data = value.data
+            if isinstance(data, fx.Node):
+                data = next(computed)
+                live_cells += block.range.cells()
+            elif value.has(Kind.ERROR) and bool((data.isnan() & (fault_codes(data) == 0)).any()):
+                live_cells += block.range.cells()  # an error of something that depends on a parameter
+            values.update(cell_values(program, block, value, data))
     if not arguments and (program.builder.unsure or any(isinstance(values[cell], ExcelError) for cell in live_cells)):
         values.update(_exactly(program, live_cells))
     return CellValues(values, program.failures)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from sgdsheet.sheet.charts import Chart
 from sgdsheet.sheet.references import Cell, Range
@@ -128,6 +129,25 @@ class Link:
     names: list[DefinedName] = field(default_factory=list)
 
 
+class _NameIndex(NamedTuple):
+    """The defined names of a list by their names without regard to case."""
+
+    names: list[DefinedName]
+    size: int
+    items: dict[str, list[DefinedName]]
+
+    @classmethod
+    def of(cls, names: list[DefinedName]) -> _NameIndex:
+        items: dict[str, list[DefinedName]] = {}
+        for item in names:
+            items.setdefault(item.name.casefold(), []).append(item)
+        return cls(names, len(names), items)
+
+    def fits(self, names: list[DefinedName]) -> bool:
+        """Whether it is of this list, to which nothing was added: nobody exchanges an item of a list of names."""
+        return self.names is names and self.size == len(names)
+
+
 @dataclass(slots=True)
 class Workbook:
     """All that a host read. Sheets by name in tab order; names and tables looked up without regard to case.
@@ -150,6 +170,7 @@ class Workbook:
     folder: Path | None = None
     date1904: bool = False
     from_office: bool = False
+    _index: _NameIndex | None = field(default=None, init=False, repr=False, compare=False)
 
     def sheet(self, name: str) -> Sheet | None:
         """Sheet by name, without regard to case."""
@@ -203,8 +224,9 @@ class Workbook:
 
     def defined_name(self, name: str, sheet: str) -> DefinedName | None:
         """The name as a formula on `sheet` sees it: the sheet's own before the workbook's."""
-        folded = name.casefold()
-        same = [item for item in self.names if item.name.casefold() == folded]
+        if self._index is None or not self._index.fits(self.names):
+            self._index = _NameIndex.of(self.names)
+        same = self._index.items.get(name.casefold(), ())
         own = next((item for item in same if item.sheet == sheet), None)
         return own or next((item for item in same if item.sheet is None), None)
 

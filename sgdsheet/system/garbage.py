@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import atexit
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _WHILE_STARTING = 100_000
 """Objects that may be new before Python looks for cycles; its own rule is 700."""
@@ -25,3 +27,15 @@ def collect_as_usual() -> None:
     """For a long loop, such as training: what is there stays, and what is new is looked through as always."""
     gc.freeze()
     gc.set_threshold(*_usual)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """A context in which nobody looks for garbage: for work that makes a great many objects and throws none away."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
