@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from sgdsheet.sheet.workbook import DefinedName
+from tests.sheets import HOME, book
+
 GROWTH: dict[str, Any] = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "growth.py"))
 
 FEW = {"cells": 300, "formulas": 200, "parameters": 200, "sheets": 4}
@@ -28,3 +31,16 @@ def test_calls_grow_as_the_workbook_does(dimension: str, tmp_path: Path) -> None
     _, small, large = found
     grown = {stage: large[stage] / small[stage] for stage in small}
     assert {stage: factor for stage, factor in grown.items() if factor > GROWTH["MOST"]} == {}
+
+
+def test_names_that_are_added_are_found() -> None:
+    """The index of names follows the list: what is added, and another list."""
+    workbook = book({"A1": 1.0}, names={"Rate": "=Sheet1!$A$1"})
+    assert workbook.defined_name("RATE", HOME) is workbook.names[0]
+    assert workbook.defined_name("other", HOME) is None
+    workbook.names.append(DefinedName("Other", "=Sheet1!$B$1"))
+    workbook.names.append(DefinedName("rate", "=Sheet1!$C$1", HOME))
+    assert workbook.defined_name("other", HOME) is workbook.names[1]
+    assert workbook.defined_name("rate", HOME) is workbook.names[2]
+    workbook.names = workbook.names[:1]
+    assert workbook.defined_name("rate", HOME) is workbook.names[0]
