@@ -63,7 +63,6 @@ class Served:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
-
     def kill(self) -> None:
         """End the server as a crash does."""
         self.client.close()
