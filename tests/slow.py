@@ -31,6 +31,11 @@ MODULES = (
 """Modules of which every test is slow."""
 
 TESTS = {
+    "test_recalculator": "test_edits_end_where_a_fresh_calculation_does",
+    "test_live_web": (
+        "test_training_to_the_end_is_one_change test_a_person_edits_data_and_types_while_it_trains "
+        "test_reading_is_quick_while_it_trains test_sheets_of_commands"
+    ),
     "test_architecture": "test_functions_are_named_where_they_are_declared test_slow_tests_exist",
     "test_addin_build": (
         "test_any_property_can_be_read_back test_compression_round_trip_of_any_bytes "

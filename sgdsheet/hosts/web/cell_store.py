@@ -7,23 +7,26 @@ thousands of cells, of which a page shows a thousand. What was calculated stays 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from sgdsheet.sheet.block_values import BlockValues
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Position, Value, Workbook
 
+T = TypeVar("T")
+
 
 class CellStore:
     """The values of a workbook's cells. One thread changes them at a time; any thread may read them meanwhile.
 
-    `outdated` are cells that cannot be calculated although something that they depend on has changed: they show their
-    last value, which the workbook does not hold any more, so that nothing is calculated from it.
+    Some cells are outdated: they cannot be calculated although something that they depend on has changed. They show
+    their last value, which the workbook does not hold any more, so that nothing is calculated from it.
     """
 
     def __init__(self, workbook: Workbook) -> None:
         self.workbook = workbook
-        self.outdated: dict[Cell, Value | None] = {}
+        self._outdated: dict[str, dict[Position, Value | None]] = {}
         self._pending: dict[Range, BlockValues] = {}
         self._lock = threading.Lock()
 
@@ -31,9 +34,8 @@ class CellStore:
         """The values that cells show; empty ones are left out, and those that are `outdated` if they are not wanted."""
         with self._lock:
             found = self._values_in(area)
-            for cell, value in self.outdated.items() if outdated else ():
-                if cell.sheet == area.sheet and value is not None and _inside(area, cell[1:]):
-                    found[cell[1:]] = value
+            if outdated and (old := self._outdated.get(area.sheet)):
+                found.update((place, value) for place, value in _within(area, old) if value is not None)
         return found
 
     def value_of(self, cell: Cell) -> Value | None:
@@ -49,8 +51,8 @@ class CellStore:
                     held.pop(cell[1:], None)
                 else:
                     held[cell[1:]] = value
-                if self.outdated:
-                    self.outdated.pop(cell, None)
+                if cell.sheet in self._outdated:
+                    self._outdated[cell.sheet].pop(cell[1:], None)
 
     def put(self, results: Iterable[BlockValues]) -> None:
         """Take results. Where the same areas were calculated before, they take the place of those."""
@@ -59,9 +61,11 @@ class CellStore:
             if not all(result.area in self._pending for result in results):
                 self._settle()
             self._pending.update((result.area, result) for result in results)
-            if self.outdated:
-                for cell in [cell for cell in self.outdated if any(_holds(result.area, cell) for result in results)]:
-                    del self.outdated[cell]
+            for result in results:
+                if old := self._outdated.get(result.area.sheet):
+                    for place in result.area.positions():
+                        old.pop(place, None)
+            self._outdated = {name: dict(old) for name, old in self._outdated.items() if old}
 
     def mark_outdated(self, areas: Iterable[Range]) -> None:
         """Let cells show what they hold, and nothing be calculated from it any more."""
@@ -69,22 +73,15 @@ class CellStore:
             self._settle()
             for area in areas:
                 values = self.workbook.sheets[area.sheet].values
+                old = self._outdated.setdefault(area.sheet, {})
                 for place in area.positions():
-                    cell = Cell(area.sheet, *place)
-                    if cell not in self.outdated:
-                        self.outdated[cell] = values.pop(place, None)
+                    if place not in old:
+                        old[place] = values.pop(place, None)
 
     def settle(self) -> None:
         """Put all results into the workbook's sheets."""
         with self._lock:
             self._settle()
-
-    def renamed(self, old: str, new: str) -> None:
-        """Take note that a sheet, whose results are settled, bears another name."""
-        with self._lock:
-            self.outdated = {
-                cell._replace(sheet=new) if cell.sheet == old else cell: value for cell, value in self.outdated.items()
-            }
 
     def _settle(self) -> None:
         for area, result in self._pending.items():
@@ -95,20 +92,16 @@ class CellStore:
         sheet = self.workbook.sheets.get(area.sheet)
         if sheet is None:
             return {}
-        values = sheet.values
-        if area.size <= len(values):
-            found = {place: value for place in area.positions() if (value := values.get(place)) is not None}
-        else:
-            found = {place: value for place, value in values.items() if _inside(area, place)}
+        found = dict(_within(area, sheet.values))
         for own, result in self._pending.items():
             if (part := own.intersection(area)) is not None:
                 found.update(result.values_in(part))
         return found
 
 
-def _inside(area: Range, place: Position) -> bool:
-    return area.top <= place[0] <= area.bottom and area.left <= place[1] <= area.right
-
-
-def _holds(area: Range, cell: Cell) -> bool:
-    return area.sheet == cell.sheet and _inside(area, cell[1:])
+def _within(area: Range, held: Mapping[Position, T]) -> Iterator[tuple[Position, T]]:
+    """What is held within an area: by looking at each of its cells, or at all that is held."""
+    if area.size <= len(held):
+        return ((place, held[place]) for place in area.positions() if place in held)
+    top, left, bottom, right = area[1:]
+    return (item for item in held.items() if top <= item[0][0] <= bottom and left <= item[0][1] <= right)

@@ -89,6 +89,7 @@ class OpenBook:
         self._uncalculated: list[tuple[Range, str]] = []
         self._accepted: dict[tuple[Cell, ...], tuple[Range, ...]] = {}
         """Cells that may be written to, as they were written before, and as areas."""
+        self._known_arrays: dict[str, frozenset[tuple[int, int, int, int]]] = {}
         self._unsaved = Unsaved()
         self.base = digest_of(file.data)
         """What tells the bytes of the file that was read, or saved in place, from others."""
@@ -200,6 +201,7 @@ class OpenBook:
             for cell, content in changes.items():
                 self._refuse(cell, replace=True)
                 self._refuse_unsaveable(cell, content, typed_in=typed_in)
+            self._store.settle()
             before = {cell: self.content(cell) for cell in changes}
             new = {cell: content for cell, content in changes.items() if not _same(before[cell], content)}
             if new:
@@ -435,8 +437,12 @@ class OpenBook:
         marked = (item for item in self.workbook.names if item.name.casefold() == refusals.MARK)
         return name in self.report_sheets or any(item.sheet == name for item in marked)
 
-    def _arrays(self, sheet: Sheet) -> Iterable[tuple[int, int, int, int]]:
-        return {item.array for item in sheet.formulas.values() if item.array is not None}
+    def _arrays(self, sheet: Sheet) -> frozenset[tuple[int, int, int, int]]:
+        """The areas of array formulas, which nobody can change."""
+        if sheet.name not in self._known_arrays:
+            found = frozenset(item.array for item in sheet.formulas.values() if item.array is not None)
+            self._known_arrays[sheet.name] = found
+        return self._known_arrays[sheet.name]
 
     def _calculator(self) -> Recalculator:
         """What calculates; with the first call, what has no value yet is calculated."""
