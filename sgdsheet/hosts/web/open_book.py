@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,9 +45,6 @@ if TYPE_CHECKING:
     from sgdsheet.compiler.recalculator import Recalculated, Recalculator
 
 log = logging.getLogger("sgdsheet.web")
-
-_LINK = re.compile(r"\[(\d+)\][^\[\]]*!")
-"""The number of another workbook in a reference to it, `[1]Sheet1!A1`."""
 
 _RECALCULATOR = "sgdsheet.compiler.recalculator"
 
@@ -423,12 +419,6 @@ class OpenBook:
             if typed_in:
                 tables = (table.name for table in self.workbook.tables.values() if table.area.contains(own))
                 in_file(content.text, cell, next(tables, None), self.workbook)
-                if any(int(number) > len(self.workbook.links) for number in _LINK.findall(content.text)):
-                    raise HostError(
-                        "the formula refers to another workbook, to which this one has no link",
-                        cell=cell,
-                        remedy="Copy the cells into this workbook",
-                    )
         elif content is not None and (why := impossible(cell, content)) is not None:
             raise HostError(why, cell=cell, remedy="Type something else")
 
