@@ -497,3 +497,21 @@ def test_several_ranges_at_once_are_refused(formula: str) -> None:
     with refusal(FormulaError, cell="Sheet1!Z1", cause="refers to several ranges at once"):
         value(f"={formula}", {"A1": [1, 2, 3, 4]})
     assert value("=SUMPRODUCT(OFFSET(A1,MATCH(2,A1:A4,0),0,2,1)*{1;10})", {"A1": [1, 2, 3, 4]}) == 43
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("SUM(A1:TAKE(A1:A4,2))", 3),
+        ("SUM(TAKE(A1:A4,-1):A3)", 7),
+        ("SUM(DROP(A1:A4,2):A4)", 7),
+        ("SUM(A2:DROP(A1:B4,-1,-1))", 6),
+        ("SUM(TAKE(A1:B4,9,-1):B4)", 100),
+        ("ROW(TAKE(A1:A4,-2))", 3),
+        ('SUMIF(TAKE(A1:A4,3),">1")', 5),
+        ("SUM(A1:DROP(A1:A4,4))", ExcelError.CALC),
+        ("SUM(A1:TAKE(A1:A4,0))", ExcelError.CALC),
+    ],
+)
+def test_the_ends_of_a_range_as_corners(formula: str, expected: float | ExcelError) -> None:
+    assert value(f"={formula}", {"A1": [1, 2, 3, 4], "B1": [10, 20, 30, 40]}) == expected

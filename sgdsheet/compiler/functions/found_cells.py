@@ -1,4 +1,4 @@
-"""OFFSET and INDIRECT, whose cells are found before the program is put together."""
+"""OFFSET and INDIRECT, and TAKE and DROP as corners: cells that are found before the program is put together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from sgdsheet.compiler.functions.places import Placer, Places, gives_reference, whole_numbers
 from sgdsheet.compiler.functions.registry import Context, Takes, function
@@ -87,3 +88,42 @@ def _indirect(placer: Placer, arguments: Sequence[Node]) -> Places:
         return placer.written(text, not notation)
     in_a1, fault = placer.truths(notation[0])
     return placer.written(text, True).where(in_a1, placer.written(text, False)).failing(fault)
+
+
+# --- ends of ranges ---------------------------------------------------------------------------------------
+
+
+@gives_reference("TAKE", references=[0])
+def _take(placer: Placer, arguments: Sequence[Node]) -> Places:
+    return _kept(placer, arguments, drop=False)
+
+
+@gives_reference("DROP", references=[0])
+def _drop(placer: Placer, arguments: Sequence[Node]) -> Places:
+    return _kept(placer, arguments, drop=True)
+
+
+def _kept(placer: Placer, arguments: Sequence[Node], *, drop: bool) -> Places:
+    """The cells that TAKE and DROP leave of a range."""
+    area = placer.places(arguments[0])
+    rows, columns = arguments[1], arguments[2] if len(arguments) > 2 else None
+    top, bottom, row_fault = _part(placer, rows, area.height, drop=drop)
+    left, right, column_fault = _part(placer, columns, area.width, drop=drop)
+    found = replace(
+        area,
+        top=area.top + top,
+        bottom=area.top + bottom,
+        left=area.left + left,
+        right=area.left + right,
+    )
+    return found.failing(row_fault).failing(column_fault)
+
+
+def _part(placer: Placer, node: Node | None, size: Tensor, *, drop: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The first and the last row or column that are left, from 0, and the faults: #CALC! where none is left."""
+    number, fault = whole_numbers(placer, node, torch.zeros_like(size) if drop else size)
+    kept = size - number.abs() if drop else torch.minimum(number.abs(), size)
+    from_start = number < 0 if drop else number > 0
+    first = torch.where(from_start, 0, size - kept)
+    none = torch.where((fault == 0) & (kept < 1), int(Fault.CALC), fault)
+    return first, first + kept - 1, none
