@@ -50,12 +50,13 @@ TESTS = {
         "test_many_minima test_without_bounds_the_box_is_said_and_gets_wider test_the_same_seed_gives_the_same_result "
         "test_names_of_our_own test_whole_numbers_beside_others test_a_longer_round_trip_is_found "
         "test_what_cannot_be_batched_is_tried_one_by_one test_annealing_finds_its_way_among_many_minima "
+        "test_what_interval_arithmetic_proves "
     ),
     "test_live_search": "test_train_with_whole_numbers",
     "test_integers": (
         "test_the_time_limit_says_how_good_the_best_is test_solver_s_own_time_limit_and_tolerance "
         "test_stopped_by_a_person_it_keeps_the_best test_a_portfolio_of_few_papers test_a_portfolio_of_whole_lots "
-        "test_the_nearest_point_of_a_lattice test_a_convex_constraint "
+        "test_the_nearest_point_of_a_lattice test_a_convex_constraint test_what_whole_numbers_exclude_is_named "
     ),
     "test_animate": (
         "test_a_long_training_keeps_few_snapshots test_a_notebook_shows_it test_a_picture_that_moves "
@@ -94,7 +95,7 @@ TESTS = {
         "test_a_line_search_may_leave_the_domain test_a_parameter_that_only_a_constraint_reads test_curve_fitting "
         "test_deterministic test_hock_schittkowski test_infeasible test_large_linear_programme "
         "test_many_bounded_parameters test_many_parameters_and_a_constraint test_portfolio "
-        "test_solving_again_stays_there test_textbook "
+        "test_solving_again_stays_there test_textbook test_units_make_no_difference "
     ),
     "test_data_command": "test_mnist",
     "test_diagnosis": (
@@ -190,6 +191,10 @@ TESTS = {
         "test_same_as_a_hand_written_loop test_validation_of_the_wrong_shape test_validation_rows "
     ),
     "test_semantics": "test_rule",
+    "test_stepped_formulas": (
+        "test_a_parameter_gives_the_same_as_a_constant test_random_numbers_are_written_as_python_writes_them "
+        "test_they_are_searched test_annealing_and_wiggle_take_them "
+    ),
     "test_live_sheet": "test_both_sheets_together_with_edits_and_names",
     "test_recovery": "test_a_process_that_is_killed_leaves_the_last_whole_state",
     "test_sources": "test_csv_speed_and_memory test_damaged_files test_mnist",
