@@ -2,8 +2,8 @@
 
     python docs/make_browser_pictures.py [--only NAME]
 
-Needs Chromium and the built page (python web/build.py), with fonts that look like those of Office. This is no test: only
-a person can say that a picture is good. All other pictures of the documentation are made by docs/make_pictures.py.
+Needs Chromium and the built page (python web/build.py), with fonts that look like those of Office. This is no test:
+only a person can say that a picture is good. All other pictures of the documentation are made by docs/make_pictures.py.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from sgdsheet.system.state_folder import VARIABLE
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "pictures"
-LIMIT, MOVING_LIMIT = 150_000, 1_000_000  # bytes of a picture
-WIDTH, MOVING_WIDTH = 1100, 900
-FRAMES, FRAME = 44, 0.11  # how many, and seconds of each
+LIMIT, MOVING_LIMIT = 150_000, 250_000  # bytes of a picture
+WIDTH, MOVING_WIDTH = 1100, 760
+FRAMES, FRAME = 30, 0.15  # how many, and seconds of each
 WINDOW = {"width": 1400, "height": 860}
 WAIT = 120_000  # milliseconds
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -135,22 +135,6 @@ def dark(browser: Browser) -> None:
         save(taken(page), "browser-dark")
 
 
-def around(browser: Browser) -> None:
-    """The map of the loss over two parameters, with the path of the training."""
-    with page_of(browser, "quadratic") as page:
-        show(page, "centred", "G6")
-        go(page, "G6:H6")
-        page.wait_for_timeout(2500)
-        page.get_by_role("slider", name="Speed").press("Home")
-        for _ in range(4):
-            page.get_by_role("slider", name="Speed").press("ArrowRight")
-        trained(page)
-        figure = page.locator(".around")
-        figure.scroll_into_view_if_needed()
-        page.wait_for_timeout(500)
-        save(taken(page), "browser-around")
-
-
 def start(browser: Browser) -> None:
     """The start page."""
     with page_of(browser, None) as page:
@@ -186,7 +170,6 @@ PARTS: dict[str, Callable[[Browser], None]] = {
     "browser.gif": moving,
     "browser.png": still,
     "browser-dark.png": dark,
-    "browser-around.png": around,
     "browser-start.png": start,
 }
 
