@@ -71,6 +71,25 @@ def test_what_needs_no_torch_has_none(tmp_path: Path) -> None:
     assert "torch" not in loaded("new", "quadratic", "-o", tmp_path / "new.xlsx")
 
 
+def test_the_first_cells_in_the_browser_need_nothing_heavy() -> None:
+    program = """
+import sys
+from pathlib import Path
+from sgdsheet.apps.web.book_message import book_message
+from sgdsheet.apps.web.bookshelf import Bookshelf
+from sgdsheet.apps.web.server import Server
+from sgdsheet.sheet.references import Range
+served = Bookshelf().open(Path("workbooks/titanic.xlsx"))
+assert book_message(served)["models"]["nnet"]["loss"] == [6, 15]
+assert served.view("nnet").entries(Range("nnet", 1, 1, 60, 30), served.uncalculated)
+assert served.charts("nnet")
+print(" ".join(sys.modules))
+"""
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert set(found.stdout.split()) & {*HEAVY, "torch"} == set()
+
+
 STEPPING = [name for name, row in OPTIMIZERS.items() if row.class_name in OWN or hasattr(torch.optim, row.class_name)]
 
 
