@@ -112,6 +112,22 @@ def test_a_file_that_others_have_changed(path: Path, tmp_path: Path) -> None:
     book.close()
 
 
+def test_what_was_saved_in_place_is_the_state_from_then_on(path: Path) -> None:
+    book = OpenBook.open(path)
+    book.edit([(cell("A1"), "5")])
+    book.save()
+    book.undo()
+    book.save()
+    assert load(path).sheets["S"].values == {**load(path).sheets["S"].values, (1, 1): 1.0, (1, 3): 12.0}
+    book.edit([(cell("A1"), "7")])
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(FileError):
+        book.save()
+    book.undo()
+    assert OpenBook.from_bytes("book.xlsx", book.data()).value_of(cell("A1")) == 1.0
+    book.close()
+
+
 def test_what_cannot_be_saved_is_refused_when_it_is_typed(tmp_path: Path) -> None:
     target = tmp_path / "table.xlsx"
     with xlsxwriter.Workbook(target) as file:

@@ -100,9 +100,11 @@ class Autosave:
 
     def _keep(self) -> None:
         try:
-            with self._book.turn:  # so that it is not saved, and discarded, in between
-                if self._book.dirty and not self._book.closed:
-                    recovery.keep(self._book.key, self._book.base, self._book.data())
+            if self._book.dirty and not self._book.closed:
+                base = self._book.base
+                recovery.keep(self._book.key, base, self._book.data())
+                if not self._book.dirty or self._book.base != base:  # it was saved meanwhile
+                    recovery.discard(self._book.key)
             self._failed = False
         except SgdSheetError as error:
             if not self._failed:  # a full disk is told once

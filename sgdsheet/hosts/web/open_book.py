@@ -67,6 +67,7 @@ class OpenBook:
     def __init__(self, file: FileHost, key: str, path: Path | None = None) -> None:
         self.key, self.path, self.name = key, path, file.path.name
         self.turn = threading.RLock()
+        self._filing = threading.Lock()
         self.events = BookEvents()
         self.selected: tuple[Range, ...] = ()
         self.status = ""
@@ -341,14 +342,20 @@ class OpenBook:
 
     def save(self, path: Path | None = None) -> Path:
         """Save the workbook, to `path` or in place, and return where. Raises FileError."""
-        with self.turn:
-            self._tell_file()
-            self._file.save(path)
-            base = digest_of(self._file.data)
-            if base != self.base:  # it was saved in place
-                self._unsaved.original.clear()
-                self.base = base
-            self.dirty = False
+        with self._filing:
+            with self.turn:
+                version = self._tell_file()
+                before, self._unsaved.original = self._unsaved.original, {}
+            base = self.base
+            try:
+                self._file.save(path)
+                base = digest_of(self._file.data)
+                self.dirty = version != self.version
+            finally:
+                with self.turn:
+                    if base == self.base:  # it was not saved in place
+                        self._unsaved.original.update(before)
+                    self.base = base
         self.events.tell(Event("saved"))
         target = path or self.path
         assert target is not None
@@ -356,7 +363,7 @@ class OpenBook:
 
     def data(self) -> bytes:
         """The bytes of the file that saving would write now. Raises FileError."""
-        with self.turn:
+        with self._filing:
             self._tell_file()
             return self._file.saved_bytes()
 
@@ -367,9 +374,16 @@ class OpenBook:
         except OSError:
             return True
 
-    def _tell_file(self) -> None:
-        self._store.settle()
-        self._unsaved.tell(self._file, self.workbook, self.number_formats, self.report_sheets)
+    def _tell_file(self) -> int:
+        """Tell the file of all changes until now; returns the version that it knows.
+
+        Writing a large file takes seconds, in which others may go on: `turn` is held for this only, and `_filing`,
+        which is taken before it, keeps others from the file.
+        """
+        with self.turn:
+            self._store.settle()
+            self._unsaved.tell(self._file, self.workbook, self.number_formats, self.report_sheets)
+            return self.version
 
     # --- helpers ------------------------------------------------------------------------------------------
 
