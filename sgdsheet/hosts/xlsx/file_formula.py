@@ -8,6 +8,8 @@ them Excel shows #NAME?.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 from math import isfinite
 
 from sgdsheet.errors import FileError, FormulaError, quoted
@@ -79,15 +81,20 @@ def in_file(text: str, cell: Cell, table: str | None = None, book: Workbook | No
     Raises FormulaError for what is no formula, and FileError for what a file cannot hold: a formula that refers to a
     sheet or a table that is not there would make Excel repair the file.
     """
-    text = text.strip()
+    written, sheets, tables = _spelled(text.strip(), cell, table)
+    if book is not None:
+        _refuse_unknown(sheets, tables, cell, book)
+    return written
+
+
+@lru_cache(maxsize=200_000)  # a workbook that is not saved is kept again and again, with all its new formulas
+def _spelled(text: str, cell: Cell, table: str | None) -> tuple[str, frozenset[str], frozenset[str]]:
+    """The formula in a file's words, and the sheets and tables that it names."""
     try:
         tree = parse(text, cell.row, cell.column)
     except FormulaError as error:
         raise FormulaError(error.cause, cell=cell, remedy="Type the formula anew") from None
-    if any(isinstance(node, Number) and not isfinite(node.value) for node in walk(tree)):
-        raise FileError("the formula holds a number that is too large", cell=cell, remedy="Type the formula anew")
-    if book is not None:
-        _refuse_unknown(tree, cell, book)
+    sheets, tables = _named_in(tree, cell)
     if any(match["single"] for match in _TOKENS.finditer(text)):
         text = render(transform(tree, _single), cell.row, cell.column)
     variables = _variables(tree)
@@ -111,7 +118,7 @@ def in_file(text: str, cell: Cell, table: str | None = None, book: Workbook | No
         raise FileError(
             f"the formula is longer than {MAX_LENGTH:,} characters", cell=cell, remedy="Split it over several cells"
         )
-    return written
+    return written, sheets, tables
 
 
 def _named(name: str, behind: str, variables: frozenset[str]) -> str:
@@ -164,18 +171,28 @@ def _no_link(cell: Cell) -> FileError:
     )
 
 
-def _refuse_unknown(tree: Node, cell: Cell, book: Workbook) -> None:
+def _named_in(tree: Node, cell: Cell) -> tuple[frozenset[str], frozenset[str]]:
+    """The sheets and the tables that a formula names."""
+    sheets: set[str | None] = set()
+    tables: set[str | None] = set()
     for node in walk(tree):
-        sheets: tuple[str | None, ...] = ()
+        if isinstance(node, Number) and not isfinite(node.value):
+            raise FileError("the formula holds a number that is too large", cell=cell, remedy="Type the formula anew")
         if isinstance(node, Reference | Name):
-            sheets = (node.sheet,)
+            sheets.add(node.sheet)
         elif isinstance(node, SheetSpan):
-            sheets = (node.first, node.last)
-        elif isinstance(node, TableReference) and node.table and book.table(node.table) is None:
-            raise FileError(f"there is no table {quoted(node.table)}", cell=cell, remedy="Mend the formula")
-        for sheet in sheets:
-            if sheet is None or book.sheet(sheet) is not None or book.link(sheet) is not None:
-                continue
+            sheets |= {node.first, node.last}
+        elif isinstance(node, TableReference):
+            tables.add(node.table)
+    return frozenset(filter(None, sheets)), frozenset(filter(None, tables))
+
+
+def _refuse_unknown(sheets: Iterable[str], tables: Iterable[str], cell: Cell, book: Workbook) -> None:
+    for table in tables:
+        if book.table(table) is None:
+            raise FileError(f"there is no table {quoted(table)}", cell=cell, remedy="Mend the formula")
+    for sheet in sheets:
+        if book.sheet(sheet) is None and book.link(sheet) is None:
             if sheet.startswith("["):
                 raise _no_link(cell)
             raise FileError(f"there is no sheet {quoted(sheet)}", cell=cell, remedy="Mend the formula")
