@@ -79,6 +79,8 @@ def test_keys_move_as_in_any_spreadsheet(shown: Shown) -> None:
     at("Shift+Tab", "O9")
     shown.tab.keyboard.press("Control+PageDown")
     shown.until(lambda: shown.tab.get_by_role("tab", selected=True).text_content() == "mmult", "the next sheet")
+    shown.until(lambda: shown.tab.get_by_test_id("grid").get_by_role("group").count(), "its cells")
+    at("ArrowDown", "A2")
 
 
 def test_a_formula_names_its_cells_in_colours(shown: Shown) -> None:

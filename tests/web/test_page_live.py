@@ -183,17 +183,21 @@ def test_what_is_downloaded_passes_the_check(shown: Shown, tmp_path: Path) -> No
     undo(shown, DATUM, "male")
 
 
-def test_a_server_that_is_killed_is_told_and_found_again(browser: Browser, tmp_path: Path) -> None:
+def test_a_server_that_is_killed_is_told_and_what_was_changed_is_found_again(browser: Browser, tmp_path: Path) -> None:
     book = Path(shutil.copy(ROOT / "workbooks" / "gradient_descent.xlsx", tmp_path / "descent.xlsx"))
+    state = tmp_path / "state"
     context = browser.new_context()
     shown = Shown(context.new_page())
-    with serving(book, tmp_path / "state") as served:
+    with serving(book, state) as served:
         shown.open(served, "tangent")
         shown.until(lambda: shown.cell("A1").count() and shown.text("A1"), "the first cells")
+        shown.type("B2", "kept")
+        shown.until(lambda: next(state.rglob("*.recovery"), None), "a file to recover from")
         served.stop(signal.SIGKILL)
         shown.until(lambda: shown.state == "Connection lost", "that the connection is lost")
         port = served.host.partition(":")[2]
-    with serving(book, tmp_path / "state", "--port", port) as served:
+    with serving(book, state, "--port", port) as served:
         shown.open(served, "tangent")
-        shown.until(lambda: shown.state == "Ready" and shown.text("A1"), "the book again")
+        shown.until(lambda: shown.state == "Ready" and shown.text("B2") == "kept", "the change")
+        assert "not saved" in (shown.tab.locator(".banner").text_content() or "")
     context.close()

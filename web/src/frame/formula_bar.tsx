@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "react";
 import { areaName, cellName, readAddress } from "../address";
 import { cancelEditing, changeText, finishEditing, moveCaretTo, startEditing, useField } from "../grid/editing";
+import { focusSheet } from "../grid/focus";
 import { pieces } from "../grid/references";
 import { key } from "../shown_cells";
 import { goTo, selectedAreas } from "../live";
@@ -21,11 +22,6 @@ export function FormulaBar(): JSX.Element {
   );
 }
 
-/** After what was changed is drawn: the sheet may be another one, by then. */
-function focusGrid(): void {
-  requestAnimationFrame(() => window.dispatchEvent(new CustomEvent("focus-sheet")));
-}
-
 function NameBox(): JSX.Element {
   const selection = useStore(selectionOf);
   const book = useStore((state) => state.book);
@@ -39,7 +35,7 @@ function NameBox(): JSX.Element {
     if (!found || (found.sheet && !sheet)) notify({ text: `${typed} is no cell of this book`, level: "warning" });
     else {
       goTo(sheet?.name ?? null, found.area);
-      focusGrid();
+      focusSheet();
     }
     setTyped(null);
   };
@@ -58,7 +54,7 @@ function NameBox(): JSX.Element {
         if (event.key === "Enter" && typed !== null) go();
         else if (event.key === "Escape" || event.key === "Enter") {
           setTyped(null);
-          focusGrid();
+          focusSheet();
         }
       }}
     />
@@ -80,7 +76,7 @@ function Formula(): JSX.Element {
 
   const finish = (): void => {
     finishEditing();
-    focusGrid();
+    focusSheet();
   };
   return (
     <div className="formula">
@@ -114,7 +110,7 @@ function Formula(): JSX.Element {
           else if (event.key === "Tab") finish();
           else if (event.key === "Escape") {
             cancelEditing();
-            focusGrid();
+            focusSheet();
           } else return;
           event.preventDefault();
         }}

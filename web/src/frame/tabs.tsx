@@ -1,6 +1,7 @@
 // The tabs of the sheets.
 
 import { useEffect, useRef } from "react";
+import { focusSheet } from "../grid/focus";
 import { showSheet } from "../live";
 import { useStore } from "../store";
 
@@ -35,7 +36,10 @@ export function Tabs(): JSX.Element {
           className="tab"
           aria-selected={sheet.name === active}
           tabIndex={sheet.name === active ? 0 : -1}
-          onClick={() => showSheet(sheet.name)}
+          onClick={(event) => {
+            showSheet(sheet.name);
+            if (event.detail > 0) focusSheet(); // by the mouse: what is typed next is for the sheet
+          }}
         >
           <span className="tab-mark" ref={(mark) => mark?.style.setProperty("background", sheet.tab ?? "transparent")} />
           {sheet.name}

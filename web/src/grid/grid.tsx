@@ -24,6 +24,7 @@ import { usePalette } from "../theme";
 import { CellEditor } from "./cell_editor";
 import type { Palette } from "./colours";
 import { pointed, startEditing } from "./editing";
+import { FOCUS_SHEET } from "./focus";
 import { expanded, Geometry } from "./geometry";
 import { Glow } from "./glow";
 import { useKeyboard } from "./keyboard";
@@ -395,10 +396,10 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
   useEffect(() => {
     const onReveal = (): void => reveal(selectionOf(getState()).active);
     window.addEventListener("reveal", onReveal);
-    window.addEventListener("focus-sheet", focus);
+    window.addEventListener(FOCUS_SHEET, focus);
     return () => {
       window.removeEventListener("reveal", onReveal);
-      window.removeEventListener("focus-sheet", focus);
+      window.removeEventListener(FOCUS_SHEET, focus);
     };
   }, [reveal, focus]);
 

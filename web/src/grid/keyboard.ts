@@ -9,6 +9,7 @@ import type { ShownCells } from "../shown_cells";
 import { getState, type Selection, selectionOf } from "../store";
 import { copySelected, paste } from "./clipboard";
 import { cancelEditing, finishEditing, startEditing } from "./editing";
+import { focusSheet } from "./focus";
 import { expanded, type Geometry } from "./geometry";
 import { anchored, ARROWS, edge, type Step, stepped } from "./moves";
 
@@ -198,5 +199,7 @@ function nextSheet(step: number): void {
   const sheets = (state.book?.sheets ?? []).filter((sheet) => !sheet.hidden);
   const at = sheets.findIndex((sheet) => sheet.name === state.sheet);
   const next = sheets[at + step];
-  if (next) showSheet(next.name);
+  if (!next) return;
+  showSheet(next.name);
+  focusSheet();
 }
