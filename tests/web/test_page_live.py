@@ -192,12 +192,13 @@ def test_a_server_that_is_killed_is_told_and_what_was_changed_is_found_again(bro
         shown.open(served, "tangent")
         shown.until(lambda: shown.cell("A1").count() and shown.text("A1"), "the first cells")
         shown.type("B2", "kept")
+        shown.until(lambda: shown.text("B2") == "kept", "the change")
         shown.until(lambda: next(state.rglob("*.recovery"), None), "a file to recover from")
         served.stop(signal.SIGKILL)
         shown.until(lambda: shown.state == "Connection lost", "that the connection is lost")
         port = served.host.partition(":")[2]
     with serving(book, state, "--port", port) as served:
         shown.open(served, "tangent")
-        shown.until(lambda: shown.state == "Ready" and shown.text("B2") == "kept", "the change")
+        shown.until(lambda: shown.state == "Ready" and shown.text("B2") == "kept", "the change, again")
         assert "not saved" in (shown.tab.locator(".banner").text_content() or "")
     context.close()

@@ -7,7 +7,8 @@ export const FOCUS_SHEET = "focus-sheet";
 /** Give the sheet the focus, once what was changed is drawn: the sheet may be another one by then. */
 export function focusSheet(tries = TRIES): void {
   requestAnimationFrame(() => {
+    if (document.activeElement?.closest(".grid")) return;
     window.dispatchEvent(new CustomEvent(FOCUS_SHEET));
-    if (!(document.activeElement instanceof HTMLCanvasElement) && tries > 0) focusSheet(tries - 1);
+    if (tries > 0) focusSheet(tries - 1);
   });
 }
