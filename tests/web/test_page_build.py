@@ -48,7 +48,7 @@ def test_without_a_network_there_is_no_page_and_no_old_one(page: ModuleType, mon
     page.PAGE.mkdir()
     npm = command("import sys; print('npm error code ENOTFOUND', file=sys.stderr); sys.exit(1)")
     monkeypatch.setattr(page, "node_of_machine", lambda: page.Tools(command(""), npm))
-    with pytest.raises(page.PageMissing, match="ENOTFOUND.*python web/build.py"):
+    with pytest.raises(page.PageMissing, match=r"ENOTFOUND.*python web/build.py"):
         page.build()
     assert not page.PAGE.exists()
 
