@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import NamedTuple, TypeVar
 
 from sgdsheet.errors import FileError, FormulaError
@@ -363,7 +364,8 @@ class _Patcher(PartEditor):
 
     def _widen(self, attributes: dict[str, str]) -> None:
         """Have the row say from which to which column it has cells, where it says so."""
-        columns = [column for row, column in self._new if row == self._row]
+        newest = takewhile(lambda place: place[0] == self._row, reversed(self._new))  # rows come in their order
+        columns = [column for _, column in newest]
         first, _, last = attributes.get("spans", "").partition(":")
         if not columns or not (first.isdecimal() and last.isdecimal()):
             return
