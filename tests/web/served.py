@@ -131,7 +131,10 @@ def serving(book: Path | None, folder: Path, *arguments: str) -> Iterator[Served
     try:
         assert process.stdout is not None
         served = Served(process, json.loads(process.stdout.readline())["url"])
-        yield served
+        try:
+            yield served
+        finally:
+            served.client.close()
         if process.poll() is None:
             served.stop()
     finally:
