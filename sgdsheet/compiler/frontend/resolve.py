@@ -119,10 +119,8 @@ class Resolver:
                     return self._resolve(applied(function, arguments), sheet, row, column)
                 case Call(name="ISOMITTED", arguments=(argument,)):
                     return Boolean(isinstance(self._resolve(argument, sheet, row, column), Omitted))
-                case Call(name="GROUPBY", arguments=(fields, values, Name(sheet=None) as by, *more)):
-                    total = Text(_FUNCTION_ITSELF.sub("", by.name).upper())
-                    return self._call(Call(part.name, (fields, values, total, *more)), sheet, row, column)
                 case Call():
+                    part = _function_as_text(part)
                     written = self._expanded(part, sheet, row, column)
                     return written or self._named(part, sheet, row, column) or self._call(part, sheet, row, column)
                 case _:
@@ -402,6 +400,19 @@ def _area_of(table: Table, items: tuple[str, ...], first: int, last: int) -> Nod
     if bottom < top:
         return ErrorConstant(ExcelError.REF)
     return Reference(area.sheet, Axis(top, False), left, Axis(bottom, False), right)
+
+
+def _function_as_text(call: Call) -> Call:
+    """A call with the name of a function that it is given, `SUM`, as a text."""
+    declared = REGISTRY.get(call.name)
+    place = declared.takes_function if declared is not None else None
+    if place is None or place >= len(call.arguments):
+        return call
+    by = call.arguments[place]
+    if not isinstance(by, Name) or by.sheet is not None:
+        return call
+    text = Text(_FUNCTION_ITSELF.sub("", by.name).upper())
+    return Call(call.name, (*call.arguments[:place], text, *call.arguments[place + 1 :]))
 
 
 def _combine(operator: str, left: Node, right: Node) -> Node:

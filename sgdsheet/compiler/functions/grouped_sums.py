@@ -43,6 +43,7 @@ _TOTALS: Mapping[str, Callable[[_Numbers], Cell]] = {
     "GROUPBY",
     arrays=True,
     left_out_is_default=True,
+    takes_function=2,
     examples={
         "INDEX(GROUPBY(B1:B4,A1:A4,SUM),1,2)": 50,
         "INDEX(GROUPBY(B1:B4,A1:A4,SUM),2,1)": "male",

@@ -87,6 +87,7 @@ def plain(
     tensors: Callable[..., torch.Tensor] | None = None,
     derivative: Derivative = Derivative.NONE,
     zero_arguments: Sequence[int] = (),
+    takes_function: int | None = None,
 ) -> Callable[[_F], _F]:
     """Declare a function of constants. `arrays` says that expressions in its arguments are array expressions.
 
@@ -96,7 +97,7 @@ def plain(
     wanted. `dates` says that its numbers are dates. `inexact` is how far Excel's results are from the exact ones,
     `note` what is refused or differs from Excel. `tensors` calculates the same from tensors that broadcast, as those
     of `formulas` do, where an argument depends on a parameter; then `derivative` and `zero_arguments` tell of its
-    gradient.
+    gradient. `takes_function` is the place of a text that may be written as the name of a function, without quotes.
     """
 
     def declare(implementation: _F) -> _F:
@@ -126,6 +127,7 @@ def plain(
             inexact=inexact,
             names=[item.name.strip("_").replace("_", " ") for item in parameters],
             note=note,
+            takes_function=takes_function,
             over_samples=OverSamples.ELEMENTWISE if elementwise else OverSamples.UNKNOWN,
         )(evaluate)
         return implementation

@@ -222,6 +222,8 @@ class Function:
     """The arguments by name; only of functions of our own."""
     areas_apart: bool = False
     """Whether several ranges in brackets are as many arguments, where it does not take ranges as they stand."""
+    takes_function: int | None = None
+    """The argument that may be a function itself, by its name alone: `GROUPBY(A1:A9,B1:B9,SUM)`."""
     picks_area: bool = False
     """Whether it picks one of several ranges in brackets."""
     names: tuple[str, ...] = ()
@@ -318,6 +320,7 @@ def function(
     described: Sequence[Argument] = (),
     areas_apart: bool = False,
     picks_area: bool = False,
+    takes_function: int | None = None,
     names: Sequence[str] = (),
     note: str = "",
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
@@ -327,7 +330,7 @@ def function(
     `scalars` are those of single values of a function that takes ranges, as the place of LARGE: a plain formula takes
     the cell of a range that stands in its own row or column.
     `additive` is for sums and means over samples. `areas_apart` says that several ranges in brackets are as many
-    arguments, `picks_area` that it takes one of them. `names` are what the arguments are called, if not as those of the
+    arguments, `picks_area` that it takes one of them. `takes_function` is the argument that may be a function. `names` are what the arguments are called, if not as those of the
     implementation; `note` says what is refused, or differs from Excel.
     """
     over = over_samples or (OverSamples.ELEMENTWISE if takes is Takes.SCALARS else OverSamples.UNKNOWN)
@@ -364,6 +367,7 @@ def function(
             described=tuple(described),
             areas_apart=areas_apart,
             picks_area=picks_area,
+            takes_function=takes_function,
             names=tuple(names) or _names_of(implementation, described),
             note=note,
         )
