@@ -330,8 +330,9 @@ def function(
     `scalars` are those of single values of a function that takes ranges, as the place of LARGE: a plain formula takes
     the cell of a range that stands in its own row or column.
     `additive` is for sums and means over samples. `areas_apart` says that several ranges in brackets are as many
-    arguments, `picks_area` that it takes one of them. `takes_function` is the argument that may be a function. `names` are what the arguments are called, if not as those of the
-    implementation; `note` says what is refused, or differs from Excel.
+    arguments, `picks_area` that it takes one of them. `takes_function` is the argument that may be a function itself.
+    `names` are what the arguments are called, if not as those of the implementation; `note` says what is refused, or
+    differs from Excel.
     """
     over = over_samples or (OverSamples.ELEMENTWISE if takes is Takes.SCALARS else OverSamples.UNKNOWN)
     sums_up = over in (OverSamples.SUM, OverSamples.MEAN, OverSamples.MEAN_OF_ROWS)
