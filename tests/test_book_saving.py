@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from io import BytesIO
 from pathlib import Path
 from shutil import copyfile
@@ -15,6 +16,7 @@ from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.hosts.file import load
 from sgdsheet.hosts.web.autosave import Autosave, kept_of, recover
 from sgdsheet.hosts.web.open_book import OpenBook
+from sgdsheet.hosts.web.web_host import WebHost
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.system import recovery
 from tests.errors import refusal
@@ -187,6 +189,23 @@ def test_after_a_crash_nothing_is_lost(path: Path, tmp_path: Path) -> None:
     again.undo()
     assert again.value_of(cell("C1")) == 12.0
     again.close()
+
+
+def test_a_run_is_not_disturbed(path: Path) -> None:
+    """Writing a large file takes seconds, in which training would crawl: it is kept when the run has ended."""
+    book = OpenBook.open(path)
+    keeper = Autosave(book, pause=0.05)
+    host = WebHost(book)
+    host.quiet(True)
+    for number in range(10):
+        host.write({cell("A1"): float(number)})
+        time.sleep(0.05)
+        assert book.is_trained
+    assert recovery.find(book.key) is None
+    host.quiet(False)
+    until(lambda: recovery.find(book.key) is not None)
+    keeper.close()
+    book.close()
 
 
 def test_what_is_saved_is_not_kept(path: Path) -> None:

@@ -25,6 +25,9 @@ log = logging.getLogger("sgdsheet.web")
 PAUSE = 3.0
 """Seconds from a change until the workbook is kept."""
 
+_RUN = 30.0
+"""Seconds that a run is not disturbed: while a file is written, training and what it shows have half the speed."""
+
 _SHARE = 0.05
 """The share of the time that keeping a workbook may take, while it changes all the time."""
 
@@ -90,13 +93,21 @@ class Autosave:
         while not self._ended.is_set():
             if not self._changed.wait(0.5):
                 continue
-            if self._ended.wait(self._pause):
+            if self._ended.wait(self._pause) or not self._waited_for_run():
                 return
             if self._changed.is_set():
                 self._changed.clear()
                 started = monotonic()
                 self._keep()
                 self._ended.wait(min((monotonic() - started) / _SHARE, 60.0))
+
+    def _waited_for_run(self) -> bool:
+        """Wait for the end of a run, but not for long; False if the workbook is closed meanwhile."""
+        end = monotonic() + _RUN
+        while self._book.is_trained and monotonic() < end:
+            if self._ended.wait(self._pause):
+                return False
+        return True
 
     def _keep(self) -> None:
         try:

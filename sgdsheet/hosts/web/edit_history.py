@@ -35,6 +35,11 @@ class EditHistory:
     """The change of a command that goes on writing, as training does."""
     _written: tuple[Cell, ...] = ()
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a command goes on writing."""
+        return self._running is not None
+
     def add(self, change: Change) -> None:
         """Note a change that is made now."""
         self.done.append(change)

@@ -333,6 +333,11 @@ class OpenBook:
         if width:
             self.events.cells_changed([Range(name, first_row, 1, first_row + len(rows) - 1, width)])
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether a command goes on writing, as training does."""
+        return self._history.goes_on
+
     def command_ended(self) -> None:
         """Note that no command goes on writing."""
         with self.turn:
