@@ -22,6 +22,7 @@ from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from sgdsheet.sheet.references import parse_range
 from sgdsheet.train import run
 from sgdsheet.train.session import Session
+from sgdsheet.train.step_objectives import AutogradObjective, FlatObjective
 from tests.sheets import HOME, Cells, compiled, lowered
 from tests.test_functions import OPENED, TARGET, Opened
 
@@ -324,6 +325,26 @@ def test_a_parameter_that_moves_house(monkeypatch: pytest.MonkeyPatch) -> None:
     loss = model().item()
     assert next(steps).loss == pytest.approx(loss, rel=1e-12)
     assert next(steps).loss < loss
+
+
+def test_a_parameter_that_moves_back() -> None:
+    """Away from its memory autograd calculates its gradient, and back there the flat program does, not the last one."""
+    model = compiled(DATA, "F1:G2")
+    (parameter,) = model.parameters()
+    program = flat_program(model.program, [parameter], model.as_objective)
+    assert program is not None
+    plain = AutogradObjective(lambda: model(), model.as_objective, [parameter])
+    objective = FlatObjective(program, plain, [parameter])
+    home = parameter.data
+    for moved in (torch.zeros(2, 2, dtype=torch.float64), home, torch.ones(2, 2, dtype=torch.float64), home):
+        parameter.data = moved
+        value = objective.value().item()
+        objective.backward()
+        assert parameter.grad is not None
+        (gradient,) = torch.autograd.grad(model(), [parameter])
+        assert value == pytest.approx(model().item(), rel=1e-12)
+        assert objective.loss.item() == value
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-10, atol=1e-12)
 
 
 # --- what must not grow ---------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ class FlatObjective:
         self._pairs = list(zip(parameters, program.gradients, strict=True))
         self.loss = program.loss
         self._used: Objective | None = None
+        """What calculated the last value in the program's place."""
 
     def __call__(self) -> Tensor:
         return self._plain()
@@ -73,6 +74,7 @@ class FlatObjective:
             value = self._plain.value()
             self.loss = self._plain.loss
             return value
+        self._used, self.loss = None, self._program.loss
         self._program.forward()
         return self._program.objective
 

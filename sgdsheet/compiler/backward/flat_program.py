@@ -22,9 +22,9 @@ from sgdsheet.compiler.ir.scan import Scan
 RULES = (elementwise_derivatives, reduction_derivatives, shape_derivatives)
 """The modules that fill the table."""
 
-_ROUNDING = 1e6
-"""How far a flat program may be from autograd, as a multiple of the gradient's length and the precision of its numbers:
-both round, and where large terms cancel the last digits differ."""
+_ROUNDING = {torch.float64: 2e-10, torch.float32: 3e-4}
+"""How far a flat program may be from autograd, as a share of the gradient's length: both round, and where large terms
+cancel the last digits differ."""
 
 _PUSH = 0.01
 """Share of their size, and distance in the sheet's units, by which parameters are moved to compare once more."""
@@ -212,14 +212,14 @@ def _agrees(
 
 
 def _small(distances: Sequence[float], lengths: Sequence[float]) -> bool:
-    return all(distance <= _ROUNDING * length for distance, length in zip(distances, lengths, strict=True))
+    return all(distance <= length for distance, length in zip(distances, lengths, strict=True))
 
 
 def _compared(
     found: FlatProgram, module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]
 ) -> tuple[list[float], list[float]]:
-    """How far loss, objective and gradients are from autograd's, in units of the data type's precision, and how long
-    these are. Infinity for what differs in kind."""
+    """How far loss, objective and gradients are from autograd's, in units of what rounding may do to a length of one, and
+    how long these are. Infinity for what differs in kind."""
     found.forward()
     found.backward()
     with torch.enable_grad():
@@ -234,12 +234,13 @@ def _distance(ours: Tensor | None, theirs: Tensor | None) -> float:
     if ours is None or theirs is None:
         return 0.0 if ours is theirs else math.inf
     whole = theirs.detach()
-    if ours.dtype != whole.dtype or ours.shape != whole.shape:
+    if ours.dtype != whole.dtype or ours.shape != whole.shape or whole.dtype not in _ROUNDING:
         return math.inf
     if not bool(whole.isfinite().all()):
-        same = torch.equal(ours.isfinite(), whole.isfinite())
-        return float((ours - whole)[whole.isfinite()].norm()) / torch.finfo(whole.dtype).eps if same else math.inf
-    return float((ours - whole).norm()) / torch.finfo(whole.dtype).eps
+        if not torch.equal(ours.isfinite(), whole.isfinite()):
+            return math.inf
+        ours, whole = ours[ours.isfinite()], whole[whole.isfinite()]
+    return float((ours - whole).norm()) / _ROUNDING[whole.dtype]
 
 
 def _length(tensor: Tensor | None) -> float:
