@@ -72,7 +72,7 @@ def by_xlsxwriter(path: Path) -> Path:
         chart = book.add_chart({"type": "scatter"})
         chart.add_series({"categories": f"={SHEET}!$A$2:$A$6", "values": f"={SHEET}!$C$2:$C$6"})
         model.insert_chart("J20", chart)
-        columns = [{"header": "x"}, {"header": "line", "formula": f"=[@x]*{SHEET}!$E$1+{SHEET}!$E$2"}]
+        columns = [{"header": "x"}, {"header": "line", "formula": f"=Lines[[#This Row],[x]]*{SHEET}!$E$1+{SHEET}!$E$2"}]
         report.add_table("C1:D6", {"name": "Lines", "columns": columns, "data": [[x] for x in X]})
         report.write("F1", "=SUM(Lines[line])")
         report.write_dynamic_array_formula("G1:G5", f"={SHEET}!A2:A6*{SHEET}!E1")

@@ -362,7 +362,6 @@ def test_a_choice_of_samples_in_other_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("formula", "message"),
     [
-        ('=$K$1*SUMIF($M$1:$M$3,">"&C{r})+$K$2*D{r}+$K$3', "joins text that depends on a sample's data"),
         (
             "=$K$1*VLOOKUP(ABS(C{r}),$M$1:$N$3,2)+$K$2*D{r}+$K$3",
             "looks something up by a value that depends on a sample's",
@@ -374,6 +373,16 @@ def test_look_ups_by_data(formula: str, message: str, tmp_path: Path) -> None:
     """It is no parameter that they depend on; and the cell is one of the sheet, not of the compiled program."""
     rows = Rows([formula, "=(F{r}-E{r})^2"], more={"M1:N3": [[0, 1], [1, 2], [2, 3]]})
     assert message in refused(rows.file(tmp_path, {**numbers(), "x": np.ones(COUNT)}), cell="Model!F4")
+
+
+def test_a_criterion_by_data(tmp_path: Path) -> None:
+    """Each sample of the file is compared with its own number, not with that of the row that shows it."""
+    rows = Rows(['=$K$1*SUMIF($M$1:$M$3,">"&C{r})+$K$2*D{r}+$K$3', "=(F{r}-E{r})^2"], more={"M1:M3": [[0], [1], [2]]})
+    data = {**numbers(), "x": np.linspace(-1.0, 2.5, COUNT)}
+    ended = run("train", rows.file(tmp_path, data), "--json", "--steps", 1, "--optimizer", "sgd")
+    sums = np.array([sum(each for each in (0, 1, 2) if each > x) for x in data["x"]])
+    errors = START[0] * sums + START[1] * data["z"] + START[2] - data["y"]
+    assert ended.json["loss_start"] == pytest.approx(float(np.mean(errors**2)), rel=1e-6)
 
 
 def test_a_look_up_by_the_label_of_one_example(pictures: Path) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sgdsheet.hosts.libreoffice import libreoffice_host
-from sgdsheet.hosts.libreoffice.office_process import invite, kill_group, listening
-from sgdsheet.hosts.libreoffice.programs import office_environment, office_python, soffice
+from sgdsheet.hosts.libreoffice import libreoffice_host, office_process
+from sgdsheet.hosts.libreoffice.office_process import invite, listening
+from sgdsheet.hosts.libreoffice.programs import office_python, soffice
 from sgdsheet.hosts.live_hosts import leave, open_books
 from sgdsheet.problem.definition import find_problem, sheets_with_problem
 from sgdsheet.sheet.references import Range
@@ -195,20 +195,14 @@ def test_numbers_take_the_place_of_formulas(program: LibreOffice, tmp_path: Path
     opened.shut()
 
 
-def test_the_door_that_was_opened_for_us_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The office of a person listens nowhere. `attach` asks it to, by a name nobody can guess, and takes that back."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / ".config"))
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
-    (tmp_path / "home").mkdir()
-    path = some_of_the_titanic(tmp_path / "titanic.xlsx")
-    office = subprocess.Popen(
-        [str(soffice()), "--headless", "--norestore", "--nologo", "--nofirststartwizard", str(path)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=office_environment(),
-    )
+def test_the_door_that_was_opened_for_us_is_closed(
+    program: LibreOffice, book: OfficeBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`attach` asks the office of a person to listen, by a name that nobody can guess, and takes that back."""
+    second = tmp_path / "soffice"  # as a person's second start, which finds the office by its profile
+    profile = f"-env:UserInstallation={program.office.profile.as_uri()}"
+    second.write_text(f'#!/bin/sh\nexec "{soffice()}" "{profile}" "$@"\n', encoding="utf-8")
+    second.chmod(0o755)
     doors: list[str] = []
 
     def watched() -> str | None:
@@ -216,15 +210,14 @@ def test_the_door_that_was_opened_for_us_is_closed(tmp_path: Path, monkeypatch: 
         doors.extend(filter(None, [door]))
         return door
 
+    monkeypatch.setattr(office_process, "soffice", lambda: second)
     monkeypatch.setattr(libreoffice_host, "invite", watched)
     monkeypatch.setattr(libreoffice_host, "listening", lambda: [pipe for pipe in listening() if pipe in doors])
-    try:
-        until(lambda: open_books("libreoffice") != [])  # who asks again finds the door open
-        assert len(doors) == 1
-        leave()
-        until(lambda: doors[0] not in listening())
-        assert run("attach", "titanic.xlsx", "--sheet", SHEET, "--steps", 3).status == 0
-        assert len(set(doors)) == 2
-        until(lambda: doors[1] not in listening())
-    finally:
-        kill_group(office)
+    assert open_books("libreoffice") == open_books("libreoffice") == [book.host.key]
+    assert len(doors) == 1  # who asks again finds the door open
+    leave()
+    until(lambda: doors[0] not in listening())
+    assert run("attach", "titanic.xlsx", "--sheet", SHEET, "--steps", 3).status == 0
+    assert len(set(doors)) == 2
+    until(lambda: doors[1] not in listening())
+    assert not [place for door in doors for place in Path("/tmp").glob(f"*{door}")]

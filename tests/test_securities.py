@@ -91,8 +91,9 @@ def test_each_copy_of_a_formula_has_its_own_dates() -> None:
     cells = {"A1": [40000, 40500, 41000, 50000], "B1:B4": "=YIELD(A1,45000,0.05,98,100,2)", "Z1": "=COUNT(B1:B4)"}
     found = evaluate(lowered(book(cells), [], "Z1")).values
     alone = [value(f"YIELD({settlement},45000,0.05,98,100,2)") for settlement in (40000, 40500, 41000, 50000)]
-    assert [found[Cell(HOME, row, 2)] for row in range(1, 5)] == alone
-    assert alone[3] is ExcelError.NUM
+    together = [found[Cell(HOME, row, 2)] for row in range(1, 5)]
+    assert together[:3] == pytest.approx(alone[:3], rel=1e-13)  # several at once may round the last digit otherwise
+    assert together[3] is alone[3] is ExcelError.NUM
 
 
 def test_a_yield_is_trained_to_a_price() -> None:

@@ -218,8 +218,8 @@ def _small(distances: Sequence[float], lengths: Sequence[float]) -> bool:
 def _compared(
     found: FlatProgram, module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]
 ) -> tuple[list[float], list[float]]:
-    """How far loss, objective and gradients are from autograd's, in units of what rounding may do to a length of one, and
-    how long these are. Infinity for what differs in kind."""
+    """How far loss, objective and gradients are from autograd's, in units of what rounding may do to a length of one,
+    and how long these are. Infinity for what differs in kind."""
     found.forward()
     found.backward()
     with torch.enable_grad():

@@ -248,7 +248,10 @@ def invite() -> str | None:
         if not any(map(_is_ours, places)):
             return None
     pipe = f"{_INVITED}{secrets.token_hex(16)}"
-    return pipe if _hand_over(f"--accept=pipe,name={pipe};urp;", "--nodefault") else None
+    if _hand_over(f"--accept=pipe,name={pipe};urp;", "--nodefault"):
+        return pipe
+    _forget(pipe)
+    return None
 
 
 def withdraw(pipe: str) -> None:
@@ -256,6 +259,13 @@ def withdraw(pipe: str) -> None:
     if pipe in listening():
         with suppress(HostError):
             _hand_over(f"--unaccept=pipe,name={pipe};urp;", "--nodefault")
+    _forget(pipe)
+
+
+def _forget(pipe: str) -> None:
+    """Remove the file of a pipe on which nobody listens any more."""
+    if sys.platform != "win32":
+        (_FOLDER / f"{_PIPE}{os.getuid()}_{pipe}").unlink(missing_ok=True)
 
 
 def _hand_over(*options: str) -> bool:
