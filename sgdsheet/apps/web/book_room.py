@@ -26,6 +26,8 @@ _FILE_EVERY = 2.0
 """Seconds between two looks at the file on disk."""
 _MOST_PARAMETERS = 20_000
 """Parameters of which the gradients are shown without being asked for."""
+_MOST_IN_A_RUN = 500
+"""Parameters of which the gradients are shown while they are trained: training waits while they are calculated."""
 
 
 class Member(Protocol):
@@ -184,7 +186,8 @@ class BookRoom:
         if state == TRAINING and self.served.run_sheet != sheet:
             return
         problem = await asyncio.to_thread(served.problem, sheet)
-        if problem is None or problem.parameter_count > _MOST_PARAMETERS:
+        most = _MOST_IN_A_RUN if state == TRAINING else _MOST_PARAMETERS
+        if problem is None or problem.parameter_count > most:
             changed = bool(served.gradients.pop(sheet, None))
         else:
             changed = await asyncio.to_thread(served.look_at_gradients, sheet)

@@ -19,9 +19,12 @@ from sgdsheet.live.run.status import IDLE, Status
 from sgdsheet.live.run.trainable import Trainable, find_trainable
 from sgdsheet.live.undo import tracking
 from sgdsheet.live.undo.snapshots import Contents, History
+from sgdsheet.problem.optimizers import OPTIMIZERS
+from sgdsheet.problem.settings import Settings
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
 from sgdsheet.system.book_lock import BookLock
+from sgdsheet.train.optimizer_factory import build_optimizer
 
 Options = dict[str, Any]
 Reply = dict[str, Any]
@@ -256,6 +259,6 @@ class LiveBook:
 def warm_up() -> None:
     """Have torch load what it loads at the first use of an optimizer."""
     tensor = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([tensor], lr=1.0)
+    optimizer = build_optimizer(OPTIMIZERS["sgd"], [tensor], 1.0, Settings())
     tensor.sum().backward()
     optimizer.step()
