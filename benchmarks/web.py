@@ -26,21 +26,19 @@ from pathlib import Path
 from typing import Any
 
 import xlsxwriter
-from playwright.sync_api import Browser, Page, sync_playwright
-
-import sgdsheet
-from sgdsheet.hosts.file import FileHost
-from sgdsheet.sheet.references import Cell
-from sgdsheet.system.state_folder import VARIABLE
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+import sgdsheet  # noqa: E402
+from sgdsheet.hosts.file import FileHost  # noqa: E402
+from sgdsheet.sheet.references import Cell  # noqa: E402
+from sgdsheet.system.state_folder import VARIABLE  # noqa: E402
+from tests.web.browser import CHROMIUM, started_browser  # noqa: E402
+
 BOOKS = ROOT / "workbooks"
 MNIST = ROOT.parent / "shared" / "data" / "mnist"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
 PATIENCE = 180.0
 
 WARM, COLD = 2.0, 4.0  # seconds to the first cells
@@ -300,10 +298,9 @@ def main() -> None:
     if CHROMIUM is None:
         sys.exit("There is no Chromium here (on Debian: apt-get install chromium)")
     report = Report()
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as name, started_browser() as browser:
         folder = Path(name)
         os.environ[VARIABLE] = str(folder / "state")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         parts: dict[str, Callable[[], None]] = {
             "starts": lambda: starts(browser, folder, report),
             "weight": lambda: weight(browser, folder, report),
@@ -314,7 +311,6 @@ def main() -> None:
         for part, measure in parts.items():
             if chosen.only in (None, part):
                 measure()
-        browser.close()
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(report.found, indent=1), encoding="utf-8")
     print(f"load {os.getloadavg()[0]:.1f}; not met: {', '.join(report.missed) or 'nothing'}")

@@ -21,19 +21,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
-
-from sgdsheet.system.state_folder import VARIABLE
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from sgdsheet.system.state_folder import VARIABLE  # noqa: E402
+from tests.web.browser import started_browser  # noqa: E402
+
 PICTURES = ROOT / "docs" / "pictures"
 LIMIT, MOVING_LIMIT = 150_000, 250_000  # bytes of a picture
 WIDTH, MOVING_WIDTH = 1100, 760
 FRAMES, FRAME = 30, 0.15  # how many, and seconds of each
 WINDOW = {"width": 1400, "height": 860}
 WAIT = 120_000  # milliseconds
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
 
 
 @contextmanager
@@ -178,12 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PARTS, help="one picture instead of all")
     only = parser.parse_args(arguments).only
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    with started_browser() as browser:
         for name, make in PARTS.items():
             if only in (None, name):
                 make(browser)
-        browser.close()
 
 
 if __name__ == "__main__":

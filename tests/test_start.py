@@ -81,7 +81,7 @@ from sgdsheet.apps.web.server import Server
 from sgdsheet.sheet.references import Range
 served = Bookshelf().open(Path("workbooks/titanic.xlsx"))
 assert book_message(served)["models"]["nnet"]["loss"] == [6, 15]
-assert served.view("nnet").entries(Range("nnet", 1, 1, 60, 30), served.uncalculated)
+assert served.view("nnet").entries(Range("nnet", 1, 1, 60, 30), served.book.uncalculated_in)
 assert served.charts("nnet")
 print(" ".join(sys.modules))
 """

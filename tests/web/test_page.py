@@ -9,16 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.web.browser import ROOT, Shown, needs_browser, started_browser
+from tests.web.browser import ROOT, Shown, needs_browser
 from tests.web.served import Served, serving
 
 pytestmark = needs_browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with started_browser() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

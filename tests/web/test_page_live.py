@@ -13,19 +13,13 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from tests.live_books import most
-from tests.web.browser import ROOT, Shown, needs_browser, started_browser
+from tests.web.browser import ROOT, Shown, needs_browser
 from tests.web.served import Served, serving
 
 pytestmark = needs_browser
 
 STEPS, LOSS, WEIGHT, DATUM, PREDICTION = "S5", "O6", "E6", "B9", "N9"
 FREE = "L6"  # an empty cell among empty ones
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with started_browser() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.status import IDLE
 from sgdsheet.problem.definition import FoundModel, Problem, models_in
 from sgdsheet.sheet.references import Cell, Range, parse_range
-from sgdsheet.sheet.workbook import Position
 
 HOST = "web"
 """What the trainer calls the program in which these workbooks are open."""
@@ -63,15 +62,6 @@ class ServedBook:
         """What a page sees of a sheet."""
         book = self.book
         return SheetView(self.appearance, sheet, book.workbook.date1904, book.values_in, book.number_formats)
-
-    def uncalculated(self, area: Range) -> Mapping[Position, str]:
-        """The cells of an area that show an old value, with the reasons."""
-        found = self.book.uncalculated
-        return {
-            cell[1:]: reason
-            for cell, reason in found.items()
-            if cell.sheet == area.sheet and area.contains(Range.of_cell(cell))
-        }
 
     def models(self) -> list[FoundModel]:
         """The models of all sheets; found anew when names or formulas have changed."""

@@ -249,7 +249,7 @@ class SocketClient:
         view, area, full = self._sheet_view, self._area, self._fresh
         if view is None or area is None:
             return
-        shown = await asyncio.to_thread(view.entries, area, self._served.uncalculated)
+        shown = await asyncio.to_thread(view.entries, area, self._served.book.uncalculated_in)
         if area != self._area:
             self._due.add("cells")
             self._wake.set()

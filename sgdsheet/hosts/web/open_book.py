@@ -33,9 +33,7 @@ from sgdsheet.sheet.references import (
     MAX_ROW,
     Cell,
     Range,
-    address,
     areas_of_cells,
-    quote_sheet,
     without,
 )
 from sgdsheet.sheet.workbook import DefinedName, Formula, Position, Sheet, Value, Workbook
@@ -155,6 +153,11 @@ class OpenBook:
     def uncalculated(self) -> dict[Cell, str]:
         """The cells that show their last value because they cannot be calculated, each with the reason."""
         return {cell: reason for area, reason in list(self._uncalculated) for cell in area.cells()}
+
+    def uncalculated_in(self, area: Range) -> dict[Position, str]:
+        """The cells of an area that show their last value because they cannot be calculated, each with the reason."""
+        parts = [(own.intersection(area), reason) for own, reason in list(self._uncalculated)]
+        return {place: reason for part, reason in parts if part is not None for place in part.positions()}
 
     def snapshot(self) -> Workbook:
         """The workbook as it is now. Cells whose value is out of date, and cannot be calculated, have none."""
@@ -292,7 +295,7 @@ class OpenBook:
         """Give a name, on the sheet of the first area, to areas, instead of what it meant before."""
         with self.turn:
             sheet, folded = self.sheet(areas[0].sheet).name, name.casefold()
-            text = ",".join(map(_absolute, areas))
+            text = ",".join(area.absolute for area in areas)
             kept = [item for item in self.workbook.names if (item.name.casefold(), item.sheet) != (folded, sheet)]
             self.workbook.names = [*kept, DefinedName(name, text, sheet)]
             self._unsaved.names[sheet, folded] = (name, tuple(areas))
@@ -600,13 +603,6 @@ class OpenBook:
             found = calculator.formulas_changed(cells, self._clear)
             self._take(found)
             self._told((), found.areas)
-
-
-def _absolute(area: Range) -> str:
-    """A range as a defined name means it: `'my data'!$A$1:$B$2`."""
-    corners = [(area.top, area.left), (area.bottom, area.right)]
-    texts = ["$" + address(row, column).rstrip("0123456789") + f"${row}" for row, column in corners]
-    return f"{quote_sheet(area.sheet)}!" + (texts[0] if area.size == 1 else ":".join(texts))
 
 
 def _placeholders(workbook: Workbook) -> list[Range]:
