@@ -15,6 +15,7 @@ from sgdsheet.apps.web.served_book import ServedBook
 from sgdsheet.apps.web.sheet_view import area_of, kind_of
 from sgdsheet.errors import FormulaError, HostError, SettingError, quoted
 from sgdsheet.problem.definition import settings_areas
+from sgdsheet.problem.optimizers import normalised
 from sgdsheet.problem.settings import DECLARATIONS
 from sgdsheet.sheet.displayed_text import GENERAL, displayed
 from sgdsheet.sheet.formula import formula_text, moved
@@ -129,7 +130,7 @@ def cell(served: ServedBook, message: Message) -> Message:
         "refers": cell_details.references(workbook, formula, place) if formula is not None else [],
         "role": cell_details.role(served.problem(sheet), place),
         "gradient": gradient,
-        "uncalculated": served.book.uncalculated.get(place),
+        "uncalculated": served.book.uncalculated_in(Range.of_cell(place)).get(place[1:]),
     }
 
 
@@ -200,7 +201,7 @@ def settings(served: ServedBook, message: Message) -> Message:
     sheet, values = sheet_of(served, message), message.get("values")
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ValueError("values are settings by their names")
-    known = {_folded(item.label): item for item in DECLARATIONS}
+    known = {normalised(item.label): item for item in DECLARATIONS}
     entries: list[tuple[Cell, str]] = []
     session = dict(served.options.get(sheet, {}))
     areas = settings_areas(served.book.workbook, sheet)
@@ -209,7 +210,7 @@ def settings(served: ServedBook, message: Message) -> Message:
     ]
     names = {row: served.book.value_of(Cell(*row)) for row in rows}
     for name, value in values.items():
-        declaration = known.get(_folded(name))
+        declaration = known.get(normalised(name))
         if declaration is None:
             raise SettingError(
                 f"{quoted(name)} is not a setting",
@@ -219,7 +220,7 @@ def settings(served: ServedBook, message: Message) -> Message:
         if text:
             _check_setting(declaration.read, declaration.allowed, name, text)
         place = next(
-            (row for row, own in names.items() if isinstance(own, str) and _folded(own) == _folded(name)), None
+            (row for row, own in names.items() if isinstance(own, str) and normalised(own) == normalised(name)), None
         )
         if place is None and text:
             place = next((row for row, own in names.items() if own is None), None)
@@ -244,10 +245,6 @@ def _check_setting(read: Callable[[Any], Any], allowed: str, name: str, text: st
         read(text)
     except (ValueError, OverflowError):
         raise SettingError(f"{quoted(text)} cannot be the setting “{name}”", remedy=f"Allowed are {allowed}") from None
-
-
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", "").replace(" ", "")
 
 
 def slice_(served: ServedBook, message: Message) -> Message:

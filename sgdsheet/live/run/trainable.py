@@ -20,6 +20,7 @@ from sgdsheet.problem.definition import (
     refuse_protected,
     refuse_unsupported,
 )
+from sgdsheet.problem.optimizers import normalised
 from sgdsheet.problem.settings import Settings, combine
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import DefinedName, Sheet, Value, Workbook
@@ -88,11 +89,8 @@ class Trainable:
 
     def setting_cell(self, name: str) -> Cell | None:
         """The cell that holds a setting; None if the sheet does not have it."""
-        wanted = name.casefold().replace("_", "").replace(" ", "")
-        for row in self.problem.settings:
-            if row.name.casefold().replace("_", "").replace(" ", "") == wanted:
-                return row.cell
-        return None
+        wanted = normalised(name)
+        return next((row.cell for row in self.problem.settings if normalised(row.name) == wanted), None)
 
 
 def find_trainable(
