@@ -23,7 +23,7 @@ MODULES = (
     "test_live_faults",
     *("test_growth", "test_live_libreoffice", "test_live_slow", "test_mnist_golden"),
     *("test_mnist_workbooks", "test_notebooks", "test_odd_settings", "test_outputs_kept"),
-    *("test_page", "test_page_live", "test_panel"),
+    *("test_formats_as_office", "test_page", "test_page_live", "test_panel"),
     *("test_parallel", "test_passengers", "test_random_sheets", "test_readme", "test_recalculation"),
     *("test_saved_edits", "test_seeds", "test_server", "test_live_server", "test_service", "test_strangers"),
     *("test_udfs_live", "test_web_attacks"),

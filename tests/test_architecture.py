@@ -64,7 +64,7 @@ GUARDED = {
 # May call importlib.
 IMPORT_BY_NAME = (
     *("sgdsheet", "apps.cli", "apps.cli.*", "compiler.functions", "apps.examples", "system.extras", "data.formats"),
-    *("train.algorithms", "hosts.live_hosts", "hosts.web.open_book", "live.commands", "live.ipc.worker"),
+    *("train.algorithms", "hosts.live_hosts", "hosts.web.calculation", "live.commands", "live.ipc.worker"),
 )
 IMPORT_IN_FUNCTIONS = ("apps.cli", "apps.cli.*", "live.commands.*")  # to be instant until something is done
 NAMED_BY_OTHERS = (

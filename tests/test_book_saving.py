@@ -12,7 +12,7 @@ import pytest
 import xlsxwriter  # type: ignore[import-untyped]
 
 from sgdsheet.errors import FileError, HostError
-from sgdsheet.hosts.base import ReportSheet
+from sgdsheet.hosts.base import LineChart, ReportSheet
 from sgdsheet.hosts.file import load
 from sgdsheet.hosts.web.autosave import Autosave, kept_of, recover
 from sgdsheet.hosts.web.open_book import OpenBook
@@ -189,6 +189,36 @@ def test_after_a_crash_nothing_is_lost(path: Path, tmp_path: Path) -> None:
     again.undo()
     assert again.value_of(cell("C1")) == 12.0
     again.close()
+
+
+def test_after_a_crash_the_sheets_of_ours_are_there_again(path: Path) -> None:
+    """With their rows, bold types, number formats, colours and charts: also those of a sheet that the file has."""
+    log = ReportSheet(
+        "SGD log",
+        [["step", "loss"], *([float(step), 1.0 / (step + 1)] for step in range(5))],
+        bold=(1,),
+        chart=LineChart("Loss", 0, (1,)),
+        formats=(("0.000", (Range("SGD log", 2, 2, 6, 2),)),),
+    )
+    before = OpenBook.open(path)
+    before.put_sheet(ReportSheet("SGD gradients", [["old"]]))
+    before.save()
+    before.close()
+    book = OpenBook.open(path)
+    keeper = Autosave(book, pause=0.05)
+    heat = (Range("SGD gradients", 2, 1, 2, 2),)
+    gradients = ReportSheet("SGD gradients", [["new", None], [1.0, -2.0]], bold=(1,), heat=heat)
+    book.put_sheet(log)
+    book.put_sheet(gradients)
+    keeper.close()
+    book.close()
+    again = OpenBook.open(path)
+    assert recover(again) == 12 + 3
+    assert again.report_sheets == {"SGD log": log, "SGD gradients": gradients}
+    assert again.value_of(Cell("SGD log", 6, 2)) == 0.2
+    again.save()
+    again.close()
+    assert load(path).sheets["SGD log"].values[6, 1] == 4.0
 
 
 def test_a_run_is_not_disturbed(path: Path) -> None:

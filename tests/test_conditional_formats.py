@@ -22,7 +22,7 @@ def shown(*rules: Rule, values: list[Value | None], area: Range = AREA) -> list[
     def values_in(asked: Range) -> Mapping[Position, Value]:
         return {at: cells[at] for at in asked.positions() if at in cells}
 
-    found = conditional_formats(rules, area, values_in)
+    found = conditional_formats(rules, [area], values_in)
     return [found.get((row, 1), {}).get("fill") for row in range(area.top, area.bottom + 1)]
 
 
@@ -55,7 +55,7 @@ def test_the_whole_range_of_a_scale_counts_also_where_it_is_not_seen() -> None:
 def test_bars_begin_at_zero() -> None:
     rule = Rule("dataBar", 1, (AREA,), marks=(Mark("min"), Mark("max")), colours=("#00ff00",))
     cells = {(1, 1): 5.0, (2, 1): 10.0}
-    found = conditional_formats([rule], AREA, lambda area: {at: cells[at] for at in area.positions() if at in cells})
+    found = conditional_formats([rule], [AREA], lambda area: {at: cells[at] for at in area.positions() if at in cells})
     assert found == {
         (1, 1): {"bar": 0.5, "bar_color": "#00ff00"},
         (2, 1): {"bar": 1.0, "bar_color": "#00ff00"},

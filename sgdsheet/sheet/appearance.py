@@ -47,6 +47,17 @@ class Mark:
     kind: str
     """`min`, `max`, `num`, `percent`, `percentile` or `formula`."""
     text: str = ""
+    above: bool = False
+    """Whether a number at the mark itself still gets the icon before: the number has to lie above the mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class LooseFormula:
+    """A formula that stands in no cell: as it is written for the cell `home`, and the areas in which it is wanted."""
+
+    text: str
+    home: Position
+    areas: tuple[Range, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,7 @@ class Rule:
     """A rule of a conditional format. Of several that give the same thing, that of the smallest `priority` counts."""
 
     kind: str
-    """As in the file: `colorScale`, `dataBar`, `cellIs`, `expression`, `top10` and so on."""
+    """As in an .xlsx: `colorScale`, `dataBar`, `iconSet`, `cellIs`, `expression`, `top10` and so on."""
     priority: int
     areas: tuple[Range, ...]
     style: CellStyle | None = None
@@ -66,6 +77,8 @@ class Rule:
     colours: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
     """What else the rule says, as in the file."""
+    home: Position | None = None
+    """The cell that formulas are written for; None is the first one of all areas."""
 
 
 @dataclass(slots=True)
@@ -96,6 +109,7 @@ class Appearance:
         self.styles = styles
         self._read = read
         self._sheets: dict[str, SheetLook] = {}
+        self._numbers: dict[CellStyle, int] = {}
 
     def sheet(self, name: str) -> SheetLook:
         """How a sheet looks; one that the file does not have looks plain."""
@@ -103,3 +117,12 @@ class Appearance:
         if found is None:
             found = self._sheets[name] = self._read(name) if self._read is not None else SheetLook()
         return found
+
+    def number_of(self, style: CellStyle) -> int:
+        """The number of a style, which is added if there is none like it."""
+        if style not in self._numbers:
+            self._numbers = {known: number for number, known in reversed([*enumerate(self.styles)])}
+        if style not in self._numbers:
+            self.styles = (*self.styles, style)
+            self._numbers[style] = len(self.styles) - 1
+        return self._numbers[style]

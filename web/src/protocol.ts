@@ -103,12 +103,23 @@ export interface BookMessage {
   recovery: { when: string } | null;
 }
 
+/** What conditional formats give a cell beside its style. */
 export interface CellExtra {
   fill?: string;
   color?: string;
-  /** The length of a data bar, 0 to 1. */
+  bold?: boolean;
+  italic?: boolean;
+  underline?: boolean;
+  strike?: boolean;
+  border?: CellStyle["border"];
+  /** The length of a data bar and where it begins, 0 to 1. */
   bar?: number;
+  bar_from?: number;
   bar_color?: string;
+  /** The name of a set of icons, and the number of the icon in it, from 0. */
+  icon?: [set: string, at: number];
+  /** The value itself is not shown, only its bar or icon. */
+  bare?: 1;
   uncalculated?: 1;
 }
 

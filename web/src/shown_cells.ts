@@ -66,5 +66,5 @@ export class ShownCells {
 function sameExtra(a: CellExtra | undefined, b: CellExtra | undefined): boolean {
   if (a === b) return true;
   if (!a || !b) return false;
-  return a.fill === b.fill && a.color === b.color && a.bar === b.bar && a.uncalculated === b.uncalculated;
+  return a.fill === b.fill && a.color === b.color && a.bar === b.bar && JSON.stringify(a) === JSON.stringify(b);
 }

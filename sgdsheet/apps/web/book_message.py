@@ -14,7 +14,7 @@ from sgdsheet.sheet.workbook import Workbook
 
 def book_message(served: ServedBook) -> dict[str, Any]:
     """All about a workbook but its cells."""
-    book, workbook, appearance = served.book, served.book.workbook, served.appearance
+    book, workbook = served.book, served.book.workbook
     return {
         "type": "book",
         "id": served.id,
@@ -27,12 +27,12 @@ def book_message(served: ServedBook) -> dict[str, Any]:
                 "columns": sheet.extent[1],
                 "merged": [list(area[1:]) for area in sheet.merged],
                 "protected": sheet.protected,
-                **look_for_page(appearance.sheet(sheet.name)),
+                **look_for_page(served.look(sheet.name)),
             }
             for sheet in list(workbook.sheets.values())
         ],
         "active": workbook.active or next(iter(workbook.sheets), None),
-        "styles": [style_for_page(style) for style in appearance.styles],
+        "styles": [style_for_page(style) for style in served.appearance.styles],
         "models": {found.sheet: _model(served, workbook, found) for found in served.models()},
         "commands": commands(),
         "choices": choices(),

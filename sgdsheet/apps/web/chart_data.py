@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sgdsheet.apps.web.conditional_formats import ValuesIn
+from sgdsheet.apps.web.rule_operands import ValuesIn
 from sgdsheet.sheet.charts import Chart, ChartKind, Series, Words
 from sgdsheet.sheet.displayed_text import displayed
 from sgdsheet.sheet.references import Range

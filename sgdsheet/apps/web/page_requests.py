@@ -111,7 +111,7 @@ def cell(served: ServedBook, message: Message) -> Message:
     """All about one cell."""
     sheet = sheet_of(served, message)
     place = Cell(sheet, _whole(message, "row"), _whole(message, "column"))
-    workbook, look = served.book.workbook, served.appearance.sheet(sheet)
+    workbook, look = served.book.workbook, served.look(sheet)
     formula = workbook.sheets[sheet].formulas.get(place[1:]) or _spilling(served, place)
     value = served.book.value_of(place)
     style = look.styles_in(Range.of_cell(place)).get(place[1:], 0)

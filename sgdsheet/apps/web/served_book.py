@@ -12,13 +12,17 @@ from typing import Any
 
 from sgdsheet.apps.web.chart_data import chart_for_page
 from sgdsheet.apps.web.live_curves import LossCurve
+from sgdsheet.apps.web.report_look import report_chart, report_look
+from sgdsheet.apps.web.rule_formulas import RuleFormulas
 from sgdsheet.apps.web.sheet_view import SheetView
 from sgdsheet.errors import HostError, SgdSheetError
+from sgdsheet.hosts.base import ReportSheet
 from sgdsheet.hosts.web.autosave import Autosave, kept_of, recover
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.status import IDLE
 from sgdsheet.problem.definition import FoundModel, Problem, models_in
+from sgdsheet.sheet.appearance import SheetLook
 from sgdsheet.sheet.references import Cell, Range, parse_range
 
 HOST = "web"
@@ -48,6 +52,7 @@ class ServedBook:
         self.path: deque[tuple[float, float]] = deque(maxlen=_PATH_POINTS)
         """Where the two parameters of `traced` have been."""
         self.traced: tuple[Cell, Cell] | None = None
+        self._report_looks: dict[str, tuple[ReportSheet, SheetLook]] = {}
         self._charts: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         self._models: tuple[tuple[object, ...], list[FoundModel]] | None = None
         self.recovered: float | None = None
@@ -61,7 +66,25 @@ class ServedBook:
     def view(self, sheet: str) -> SheetView:
         """What a page sees of a sheet."""
         book = self.book
-        return SheetView(self.appearance, sheet, book.workbook.date1904, book.values_in, book.number_formats)
+        return SheetView(
+            self.appearance,
+            lambda: self.look(sheet),
+            sheet,
+            book.workbook.date1904,
+            book.values_in,
+            book.number_formats,
+            RuleFormulas(lambda asked: book.loose_values(sheet, asked), lambda: book.version),
+        )
+
+    def look(self, sheet: str) -> SheetLook:
+        """How a sheet looks: as in the file, or as a report that was made since."""
+        report = self.book.report_sheets.get(sheet)
+        if report is None:
+            return self.appearance.sheet(sheet)
+        known = self._report_looks.get(sheet)
+        if known is None or known[0] is not report:
+            known = self._report_looks[sheet] = report, report_look(report, self.appearance.number_of)
+        return known[1]
 
     def models(self) -> list[FoundModel]:
         """The models of all sheets; found anew when names or formulas have changed."""
@@ -81,11 +104,11 @@ class ServedBook:
         known = self._charts.get(sheet)
         if known is not None and known[0] == version:
             return known[1]
-        found = [
-            chart_for_page(chart, self.book.values_in)
-            for chart in self.book.workbook.charts
-            if chart.sheet == sheet and chart.series
-        ]
+        report = self.book.report_sheets.get(sheet)
+        own = [chart for chart in self.book.workbook.charts if chart.sheet == sheet]
+        if report is not None:
+            own = [chart for chart in [report_chart(report)] if chart is not None]
+        found = [chart_for_page(chart, self.book.values_in) for chart in own if chart.series]
         self._charts[sheet] = version, found
         return found
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sgdsheet.apps.web.conditional_formats import Extra, ValuesIn, conditional_formats
+from sgdsheet.apps.web.conditional_formats import Extra, conditional_formats
+from sgdsheet.apps.web.rule_formulas import RuleFormulas
+from sgdsheet.apps.web.rule_operands import ValuesIn
 from sgdsheet.sheet.appearance import Appearance, CellStyle, SheetLook
 from sgdsheet.sheet.displayed_text import GENERAL, displayed
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range
@@ -46,14 +48,18 @@ class SheetView:
     def __init__(
         self,
         appearance: Appearance,
+        look: Callable[[], SheetLook],
         sheet: str,
         date1904: bool,
         values_in: ValuesIn,
         number_formats: Mapping[Cell, str],
+        formulas: RuleFormulas | None = None,
     ) -> None:
+        self._formulas = formulas
         self._sheet, self._number_formats = sheet, number_formats
+        self._appearance, self._look_now = appearance, look
+        self._look = look()
         self._codes = [style.number_format for style in appearance.styles]
-        self._look: SheetLook = appearance.sheet(sheet)
         self._date1904, self._values_in = date1904, values_in
         self._styles: dict[Range, Mapping[Position, int]] = {}
         """The styles of the areas that were looked at last, which never change."""
@@ -74,26 +80,38 @@ class SheetView:
                 found.append(area._replace(top=1, left=1, bottom=min(rows, area.top - 1), right=right))
         return found
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether formulas of conditional formats are to be calculated anew: look again soon."""
+        return self._formulas is not None and self._formulas.is_behind
+
     def entries(self, area: Range, uncalculated: Callable[[Range], Mapping[Position, str]]) -> dict[Position, Entry]:
         """The cells of an area that hold something, or look like something."""
         found: dict[Position, Entry] = {}
         values: dict[Position, Value] = {}
         plain: dict[Position, tuple[Entry, str | None]] = {}
         given: dict[Position, Extra] = {}
+        look = self._look_now()
+        if look is not self._look:  # a report was made anew
+            self._look, self._styles, self._plain = look, {}, {}
+            self._codes = [style.number_format for style in self._appearance.styles]
         parts = self.areas(area)
         self._styles = {part: self._styles.get(part) or self._look.styles_in(part) for part in parts}
         for part in parts:
             own = dict(self._values_in(part))
             values.update(own)
             plain.update(self._plain_entries(part, own))
-            extras: dict[Position, Extra] = conditional_formats(self._look.rules, part, self._values_in)
             for at in uncalculated(part):
-                extras[at] = {**extras.get(at, {}), "uncalculated": 1}
-            given.update(extras)
+                given[at] = {"uncalculated": 1}
+        for at, extra in conditional_formats(self._look.rules, parts, self._values_in, self._formulas).items():
+            given[at] = {**extra, **given.get(at, {})}
         for at, (entry, colour) in plain.items():
             found[at] = (*entry, {"color": colour}) if colour is not None else entry
         for at, extra in given.items():
             entry, colour = plain.get(at, (NOTHING, None))
+            if (code := extra.pop("format", None)) is not None and at in values:
+                shown = displayed(values[at], code, self._date1904)
+                entry, colour = (shown.text, *entry[1:]), shown.colour or colour
             found[at] = (*entry, {"color": colour, **extra} if colour is not None else extra)
         self._values, self._plain = values, plain
         return found

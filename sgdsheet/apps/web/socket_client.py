@@ -38,6 +38,9 @@ _MOST_ASKED = 16
 _CELLS_EVERY, _CHARTS_EVERY = 1 / 40, 1 / 10
 """Seconds between two messages of this kind, at least."""
 
+_AGAIN = 0.4
+"""Seconds after which conditional formats are looked at again that could not be calculated at once."""
+
 _MALFORMED = "Reload the page; if that does not help, update sgdsheet"
 
 Message = dict[str, Any]
@@ -254,6 +257,8 @@ class SocketClient:
             self._due.add("cells")
             self._wake.set()
             return
+        if view.is_behind:
+            asyncio.get_running_loop().call_later(_AGAIN, self.due, "cells")
         self._fresh = False
         before: Mapping[Position, Entry] = {} if full else self._shown
         cells: list[list[Any]] = [[*at, *entry] for at, entry in shown.items() if before.get(at) != entry]

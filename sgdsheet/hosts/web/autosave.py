@@ -13,6 +13,7 @@ from time import monotonic
 from sgdsheet.errors import FormulaError, SgdSheetError
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.hosts.web.book_events import Event
+from sgdsheet.hosts.web.kept_sheets import kept_sheets
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.hosts.web.unsaved import differences
 from sgdsheet.sheet.displayed_text import GENERAL
@@ -39,26 +40,37 @@ def kept_of(book: OpenBook) -> Recovery | None:
 
 
 def recover(book: OpenBook) -> int:
-    """Take up what was kept, as one change that can be taken back; returns in how many cells. Raises SgdSheetError."""
+    """Take up what was kept; returns in how many cells. Raises SgdSheetError.
+
+    It is one change that can be taken back, but for names and the sheets of ours, which are made anew by commands.
+    """
     found = kept_of(book)
     if found is None:
         return 0
     file = FileHost(found.data())
     kept = file.read()
+    look = file.appearance()
     with book.turn:
-        changes = differences(book.snapshot(), kept)
-        changes = {cell: item for cell, item in changes.items() if not book.workbook.sheets[cell.sheet].protected}
+        now = book.snapshot()
+        reports = {report.name: report for report in kept_sheets(now, kept, look)}
+        changes = {
+            cell: item
+            for cell, item in differences(now, kept).items()
+            if cell.sheet not in reports and not now.sheets[cell.sheet].protected
+        }
         book.change(changes, "recovery")
-        look = file.appearance()
         for cell in (cell for cell, item in changes.items() if type(item) is float):
             style = look.sheet(cell.sheet).styles_in(Range.of_cell(cell)).get(cell[1:], 0)
             if (number_format := look.styles[style].number_format) != GENERAL:
                 book.number_formats[cell] = number_format
         for name in kept.names:
-            if name.sheet is not None and name not in book.workbook.names and name.sheet in book.workbook.sheets:
+            known = name in book.workbook.names or name.sheet in reports
+            if name.sheet is not None and not known and name.sheet in book.workbook.sheets:
                 with suppress(FormulaError):  # a name that is no area was never given here
                     book.define_name(name.name, [parse_range(part, name.sheet) for part in name.text.split(",")])
-    return len(changes)
+        for report in reports.values():
+            book.put_sheet(report)
+    return len(changes) + sum(item is not None for report in reports.values() for row in report.rows for item in row)
 
 
 class Autosave:

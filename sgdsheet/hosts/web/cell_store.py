@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from sgdsheet.hosts.web.edit_history import Content
 from sgdsheet.sheet.block_values import BlockValues
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Position, Value, Workbook
@@ -41,6 +42,11 @@ class CellStore:
     def value_of(self, cell: Cell) -> Value | None:
         """The value that a cell shows; None if it is empty."""
         return self.values_in(Range.of_cell(cell)).get((cell.row, cell.column))
+
+    def content(self, cell: Cell) -> Content:
+        """The formula or the value that a cell holds; None if it is empty. Raises KeyError for an unknown sheet."""
+        formula = self.workbook.sheets[cell.sheet].formulas.get(cell[1:])
+        return formula if formula is not None else self.value_of(cell)
 
     def set(self, values: Mapping[Cell, Value | None]) -> None:
         """Let cells hold values; None empties a cell."""

@@ -6,45 +6,34 @@ with the compiler's own evaluator. Opening needs no torch: it is loaded with `pr
 
 from __future__ import annotations
 
-import importlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from sgdsheet.errors import CircularReference, FormulaError, HostError, SgdSheetError
+from sgdsheet.errors import FormulaError, HostError, SgdSheetError
 from sgdsheet.hosts import refusals
 from sgdsheet.hosts.base import ReportSheet
-from sgdsheet.hosts.cell_edit import impossible
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.hosts.web import open_books
 from sgdsheet.hosts.web.book_events import BookEvents, Event
+from sgdsheet.hosts.web.book_filing import BookFiling
+from sgdsheet.hosts.web.calculation import Calculation
 from sgdsheet.hosts.web.cell_store import CellStore
+from sgdsheet.hosts.web.changeable_cells import ChangeableCells
 from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory
 from sgdsheet.hosts.web.typed_text import number_format, typed
 from sgdsheet.hosts.web.unsaved import Unsaved
-from sgdsheet.hosts.xlsx.file_formula import in_file
-from sgdsheet.sheet.appearance import Appearance
-from sgdsheet.sheet.references import (
-    MAX_COLUMN,
-    MAX_ROW,
-    Cell,
-    Range,
-    areas_of_cells,
-    without,
-)
-from sgdsheet.sheet.workbook import DefinedName, Formula, Position, Sheet, Value, Workbook
-from sgdsheet.system.recovery import digest_of
+from sgdsheet.sheet.appearance import Appearance, LooseFormula
+from sgdsheet.sheet.references import Cell, Range, areas_of_cells
+from sgdsheet.sheet.workbook import DefinedName, Position, Sheet, Value, Workbook
 
-if TYPE_CHECKING:
-    from sgdsheet.compiler.recalculator import Recalculated, Recalculator
+_SHORT = 0.05
+"""Seconds that a page waits for its turn, where it can do without."""
 
 log = logging.getLogger("sgdsheet.web")
-
-_RECALCULATOR = "sgdsheet.compiler.recalculator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +54,6 @@ class OpenBook:
     def __init__(self, file: FileHost, key: str, path: Path | None = None) -> None:
         self.key, self.path, self.name = key, path, file.path.name
         self.turn = threading.RLock()
-        self._filing = threading.Lock()
         self.events = BookEvents()
         self.selected: tuple[Range, ...] = ()
         self.status = ""
@@ -74,20 +62,17 @@ class OpenBook:
         """The formats that typed dates, percentages and amounts bring along, for cells that have no format."""
         self.undo_command: Callable[[], None] | None = None
         self.closed = False
-        self.dirty = False
         self.workbook: Workbook = file.read()
         """Names, formulas, and what else the workbook holds. Values are asked for with `values_in`."""
         self._file = file
         self._store = CellStore(self.workbook)
         self._history = EditHistory()
-        self._recalculator: Recalculator | None = None
-        self._uncalculated: list[tuple[Range, str]] = []
+        self._unsaved = Unsaved()
+        self._calculation = Calculation(self.workbook, self._store, self._unsaved, self.events)
+        self._cells = ChangeableCells(self.workbook, self.report_sheets.keys())
+        self._filing = BookFiling(file, self._unsaved, self.events, self.turn, self._tell_file)
         self._accepted: dict[tuple[Cell, ...], tuple[Range, ...]] = {}
         """Cells that may be written to, as they were written before, and as areas."""
-        self._known_arrays: dict[str, frozenset[tuple[int, int, int, int]]] = {}
-        self._unsaved = Unsaved()
-        self.base = digest_of(file.data)
-        """What tells the bytes of the file that was read, or saved in place, from others."""
 
     @classmethod
     def open(cls, path: Path) -> OpenBook:
@@ -123,6 +108,16 @@ class OpenBook:
         """How many times cells have changed."""
         return self.events.version
 
+    @property
+    def dirty(self) -> bool:
+        """Whether anything has changed since the workbook was opened, or saved last."""
+        return self._unsaved.dirty
+
+    @property
+    def base(self) -> str:
+        """What tells the bytes of the file that was read, or saved in place, from others."""
+        return self._filing.base
+
     def changed_since(self, version: int) -> set[tuple[str, Range]] | None:
         """The sheets and areas that have changed since a version; None if it may be anything."""
         return self.events.changed_since(version)
@@ -146,29 +141,33 @@ class OpenBook:
     def calculated_in(self, area: Range) -> dict[Position, Value]:
         """The values of cells as `values_in` has them, but for those that are out of date; waits for a calculation."""
         with self.turn:
-            self._calculator()
+            self._ready()
             return self._store.values_in(area, outdated=False)
+
+    def loose_values(self, sheet: str, formulas: Sequence[LooseFormula]) -> list[dict[Position, Value]] | None:
+        """What formulas that stand in no cell come to; None while nothing is calculated yet, or others calculate."""
+        if not self._calculation.is_ready or not self.turn.acquire(timeout=_SHORT):
+            return None
+        try:
+            return self._calculation.loose_values(self.sheet(sheet).name, formulas)
+        finally:
+            self.turn.release()
 
     @property
     def uncalculated(self) -> dict[Cell, str]:
         """The cells that show their last value because they cannot be calculated, each with the reason."""
-        return {cell: reason for area, reason in list(self._uncalculated) for cell in area.cells()}
+        return {cell: reason for area, reason in self._calculation.uncalculated for cell in area.cells()}
 
     def uncalculated_in(self, area: Range) -> dict[Position, str]:
         """The cells of an area that show their last value because they cannot be calculated, each with the reason."""
-        parts = [(own.intersection(area), reason) for own, reason in list(self._uncalculated)]
+        parts = [(own.intersection(area), reason) for own, reason in self._calculation.uncalculated]
         return {place: reason for part, reason in parts if part is not None for place in part.positions()}
 
     def snapshot(self) -> Workbook:
         """The workbook as it is now. Cells whose value is out of date, and cannot be calculated, have none."""
         with self.turn:
-            self._calculator()
-            self._store.settle()
-            sheets = {
-                name: replace(sheet, values=dict(sheet.values), formulas=dict(sheet.formulas), merged=[*sheet.merged])
-                for name, sheet in self.workbook.sheets.items()
-            }
-            return replace(self.workbook, sheets=sheets, names=[*self.workbook.names])
+            self.refuse_closed()
+            return self._calculation.snapshot()
 
     def prepare(self) -> threading.Thread:
         """Load what calculates, in the background: values that are missing or out of date are calculated then."""
@@ -199,8 +198,8 @@ class OpenBook:
         """
         with self.turn:
             for cell, content in changes.items():
-                self._refuse(cell, replace=True)
-                self._refuse_unsaveable(cell, content, typed_in=typed_in)
+                self._cells.refuse(self.sheet(cell.sheet), cell, replace=True)
+                self._cells.refuse_unsaveable(cell, content, typed_in=typed_in)
             self._store.settle()
             before = {cell: self.content(cell) for cell in changes}
             new = {cell: content for cell, content in changes.items() if not _same(before[cell], content)}
@@ -212,9 +211,7 @@ class OpenBook:
 
     def content(self, cell: Cell) -> Content:
         """The formula or the value that a cell holds; None if it is empty."""
-        sheet = self.sheet(cell.sheet)
-        formula = sheet.formulas.get(cell[1:])
-        return formula if formula is not None else self._store.value_of(cell)
+        return self._store.content(cell._replace(sheet=self.sheet(cell.sheet).name))
 
     @property
     def can_undo(self) -> bool:
@@ -265,7 +262,7 @@ class OpenBook:
             cells = tuple(values)
             if (areas := self._accepted.get(cells)) is None:
                 for cell in cells:
-                    self._refuse(cell)
+                    self._cells.refuse(self.sheet(cell.sheet), cell)
                 areas = self._accepted[cells] = areas_of_cells(cells)
             if not all(type(value) is float and isfinite(value) for value in values.values()):
                 refusals.refuse_unusable(values.items())
@@ -274,10 +271,10 @@ class OpenBook:
                 self._unsaved.held(before)
             held = {cell: value for cell, value in before.items() if value is not None}
             if self._history.knows(cells):
-                self._write(values, areas, going_on=going_on)
+                self._calculation.write(values, areas, going_on=going_on)
                 return held
             taking_back = self._history.is_taking_back(values)
-            self._write(values, areas, going_on=going_on)
+            self._calculation.write(values, areas, going_on=going_on)
             if taking_back:
                 self._history.took_back(before)
             else:
@@ -299,8 +296,8 @@ class OpenBook:
             kept = [item for item in self.workbook.names if (item.name.casefold(), item.sheet) != (folded, sheet)]
             self.workbook.names = [*kept, DefinedName(name, text, sheet)]
             self._unsaved.names[sheet, folded] = (name, tuple(areas))
-            self.dirty = True
-            self._mentioned(name)
+            self._unsaved.dirty = True
+            self._calculation.mentioned(name)
         self.events.tell(Event("names"))
 
     def put_sheet(self, report: ReportSheet) -> None:
@@ -308,16 +305,16 @@ class OpenBook:
         with self.turn:
             self.refuse_closed()
             taken = self.workbook.sheet(report.name)
-            if taken is not None and not self._is_ours(taken.name):
+            if taken is not None and not self._cells.is_ours(taken.name):
                 raise refusals.report_sheet_taken(report.name)
-            self._calculator()
+            self._ready()
             self._store.settle()
             if taken is not None:
                 del self.workbook.sheets[taken.name]
             self.workbook.sheets[report.name] = Sheet(report.name)
             self.report_sheets[report.name] = replace(report, rows=[])
             self.append(report.name, 1, report.rows)
-            self._mentioned(report.name)
+            self._calculation.mentioned(report.name)
         self.events.tell(Event("sheets"))
 
     def append(self, name: str, first_row: int, rows: Sequence[Sequence[Value | None]]) -> None:
@@ -331,7 +328,7 @@ class OpenBook:
             own = self.report_sheets[name]
             self.report_sheets[name] = replace(own, rows=[*own.rows[: first_row - 1], *rows])
             self._unsaved.reports.add(name)
-            self.dirty = True
+            self._unsaved.dirty = True
         width = max(map(len, rows), default=0)
         if width:
             self.events.cells_changed([Range(name, first_row, 1, first_row + len(rows) - 1, width)])
@@ -350,48 +347,18 @@ class OpenBook:
 
     def save(self, path: Path | None = None) -> Path:
         """Save the workbook, to `path` or in place, and return where. Raises FileError."""
-        with self._filing:
-            with self.turn:
-                version = self._tell_file()
-                before, self._unsaved.original = self._unsaved.original, {}
-            base = self.base
-            try:
-                self._file.save(path)
-                base = digest_of(self._file.data)
-                self.dirty = version != self.version
-            finally:
-                with self.turn:
-                    if base == self.base:  # it was not saved in place
-                        self._unsaved.original.update(before)
-                    self.base = base
-        self.events.tell(Event("saved"))
+        self._filing.save(path)
         target = path or self.path
         assert target is not None
         return target
 
     def data(self) -> bytes:
         """The bytes of the file that saving would write now. Raises FileError."""
-        with self._filing:
-            self._tell_file()
-            return self._file.saved_bytes()
+        return self._filing.data()
 
     def changed_on_disk(self) -> bool:
         """Whether the file on disk is no longer the one that was read or saved, or is gone."""
-        try:
-            return self.path is not None and digest_of(self.path.read_bytes()) != self.base
-        except OSError:
-            return True
-
-    def _tell_file(self) -> int:
-        """Tell the file of all changes until now; returns the version that it knows.
-
-        Writing a large file takes seconds, in which others may go on: `turn` is held for this only, and `_filing`,
-        which is taken before it, keeps others from the file.
-        """
-        with self.turn:
-            self._store.settle()
-            self._unsaved.tell(self._file, self.workbook, self.number_formats, self.report_sheets)
-            return self.version
+        return self._filing.changed_on_disk(self.path)
 
     # --- helpers ------------------------------------------------------------------------------------------
 
@@ -408,85 +375,26 @@ class OpenBook:
         if self.closed:
             raise refusals.book_closed(self.name)
 
-    def _refuse(self, cell: Cell, *, replace: bool = False) -> None:
-        """Raise HostError for a cell that must not be written to."""
-        sheet = self.sheet(cell.sheet)
-        if not (1 <= cell.row <= MAX_ROW and 1 <= cell.column <= MAX_COLUMN):
-            raise HostError("the cell lies outside the grid", cell=cell)
-        if sheet.name in self.report_sheets:
-            raise HostError("the sheet is made anew by sgdsheet", cell=cell, remedy="Type into a sheet of your own")
-        if sheet.protected:
-            raise refusals.protected_sheet(cell)
-        formula = sheet.formulas.get(cell[1:])
-        if formula is not None and formula.array is None and not replace:
-            raise refusals.formula_cell(cell)
-        for area in self._arrays(sheet):
-            if area[0] <= cell.row <= area[2] and area[1] <= cell.column <= area[3]:
-                raise refusals.array_cell(cell)
-        own = Range.of_cell(cell)
-        if any(area.contains(own) and area.first != cell for area in sheet.merged):
-            raise refusals.merged_cell(cell)
-
-    def _refuse_unsaveable(self, cell: Cell, content: Content, *, typed_in: bool) -> None:
-        """Raise HostError or FileError for what a file cannot hold, or must not."""
-        own = Range.of_cell(cell)
-        for table in (table for table in self.workbook.tables.values() if table.area.contains(own)):
-            if not table.body.contains(own):
-                raise HostError(
-                    f"the cell is in the header or the totals of the table {table.name}, which formulas refer to",
-                    cell=cell,
-                    remedy="Change it in Excel",
-                )
-        if isinstance(content, Formula):
-            if typed_in:
-                tables = (table.name for table in self.workbook.tables.values() if table.area.contains(own))
-                in_file(content.text, cell, next(tables, None), self.workbook)
-        elif content is not None and (why := impossible(cell, content)) is not None:
-            raise HostError(why, cell=cell, remedy="Type something else")
-
-    def _is_ours(self, name: str) -> bool:
-        """Whether a sheet was made by sgdsheet, now or in an earlier session."""
-        marked = (item for item in self.workbook.names if item.name.casefold() == refusals.MARK)
-        return name in self.report_sheets or any(item.sheet == name for item in marked)
-
-    def _arrays(self, sheet: Sheet) -> frozenset[tuple[int, int, int, int]]:
-        """The areas of array formulas, which nobody can change."""
-        if sheet.name not in self._known_arrays:
-            found = frozenset(item.array for item in sheet.formulas.values() if item.array is not None)
-            self._known_arrays[sheet.name] = found
-        return self._known_arrays[sheet.name]
-
-    def _calculator(self) -> Recalculator:
-        """What calculates; with the first call, what has no value yet is calculated."""
+    def _ready(self) -> None:
+        """Have what has no value yet calculated. Raises BookClosedError."""
         self.refuse_closed()
-        if self._recalculator is None:
-            module: Any = importlib.import_module(_RECALCULATOR)
-            found: Recalculator = module.Recalculator(self.workbook)
-            self._recalculator = found
-            stale, self.workbook.stale = self.workbook.stale, False
-            if stale:
-                self._clear(_placeholders(self.workbook))
-            missing = found.missing(everything=stale)
-            self._take(missing)
-            self._unsaved.calculated.update(missing.areas)
-        return self._recalculator
+        self._calculation.calculator()
+
+    def _apply(self, changes: Mapping[Cell, Content], *, typed_in: bool = False) -> None:
+        """Let cells hold other contents, and recalculate. Raises SgdSheetError and changes nothing if that fails."""
+        self.refuse_closed()
+        self._accepted.clear()  # a cell that got a formula is to be refused
+        self._calculation.apply(changes, typed_in=typed_in)
+
+    def _tell_file(self, file: FileHost) -> None:
+        self._store.settle()
+        self._unsaved.tell(file, self.workbook, self.number_formats, self.report_sheets)
 
     def _prepare(self) -> None:
         try:
             with self.turn:
-                self._calculator()
-                workbook, version = self.snapshot(), self.version
-            module: Any = importlib.import_module(_RECALCULATOR)
-            unknown = module.Recalculator(workbook).uncalculable()  # not in turn: edits do not wait for it
-            with self.turn:
-                changed = self.changed_since(version)
-                if changed is None:
-                    return
-                known = [*(area for area, _ in self._uncalculated), *(area for _, area in changed)]
-                found = [(part, why) for area, why in unknown for part in without([area], known)]
-                self._uncalculated += found
-            if found:
-                self.events.tell(Event("uncalculated", tuple(area for area, _ in found)))
+                self._ready()
+            self._calculation.look_for_uncalculable(self.turn)
         except SgdSheetError as error:
             if not self.closed:
                 self.events.tell(Event("message", text=str(error)))
@@ -494,130 +402,6 @@ class OpenBook:
             log.exception("preparing")
             self.events.tell(Event("message", text="The workbook cannot be calculated. Please tell us"))
 
-    def _write(self, values: Mapping[Cell, Value], areas: Sequence[Range], *, going_on: bool) -> None:
-        """Write to cells without formulas, and recalculate: quickly, if the same cells were written before."""
-        calculator = self._calculator()
-        are_numbers = all(type(value) is float for value in values.values())
-        if are_numbers and (found := calculator.repeated(values)) is not None:  # type: ignore[arg-type]
-            self._store.set(values)
-            self._store.put(found)
-            self._unsaved.edited.update(areas)
-            self._told(areas, [result.area for result in found])
-            return
-        self._store.settle()
-        old = {cell: self.workbook.sheets[cell.sheet].values.get(cell[1:]) for cell in values}
-        self._store.set({cell: None if value == "" else value for cell, value in values.items()})
-        try:
-            result = calculator.changed(values.keys(), self._clear)
-        except BaseException:
-            self._store.set(old)
-            calculator.forget()
-            raise
-        self._take(result)
-        if are_numbers and (again := calculator.worth_recording(values.keys(), surely=going_on)):
-            self._store.settle()
-            if all(type(self.workbook.sheets[cell.sheet].values.get(cell[1:])) is float for cell in again):
-                calculator.record(again)
-        self._unsaved.edited.update(areas)
-        self._told(areas, result.areas)
-
-    def _apply(self, changes: Mapping[Cell, Content], *, typed_in: bool = False) -> None:
-        """Let cells hold other contents, and recalculate. Raises SgdSheetError and changes nothing if that fails."""
-        calculator = self._calculator()
-        self._store.settle()
-        old = {cell: self.content(cell) for cell in changes}
-        self._unsaved.held(old)
-        formulas = any(isinstance(item, Formula) for contents in (old, changes) for item in contents.values())
-        self._hold(changes)
-        try:
-            if formulas:
-                self._accepted.clear()
-                found = calculator.formulas_changed(changes.keys(), self._clear)
-                self._refuse_circle(changes, found)
-            else:
-                found = calculator.changed(changes.keys(), self._clear)
-            self._take(found)
-            if typed_in and formulas:
-                self._store.settle()
-                calculator.refuse_arrays((cell for cell, item in changes.items() if isinstance(item, Formula)), found)
-        except BaseException:
-            self._hold(old)
-            self._take(calculator.formulas_changed(changes.keys(), self._clear))
-            raise
-        areas = areas_of_cells(changes)
-        self._unsaved.edited.update(areas)
-        self._told(areas, found.areas)
-
-    def _hold(self, contents: Mapping[Cell, Content]) -> None:
-        values: dict[Cell, Value | None] = {}
-        for cell, content in contents.items():
-            formulas = self.workbook.sheets[cell.sheet].formulas
-            if isinstance(content, Formula):
-                formulas[cell[1:]] = content
-                values[cell] = None
-            else:
-                formulas.pop(cell[1:], None)
-                values[cell] = content
-        self._store.set(values)
-
-    def _refuse_circle(self, changes: Mapping[Cell, Content], found: Recalculated) -> None:
-        """Raise CircularReference if one of these formulas is part of a circle."""
-        typed_in = [Range.of_cell(cell) for cell, content in changes.items() if isinstance(content, Formula)]
-        for area, error in found.affected:
-            if isinstance(error, CircularReference) and any(area.intersection(cell) for cell in typed_in):
-                raise error
-
-    def _clear(self, areas: Sequence[Range]) -> None:
-        self._store.mark_outdated(areas)
-
-    def _take(self, found: Recalculated) -> None:
-        """Take the results of a recalculation."""
-        self._store.put(found.results)
-        self._store.mark_outdated(area for area, _ in found.affected)
-        if self._uncalculated or found.affected or found.kept:
-            changed = found.areas
-            kept = [(part, why) for area, why in self._uncalculated for part in without([area], changed)]
-            affected = [(area, _reason(error)) for area, error in found.affected]
-            fresh = [(part, why) for area, why in found.kept for part in without([area], [old for old, _ in kept])]
-            self._uncalculated = [*kept, *affected, *fresh]
-
-    def _told(self, written: Iterable[Range], calculated: Iterable[Range]) -> None:
-        self.dirty = True
-        areas = [*written, *calculated]
-        self._unsaved.calculated.update(areas)
-        self.events.cells_changed(areas)
-
-    def _mentioned(self, word: str) -> None:
-        """Recalculate the formulas that mention a name or a sheet, whose meaning has changed."""
-        calculator, folded = self._calculator(), word.casefold()
-        cells = [
-            Cell(name, *place)
-            for name, sheet in self.workbook.sheets.items()
-            for place, formula in sheet.formulas.items()
-            if folded in formula.text.casefold()
-        ]
-        self._store.settle()
-        calculator.forget()
-        if cells:
-            self._clear([Range.of_cell(cell) for cell in cells])
-            found = calculator.formulas_changed(cells, self._clear)
-            self._take(found)
-            self._told((), found.areas)
-
-
-def _placeholders(workbook: Workbook) -> list[Range]:
-    """The formula cells of a workbook that asks to be calculated which hold what stands for no value."""
-    return [
-        Range(sheet.name, *place, *place)
-        for sheet in workbook.sheets.values()
-        for place in sheet.formulas
-        if (value := sheet.values.get(place)) in (0.0, "") and not isinstance(value, bool)
-    ]
-
 
 def _same(one: Content, other: Content) -> bool:
     return type(one) is type(other) and one == other
-
-
-def _reason(error: SgdSheetError) -> str:
-    return f"{error.cell}: {error.cause}" if error.cell is not None else error.cause

@@ -27,6 +27,8 @@ class Unsaved:
     calculated: set[Range] = field(default_factory=set)
     names: dict[tuple[str, str], tuple[str, tuple[Range, ...]]] = field(default_factory=dict)
     reports: set[str] = field(default_factory=set)
+    dirty: bool = False
+    """Whether anything has changed since the workbook was opened, or saved last."""
 
     def tell(
         self, file: FileHost, workbook: Workbook, formats: Mapping[Cell, str], reports: Mapping[str, ReportSheet]

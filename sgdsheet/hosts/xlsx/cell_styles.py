@@ -127,16 +127,18 @@ def read_styles(styles: Node, palette: Palette) -> tuple[CellStyle, ...]:
 
 def read_differences(styles: Node, palette: Palette) -> tuple[CellStyle, ...]:
     """The styles that conditional formats name by their numbers: what they change is not as usual in them."""
-    found = []
-    for node in styles.all("dxfs", "dxf"):
-        font = _font(next(iter(node.all("font")), _EMPTY), palette)
-        fill = next(iter(node.all("fill", "patternFill")), _EMPTY)
-        # in these, and only in these, a solid filling has its colour as the background
-        colour = palette.colour(_child(fill, "bgColor")) or palette.colour(_child(fill, "fgColor"))
-        borders = [_border(border, palette) for border in node.all("border")]
-        code = next((item.attributes.get("formatCode", GENERAL) for item in node.all("numFmt")), GENERAL)
-        found.append(replace(font, fill=colour, border=borders[0] if borders else (), number_format=code))
-    return tuple(found)
+    return tuple(read_difference(node, palette) for node in styles.all("dxfs", "dxf"))
+
+
+def read_difference(node: Node, palette: Palette) -> CellStyle:
+    """What an element `dxf` changes."""
+    font = _font(next(iter(node.all("font")), _EMPTY), palette)
+    fill = next(iter(node.all("fill", "patternFill")), _EMPTY)
+    # in these, and only in these, a solid filling has its colour as the background
+    colour = palette.colour(_child(fill, "bgColor")) or palette.colour(_child(fill, "fgColor"))
+    borders = [_border(border, palette) for border in node.all("border")]
+    code = next((item.attributes.get("formatCode", GENERAL) for item in node.all("numFmt")), GENERAL)
+    return replace(font, fill=colour, border=borders[0] if borders else (), number_format=code)
 
 
 def _font(node: Node, palette: Palette) -> CellStyle:

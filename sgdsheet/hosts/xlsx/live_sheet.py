@@ -29,14 +29,13 @@ def draw_live(own: ReportSheet, sheet: str, font: Mapping[str, Any]) -> bytes:
     file = BytesIO()
     with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
         page = book.add_worksheet(sheet)
-        plain, bold = book.add_format({**font}), book.add_format({**font, "bold": True})
+        looks = _Looks(book, own, font)
         header = max(own.bold, default=1)
         widths: dict[int, int] = {}
         for number, row in enumerate(own.rows, start=1):
             for column, value in enumerate(row):
                 if value is not None:
-                    look = bold if number in own.bold else plain
-                    _write(page, number - 1, column, value, look)
+                    _write(page, number - 1, column, value, looks.at(number, column + 1))
                     if number >= header:  # a title above the table may reach over several columns
                         widths[column] = max(widths.get(column, 0), _width(value))
         for column, width in widths.items():
@@ -46,8 +45,26 @@ def draw_live(own: ReportSheet, sheet: str, font: Mapping[str, Any]) -> bytes:
                 page.conditional_format(area.a1, _heat(reach))
         last = max(map(len, own.rows), default=0)
         if own.chart is not None and len(own.rows) > header:
-            page.insert_chart(1, last + 1, _chart(book, own.chart, sheet, header, len(own.rows)))
+            head, end = own.chart.header or header, own.chart.last or len(own.rows)
+            page.insert_chart(1, last + 1, _chart(book, own.chart, sheet, head, end))
     return file.getvalue()
+
+
+class _Looks:
+    """The formats of cells: bold in some rows, and numbers as the sheet says."""
+
+    def __init__(self, book: Any, own: ReportSheet, font: Mapping[str, Any]) -> None:
+        self._book, self._font, self._bold = book, font, frozenset(own.bold)
+        self._codes = {at: code for code, areas in own.formats for area in areas for at in area.positions()}
+        self._known: dict[tuple[bool, str], Any] = {}
+
+    def at(self, row: int, column: int) -> Any:
+        """The format of a cell."""
+        bold, code = row in self._bold, self._codes.get((row, column), "")
+        if (bold, code) not in self._known:
+            more = ({"bold": True} if bold else {}) | ({"num_format": code} if code else {})
+            self._known[bold, code] = self._book.add_format({**self._font, **more})
+        return self._known[bold, code]
 
 
 def _write(page: Any, row: int, column: int, value: Value, look: Any) -> None:
@@ -79,15 +96,14 @@ def _heat(reach: float) -> dict[str, Any]:
 
 
 def _chart(book: Any, lines: LineChart, sheet: str, header: int, last: int) -> Any:
-    chart = book.add_chart({"type": "scatter", "subtype": "straight"})
+    chart = book.add_chart({"type": "scatter", **({} if lines.points else {"subtype": "straight"})})
     for column in lines.ys:
         chart.add_series(
             {
                 "name": [sheet, header - 1, column],
                 "categories": [sheet, header, lines.x, last - 1, lines.x],
                 "values": [sheet, header, column, last - 1, column],
-                "marker": {"type": "none"},
-                "line": {"width": 1.5},
+                **({} if lines.points else {"marker": {"type": "none"}, "line": {"width": 1.5}}),
             }
         )
     chart.set_title(

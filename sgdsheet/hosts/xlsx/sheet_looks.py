@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import replace
 
-from sgdsheet.errors import FileError, FormulaError
+from sgdsheet.errors import FileError
 from sgdsheet.hosts.xlsx.cell_styles import Palette, read_differences, read_styles
+from sgdsheet.hosts.xlsx.format_rules import read_rules
 from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.hosts.xlsx.xlsx_reader import Outline
 from sgdsheet.hosts.xlsx.xml import Node, Part, read_tree, truth
-from sgdsheet.sheet.appearance import Appearance, CellStyle, Mark, Rule, SheetLook
-from sgdsheet.sheet.references import MAX_COLUMN, Range, column_number, parse_range
+from sgdsheet.sheet.appearance import Appearance, CellStyle, SheetLook
+from sgdsheet.sheet.references import MAX_COLUMN, Range, column_number
 from sgdsheet.sheet.workbook import Position
 
 _PER_CHARACTER, _PER_POINT = 7, 96 / 72
@@ -72,7 +72,7 @@ def _look(name: str, part: Part, palette: Palette, differences: tuple[CellStyle,
     rows = _Rows(data, head, end, prefix, _column_styles(root))
     look.styles_in = rows.styles_in
     look.heights = {row: height for row, height in rows.heights.items() if height != look.default_height}
-    look.rules = tuple(sorted(_rules(root, name, palette, differences), key=lambda rule: rule.priority))
+    look.rules = tuple(sorted(read_rules(root, name, palette, differences), key=lambda rule: rule.priority))
     for node in root.all("sheetPr", "tabColor"):
         look.tab = palette.colour(node)
     for view in root.all("sheetViews", "sheetView")[:1]:
@@ -171,36 +171,6 @@ class _Rows:
             self._known.clear()
         self._known[place] = styles
         return styles
-
-
-def _rules(root: Node, sheet: str, palette: Palette, differences: tuple[CellStyle, ...]) -> Iterator[Rule]:
-    """The conditional formats of a sheet. One whose cells cannot be understood is passed over."""
-    for group in root.all("conditionalFormatting"):
-        try:
-            areas = tuple(parse_range(text, sheet) for text in group.attributes.get("sqref", "").split())
-        except FormulaError:
-            continue
-        for node in group.all("cfRule"):
-            attributes = node.attributes
-            number = attributes.get("dxfId", "")
-            known = number.isdecimal() and int(number) < len(differences)
-            scales = [*node.all("colorScale"), *node.all("dataBar")]
-            yield Rule(
-                kind=attributes.get("type", ""),
-                priority=_whole(attributes.get("priority")) or 1_000_000,
-                areas=areas,
-                style=differences[int(number)] if known else None,
-                stop=truth(attributes.get("stopIfTrue")),
-                operator=attributes.get("operator", ""),
-                formulas=tuple(child.text for child in node.all("formula")),
-                marks=tuple(
-                    Mark(mark.attributes.get("type", ""), mark.attributes.get("val", ""))
-                    for scale in scales
-                    for mark in scale.all("cfvo")
-                ),
-                colours=tuple(palette.colour(item) or "#000000" for scale in scales for item in scale.all("color")),
-                attributes=dict(attributes),
-            )
 
 
 def _whole(text: str | None) -> int:

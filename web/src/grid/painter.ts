@@ -4,9 +4,10 @@
 // and a long text by each of those that it runs over. A cell's rectangle has its left and top lines in its first
 // column and row of pixels.
 
-import type { Area, CellStyle, Model } from "../protocol";
+import type { Area, CellExtra, CellStyle, Model } from "../protocol";
 import { key, type ShownCell, type ShownCells } from "../shown_cells";
 import { fillInTheDark, lineInTheDark, type Palette, textInTheDark } from "./colours";
+import { drawIcon } from "./condition_icons";
 import type { Geometry } from "./geometry";
 import type { Glow } from "./glow";
 import { markAt, type Marked, markedAreas, roleColor } from "./roles";
@@ -17,6 +18,8 @@ const NARROW = 18; // pixels; narrower cells are pixels of a picture
 const POINT = 96 / 72;
 const USUAL_SIZE = 11; // points
 const NO_STYLE: CellStyle = {};
+const NO_EXTRA: CellExtra = {};
+const ICON = 12; // pixels
 const PAPER = "#ffffff"; // what a workbook's colours are made for
 const INK = "#1b1b1b";
 
@@ -91,8 +94,20 @@ export class Painter {
     if (own?.extra?.uncalculated) this.drawUncalculated(context, rect);
   }
 
+  /** The style, with what conditional formats change of it; colours are looked at by themselves. */
   private styleOf(cell: ShownCell | undefined): CellStyle {
-    return cell ? (this.scene.styles[cell.style] ?? NO_STYLE) : NO_STYLE;
+    if (!cell) return NO_STYLE;
+    const style = this.scene.styles[cell.style] ?? NO_STYLE;
+    const { bold, italic, underline, strike, border } = cell.extra ?? NO_EXTRA;
+    if (!bold && !italic && !underline && !strike && !border) return style;
+    return {
+      ...style,
+      bold: bold ?? style.bold,
+      italic: italic ?? style.italic,
+      underline: underline ?? style.underline,
+      strike: strike ?? style.strike,
+      border: { ...style.border, ...border },
+    };
   }
 
   /** The fill; in the dark scheme a dark one for a light one, but for the pixels of a picture. */
@@ -111,12 +126,17 @@ export class Painter {
   }
 
   private drawBar(context: CanvasRenderingContext2D, rect: Rect, cell: ShownCell | undefined): void {
-    const length = cell?.extra?.bar;
-    if (!length) return;
-    context.fillStyle = cell.extra?.bar_color ?? this.scene.palette.data;
-    context.globalAlpha = 0.35;
-    context.fillRect(rect.x + 2, rect.y + 3, (rect.width - 3) * Math.min(1, Math.max(0, length)), rect.height - 5);
-    context.globalAlpha = 1;
+    const { bar, bar_from: from = 0, bar_color: color, icon } = cell?.extra ?? NO_EXTRA;
+    const room = rect.width - 4;
+    if (bar) {
+      context.fillStyle = color ?? this.scene.palette.data;
+      context.globalAlpha = 0.42;
+      context.fillRect(rect.x + 2 + room * from, rect.y + 3, room * Math.min(1, bar), rect.height - 5);
+      context.globalAlpha = 1;
+    }
+    if (icon && rect.width >= NARROW) {
+      drawIcon(context, icon, rect.x + 4 + ICON / 2, rect.y + rect.height / 2 + 0.5, Math.min(ICON, rect.height - 4));
+    }
   }
 
   private drawGlow(
@@ -201,7 +221,7 @@ export class Painter {
     background: string,
   ): Text | null {
     if (!merged && !cell?.text) return this.runningText(context, row, column);
-    if (!cell?.text) return null;
+    if (!cell?.text || cell.extra?.bare) return null;
     const { geometry } = this.scene;
     const width = merged ? geometry.across(merged[1], merged[3] + 1) : geometry.widthOf(column);
     const shift = merged ? -geometry.across(merged[1], column) : 0;

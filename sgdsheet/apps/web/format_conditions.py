@@ -1,0 +1,139 @@
+"""Rules of conditional formats that hold for a cell or not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sgdsheet.apps.web.format_scales import numbers_in
+from sgdsheet.apps.web.rule_operands import Operands, ValuesIn, as_number
+from sgdsheet.sheet.appearance import Rule
+from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.workbook import ExcelError, Position, Value
+
+Test = Callable[[Position, Value | None], bool]
+
+
+def condition(rule: Rule, operands: Operands, values_in: ValuesIn) -> Test | None:
+    """What tells whether a rule holds for a cell; None for a rule that cannot be calculated."""
+    if rule.kind == "cellIs":
+        return _comparison(rule, operands)
+    text = rule.attributes.get("text", "").casefold()
+    simple: dict[str, Callable[[Value | None], bool]] = {
+        "containsBlanks": lambda value: not _words(value).strip(),
+        "notContainsBlanks": lambda value: bool(_words(value).strip()),
+        "containsErrors": lambda value: isinstance(value, ExcelError),
+        "notContainsErrors": lambda value: not isinstance(value, ExcelError),
+    }
+    if text:
+        simple["containsText"] = lambda value: text in _words(value)
+        simple["notContainsText"] = lambda value: text not in _words(value)
+        simple["beginsWith"] = lambda value: _words(value).startswith(text)
+        simple["endsWith"] = lambda value: _words(value).endswith(text)
+    if (test := simple.get(rule.kind)) is not None:
+        return lambda at, value: test(value)
+    if rule.kind in ("top10", "aboveAverage"):
+        return _among_numbers(rule, values_in)
+    if rule.kind in ("duplicateValues", "uniqueValues"):
+        counts = Counter(_folded(value) for area in rule.areas for value in _all_values(area, values_in))
+        several = rule.kind == "duplicateValues"
+        return lambda at, value: value not in (None, "") and (counts[_folded(value)] > 1) == several
+    return _expression(rule, operands)
+
+
+def _expression(rule: Rule, operands: Operands) -> Test | None:
+    """A formula that is to be true, as other rules have one, too: for texts, and for dates such as “last week”."""
+    holds = operands.operand(rule.formulas[0]) if rule.formulas else None
+    return None if holds is None else lambda at, value: _is_true(holds(at))
+
+
+def _is_true(value: Value | None) -> bool:
+    return bool(value) if isinstance(value, bool | float) else False
+
+
+def _comparison(rule: Rule, operands: Operands) -> Test | None:
+    sides = [operands.operand(text) for text in rule.formulas]
+    known = [side for side in sides if side is not None]
+    if not known or len(known) < len(sides):
+        return None
+    one, two = known[0], known[-1]
+    tests: dict[str, Callable[[Value | None, Value | None, Value | None], bool]] = {
+        "equal": lambda value, first, _: _order(value, first) == 0,
+        "notEqual": lambda value, first, _: _order(value, first) != 0,
+        "greaterThan": lambda value, first, _: _order(value, first) > 0,
+        "greaterThanOrEqual": lambda value, first, _: _order(value, first) >= 0,
+        "lessThan": lambda value, first, _: _order(value, first) < 0,
+        "lessThanOrEqual": lambda value, first, _: _order(value, first) <= 0,
+        "between": lambda value, first, second: _is_between(value, first, second),
+        "notBetween": lambda value, first, second: not _is_between(value, first, second),
+    }
+    test = tests.get(rule.operator)
+    if test is None:
+        return None
+
+    def holds(at: Position, value: Value | None) -> bool:
+        first, second = one(at), two(at)
+        if first is None or second is None or any(isinstance(item, ExcelError) for item in (value, first, second)):
+            return False
+        return test(value, first, second)
+
+    return holds
+
+
+def _is_between(value: Value | None, first: Value | None, second: Value | None) -> bool:
+    low, high = (first, second) if _order(first, second) <= 0 else (second, first)
+    return _order(value, low) >= 0 >= _order(value, high)
+
+
+def _order(value: Value | None, other: Value | None) -> float:
+    """Negative, 0 or positive, as Excel orders values: numbers, then texts, then FALSE and TRUE."""
+    one, two = _ranked(value, other), _ranked(other, value)
+    return 0 if one == two else (-1 if one < two else 1)
+
+
+def _ranked(value: Value | None, other: Value | None) -> tuple[int, Any]:
+    if value is None and isinstance(other, str):
+        return 1, ""  # an empty cell is like what it is compared with
+    if isinstance(value, bool):
+        return 2, value
+    if isinstance(value, str):
+        return 1, value.casefold()
+    return (0, value or 0.0) if not isinstance(value, ExcelError) else (3, value.value)
+
+
+def _among_numbers(rule: Rule, values_in: ValuesIn) -> Test | None:
+    numbers = numbers_in(rule.areas, values_in)[1]
+    if not len(numbers):
+        return None
+    given = rule.attributes
+    if rule.kind == "top10":
+        rank = as_number(given.get("rank", "10")) or 10.0
+        count = max(1, int(len(numbers) * rank / 100)) if given.get("percent") in ("1", "true") else int(rank)
+        ordered = np.sort(numbers)
+        lowest = given.get("bottom") in ("1", "true")
+        limit = float(ordered[min(count, len(ordered)) - 1] if lowest else ordered[-min(count, len(ordered))])
+        return lambda at, value: type(value) is float and (value <= limit if lowest else value >= limit)
+    above, equal = given.get("aboveAverage", "1") in ("1", "true"), given.get("equalAverage") in ("1", "true")
+    spread = as_number(given.get("stdDev", "0")) or 0.0
+    step = spread * float(numbers.std(ddof=1)) if spread and len(numbers) > 1 else 0.0
+    middle = float(numbers.mean()) + (step if above else -step)
+    return lambda at, value: (
+        type(value) is float and ((value > middle if above else value < middle) or (equal and value == middle))
+    )
+
+
+def _all_values(area: Range, values_in: ValuesIn) -> list[Value]:
+    return [value for value in values_in(area).values() if value != ""]
+
+
+def _words(value: Value | None) -> str:
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return "" if value is None else str(value).casefold()
+
+
+def _folded(value: Value | None) -> tuple[type, Any]:
+    return type(value), value.casefold() if isinstance(value, str) else value
