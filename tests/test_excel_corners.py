@@ -7,14 +7,18 @@ stay as they are.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from sgdsheet.compiler.calculated_references import planner_of
+from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Value
+from sgdsheet.compiler.program import build_program
 from sgdsheet.compiler.proof import required
 from sgdsheet.errors import FormulaError, ProofError
 from sgdsheet.sheet.references import Cell
@@ -535,8 +539,137 @@ def test_an_error_in_one_copy_says_nothing_of_the_other_copies(formula: str, exp
         assert found is wanted if isinstance(wanted, ExcelError) else found == pytest.approx(wanted, abs=1e-12)
 
 
-def test_iso_weeks_begin_in_march_1900() -> None:
-    """Before, Excel's weekdays are one off: it counts a 29 February."""
-    assert value("=ISOWEEKNUM(61)") == 9.0
-    with refusal(FormulaError, cell="Sheet1!Z1", cause="before March 1900"):
+def test_iso_weeks_by_excels_own_weekdays() -> None:
+    """Excel counts a 29 February 1900, so that its weekdays before are one off: its 1 January is a Sunday."""
+    found = [value(f"=ISOWEEKNUM({day})") for day in (1, 2, 8, 9, 60, 61)]
+    assert found == [52.0, 1.0, 1.0, 2.0, 9.0, 9.0]
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="before 1900"):
         value("=ISOWEEKNUM(A1)", {"B1": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        # a text that is a number is formatted like one
+        ('=TEXT("7","000")', "007"),
+        ('=TEXT(MID("AB20240229X",3,8),"0000-00-00")', "2024-02-29"),
+        ('=TEXT("2024-02-29","d mmm yyyy")', "29 Feb 2024"),
+        ('=TEXT("7","@")', "7"),
+        ('=TEXT("seven","000")', "seven"),
+        ('=TEXT("50%","0.00")', "0.50"),
+        ('=TEXT(2.5,"0.0x")', "2.5x"),
+        ('=TEXT(36.6,"0.0°")', "36.6°"),
+        ('=TEXT(12345,"##0.0E+0")', "12.3E+3"),
+        ('=TEXT(DATE(2024,2,29),"d.m.yyyy")', "29.2.2024"),
+        ('=TEXT(DATE(2024,2,29),"[$-409]mmmm d, yyyy")', "February 29, 2024"),
+        ('=TEXT(1234.5,"[$€-2] #,##0.00")', "€ 1,234.50"),
+        ('=TEXT(15,"[<10]""few"";[<20]""some"";""many""")', "some"),
+        ('=TEXT(0.375,"# ?/8")', " 3/8"),
+        ('=TEXT(-2.25,"# ??/??")', "-2  1/4 "),
+        ('=TEXT(2,"# ?/?")', "2    "),
+        ('=TEXT(0.123456,"h:mm:ss.000")', "2:57:46.598"),
+        ('=TEXT(0.12346,"h:mm:ss")', "2:57:47"),
+        ('=TEXT(5,"General"" kg""")', "5 kg"),
+        # times are taken to the nearest second
+        ("=SECOND(0.4006770834)", 59.0),
+        ("=MINUTE(TIME(0,59,59)+0.7/86400)", 0.0),
+        ("=HOUR(TIME(0,59,59)+0.7/86400)", 1.0),
+        ('=TIMEVALUE("22-Aug-2011 6:35 AM")', 395 / 1440),
+        ('=DATEVALUE("2011-08-22 18:35")', 40777.0),
+        # holidays may be texts
+        ('=NETWORKDAYS(DATE(2006,1,1),DATE(2006,1,31),{"2006-01-02","2006-01-16"})', 20.0),
+        ('=WORKDAY(DATE(2006,1,1),1,"2 Jan 2006")', 38720.0),
+        ('=WORKDAY(DATE(2006,1,1),1,"soon")', VALUE),
+        # as many digits as are asked for
+        ("=FIXED(10001,36)", "10,001." + 36 * "0"),
+        ("=FIXED(1234567,-400)", "0"),
+    ],
+)
+def test_texts_and_times(formula: str, expected: Any) -> None:
+    found = value(formula)
+    assert found == (pytest.approx(expected, abs=1e-12) if isinstance(expected, float) else expected)
+
+
+@pytest.mark.parametrize(
+    ("formula", "cause"),
+    [
+        ('=TEXT(1,"[$-407]mmmm")', "number format"),
+        ('=TEXT(1,"* 0")', "number format"),
+        ('=TEXT(-1,"[<5]0;0.0")', "number format"),
+        ('=TEXT("1/2/2024","0")', "may be a date"),
+        ('=DATEVALUE("5-Jul")', "without its year"),
+    ],
+)
+def test_what_depends_on_the_country_is_refused(formula: str, cause: str) -> None:
+    with refusal(FormulaError, cell="Sheet1!Z1", cause=cause):
+        value(formula)
+
+
+def test_a_fault_of_ours_costs_one_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other cells are calculated, and no traceback is read."""
+
+    def broken(*_: object) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr("sgdsheet.compiler.functions.text.rounded_text", broken)
+    workbook = book({"A1": "=FIXED(1,2)", "A2": "=1+1", "A3": "=A1&1"})
+    plan = planner_of(workbook, ()).plan_everything()
+    found = evaluate(build_program(workbook, (), plan, dtype=torch.float64, strict=False))
+    assert found.values == {Cell(HOME, 2, 1): 2.0}
+    assert {str(error.cell): "a fault of sgdsheet (IndexError)" in error.cause for _, error in found.failures} == {
+        "Sheet1!A1": True,
+        "Sheet1!A3": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("=DATE(1904,1,2)", 1.0),
+        ("=DATE(1903,12,31)", NUM),
+        ("=DATE(4,1,2)", 1.0),
+        ("=YEAR(43830)", 2024.0),
+        ("=YEAR(A1)", 1904.0),
+        ("=YEAR(-1)", NUM),
+        ("=MONTH(43889)", 2.0),
+        ("=DAY(43889)", 29.0),
+        ("=WEEKDAY(43889)", 5.0),
+        ("=EOMONTH(43889,0)", 43889.0),
+        ("=EDATE(43889,12)", 44254.0),
+        ("=WORKDAY(43889,1,43890)", 43893.0),
+        ("=NETWORKDAYS(43885,43889,{43885;43886})", 3.0),
+        ("=DAYS(43889,43830)", 59.0),
+        ('=DATEDIF(0,43889,"y")', 120.0),
+        ("=YEARFRAC(43830,43889)", 58 / 360),
+        ("=HOUR(43889.75)", 18.0),
+        ('=DATEVALUE("2024-02-29")', 43889.0),
+        ('=TEXT(43889,"yyyy-mm-dd")', "2024-02-29"),
+        ('=TEXT(43889,"0")', "43889"),
+        ('=TEXT(-1,"yyyy")', VALUE),
+        ('=VALUE("12")', 12.0),
+    ],
+)
+def test_a_workbook_that_counts_from_1904(formula: str, expected: Any) -> None:
+    made = replace(book({"Z1": formula}), date1904=True)
+    found = evaluate(lowered(made, (), "Z1")).values[Cell(HOME, 1, 26)]
+    assert found == (pytest.approx(expected) if isinstance(expected, float) else expected)
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("=LOOKUP(9.99E+307,A1:A7)", 3.0),
+        ("=MATCH(1E+306,A:A)", 6.0),
+        ('=LOOKUP("zzz",A1:A7)', "m"),
+        ('=MATCH("zzz",A1:A7,1)', 7.0),
+        ("=MATCH(-1E+306,A1:A7,-1)", 6.0),
+        ("=INDEX(A:A,MATCH(9.99E+307,A:A))", 3.0),
+    ],
+)
+def test_the_last_of_a_column(formula: str, expected: Any) -> None:
+    """Where no cell is beyond the key, its order does not matter: how people ask for the last number or text."""
+    assert value(formula, {"A1:A7": [7, "z", 1, None, True, 3, "m"]}) == expected
+
+
+def test_all_sheets_are_counted() -> None:
+    assert value("=SHEETS()", {"Other!A1": 1}) == 2.0

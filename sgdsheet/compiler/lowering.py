@@ -84,6 +84,12 @@ def lower_block(block: Block, regions: Regions) -> Value:
                 error.function, error.cause, cell=block.range.first, remedy=error.remedy
             ) from error
         raise type(error)(f"the formula {error.cause}", cell=block.range.first, remedy=error.remedy) from error
+    except Exception as error:  # a fault of ours costs the cells of this formula, not the workbook
+        raise FormulaError(
+            f"the formula cannot be calculated: a fault of sgdsheet ({type(error).__name__})",
+            cell=block.range.first,
+            remedy="Please tell us the formula",
+        ) from error
     if isinstance(result.data, fx.Node) and result.data.name.startswith(f"{block.name}_"):
         result.data._rename(block.name)  # the last operation bears the block's own name
     regions.provide(block.range, result)

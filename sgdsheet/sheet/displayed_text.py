@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.number_format import Token, dated, in_digits, sections_of
+from sgdsheet.sheet.number_format import Token, dated, in_digits, sections_of, with_fraction
 from sgdsheet.sheet.workbook import ExcelError, Value
 
 GENERAL = "General"
@@ -47,10 +47,10 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": lambda a, b: a >= b,
     "<>": lambda a, b: a != b,
 }
-_QUOTED = re.compile(r'"[^"]*"?|\\.|_.|\*.')
+QUOTED = re.compile(r'"[^"]*"?|\\.|_.|\*.')
 _PLAIN = re.compile(r"0(\.0{1,9})?")
-_GENERAL = re.compile(r"general|standard", re.IGNORECASE)
-_FRACTION = re.compile(r"(?P<whole>[#0?]+\s+)?(?P<top>[#0?]+)\s*/\s*(?P<bottom>[#0?]+|\d+)")
+GENERAL_WORD = re.compile(r"general|standard", re.IGNORECASE)
+FRACTION = re.compile(r"(?P<whole>[#0?]+\s+)?(?P<top>[#0?]+)\s*/\s*(?P<bottom>[#0?]+|\d+)")
 
 
 class Displayed(NamedTuple):
@@ -61,7 +61,7 @@ class Displayed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
+class Section:
     """A part of a number format between semicolons."""
 
     code: str
@@ -70,11 +70,11 @@ class _Section:
 
 
 @dataclass(frozen=True, slots=True)
-class _Format:
+class Format:
     """A number format: its sections, those of them for numbers, and whether any of these has a condition."""
 
-    sections: tuple[_Section, ...]
-    numeric: tuple[_Section, ...]
+    sections: tuple[Section, ...]
+    numeric: tuple[Section, ...]
     conditional: bool
 
 
@@ -85,10 +85,10 @@ def displayed(value: Value, code: str = GENERAL, date1904: bool = False) -> Disp
         return Displayed("TRUE" if value else "FALSE")
     if isinstance(value, ExcelError):
         return Displayed(str(value))
-    known = _format(code)
+    known = format_of(code)
     if isinstance(value, str):
         return _text(value, known.sections)
-    section, number = _chosen(value, known)
+    section, number = chosen(value, known)
     if section is None:
         return Displayed("#" * 8)  # no condition holds
     return Displayed(_shown(number, section.code, date1904), section.colour)
@@ -113,8 +113,8 @@ def general(number: float) -> str:
 
 def is_date(code: str) -> bool:
     """Whether a number format shows numbers as dates or times."""
-    found = _format(code).sections[0].code
-    if _GENERAL.search(found):
+    found = format_of(code).sections[0].code
+    if GENERAL_WORD.search(found):
         return False
     return any(token.kind in ("date", "elapsed", "clock") for token in sections_of(found)[0])
 
@@ -124,15 +124,15 @@ def _rounded(number: Decimal, decimals: int) -> Decimal:
 
 
 @cache
-def _format(code: str) -> _Format:
+def format_of(code: str) -> Format:
     """A format, without the colours, conditions, countries and fillings in its sections."""
-    masked = _QUOTED.sub(lambda match: match[0].replace(";", "\0"), code or GENERAL)
+    masked = QUOTED.sub(lambda match: match[0].replace(";", "\0"), code or GENERAL)
     sections = tuple(_section(part.replace("\0", ";")) for part in masked.split(";"))
     numeric = sections[:3] if len(sections) > 3 or not _is_text(sections[-1]) else sections[:-1] or sections
-    return _Format(sections, numeric, any(part.condition is not None for part in numeric))
+    return Format(sections, numeric, any(part.condition is not None for part in numeric))
 
 
-def _section(text: str) -> _Section:
+def _section(text: str) -> Section:
     colour: str | None = None
     condition: tuple[str, float] | None = None
 
@@ -160,11 +160,11 @@ def _section(text: str) -> _Section:
         quoted.append(match[0])
         return f"\x01{len(quoted) - 1}\x02"
 
-    bare = _BRACKETS.sub(bracket, _QUOTED.sub(keep, text))
-    return _Section(re.sub(r"\x01(\d+)\x02", lambda match: quoted[int(match[1])], bare), colour, condition)
+    bare = _BRACKETS.sub(bracket, QUOTED.sub(keep, text))
+    return Section(re.sub(r"\x01(\d+)\x02", lambda match: quoted[int(match[1])], bare), colour, condition)
 
 
-def _text(value: str, sections: tuple[_Section, ...]) -> Displayed:
+def _text(value: str, sections: tuple[Section, ...]) -> Displayed:
     """A text: the fourth section is for texts, or the last one if it has a place for them."""
     last = sections[-1]
     if len(sections) < 4 and not any(token.kind == "text" for token in sections_of(last.code)[0]):
@@ -173,7 +173,7 @@ def _text(value: str, sections: tuple[_Section, ...]) -> Displayed:
     return Displayed("".join(pieces), last.colour)
 
 
-def _chosen(number: float, known: _Format) -> tuple[_Section | None, float]:
+def chosen(number: float, known: Format) -> tuple[Section | None, float]:
     """The section for a number, and the number as it is shown there: without a sign where the section stands for it."""
     parts = known.numeric
     if not known.conditional:
@@ -191,15 +191,15 @@ def _chosen(number: float, known: _Format) -> tuple[_Section | None, float]:
     return None, number
 
 
-def _is_text(section: _Section) -> bool:
+def _is_text(section: Section) -> bool:
     return any(token.kind == "text" for token in sections_of(section.code)[0])
 
 
 def _shown(number: float, code: str, date1904: bool) -> str:
     if not code:
         return "-" if number < 0 else ""
-    bare = _QUOTED.sub("", code)
-    if _GENERAL.search(bare):
+    bare = QUOTED.sub("", code)
+    if GENERAL_WORD.search(bare):
         return _with_general(number, code)
     if plain := _PLAIN.fullmatch(code):
         return _plain_digits(number, len(plain[1]) - 1 if plain[1] else 0, code)
@@ -210,8 +210,8 @@ def _shown(number: float, code: str, date1904: bool) -> str:
     try:
         if kinds & {"date", "elapsed", "clock"}:
             return _moment(number, tokens, code, date1904)
-        if _FRACTION.search(bare):
-            return _fraction(number, code)
+        if FRACTION.search(bare):
+            return fraction(number, code)
         return _digits(number, tokens, code)
     except (FormulaError, ArithmeticError, LookupError):
         return general(number)
@@ -219,7 +219,7 @@ def _shown(number: float, code: str, date1904: bool) -> str:
 
 def _with_general(number: float, code: str) -> str:
     """A section with `General` in it, such as `General" kg"`."""
-    head, tail = _GENERAL.split(code, maxsplit=1)
+    head, tail = GENERAL_WORD.split(code, maxsplit=1)
     before, behind = ("".join(token.text for token in sections_of(part)[0]) if part else "" for part in (head, tail))
     return before + general(number) + behind
 
@@ -242,28 +242,15 @@ def _moment(number: float, tokens: list[Token], code: str, date1904: bool) -> st
     """A date or a time, rounded to what is shown of its seconds."""
     if date1904:
         number += 1462
-    places = 0
-    kept: list[Token] = []
-    for token in tokens:
-        last = kept[-1] if kept else None
-        if token.kind == "digit" and token.text == "0" and last is not None and last.kind == "seconds":
-            places += 1
-        elif token.kind == "point" and last is not None and last.text[:1] in "sS" and last.kind in ("date", "elapsed"):
-            kept.append(Token("seconds", "."))
-        else:
-            kept.append(token)
-    unit = 86_400 * 10**places
-    ticks = round(number * unit)
-    parts = f"{ticks % 10**places:0{places}d}" if places else ""
-    kept = [Token("literal", f".{parts}") if token.kind == "seconds" else token for token in kept]
+    ticks, kept = with_fraction(number, tokens)
     kept = [Token("literal", token.text) if token.kind in ("other", "digit", "percent") else token for token in kept]
-    found = dated(ticks // 10**places / 86_400, kept, code)
+    found = dated(ticks / 86_400, kept, code)
     return found if isinstance(found, str) else "#" * 8  # as Excel shows what is no date
 
 
-def _fraction(number: float, code: str) -> str:
+def fraction(number: float, code: str) -> str:
     """A number as a fraction: the nearest one with so many digits below, or with the number that stands there."""
-    found = _FRACTION.search(code)
+    found = FRACTION.search(code)
     if found is None:
         raise FormulaError("has a fraction with texts in it")
     exact = Fraction(f"{abs(number):.15g}")
@@ -278,11 +265,11 @@ def _fraction(number: float, code: str) -> str:
     if found["whole"] is not None:
         units, top = divmod(top, denominator)
         wanted = "0" in found["whole"] or units or not top
-        whole = f"{units} " if wanted else " " * ("?" in found["whole"])
+        whole = f"{units} " if wanted else " " * (found["whole"].count("?") + 1)
     width = len(found["top"]) if "?" in found["top"] else 0
     room = len(below) if "?" in below else 0
     if found["whole"] is not None and not top:
-        text = whole + " " * (width + 1 + room - 1 if width else 0)
+        text = whole + " " * (width + 1 + room if width else 0)
     else:
         text = f"{whole}{top:>{width}}/{denominator:<{room}}"
     literals = [

@@ -64,6 +64,8 @@ _DATES = (
     re.compile(r"(?P<m>[A-Za-z]{3,9})[- ](?P<d>\d{1,2}),? +(?P<y>\d{4})"),
 )
 _TIME = re.compile(r"(?P<h>\d{1,2}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2}))? ?(?P<half>[AaPp][Mm])?")
+_BOTH = re.compile(r"(?P<day>.*\d)[ T]+(?P<time>\d{1,2}:.*)")
+_NO_YEAR = re.compile(r"\d{1,2}[- /]?(?P<m>[A-Za-z]{3,9})|(?P<n>[A-Za-z]{3,9})[- /]\d{1,2}")
 
 
 def _month_number(text: str) -> int | None:
@@ -107,6 +109,13 @@ def moment_in_text(text: str) -> float | None:
     for read in (date_in_text, time_in_text):
         if (found := read(text)) is not None:
             return found
-    day, space, time = text.strip().partition(" ")
-    first, second = date_in_text(day), time_in_text(time)
-    return first + second if space and first is not None and second is not None else None
+    if (split := _BOTH.fullmatch(text.strip())) is None:
+        return None
+    first, second = date_in_text(split["day"]), time_in_text(split["time"])
+    return first + second if first is not None and second is not None else None
+
+
+def without_year(text: str) -> bool:
+    """Whether a text says a day and a month in letters, but no year: it is that of the clock."""
+    match = _NO_YEAR.fullmatch(text.strip())
+    return match is not None and _month_number(match["m"] or match["n"]) is not None

@@ -1,7 +1,7 @@
 """Numbers and dates as texts, by Excel's number formats: `1,234.50` for 1234.5 in `#,##0.00`.
 
-What is here gives Excel's text or raises a FormulaError: fractions, conditions, other calendars and the names of months
-in another language are refused. `displayed_text` shows numbers in them all the same, where a text is only looked at.
+What is here gives Excel's text or raises a FormulaError: other calendars and the names of months in another language
+are refused. `displayed_text` shows numbers in them all the same, where a text is only looked at.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cache
 from typing import NamedTuple
 
@@ -140,18 +140,26 @@ def _whole_digits(digits: str, section: Sequence[Token], places: Sequence[str], 
 def _scientific(
     number: float, section: Sequence[Token], whole: Sequence[str], decimals: Sequence[str], code: str
 ) -> str:
-    if len(whole) != 1 or any(place != "0" for place in decimals):
+    if any(place != "0" for place in (*whole[-1:], *decimals)) or (len(whole) > 1 and set(whole[:-1]) != {"#"}):
         raise refused(code)
     exponent = next(token.text for token in section if token.kind == "exponent")
     exact = Decimal(f"{abs(number):.14e}") if number else Decimal(0)
-    rounded = exact.quantize(Decimal(1).scaleb(exact.adjusted() - len(decimals)), ROUND_HALF_UP)
-    mantissa, _, power = f"{rounded:.{len(decimals)}e}".partition("e")
-    size = int(power)
+    size, mantissa = _mantissa(exact, len(whole), len(decimals))
     sign = "-" if size < 0 else ("+" if exponent[1] == "+" else "")
     text_ = f"{mantissa}{exponent[0]}{sign}{abs(size):0{len(exponent) - 2}d}"
     before = "".join(token.text for token in section[: _place(section, "digit")] if token.kind == "literal")
     behind = "".join(token.text for token in section[_place(section, "exponent") + 1 :])
     return ("-" if number < 0 else "") + before + text_ + behind
+
+
+def _mantissa(number: Decimal, step: int, decimals: int) -> tuple[int, str]:
+    """The power of ten of a number, a multiple of `step`, and the number without it, in so many decimals."""
+    size = number.adjusted() // step * step if number else 0
+    while True:
+        rounded = number.scaleb(-size).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+        if rounded < Decimal(10) ** step:
+            return size, f"{rounded:f}"
+        size += step  # 999.96 is shown as 1.0E+3
 
 
 def _place(section: Sequence[Token], kind: str) -> int:
@@ -171,7 +179,11 @@ def rounded_text(number: float, digits: int, commas: bool) -> str:
 
 
 def _half_up(shown: str, digits: int) -> str:
-    rounded = Decimal(shown).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+    exact = Decimal(shown)
+    if -digits > exact.adjusted() + 1:
+        return "0"  # rounded to more places than the number has before its point
+    room = Context(prec=max(exact.adjusted() + digits + 2, 1) + len(shown))
+    rounded = exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, room)
     return f"{rounded:.{max(digits, 0)}f}"
 
 
@@ -179,20 +191,39 @@ def _half_up(shown: str, digits: int) -> str:
 
 
 def dated(number: float, section: Sequence[Token], code: str) -> str | ExcelError:
-    """A serial number in a section of dates and times. Raises FormulaError."""
+    """A serial number in a section of dates and times, to the nearest second. Raises FormulaError."""
     parts = date_parts(number)
     if number < 0 or parts is None:
         return ExcelError.VALUE
-    exact = (number - math.floor(number)) * 86_400
-    seconds = round(exact)
+    seconds = round((number - math.floor(number)) * 86_400)
     timed = any(
         token.kind == "elapsed" or (token.kind == "date" and (token.text[0] in "hHsS" or _is_minute(section, at)))
         for at, token in enumerate(section)
     )
-    if timed and (abs(exact - seconds) > 1e-3 or seconds == 86_400):
-        raise FormulaError("shows the time of a fraction of a second", remedy="Round it to whole seconds")
+    if timed and seconds == 86_400:
+        raise FormulaError("shows a time that is rounded to the next day", remedy="Round it to whole seconds")
     twelve = any(token.kind == "clock" for token in section)
     return "".join(_date_part(section, at, parts, number, seconds, twelve, code) for at in range(len(section)))
+
+
+def with_fraction(number: float, section: Sequence[Token]) -> tuple[int, list[Token]]:
+    """The whole seconds of a serial number, and the section with the fraction of a second as a literal.
+
+    `ss.00` shows hundredths: the number is rounded to them; without such places, to seconds.
+    """
+    places = 0
+    kept: list[Token] = []
+    for token in section:
+        last = kept[-1] if kept else None
+        if token.kind == "digit" and token.text == "0" and last is not None and last.kind == "seconds":
+            places += 1
+        elif token.kind == "point" and last is not None and last.text[:1] in "sS" and last.kind in ("date", "elapsed"):
+            kept.append(Token("seconds", "."))
+        else:
+            kept.append(token)
+    ticks = round(number * 86_400 * 10**places)
+    parts = f".{ticks % 10**places:0{places}d}" if places else "."
+    return ticks // 10**places, [Token("literal", parts) if token.kind == "seconds" else token for token in kept]
 
 
 def _date_part(

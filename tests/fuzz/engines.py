@@ -46,6 +46,9 @@ def ours(workbook: Workbook, sheet: str, parameters: Sequence[Range] = ()) -> tu
     plan = planner_of(workbook, parameters).plan(list(_formula_areas(workbook, sheet)))
     program = build_program(workbook, parameters, plan, dtype=torch.float64, strict=False)
     found = evaluate(program)
+    for _, error in found.failures:
+        if isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, SgdSheetError):
+            raise error.__cause__  # a fault of ours, which a person would only read as a refusal
     values = dict(found.values)
     if parameters:
         comparison = Comparison(workbook)

@@ -130,6 +130,8 @@ def _at_dates(
                 )
             if not dates.constant:
                 raise varying(builder, f"calls {name} with dates that depend on", dates, remedy="Use fixed dates")
+            if any(number < 1 for number in builder.numbers(dates).tensor.flatten().tolist()):
+                return builder.error(Fault.NUM)
             samples = [gathered_numbers(builder, [value]) for value in (payments, dates)]
             ordered = [*others, payments, dates] if rate_first else [payments, dates, *others]
             return applied(builder, implementation, samples, ordered, others)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from sgdsheet.compiler.functions.plain import Cell, Grid, plain
+from sgdsheet.compiler.functions.plain import Cell, Day, Days, Grid, plain
+from sgdsheet.compiler.ir.numerals import text_number
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.excel_calendar import (
     LAST,
@@ -14,9 +15,11 @@ from sgdsheet.sheet.excel_calendar import (
     date_parts,
     days_in_month,
     is_leap,
+    moment_in_text,
     serial_of,
     time_in_text,
     weekday_of,
+    without_year,
 )
 from sgdsheet.sheet.workbook import ExcelError
 
@@ -25,8 +28,8 @@ def _known(number: int | None) -> float | ExcelError:
     return ExcelError.NUM if number is None else float(number)
 
 
-@plain("DATE", dates=True, examples={"DATE(2008,1,2)": 39449, "DATE(108,1,2)": 39449, "DATE(2008,14,-15)": 39829})
-def date_(year: float, month: float, day: float) -> float | ExcelError:
+@plain("DATE", examples={"DATE(2008,1,2)": 39449, "DATE(108,1,2)": 39449, "DATE(2008,14,-15)": 39829})
+def date_(year: float, month: float, day: float) -> Day | ExcelError:
     """The serial number of a date."""
     whole = math.floor(year)
     if not 0 <= whole < 10_000 or abs(month) > 120_000 or abs(day) > 4_000_000:
@@ -34,22 +37,22 @@ def date_(year: float, month: float, day: float) -> float | ExcelError:
     return _known(serial_of(whole + 1900 if whole < 1900 else whole, math.floor(month), math.floor(day)))
 
 
-@plain("YEAR", dates=True, examples={"YEAR(39634)": 2008})
-def year(serial: float) -> float | ExcelError:
+@plain("YEAR", examples={"YEAR(39634)": 2008})
+def year(serial: Day) -> float | ExcelError:
     """The year of a date."""
     parts = date_parts(serial)
     return ExcelError.NUM if parts is None else float(parts[0])
 
 
-@plain("MONTH", dates=True, examples={"MONTH(DATE(2011,4,15))": 4, "MONTH(-1)": "#NUM!"})
-def month(serial: float) -> float | ExcelError:
+@plain("MONTH", examples={"MONTH(DATE(2011,4,15))": 4, "MONTH(-1)": "#NUM!"})
+def month(serial: Day) -> float | ExcelError:
     """The month of a date, 1 to 12."""
     parts = date_parts(serial)
     return ExcelError.NUM if parts is None else float(parts[1])
 
 
-@plain("DAY", dates=True, examples={"DAY(DATE(2011,4,15))": 15, "DAY(60)": 29})
-def day(serial: float) -> float | ExcelError:
+@plain("DAY", examples={"DAY(DATE(2011,4,15))": 15, "DAY(60)": 29})
+def day(serial: Day) -> float | ExcelError:
     """The day of the month of a date."""
     parts = date_parts(serial)
     return ExcelError.NUM if parts is None else float(parts[2])
@@ -69,32 +72,29 @@ def _shifted(start: float, months: float, *, end: bool) -> float | ExcelError:
 
 @plain(
     "EDATE",
-    dates=True,
     booleans=False,
     examples={"EDATE(DATE(2011,1,15),1)": 40589, "EDATE(DATE(2011,3,31),-1)": 40602},
 )
-def edate(start: float, months: float) -> float | ExcelError:
+def edate(start: Day, months: float) -> Day | ExcelError:
     """The same day some months later."""
     return _shifted(start, months, end=False)
 
 
 @plain(
     "EOMONTH",
-    dates=True,
     booleans=False,
     examples={"EOMONTH(DATE(2011,1,1),1)": 40602, "EOMONTH(DATE(2011,1,1),-3)": 40482},
 )
-def eomonth(start: float, months: float) -> float | ExcelError:
+def eomonth(start: Day, months: float) -> Day | ExcelError:
     """The last day of a month some months later."""
     return _shifted(start, months, end=True)
 
 
 @plain(
     "WEEKDAY",
-    dates=True,
     examples={"WEEKDAY(DATE(2008,2,14))": 5, "WEEKDAY(DATE(2008,2,14),2)": 4, "WEEKDAY(DATE(2008,2,14),3)": 3},
 )
-def weekday(serial: float, kind: float = 1.0) -> float | ExcelError:
+def weekday(serial: Day, kind: float = 1.0) -> float | ExcelError:
     """The day of the week as a number; from Sunday = 1 unless another count is chosen."""
     number, way = math.floor(serial), int(kind)
     if not 0 <= number <= LAST:
@@ -107,11 +107,10 @@ def weekday(serial: float, kind: float = 1.0) -> float | ExcelError:
 
 @plain(
     "WEEKNUM",
-    dates=True,
     booleans=False,
     examples={"WEEKNUM(DATE(2012,3,9))": 10, "WEEKNUM(DATE(2012,3,9),2)": 11, "WEEKNUM(DATE(2012,1,1),21)": 52},
 )
-def weeknum(serial: float, kind: float = 1.0) -> float | ExcelError:
+def weeknum(serial: Day, kind: float = 1.0) -> float | ExcelError:
     """The number of the week in its year; the first week is that with 1 January (kind 21: ISO's week)."""
     way = int(kind)
     if way == 21:
@@ -125,15 +124,17 @@ def weeknum(serial: float, kind: float = 1.0) -> float | ExcelError:
     return float((math.floor(serial) - new_year + (new_year - first) % 7) // 7 + 1)
 
 
-@plain("ISOWEEKNUM", dates=True, examples={"ISOWEEKNUM(DATE(2012,3,9))": 10})
-def isoweeknum(serial: float) -> float | ExcelError:
+@plain("ISOWEEKNUM", examples={"ISOWEEKNUM(DATE(2012,3,9))": 10})
+def isoweeknum(serial: Day) -> float | ExcelError:
     """The number of the week by ISO 8601: the first week has the year's first Thursday."""
     if not 0 <= serial < LAST + 1:
         return ExcelError.NUM
+    if serial < 1:
+        raise FormulaError("asks for the ISO week of a day before 1900", remedy="Use a later date")
     thursday = math.floor(serial) - weekday_of(serial) + 3
-    parts = date_parts(thursday) if serial >= 61 else None  # before, Excel's weekdays are one off
-    if parts is None:
-        raise FormulaError("asks for the ISO week of a day before March 1900", remedy="Use a later date")
+    parts = date_parts(thursday)
+    if parts is None or thursday < 1:
+        return 52.0  # a Sunday, by Excel's calendar: 1 January 1900
     new_year = serial_of(parts[0], 1, 1)
     assert new_year is not None
     return float((thursday - new_year) // 7 + 1)
@@ -144,27 +145,27 @@ def _seconds(serial: float) -> int | None:
     if not 0 <= serial < LAST + 1:
         return None
     exact = (serial - math.floor(serial)) * SECONDS
-    if 0.499 < exact % 1 < 0.999:
-        raise FormulaError("asks for the time of day of a fraction of a second", remedy="Round it to whole seconds")
+    if 0.4994 < exact % 1 < 0.500_001:  # Excel's “nearly a half” is not known closer than that
+        raise FormulaError("asks for the time of day of half a second", remedy="Round it to whole seconds")
     return round(exact) % SECONDS
 
 
-@plain("HOUR", dates=True, examples={"HOUR(0.75)": 18, "HOUR(40741.322916666664)": 7})
-def hour(serial: float) -> float | ExcelError:
+@plain("HOUR", examples={"HOUR(0.75)": 18, "HOUR(40741.322916666664)": 7})
+def hour(serial: Day) -> float | ExcelError:
     """The hour of a time, 0 to 23."""
     seconds = _seconds(serial)
     return ExcelError.NUM if seconds is None else float(seconds // 3600)
 
 
-@plain("MINUTE", dates=True, examples={"MINUTE(TIME(12,45,0))": 45})
-def minute(serial: float) -> float | ExcelError:
+@plain("MINUTE", examples={"MINUTE(TIME(12,45,0))": 45})
+def minute(serial: Day) -> float | ExcelError:
     """The minute of a time, 0 to 59."""
     seconds = _seconds(serial)
     return ExcelError.NUM if seconds is None else float(seconds // 60 % 60)
 
 
-@plain("SECOND", dates=True, examples={"SECOND(TIME(4,48,18))": 18})
-def second(serial: float) -> float | ExcelError:
+@plain("SECOND", examples={"SECOND(TIME(4,48,18))": 18})
+def second(serial: Day) -> float | ExcelError:
     """The second of a time, 0 to 59."""
     seconds = _seconds(serial)
     return ExcelError.NUM if seconds is None else float(seconds % 60)
@@ -178,8 +179,8 @@ def time(hours: float, minutes: float, seconds: float) -> float | ExcelError:
     return ExcelError.NUM if total < 0 or max(parts) > 32767 else total % SECONDS / SECONDS
 
 
-@plain("DAYS", dates=True, examples={"DAYS(DATE(2021,3,15),DATE(2021,2,1))": 42})
-def days(end: float, start: float) -> float | ExcelError:
+@plain("DAYS", examples={"DAYS(DATE(2021,3,15),DATE(2021,2,1))": 42})
+def days(end: Day, start: Day) -> float | ExcelError:
     """How many days lie between two dates."""
     if date_parts(end) is None or date_parts(start) is None:
         return ExcelError.NUM
@@ -188,10 +189,9 @@ def days(end: float, start: float) -> float | ExcelError:
 
 @plain(
     "DAYS360",
-    dates=True,
     examples={"DAYS360(DATE(2011,1,30),DATE(2011,2,1))": 1, "DAYS360(DATE(2011,1,1),DATE(2011,12,31))": 360},
 )
-def days360(start: float, end: float, european: bool = False) -> float | ExcelError:
+def days360(start: Day, end: Day, european: bool = False) -> float | ExcelError:
     """The days between two dates in a year of twelve months of 30 days."""
     one, two = date_parts(start), date_parts(end)
     if one is None or two is None:
@@ -207,14 +207,13 @@ def days360(start: float, end: float, european: bool = False) -> float | ExcelEr
 
 @plain(
     "DATEDIF",
-    dates=True,
     examples={
         'DATEDIF(DATE(2001,1,1),DATE(2003,1,1),"Y")': 2,
         'DATEDIF(DATE(2001,6,1),DATE(2002,8,15),"D")': 440,
         'DATEDIF(DATE(2001,6,1),DATE(2002,8,15),"YD")': 75,
     },
 )
-def datedif(start: float, end: float, unit: str) -> float | ExcelError:
+def datedif(start: Day, end: Day, unit: str) -> float | ExcelError:
     """The days, months or years between two dates."""
     one, two, way = date_parts(start), date_parts(end), unit.upper()
     if one is None or two is None or math.floor(start) > math.floor(end):
@@ -235,7 +234,6 @@ def datedif(start: float, end: float, unit: str) -> float | ExcelError:
 
 @plain(
     "YEARFRAC",
-    dates=True,
     booleans=False,
     examples={
         "YEARFRAC(DATE(2012,1,1),DATE(2012,7,30))": 209 / 360,
@@ -243,7 +241,7 @@ def datedif(start: float, end: float, unit: str) -> float | ExcelError:
         "YEARFRAC(DATE(2012,1,1),DATE(2012,7,30),3)": 211 / 365,
     },
 )
-def yearfrac(start: float, end: float, basis: float = 0.0) -> float | ExcelError:
+def yearfrac(start: Day, end: Day, basis: float = 0.0) -> float | ExcelError:
     """The years between two dates, as a fraction, by one of five ways to count days."""
     way = math.trunc(basis)
     if not 0 <= way <= 4 or date_parts(start) is None or date_parts(end) is None:
@@ -279,15 +277,19 @@ def us_days(one: tuple[int, int, int], two: tuple[int, int, int]) -> int:
 
 
 def _year_length(one: tuple[int, int, int], two: tuple[int, int, int]) -> float:
-    """The days of a year between two dates, on the average."""
+    """The days of a year between two dates, on the average; 1900 has 365 of them here."""
     within = one[0] == two[0] or (one[0] + 1 == two[0] and one[1:] >= two[1:])
     if not within:
         years = range(one[0], two[0] + 1)
-        return sum(366 if is_leap(item) else 365 for item in years) / len(years)
+        return sum(366 if _is_long(item) else 365 for item in years) / len(years)
     if one[0] == two[0]:
-        return 366.0 if is_leap(one[0]) else 365.0
-    leap = (is_leap(one[0]) and one[1:] <= (2, 29)) or (is_leap(two[0]) and two[1:] >= (2, 29))
+        return 366.0 if _is_long(one[0]) else 365.0
+    leap = (_is_long(one[0]) and one[1:] <= (2, 29)) or (_is_long(two[0]) and two[1:] >= (2, 29))
     return 366.0 if leap else 365.0
+
+
+def _is_long(year: int) -> bool:
+    return is_leap(year) and year != 1900
 
 
 # --- working days -----------------------------------------------------------------------------------------
@@ -314,7 +316,11 @@ def _free_days(holidays: Grid | None, weekend: frozenset[int]) -> frozenset[int]
     """The holidays that are no days of the weekend."""
     found = set()
     for cell in holidays.cells() if holidays is not None else ():
-        if isinstance(cell, (str, bool, ExcelError)):
+        if isinstance(cell, str):
+            cell = text_number(cell, dates=True)
+            if cell is None:
+                return ExcelError.VALUE
+        if isinstance(cell, (bool, ExcelError)):
             return cell if isinstance(cell, ExcelError) else ExcelError.VALUE
         if cell is not None and weekday_of(cell) not in weekend:
             found.add(math.floor(cell))
@@ -359,55 +365,52 @@ def _days_later(start: float, count: float, code: Cell, holidays: Grid | None) -
 
 @plain(
     "NETWORKDAYS",
-    dates=True,
     booleans=False,
     examples={
         "NETWORKDAYS(DATE(2012,10,1),DATE(2013,3,1))": 110,
         "NETWORKDAYS(DATE(2012,10,1),DATE(2013,3,1),DATE(2012,11,22))": 109,
     },
 )
-def networkdays(start: float, end: float, holidays: Grid | None = None) -> float | ExcelError:
+def networkdays(start: Day, end: Day, holidays: Days | None = None) -> float | ExcelError:
     """How many working days there are between two dates, both included."""
     return _count_days(start, end, 1.0, holidays)
 
 
 @plain(
     "NETWORKDAYS.INTL",
-    dates=True,
     booleans=False,
     left_out_is_default=True,
     examples={
         "NETWORKDAYS.INTL(DATE(2006,1,1),DATE(2006,1,31))": 22,
         'NETWORKDAYS.INTL(DATE(2006,1,1),DATE(2006,2,1),"0010001",{38719;38733})': 20,
+        'NETWORKDAYS.INTL(DATE(2006,1,1),DATE(2006,2,1),7,{"2006/1/2","2006/1/16"})': 22,
     },
 )
-def networkdays_intl(start: float, end: float, weekend: Cell = 1.0, holidays: Grid | None = None) -> float | ExcelError:
+def networkdays_intl(start: Day, end: Day, weekend: Cell = 1.0, holidays: Days | None = None) -> float | ExcelError:
     """How many working days there are between two dates, with other days off."""
     return _count_days(start, end, weekend, holidays)
 
 
 @plain(
     "WORKDAY",
-    dates=True,
     booleans=False,
     examples={
         "WORKDAY(DATE(2008,10,1),151)": 39933,
         "WORKDAY(DATE(2008,10,1),151,{39778;39786;39834})": 39938,
     },
 )
-def workday(start: float, count: float, holidays: Grid | None = None) -> float | ExcelError:
+def workday(start: Day, count: float, holidays: Days | None = None) -> Day | ExcelError:
     """The date some working days later."""
     return _days_later(start, count, 1.0, holidays)
 
 
 @plain(
     "WORKDAY.INTL",
-    dates=True,
     booleans=False,
     left_out_is_default=True,
     examples={"WORKDAY.INTL(DATE(2012,1,1),90,11)": 41013, "WORKDAY.INTL(DATE(2012,1,1),30,17)": 40944},
 )
-def workday_intl(start: float, count: float, weekend: Cell = 1.0, holidays: Grid | None = None) -> float | ExcelError:
+def workday_intl(start: Day, count: float, weekend: Cell = 1.0, holidays: Days | None = None) -> Day | ExcelError:
     """The date some working days later, with other days off."""
     return _days_later(start, count, weekend, holidays)
 
@@ -415,21 +418,28 @@ def workday_intl(start: float, count: float, weekend: Cell = 1.0, holidays: Grid
 # --- from texts -------------------------------------------------------------------------------------------
 
 
-@plain("DATEVALUE", dates=True, examples={'DATEVALUE("22-AUG-2011")': 40777, 'DATEVALUE("2011/02/23")': 40597})
-def datevalue(text: str) -> float | ExcelError:
+@plain("DATEVALUE", examples={'DATEVALUE("22-AUG-2011")': 40777, 'DATEVALUE("2011/02/23")': 40597})
+def datevalue(text: str) -> Day | ExcelError:
     """The serial number of a date in a text that means the same everywhere."""
     found = date_in_text(text)
     if found is None:
+        moment = moment_in_text(text)
+        if moment is not None:
+            return ExcelError.VALUE if math.isnan(moment) else float(math.floor(moment))
+        if without_year(text):
+            raise FormulaError("reads a date without its year, which is that of today", remedy="Use DATE")
         if re.search(r"\d[-/. ]\d", text):
             raise FormulaError("reads a date whose order of day and month differs by country", remedy="Use DATE")
         return ExcelError.VALUE
     return ExcelError.VALUE if math.isnan(found) else found
 
 
-@plain("TIMEVALUE", examples={'TIMEVALUE("2:24 AM")': 0.1, 'TIMEVALUE("18:00:00")': 0.75})
+@plain("TIMEVALUE", examples={'TIMEVALUE("2:24 AM")': 0.1, 'TIMEVALUE("22-Aug-2011 6:35 AM")': 0.274305555555556})
 def timevalue(text: str) -> float | ExcelError:
     """The fraction of a day of a time in a text."""
     found = time_in_text(text)
+    if found is None and (moment := moment_in_text(text)) is not None:
+        found = moment if math.isnan(moment) else time_in_text(text.strip().partition(" ")[2]) or 0.0
     if found is None:
         if ":" in text:
             raise FormulaError("reads a time that is written in an unusual way", remedy="Use TIME")

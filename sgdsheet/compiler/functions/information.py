@@ -167,13 +167,13 @@ def _size(context: Context, area: Node) -> int:
 
 @function(
     "SHEETS",
-    arguments=(1, 1),
+    arguments=(0, 1),
     takes=Takes.FORMULAS,
     derivative=Derivative.ZERO,
-    examples={"SHEETS(A1)": 1, 'SHEETS("a")': "#N/A"},
+    examples={"SHEETS()": 1, "SHEETS(A1)": 1, 'SHEETS("a")': "#N/A"},
 )
-def sheets(context: Context, reference: Node) -> Value:
-    """How many sheets a reference has."""
-    if isinstance(reference, Omitted):
-        raise FormulaError("asks for the number of all sheets", remedy="Write it down")
+def sheets(context: Context, reference: Node | None = None) -> Value:
+    """How many sheets a reference has; without one, the workbook."""
+    if reference is None or isinstance(reference, Omitted):
+        return context.builder.number(float(len(context.sheet_numbers()[1])))
     return context.builder.number(1.0) if isinstance(reference, Area) else context.builder.error(Fault.NA)

@@ -16,7 +16,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeGuard, TypeVar, get_args, get_type_hints
 
 import torch
 
@@ -67,6 +67,19 @@ class Grid:
         return next((item for item in self.cells() if isinstance(item, ExcelError)), None)
 
 
+_DAY = "a day of the workbook's calendar"
+Day = Annotated[float, _DAY]
+"""A number that is a date: as an argument or a result, it counts from 1900 here, also where the workbook counts from
+1904. A function that takes or gives no date, and needs the calendar, has a keyword `origin`: the day that the workbook
+counts from, 0 or 1462."""
+
+Days = Annotated[Grid, _DAY]
+"""A range of dates."""
+
+_FROM_1904 = 1462.0
+"""The number of 1 January 1904 where days count from 1900."""
+
+
 def is_number(item: object) -> TypeGuard[float]:
     """Whether a cell holds a number: TRUE and FALSE are none."""
     return isinstance(item, float)
@@ -94,20 +107,25 @@ def plain(
     `skips_blanks` says that blank cells at the end of its ranges make no difference; `most` is the largest number of
     arguments of a function that takes any number. `left_out_is_default` is for the newer functions: to the others, an
     argument of which only the comma is there is blank. Without `booleans`, TRUE and FALSE are #VALUE! where a number is
-    wanted. `dates` says that its numbers are dates. `inexact` is how far Excel's results are from the exact ones,
-    `note` what is refused or differs from Excel. `tensors` calculates the same from tensors that broadcast, as those
-    of `formulas` do, where an argument depends on a parameter; then `derivative` and `zero_arguments` tell of its
-    gradient. `takes_function` is the place of a text that may be written as the name of a function, without quotes.
+    wanted. `dates` says that it calculates with dates and is refused where the workbook counts from 1904; one whose
+    dates are annotated as `Day` is not. `inexact` is how far Excel's results are from the exact ones, `note` what is
+    refused or differs from Excel. `tensors` calculates the same from tensors that broadcast, as those of `formulas` do,
+    where an argument depends on a parameter; then `derivative` and `zero_arguments` tell of its gradient.
+    `takes_function` is the place of a text that may be written as the name of a function, without quotes.
     """
 
     def declare(implementation: _F) -> _F:
-        parameters = list(inspect.signature(implementation).parameters.values())
+        declared = inspect.signature(implementation).parameters.values()
+        parameters = [item for item in declared if item.kind is not item.KEYWORD_ONLY]
         hints = get_type_hints(implementation)
+        marked = get_type_hints(implementation, include_extras=True)
+        days = [place for place, item in enumerate(parameters) if _is_day(marked[item.name])]
+        calendar = _Calendar(days, _is_day(marked.get("return")), len(parameters) < len(declared))
         repeated = any(item.kind is item.VAR_POSITIONAL for item in parameters)
         least = sum(item.default is item.empty and item.kind is not item.VAR_POSITIONAL for item in parameters)
         wanted = [_read_as(hints[item.name]) for item in parameters]
         defaults = [item.default for item in parameters] if left_out_is_default else []
-        shape = _Shape(name, implementation, wanted, arrays, skips_blanks, defaults, booleans, dates, tensors)
+        shape = _Shape(name, implementation, wanted, arrays, skips_blanks, defaults, booleans, dates, calendar, tensors)
 
         def evaluate(context: Context, *arguments: Node) -> Value:
             return _evaluated(context, shape, arguments)
@@ -136,6 +154,19 @@ def plain(
 
 
 @dataclass(frozen=True, slots=True)
+class _Calendar:
+    """Which arguments of a function are dates, whether its result is one, and whether it takes the `origin`."""
+
+    arguments: Sequence[int]
+    result: bool
+    origin: bool
+
+
+def _is_day(hint: Any) -> bool:
+    return any(_DAY in getattr(part, "__metadata__", ()) for part in (hint, *get_args(hint)))
+
+
+@dataclass(frozen=True, slots=True)
 class _Shape:
     """How a plain function is called."""
 
@@ -147,6 +178,7 @@ class _Shape:
     defaults: Sequence[Any]
     booleans: bool
     dates: bool
+    calendar: _Calendar
     tensors: Callable[..., torch.Tensor] | None = None
 
     def kind_of(self, position: int) -> Any:
@@ -193,7 +225,7 @@ def _evaluated(context: Context, shape: _Shape, arguments: Sequence[Node]) -> Va
         key = tuple((type(item), id(item) if isinstance(item, Grid) else item) for item in given)
         if key not in known:
             error = next((item for item in given if isinstance(item, _Failed)), None)
-            known[key] = error.error if error is not None else _called(shape, given)
+            known[key] = error.error if error is not None else _called(shape, given, date1904=context.date1904)
         results.append(known[key])
     return _packed(builder, results, axes, sizes)
 
@@ -221,12 +253,25 @@ def _calculated(
     return applied(context, shape.name, tensors, builder.fitted(*given))
 
 
-def _called(shape: _Shape, given: Sequence[Any]) -> Any:
+def _called(shape: _Shape, given: Sequence[Any], *, date1904: bool = False) -> Any:
+    calendar = shape.calendar
+    if date1904:
+        given = [_from_1904(item) if place in calendar.arguments else item for place, item in enumerate(given)]
+    options = {"origin": _FROM_1904} if date1904 and calendar.origin else {}
     try:
-        result = shape.implementation(*given)
+        result = shape.implementation(*given, **options)
     except (OverflowError, ZeroDivisionError):
         return ExcelError.NUM
+    if date1904 and calendar.result and is_number(result):
+        return result - _FROM_1904 if result >= _FROM_1904 else ExcelError.NUM
     return result
+
+
+def _from_1904(item: Any) -> Any:
+    """A date that counts from 1904, or a range of them, as it counts from 1900; what is before both stays there."""
+    if isinstance(item, Grid):
+        return Grid(tuple(tuple(map(_from_1904, row)) for row in item.rows), item.direct)
+    return item + _FROM_1904 if is_number(item) and item >= 0 else item
 
 
 def _lowered(context: Context, shape: _Shape, position: int, node: Node) -> Value:

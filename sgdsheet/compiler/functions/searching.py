@@ -184,7 +184,7 @@ def _or_missing(builder: Builder, place: Value) -> Value:
 
 def _bisected(builder: Builder, key: Value, cells: Value, way: Way) -> Value:
     """As Excel looks in sorted cells; in others it finds what bisection happens to meet, and so do we."""
-    if _is_sorted(builder, cells, way):
+    if _is_sorted(builder, cells, way) or _is_beyond_all(builder, key, cells, way):
         met = operators.compare(builder, way.value, cells, key)
         found = builder.elementwise(torch.logical_and, builder.conditions(met), _same_kind(builder, key, cells))
         return _or_missing(builder, _end(builder, replace(found, kinds=Kind.BOOLEAN), last=True))
@@ -200,6 +200,16 @@ def _bisected(builder: Builder, key: Value, cells: Value, way: Way) -> Value:
     sign = 1.0 if way is Way.ASCENDING else -1.0
     places = [_bisection(row, wanted, sign) for row, wanted in zip(rows, keys.tolist(), strict=True)]
     return _or_missing(builder, Value(torch.tensor(places, dtype=builder.dtype).reshape(sizes), axes, sizes))
+
+
+def _is_beyond_all(builder: Builder, key: Value, cells: Value, way: Way) -> bool:
+    """Whether no cell of its kind stands behind a key or beside it: bisection then ends at the last of them.
+
+    `LOOKUP(9E+307,A:A)` is the last number of a column, whatever their order and what else is there.
+    """
+    beyond = operators.compare(builder, "<" if way is Way.ASCENDING else ">", cells, key)
+    others = builder.elementwise(torch.logical_not, _same_kind(builder, key, cells), kind=Kind.BOOLEAN)
+    return bool(builder.elementwise(torch.logical_or, builder.conditions(beyond), others).tensor.all())
 
 
 def _without_k(value: Value) -> tuple[int, ...]:

@@ -269,17 +269,16 @@ def unicode(text: str) -> float | ExcelError:
 
 @plain(
     "VALUE",
-    dates=True,
     examples={'VALUE("$1,000")': 1000, 'VALUE("12%")': 0.12, 'VALUE("x")': "#VALUE!", "VALUE(7)": 7},
 )
-def value(item: Cell) -> float | ExcelError:
+def value(item: Cell, *, origin: float = 0.0) -> float | ExcelError:
     """The number that a text stands for."""
     if isinstance(item, ExcelError):
         return item
     if isinstance(item, bool):
         return ExcelError.VALUE
     if isinstance(item, str):
-        found = text_number(item, dates=True)
+        found = text_number(item, dates=not origin)
         return ExcelError.VALUE if found is None else found
     return item or 0.0
 
