@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from sgdsheet.data.samples import Samples
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import DefinedName
 from sgdsheet.system.state_folder import VARIABLE
+from sgdsheet.train import session
 from tests.live_books import LOSS, SHEET, START, Desk, calculate, line_workbook, parameters, until
 from tests.memory_host import MemoryHost
 
@@ -133,3 +136,41 @@ def test_a_source_that_is_gone(desk: Desk, host: MemoryHost) -> None:
     assert "Model!A10" in desk.until_idle()["message"]
     assert parameters(host) == START
     assert "gone.npz" in host.messages[-1]
+
+
+def test_stop_does_not_wait_for_the_loss_over_a_large_source(
+    desk: Desk, host: MemoryHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would take long is not calculated when a person waits: the message says which loss it tells instead."""
+    monkeypatch.setattr(session, "_SOON", 0.0)
+    looks: list[str] = []
+    for name in ("training_loss", "validate", "test"):
+        monkeypatch.setattr(Samples, name, _counted(looks, getattr(Samples, name)))
+    values = host.sheet(SHEET).values
+    values[3, 8], values[4, 7], values[4, 8] = 1_000_000.0, "batch size", 20.0
+    host.workbook.names = [name for name in host.workbook.names if name.name != "sgd_settings"]
+    host.workbook.names.append(DefinedName("sgd_settings", f"{SHEET}!$G$1:$H$4", SHEET))
+    desk.done("train")
+    desk.until_step(50)
+    reply = desk.done("stop")
+    assert "(the last batch)" in reply["message"], reply
+    assert looks == ["training_loss"]  # at the start
+    assert math.isfinite(reply["loss"])
+    assert not host.messages
+
+
+def test_a_small_source_is_judged_as_a_whole(desk: Desk, host: MemoryHost, points: dict[str, np.ndarray]) -> None:
+    host.sheet(SHEET).values[3, 8] = 1_000_000.0  # steps
+    desk.done("train")
+    desk.until_step(50)
+    reply = desk.done("stop")
+    assert "last batch" not in reply["message"]
+    assert reply["loss"] == pytest.approx(loss_of(points, *parameters(host)), rel=1e-4)
+
+
+def _counted(looks: list[str], method: Callable[[Samples], Any]) -> Callable[[Samples], Any]:
+    def counted(samples: Samples) -> Any:
+        looks.append(method.__name__)
+        return method(samples)
+
+    return counted

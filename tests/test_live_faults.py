@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from sgdsheet.errors import HostBusyError
-from sgdsheet.live.run import live_run
+from sgdsheet.live.run import background, live_run
 from sgdsheet.live.run.background import BackgroundRun
 from sgdsheet.live.run.trainable import Trainable, find_trainable
 from sgdsheet.live.undo.snapshots import History
@@ -23,6 +24,7 @@ from sgdsheet.system.state_folder import snapshot_folder
 from tests.live_books import (
     BEST,
     PARAMETERS,
+    PATIENCE,
     SHEET,
     START,
     Desk,
@@ -416,6 +418,22 @@ def test_stopped_with_an_edit_on_its_way() -> None:
     assert run.error is None
     assert run.result is not None
     assert run.result.changes < asked  # so that the edit is left in the cell
+
+
+def test_a_processor_is_left_to_the_spreadsheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of torch that have no processor of their own wait for each other, ten times as long as they calculate."""
+    monkeypatch.setattr(background, "processors", lambda: 3)
+    before = torch.get_num_threads()
+    torch.set_num_threads(8)  # what a new thread takes over
+    try:
+        trainable = find_trainable(line_workbook(), SHEET, {})
+        run = BackgroundRun(trainable, trainable.start_values(), lambda: None)
+        run.start()
+        assert run.between_steps(torch.get_num_threads, PATIENCE) == 2
+        run.halt()
+        run.join()
+    finally:
+        torch.set_num_threads(before)
 
 
 class HastyHost(MemoryHost):

@@ -1,4 +1,7 @@
-"""Which of several processes this is, and how one ends. `torchrun` tells by environment variables."""
+"""Which of several processes this is, how one ends, and how many processors there are.
+
+`torchrun` tells by environment variables which process this is.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,12 @@ def count() -> int:
 def rank() -> int:
     """The number of this process, from 0. The first one talks and writes."""
     return int(os.environ.get("RANK", "0"))
+
+
+def processors() -> int:
+    """How many processors this process may use, at least 1."""
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
 
 def wait_for_the_first(seconds: float = 10.0) -> None:

@@ -43,6 +43,8 @@ _SMALL_MODEL = 2_000_000
 _PER_THREAD = 1_000_000
 """Intermediate numbers per step that are worth a thread."""
 
+_SOON = 0.15
+"""Seconds that calculating the final loss may take where somebody waits for the end."""
 
 _IN_WORDS = {STEPS: "steps used up", EARLY: "stopped early", OUT_OF_TIME: "time limit"}
 
@@ -90,6 +92,9 @@ class Session:
         self._descent: Descent | None = None
         self._resumed: dict[str, Any] | None = None
         self._start_drawn = False
+        self._waits_for_end = True
+        self.loss_of_batch = False
+        """Whether `loss` is that of the last batch, before its step; see `end_soon`."""
 
     # --- what is known ----------------------------------------------------------------------------------
 
@@ -251,19 +256,30 @@ class Session:
         scipy = self.plan.solved or self.plan.fitted or self.plan.search is not None
         limit = self.settings.time_limit or math.inf
         blas = threadpool_limits(count, user_api="blas") if scipy else nullcontext()
+        last = math.nan
         try:
             # The driver is closed before the final loss is calculated.
             with blas, closing(self._driver()) as steps:
                 while (step := _next_step(steps, count)) is not None:
                     self.seconds += step.seconds
+                    last = step.loss
                     self.learning_rate = step.learning_rate
                     yield step
                     if self.seconds >= limit and not self.stopped and self.plan.search is None:
                         self._run.end(OUT_OF_TIME, f"after {limit:g} seconds")
                         break
         finally:
-            self.loss = self._run.final_loss()
+            self.loss_of_batch = not self._waits_for_end and self._is_long_judged and math.isfinite(last)
+            self.loss = last if self.loss_of_batch else self._run.final_loss()
             self._run.conclude(self.loss_start, self.loss)
+
+    def end_soon(self) -> None:
+        """Have the iteration end without delay, when it is closed: somebody has stopped it and waits.
+
+        The loss over all of a large source takes seconds; `loss` is then that of the last batch, and validation and
+        test are left out. What is fast to calculate is calculated all the same.
+        """
+        self._waits_for_end = False
 
     def run(self) -> float:
         """Take all steps; returns the final value of the loss cell."""
@@ -302,6 +318,15 @@ class Session:
             raise
         except Exception as error:
             raise _damaged() from error
+
+    @property
+    def _is_long_judged(self) -> bool:
+        """Whether the loss of the parameters that were kept, the last ones, takes long: by the time of the steps."""
+        run, size = self._run, self.plan.batch_size
+        if run.bound is None or size is None or self.settings.early_stopping is not None or run.loss_last is not None:
+            return False
+        batches = len(run.bound.judged_samples) / size
+        return run.steps_taken > 0 and batches * self.seconds / run.steps_taken > _SOON
 
     def _thread_count(self) -> int:
         bound = self._run.bound

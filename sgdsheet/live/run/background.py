@@ -23,6 +23,7 @@ from sgdsheet.live.run.failures import bug
 from sgdsheet.live.run.trainable import Numbers, Trainable, latest_numbers, put_numbers
 from sgdsheet.problem.optimizers import Family
 from sgdsheet.problem.settings import Settings
+from sgdsheet.system.processes import processors
 from sgdsheet.train.logbook import Record
 from sgdsheet.train.run import Step
 from sgdsheet.train.session import Session
@@ -32,6 +33,10 @@ Result = TypeVar("Result")
 
 _LOG_ROWS = 600
 """Rows of the log sheet while it grows: a chart of more takes long to draw anew."""
+
+_OTHERS = 1
+"""Processors that are left to the spreadsheet. Where torch's threads get none of their own, they wait for each other:
+two threads on one free processor take ten times as long as one thread."""
 
 _SHARE = 0.03
 """Share of the time that calculating the loss cell may take, where the steps do not tell its value."""
@@ -65,7 +70,8 @@ class RunResult:
 
     `values` are the parameters that were kept, in the order of their cells; they were found at `best_step` and have the
     loss `loss`, while `loss_last` is that of the last step. `stopped` is how it ended, in a word (see
-    `Session.stopped`), and `why` in a sentence. `changes` is as in `Progress`.
+    `Session.stopped`), and `why` in a sentence. `changes` is as in `Progress`. With `of_batch`
+    the losses at the end are those of the last batch only.
     """
 
     step: int
@@ -78,11 +84,12 @@ class RunResult:
     stopped: str
     why: str
     changes: int
+    of_batch: bool = False
 
     def as_sentence(self) -> str:
         """How the run went, for a person."""
         numbers = self.loss_start, self.loss, self.loss_last, self.best_step
-        return messages.finished(*numbers, self.step, self.seconds, self.why)
+        return messages.finished(*numbers, self.step, self.seconds, self.why, of_batch=self.of_batch)
 
 
 class BackgroundRun(threading.Thread):
@@ -186,6 +193,7 @@ class BackgroundRun(threading.Thread):
     # --- the thread -------------------------------------------------------------------------------------
 
     def run(self) -> None:
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), processors() - _OTHERS)))
         try:
             self._train()
         except SgdSheetError as error:
@@ -228,6 +236,7 @@ class BackgroundRun(threading.Thread):
             stopped=stopped,
             why=why,
             changes=self._changes_made,
+            of_batch=session.loss_of_batch,
         )
 
     def _open(self, trainable: Trainable, values: Numbers) -> Session:
@@ -259,6 +268,7 @@ class BackgroundRun(threading.Thread):
                 if self._paused and not self._halted:
                     self._rest()
                 if self._halted:
+                    session.end_soon()
                     return None, []
                 if self._change is not None:
                     return session.state(), latest_numbers(session.model)

@@ -28,14 +28,20 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def finished(start: float, loss: float, last: float, best: int, steps: int, seconds: float, why: str) -> str:
-    """How a run went: the loss at the start, of the parameters that were kept (of the step `best`), and at its end."""
+def finished(
+    start: float, loss: float, last: float, best: int, steps: int, seconds: float, why: str, *, of_batch: bool = False
+) -> str:
+    """How a run went: the loss at the start, of the parameters that were kept (of the step `best`), and at its end.
+
+    With `of_batch`, the loss at the end is that of the last batch.
+    """
     rate = f" ({speed(steps / seconds)})" if seconds > 0.05 and steps else ""
     true = "" if last == loss else f"; last {number_text(last)}, best {number_text(loss)} at step {best:,} (kept)"
     better = "" if loss != start or not steps else "; no step made it better: the parameters are as they were"
     how = f"; {why}" if why else ""
     took = f"{count(steps, 'step')}, {seconds:.1f} s{rate}"
-    return f"loss {number_text(start)} → {number_text(loss)} in {took}{true}{better}{how}"
+    batch = " (the last batch)" if of_batch else ""
+    return f"loss {number_text(start)} → {number_text(loss)}{batch} in {took}{true}{better}{how}"
 
 
 def differs(found: object, ours: float) -> str:
