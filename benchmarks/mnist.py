@@ -2,8 +2,8 @@
 
     python benchmarks/mnist.py [--data FOLDER] [--golden FOLDER] [--only SHEET] [--epochs N] [--threads N] [--json FILE]
 
-An epoch of ours, an epoch of theirs, and so on; times are medians over the epochs. Peak memory is that of a process
-of its own that trains for one epoch.
+An epoch of ours, an epoch of theirs, and so on; times are medians over the epochs, of the processor's time, which other
+programs disturb less than the clock's. Peak memory is that of a process of its own that trains for one epoch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,15 @@ import torch
 from mnist_by_hand import NETWORKS, ByHand, Part, Recipe, Trainer, accuracy, read, valid_loss
 
 import sgdsheet
+from sgdsheet.problem.chosen_source import with_source
 from sgdsheet.problem.definition import find_problem
 from sgdsheet.problem.optimizers import OPTIMIZERS
 
 HERE = Path(__file__).parent.parent
 SHARED = HERE.parent / "shared" / "data"
 BOOKS = {"linear": "mnist_3_or_7", "net": "mnist_3_or_7", "mnist": "mnist", "cnn": "mnist_cnn"}
-LIMITS = {"mnist": (0.002, 1.10, 0.97), "cnn": (0.002, 1.5, 0.985)}  # accuracy's difference, time, accuracy
-MEMORY, COMPILE = (1.2, 300.0), 5.0  # times theirs, and MB; seconds
+LIMITS = {"mnist": (0.002, 0.97), "cnn": (0.002, 0.985)}  # accuracy's difference, accuracy
+RATIO, MEMORY, COMPILE = 1.0, 1.15, 5.0  # times theirs; seconds
 
 
 def compiled(sheet: str, source: str) -> tuple[sgdsheet.SheetModel, dict[str, float]]:
@@ -41,7 +41,7 @@ def compiled(sheet: str, source: str) -> tuple[sgdsheet.SheetModel, dict[str, fl
     start = time.perf_counter()
     book = sgdsheet.load(HERE / "workbooks" / f"{BOOKS[sheet]}.xlsx")
     loaded = time.perf_counter()
-    model = sgdsheet.compile(book, problem=replace(find_problem(book, sheet), origin=source, origin_cell=None))
+    model = sgdsheet.compile(book, problem=with_source(find_problem(book, sheet), source))
     return model, {"load": loaded - start, "compile": time.perf_counter() - loaded}
 
 
@@ -72,12 +72,12 @@ def both(sheet: str, data: Path, epochs: int | None) -> tuple[sgdsheet.Session, 
 
 def by_epoch(session: sgdsheet.Session) -> Iterator[tuple[float, list[float]]]:
     """Seconds and losses of each epoch."""
-    losses, start = [], time.perf_counter()
+    losses, start = [], time.process_time()
     for step in session:
         losses.append(step.loss)
         if step.epoch is not None:
-            yield time.perf_counter() - start, losses
-            losses, start = [], time.perf_counter()
+            yield time.process_time() - start, losses
+            losses, start = [], time.process_time()
 
 
 def compared(sheet: str, data: Path, epochs: int | None) -> dict[str, Any]:
@@ -85,9 +85,9 @@ def compared(sheet: str, data: Path, epochs: int | None) -> dict[str, Any]:
     session, network, trainer, seconds = both(sheet, data, epochs)
     ours, theirs, apart = [], [], []
     for taken, losses in by_epoch(session):
-        start = time.perf_counter()
+        start = time.process_time()
         expected = trainer.epoch()
-        theirs.append(time.perf_counter() - start)
+        theirs.append(time.process_time() - start)
         ours.append(taken)
         apart.append(max(abs(one - two) for one, two in zip(losses, expected, strict=True)))
     test = read(data, "test", (3, 7) if BOOKS[sheet] == "mnist_3_or_7" else range(10))
@@ -217,14 +217,14 @@ def verdicts(row: dict[str, Any]) -> list[str]:
     failed = []
     if row["load"] + row["compile"] > COMPILE:
         failed.append(f"compiled in {row['load'] + row['compile']:.1f} s, not in {COMPILE:.0f} s")
-    if "peak" in row and row["peak"] > MEMORY[0] * row["peak_by_hand"] + MEMORY[1]:
+    if "peak" in row and row["peak"] > MEMORY * row["peak_by_hand"]:
         failed.append(f"{row['peak']:.0f} MB, by hand {row['peak_by_hand']:.0f} MB")
+    if row["ratio"] > RATIO:
+        failed.append(f"takes {row['ratio']:.2f} times as long, not {RATIO:.2f}")
     if row["sheet"] in LIMITS:
-        apart, ratio, reached = LIMITS[row["sheet"]]
+        apart, reached = LIMITS[row["sheet"]]
         if abs(row["accuracy"] - row["accuracy_by_hand"]) > apart:
             failed.append(f"accuracy {row['accuracy']:.4f}, by hand {row['accuracy_by_hand']:.4f}")
-        if row["ratio"] > ratio:
-            failed.append(f"takes {row['ratio']:.2f} times as long, not {ratio:.2f}")
         if row["accuracy"] < reached:
             failed.append(f"accuracy {row['accuracy']:.4f} is below {reached}")
     return failed

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import fx
 
-from sgdsheet.compiler.passes import PASSES, Pass, simplify
-from sgdsheet.compiler.passes.shapes import known_shape, note_shapes
+import sgdsheet
+from sgdsheet.compiler.passes import PASSES, Pass, each_node, simplify
+from sgdsheet.compiler.passes.layers import pooling_of_channels_last
+from sgdsheet.compiler.passes.shapes import known_shape, note_shapes, set_shape
+from sgdsheet.data.layouts.example import OneExample
+from sgdsheet.data.samples import bind_samples
+from sgdsheet.problem.settings import combine
+from sgdsheet.sheet.references import Range
 from tests.sheets import Cells, book, lowered
 
 WORKS = {each.name: each.works for each in PASSES}
@@ -102,3 +110,43 @@ def test_names_stay() -> None:
     cells, params = WORKS["sum or mean of squared differences"]
     names = [node.name for node in program(cells, params, PASSES).graph.nodes]
     assert any("Z1" in name for name in names)
+
+
+def test_images_are_calculated_in_few_passes(tmp_path: Path) -> None:
+    """Of the convolutional lesson, whole maps are calculated by the convolutions, with their biases, and read by the
+    poolings: activations and scales are of what is left, and of the kernels."""
+    images = np.random.default_rng(1).integers(0, 255, (12, 28, 28)).astype(np.uint8)
+    np.savez(tmp_path / "digits.npz", image=images, label=np.arange(12) % 10)
+    model = sgdsheet.compile(sgdsheet.load("workbooks/mnist_cnn.xlsx"), source=tmp_path / "digits.npz")
+    samples = bind_samples(model, combine(model.problem.settings, {}))
+    assert samples is not None
+    assert isinstance(samples.layout, OneExample)
+    module = samples.layout.program([Range.of_cell(model.problem.loss)])
+    activations = [known_shape(node) for node in module.graph.nodes if node.target is torch.relu]
+    convolutions = [node for node in module.graph.nodes if node.target is torch.conv2d]
+    maps = [node.target for node in module.graph.nodes if (known_shape(node) or torch.Size()).numel() == 8 * 24 * 24]
+    assert activations == [torch.Size([8, 12, 12]), torch.Size([16, 4, 4])]
+    assert [len(node.args) for node in convolutions] == [3, 3]
+    assert set(maps) <= {torch.conv2d, "squeeze", "permute", "contiguous"}
+
+
+def test_channels_last_in_memory() -> None:
+    """A batch of maps is put so that torch pools all channels of a cell at once, with the same values and gradient."""
+    graph = fx.Graph()
+    image = set_shape(graph.placeholder("image"), (8, 6, 6))
+    pooled = set_shape(graph.call_function(torch.nn.functional.max_pool2d, (image, (2, 2), (2, 2))), (8, 3, 3))
+    graph.output(pooled)
+    before = fx.GraphModule(torch.nn.Module(), graph)
+    after = fx.GraphModule(torch.nn.Module(), fx.Graph())
+    after.graph.output(after.graph.graph_copy(graph, {}))
+    for node, like in zip(after.graph.nodes, graph.nodes, strict=True):
+        if (shape := known_shape(like)) is not None:
+            set_shape(node, shape)
+    each_node(pooling_of_channels_last)(after.graph)
+    after.recompile()
+    assert "contiguous" in functions(after)
+    images = torch.randn(5, 8, 6, 6, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    found = [torch.vmap(module.forward)(images) for module in (before, after)]
+    gradients = [torch.autograd.grad(item.square().sum(), images)[0] for item in found]
+    assert torch.equal(*found)
+    assert torch.equal(*gradients)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import fx
 
+from sgdsheet.compiler.passes.layers import activation_after_pooling, convolution_with_bias, scaled_kernels
 from sgdsheet.compiler.passes.linear_sums import note_frozen, product_of_matrix
 from sgdsheet.compiler.passes.packing import pack
 from sgdsheet.compiler.passes.rewrites import log_sum_exp, mean_squared_error, stacked_products, sum_of_columns
@@ -53,6 +54,16 @@ def each_node(rewrite: Rewrite) -> Callable[[fx.Graph], None]:
     return run
 
 
+def without_leftovers(run: Callable[[fx.Graph], None]) -> Callable[[fx.Graph], None]:
+    """A pass that first drops what nothing reads any more, for one that asks who reads a node."""
+
+    def cleaned(graph: fx.Graph) -> None:
+        graph.eliminate_dead_code()
+        run(graph)
+
+    return cleaned
+
+
 # --- the list ---------------------------------------------------------------------------------------------
 
 ROWS = [[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]]
@@ -66,6 +77,21 @@ TWO_CHANNELS = {
     "A10:D13": [row[::-1] for row in GRID],
     "F1:H3": "=SUMPRODUCT(A1:B2,$A$6:$B$7)+SUMPRODUCT(A10:B11,$C$6:$D$7)",
     "I1:K3": "=SUMPRODUCT(A1:B2,$C$6:$D$7)+SUMPRODUCT(A10:B11,$A$6:$B$7)",
+}
+
+BIASED = {
+    **TWO_KERNELS,
+    "A15:B15": [[0.3, -0.6]],
+    "F1:H3": "=SUMPRODUCT(A1:B2,$A$6:$B$7)+$A$15",
+    "I1:K3": "=SUMPRODUCT(A1:B2,$C$6:$D$7)+$B$15",
+}
+POOLED = {
+    "A1:D4": GRID,
+    "F6:I9": "=MAX(A1,0)",
+    "F1": "=MAX(F6:G7)",
+    "G1": "=MAX(H6:I7)",
+    "F2": "=MAX(F8:G9)",
+    "G2": "=MAX(H8:I9)",
 }
 
 PASSES = (
@@ -88,10 +114,43 @@ PASSES = (
         ),
     ),
     Pass(
+        "the scale of a convolution in its kernels",
+        without_leftovers(each_node(scaled_kernels)),
+        works=Example(
+            {**ONE_KERNEL, "F1:H3": "=SUMPRODUCT(A1:B2,$A$6:$B$7)/255", "Z1": "=SUMSQ(F1:H3)"}, "A1:D4,A6:B7"
+        ),
+        near=(
+            Example(
+                {**ONE_KERNEL, "J1": 255, "F1:H3": "=SUMPRODUCT(A1:B2,$A$6:$B$7)/$J$1", "Z1": "=SUMSQ(F1:H3)"},
+                "A1:D4,A6:B7,J1",
+            ),
+            Example({**ONE_KERNEL, "F1:H3": "=1/SUMPRODUCT(A1:B2,$A$6:$B$7)", "Z1": "=SUMSQ(F1:H3)"}, "A1:D4,A6:B7"),
+            Example({**ONE_KERNEL, "Z1": "=SUMSQ(F1:H3)+SUM(F1:H3)/255"}, "A1:D4,A6:B7"),
+        ),
+    ),
+    Pass(
         "convolutions in torch's operation",
         write_convolutions,
         works=Example({**TWO_KERNELS, "Z1": "=SUMSQ(F1:K3)"}, "A1:D4,A6:D7"),
         near=(Example({**ONE_KERNEL, "F1:H3": "=SUMPRODUCT(A1:B2^2)", "Z1": "=SUMSQ(F1:H3)"}, "A1:D4"),),
+    ),
+    Pass(
+        "the bias of a convolution in torch's operation",
+        without_leftovers(each_node(convolution_with_bias)),
+        works=Example({**BIASED, "Z1": "=SUMSQ(F1:K3)"}, "A1:D4,A6:D7,A15:B15"),
+        near=(
+            Example({**TWO_KERNELS, "Z1": "=SUMSQ(F1:K3)"}, "A1:D4,A6:D7"),
+            Example(
+                {
+                    **TWO_KERNELS,
+                    "A15:C17": THREES,
+                    "F1:H3": "=SUMPRODUCT(A1:B2,$A$6:$B$7)+A15",
+                    "I1:K3": "=SUMPRODUCT(A1:B2,$C$6:$D$7)+A15",
+                    "Z1": "=SUMSQ(F1:K3)",
+                },
+                "A1:D4,A6:D7,A15:C17",
+            ),
+        ),
     ),
     Pass(
         "sums of products as one product with a matrix",
@@ -219,6 +278,15 @@ PASSES = (
                 "A1:D4",
             ),
             Example({"A1:D4": GRID, "F1:F3": "=MAX(A1:B2)", "Z1": "=SUMSQ(F1:F3)"}, "A1:B4"),
+        ),
+    ),
+    Pass(
+        "an activation after the largest of windows",
+        without_leftovers(each_node(activation_after_pooling)),
+        works=Example({**POOLED, "Z1": "=SUMSQ(F1:G2)"}, "A1:D4"),
+        near=(
+            Example({**POOLED, "F6:I9": "=EXP(A1)", "Z1": "=SUMSQ(F1:G2)"}, "A1:D4"),
+            Example({**POOLED, "Z1": "=SUMSQ(F1:G2)+SUM(F6:I9)"}, "A1:D4"),
         ),
     ),
 )

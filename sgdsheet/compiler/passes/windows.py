@@ -108,9 +108,11 @@ def max_pooling(graph: fx.Graph, node: fx.Node) -> fx.Node | None:
     dims = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
     if rank not in (2, 3) or windows.dims != (rank - 2, rank - 1) or dims != (rank, rank + 1):
         return None
-    cells = windows.cells if rank == 3 else graph.call_method("unsqueeze", (windows.cells, 0))
-    pooled = graph.call_function(F.max_pool2d, (cells, windows.sizes, windows.strides))
-    return pooled if rank == 3 else graph.call_method("squeeze", (pooled, 0))
+    if rank == 3:
+        return graph.call_function(F.max_pool2d, (windows.cells, windows.sizes, windows.strides))
+    image = set_shape(graph.call_method("unsqueeze", (windows.cells, 0)), (1, *shape_of(windows.cells)))
+    pooled = graph.call_function(F.max_pool2d, (image, windows.sizes, windows.strides))
+    return graph.call_method("squeeze", (set_shape(pooled, (1, *shape_of(node))), 0))
 
 
 def replace(graph: fx.Graph, node: fx.Node, new: fx.Node) -> None:

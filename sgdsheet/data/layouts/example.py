@@ -13,7 +13,8 @@ from torch import Tensor, fx
 
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.compiler.passes import simplify
+from sgdsheet.compiler.passes import each_node, simplify
+from sgdsheet.compiler.passes.layers import pooling_of_channels_last
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.data.binding import Binding
 from sgdsheet.data.layouts.layout import Translate, Whole, as_it_is, numbers_in, with_constants
@@ -82,7 +83,10 @@ class OneExample:
             torch.zeros([size for size in (area.height, area.width) if size > 1], dtype=self.model.dtype, device=device)
             for area in self.areas
         ]
-        return simplify(program.module(output).to(device), examples=examples)
+        found = simplify(program.module(output).to(device), examples=examples)
+        each_node(pooling_of_channels_last)(found.graph)
+        found.recompile()
+        return found
 
 
 class ExampleReduction:
