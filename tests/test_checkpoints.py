@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from sgdsheet.problem.schedules import SCHEDULES
 from sgdsheet.train.checkpoints import FORMAT, decode, encode, read_checkpoint, write_checkpoint
 from sgdsheet.train.session import Session
+from sgdsheet.train.start_objectives import FlatObjectives
 from sgdsheet.train.step_objectives import FlatObjective
 from tests.errors import refusal
 from tests.sheets import HOME, book, compiled
@@ -324,18 +326,19 @@ def test_interrupted_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     model = samples()
     session = Session(model, restarts=8, seed=1, steps=400)
     calls = 0
-    as_objective = model.as_objective
+    with_gradients = FlatObjectives.with_gradients
 
-    def interrupting(loss: torch.Tensor) -> torch.Tensor:
+    def interrupting(objectives: FlatObjectives, stacks: Sequence[torch.Tensor]) -> Any:
         nonlocal calls
         calls += 1
         if calls == 100:
             raise KeyboardInterrupt
-        return as_objective(loss)
+        return with_gradients(objectives, stacks)
 
-    monkeypatch.setattr(model, "as_objective", interrupting)
+    monkeypatch.setattr(FlatObjectives, "with_gradients", interrupting)
     with pytest.raises(KeyboardInterrupt):
         session.run()
+    assert calls == 100
     assert session.loss < session.loss_start
     assert session.distribution is not None
 

@@ -11,17 +11,22 @@ import pytest
 import torch
 
 import sgdsheet
+from sgdsheet.compiler.backward import many_starts
+from sgdsheet.compiler.backward.flat_program import FlatProgram, recorded
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SettingError
 from sgdsheet.problem.initialisers import parse_start_values
 from sgdsheet.problem.optimizers import OPTIMIZERS, Family
 from sgdsheet.problem.schedules import SCHEDULES
 from sgdsheet.problem.settings import Settings
+from sgdsheet.train import start_objectives
 from sgdsheet.train.constrained.constraints import Bounds
 from sgdsheet.train.drivers import restarts
 from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
 from sgdsheet.train.session import Session
+from sgdsheet.train.start_objectives import FlatObjectives, StartObjectives, VmapObjectives, flat_objectives
 from sgdsheet.train.start_ranges import start_ranges
+from sgdsheet.train.vectorized import for_vmap
 from tests.errors import refusal
 from tests.sheets import HOME, book, compiled
 from tests.solver_models import AT_LEAST, AT_MOST, solver_names
@@ -51,26 +56,35 @@ def network(folder: Path) -> SheetModel:
 
 def starts_of(trained: SheetModel, count: int, start: str, seed: int) -> BatchedStarts:
     """The starts that a run would draw, in float64."""
-    program, generator = trained.program, torch.Generator().manual_seed(seed)
-    parameters = list(program.parameters())
+    parameters, generator = list(trained.program.parameters()), torch.Generator().manual_seed(seed)
     return BatchedStarts(
-        [name for name, _ in program.named_parameters()],
         parameters,
         lambda: draw_start(parameters, parse_start_values(start), generator),
         count,
     )
 
 
+def objectives_of(trained: SheetModel, starts: BatchedStarts, how: str) -> StartObjectives:
+    """The objectives of all starts in float64: by the flat program, or by vmap and autograd."""
+    if how == "vmap":
+        return VmapObjectives(for_vmap(trained.program), trained.parameter_names, trained.as_objective)
+    found = flat_objectives(trained.program, trained.parameter_names, trained.as_objective, starts.cells())
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("how", ["flat", "vmap"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "rprop"])
-def test_the_same_as_one_by_one(tmp_path: Path, name: str, schedule: str) -> None:
+def test_the_same_as_one_by_one(tmp_path: Path, name: str, schedule: str, how: str) -> None:
     """Four starts at once are four runs of their own, digit for digit."""
     trained = network(tmp_path)
     starts = starts_of(trained, 4, "uniform 0.8", 3)
     firsts = [starts.values(index) for index in range(4)]
-    starts.prepare(OPTIMIZERS[name], 0.05, Settings(), 25, schedule, 100)
-    losses = [starts.step(trained.program, trained.as_objective).tolist() for _ in range(25)]
-    ended = starts.losses(trained.program, trained.as_objective).tolist()
+    starts.prepare(OPTIMIZERS[name], 0.05, Settings(), 25, schedule)
+    objectives = objectives_of(trained, starts, how)
+    losses = [starts.step(objectives).tolist() for _ in range(25)]
+    ended = starts.losses(objectives).tolist()
     for index, first in enumerate(firsts):
         put(trained, first)
         seen, last, end = [], [], math.nan
@@ -87,19 +101,29 @@ def test_float32_exploration_is_close(tmp_path: Path) -> None:
     trained = network(tmp_path)
     exact = starts_of(trained, 6, "uniform 0.5", 1)
     session = Session(trained, restarts=6, seed=1, start="uniform 0.5", optimizer="sgd", lr=0.05, steps=20)
-    exact.prepare(OPTIMIZERS["sgd"], 0.05, Settings(), 20, "constant", 100)
+    exact.prepare(OPTIMIZERS["sgd"], 0.05, Settings(), 20, "constant")
+    objectives = objectives_of(trained, exact, "vmap")
     for step, _ in zip(restarts(session._run), range(20), strict=False):
-        losses = exact.step(trained.program, trained.as_objective)
+        losses = exact.step(objectives)
         assert step.loss == pytest.approx(float(losses.min()), rel=1e-4)
 
 
-def test_groups_change_nothing(tmp_path: Path) -> None:
-    """More starts than fit into memory are trained group by group."""
+@pytest.mark.parametrize("how", ["flat", "vmap"])
+def test_groups_change_nothing(tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More starts than fit into the cache, or into memory, are calculated group by group."""
     trained, found = network(tmp_path), []
-    for numbers in (100, 15_000_000, 10**9):
+    monkeypatch.setattr(many_starts, "_FEWEST", 1)
+    for groups, most in ((1, 10**9), (3, 2), (5, 0)):
         starts = starts_of(trained, 5, "normal", 2)
-        starts.prepare(OPTIMIZERS["adam"], 0.05, Settings(), 10, "constant", numbers)
-        found.append(torch.cat([starts.step(trained.program, trained.as_objective) for _ in range(10)]).tolist())
+        starts.prepare(OPTIMIZERS["adam"], 0.05, Settings(), 10, "constant")
+        numbers = sum(buffer.numel() for buffer in trained.program.buffers())
+        monkeypatch.setattr(start_objectives, "_NUMBERS_AT_ONCE", most * numbers)
+        record = recorded(trained.program, list(trained.program.parameters()), trained.as_objective)
+        monkeypatch.setattr(many_starts, "_CACHE", most * FlatProgram(trained.program.parameters(), record).nbytes)
+        objectives = objectives_of(trained, starts, how)
+        if isinstance(objectives, FlatObjectives):
+            assert len(objectives.groups(5)) == groups
+        found.append(torch.cat([starts.step(objectives) for _ in range(10)]).tolist())
     assert found[0] == pytest.approx(found[1], rel=1e-12)
     assert found[0] == pytest.approx(found[2], rel=1e-12)
 

@@ -30,9 +30,9 @@ from sgdsheet.train.discrete.search import Method, search
 from sgdsheet.train.least_squares import SUM_ROUNDING
 from sgdsheet.train.restarts import BatchedStarts, Distribution, best_of, default_start, draw_start
 from sgdsheet.train.run import CONVERGED, DIVERGED, STALLED, STEPS, Run, Step
+from sgdsheet.train.start_objectives import StartObjectives, VmapObjectives, exploring_objectives
 from sgdsheet.train.step_objectives import AutogradObjective
 from sgdsheet.train.tensors import copies, put
-from sgdsheet.train.vectorized import for_many_starts
 
 Steps = Generator[Step, None, None]
 
@@ -230,27 +230,29 @@ def restarts(run: Run) -> Steps:
     """All starts at once, then a polish of the best ones."""
     plan = run.plan
     assert run.settings.restarts is not None
-    exploring = None if plan.batched else for_many_starts(run.module())
-    dtype = torch.float64 if exploring is None else torch.float32
     starts = BatchedStarts(
-        run.names,
         run.parameters,
         lambda: _drawn(run),
         run.settings.restarts,
         run.limit,
-        dtype,
+        torch.float64 if plan.batched else torch.float32,
         keep_best=not plan.batched,
         units=run.units,
     )
-    numbers = sum(buffer.numel() for buffer in run.module().buffers())
-    starts.prepare(plan.optimizer, plan.learning_rate, run.settings, plan.steps, plan.schedule, numbers)
+    starts.prepare(plan.optimizer, plan.learning_rate, run.settings, plan.steps, plan.schedule)
+    names, aim = run.names, run.model.as_objective
+    exploring = None if plan.batched else exploring_objectives(run.module(), names, aim, starts.cells())
+
+    def objectives(batch: Tensor | None = None) -> StartObjectives:
+        return exploring or VmapObjectives(run.module(batch), names, aim)
+
     batches = run.batches()
     done = False
     try:
         while run.steps_taken < plan.steps:
             started = time.perf_counter()
             batch, ends_epoch = next(batches)
-            losses = starts.step(exploring or run.module(batch), run.model.as_objective)
+            losses = starts.step(objectives(batch))
             run.steps_taken += 1
             run.epochs_done += int(ends_epoch and run.samples is not None)
             best = run.model.from_objective(float(losses.nan_to_num(math.inf).min()))
@@ -259,8 +261,7 @@ def restarts(run: Run) -> Steps:
     finally:
         # Interrupted or not, the best start is taken; only a complete run is polished.
         started = time.perf_counter()
-        objectives = starts.losses(exploring or run.module(), run.model.as_objective)
-        chosen, run.distribution = best_of(objectives, max(1, plan.polished))
+        chosen, run.distribution = best_of(starts.losses(objectives()), max(1, plan.polished))
         _polish(run, [starts.values(index) for index in chosen], polish=done and plan.polished > 0)
         run.choose()
         run.loss_last = None  # what was kept is the last, too

@@ -15,6 +15,10 @@ from sgdsheet.problem.schedules import SCHEDULES
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.algorithms import OWN
 
+_FUSED = ("Adam", "AdamW")
+"""Classes of `torch.optim` that take a step on the CPU in one operation, in half the time. It reads parameters and
+gradients as they lie in memory."""
+
 
 def build_optimizer(
     row: Optimizer,
@@ -33,10 +37,13 @@ def build_optimizer(
     options = {"lr": rate, **row.options, **row.momentum_options(settings.momentum)}
     if row.weight_decay and settings.weight_decay:
         options["weight_decay"] = settings.weight_decay
+    held = list(parameters)
+    if row.class_name in _FUSED and all(item.device.type == "cpu" and item.is_contiguous() for item in held):
+        options["fused"] = True
     run = {"steps": steps, "seed": seed, "bounds": bounds}
     options |= {name: run[name] for name in row.run_options}
     kind: type[torch.optim.Optimizer] = OWN.get(row.class_name) or getattr(torch.optim, row.class_name)
-    built: torch.optim.Optimizer = _for_eager_steps(kind)(list(parameters), **options)  # type: ignore[arg-type]  # classes have a hash
+    built: torch.optim.Optimizer = _for_eager_steps(kind)(held, **options)  # type: ignore[arg-type]  # classes have a hash
     return built
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx, nn
-from torch.func import functional_call, vmap
+from torch import Tensor, nn
 
 from sgdsheet.errors import SettingError
 from sgdsheet.problem.initialisers import INITIALISERS, StartValues
@@ -16,16 +15,13 @@ from sgdsheet.problem.optimizers import Optimizer
 from sgdsheet.problem.settings import Settings
 from sgdsheet.system import memory
 from sgdsheet.train.optimizer_factory import build_optimizer, build_scheduler
+from sgdsheet.train.start_objectives import StartObjectives
 
 _COPIES = 8
 """Copies of the parameters that one start keeps: they, their gradients, the best of them, and what the optimizer
 remembers."""
 
 _OVERHEAD = 500  # bytes of a start and of each of its tensors, besides the numbers
-
-_NUMBERS_AT_ONCE = 30_000_000
-"""Intermediate numbers of the starts that are trained at the same time: more starts than fit are trained group by
-group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,6 @@ class BatchedStarts:
 
     def __init__(
         self,
-        names: Sequence[str],
         parameters: Sequence[Tensor],
         draw: Callable[[], list[Tensor]],
         count: int,
@@ -113,47 +108,43 @@ class BatchedStarts:
         self.units = [unit.to(dtype) for unit in units] if units is not None else None
         if units is not None:
             drawn = [[item / unit.to(item) for item, unit in zip(row, units, strict=True)] for row in drawn]
-        self.names = list(names)
         self.count = count
-        self.stacked = [nn.Parameter(torch.stack(column).to(dtype)) for column in zip(*drawn, strict=True)]
+        self.moved = [nn.Parameter(torch.stack(column, -1).to(dtype)) for column in zip(*drawn, strict=True)]
+        """What the optimizer moves [..., count]: in memory, starts are the last dimension, as in their flat program."""
         self.dtypes = [parameter.dtype for parameter in parameters]
         self.limits = limits
+        self.stacked = [moved.detach().movedim(-1, 0) for moved in self.moved]
         self._limit()
-        self.best = [stacked.detach().clone() for stacked in self.stacked]
-        self.lowest = self.stacked[0].new_full((count,), math.nan).detach() if keep_best else None
+        self.best = [stacked.clone() for stacked in self.stacked]
+        self.lowest = self.stacked[0].new_full((count,), math.inf) if keep_best else None
 
-    def prepare(self, row: Optimizer, rate: float, settings: Settings, steps: int, schedule: str, numbers: int) -> None:
-        """Choose the optimizer and its schedule over so many steps.
+    def cells(self) -> list[Tensor]:
+        """The parameters of all starts [count, …], as the cells hold them."""
+        return self._in_cells(self.stacked)
 
-        `numbers` is how many intermediate numbers one start has, which decides how many starts fit into memory at once.
-        """
-        self.optimizer = build_optimizer(row, self.stacked, rate, settings)
+    def prepare(self, row: Optimizer, rate: float, settings: Settings, steps: int, schedule: str) -> None:
+        """Choose the optimizer and its schedule over so many steps."""
+        self.optimizer = build_optimizer(row, self.moved, rate, settings)
         self.scheduler = build_scheduler(self.optimizer, schedule, rate, steps)
-        self.group = max(1, min(self.count, _NUMBERS_AT_ONCE // max(numbers, 1)))
 
-    def step(self, module: fx.GraphModule, as_objective: Callable[[Tensor], Tensor]) -> Tensor:
+    def step(self, objectives: StartObjectives) -> Tensor:
         """Take a step with every start; returns their objectives [count] before it."""
-        self.optimizer.zero_grad()
-        found = []
-        for first in range(0, self.count, self.group):
-            losses = as_objective(self._losses(module, first))
-            torch.where(torch.isfinite(losses), losses, 0.0).sum().backward()
-            found.append(losses.detach())
-        for stacked in self.stacked:
-            if stacked.grad is not None:  # a start that blew up gets no new push
-                stacked.grad.nan_to_num_(0.0, 0.0, 0.0)
-        self._remember(torch.cat(found))
+        found, gradients = objectives.with_gradients(self.cells())
+        for place, (moved, gradient) in enumerate(zip(self.moved, gradients, strict=True)):
+            if gradient is not None:  # a start that blew up gets no new push
+                gradient = gradient.nan_to_num_(0.0, 0.0, 0.0)
+                gradient = gradient if self.units is None else gradient * self.units[place]
+                moved.grad = gradient.movedim(0, -1).contiguous()
+        self._remember(found)
         self.optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
         self._limit()
-        return torch.cat(found)
+        return found
 
-    def losses(self, module: fx.GraphModule, as_objective: Callable[[Tensor], Tensor]) -> Tensor:
+    def losses(self, objectives: StartObjectives) -> Tensor:
         """The objectives [count] of all starts: where they are now, or with `keep_best` at their best."""
-        with torch.no_grad():
-            groups = [self._losses(module, first) for first in range(0, self.count, self.group)]
-            now = as_objective(torch.cat(groups))
+        now = objectives.values(self.cells())
         self._remember(now)
         return now if self.lowest is None else self.lowest
 
@@ -164,24 +155,10 @@ class BatchedStarts:
         """
         if self.lowest is None:
             return
-        better = (losses < self.lowest) | (self.lowest.isnan() & ~losses.isnan())
-        self.lowest = torch.where(better, losses, self.lowest)
-        with torch.no_grad():
-            for best, stacked in zip(self.best, self.stacked, strict=True):
-                best.copy_(torch.where(better.view(-1, *[1] * (stacked.dim() - 1)), stacked, best))
-
-    def _losses(self, module: fx.GraphModule, first: int) -> Tensor:
-        part = {
-            name: stacked[first : first + self.group]
-            for name, stacked in zip(self.names, self._in_cells(self.stacked), strict=True)
-        }
-
-        def one(values: dict[str, Tensor]) -> Tensor:
-            result: Tensor = functional_call(module, values, ())
-            return result
-
-        batched: Tensor = vmap(one)(part)
-        return batched
+        better = losses < self.lowest
+        torch.fmin(self.lowest, losses, out=self.lowest)
+        for best, stacked in zip(self.best, self.stacked, strict=True):
+            torch.where(better.view(-1, *[1] * (stacked.dim() - 1)), stacked, best, out=best)
 
     def _in_cells(self, stacks: Sequence[Tensor]) -> list[Tensor]:
         """Stacked parameters as the cells hold them."""
@@ -192,11 +169,10 @@ class BatchedStarts:
     def _limit(self) -> None:
         if self.limits is None:
             return
-        with torch.no_grad():
-            held = self._in_cells(self.stacked)
-            self.limits(held)
-            for stacked, item, unit in zip(self.stacked, held, self.units or (), strict=self.units is not None):
-                stacked.copy_(item / unit)
+        held = self.cells()
+        self.limits(held)
+        for stacked, item, unit in zip(self.stacked, held, self.units or (), strict=self.units is not None):
+            stacked.copy_(item / unit)
 
     @property
     def learning_rate(self) -> float:

@@ -1,7 +1,6 @@
-"""The form of a program that is fastest for many starts at once under `torch.vmap`.
+"""Forms of a program for many starts at once: in float32, and as `torch.vmap` is fastest with it.
 
-Good for exploring, not for the last digit: it calculates in float32 and takes gradient 0 exactly on a ReLU's
-kink.
+Good for exploring, not for the last digit: the form for vmap takes gradient 0 exactly on a ReLU's kink.
 """
 
 from __future__ import annotations
@@ -11,25 +10,35 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import fx
+from torch import fx, nn
 
 from sgdsheet.compiler.passes.shapes import known_shape
 
 
-def for_many_starts(module: fx.GraphModule) -> fx.GraphModule:
-    """A copy of the program for exploring: float32, shared data as the second factor of each matrix product.
+def in_float32(module: fx.GraphModule) -> fx.GraphModule:
+    """A copy of the program that calculates in float32, with parameters of its own."""
+    found = fx.GraphModule(module, copy.deepcopy(module.graph))
+    for name, tensor in list(found.named_buffers()):
+        if tensor.is_floating_point():
+            setattr(found, name, tensor.float())
+    for name, parameter in list(found.named_parameters()):
+        setattr(found, name, nn.Parameter(parameter.detach().float()))
+    for node in found.graph.nodes:
+        node.args = _single(node.args)
+        node.kwargs = _single(node.kwargs)
+    found.recompile()
+    return found
+
+
+def for_vmap(module: fx.GraphModule) -> fx.GraphModule:
+    """A copy of the program for many starts under `torch.vmap`: shared data as the second factor of each product.
 
     vmap multiplies a stack of weight matrices with shared data in one product if the data come second; the
     other way round it repeats the data for each start.
     """
     graph = copy.deepcopy(module.graph)
     found = fx.GraphModule(module, graph)
-    for name, tensor in list(found.named_buffers()):
-        if tensor.is_floating_point():
-            setattr(found, name, tensor.float())
     for node in list(graph.nodes):
-        node.args = _in_float32(node.args)
-        node.kwargs = _in_float32(node.kwargs)
         with graph.inserting_before(node):
             replacement = _turned_product(found, node) or _plain_relu(node)
         if replacement is not None:
@@ -41,7 +50,7 @@ def for_many_starts(module: fx.GraphModule) -> fx.GraphModule:
     return found
 
 
-def _in_float32(value: Any) -> Any:
+def _single(value: Any) -> Any:
     """float64 as an operand of a conversion, replaced."""
     return fx.node.map_aggregate(value, lambda item: torch.float32 if item is torch.float64 else item)
 

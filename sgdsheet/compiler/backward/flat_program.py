@@ -6,6 +6,7 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from sgdsheet.compiler.backward import elementwise_derivatives, reduction_deriva
 from sgdsheet.compiler.backward.buffer_reuse import Buffers
 from sgdsheet.compiler.backward.derivative_table import DERIVATIVES, Pullback, Rule
 from sgdsheet.compiler.backward.scan_derivative import scanned
-from sgdsheet.compiler.backward.tape import NoRuleError, Operand, Tape, storage_of
+from sgdsheet.compiler.backward.tape import NoRuleError, Operand, Operation, Tape, storage_of
 from sgdsheet.compiler.ir.scan import Scan
 
 RULES = (elementwise_derivatives, reduction_derivatives, shape_derivatives)
@@ -30,6 +31,21 @@ _PUSH = 0.01
 """Share of their size, and distance in the sheet's units, by which parameters are moved to compare once more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a program does, in order, each operation with memory of its own.
+
+    From the operation `first_backward` on, the gradients are calculated: tensors like the parameters, or None for one
+    that the loss does not depend on.
+    """
+
+    operations: list[Operation]
+    first_backward: int
+    loss: Tensor
+    objective: Tensor
+    gradients: list[Tensor | None]
+
+
 class FlatProgram:
     """Calculates a loss and its gradient in fixed memory, without autograd.
 
@@ -38,22 +54,14 @@ class FlatProgram:
     the gradients.
     """
 
-    def __init__(
-        self,
-        parameters: Sequence[Tensor],
-        tape: Tape,
-        first_backward: int,
-        loss: Tensor,
-        objective: Tensor,
-        gradients: list[Tensor | None],
-    ) -> None:
-        results = [loss, objective, *(gradient for gradient in gradients if gradient is not None)]
-        buffers = Buffers(tape.operations, results)
-        self.loss, self.objective = buffers.placed(loss), buffers.placed(objective)
-        self.gradients = [None if gradient is None else buffers.placed(gradient) for gradient in gradients]
+    def __init__(self, parameters: Sequence[Tensor], record: Record) -> None:
+        found = [gradient for gradient in record.gradients if gradient is not None]
+        buffers = Buffers(record.operations, [record.loss, record.objective, *found])
+        self.loss, self.objective = buffers.placed(record.loss), buffers.placed(record.objective)
+        self.gradients = [None if gradient is None else buffers.placed(gradient) for gradient in record.gradients]
         self.operations = buffers.operations
         calls = [operation.bound() for operation in self.operations]
-        self._forward, self._backward = tuple(calls[:first_backward]), tuple(calls[first_backward:])
+        self._forward, self._backward = tuple(calls[: record.first_backward]), tuple(calls[record.first_backward :])
         self._parameters = tuple(parameters)
         self._addresses = tuple(parameter.data_ptr() for parameter in parameters)
 
@@ -68,6 +76,12 @@ class FlatProgram:
         """Calculate the gradients, at the parameters of the last `forward`."""
         for call in self._backward:
             call()
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of its results in bytes."""
+        storages = {storage_of(tensor): tensor for operation in self.operations for tensor in operation.written}
+        return sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
 
     @property
     def fits(self) -> bool:
@@ -95,8 +109,24 @@ def flat_program(
 
 def derived(module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]) -> FlatProgram:
     """The flat program as the table gives it; to be called without autograd. NoRuleError where there is none."""
+    return FlatProgram(parameters, recorded(module, parameters, as_objective))
+
+
+def recorded(
+    module: fx.GraphModule,
+    parameters: Sequence[Tensor],
+    as_objective: Callable[[Any], Any],
+    changing: Sequence[Tensor] = (),
+    *,
+    by_columns: bool = False,
+) -> Record:
+    """Loss and gradient as the table gives them; to be called without autograd. NoRuleError where there is no rule.
+
+    `changing` are constants of the module whose memory gets other numbers later, such as those of a batch.
+    With `by_columns`, narrow products lie in memory column by column.
+    """
     plain = [parameter.detach() for parameter in parameters]
-    tape = Tape(plain)
+    tape = Tape([*plain, *changing], by_columns=by_columns)
     own = {id(parameter): Operand(tensor, True) for parameter, tensor in zip(parameters, plain, strict=True)}
     known: dict[fx.Node, Any] = {}
     order: list[tuple[Operand, Pullback]] = []
@@ -131,7 +161,7 @@ def derived(module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: 
         if gradient is not None:
             back(gradient)
     gradients = _owned(tape, [own[id(parameter)] for parameter in parameters])
-    return FlatProgram(parameters, tape, first_backward, loss.value, objective.value, gradients)
+    return Record(tape.operations, first_backward, loss.value, objective.value, gradients)
 
 
 def _rule(target: Any) -> Rule:
@@ -201,14 +231,19 @@ def _agrees(
     try:
         with torch.no_grad():
             for parameter in parameters:
-                push = torch.rand(parameter.shape, generator=generator, dtype=parameter.dtype)
-                parameter.mul_(1 + _PUSH * push).add_(_PUSH * push)
+                parameter.copy_(pushed(parameter, generator))
         nearby, lengths_nearby = _compared(found, module, parameters, as_objective)
     finally:
         with torch.no_grad():
             for parameter, value in zip(parameters, before, strict=True):
                 parameter.copy_(value)
     return _small(nearby, lengths_nearby) and _small(distances, [*map(max, lengths, lengths_nearby)])
+
+
+def pushed(tensor: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Numbers near those of a tensor: away from a minimum, where a gradient is nothing but rounding."""
+    push = torch.rand(tensor.shape, generator=generator or torch.Generator().manual_seed(0), dtype=tensor.dtype)
+    return tensor * (1 + _PUSH * push) + _PUSH * push
 
 
 def _small(distances: Sequence[float], lengths: Sequence[float]) -> bool:
@@ -218,16 +253,36 @@ def _small(distances: Sequence[float], lengths: Sequence[float]) -> bool:
 def _compared(
     found: FlatProgram, module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]
 ) -> tuple[list[float], list[float]]:
-    """How far loss, objective and gradients are from autograd's, in units of what rounding may do to a length of one,
-    and how long these are. Infinity for what differs in kind."""
+    """`_beside_autograd` of a program at the present parameters."""
     found.forward()
     found.backward()
+    return _beside_autograd([found.loss, found.objective, *found.gradients], module, parameters, as_objective)
+
+
+def _beside_autograd(
+    ours: Sequence[Tensor | None],
+    module: fx.GraphModule,
+    parameters: Sequence[Tensor],
+    as_objective: Callable[[Any], Any],
+) -> tuple[list[float], list[float]]:
+    """How far loss, objective and gradients are from autograd's, in units of what rounding may do to a length of one,
+    and how long these are. Infinity for what differs in kind."""
     with torch.enable_grad():
         loss = module.forward()
         objective = as_objective(loss)
         gradients = torch.autograd.grad(objective, list(parameters), allow_unused=True)
-    ours, theirs = [found.loss, found.objective, *found.gradients], [loss, objective, *gradients]
+    theirs = [loss, objective, *gradients]
     return [_distance(*pair) for pair in zip(ours, theirs, strict=True)], [_length(each) for each in theirs]
+
+
+def same_as_autograd(
+    ours: Sequence[Tensor | None],
+    module: fx.GraphModule,
+    parameters: Sequence[Tensor],
+    as_objective: Callable[[Any], Any],
+) -> bool:
+    """Whether loss, objective and gradients are those of autograd at the present parameters, up to rounding."""
+    return _small(*_beside_autograd(ours, module, parameters, as_objective))
 
 
 def _distance(ours: Tensor | None, theirs: Tensor | None) -> float:

@@ -12,6 +12,9 @@ from torch import Tensor
 from sgdsheet.compiler.backward.derivative_table import Pullback, derivative
 from sgdsheet.compiler.backward.tape import NoRuleError, Operand, Tape, aten
 
+_NARROW = 4
+"""Columns of a product up to which it is kept column by column, where that is wanted."""
+
 Found = tuple[Tensor, Pullback | None]
 
 
@@ -56,9 +59,10 @@ def _mse_loss(tape: Tape, x: Operand, y: Operand, reduction: str = "mean") -> Fo
     factor = 1 / len(flat) if reduction == "mean" else 1.0
 
     def back(g: Tensor) -> None:
-        twice = tape.product(tape.scaled(g, 2 * factor), difference)
-        tape.give(x, lambda: twice)
-        tape.give(y, lambda: tape.scaled(twice, -1.0))
+        sign = 1.0 if x.wanted else -1.0
+        of_one = tape.product(tape.scaled(g, 2 * factor * sign), difference)
+        tape.give(x, lambda: of_one)
+        tape.give(y, lambda: tape.scaled(of_one, -sign))
 
     return tape.scaled(tape(torch.dot, flat, flat), factor), back
 
@@ -114,6 +118,8 @@ def _product(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
         return tape(torch.mv, a, b[:, 0]).unsqueeze(1)
     if a.dim() == b.dim() == 2 and a.shape[0] == 1 and a.shape[1] > 1:
         return tape(torch.mv, b.t(), a[0]).unsqueeze(0)
+    if tape.by_columns and a.dim() == b.dim() == 2 and b.shape[1] <= _NARROW < a.shape[0]:
+        return tape(torch.mm, b.t(), a.t()).t()
     return tape(torch.mm if a.dim() == b.dim() == 2 else torch.matmul, a, b)
 
 
@@ -157,7 +163,7 @@ def _linear(tape: Tape, x: Operand, weights: Operand, bias: Operand | None = Non
         if bias is not None:
             tape.give(bias, lambda: flat)
 
-    return product.view(*x.value.shape[:-1], product.shape[1]), back
+    return tape.reshaped(product, (*x.value.shape[:-1], product.shape[1])), back
 
 
 @derivative(torch.tensordot)
