@@ -41,6 +41,7 @@ sys.path.insert(0, str(HERE))
 
 import sgdsheet  # noqa: E402
 from sgdsheet.problem.definition import find_problem  # noqa: E402
+from tests import analysts_solver as analysts  # noqa: E402
 from tests import hock_schittkowski as hock  # noqa: E402
 from tests import solver_models as models  # noqa: E402
 from tests.sheets import book  # noqa: E402
@@ -252,6 +253,24 @@ def constrained(folder: Path) -> list[Row]:
 def near(found: float, published: float) -> float:
     """Right digits; published optima have ten of them, at best."""
     return MOST if abs(found - published) <= 1e-9 * max(1.0, abs(published)) else digits(found, published)
+
+
+# --- Solver's workbooks ---------------------------------------------------------------------------------------
+
+
+def workbooks(folder: Path) -> list[Row]:
+    """Analysts' workbooks as Solver leaves them; their optima are found by SciPy in another way, which is not timed."""
+    rows = []
+    for name, make in analysts.BOOKS.items():
+        item = make()
+        found = models.workbook(folder, item.cells, item.loss, item.params, item.kind, item.constraints, **item.names)
+        session, seconds = solved(models.compile(found))
+        ours = Result(digits(session.loss, item.optimum), seconds)
+        wanted = min(8.0, -math.log10(item.close))
+        rows.append(
+            Row("Solver's workbooks", name.replace("_", " "), ours, session.plan.optimizer_name, None, None, wanted)
+        )
+    return rows
 
 
 # --- linear and integer -------------------------------------------------------------------------------------
@@ -506,6 +525,7 @@ def main() -> None:
     parts: dict[str, Callable[[Path], list[Row]]] = {
         "curves": lambda _: curves(),
         "constrained": constrained,
+        "workbooks": workbooks,
         "linear": linear,
         "integers": integers,
         "kinks": lambda _: kinks(),

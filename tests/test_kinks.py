@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,72 @@ def test_minimax_of_a_curve() -> None:
     )
     assert session.loss <= by_hand.fun * (1 + 1e-10)
     assert (session.stopped, session.plan.optimizer_name) == ("converged", SEQUENTIAL)
+
+
+def lowest(loss: Callable[[Floats], float], near: Sequence[float]) -> float:
+    """SciPy's minimum near a point, by a method that knows no gradient."""
+    best = np.array(near)
+    for _ in range(6):
+        options = {"xatol": 1e-13, "fatol": 1e-15, "maxiter": 20_000, "maxfev": 20_000}
+        best = minimize(loss, best, method="Nelder-Mead", options=options).x
+    return float(loss(best))
+
+
+@pytest.mark.parametrize("loss", ["=SUM(D1:D500)", "=MAX(D1:D500)"])
+def test_many_kinks_in_a_curve(loss: str) -> None:
+    random = np.random.default_rng(3)
+    t = np.linspace(0.1, 10, 500)
+    noise = random.standard_t(1.5, 500) if "SUM" in loss else random.uniform(-1, 1, 500)
+    y = 5 * np.exp(-0.4 * t) + 1 + 0.1 * noise
+    cells = {
+        "A1:A500": t[:, None].tolist(),
+        "B1:B500": y[:, None].tolist(),
+        "H1:H3": [[1.0], [1.0], [0.0]],
+        "D1:D500": "=ABS($H$1*EXP(-$H$2*A1)+$H$3-B1)",
+        "Z1": loss,
+    }
+    session = trained(cells, "H1:H3")
+    size = np.sum if "SUM" in loss else np.max
+    best = lowest(lambda b: float(size(np.abs(b[0] * np.exp(-b[1] * t) + b[2] - y))), [5, 0.4, 1])
+    assert session.loss == pytest.approx(best, rel=1e-9)
+    assert session.ending == "converged: no direction leads to a better one, also at the kinks"
+
+
+@pytest.mark.parametrize("count", [60, 800])
+def test_curvature_along_many_kinks(count: int) -> None:
+    """Least absolute deviations with a penalty for large coefficients: most directions have kinks, and some a curve."""
+    random = np.random.default_rng(4)
+    x, weight = random.normal(size=(count, 4)), count / 20
+    y = x @ [1, -1, 0.5, 0] + random.standard_t(2, count)
+    cells = {
+        "A1:D" + str(count): x.tolist(),
+        f"E1:E{count}": y[:, None].tolist(),
+        "H1:H4": [[0.0]] * 4,
+        f"F1:F{count}": "=ABS(A1*$H$1+B1*$H$2+C1*$H$3+D1*$H$4-E1)",
+        "Z1": f"=SUMSQ(H1:H4)*{weight}+SUM(F1:F{count})",
+    }
+    session = trained(cells, "H1:H4")
+
+    def dual(a: Floats) -> tuple[float, Floats]:
+        """What no loss can be below is the largest of y a - |x' a|² / (4 weight) with all |a| <= 1, turned round."""
+        pull = x.T @ a
+        return float(pull @ pull / (4 * weight) - y @ a), x @ pull / (2 * weight) - y
+
+    options = {"ftol": 0, "gtol": 1e-12, "maxiter": 50_000, "maxfun": 200_000, "maxcor": 50}
+    found = minimize(dual, np.zeros(count), jac=True, method="L-BFGS-B", bounds=[(-1, 1)] * count, options=options)
+    assert session.loss == pytest.approx(-found.fun, rel=1e-8)
+    assert session.ending == "converged: no direction leads to a better one, also at the kinks"
+    assert session.steps_taken < 30
+
+
+def test_where_no_variables_can_stand_for_kinks_it_is_no_saddle() -> None:
+    """A weight that jumps where its factor is 0 makes a kink that no rule sees."""
+    cells = points(**{"D1:D40": "=IF($H$1+$H$2*A1>B1,0.8,-0.2)*($H$1+$H$2*A1-B1)", "Z1": "=SUM(D1:D40)"})
+    session = trained(cells)
+    assert session.stopped == "stalled"
+    assert session.reason.endswith(
+        "no derivative tells whether this is a minimum: Sheet1!D1:D40 may jump or have kinks"
+    )
 
 
 def test_constraints_of_a_nonlinear_one(tmp_path: Path) -> None:

@@ -185,7 +185,8 @@ def _end_solution(run: Run, progress: Progress) -> None:
     if progress.outcome == OUT_OF_STEPS:
         run.end(STEPS)
     elif progress.outcome != OPTIMAL:
-        run.end(STALLED, "no better point was found, and it is not sure that there is none")
+        left = f"; about {progress.promised:.2g} may be left to gain" if progress.promised > 0 else ""
+        run.end(STALLED, f"no better point was found, and it is not sure that there is none{left}")
     elif progress.proof:
         run.end(CONVERGED, progress.proof)
     else:

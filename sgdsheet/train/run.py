@@ -42,6 +42,9 @@ CONVERGED, STALLED, STEPS, DIVERGED, EARLY = "converged", "stalled", "steps", "d
 because validation got no better (early). A search ends with an optimum that is proved (optimal), or without a proof
 (best found); and every run may end with the time limit (time): see `discrete.looks`."""
 
+_LISTED = 3
+"""Ranges that a sentence names."""
+
 _FAR = 10.0
 """A loss that is so many times its size above the start has diverged."""
 
@@ -391,7 +394,7 @@ class Run:
                 return Verdict(True)
         bounds = self.constraints.bounds if self.constraints is not None else None
         with torch.enable_grad():
-            return judge(
+            found = judge(
                 Place(
                     self.parameters,
                     lambda: model.as_objective(module.forward()),
@@ -402,6 +405,17 @@ class Run:
                     model.numbers_read(),
                 )
             )
+        return found if found.converged else Verdict(False, self._roughness() or found.reason)
+
+    def _roughness(self) -> str:
+        """Which cells make it impossible to judge by derivatives, in words; empty where none do."""
+        kind = problem_kind(self.model, self.constraints).objective
+        rough = dict.fromkeys((*kind.stepped_cells, *kind.kinked_cells))
+        if not rough:
+            return ""
+        listed = ", ".join(map(str, list(rough)[:_LISTED])) + (", …" if len(rough) > _LISTED else "")
+        what = "may jump or have kinks" if kind.stepped_cells else "have kinks"
+        return f"no step brings anything any more, and no derivative tells whether this is a minimum: {listed} {what}"
 
     def conclude(self, loss_start: float, loss: float) -> None:
         """Note the loss of the last step; if it is far above that at the start, the run has diverged."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from sgdsheet.compiler.model import SheetModel
@@ -23,8 +25,11 @@ from sgdsheet.train.constrained.constraints import Booleans, Bounds, ConstraintM
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, objective_alone
 from sgdsheet.train.constrained.problem_kind import ProblemKind
 
-MOST_LINEAR, MOST_NONLINEAR = 20_000, 300
-"""Numbers with kinks, at most, in problems that are linear but for these, and in others."""
+MOST_KINKS = 20_000
+"""Numbers with kinks, at most."""
+
+_DEEPEST = 6
+"""Kinks within kinks that are followed, at most."""
 
 
 def kinkless(model: SheetModel, constraints: ConstraintModel, kind: ProblemKind) -> KinklessModel | None:
@@ -40,9 +45,7 @@ def kinkless(model: SheetModel, constraints: ConstraintModel, kind: ProblemKind)
     limits = constraints.bounds.by_name({name: model.shared_parameters[name] for name in model.parameter_names})
     small = model.problem.direction is Direction.MINIMISE
     loss = model.lowered.module([model.loss_node])
-    found = without_kinks(
-        loss, model.parameter_names, [Follows.UP if small else Follows.DOWN], limits, most=MOST_LINEAR
-    )
+    found = without_kinks(loss, model.parameter_names, [Follows.UP if small else Follows.DOWN], limits, most=MOST_KINKS)
     if found is None:
         return None
     held: Epigraph | None = None
@@ -52,11 +55,10 @@ def kinkless(model: SheetModel, constraints: ConstraintModel, kind: ProblemKind)
             for constraint, _ in constraints.kinds
         ]
         program = _in_parts(constraints.program, len(sides))
-        held = without_kinks(program, model.parameter_names, sides, limits, most=MOST_LINEAR)
+        held = without_kinks(program, model.parameter_names, sides, limits, most=MOST_KINKS)
         if held is None:
             return None
-    made = KinklessModel(model, constraints, found, held)
-    return made if made.linear or len(made.lower) - made.own <= MOST_NONLINEAR else None
+    return KinklessModel(model, constraints, found, held)
 
 
 def _in_parts(module: fx.GraphModule, count: int) -> fx.GraphModule:
@@ -78,7 +80,7 @@ class KinklessModel(FlatModel):
     `loss` and the `violation` of a point are those of the sheet itself.
     """
 
-    most_rows = 2 * MOST_LINEAR + 5_000
+    most_rows = 2 * MOST_KINKS + 5_000
 
     def __init__(
         self, model: SheetModel, constraints: ConstraintModel, objective: Epigraph, held: Epigraph | None
@@ -132,16 +134,29 @@ class KinklessModel(FlatModel):
 
     def objective(self) -> Tensor:
         """The objective, with variables in the place of kinks."""
-        loss: Tensor = self._outputs(0)[0].reshape(())
-        return self.model.as_objective(loss)
+        return self._objective(self._outputs(0, self.variables))
 
     def residuals(self) -> Tensor:
         """The sheet's inequalities, what the variables have to keep to, the sheet's equalities [residuals]."""
-        loose = list(self._outputs(0)[1:])
+        return self._rows(self._outputs(0, self.variables), self.variables)
+
+    def with_variables(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The objective and the residuals [residuals], with a graph, for values [variables] in the place of kinks."""
+        parts = values.split([tensor.numel() for tensor in self.variables])
+        variables = [part.reshape(tensor.shape) for part, tensor in zip(parts, self.variables, strict=True)]
+        outputs = self._outputs(0, variables)
+        return self._objective(outputs), self._rows(outputs, variables)
+
+    def _objective(self, outputs: Sequence[Tensor]) -> Tensor:
+        loss: Tensor = outputs[0].reshape(())
+        return self.model.as_objective(loss)
+
+    def _rows(self, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> Tensor:
+        loose = list(outputs[1:])
         sides: list[Tensor] = []
         tight: list[Tensor] = []
         if len(self.programs) > 1:
-            outputs = self._outputs(1)
+            outputs = self._outputs(1, variables)
             kinds = self.base.constraints.kinds
             for (constraint, _), part in zip(kinds, outputs, strict=False):
                 (tight if constraint.relation is Relation.EQUAL else sides).append(part)
@@ -149,10 +164,10 @@ class KinklessModel(FlatModel):
         parts = [*sides, *loose, *tight]
         return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
 
-    def _outputs(self, number: int) -> Sequence[Tensor]:
+    def _outputs(self, number: int, variables: Sequence[Tensor]) -> Sequence[Tensor]:
         first = len(self.programs[0].variables)
-        variables = self.variables[:first] if number == 0 else self.variables[first:]
-        return self.programs[number].module(*self.base.tensors, *variables)
+        chosen = variables[:first] if number == 0 else variables[first:]
+        return self.programs[number].module(*self.base.tensors, *chosen)
 
     def at(self, x: Floats) -> Point:
         """Values at a point: the loss is the sheet's own, and the violation that of the sheet's constraints."""
@@ -168,6 +183,23 @@ class KinklessModel(FlatModel):
         extra = sum(len(item.places) for item in self._tied)
         numbers = np.arange(self.count)
         return (numbers < self.split - extra) | (numbers >= self.split)
+
+    @cached_property
+    def owners(self) -> tuple[NDArray[np.int64], Floats]:
+        """For each residual [residuals], the place of its variable among all parameters and its sign there.
+
+        A residual of the sheet's own has no variable: the place is -1.
+        """
+        places, signs = np.full(self.count, -1), np.zeros(self.count)
+        first = self.split - sum(len(item.places) for item in self._tied)
+        held = scipy.sparse.coo_array(self._tied_columns(first))
+        places[held.row], signs[held.row] = self.own + held.col, held.data
+        return places, signs
+
+    @property
+    def depth(self) -> int:
+        """How many kinks stand within each other at most."""
+        return 1 if all(item.alone for item in self._tied) else min(len(self.variables), _DEEPEST)
 
     def own_violations(self, residuals: Floats) -> Floats:
         """How much each of the sheet's own constraints is violated, in the sheet's units."""

@@ -76,6 +76,9 @@ _MOST_POLISHES = 6
 _MOST_POLISHED = 1000
 """Variables and rows up to which a problem without its kinks is polished."""
 
+_MOST_DENSE = 6000
+"""Variables and rows up to which a problem without its kinks is descended, where all derivatives are written down."""
+
 _NUDGE = 0.1
 """Size of a move away from a point whose gradient is 0, as a share of the parameters."""
 
@@ -102,6 +105,8 @@ class Progress:
     outcome: str = ""
     method: str = ""
     proof: str = ""
+    promised: float = 0.0
+    """What may still be gained at a point that is no optimum, to first order; 0 where nobody knows."""
 
 
 def solve(
@@ -134,6 +139,7 @@ class _Solution:
     polishes: int = 0
     method: str = DESCENT
     proof: str = ""
+    promised: float = 0.0
     start: Floats = field(init=False)
     """The parameters at the start [parameters]."""
 
@@ -151,7 +157,7 @@ class _Solution:
                 self.flat.set(self.best.x)
         best = self.best
         assert best is not None
-        yield Progress(self.steps, best.loss, best.violation, outcome, self.method, self.proof)
+        yield Progress(self.steps, best.loss, best.violation, outcome, self.method, self.proof, self.promised)
 
     def _first(self, start: Floats) -> Point:
         """The start, moved into the bounds; it has to have a loss."""
@@ -409,6 +415,7 @@ class _Kinked(_Solution):
             better = found is not None and found.finite and found.objective <= point.objective
             self.best, self.proof = found if better and found is not None else point, SUBGRADIENT
             return OPTIMAL
+        self.promised = descent.promised
         return (yield from self._finished(flat, point))
 
     def _finished(self, flat: KinklessModel, point: Point) -> Generator[Progress, None, str]:
@@ -417,6 +424,9 @@ class _Kinked(_Solution):
         if found is not None and self._acceptable(found, point):
             self.best, self.method, self.proof = found, QUADRATIC, SUBGRADIENT
             return OPTIMAL
+        if len(point.x) + flat.count > _MOST_DENSE:
+            self.best = point
+            return STALLED
         self.method = DESCENT
         outcome = yield from self._augmented(point)
         assert self.best is not None
