@@ -177,6 +177,25 @@ class LiveHostContract:
     def test_reads_what_is_in_the_file(self, book: OpenBook, path: Path) -> None:
         same_workbook(book.host.read(), FileHost(path).read())
 
+    def test_a_part_has_the_chosen_cells_and_all_names(self, book: OpenBook) -> None:
+        whole = book.host.read()
+        for chosen in ([Range(SHEET, 1, 6, 8, 6), Range(OTHER, 1, 1, 2, 2)], []):
+
+            def choose(outline: Workbook, areas: list[Range] = chosen) -> list[Range]:
+                assert list(outline.sheets) == list(whole.sheets)
+                assert (outline.names, outline.tables) == (whole.names, whole.tables)
+                return areas
+
+            part = book.host.read_part(choose)
+            assert list(part.sheets) == list(whole.sheets)
+            assert part.names == whole.names
+            for there in chosen:
+                wanted, found = whole.sheets[there.sheet], part.sheets[there.sheet]
+                for place in there.positions():
+                    assert found.values.get(place) == wanted.values.get(place)
+                    assert (place in found.formulas) == (place in wanted.formulas)
+        assert book.host.read_part(lambda _: None).sheets == whole.sheets
+
     def test_writes_in_bulk_and_reads_recalculated_values(self, book: OpenBook) -> None:
         assert one(book.host, LOSS) == pytest.approx(expected_loss(0.5, 0.25), rel=1e-12)
         for slope, intercept in [(1.5, 1.0), (2.0, 1.0), (-1.25, 1 / 3)]:

@@ -61,6 +61,19 @@ class MemoryHost:
         self._calculate(book)  # a person's edit was followed by that
         return replace(book, sheets={name: _copy(sheet) for name, sheet in book.sheets.items()}, names=[*book.names])
 
+    def read_part(self, choose: Callable[[Workbook], Sequence[Range] | None]) -> Workbook:
+        """As a program that need not give more: only the chosen cells."""
+        book = self.read()
+        outline = replace(book, sheets={name: Sheet(name, protected=it.protected) for name, it in book.sheets.items()})
+        areas = choose(outline)
+        if areas is None:
+            return book
+        for name, sheet in book.sheets.items():
+            chosen = {place for area in areas if area.sheet == name for place in area.positions()}
+            sheet.values = {place: value for place, value in sheet.values.items() if place in chosen}
+            sheet.formulas = {place: formula for place, formula in sheet.formulas.items() if place in chosen}
+        return book
+
     @_in_turn
     def write(self, values: Mapping[Cell, Value]) -> None:
         refusals.refuse_unusable(values.items())

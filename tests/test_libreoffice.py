@@ -282,7 +282,7 @@ def test_cells_that_a_person_moves_are_met_once(book: office.OfficeBook, path: P
         book.host.read_formulas([Range(SHEET, 1, 1, 40, 20)])
         book.host.read_values([Range(SHEET, 1, 1, 40, 20)])
         book.host.exchange({Cell(OTHER, 30, 20): 1.0})
-    assert len(readings) > 10
+    assert len(readings) > 3
     for found in readings:
         sheet = found.sheets[SHEET]
         parameters = found.defined_name("sgd_params", SHEET)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from sgdsheet.live.run.report_sheets import GRADIENTS, LOG, REPORT
-from sgdsheet.sheet.references import Range
-from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
+from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.workbook import Formula, Sheet, Value, Workbook
 from tests.live_books import BEST, PARAMETERS, SHEET, START, Desk, line_host, parameters, until
 from tests.memory_host import MemoryHost
 
@@ -120,6 +122,50 @@ def test_undo_and_reset(desk: Desk, host: MemoryHost) -> None:
     assert parameters(host) == START
     desk.done("undo")
     assert parameters(host) != START
+
+
+def test_undo_after_stop_shows_no_other_parameters_before(
+    desk: Desk, host: MemoryHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both clicks come before the run has ended: what it has found by then is of no use to anybody."""
+    desk.done("train")
+    desk.until_step(50)
+    desk.done("pause")  # the sheet shows the present step, and no refresh is on its way
+    shown, written, write = parameters(host), [], host.write
+
+    def noted(values: Mapping[Cell, Value]) -> None:
+        write(values)
+        written.append(parameters(host))
+
+    monkeypatch.setattr(host, "write", noted)
+    with host.turn:  # the workbook's thread waits for the program meanwhile
+        desk.ask("train", wait=0.0)  # goes on
+        desk.ask("stop", wait=0.0)
+        desk.ask("undo", wait=0.0)
+    until(lambda: parameters(host) == START)
+    assert set(written) <= {shown, START}
+    assert desk.until_idle()["message"] == "undone: train"
+
+
+def test_undo_reads_no_more_than_it_knows_of(desk: Desk, host: MemoryHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large workbook takes seconds to be read."""
+    chosen: list[int] = []
+    read_part = host.read_part
+
+    def noted(choose: Any) -> Workbook:
+        def counted(outline: Workbook) -> Any:
+            areas = choose(outline)
+            chosen.append(sum(area.size for area in areas))
+            return areas
+
+        return read_part(counted)
+
+    monkeypatch.setattr(host, "read_part", noted)
+    for command in ("undo", "reset"):
+        desk.done("step")
+        desk.done(command)
+        assert parameters(host) == START
+    assert chosen == [8, 8]  # two parameters, and three settings in two columns
 
 
 def test_randomize_follows_the_setting() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,6 +80,14 @@ class LiveHost(Host, Protocol):
     @property
     def key(self) -> str:
         """What tells the workbook from all others on this machine, such as its full path."""
+        ...
+
+    def read_part(self, choose: Callable[[Workbook], Sequence[Range] | None]) -> Workbook:
+        """Read as `read` does, but of the cells only those that are chosen; others, and what is merged, may be missing.
+
+        `choose` gets all sheets, names and tables without cells, or the whole workbook where a program is not quicker
+        for it. Where it returns None, the workbook is read whole.
+        """
         ...
 
     def read_values(self, areas: Sequence[Range]) -> dict[Cell, Value]:

@@ -73,6 +73,9 @@ class ExcelHost:
         workbook.folder = path.parent if path.is_absolute() else None
         return workbook
 
+    def read_part(self, choose: Callable[[Workbook], Sequence[Range] | None]) -> Workbook:
+        return self.read()
+
     def read_values(self, areas: Sequence[Range]) -> dict[Cell, Value]:
         self._calculated()
         found: dict[Cell, Value] = {}

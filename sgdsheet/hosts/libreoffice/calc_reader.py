@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from sgdsheet.hosts.libreoffice.filled_down import FilledDown
 from sgdsheet.hosts.libreoffice.notation import to_excel
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Position, Sheet, Table, Value, Workbook
@@ -47,9 +49,10 @@ def _sheet(read: Mapping[str, Any]) -> Sheet:
     sheet.hidden_rows, sheet.filtered_rows = _rows(rows.get("hidden")), rows.get("filtered")
     if sheet.filtered_rows is not None:
         sheet.filtered_rows = set(sheet.filtered_rows)
+    filled = FilledDown()
     for block in read["blocks"]:
         sheet.values.update(values(block))
-        sheet.formulas.update(formulas(block))
+        sheet.formulas.update(formulas(block, filled))
     return sheet
 
 
@@ -60,24 +63,31 @@ def _rows(pairs: Sequence[Sequence[int]] | None) -> set[int] | None:
 
 def values(block: Mapping[str, Any]) -> dict[Position, Value]:
     """The values of a block of cells. LibreOffice gives booleans as numbers, errors as nothing, and nothing as ''."""
-    top, left, _, _ = block["area"]
+    top, left, _, right = block["area"]
     found: dict[Position, Value] = {}
+    columns = range(left, right + 1)
     errors = {(row, column): code for row, column, code in block.get("errors", ())}
-    texts = set(_positions(block.get("formula_areas", ())))
     for row, line in enumerate(block["values"], top):
-        for column, value in enumerate(line, left):
-            if value is None:
-                found[row, column] = _ERRORS.get(errors.get((row, column), 0), ExcelError.VALUE)
-            elif value != "" or (row, column) in texts:
-                found[row, column] = value
+        found.update(zip(zip(repeat(row), columns, strict=False), line, strict=True))
+        if None in line:
+            for column, value in zip(columns, line, strict=True):
+                if value is None:
+                    found[row, column] = _ERRORS.get(errors.get((row, column), 0), ExcelError.VALUE)
+    empty = {place for place, value in found.items() if value == ""}
+    if empty:
+        for place in empty.difference(_positions(block.get("formula_areas", ()))):
+            del found[place]
     for position in _positions(block.get("booleans", ())):
         if isinstance(value := found.get(position), float):
             found[position] = value != 0
     return found
 
 
-def formulas(block: Mapping[str, Any]) -> dict[Position, Formula]:
-    """The formulas of a block, as Excel writes them. A lone TRUE or #N/A is a value, not a formula."""
+def formulas(block: Mapping[str, Any], filled: FilledDown | None = None) -> dict[Position, Formula]:
+    """The formulas of a block, as Excel writes them. A lone TRUE or #N/A is a value, not a formula.
+
+    With `filled`, which knows the blocks above, cells that a formula was filled down into share one object.
+    """
     top, left, _, _ = block["area"]
     arrays = {
         position: (area[0], area[1], area[2], area[3])
@@ -87,17 +97,17 @@ def formulas(block: Mapping[str, Any]) -> dict[Position, Formula]:
     found: dict[Position, Formula] = {}
     whole: dict[tuple[int, int, int, int], Formula] = {}
     for row, column in _positions(block.get("formula_areas", ())):
-        array = arrays.get((row, column))
+        text = block["formulas"][row - top][column - left]
+        array = arrays.get((row, column)) if arrays else None
         if array is not None:
             if array not in whole:
-                text = to_excel(block["formulas"][row - top][column - left])  # the same in all of its cells
-                whole[array] = Formula(text, array[0], array[1], array)
+                whole[array] = Formula(to_excel(text), array[0], array[1], array)  # the same in all of its cells
             if (row, column) == array[:2]:
                 found[row, column] = whole[array]
             continue
-        text = to_excel(block["formulas"][row - top][column - left])
-        if text not in _CONSTANTS:
-            found[row, column] = Formula(text, row, column)
+        formula = filled.formula(text, row, column) if filled is not None else Formula(to_excel(text), row, column)
+        if formula.text not in _CONSTANTS:
+            found[row, column] = formula
     return found
 
 

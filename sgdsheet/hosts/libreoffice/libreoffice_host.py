@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -61,6 +61,16 @@ class LibreOfficeHost:
 
     def read(self) -> Workbook:
         return reading.workbook(self._book, self._ask("read"))
+
+    def read_part(self, choose: Callable[[Workbook], Sequence[Range] | None]) -> Workbook:
+        outline = self._ask("read", only=[])
+        areas = choose(reading.workbook(self._book, outline))
+        if areas is None:
+            return self.read()
+        part = self._ask("read", only=areas)
+        if _outline(part) != _outline(outline):  # cells may have been moved meanwhile
+            return self.read()
+        return reading.workbook(self._book, part)
 
     def write(self, values: Mapping[Cell, Value]) -> None:
         refusals.refuse_unusable(values.items())
@@ -222,6 +232,11 @@ def _error(book: str, reply: Mapping[str, Any]) -> HostError:
     if reason == "moving":
         return refusals.cells_move("LibreOffice")
     return refusals.refused("LibreOffice", reply.get("text", reason))
+
+
+def _outline(read: Mapping[str, Any]) -> tuple[object, ...]:
+    """What is known of a workbook without its cells."""
+    return [sheet["name"] for sheet in read["sheets"]], read["names"], read["tables"]
 
 
 def _blocks(values: Mapping[Cell, Value]) -> list[list[Any]]:

@@ -20,7 +20,7 @@ def reset(book: LiveBook, sheet: str | None, _options: Options) -> Reply:
     book.finish()
     if not book.history.original:
         raise HostError("nothing was changed yet", remedy="Reset goes back to before the first training")
-    workbook = book.read_tracked()
+    workbook = book.read_noted()
     home = _model_sheet(workbook, sheet)
     wanted = _original_of(book, workbook, home) if home is not None else dict(book.history.original)
     refuse_lost(book.history, workbook, wanted, "reset")

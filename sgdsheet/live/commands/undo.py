@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def undo(book: LiveBook, _sheet: str | None, _options: Options) -> Reply:
-    """Write back the newest level of the history. Ends a run first."""
+    """Write back the newest level of the history. Ends a run first, and then shows no other parameters before these."""
     from sgdsheet.live.undo.tracking import refuse_lost
 
     book.finish()
     if not book.history.levels:
         raise HostError("there is nothing to undo", remedy="Only what sgdsheet wrote can be undone here")
-    workbook = book.read_tracked()
+    workbook = book.read_noted()
     level = book.history.levels[-1]
     refuse_lost(book.history, workbook, level.before, "undo")
     book.restore(level.before, undo=True)

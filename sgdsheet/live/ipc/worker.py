@@ -69,7 +69,8 @@ class Worker:
 
     def ask(self, command: str, sheet: str | None, options: dict[str, Any], wait: float) -> dict[str, Any]:
         """Have a command done; waits so many seconds for the reply."""
-        if command == "stop" and self.status.halt is not None:
+        if command in ("stop", "undo") and self.status.halt is not None:
+            self.status.undo_comes = self.status.undo_comes or command == "undo"
             self.status.halt()
         if command == "train" and self.status.state == IDLE:
             self.status.state = STARTING
@@ -186,6 +187,8 @@ class Worker:
             reply = self._failed(book, bug(error))
         if self.status.state == STARTING and request.command == "train":
             self.status.state = IDLE
+        if request.command == "undo":
+            self.status.undo_comes = False
         if self._buttons is not None:
             self._buttons.after(request.command)
         told = request.answer(reply)

@@ -9,6 +9,7 @@ from time import perf_counter
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.run.trainable import Trainable
 from sgdsheet.problem.definition import settings_areas
+from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Sheet, Value
 
@@ -117,13 +118,17 @@ class ChangeDetector:
         return {cell: value for cell, value in cells if value is not None}
 
     def _formulas(self, area: Range) -> dict[Cell, Value]:
-        """The formulas from which the model was compiled, each at the cell where it is written.
+        """The formulas from which the model was compiled, as the cells show them.
 
         The other cells of an array formula are left out.
         """
         formulas = self._sheet(area).formulas
         cells = ((cell, formulas.get(cell[1:])) for cell in area.cells())
-        return {cell: item.text for cell, item in cells if item is not None and (item.row, item.column) == cell[1:]}
+        return {
+            cell: formula_text(item, *cell[1:])
+            for cell, item in cells
+            if item is not None and (item.array is None or (item.row, item.column) == cell[1:])
+        }
 
     def _sheet(self, area: Range) -> Sheet:
         return self._workbook.sheet(area.sheet) or Sheet(area.sheet)

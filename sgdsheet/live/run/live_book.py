@@ -166,9 +166,7 @@ class LiveBook:
 
     def read_trainable(self, sheet: str | None, options: Options) -> Trainable:
         """Read the workbook and find the model of a sheet; compiled models are used again."""
-        trainable = find_trainable(self._read(), sheet, options, self._known, with_formulas=True)
-        self._known = [trainable, *(item for item in self._known if not item.shares_model(trainable))][:_MODELS_KEPT]
-        return trainable
+        return self._trainable(self._read(), sheet, options)
 
     def read_to_change(self, sheet: str | None, options: Options) -> Trainable:
         """Read the workbook for a command that writes parameters.
@@ -177,11 +175,12 @@ class LiveBook:
         place of these formulas.
         """
         workbook = self._read()
-        areas = find_trainable(workbook, sheet, options, self._known, with_formulas=True).problem.overwritten
-        if areas:
-            values = {cell: workbook.sheets[cell.sheet].values[cell[1:]] for area in areas for cell in area.cells()}
-            self.host.replace_formulas(values)
-        self.replaced = areas
+        found = self._trainable(workbook, sheet, options)
+        self.replaced = areas = found.problem.overwritten
+        if not areas:
+            return found
+        values = {cell: workbook.sheets[cell.sheet].values[cell[1:]] for area in areas for cell in area.cells()}
+        self.host.replace_formulas(values)
         return self.read_trainable(sheet, options)
 
     def write(self, label: str, trainable: Trainable, values: dict[Cell, Value]) -> None:
@@ -194,6 +193,12 @@ class LiveBook:
     def read_tracked(self) -> Workbook:
         """The workbook as it is now; the history knows from then on where its cells and sheets are."""
         workbook = self._read()
+        self._track(workbook)
+        return workbook
+
+    def read_noted(self) -> Workbook:
+        """The workbook as `read_tracked` reads it, but of the cells only those that the history knows of."""
+        workbook = self.host.read_part(lambda outline: tracking.noted_areas(self.history, outline))
         self._track(workbook)
         return workbook
 
@@ -226,6 +231,12 @@ class LiveBook:
         return {"message": text}
 
     # --- helpers --------------------------------------------------------------------------------------------
+
+    def _trainable(self, workbook: Workbook, sheet: str | None, options: Options) -> Trainable:
+        """The model of a sheet in the workbook as it was just read; compiled models are used again."""
+        trainable = find_trainable(workbook, sheet, options, self._known, with_formulas=True)
+        self._known = [trainable, *(item for item in self._known if not item.shares_model(trainable))][:_MODELS_KEPT]
+        return trainable
 
     def _read(self) -> Workbook:
         """Read the whole workbook; of a large one, the status bar says that this is why nothing happens."""

@@ -85,6 +85,7 @@ class LiveRun:
         """Start. From now on, the spreadsheet is written to."""
         self.status.state, self.status.step, self.status.loss, self.status.steps_per_second = TRAINING, 0, None, None
         self.status.halt, self.status.failed, self.status.steps, self.status.stopped = self.run.halt, "", None, ""
+        self.status.undo_comes = False
         self.status.sheet, self.status.records = self.trainable.problem.sheet, self.run.records
         self.host.quiet(True)
         self.run.start()
@@ -290,7 +291,8 @@ class LiveRun:
         """Put the best parameters into the sheet, exactly, and say how it went."""
         result, error = self.run.result, self.error or self.run.error
         if result is not None and not isinstance(error, BookClosedError):
-            text = self._leave(result, error)
+            undone = error is None and self.status.undo_comes
+            text = self._forsake() if undone else self._leave(result, error)
             if not text:
                 text = result.as_sentence()
                 self.status.loss = result.loss
@@ -312,6 +314,12 @@ class LiveRun:
             self.history.wrote(best)
             self._finish_log()
         return "" if error is not None else self._doubt(result, best)
+
+    def _forsake(self) -> str:
+        """Leave the parameters as the last refresh has shown them: they are undone next, and must not move before."""
+        self._cells.give_back(self.host)
+        self.history.wrote(dict(zip(self._cells.cells, self._cells.numbers, strict=True)))
+        return ""
 
     def _put_best(self, result: RunResult, *, follow: bool) -> dict[Cell, float]:
         """Write the best parameters where a person has typed nothing; with `follow`, also to cells that have moved.

@@ -15,7 +15,9 @@ IDLE, STARTING, TRAINING, PAUSED = "idle", "starting", "training", "paused"
 
 @dataclass(slots=True)
 class Status:
-    """What a workbook's thread is doing. Only that thread writes here; any thread may read a field at any time."""
+    """What a workbook's thread is doing. Only that thread writes here, but for `undo_comes`; any thread may read a
+    field at any time.
+    """
 
     state: str = IDLE
     step: int = 0
@@ -35,6 +37,9 @@ class Status:
     """Some of the steps of that run, evenly spread; see `kept` there for who may read them."""
     halt: Callable[[], None] | None = None
     """Makes a run end after its present step, from any thread."""
+
+    undo_comes: bool = False
+    """Whether a run that goes on is to be undone: then its best parameters are not shown any more."""
 
     def as_reply(self) -> dict[str, Any]:
         """The reply to the command `status`."""

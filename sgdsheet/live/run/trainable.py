@@ -22,8 +22,9 @@ from sgdsheet.problem.definition import (
 )
 from sgdsheet.problem.optimizers import normalised
 from sgdsheet.problem.settings import Settings, combine
+from sgdsheet.sheet.formula import relative_key
 from sgdsheet.sheet.references import Cell, Range
-from sgdsheet.sheet.workbook import DefinedName, Sheet, Value, Workbook
+from sgdsheet.sheet.workbook import DefinedName, Formula, Sheet, Value, Workbook
 
 Numbers = dict[Cell, float]
 
@@ -174,8 +175,9 @@ def _same_sheet(one: Sheet, two: Sheet, ignored: set[Cell]) -> bool:
 def _differences(one: Sheet, two: Sheet, ignored: set[Cell]) -> Iterator[Cell]:
     """The cells that hold another formula or another constant."""
     if one.formulas != two.formulas:
+        same = _FormulaComparison()
         for position in one.formulas.keys() | two.formulas.keys():
-            if one.formulas.get(position) != two.formulas.get(position):
+            if not same(one.formulas.get(position), two.formulas.get(position)):
                 yield Cell(one.name, *position)
     if one.values == two.values:
         return
@@ -186,6 +188,24 @@ def _differences(one: Sheet, two: Sheet, ignored: set[Cell]) -> Iterator[Cell]:
         cell = Cell(one.name, *position)
         if cell not in ignored and not any(area.contains(Range.of_cell(cell)) for area in arrays):
             yield cell
+
+
+class _FormulaComparison:
+    """Whether two formulas of one cell are the same, also if each is shared with other cells."""
+
+    def __init__(self) -> None:
+        self._keys: dict[int, str] = {}
+
+    def __call__(self, one: Formula | None, two: Formula | None) -> bool:
+        if one is None or two is None or one == two:
+            return one is two or one == two
+        return one.array is None and two.array is None and self._key(one) == self._key(two)
+
+    def _key(self, formula: Formula) -> str:
+        found = self._keys.get(id(formula))
+        if found is None:
+            found = self._keys[id(formula)] = relative_key(formula.text, formula.row, formula.column)
+        return found
 
 
 def _arrays(sheet: Sheet) -> list[Range]:

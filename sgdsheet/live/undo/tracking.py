@@ -16,7 +16,7 @@ from sgdsheet.live.undo.snapshots import Areas, Contents, History, Level
 from sgdsheet.problem.definition import settings_areas, settings_in
 from sgdsheet.sheet.agreement import same_number
 from sgdsheet.sheet.defined_names import areas_of, name_text, tidy_areas
-from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range, parse_range, rectangles, split_areas
 from sgdsheet.sheet.workbook import Value, Workbook
 
 PARAMETERS = "parameters"
@@ -36,6 +36,46 @@ def model_areas(workbook: Workbook, sheet: str) -> Areas:
         for row in settings_in(workbook, settings_areas(workbook, sheet)):
             found[f"setting {quoted(row.name)}"] = (Range.of_cell(row.cell),)
     return found
+
+
+def noted_areas(history: History, outline: Workbook) -> list[Range] | None:
+    """The cells that have to be read to find again what the history knows of; `outline` has all names and no cells.
+
+    None where the names alone do not tell: a whole column ends where the cells do, a table's column is known by its
+    heading.
+    """
+    found: dict[str, set[tuple[int, int]]] = {}
+    for contents in history.contents:
+        for cell in contents:
+            found.setdefault(cell.sheet, set()).add(cell[1:])
+    for areas in history.areas.values():
+        for cell in _cells(area for own in areas.values() for area in own):
+            found.setdefault(cell.sheet, set()).add(cell[1:])
+    for sheet in outline.sheets:
+        for name in ("sgd_params", "solver_adj", "sgd_settings"):
+            text = name_text(outline, sheet, name)
+            named = _plain_areas(text, sheet) if text is not None else []
+            if named is None:
+                return None
+            for area in named:
+                home = outline.sheet(area.sheet)
+                if home is not None:
+                    found.setdefault(home.name, set()).update(area.positions())
+    return [
+        Range(sheet, top, left, top + height - 1, left + width - 1)
+        for sheet, places in found.items()
+        if sheet in outline.sheets
+        for top, left, height, width in rectangles(places)
+    ]
+
+
+def _plain_areas(text: str, sheet: str) -> list[Range] | None:
+    """The areas that a name stands for; None unless it lists cells and nothing else."""
+    try:
+        areas = [parse_range(part, sheet) for part in split_areas(text)]
+    except FormulaError:
+        return None if "#REF!" not in text.upper() else []
+    return None if any(area.bottom == MAX_ROW or area.right == MAX_COLUMN for area in areas) else areas
 
 
 def follow_sheets(history: History, workbook: Workbook, name_now: Callable[[str], str | None]) -> None:

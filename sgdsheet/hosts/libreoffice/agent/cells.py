@@ -10,6 +10,8 @@ from com.sun.star.lang import Locale  # type: ignore[import-not-found]
 
 CONTENT, FORMULAS = 1 | 2 | 4 | 16, 16  # com.sun.star.sheet.CellFlags
 ASKED_ROWS = 2_000  # hidden rows that are asked for their filter, some 0.1 ms each
+PER_AREA = 300  # cells that are read in the time that another area takes
+FEW = 100  # cells that are asked one by one how they look, rather than to search all
 LOGICAL = 1024  # com.sun.star.util.NumberFormat
 CONSTANTS = {"=TRUE()", "=FALSE()"}  # what LibreOffice makes of a typed TRUE in an Excel file
 
@@ -46,7 +48,7 @@ def quoted(sheet: str) -> str:
 
 
 def content_areas(sheet: Any) -> list[list[int]]:
-    """Where anything stands: one area around it all, or many if that one would be mostly empty."""
+    """Where anything stands: one area around it all, or several if these are read faster."""
     areas = [corners(address) for address in sheet.queryContentCells(CONTENT).RangeAddresses]
     if not areas:
         return []
@@ -55,7 +57,7 @@ def content_areas(sheet: Any) -> list[list[int]]:
     def size(area: list[int]) -> int:
         return (area[2] - area[0] + 1) * (area[3] - area[1] + 1)
 
-    return [around] if size(around) <= 4 * sum(map(size, areas)) + 10_000 else areas
+    return [around] if size(around) <= sum(map(size, areas)) + PER_AREA * len(areas) else areas
 
 
 def hidden_rows(sheet: Any) -> dict[str, Any]:
@@ -100,10 +102,10 @@ def merged_areas(sheet: Any) -> list[list[int]]:
 def read_block(document: Any, cells: Any, words: tuple[str, str], formulas: bool) -> dict[str, Any]:
     """All that is to be known of some cells; of formulas only where they are, unless they are asked for."""
     values = cells.getDataArray()
-    binary = any(value in (0.0, 1.0) for row in values for value in row)
-    unclear = any(value == "" for row in values for value in row)
+    binary = any(0.0 in row or 1.0 in row for row in values)
+    unclear = any("" in row for row in values)
     found = read_cells(cells, values, words if binary else None, formulas or unclear)
-    if any(value is None for row in values for value in row):
+    if any(None in row for row in values):
         found["errors"] = error_codes(document, cells, values)
     return found
 
@@ -119,12 +121,28 @@ def read_cells(cells: Any, values: Any, words: tuple[str, str] | None, formulas:
         found["formulas"] = [[text if text[:1] in ("=", "{") else None for text in row] for row in texts]
         found["arrays"] = array_areas(sheet, areas, found["area"], texts)
     if words is not None:
-        search = cells.createSearchDescriptor()
-        search.SearchRegularExpression, search.SearchType = True, 1
-        search.SearchString = f"^({'|'.join(map(re.escape, words))})$"
-        booleans = cells.findAll(search)
-        found["booleans"] = [corners(address) for address in booleans.RangeAddresses] if booleans is not None else []
+        found["booleans"] = boolean_areas(cells, values, words)
     return found
+
+
+def boolean_areas(cells: Any, values: Any, words: tuple[str, str]) -> list[list[int]]:
+    """The cells that show TRUE or FALSE: their values are 1 and 0."""
+    binary = [
+        (row, column)
+        for row, line in enumerate(values)
+        if 0.0 in line or 1.0 in line
+        for column, value in enumerate(line)
+        if value in (0.0, 1.0)
+    ]
+    if len(binary) <= FEW:  # to search the texts of all cells takes longer
+        shown = [place for place in binary if cells.getCellByPosition(place[1], place[0]).String in words]
+        top, left, _, _ = corners(cells.RangeAddress)
+        return [[top + row, left + column, top + row, left + column] for row, column in shown]
+    search = cells.createSearchDescriptor()
+    search.SearchRegularExpression, search.SearchType = True, 1
+    search.SearchString = f"^({'|'.join(map(re.escape, words))})$"
+    booleans = cells.findAll(search)
+    return [corners(address) for address in booleans.RangeAddresses] if booleans is not None else []
 
 
 def error_codes(document: Any, cells: Any, values: Any) -> list[list[int]]:
@@ -152,6 +170,8 @@ def array_areas(sheet: Any, areas: list[list[int]], around: list[int], texts: An
     """The areas of array formulas, each once."""
     found: list[list[int]] = []
     covered: set[tuple[int, int]] = set()
+    if not any(text[:1] == "{" for row in texts for text in row):
+        return found
     for top, left, bottom, right in areas:
         for row in range(top, bottom + 1):
             for column in range(left, right + 1):

@@ -25,10 +25,15 @@ _AT_ONCE = 20_000  # cells: read within some 0.05 s, so long a person's window s
 
 
 class WorkbookReader:
-    """Reads all sheets, names and tables of a document. What it calls `exclusively`, nobody comes between."""
+    """Reads all sheets, names and tables of a document. What it calls `exclusively`, nobody comes between.
 
-    def __init__(self, document: Any, words: tuple[str, str], exclusively: Exclusively) -> None:
-        self._document, self._words, self._exclusively = document, words, exclusively
+    With `only`, the cells of these areas (sheet and corners) are read and no others.
+    """
+
+    def __init__(
+        self, document: Any, words: tuple[str, str], exclusively: Exclusively, only: list[list[Any]] | None = None
+    ) -> None:
+        self._document, self._words, self._exclusively, self._only = document, words, exclusively, only
 
     def read(self) -> dict[str, Any]:
         """The workbook: one that is small at once, a large one in pieces."""
@@ -64,7 +69,7 @@ class WorkbookReader:
         names = [(None, document.NamedRanges)] + [(sheet.Name, sheet.NamedRanges) for sheet in sheets]
         recalculate(document)
         return {
-            "sheets": [[sheet.Name, self.areas(sheet)] for sheet in sheets],
+            "sheets": [[sheet.Name, self._chosen(sheet)] for sheet in sheets],
             "names": [
                 [name, scope, item.getByName(name).Content] for scope, item in names for name in item.ElementNames
             ],
@@ -76,11 +81,16 @@ class WorkbookReader:
             ],
         }
 
+    def _chosen(self, sheet: Any) -> list[list[int]]:
+        if self._only is None:
+            return self.areas(sheet)
+        return [area for name, *area in self._only if name == sheet.Name]
+
     def _sheet(self, name: str, areas: list[list[int]], exclusively: Exclusively) -> dict[str, Any]:
         now = partial(self._now, name, exclusively=exclusively)
         return {
             "name": name,
-            **now(lambda sheet: {"protected": sheet.isProtected(), "merged": self.merged(sheet)}),
+            **now(lambda sheet: {"protected": sheet.isProtected(), "merged": self._merged_in(sheet)}),
             "blocks": [now(partial(self._block_at, piece)) for area in areas for piece in _pieces(area)],
         }
 
@@ -95,6 +105,9 @@ class WorkbookReader:
     def _active(self) -> str | None:
         controller = self._document.CurrentController
         return controller.ActiveSheet.Name if controller is not None else None
+
+    def _merged_in(self, sheet: Any) -> list[list[int]]:
+        return self.merged(sheet) if self._only is None else []
 
     # --- what a reader may do in its own way ------------------------------------------------------------------
 

@@ -192,10 +192,10 @@ class Agent:
         """Do some work while nobody changes the workbook. Not for a thread that the office waits for."""
         return undisturbed(self._context, work)
 
-    def do_read(self, book: str) -> dict[str, Any]:
-        """All sheets, names and tables."""
+    def do_read(self, book: str, only: list[list[Any]] | None = None) -> dict[str, Any]:
+        """All sheets, names and tables; with `only`, no other cells than those of these areas (sheet and corners)."""
         document = self._book(book)
-        return self._reader(document, self._words(document), self._exclusively).read()
+        return self._reader(document, self._words(document), self._exclusively, only).read()
 
     def do_read_areas(self, book: str, areas: list[list[Any]], formulas: bool) -> list[dict[str, Any]]:
         """Some areas as `read` gives them, all of one moment, recalculated; with formulas if these are asked for."""
