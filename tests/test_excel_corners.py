@@ -673,3 +673,40 @@ def test_the_last_of_a_column(formula: str, expected: Any) -> None:
 
 def test_all_sheets_are_counted() -> None:
     assert value("=SHEETS()", {"Other!A1": 1}) == 2.0
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        *('COUNTIF({0},"x")', "SUMIF({0},1,A1:A3)", "SUMIF(A1:A3,1,{0})", "SUMIFS({0},A1:A3,1)", "SUMIFS(A1:A3,{0},1)"),
+        *("COUNTIFS(A1:A3,1,{0},2)", "AVERAGEIF({0},1)", "COUNTBLANK({0})", "SUBTOTAL(9,{0})", "AGGREGATE(9,6,{0})"),
+        *("VLOOKUP(1,{0},2,0)", "HLOOKUP(1,{0},1)", "MATCH(1,{0},0)", "LOOKUP(1,{0})", "XLOOKUP(1,{0},A1:A3)"),
+        *("INDEX({0},1)", "OFFSET({0},1,1)", "ROW({0})", "COLUMNS({0})", "DSUM({0},1,A1:A3)", "SUMPRODUCT({0},A1:A3)"),
+        *("CORREL({0},A1:A3)", "SLOPE(A1:A3,{0})", "LINEST({0},A1:A3)", "MMULT({0},A1:A3)", "XNPV(0.1,{0},A1:A3)"),
+        *("SUMXMY2({0},A1:A3)", "MAXIFS({0},A1:A3,1)", "A1:{0}", "SUM(A1:{0})", "AREAS({0})", "RANK(1,{0})"),
+        *("VLOOKUP(1,{0},2,FALSE)+1", "IF(COUNTIF({0},1)>0,1,2)"),
+    ],
+)
+@pytest.mark.parametrize("written", ["#REF!", "Gone!#REF!"])
+def test_a_reference_that_was_deleted(formula: str, written: str) -> None:
+    """A row or sheet that was deleted leaves #REF! in formulas: they come to it, and so does what reads them."""
+    assert value(f"={formula.format(written)}", {"A1:A3": [1, 2, 3]}) is REF
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("IFERROR(VLOOKUP(1,#REF!,2,0),7)", 7),
+        ("COUNT(#REF!,1)", 1),
+        ("COUNTA(#REF!,1)", 2),
+        ("ISERROR(#REF!)", True),
+        ("IF(TRUE,1,#REF!)", 1),
+        ("CHOOSE(2,#REF!,5)", 5),
+        ("XLOOKUP(9,A1:A3,A1:A3,#N/A)", NA),
+        ("XLOOKUP(2,A1:A3,A1:A3,#N/A)", 2),
+        ("SUM(IFERROR(EXPAND({1,2},1,3,#N/A),0))", 3),
+        ("TYPE(#REF!)", 16),
+    ],
+)
+def test_errors_that_are_asked_for(formula: str, expected: Any) -> None:
+    assert value(f"={formula}", {"A1:A3": [1, 2, 3]}) == expected

@@ -484,19 +484,18 @@ def test_a_circle_refuses_its_own_cells_and_what_needs_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "formula",
+    ("formula", "expected"),
     [
-        "SUMPRODUCT(SUBTOTAL(9,OFFSET(A1,ROW(A1:A4)-1,0)))",
-        "SUMPRODUCT(SUBTOTAL(109,OFFSET(A1,0,0,ROW(A1:A4))))",
-        "SUMPRODUCT(SUMIF(OFFSET(A1,ROW(A1:A4)-1,0),2))",
-        "MATCH(TRUE,INDEX(SUBTOTAL(9,OFFSET(A1,0,0,ROW(A1:A4)))>5,0),0)",
+        ("SUMPRODUCT(SUBTOTAL(9,OFFSET(A1,ROW(A1:A4)-1,0)))", 10),
+        ("SUMPRODUCT(SUBTOTAL(109,OFFSET(A1,0,0,ROW(A1:A4))))", 20),
+        ("SUMPRODUCT(SUMIF(OFFSET(A1,ROW(A1:A4)-1,0),2))", 2),
+        ("MATCH(TRUE,INDEX(SUBTOTAL(9,OFFSET(A1,0,0,ROW(A1:A4)))>5,0),0)", 3),
+        ("SUMPRODUCT(OFFSET(A1,MATCH(2,A1:A4,0),0,2,1)*{1;10})", 43),
     ],
 )
-def test_several_ranges_at_once_are_refused(formula: str) -> None:
+def test_four_numbers_where_arrays_are_calculated(formula: str, expected: float) -> None:
     """Where arrays are calculated, ROW(A1:A4) is four numbers, also in a plain formula: one range would be wrong."""
-    with refusal(FormulaError, cell="Sheet1!Z1", cause="refers to several ranges at once"):
-        value(f"={formula}", {"A1": [1, 2, 3, 4]})
-    assert value("=SUMPRODUCT(OFFSET(A1,MATCH(2,A1:A4,0),0,2,1)*{1;10})", {"A1": [1, 2, 3, 4]}) == 43
+    assert value(f"={formula}", {"A1": [1, 2, 3, 4]}) == expected
 
 
 @pytest.mark.parametrize(
@@ -515,3 +514,77 @@ def test_several_ranges_at_once_are_refused(formula: str) -> None:
 )
 def test_the_ends_of_a_range_as_corners(formula: str, expected: float | ExcelError) -> None:
     assert value(f"={formula}", {"A1": [1, 2, 3, 4], "B1": [10, 20, 30, 40]}) == expected
+
+
+SHEETS = {
+    "A1:A8": [1, 2, 3, 4, 5, 6, 7, 8],
+    "B1:B8": ["x", "y", "x", "y", "x", "x", "y", "x"],
+    "F1:H2": [[1, 2, 3], [4, 5, 6]],
+    "D1:D2": ["Jan", "Feb"],
+    "Jan!A1:B4": [[1, "a"], [2, "b"], [3, "a"], [-4, "b"]],
+    "Feb!A1:B4": [[10, "b"], [-20, "b"], [30, "a"], [40, "b"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("SUMPRODUCT(SUBTOTAL(9,OFFSET(A1,ROW(A1:A8)-1,0)))", 36.0),
+        ('SUMPRODUCT(SUBTOTAL(103,OFFSET(A1,ROW(A1:A8)-ROW(A1),0)),--(B1:B8="x"))', 5.0),
+        ('SUMPRODUCT(SUMIF(INDIRECT({"Jan","Feb"}&"!A1:A4"),">0"))', 86.0),
+        ('SUMPRODUCT(SUMIF(INDIRECT("\'"&D1:D2&"\'!B1:B4"),"a",INDIRECT("\'"&D1:D2&"\'!A1:A4")))', 34.0),
+        ('SUMPRODUCT(COUNTIF(INDIRECT(D1:D2&"!B1:B4"),"b"))', 5.0),
+        ('SUMPRODUCT(SUMIFS(INDIRECT(D1:D2&"!A1:A4"),INDIRECT(D1:D2&"!B1:B4"),"b"))', 28.0),
+        ('SUM(SUMIF(INDIRECT({"Jan","Feb"}&"!A1:A4"),{">0";"<0"}))', 86.0 - 24.0),
+        ("SUMPRODUCT(N(OFFSET(A1,{0,2,4},0)))", 9.0),
+        ("SUMPRODUCT(LEN(T(OFFSET(B1,{0;1},0))))", 2.0),
+        ("MAX(SUBTOTAL(9,OFFSET(F1:H1,{0;1},0)))", 15.0),
+        ("SUMPRODUCT(SUBTOTAL(4,OFFSET(A1,0,0,ROW(A1:A8),1)))", 36.0),
+        ("SUMPRODUCT(COUNTIF(OFFSET(B1,0,0,ROW(A1:A8)),B1:B8))", 21.0),
+        ("MATCH(2,SUBTOTAL(9,OFFSET(A1,{0;1;2},0)),0)", 2.0),
+        ('SUMPRODUCT(SUMIF(INDIRECT({"Jan","Mar"}&"!A1:A4"),">0"))', ExcelError.REF),
+    ],
+)
+@pytest.mark.parametrize("array", [False, True])
+def test_several_references_from_one_function(formula: str, expected: Any, array: bool) -> None:
+    assert value(f"{{={formula}}}" if array else f"={formula}", SHEETS) == expected
+
+
+def test_several_references_have_gradients() -> None:
+    """A running total by OFFSET: each parameter is in the sums from its own row on."""
+    cells = {**SHEETS, "Z1": "=SUMPRODUCT(SUBTOTAL(9,OFFSET(A1,0,0,ROW(A1:A8),1)))"}
+    model = compiled(cells, "A1:A8")
+    model().backward()
+    (parameter,) = model.parameters()
+    assert parameter.grad is not None
+    assert parameter.grad.flatten().tolist() == [8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
+
+
+def test_one_range_is_wanted() -> None:
+    with refusal(FormulaError, cell=f"{HOME}!Z1", cause="several ranges at once"):
+        value("=SUMPRODUCT(OFFSET(A1,{0,1},0))", SHEETS)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ({"J1:K1": "{=INDEX(A1:A8,{1,3})}"}, [1.0, 3.0]),
+        ({"J1:J2": "{=INDEX(A1:A8,{1;3})}"}, [1.0, 3.0]),
+        ({"J1:K1": "{=INDEX(A1:A8,N(IF(1,{2,5})))}"}, [2.0, 5.0]),
+        ({"J1:K1": "{=INDEX(F1:H2,{1,2},3)}"}, [3.0, 6.0]),
+        ({"J1:K2": "{=INDEX(F1:H2,{1;2},{1,3})}"}, [1.0, 3.0, 4.0, 6.0]),
+    ],
+)
+def test_positions_side_by_side(cells: dict[str, Any], expected: list[float]) -> None:
+    (target,) = cells
+    assert values({**SHEETS, **cells}, target) == expected
+
+
+def test_a_function_that_another_program_did_not_know() -> None:
+    """LibreOffice 7.4 saves #NAME? for XLOOKUP: the constant is calculated, and the loss with it."""
+    cells = {"A1": 1, "B1": "=XLOOKUP(2,D1:D3,E1:E3)", "D1:D3": [1, 2, 3], "E1:E3": [4, 5, 6], "Z1": "=(A1-B1)^2"}
+    workbook = book(cells)
+    for place in ((1, 2), (1, 26)):
+        workbook.sheets[HOME].values[place] = ExcelError.NAME
+    model = sgdsheet.compile(workbook, HOME, loss="Z1", params="A1")
+    assert model().item() == 16.0

@@ -21,6 +21,7 @@ from sgdsheet.compiler.frontend.blocks import Block, areas_of
 from sgdsheet.compiler.frontend.grouping import instantiate
 from sgdsheet.compiler.frontend.planning import Plan, Planner
 from sgdsheet.compiler.frontend.resolve import Resolver
+from sgdsheet.compiler.functions.each_reference import for_each_reference
 from sgdsheet.compiler.functions.places import (
     Places,
     calculated,
@@ -78,6 +79,9 @@ def _settled(workbook: Workbook, table: BlockTable, block: Block) -> list[Block]
         program = build_program(workbook, (), plan, dtype=torch.float64)
         placer = _Placer(block, BlockLowering(block, program.regions), Resolver(workbook))
         in_arrays = _in_arrays(block.tree)
+        each = for_each_reference(block.tree, parts, placer.lowering, None if block.array else in_arrays)
+        if each is not None:
+            return _settled(workbook, table, replace(block, tree=each))
         found = [placer.of_part(part, array=block.array or id(part) in in_arrays) for part in parts]
         reading = tuple(node for node in deciders if any(isinstance(item, Area) for item in walk(node)))
         return [piece for area in _alike(found) for piece in _pieces(replace(block, deciders=reading), found, area)]
@@ -287,7 +291,9 @@ class _Placer:
     def _value(self, node: Node) -> Value:
         value = self.lowering.lower(node, array=self.array)
         if value.is_array:
-            raise FormulaError("refers to several ranges at once", remedy="Give one number for each reference")
+            raise FormulaError(
+                "refers to several ranges at once where one is wanted", remedy="Give one number for each reference"
+            )
         return value
 
     def _expanded(self, value: Value) -> Value:

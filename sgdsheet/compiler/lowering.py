@@ -14,6 +14,7 @@ from torch import fx
 from sgdsheet.compiler.frontend.blocks import Block, bounding_range, single_copies, uncrossed
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.absent import ABSENT
+from sgdsheet.compiler.functions.literal_errors import literal_error
 from sgdsheet.compiler.functions.operators import BINARY, COMPARISONS, UNARY, compare
 from sgdsheet.compiler.functions.picking import gathered
 from sgdsheet.compiler.functions.plain import value_of_cells
@@ -334,6 +335,8 @@ class BlockLowering:
             raise FormulaError(f"calls {node.name} with {len(node.arguments)} arguments", remedy="Mend the formula")
         if self.array and not self.regions.workbook.from_office and refuses_range(node.name, node.arguments):
             return self.builder.error(Fault.VALUE)
+        if (error := literal_error(found, node)) is not None:
+            return self.builder.error(Fault[error.name])
         return found.evaluate(self, node)
 
     def _array_constant(self, node: ArrayConstant) -> Value:

@@ -82,8 +82,11 @@ def written_by_office(held: Value, value: Value) -> bool:
     """Whether LibreOffice may have saved this value so: it has no booleans, and few kinds of errors in files.
 
     To LibreOffice, TRUE is the number 1 in a format that shows it as TRUE: in any other format, and in most cells of an
-    .ods, 1 is saved. Its own errors, such as Err:502 of SQRT(-16), are saved as #VALUE!, whatever Excel has there.
+    .ods, 1 is saved. Its own errors, such as Err:502 of SQRT(-16), are saved as #VALUE!, whatever Excel has there, and
+    #NAME? where it does not know a function.
     """
+    if held is ExcelError.NAME:
+        return value is not ExcelError.NAME
     if isinstance(value, bool):
         return type(held) is float and held == float(value)
     return isinstance(value, ExcelError) and held is ExcelError.VALUE and value is not ExcelError.VALUE

@@ -205,6 +205,11 @@ class Workbook:
         """Whether all cells of an area (of a sheet that is there) have a saved value."""
         return all(map(self.sheets[area.sheet].values.__contains__, area.positions()))
 
+    def unknown_to_its_program(self, sheet: str) -> set[tuple[int, int]]:
+        """The formulas whose saved value is #NAME?: the program that saved them may not have known a function."""
+        found, formulas = self.sheets[sheet], self.sheets[sheet].formulas
+        return {place for place, value in found.values.items() if value is ExcelError.NAME and place in formulas}
+
     def has_results(self, area: Range) -> bool:
         """Whether the saved values of formulas can be used: they are there, and no placeholders of a stale workbook."""
         if not self.stale:

@@ -79,17 +79,20 @@ class Planner:
         self.table = table
         self._plans: dict[object, Plan] = {}
         self._orders: dict[object, tuple[list[Block], set[int]]] = {}
+        self._unknown: dict[str, set[tuple[int, int]]] = {}
 
     def among(self, parameters: Iterable[Range]) -> Planner:
         """The planner for other parameters of the workbook."""
         found = Planner(self.workbook, parameters, self.table)
-        found._plans, found._orders = self._plans, self._orders
+        found._plans, found._orders, found._unknown = self._plans, self._orders, self._unknown
         return found
 
     def on(self, workbook: Workbook, parameters: Iterable[Range]) -> Planner:
         """The planner for a workbook that differs in nothing but the values of parameters."""
         parameters = tuple(parameters)
-        return Planner(workbook, parameters, self.table.remade(workbook, parameters))
+        found = Planner(workbook, parameters, self.table.remade(workbook, parameters))
+        found._unknown = self._unknown
+        return found
 
     def plan(self, targets: Iterable[Range]) -> Plan:
         """The blocks needed for the target cells."""
@@ -190,7 +193,14 @@ class Planner:
 
     def _lacks_values(self, area: Range) -> bool:
         """Whether the saved results of some formula cells are missing, or not to be trusted."""
-        return self.workbook.stale or not self.workbook.has_values(area)
+        return self.workbook.stale or not self.workbook.has_values(area) or self._is_unknown(area)
+
+    def _is_unknown(self, area: Range) -> bool:
+        """Whether a saved result is #NAME?, which it may not be where more functions are known."""
+        if area.sheet not in self._unknown:
+            self._unknown[area.sheet] = self.workbook.unknown_to_its_program(area.sheet)
+        unknown = self._unknown[area.sheet]
+        return bool(unknown) and not unknown.isdisjoint(area.positions())
 
     def _lacks_any(self, block: Block, part: Range | None = None) -> bool:
         """Whether a saved result of a block, or of a part of it, is missing; of a recurrence, one of any column."""

@@ -187,7 +187,12 @@ def index(
     highest = [float(builder.cleaned(place).tensor.max()) for place in (rows_, columns_)]
     enough = highest[0] <= heights and highest[1] <= widths
     value = context.lower(cut if enough else array, array=True)
-    for axis, place in (("h", rows_), ("w", columns_)):
+    pairs = [("h", rows_), ("w", columns_)]
+    if "w" in rows_.axes:  # the columns of the range go before the positions side by side come
+        pairs.reverse()
+        if "h" in columns_.axes:
+            raise FormulaError("calls INDEX with rows side by side and columns below each other", remedy="Turn them")
+    for axis, place in pairs:
         value = gathered(builder, value, axis, place)
     for found in errors:
         value = builder.spoiled(value, found)
