@@ -23,7 +23,7 @@ MODULES = (
     "test_live_faults",
     *("test_growth", "test_live_libreoffice", "test_live_slow", "test_mnist_golden"),
     *("test_mnist_workbooks", "test_notebooks", "test_odd_settings", "test_outputs_kept"),
-    *("test_formats_as_office", "test_page", "test_page_live", "test_panel"),
+    *("test_formats_as_office", "test_page", "test_page_live", "test_page_refreshes", "test_panel"),
     *("test_parallel", "test_passengers", "test_random_sheets", "test_readme", "test_recalculation"),
     *("test_saved_edits", "test_seeds", "test_server", "test_live_server", "test_service", "test_strangers"),
     *("test_udfs_live", "test_web_attacks"),
@@ -31,7 +31,6 @@ MODULES = (
 """Modules of which every test is slow."""
 
 TESTS = {
-    "test_column_widths": "test_an_open_document_as_libreoffice_reads_it",
     "test_recalculator": "test_edits_end_where_a_fresh_calculation_does",
     "test_live_web": (
         "test_training_to_the_end_is_one_change test_a_person_edits_data_and_types_while_it_trains "

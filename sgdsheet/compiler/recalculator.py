@@ -7,10 +7,12 @@ are written again and again, as training does, the calculation is recorded once 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from sgdsheet.compiler.calculated_references import block_table
@@ -156,15 +158,15 @@ class Recalculator:
                     remedy="Use SUMPRODUCT, or calculate the range in cells of its own",
                 )
 
-    def repeated(self, values: Mapping[Cell, float]) -> list[BlockValues] | None:
-        """The results after numbers were written that were written before, to these cells or more of them.
+    def repeated(self, cells: tuple[Cell, ...], numbers: NDArray[np.float64]) -> list[BlockValues] | None:
+        """The results after numbers [cells] were written to cells, if these were written before, alone or with others.
 
         None where that has to be calculated in another way.
         """
         for place, program in enumerate(self._programs):
-            if program.takes(values):
+            if program.takes(cells):
                 with one_thread():
-                    found = program.run(values)
+                    found = program.run(cells, numbers)
                 if found is None:
                     self._tried = program
                     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import operator
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,9 +66,9 @@ class RepeatedProgram:
         """The areas that a run gives values for."""
         return [block.range for block, _ in self.results]
 
-    def takes(self, values: Mapping[Cell, float]) -> bool:
+    def takes(self, cells: tuple[Cell, ...]) -> bool:
         """Whether all these cells are inputs."""
-        return self._last[0] == tuple(values) or values.keys() <= self.places.keys()
+        return self._last[0] == cells or self.places.keys() >= set(cells)
 
     def reads(self, areas: Sequence[Range]) -> bool:
         """Whether any of these areas was read when the program was recorded."""
@@ -82,12 +82,11 @@ class RepeatedProgram:
             self._independent.add(other.number)
         return True
 
-    def run(self, values: Mapping[Cell, float]) -> list[BlockValues] | None:
-        """The values of the program's cells with these numbers as inputs; None if something is not finite."""
-        cells = tuple(values)
+    def run(self, cells: tuple[Cell, ...], numbers: NDArray[np.float64]) -> list[BlockValues] | None:
+        """The values of the program's cells with numbers [cells] as inputs; None if something is not finite."""
         if self._last[0] != cells:
             self._last = cells, torch.tensor([self.places[cell] for cell in cells], dtype=torch.long)
-        self.numbers[self._last[1]] = torch.tensor(list(values.values()), dtype=torch.float64)
+        self.numbers[self._last[1]] = torch.tensor(numbers, dtype=torch.float64)
         sums: list[Tensor] = []
         usual: list[bool] = []
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sgdsheet.sheet.held_numbers import HeldNumbers
 
 
 class Host(Protocol):
@@ -155,4 +161,20 @@ class LiveHost(Host, Protocol):
 
         Turning it off restores whatever the person had. `close` turns it off, too.
         """
+        ...
+
+
+@runtime_checkable
+class ArrayHost(Protocol):
+    """A live host that also reads and writes numbers as arrays: a run uses it for its parameters where it is there.
+
+    Both methods take areas that do not overlap, and arrays [cells] in the order of the areas and of their cells.
+    """
+
+    def read_numbers(self, areas: Sequence[Range]) -> HeldNumbers:
+        """What cells hold, as `read_values` tells it."""
+        ...
+
+    def exchange_numbers(self, areas: Sequence[Range], numbers: NDArray[np.float64]) -> HeldNumbers:
+        """Write finite numbers to cells as `exchange` does, and return what stood there at that moment."""
         ...

@@ -111,6 +111,13 @@ def general(number: float) -> str:
     return f"{head}E{'-' if int(power) < 0 else '+'}{abs(int(power)):02d}"
 
 
+def hides_numbers(code: str) -> bool:
+    """Whether a number format shows nothing of any number, as `;;;` does."""
+    known = format_of(code)
+    bare = all(not part.code and part.colour is None for part in known.numeric)
+    return bare and not known.conditional and len(known.numeric) > 1
+
+
 def is_date(code: str) -> bool:
     """Whether a number format shows numbers as dates or times."""
     found = format_of(code).sections[0].code

@@ -6,12 +6,12 @@ calculated by the compiler's own evaluator, if it is there: without it, the cell
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sgdsheet.apps.web.format_conditions import condition
 from sgdsheet.apps.web.format_scales import bars, icons, scale
-from sgdsheet.apps.web.rule_operands import Evaluate, Operands, ValuesIn, operands_of
+from sgdsheet.apps.web.rule_operands import Evaluate, Operands, ValuesIn, operands_of, reads_cells
 from sgdsheet.sheet.appearance import CellStyle, Rule
 from sgdsheet.sheet.displayed_text import GENERAL
 from sgdsheet.sheet.references import Range
@@ -25,25 +25,72 @@ _ShownAs = Callable[[Rule, Operands, list[Range], ValuesIn], _Given]
 _SCALES: dict[str, _ShownAs] = {"colorScale": scale, "dataBar": bars, "iconSet": icons}
 
 
+class ConditionalFormats:
+    """What the rules of a sheet give to cells. A rule is looked at again only where something may have changed."""
+
+    def __init__(self, values_in: ValuesIn, evaluate: Evaluate | None = None) -> None:
+        self._values_in, self._evaluate = values_in, evaluate
+        self._met: list[tuple[Rule, list[Range]]] = []
+        self._given: list[dict[Position, Extra]] = []
+        self._again: dict[frozenset[Range], list[int]] = {}
+        """The places of the rules that are looked at again after the last changes: training changes the same cells."""
+
+    def look(self, rules: Iterable[Rule], areas: Sequence[Range], changed: frozenset[Range] | None) -> set[Position]:
+        """Look at the rules that are seen in areas; returns the cells to which they may give something else now.
+
+        `changed` are the areas of cells that have changed since the last look, if nothing but these has.
+        """
+        if changed is None:
+            self._met = [(rule, seen) for rule in rules if (seen := _seen(rule, areas))]
+            self._given = [{} for _ in self._met]
+            self._again = {}
+            again = list(range(len(self._met)))
+        elif changed in self._again:
+            again = self._again[changed]
+        else:
+            again = [place for place, (rule, _) in enumerate(self._met) if reads_cells(rule) or _meets(rule, changed)]
+            self._again = {changed: again}
+        different: set[Position] = set()
+        met = [self._met[place] for place in again]
+        for place, (rule, seen), operands in zip(
+            again, met, operands_of(met, self._values_in, self._evaluate), strict=True
+        ):
+            before, now = self._given[place], dict(_given(rule, operands, seen, self._values_in))
+            different.update(at for at, extra in now.items() if before.get(at) != extra)
+            different.update(before.keys() - now.keys())
+            self._given[place] = now
+        return different
+
+    def extras(self, among: Collection[Position] | None = None) -> dict[Position, Extra]:
+        """What the rules give to all cells, or to some; of several that give the same thing, the first one decides."""
+        found: dict[Position, Extra] = {}
+        stopped: set[Position] = set()
+        for (rule, _), given in zip(self._met, self._given, strict=True):
+            items = given.items() if among is None else [(at, given[at]) for at in among if at in given]
+            for at, extra in items:
+                if at in stopped:
+                    continue
+                found[at] = {**extra, **found.get(at, {})}
+                if rule.stop:
+                    stopped.add(at)
+        return found
+
+
 def conditional_formats(
     rules: Iterable[Rule], areas: Sequence[Range], values_in: ValuesIn, evaluate: Evaluate | None = None
 ) -> dict[Position, Extra]:
     """What the rules give to the cells of areas; of several rules that give the same thing, the first one decides."""
-    met = [(rule, seen) for rule in rules if (seen := _seen(rule, areas))]
-    found: dict[Position, Extra] = {}
-    stopped: set[Position] = set()
-    for (rule, seen), operands in zip(met, operands_of(met, values_in, evaluate), strict=True):
-        for at, extra in _given(rule, operands, seen, values_in):
-            if at in stopped:
-                continue
-            found[at] = {**extra, **found.get(at, {})}
-            if rule.stop:
-                stopped.add(at)
-    return found
+    formats = ConditionalFormats(values_in, evaluate)
+    formats.look(rules, areas, None)
+    return formats.extras()
 
 
 def _seen(rule: Rule, areas: Sequence[Range]) -> list[Range]:
     return [part for own in rule.areas for area in areas if (part := own.intersection(area)) is not None]
+
+
+def _meets(rule: Rule, changed: Iterable[Range]) -> bool:
+    return any(own.intersection(area) is not None for area in changed for own in rule.areas)
 
 
 def _given(rule: Rule, operands: Operands, seen: list[Range], values_in: ValuesIn) -> _Given:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,12 @@ def scale(
     parts = [np.interp(numbers, marks[order], colours[order, channel]) for channel in range(3)]
     whole = np.rint(parts).astype(np.int64)
     codes = (whole[0] << 16 | whole[1] << 8 | whole[2]).tolist()
-    return [(at, {"fill": f"#{code:06x}"}) for at, code in zip(places, codes, strict=True)]
+    return zip(places, map(_filled, codes), strict=True)
+
+
+@lru_cache(maxsize=1 << 16)
+def _filled(code: int) -> dict[str, Any]:
+    return {"fill": f"#{code:06x}"}
 
 
 def bars(

@@ -62,6 +62,11 @@ def operands_of(
     return [Operands(rule, values_in, known) for (rule, _), known in zip(rules, calculated, strict=True)]
 
 
+def reads_cells(rule: Rule) -> bool:
+    """Whether the rule compares with anything but numbers, texts, TRUE and FALSE: with what cells hold."""
+    return any(_constant(text) is None for text in _formulas_of(rule))
+
+
 def _formulas_of(rule: Rule) -> list[str]:
     """The texts of a rule that may be formulas."""
     return [*rule.formulas, *(mark.text for mark in rule.marks if mark.kind in ("num", "formula") and mark.text)]
@@ -90,13 +95,9 @@ def _first(rule: Rule) -> Range:
 
 def _plain(text: str, rule: Rule, values_in: ValuesIn) -> Value | None:
     """A number, a text in quotes, TRUE or FALSE, or the value of a fixed cell; None for all else."""
+    if (value := _constant(text)) is not None:
+        return value
     text = text.strip().removeprefix("=")
-    if (number := as_number(text)) is not None:
-        return number
-    if len(text) >= 2 and text.startswith('"') and text.endswith('"') and '"' not in text[1:-1].replace('""', ""):
-        return text[1:-1].replace('""', '"')
-    if text.upper() in ("TRUE", "FALSE"):
-        return text.upper() == "TRUE"
     if not rule.areas or not _FIXED.fullmatch(text):
         return None
     try:
@@ -104,3 +105,15 @@ def _plain(text: str, rule: Rule, values_in: ValuesIn) -> Value | None:
         return values_in(area).get((area.top, area.left), 0.0) if area.size == 1 else None
     except (FormulaError, LookupError):
         return None
+
+
+def _constant(text: str) -> Value | None:
+    """A number, a text in quotes, TRUE or FALSE; None for all else."""
+    text = text.strip().removeprefix("=")
+    if (number := as_number(text)) is not None:
+        return number
+    if len(text) >= 2 and text.startswith('"') and text.endswith('"') and '"' not in text[1:-1].replace('""', ""):
+        return text[1:-1].replace('""', '"')
+    if text.upper() in ("TRUE", "FALSE"):
+        return text.upper() == "TRUE"
+    return None

@@ -74,6 +74,7 @@ class ServedBook:
             book.values_in,
             book.number_formats,
             RuleFormulas(lambda asked: book.loose_values(sheet, asked), lambda: book.version),
+            book,
         )
 
     def look(self, sheet: str) -> SheetLook:

@@ -11,6 +11,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sgdsheet.errors import CircularReference, SgdSheetError
 from sgdsheet.hosts.web.book_events import BookEvents, Event
 from sgdsheet.hosts.web.cell_store import CellStore
@@ -69,7 +72,8 @@ class Calculation:
         """Write to cells without formulas, and recalculate: quickly, if the same cells were written before."""
         calculator = self.calculator()
         are_numbers = all(type(value) is float for value in values.values())
-        if are_numbers and (found := calculator.repeated(values)) is not None:  # type: ignore[arg-type]
+        numbers = np.fromiter(values.values(), dtype=np.float64) if are_numbers else np.zeros(0)
+        if are_numbers and (found := calculator.repeated(tuple(values), numbers)) is not None:
             self._store.set(values)
             self._store.put(found)
             self._unsaved.edited.update(areas)
@@ -91,6 +95,19 @@ class Calculation:
                 calculator.record(again)
         self._unsaved.edited.update(areas)
         self._told(areas, result.areas)
+
+    def write_numbers(self, cells: tuple[Cell, ...], areas: Sequence[Range], numbers: NDArray[np.float64]) -> bool:
+        """Write numbers again to cells that were written before, all those of `areas`, and recalculate.
+
+        False, and nothing was changed, where `write` has to do it.
+        """
+        found = self.calculator().repeated(cells, numbers)
+        if found is None:
+            return False
+        self._store.set_numbers(areas, numbers, found)
+        self._unsaved.edited.update(areas)
+        self._told(areas, [result.area for result in found])
+        return True
 
     def apply(self, changes: Mapping[Cell, Content], *, typed_in: bool = False) -> None:
         """Let cells hold other contents, and recalculate. Raises SgdSheetError and changes nothing if that fails."""

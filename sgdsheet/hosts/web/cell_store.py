@@ -7,11 +7,15 @@ thousands of cells, of which a page shows a thousand. What was calculated stays 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sgdsheet.hosts.web.edit_history import Content
 from sgdsheet.sheet.block_values import BlockValues
+from sgdsheet.sheet.held_numbers import HeldNumbers, held_numbers
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Position, Value, Workbook
 
@@ -29,6 +33,8 @@ class CellStore:
         self.workbook = workbook
         self._outdated: dict[str, dict[Position, Value | None]] = {}
         self._pending: dict[Range, BlockValues] = {}
+        self._written: set[Range] = set()
+        """The areas among those that are pending which are no results: numbers were written there."""
         self._lock = threading.Lock()
 
     def values_in(self, area: Range, *, outdated: bool = True) -> dict[Position, Value]:
@@ -48,9 +54,36 @@ class CellStore:
         formula = self.workbook.sheets[cell.sheet].formulas.get(cell[1:])
         return formula if formula is not None else self.value_of(cell)
 
+    def numbers_in(self, areas: Sequence[Range]) -> HeldNumbers:
+        """What the cells of areas hold, as arrays; those that are outdated count as empty."""
+        with self._lock:
+            known = [self._pending.get(area) for area in areas]
+            if all(result is not None and result.kinds is None for result in known):
+                return HeldNumbers(np.concatenate([result.numbers.ravel() for result in known if result]), {})
+            values = [(area, self._values_in(area)) for area in areas]
+            return held_numbers(own.get(place) for area, own in values for place in area.positions())
+
+    def set_numbers(self, areas: Sequence[Range], numbers: NDArray[np.float64], results: Iterable[BlockValues]) -> None:
+        """Let the cells of areas, which hold numbers already, hold others [cells], and take the results of them."""
+        ends = np.cumsum([area.size for area in areas])
+        parts = np.split(numbers + 0.0, ends[:-1])  # no cell holds -0
+        shaped = zip(areas, parts, strict=True)
+        written = [BlockValues(area, part.reshape(area.height, area.width)) for area, part in shaped]
+        self.put([*written, *results])
+        with self._lock:
+            self._written.update(areas)
+
+    def settle_written(self) -> None:
+        """Put the numbers that were written as arrays into the workbook's sheets."""
+        with self._lock:
+            if self._written:
+                self._settle()
+
     def set(self, values: Mapping[Cell, Value | None]) -> None:
         """Let cells hold values; None empties a cell."""
         with self._lock:
+            if self._written:
+                self._settle()
             for cell, value in values.items():
                 held = self.workbook.sheets[cell.sheet].values
                 if value is None:
@@ -92,14 +125,21 @@ class CellStore:
     def _settle(self) -> None:
         for area, result in self._pending.items():
             self.workbook.sheets[area.sheet].values.update(result.values_in(area))
-        self._pending = {}
+        self._pending, self._written = {}, set()
 
     def _values_in(self, area: Range) -> dict[Position, Value]:
         sheet = self.workbook.sheets.get(area.sheet)
         if sheet is None:
             return {}
-        found = dict(_within(area, sheet.values))
+        name, top, left, bottom, right = area
+        parts = []
         for own, result in self._pending.items():
+            if own[0] == name and own[1] <= bottom and own[2] <= right and own[3] >= top and own[4] >= left:
+                if own[1] <= top and own[2] <= left and own[3] >= bottom and own[4] >= right:
+                    return dict(result.values_in(area))  # no other one overlaps it
+                parts.append((own, result))
+        found = dict(_within(area, sheet.values))
+        for own, result in parts:
             if (part := own.intersection(area)) is not None:
                 found.update(result.values_in(part))
         return found

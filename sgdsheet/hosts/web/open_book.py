@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sgdsheet.errors import FormulaError, HostError, SgdSheetError
 from sgdsheet.hosts import refusals
@@ -23,15 +26,14 @@ from sgdsheet.hosts.web.book_filing import BookFiling
 from sgdsheet.hosts.web.calculation import Calculation
 from sgdsheet.hosts.web.cell_store import CellStore
 from sgdsheet.hosts.web.changeable_cells import ChangeableCells
-from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory, Widths
+from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory
 from sgdsheet.hosts.web.typed_text import number_format, typed
 from sgdsheet.hosts.web.unsaved import Unsaved
 from sgdsheet.sheet.appearance import Appearance, LooseFormula
+from sgdsheet.sheet.held_numbers import HeldNumbers, held_numbers
 from sgdsheet.sheet.references import Cell, Range, areas_of_cells
 from sgdsheet.sheet.workbook import DefinedName, Position, Sheet, Value, Workbook
 
-_NARROWEST, _WIDEST = 1, 1_790
-"""Pixels of a column; Excel has 255 characters at most."""
 _SHORT = 0.05
 """Seconds that a page waits for its turn, where it can do without."""
 
@@ -67,7 +69,6 @@ class OpenBook:
         self.workbook: Workbook = file.read()
         """Names, formulas, and what else the workbook holds. Values are asked for with `values_in`."""
         self._file = file
-        self._appearance: Appearance | None = None
         self._store = CellStore(self.workbook)
         self._history = EditHistory()
         self._unsaved = Unsaved()
@@ -76,6 +77,8 @@ class OpenBook:
         self._filing = BookFiling(file, self._unsaved, self.events, self.turn, self._tell_file)
         self._accepted: dict[tuple[Cell, ...], tuple[Range, ...]] = {}
         """Cells that may be written to, as they were written before, and as areas."""
+        self._cells_of: dict[tuple[Range, ...], tuple[Cell, ...]] = {}
+        """The cells of areas whose numbers are written as arrays: the same objects each time, which compare fast."""
 
     @classmethod
     def open(cls, path: Path) -> OpenBook:
@@ -133,11 +136,15 @@ class OpenBook:
         """The values that cells show; empty ones are left out. Never waits for a calculation."""
         return self._store.values_in(area)
 
+    def numbers_in(self, areas: Sequence[Range]) -> HeldNumbers:
+        """What the cells of areas hold, as arrays; waits for a calculation as `calculated_in` does."""
+        with self.turn:
+            self._ready()
+            return self._store.numbers_in(areas)
+
     def appearance(self) -> Appearance:
-        """How the workbook looks: as in its file, but for columns that got another width since."""
-        if self._appearance is None:
-            self._appearance = self._file.appearance()
-        return self._appearance
+        """How the workbook looks in its file."""
+        return self._file.appearance()
 
     def value_of(self, cell: Cell) -> Value | None:
         """The value that a cell shows; None if it is empty."""
@@ -214,21 +221,6 @@ class OpenBook:
                 self.events.tell(Event("history"))
         return Edit(label, tuple(changes))
 
-    def set_widths(self, sheet: str, columns: Iterable[int], pixels: int) -> None:
-        """Give columns of a sheet a width in pixels. Raises HostError for a sheet that must not be changed."""
-        if not _NARROWEST <= pixels <= _WIDEST:
-            raise HostError(f"a column is {_NARROWEST} to {_WIDEST} pixels wide", remedy="Choose a width between them")
-        with self.turn:
-            own = self.sheet(sheet)
-            self._cells.refuse_sheet(own)
-            look = self.appearance().sheet(own.name)
-            before = {column: look.widths.get(column, look.default_width) for column in columns}
-            widths = Widths(own.name, before, dict.fromkeys(before, pixels))
-            if widths.after != widths.before:
-                self._show_widths(widths.sheet, widths.after)
-                self._history.add(Change("column width", {}, {}, widths=widths))
-                self.events.tell(Event("history"))
-
     def content(self, cell: Cell) -> Content:
         """The formula or the value that a cell holds; None if it is empty."""
         return self._store.content(cell._replace(sheet=self.sheet(cell.sheet).name))
@@ -247,11 +239,6 @@ class OpenBook:
             if not self._history.done:
                 raise HostError("there is nothing to undo")
             change = self._history.done[-1]
-            if change.widths is not None:
-                self._show_widths(change.widths.sheet, change.widths.before)
-                self._history.took_back({})
-                self.events.tell(Event("history"))
-                return change.label
             if not (change.command and self.undo_command is not None):
                 held = {cell: self.content(cell) for cell in change.before}
                 self._apply(change.before)
@@ -267,10 +254,7 @@ class OpenBook:
             if not self._history.undone:
                 raise HostError("there is nothing to make again")
             change = self._history.undone[-1]
-            if change.widths is not None:
-                self._show_widths(change.widths.sheet, change.widths.after)
-            else:
-                self._apply(change.after)
+            self._apply(change.after)
             self._history.undone.pop()
             self._history.done.append(replace(change, command=False))
             self.events.tell(Event("history"))
@@ -294,6 +278,7 @@ class OpenBook:
                 areas = self._accepted[cells] = areas_of_cells(cells)
             if not all(type(value) is float and isfinite(value) for value in values.values()):
                 refusals.refuse_unusable(values.items())
+            self._store.settle_written()
             before = {cell: self.workbook.sheets[cell.sheet].values.get(cell[1:]) for cell in cells}
             if not self._history.knows(cells):
                 self._unsaved.held(before)
@@ -309,6 +294,24 @@ class OpenBook:
                 self._history.wrote(before, going_on=going_on)
         self.events.tell(Event("history"))
         return held
+
+    def write_numbers(
+        self, areas: tuple[Range, ...], numbers: NDArray[np.float64], *, going_on: bool = False
+    ) -> HeldNumbers:
+        """Write finite numbers [cells] as `write` does to all cells of areas, and return what stood there.
+
+        Quick where the same areas were written before, and nothing else since.
+        """
+        with self.turn:
+            cells = self._cells_of.get(areas)
+            if cells is not None and self._history.knows(cells):
+                before = self.numbers_in(areas)
+                if not before.others and self._calculation.write_numbers(cells, areas, numbers):
+                    return before
+            if cells is None:
+                cells = self._cells_of[areas] = tuple(cell for area in areas for cell in area.cells())
+            held = self.write(dict(zip(cells, numbers.tolist(), strict=True)), going_on=going_on)
+            return held_numbers(map(held.get, cells))
 
     def replace_formulas(self, values: Mapping[Cell, Value]) -> None:
         """Write as `write` does, also to cells with formulas. Raises HostError before anything is changed."""
@@ -412,15 +415,8 @@ class OpenBook:
         """Let cells hold other contents, and recalculate. Raises SgdSheetError and changes nothing if that fails."""
         self.refuse_closed()
         self._accepted.clear()  # a cell that got a formula is to be refused
+        self._cells_of.clear()
         self._calculation.apply(changes, typed_in=typed_in)
-
-    def _show_widths(self, sheet: str, widths: Mapping[int, int]) -> None:
-        look = self.appearance().sheet(sheet)
-        look.widths.update(widths)
-        look.hidden_columns.difference_update(widths)
-        self._unsaved.widths.setdefault(sheet, {}).update(widths)
-        self._unsaved.dirty = True
-        self.events.tell(Event("sheets"))
 
     def _tell_file(self, file: FileHost) -> None:
         self._store.settle()

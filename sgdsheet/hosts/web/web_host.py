@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sgdsheet.errors import one_line
 from sgdsheet.hosts import refusals
 from sgdsheet.hosts.base import ReportSheet
@@ -13,6 +16,7 @@ from sgdsheet.hosts.web import open_books as registry
 from sgdsheet.hosts.web.book_events import Event
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.sheet.formula import formula_text
+from sgdsheet.sheet.held_numbers import HeldNumbers
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Sheet, Value, Workbook
 
@@ -46,6 +50,17 @@ class WebHost:
         with self._book.turn:
             self._use(cell.sheet for cell in values)
             return self._book.write(values, going_on=self._quiet)
+
+    def exchange_numbers(self, areas: Sequence[Range], numbers: NDArray[np.float64]) -> HeldNumbers:
+        """Write, and tell what stood there at that moment: nobody can type in between."""
+        with self._book.turn:
+            self._use(area.sheet for area in areas)
+            return self._book.write_numbers(tuple(areas), numbers, going_on=self._quiet)
+
+    def read_numbers(self, areas: Sequence[Range]) -> HeldNumbers:
+        with self._book.turn:
+            self._use(area.sheet for area in areas)
+            return self._book.numbers_in(areas)
 
     def replace_formulas(self, values: Mapping[Cell, Value]) -> None:
         self._book.replace_formulas(values)

@@ -197,8 +197,7 @@ class LiveRun:
         """
         problem = self.trainable.problem
         settings = self._detector.settings if self._detector is not None else []
-        found = self.host.read_values([*problem.parameters, Range.of_cell(problem.loss), *settings])
-        as_left = len(self._cells.untouched(found)) == len(self._cells.cells)
+        as_left, found = self._cells.look(self.host, [Range.of_cell(problem.loss), *settings])
         as_set = self._detector is None or not self._detector.settings_changed(found)
         if as_left and as_set and self._loss_check.holds(found.get(problem.loss), known):
             return False
@@ -231,7 +230,7 @@ class LiveRun:
         same = fresh.shares_model(before) and fresh.settings == before.settings
         if same and not edits:
             return False
-        written = dict(zip(self._cells.cells, self._cells.numbers, strict=True))
+        written = dict(zip(self._cells.cells, self._cells.numbers.tolist(), strict=True))
         follow_edits(self.history, written, fresh.workbook, fresh.problem.sheet, shown.cells)
         self.trainable, self._cells = fresh, shown
         self._changes = self.run.change(fresh, edits)
