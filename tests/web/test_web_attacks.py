@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import httpx
@@ -331,6 +331,59 @@ def test_100_slow_clients_hold_up_nobody(served: Served) -> None:
                 assert page.ask("edit", sheet=SHEET, top=20, left=1, texts=[[str(number)]])["ok"]
             assert page.cells(SHEET, 1, 1, 30, 9)[20, 1] == "19"
             assert monotonic() - started < 30
+
+
+def half_request(served: Served) -> socket.socket:
+    """A connection that has begun to ask, and waits."""
+    found = socket.create_connection(("127.0.0.1", int(served.host.partition(":")[2])), timeout=5)
+    found.sendall(f"GET / HTTP/1.1\r\nHost: {served.host}\r\nX-".encode())
+    return found
+
+
+def is_open(line: socket.socket) -> bool:
+    line.setblocking(False)
+    try:
+        return line.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def test_any_number_of_idle_connections_locks_nobody_out(served: Served) -> None:
+    """Half requests, connections without a word, and some that go on letter by letter: a person still gets the page."""
+    with ExitStack() as lines, served.page() as page:
+        for number in range(600):
+            half = lines.enter_context(half_request(served))
+            if number % 100 == 99:
+                started = monotonic()
+                assert httpx.get(f"{served.origin}/", headers={"Cookie": served.cookie}).status_code == 200
+                assert page.ask("ping")["ok"]
+                with served.page() as another:
+                    assert another.cells(SHEET, 1, 1, 2, 2)[1, 1] == EVIL
+                assert monotonic() - started < 20
+        assert is_open(half)
+        silent = lines.enter_context(socket.create_connection(("127.0.0.1", int(served.host.partition(":")[2]))))
+        ends = monotonic() + 40
+        while monotonic() < ends and (is_open(half) or is_open(silent)):
+            with suppress(OSError):
+                half.send(b"a")  # a letter now and then is no request
+            sleep(0.5)
+        assert not is_open(half)
+        assert not is_open(silent)
+        assert page.ask("ping")["ok"]
+
+
+def test_who_waits_between_two_requests_is_not_cut_off_in_one(served: Served) -> None:
+    """A connection that asks again and again stays; only waiting has an end."""
+    line = http.client.HTTPConnection(served.host, timeout=20)
+    for _ in range(4):
+        line.request("GET", "/api/start", headers={"Cookie": served.cookie})
+        answer = line.getresponse()
+        assert answer.status == 200
+        assert json.loads(answer.read())["examples"]
+        sleep(3)
+    line.close()
 
 
 def test_too_many_pages_are_told_so(served: Served) -> None:

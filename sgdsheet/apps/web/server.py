@@ -14,6 +14,7 @@ import uvicorn
 from sgdsheet.apps.web.access import NAMES, Access
 from sgdsheet.apps.web.bookshelf import Bookshelf
 from sgdsheet.apps.web.pages import application
+from sgdsheet.apps.web.waiting_connections import WaitingProtocol
 from sgdsheet.errors import SettingError, TrainingError
 
 FIRST_PORT = 8473
@@ -23,7 +24,8 @@ _PORTS_TRIED = 20
 _LARGEST_MESSAGE = 20 << 20
 """Bytes of a message from the page: what is pasted may be large."""
 
-_MOST_CONNECTIONS = 200
+_MOST_CONNECTIONS = 400
+"""Connections at once; those that ask for nothing are fewer, see `waiting_connections`."""
 _ENDING = 5
 """Seconds that open connections have at the end."""
 
@@ -47,7 +49,7 @@ class Server:
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=WaitingProtocol,
             ws="auto",
             lifespan="on",
             log_level=logging.WARNING,
