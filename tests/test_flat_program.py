@@ -334,7 +334,7 @@ def test_a_parameter_that_moves_back() -> None:
     program = flat_program(model.program, [parameter], model.as_objective)
     assert program is not None
     plain = AutogradObjective(lambda: model(), model.as_objective, [parameter])
-    objective = FlatObjective(program, plain, [parameter])
+    objective = FlatObjective(program, lambda: plain, [parameter])
     home = parameter.data
     for moved in (torch.zeros(2, 2, dtype=torch.float64), home, torch.ones(2, 2, dtype=torch.float64), home):
         parameter.data = moved

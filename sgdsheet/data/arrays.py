@@ -53,6 +53,14 @@ class SampleData:
         chosen = (tensor.index_select(0, indices.to(tensor.device)) for tensor in self.tensors)
         return [tensor.to(self.device, self.dtype or tensor.dtype, non_blocking=True) for tensor in chosen]
 
+    def fill(self, columns: Sequence[Tensor], indices: Tensor) -> None:
+        """Put the `batch` of these indices [batch] into tensors that were made for one of this size."""
+        for column, tensor in zip(columns, self.tensors, strict=True):
+            if tensor.dtype == column.dtype and tensor.device == column.device:
+                torch.index_select(tensor, 0, indices.to(tensor.device), out=column)
+            else:
+                column.copy_(tensor.index_select(0, indices.to(tensor.device)))
+
     def slice(self, start: int, stop: int) -> list[Tensor]:
         """The arguments [batch, ...] of a program for the samples from `start` to before `stop`, which costs less."""
         return [tensor[start:stop].to(self.device, self.dtype or tensor.dtype) for tensor in self.tensors]

@@ -19,7 +19,7 @@ from sgdsheet.data.binding import bind
 from sgdsheet.data.devices import device_of, refuse_device, translator
 from sgdsheet.data.distributed import Share
 from sgdsheet.data.layouts.choice import layout_of, refuse_processes
-from sgdsheet.data.layouts.layout import Layout, Reduction, SourceLayout, Whole, evaluate
+from sgdsheet.data.layouts.layout import Closed, Layout, Reduction, SourceLayout, Whole, evaluate
 from sgdsheet.data.layouts.sheet_rows import SheetReduction, SheetRows
 from sgdsheet.data.layouts.source_rows import SourceRows
 from sgdsheet.data.splits import blaming, open_parts, refuse_other
@@ -70,6 +70,11 @@ class Samples:
 
     def _loss(self, indices: Tensor) -> Callable[[], Tensor]:
         return self.trained.over(self.data.batch(indices))
+
+    def closed(self, indices: Tensor) -> Closed | None:
+        """The loss over the training samples of these indices [batch], as a module that holds them in memory that
+        stays, for the next batch of as many; None where there is none."""
+        return None if self.share is not None else self.trained.closed(self.data.batch(indices))
 
     def module(self, indices: Tensor) -> fx.GraphModule:
         """The loss over the training samples of these indices [batch], as a module of the parameters alone.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from sgdsheet.errors import TrainingError
 from sgdsheet.problem.definition import Direction
 from sgdsheet.problem.optimizers import AUTO
 from sgdsheet.problem.settings import Settings
+from sgdsheet.train.batch_objectives import BatchObjectives
 from sgdsheet.train.constrained.balanced_units import in_balanced_units
 from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints, no_constraints
 from sgdsheet.train.constrained.exact import BALANCED, unbalanced
@@ -223,13 +225,18 @@ class Run:
 
     def objective(self, batch: Tensor | None = None) -> Objective:
         """What has to become small, over a batch, or over all training rows."""
-        if batch is not None or self._objective is None:
-            plain = AutogradObjective(self.loss(batch), self.model.as_objective, self.parameters)
-            if batch is not None:
-                return plain
+        if batch is not None:
+            return self._batches.over(batch)
+        if self._objective is None:
+            plain = AutogradObjective(self.loss(), self.model.as_objective, self.parameters)
             flat = self._flat_program()
-            self._objective = plain if flat is None else FlatObjective(flat, plain, self.parameters)
+            self._objective = plain if flat is None else FlatObjective(flat, lambda: plain, self.parameters)
         return self._objective
+
+    @cached_property
+    def _batches(self) -> BatchObjectives:
+        assert self.samples is not None
+        return BatchObjectives(self.samples, self.parameters, self.model.as_objective, flat=not self.settings.compile)
 
     def _flat_program(self) -> FlatProgram | None:
         """Loss and gradient over all training rows without autograd, where there is such a program."""

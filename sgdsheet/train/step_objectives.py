@@ -56,9 +56,9 @@ class AutogradObjective:
 
 
 class FlatObjective:
-    """An objective that a flat program calculates together with its gradient; `plain` is the same with autograd."""
+    """An objective that a flat program calculates together with its gradient; `plain` gives the same with autograd."""
 
-    def __init__(self, program: FlatProgram, plain: Objective, parameters: Sequence[Tensor]) -> None:
+    def __init__(self, program: FlatProgram, plain: Callable[[], Objective], parameters: Sequence[Tensor]) -> None:
         self._program, self._plain = program, plain
         self._pairs = list(zip(parameters, program.gradients, strict=True))
         self.loss = program.loss
@@ -66,13 +66,13 @@ class FlatObjective:
         """What calculated the last value in the program's place."""
 
     def __call__(self) -> Tensor:
-        return self._plain()
+        return self._plain()()
 
     def value(self) -> Tensor:
         if not self._program.fits:  # somebody gave a parameter another tensor
-            self._used = self._plain
-            value = self._plain.value()
-            self.loss = self._plain.loss
+            self._used = self._plain()
+            value = self._used.value()
+            self.loss = self._used.loss
             return value
         self._used, self.loss = None, self._program.loss
         self._program.forward()

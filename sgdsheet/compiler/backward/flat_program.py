@@ -90,18 +90,22 @@ class FlatProgram:
 
 
 def flat_program(
-    module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]
+    module: fx.GraphModule,
+    parameters: Sequence[Tensor],
+    as_objective: Callable[[Any], Any],
+    changing: Sequence[Tensor] = (),
 ) -> FlatProgram | None:
     """The flat program of a module that has no arguments; None where there is none.
 
     There is none if an operation has no rule, or if the gradient is not that of autograd at the present parameters.
-    `as_objective` makes of the loss what has to become small, in Python's operators.
+    `as_objective` makes of the loss what has to become small, in Python's operators. `changing` are constants of the
+    module whose memory gets other numbers later, such as those of a batch.
     """
     if any(parameter.device.type != "cpu" or not parameter.numel() for parameter in parameters):
         return None
     try:
         with torch.no_grad():
-            found = derived(module, parameters, as_objective)
+            found = FlatProgram(parameters, recorded(module, parameters, as_objective, changing))
     except NoRuleError:
         return None
     return found if _agrees(found, module, parameters, as_objective) else None

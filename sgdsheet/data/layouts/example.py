@@ -17,7 +17,7 @@ from sgdsheet.compiler.passes import each_node, simplify
 from sgdsheet.compiler.passes.layers import pooling_of_channels_last
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.data.binding import Binding
-from sgdsheet.data.layouts.layout import Translate, Whole, as_it_is, numbers_in, with_constants
+from sgdsheet.data.layouts.layout import Closed, Translate, Whole, as_it_is, numbers_in, with_constants
 from sgdsheet.data.text_cells import texts_of
 from sgdsheet.sheet.references import Cell, Range
 
@@ -104,6 +104,9 @@ class ExampleReduction:
         if self._single:
             return lambda: batched(*batch).mean()
         return lambda: batched(*batch).mean(dim=0)
+
+    def closed(self, batch: Sequence[Tensor]) -> Closed | None:
+        return None  # its samples are stacked by vmap
 
     def numbers(self, batch: Sequence[Tensor]) -> int:
         return self._per_sample * len(batch[0])

@@ -59,9 +59,46 @@ class Reduction(Protocol):
         """A function that calculates the cells for a batch [samples, ...]: a scalar, or if they are several [cells]."""
         ...
 
+    def closed(self, batch: Sequence[Tensor]) -> Closed | None:
+        """The program of `over` for batches of this size, which holds this one; None where there is none."""
+        ...
+
     def numbers(self, batch: Sequence[Tensor]) -> int:
         """How many numbers `over` calculates for a batch, counting all that is calculated on the way."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A program without arguments: the batch is in constants of it, whose memory stays, to be filled with the next one.
+
+    `columns` are these constants, in the order of the batch.
+    """
+
+    module: fx.GraphModule
+    columns: list[Tensor]
+
+    @classmethod
+    def around(cls, module: fx.GraphModule, batch: Sequence[Tensor]) -> Closed:
+        """The program of a batch's columns with a copy of this batch in place of its arguments."""
+        columns = [column.clone() for column in batch]
+        return cls(with_constants_for_arguments(module, columns), columns)
+
+
+def with_constants_for_arguments(module: fx.GraphModule, columns: Sequence[Tensor]) -> fx.GraphModule:
+    """The program with a constant in place of each argument: these tensors, for as many arguments as there are."""
+    graph = fx.Graph()
+    attributes: dict[str, Tensor] = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    copies: dict[fx.Node, fx.Node] = {}
+    given = iter(columns)
+    for node in module.graph.nodes:
+        if node.op == "placeholder":
+            attributes[str(node.target)] = next(given)
+            copies[node] = graph.create_node("get_attr", str(node.target))
+            copies[node].meta = dict(node.meta)
+        else:
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+    return fx.GraphModule(attributes, graph, "SheetModel")
 
 
 class Each(Protocol):
@@ -121,11 +158,12 @@ class BatchProgram:
     call: Callable[..., Tensor]
     numbers: int
     """How many numbers the results of its operations have, together."""
+    module: fx.GraphModule
 
     @classmethod
     def of(cls, module: fx.GraphModule, translate: Translate = as_it_is) -> BatchProgram:
         """`translate` makes the program's function faster."""
-        return cls(translate(module.forward), numbers_in(module))  # its own __call__ only looks for hooks
+        return cls(translate(module.forward), numbers_in(module), module)  # its own __call__ only looks for hooks
 
     def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
         """The program as a function of the parameters alone."""

@@ -19,12 +19,14 @@ from sgdsheet.compiler.program import build_program
 from sgdsheet.data.arrays import SampleData
 from sgdsheet.data.layouts.layout import (
     BatchProgram,
+    Closed,
     Translate,
     Whole,
     as_it_is,
     stacked_cells,
     twice,
     with_constants,
+    with_constants_for_arguments,
 )
 from sgdsheet.data.slicing import cut_blocks
 from sgdsheet.sheet.references import Cell, Range
@@ -64,7 +66,7 @@ class SheetReduction:
         self._workbook = with_constants(layout.model, plan)
         self._plan = Plan(plan.live, plan.depends)
         self._suspicious = False
-        self._programs: dict[int, tuple[fx.GraphModule, BatchProgram]] = {}
+        self._programs: dict[int, BatchProgram] = {}
         self._closed: dict[int, fx.GraphModule] = {}
         whole = dict(self._build(layout.rows.height).named_buffers())
         if any(bool(tensor.isnan().any()) for tensor in whole.values() if tensor.is_floating_point()):
@@ -85,29 +87,31 @@ class SheetReduction:
 
     def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
         batch = twice(batch) if len(batch[0]) == 1 else batch
-        return self._program(batch)[1].over(batch)
+        return self._program(batch).over(batch)
 
     def numbers(self, batch: Sequence[Tensor]) -> int:
-        return self._program(twice(batch) if len(batch[0]) == 1 else batch)[1].numbers
+        return self._program(twice(batch) if len(batch[0]) == 1 else batch).numbers
 
     def module(self, batch: Sequence[Tensor]) -> fx.GraphModule:
         """The program of `over` as a module without arguments. It holds the batch until it is asked for the next."""
         batch = twice(batch) if len(batch[0]) == 1 else batch
         size = len(batch[0])
         if size not in self._closed:
-            self._closed[size] = _with_buffers_for_arguments(self._program(batch)[0])
+            self._closed[size] = with_constants_for_arguments(self._program(batch).module, batch)
         for number, tensor in enumerate(batch):
             setattr(self._closed[size], f"{_COLUMN}{number}", tensor)
         return self._closed[size]
 
+    def closed(self, batch: Sequence[Tensor]) -> Closed | None:
+        return None if len(batch[0]) == 1 else Closed.around(self._program(batch).module, batch)
+
     # --- programs ---------------------------------------------------------------------------------------
 
-    def _program(self, batch: Sequence[Tensor]) -> tuple[fx.GraphModule, BatchProgram]:
+    def _program(self, batch: Sequence[Tensor]) -> BatchProgram:
         """The program for batches of this size, which this one is an example of."""
         size = len(batch[0])
         if size not in self._programs:
-            module = self._compiled(size, batch)
-            self._programs[size] = module, BatchProgram.of(module, self.layout.translate)
+            self._programs[size] = BatchProgram.of(self._compiled(size, batch), self.layout.translate)
         return self._programs[size]
 
     def _compiled(self, size: int, batch: Sequence[Tensor]) -> fx.GraphModule:
@@ -158,18 +162,3 @@ def _with_arguments(module: fx.GraphModule, columns: dict[str, int]) -> fx.Graph
         taken = turned.get(str(node.target)) if node.op == "get_attr" else None
         copies[node] = taken if taken is not None else graph.node_copy(node, copies.__getitem__)
     return fx.GraphModule(module, graph, "SheetModel")
-
-
-def _with_buffers_for_arguments(module: fx.GraphModule) -> fx.GraphModule:
-    """The program with a constant, empty as yet, in place of each argument."""
-    graph = fx.Graph()
-    attributes: dict[str, Tensor] = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    copies: dict[fx.Node, fx.Node] = {}
-    for node in module.graph.nodes:
-        if node.op == "placeholder":
-            attributes[str(node.target)] = torch.empty(0)
-            copies[node] = graph.create_node("get_attr", str(node.target))
-            copies[node].meta = dict(node.meta)
-        else:
-            copies[node] = graph.node_copy(node, copies.__getitem__)
-    return fx.GraphModule(attributes, graph, "SheetModel")

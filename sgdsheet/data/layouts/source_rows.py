@@ -27,6 +27,7 @@ from sgdsheet.data.column_statistics import is_own_cell, original_sheet, with_ow
 from sgdsheet.data.layouts.layout import (
     Batch,
     BatchProgram,
+    Closed,
     Translate,
     Whole,
     as_it_is,
@@ -274,6 +275,9 @@ class RowsReduction:
     def over(self, batch: Sequence[Tensor]) -> Callable[[], Tensor]:
         batch = twice(batch) if len(batch[0]) == 1 else batch
         return self._program(len(batch[0])).over(batch)
+
+    def closed(self, batch: Sequence[Tensor]) -> Closed | None:
+        return None if len(batch[0]) == 1 else Closed.around(self._program(len(batch[0])).module, batch)
 
     def numbers(self, batch: Sequence[Tensor]) -> int:
         return self._program(max(2, len(batch[0]))).numbers
