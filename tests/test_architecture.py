@@ -58,7 +58,7 @@ GUARDED = {
         "hosts.text_table",
     ),
     "starlette": ("apps.web.*",),
-    "uvicorn": ("apps.web.server",),
+    "uvicorn": ("apps.web.server", "apps.web.waiting_connections"),
     "openpyxl": (),  # loses what it does not know; see hosts/file.py
 }
 # May call importlib.

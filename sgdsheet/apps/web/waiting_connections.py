@@ -22,7 +22,7 @@ class WaitingProtocol(H11Protocol):
     """HTTP as uvicorn speaks it, with connections that do not wait for ever."""
 
     _waiting: ClassVar[dict[WaitingProtocol, asyncio.TimerHandle]] = {}
-    """Those that wait, the oldest first, and what ends them."""
+    """The connections that wait, the oldest first, each with what ends it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
