@@ -10,8 +10,16 @@ on sgdRun(parameterText)
 	set AppleScript's text item delimiters to ""
 	if not isMadeOf(theAction, "abcdefghijklmnopqrstuvwxyz_") then return "refused"
 	if not isMadeOf(theBook, "0123456789ABCDEF") then return "refused"
+	try
+		do shell script "test -x " & quoted form of interpreter
+	on error
+		return "missing"
+	end try
 	set theCode to "import sys; sys.path = [p for p in sys.path if p]; from sgdsheet.apps.excel_addin.ribbon import dispatch; dispatch('" & theAction & "')"
-	do shell script quoted form of interpreter & " -B -c " & quoted form of theCode & " --book=" & theBook & " > /dev/null 2>&1 &"
+	set theCommand to quoted form of interpreter & " -B -c " & quoted form of theCode & " --book=" & theBook
+	-- Python shows its own errors, and then ends with 3; any other end means that it did not come so far.
+	set theAlert to "osascript -e 'display alert \"sgdsheet\" message \"Python could not run sgdsheet. Run in a terminal: sgdsheet addin status\"'"
+	do shell script "( " & theCommand & " || [ $? -eq 3 ] || " & theAlert & " ) > /dev/null 2>&1 &"
 	return "started"
 end sgdRun
 

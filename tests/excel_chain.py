@@ -83,6 +83,7 @@ def for_chain(module: Module) -> Module:
         ('ActiveSheet.Range("Z1").Value = CodeFor(Action)', "RunOnWindows Action, Problem"),
         ("        RunOnMac Action, Problem\n", ""),  # LibreOffice takes both branches of an #If
         ('    Set Shell = CreateObject("WScript.Shell")\n', ""),
+        ('    CreateObject("Scripting.FileSystemObject").DeleteFile ReplyFile\n', ""),
         ("ExitCode = Shell.Run(Command, HIDDEN_WINDOW, True)", 'ThisWorkbook.Sheets(1).Range("Y1").Value = Command'),
         ('"\\sgdsheet-"', '"/sgdsheet-"'),
         ("Application.Hwnd", "1"),

@@ -51,7 +51,7 @@ def test_the_wizard_gets_the_help_of_every_argument() -> None:
     text = modules()["SgdFunctions"].source
     body = text[text.index("Public Sub SgdDescribe()") :].split("End Sub")[0].replace(" _\n        ", " ")
     found = {
-        match[1]: match[2] for match in re.finditer(r'^    Describe "(\w+)", "[^"]*", Array\( (.*)\)$', body, re.M)
+        match[1]: match[2] for match in re.finditer(r'^    Describe "(\w+)", "[^"]*", Array\( (.*)\), All$', body, re.M)
     }
     wanted = {item["name"]: [argument["help"] for argument in item["arguments"]] for item in declarations()}
     assert {name: re.findall(r'"((?:[^"]|"")*)"', helps) for name, helps in found.items()} == {
@@ -88,7 +88,7 @@ def allowed(read: Any, value: float) -> bool:
 
 def test_the_library_is_loaded_from_any_folder() -> None:
     """The wide form, and handles as long as the machine's: a truncated one could be taken for none."""
-    text = modules()["SgdFunctions"].source
+    text = modules()["SgdWindows"].source
     assert 'Alias "LoadLibraryW" (ByVal Path As LongPtr) As LongPtr' in text
     assert "LoadLibrary(StrPtr(Path))" in text
     assert "LoadLibraryA" not in text

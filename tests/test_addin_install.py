@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +17,8 @@ from click.testing import CliRunner
 from sgdsheet.apps.cli import addin
 from sgdsheet.apps.excel_addin.addin_install import install, read_interpreter, status, uninstall
 from sgdsheet.apps.excel_addin.excel_folders import Places, places
+from sgdsheet.apps.excel_addin.ribbon import TOLD
+from sgdsheet.apps.excel_addin.texts import source
 from sgdsheet.errors import FileError, HostError
 from sgdsheet.live.ipc import client
 from tests.errors import refusal
@@ -150,10 +156,84 @@ def test_the_script_of_a_mac_holds_the_interpreter_as_text(tmp_path: Path) -> No
     text = found.interpreter.read_text(encoding="utf-8")
     assert text.count("property interpreter") == 1
     assert '"/Applications/My \\\\ Pythön/bin/python3"' in text
-    for line in text.splitlines():
-        if "do shell script" in line:
-            assert "quoted form of interpreter" in line
-            assert "quoted form of theCode" in line
+    (line,) = [line for line in text.splitlines() if "set theCommand to" in line]
+    assert "quoted form of interpreter" in line
+    assert "quoted form of theCode" in line
+
+
+def shell_line(script: str, known: dict[str, str]) -> str:
+    """What the AppleScript hands to the shell: texts and names, put together by `&`."""
+
+    def value(term: str) -> str:
+        if term.startswith('"'):
+            return term[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+        found = known[term.strip().removeprefix("quoted form of ")]
+        return shlex.quote(found) if "quoted form" in term else found
+
+    for name, text in re.findall(r"^\tset (the\w+) to (.*&.*|\".*\")$", script, re.MULTILINE):
+        if name not in known:
+            known[name] = "".join(map(value, re.findall(r'"(?:[^"\\]|\\.)*"|[\w ]*\w', text)))
+    (last,) = re.findall(r"^\tdo shell script (.*)$", script, re.MULTILINE)
+    return "".join(map(value, re.findall(r'"(?:[^"\\]|\\.)*"|[\w ]*\w', last)))
+
+
+@pytest.mark.parametrize(("status", "alerts"), [(0, 0), (3, 0), (1, 1), (127, 1)])
+def test_a_mac_shows_that_python_did_not_come_to_show_anything(tmp_path: Path, status: int, alerts: int) -> None:
+    """The script's shell line, run by a shell: `osascript` and Python are programs that note that they were started."""
+    assert TOLD == 3  # the script knows it as a number
+    python, folder = tmp_path / "my 'pythön'", tmp_path / "bin"
+    folder.mkdir()
+    python.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/python"\nexit {status}\n', encoding="utf-8")
+    (folder / "osascript").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> "{tmp_path}/alerts"\n', encoding="utf-8")
+    for program in (python, folder / "osascript"):
+        program.chmod(0o755)
+    known = {"interpreter": str(python), "theAction": "step", "theBook": "0041"}
+    line = shell_line(source("sgdsheet.applescript"), known)
+    assert line.endswith("&")  # Excel does not wait
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    subprocess.run(["/bin/sh", "-c", line.removesuffix("&")], env=environment, check=False)
+    assert (tmp_path / "python").read_text().splitlines()[-2:] == [known["theCode"], "--book=0041"]
+    told = (tmp_path / "alerts").read_text().splitlines() if (tmp_path / "alerts").exists() else []
+    assert len(told) == 2 * alerts
+    assert not told or told[1].endswith('"Python could not run sgdsheet. Run in a terminal: sgdsheet addin status"')
+
+
+@pytest.mark.parametrize(
+    "python",
+    [
+        r"C:\Program Files\WindowsApps\PythonSoftwareFoundation.Python.3.12_3.12.1_x64__qbz5n2kfra8p0\python3.12.exe",
+        r"C:\Profiles\me\AppData\Local\Microsoft\WindowsApps\python.exe",
+        r"C:\Profiles\me\AppData\Local\Packages\PythonSoftwareFoundation.Python.3.11_qbz5n2kfra8p0\LocalCache\python.exe",
+    ],
+)
+def test_a_python_of_the_microsoft_store_is_refused(tmp_path: Path, python: str) -> None:
+    """Windows redirects what it writes below AppData to a folder of its own, where Excel does not look."""
+    found = places("win32", tmp_path, {})
+    found.excel.mkdir(parents=True)
+    for interpreter, base in ((python, python), (r"C:\work\.venv\Scripts\python.exe", python)):
+        with refusal(HostError, cause="the Microsoft Store", remedy="python.org"):
+            install(found, b"", interpreter, base)
+    assert not [path for path in tree(tmp_path) if path.is_file()]
+    usual = r"C:\Profiles\me\AppData\Local\Programs\Python\Python312\python.exe"
+    assert install(found, b"", r"C:\work\.venv\Scripts\python.exe", usual)
+
+
+def test_files_that_windows_keeps_elsewhere_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever redirects them: what was written must be where Excel looks."""
+    found = places("win32", tmp_path, {})
+    found.excel.mkdir(parents=True)
+    private = tmp_path / "Local" / "Packages" / "Some.Python_1" / "LocalCache" / "Roaming"
+    private.mkdir(parents=True)
+    real = os.path.realpath
+
+    def redirected(path: Any, **options: Any) -> str:
+        return real(path, **options).replace(str(found.excel.parents[1]), str(private))
+
+    monkeypatch.setattr(os.path, "realpath", redirected)
+    before = tree(tmp_path)
+    with refusal(HostError, cause="keeps the files", remedy="python.org"):
+        install(found, b"", PYTHONS["win32"])
+    assert tree(tmp_path) == before
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="there may be an Excel")

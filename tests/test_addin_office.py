@@ -1,7 +1,8 @@
 """The add-in's VBA, run by LibreOffice: its callbacks, its checks, what they do to cells.
 
 LibreOffice has no ribbon control to give to a callback and no Python to start: there, `IRibbonControl` is a record
-with a tag, and the two procedures that leave VBA write into a cell instead. LibreOffice says nothing when a macro
+with a tag, and the two procedures that leave VBA write into a cell instead. It has no Windows either: what asks that
+is replaced here, and `wine_chain.py` runs it under Wine. LibreOffice says nothing when a macro
 fails, so every test looks at what must have come out. Its VBA makes names of a sheet, and cannot read their cells:
 here, names are of the workbook.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import string
 import subprocess
@@ -24,6 +26,7 @@ from sgdsheet.apps.excel_addin.generated import OLD_BLOCKS
 from sgdsheet.apps.excel_addin.project import Module, vba_project
 from sgdsheet.apps.excel_addin.ribbon import ACTIONS, from_digits
 from sgdsheet.apps.excel_addin.xlam import xlam
+from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.problem.optimizers import normalised
 from tests.addin_parts import modules
 
@@ -114,10 +117,57 @@ End Function
 Public Function Server() As Object
     Err.Raise 1000, "", "the server" & vbCrLf & "is missing"
 End Function
+Public Sub Offer(ByVal Name As String)
+    ActiveSheet.Range("Z6").Value = Val(ActiveSheet.Range("Z6").Value) + 1
+    If ActiveSheet.Range("Z5").Value = "refuse" Then Err.Raise 1004, "", "cannot edit a macro on a hidden workbook"
+End Sub
 Public Function SelectedAddress() As String
     SelectedAddress = Selection.Address
 End Function
 """
+
+
+_OF_LIBREOFFICE = """
+Public Sub FindVariable(ByVal Name As String, ByRef Text As String)
+    Text = Environ$(Name)
+End Sub
+Public Sub ReadText(ByVal Path As String, ByRef Text As String)
+    Dim Bytes() As Byte
+    Dim Number As Integer
+    Dim Position As Long
+    Text = ""
+    On Error GoTo Missing
+    If FileLen(Path) < 2 Then Exit Sub
+    Number = FreeFile
+    Open Path For Binary Access Read As #Number
+    ReDim Bytes(0 To FileLen(Path) - 1)
+    Get #Number, 1, Bytes
+    Close #Number
+    For Position = 0 To UBound(Bytes) - 1 Step 2
+        Text = Text & ChrW(CLng(Bytes(Position)) + 256& * CLng(Bytes(Position + 1)))
+    Next Position
+    If Left$(Text, 1) = ChrW(&HFEFF&) Then Text = Mid$(Text, 2)
+Missing:
+End Sub
+"""
+"""How LibreOffice reads a file and the environment."""
+
+_HAS_ANY = """
+Public Function HasAny(ByVal Area As Range) As Variant
+    Dim Cell As Range
+    HasAny = False
+    For Each Cell In Area.Cells
+        If Left$(CStr(Cell.Formula), 1) = "=" Then HasAny = Null
+    Next Cell
+End Function
+"""
+"""What `HasFormula` is in Excel for an area of which some cells have a formula; LibreOffice's is Null for none, too."""
+
+CALLER = 'CStr(ThisWorkbook.Sheets(1).Range("Z7").Value)'
+"""What calls a procedure: LibreOffice does not tell, so it stands in a cell."""
+
+MARK = 'IIf(CStr(ActiveSheet.Range("Z4").Value) = "", ".", CStr(ActiveSheet.Range("Z4").Value))'
+"""The decimal mark of Excel: what stands in a cell, else a point."""
 
 
 def for_office(module: Module) -> Module:
@@ -135,8 +185,18 @@ def for_office(module: Module) -> Module:
     source = source.replace(', vbExclamation, "sgdsheet"', "").replace(', vbInformation, "About sgdsheet"', "")
     source = source.replace(".Value2", ".Value")  # which LibreOffice does not have
     source = source.replace("Application.StatusBar", 'ActiveSheet.Range("Z3").Value')
+    source = source.replace("Application.International(xlDecimalSeparator)", MARK)
+    source = re.sub("    ThisWorkbook.SgdWatch.*", "", source)
+    if module.name == "SgdBridge":
+        source = source[: source.index("' A variable of the environment")] + _OF_LIBREOFFICE
+    if module.name == "SgdCells":
+        source = source.replace("Area.HasFormula", "HasAny(Area)") + _HAS_ANY
+        source = source.replace("TypeName(Application.Caller)", CALLER)
+    if module.name == "SgdWindows":
+        source = re.sub(r"\n *#If Not Mac Then.*?#End If", "", source, flags=re.DOTALL)
     if module.name == "SgdFunctions":  # one module with Declare silences the whole project
         source = source[: source.index("#If VBA7")] + source[source.index("' Texts become true errors") :]
+        source = re.sub("Application.MacroOptions .*", "Offer Name", source)
         version = source[source.index("\nPublic Function SGD_VERSION") :]
         source = source[: source.index("\nPublic Function SGD_")] + version
     return Module(module.name, source, module.document)
@@ -390,9 +450,13 @@ def test_texts_of_errors_become_errors(office: Office) -> None:
 
 
 def test_why_a_function_has_no_result_stands_in_the_status_bar(office: Office) -> None:
+    """When the calculation is over: a function must not touch Excel, so it leaves the status bar alone."""
+    calculated = ["call", "SgdSheet.SgdShowPending", []]
     go_on = ["call", "SgdSheet.SgdEndMessage", []]
-    found = office.run(
+    first, *found = office.run(
         call("VersionOrReason"),
+        cell("Z3"),
+        calculated,
         cell("Z3"),
         go_on,  # the selection moves, since Enter ended the formula
         cell("Z3"),
@@ -400,6 +464,7 @@ def test_why_a_function_has_no_result_stands_in_the_status_bar(office: Office) -
         go_on,
         cell("Z3"),
         call("Fixed", "#SGD! too few rows"),
+        calculated,
         cell("Z3"),
         ["wait", 2.1],
         put("Z3", "training"),  # somebody else's
@@ -408,8 +473,45 @@ def test_why_a_function_has_no_result_stands_in_the_status_bar(office: Office) -
         go_on,
         cell("Z3"),
     )
-    assert found[0] == "error"
-    assert found[1] == found[3] == "SGD: the server  is missing"
-    assert found[6] == "FALSE"  # Excel's own again
-    assert found[8] == "SGD: too few rows"
-    assert found[12] == found[14] == "training"
+    assert first == "error"
+    assert found[0] == ""
+    assert found[2] == found[4] == "SGD: the server  is missing"
+    assert found[7] == "FALSE"  # Excel's own again
+    assert found[10] == "SGD: too few rows"
+    assert found[14] == found[16] == "training"
+
+
+def test_numbers_have_the_decimal_mark_of_excel(office: Office) -> None:
+    """Which can be another than that of the system, where Excel does not use the system's separators."""
+    found = office.run(
+        put("Z4", ","),
+        put("D1", "learning rate"),
+        put("E1", "0.25"),
+        call("NameIt", "sgd_settings", "$D$1:$E$1"),
+        call("TextOf", "learning_rate"),
+        call("Type_", "learning_rate", "0,05"),
+        cell("E1"),
+        call("Type_", "learning_rate", "0.06"),
+        cell("E1"),
+        cell("Z2"),
+        call("Type_", "learning_rate", "1.000,5"),
+        call("Type_", "learning_rate", "1,5e-3"),
+        cell("E1"),
+    )
+    assert found[4] == "0,25"
+    assert found[6] == found[8] == "0.05"
+    assert found[9].endswith("must be a number above 0, such as 0,05.")
+    assert float(found[12]) == 0.0015
+
+
+def test_help_of_arguments_is_offered_until_excel_takes_it(office: Office) -> None:
+    describe = ["call", "SgdFunctions.SgdDescribe", []]
+    found = office.run(
+        put("Z5", "refuse"), describe, cell("Z6"), describe, cell("Z6"), put("Z5", ""), describe, cell("Z6"),
+        describe, cell("Z6"),
+    )  # fmt: skip
+    offered = [int(found[place]) for place in (2, 4, 7, 9)]
+    functions = sum(1 for item in declarations() if item["arguments"])
+    assert offered == [functions, 2 * functions, 3 * functions, 3 * functions]
+    refused = office.run(put("Z5", "refuse"), *[describe] * 30, cell("Z6"))
+    assert int(refused[-1]) == 20 * functions  # it does not try for ever

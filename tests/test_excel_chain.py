@@ -16,6 +16,7 @@ import pytest
 import xlsxwriter  # type: ignore[import-untyped]
 
 import sgdsheet
+from sgdsheet.apps.excel_addin.ribbon import TOLD
 from sgdsheet.live.ipc import client
 from sgdsheet.live.run.report_sheets import GRADIENTS, LOG
 from sgdsheet.sheet.references import Cell, Range, parse_range
@@ -82,7 +83,7 @@ class Desk:
         boxes = len(self.chain.boxes())
         click = self.chain.click(self.commands[action])
         until(lambda: bool(click.told) or len(self.chain.boxes()) > boxes)
-        assert click.status == (1 if click.told else 0)
+        assert click.status == (TOLD if click.told else 0)
         return click.told or self.chain.boxes()[-1]
 
     def status(self) -> dict[str, Any]:
@@ -299,7 +300,7 @@ def test_an_error_is_shown_by_excel(chain: Chain, tmp_path: Path) -> None:
     command = [f"--book={absent.encode('utf-16-be').hex()}" if "--book" in item else item for item in commands["step"]]
     client.call({"command": "step", "host": "excel", "book": absent, "wait": 30}, start=False)
     click = chain.click(command)
-    assert click.status == 1
+    assert click.status == TOLD
     assert click.told.startswith(f"“{absent}” is not open in Excel. Open it")
 
 

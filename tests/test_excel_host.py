@@ -331,6 +331,7 @@ def test_refused_while_a_cell_is_edited_is_busy(book: ExcelBook, monkeypatch: py
         (ComError(EXCEPTION, "", REQUIRED), busy.Trouble.GONE),
         (type("CommandError", (Exception,), {"errornumber": -609})(), busy.Trouble.GONE),
         (type("CommandError", (Exception,), {"errornumber": -1712})(), busy.Trouble.BUSY),
+        (type("CommandError", (Exception,), {"errornumber": -1743})(), busy.Trouble.FORBIDDEN),
         (type("CommandError", (Exception,), {"errornumber": -50})(), busy.Trouble.REFUSED),
         (xw.XlwingsError("not on macOS"), busy.Trouble.REFUSED),
         (TypeError("a mistake"), None),

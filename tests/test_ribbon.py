@@ -59,7 +59,7 @@ def test_the_trainer_knows_the_commands() -> None:
 @given(st.text() | st.sampled_from(["Train", "train\n", "train;", HOSTILE, "__import__", "_", "", "example_"]))
 def test_no_other_action_does_anything(action: str) -> None:
     if ribbon.ACTIONS.get(action) is None:
-        assert clicked(action) == ([], 1)
+        assert clicked(action) == ([], ribbon.TOLD)
 
 
 @given(st.text(max_size=100))
@@ -69,9 +69,9 @@ def test_names_of_books_arrive_as_they_are(book: str) -> None:
 
 
 def test_errors_are_one_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert clicked("train", reply={"ok": False, "error": "Sheet1!B2: the loss\nis #N/A. Mend it"})[1] == 1
+    assert clicked("train", reply={"ok": False, "error": "Sheet1!B2: the loss\nis #N/A. Mend it"})[1] == ribbon.TOLD
     assert capsys.readouterr().err == "Sheet1!B2: the loss is #N/A. Mend it\n"
-    assert clicked("train", book="") == ([], 1)
+    assert clicked("train", book="") == ([], ribbon.TOLD)
     assert capsys.readouterr().err == "no workbook is open. Open one\n"
 
 
@@ -91,7 +91,7 @@ def test_excel_reads_the_reason_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "sgdsheet-1A2B.txt"
     with pytest.raises(SystemExit):
         ribbon.dispatch("nothing_like_it", [f"--reply={digits(str(path))}"])
-    assert path.read_bytes().decode("utf-16-le").startswith("“nothing_like_it” is not a button")
+    assert path.read_bytes().decode("utf-16").startswith("“nothing_like_it” is not a button")
     other = tmp_path / "mine.txt"
     with pytest.raises(SystemExit):
         ribbon.dispatch("nothing_like_it", [f"--reply={digits(str(other))}"])
@@ -149,8 +149,8 @@ def test_a_whole_click(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         )
     finally:
         client.call({"command": "quit"}, start=False)
-    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
-    text = reply.read_bytes().decode("utf-16-le")
+    assert (done.returncode, done.stdout, done.stderr) == (ribbon.TOLD, b"", b"")
+    text = reply.read_bytes().decode("utf-16")
     assert len(text.splitlines()) == 1
     assert "Traceback" not in text
     assert "xcel" in text

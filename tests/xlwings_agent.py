@@ -274,10 +274,13 @@ class HarnessAgent(Agent):
         elif not on:
             document.lockControllers()
 
-    def do_macro(self, file: str, name: str, arguments: list[Any]) -> None:
-        document = next(item for item in self._documents() if item.URL.endswith(f"/{file}"))
+    def do_macro(self, file: str, name: str, arguments: list[Any]) -> Any:
+        document = next((item for item in self._documents() if item.URL.endswith(f"/{file}")), None)
+        if document is None:
+            raise RuntimeError(f"Cannot run the macro {name}")
         address = f"vnd.sun.star.script:sgdsheet.{name}?language=Basic&location=document"
-        document.getScriptProvider().getScript(address).invoke(tuple(arguments), (), ())
+        rows = [tuple(map(tuple, item)) if isinstance(item, list) else item for item in arguments]
+        return document.getScriptProvider().getScript(address).invoke(tuple(rows), (), ())[0]
 
     def do_save(self, book: str, path: str) -> None:
         document = self._book(book)

@@ -26,6 +26,10 @@ ALERTS = "XLWINGS_ALERTS"
 """The environment variable that names a file: what message boxes say, a line each."""
 
 
+_MODULES = {"SgdExchange": "SgdCells"}
+"""Where the procedures of the add-in are that are not in SgdRibbon."""
+
+
 class HarnessEngine:
     """What xlwings knows as Excel."""
 
@@ -38,6 +42,8 @@ class HarnessEngine:
         self.dynamic: set[str] = set()
         """First cells (`Sheet1!A1`) of arrays that count as dynamic ones: LibreOffice 7 knows none."""
         self.alerts: list[str] = []
+        self.macros: list[str] = []
+        """The procedures of the add-in that were called."""
         self.hidden: set[tuple[str, str | None, str]] = set()
         """Names that do not show: LibreOffice 7 has none."""
         self.before: xw.Engine | None = None
@@ -165,7 +171,13 @@ class App(base_classes.App):
     def run(self, macro: str, args: tuple[Any, ...]) -> Any:
         """Call a procedure of the add-in, which here is a document of the same office."""
         file, _, name = macro.partition("!")
-        return self.office.ask("macro", file=file, name=f"SgdRibbon.{name}", arguments=list(args))
+        module = _MODULES.get(name, "SgdRibbon")
+        found = self.office.ask("macro", file=file, name=f"{module}.{name}", arguments=list(args))
+        self._engine.macros.append(name)
+        if not isinstance(found, list):
+            return found
+        # Basic makes integers of whole numbers, which in Excel are the codes of errors.
+        return tuple(tuple(float(item) if type(item) is int else item for item in row) for row in found)
 
     def alert(self, prompt: str, title: str, buttons: str, mode: str, callback: Any) -> str:
         self._engine.alerts.append(prompt)

@@ -9,6 +9,8 @@ Option Explicit
 
 Private Const LETTERS As String = "abcdefghijklmnopqrstuvwxyz_"
 Private Const HIDDEN_WINDOW As Integer = 0
+Private Const FOR_READING As Integer = 1
+Private Const IN_UTF_16 As Integer = -1
 Public Const NO_PYTHON As String = "sgdsheet does not know its Python. Run in a terminal: sgdsheet addin install"
 
 Public Sub RunPython(ByVal Action As String)
@@ -53,6 +55,7 @@ End Function
 
 Private Sub RunOnWindows(ByVal Action As String, ByRef Problem As String)
     Dim Interpreter As String
+    Dim Folder As String
     Dim ReplyFile As String
     Dim Command As String
     Dim Shell As Object
@@ -62,7 +65,8 @@ Private Sub RunOnWindows(ByVal Action As String, ByRef Problem As String)
         Problem = NO_PYTHON
         Exit Sub
     End If
-    ReplyFile = Environ$("TEMP") & "\sgdsheet-" & Hex$(CLng(Timer * 100)) & ".txt"
+    FindVariable "TEMP", Folder
+    ReplyFile = Folder & "\sgdsheet-" & Hex$(CLng(Timer * 100)) & ".txt"
     Command = """" & Interpreter & """ -B -c """ & CodeFor(Action) & """"
     Command = Command & " --book=" & InDigits(BookName())
     Command = Command & " --window=" & CStr(Application.Hwnd)
@@ -75,7 +79,7 @@ Private Sub RunOnWindows(ByVal Action As String, ByRef Problem As String)
         If Problem = "" Then Problem = "Python could not run sgdsheet. Run in a terminal: sgdsheet addin status"
     End If
     On Error Resume Next
-    Kill ReplyFile
+    CreateObject("Scripting.FileSystemObject").DeleteFile ReplyFile
     Exit Sub
 Failed:
     Problem = "Python could not be started. Run in a terminal: sgdsheet addin install"
@@ -83,9 +87,12 @@ End Sub
 
 Private Sub RunOnMac(ByVal Action As String, ByRef Problem As String)
     #If Mac Then
-        ' Returns at once; what goes wrong afterwards, Python shows by itself.
+        ' Returns at once; what goes wrong afterwards, Python or the script shows by itself.
+        Dim Answer As String
         On Error GoTo Failed
-        AppleScriptTask "sgdsheet.applescript", "sgdRun", Action & "|" & InDigits(BookName())
+        Answer = AppleScriptTask("sgdsheet.applescript", "sgdRun", Action & "|" & InDigits(BookName()))
+        If Answer = "missing" Then Problem = "The Python of sgdsheet is gone. Run in a terminal: sgdsheet addin install"
+        If Answer = "refused" Then Problem = "The script sgdsheet.applescript is another one. Run in a terminal: sgdsheet addin install"
         Exit Sub
 Failed:
         Problem = "The script sgdsheet.applescript is missing. Run in a terminal: sgdsheet addin install"
@@ -93,30 +100,30 @@ Failed:
 End Sub
 
 Public Sub FindInterpreter(ByRef Interpreter As String)
+    Dim Folder As String
     Dim Text As String
     #If Not Mac Then
-        ReadText Environ$("APPDATA") & "\sgdsheet\sgdsheet.conf", Text
+        FindVariable "APPDATA", Folder
+        ReadText Folder & "\sgdsheet\sgdsheet.conf", Text
     #End If
     Interpreter = Trim$(Replace(Replace(Text, vbCr, ""), vbLf, ""))
     If InStr(Interpreter, """") > 0 Or InStr(Interpreter, "%") > 0 Then Interpreter = ""
 End Sub
 
-' Reads a file in UTF-16, whatever the language of Windows.
+' A variable of the environment, in any alphabet: VBA's Environ knows the code page of Windows only.
+Private Sub FindVariable(ByVal Name As String, ByRef Text As String)
+    Text = CreateObject("WScript.Shell").ExpandEnvironmentStrings("%" & Name & "%")
+    If Text = "%" & Name & "%" Then Text = ""
+End Sub
+
+' Reads a file in UTF-16, from a folder in any alphabet: VBA's Open and FileLen know the code page of Windows only.
 Private Sub ReadText(ByVal Path As String, ByRef Text As String)
-    Dim Bytes() As Byte
-    Dim Number As Integer
-    Dim Position As Long
+    Dim File As Object
     Text = ""
     On Error GoTo Missing
-    If FileLen(Path) < 2 Then Exit Sub
-    Number = FreeFile
-    Open Path For Binary Access Read As #Number
-    ReDim Bytes(0 To FileLen(Path) - 1)
-    Get #Number, 1, Bytes
-    Close #Number
-    For Position = 0 To UBound(Bytes) - 1 Step 2
-        Text = Text & ChrW(CLng(Bytes(Position)) + 256& * CLng(Bytes(Position + 1)))
-    Next Position
+    Set File = CreateObject("Scripting.FileSystemObject").OpenTextFile(Path, FOR_READING, False, IN_UTF_16)
+    Text = File.ReadAll
+    File.Close
     If Left$(Text, 1) = ChrW(&HFEFF&) Then Text = Mid$(Text, 2)
 Missing:
 End Sub

@@ -5,8 +5,9 @@ Option Explicit
 ' Its declarations are those of the installed xlwings {version}; everything but the functions is private, because
 ' a formula in any workbook can call what is public here.
 
-Private Const REASON_SECONDS As Integer = 2 ' the Enter that ends a formula moves the selection, too
+Private Const MOST_TRIES As Integer = 20
 Private Described As Boolean
+Private Tries As Integer
 
 #If VBA7 Then
     #If Win64 Then
@@ -16,8 +17,6 @@ Private Described As Boolean
         Private Const DLL_NAME As String = "xlwings32-{version}.dll"
         {declare32}
     #End If
-    ' In its wide form, for folders in any alphabet. The one above takes its text in the code page of Windows only.
-    Private Declare PtrSafe Function LoadLibrary Lib "KERNEL32" Alias "LoadLibraryW" (ByVal Path As LongPtr) As LongPtr
 #End If
 
 Private Function Server() As Object
@@ -26,30 +25,29 @@ Private Function Server() As Object
     #Else
         Dim Interpreter As String
         Dim Folder As String
+        Dim Before As String
         Dim Command As String
+        Dim Done As Boolean
+        Dim Status As Long
         Dim Result As Variant
         FindInterpreter Interpreter
         If Interpreter = "" Then Err.Raise 1000, Description:=NO_PYTHON
         Folder = FolderOf(Interpreter)
-        If Not Loaded(Folder) Then ' else beside the folder Scripts of a virtual environment
-            If Not Loaded(FolderOf(Folder)) Then
-                Err.Raise 1000, Description:=DLL_NAME & " is missing. Run in a terminal: sgdsheet addin install"
-            End If
-        End If
-        Command = Environ$("ComSpec") & " /K """"" & Interpreter & """ -B -c ""import sys; sys.path = [p for p in sys.path if p];"
-        Command = Command & "import xlwings; xlwings.serve('$(CLSID)')"""""
-        If XLPyDLLActivateAuto(Result, Command, 1) <> 0 Then
-            Err.Raise 1000, Description:="The Python server did not start. Run in a terminal: sgdsheet addin status"
-        End If
+        SgdLoad Folder & "\" & DLL_NAME, Done
+        If Not Done Then SgdLoad FolderOf(Folder) & "\" & DLL_NAME, Done ' beside the folder Scripts of an environment
+        If Not Done Then Err.Raise 1000, Description:=DLL_NAME & " is missing. Run in a terminal: sgdsheet addin install"
+        ' The DLL takes its text, and gives the environment on, in the code page of Windows only: so Python is started
+        ' from its own folder, under its bare name. No cmd is between, which would stay, and wait, after Python has ended.
+        Command = """.\" & Mid$(Interpreter, Len(Folder) + 2) & """ -B -c ""import sys; sys.path = [p for p in sys.path if p];"
+        Command = Command & " import xlwings; xlwings.serve('$(CLSID)')"""
+        Status = 1
+        SgdEnterFolder Folder, Before
+        On Error Resume Next
+        Status = XLPyDLLActivateAuto(Result, Command, 1)
+        On Error GoTo 0
+        SgdEnterFolder Before, Folder
+        If Status <> 0 Then Err.Raise 1000, Description:="The Python server did not start. Run in a terminal: sgdsheet addin status"
         Set Server = Result
-    #End If
-End Function
-
-Private Function Loaded(ByVal Folder As String) As Boolean
-    #If Not Mac Then
-        Dim Path As String
-        Path = Folder & "\" & DLL_NAME
-        Loaded = LoadLibrary(StrPtr(Path)) <> 0
     #End If
 End Function
 
@@ -93,7 +91,7 @@ Private Function TrueError(ByVal Item As Variant) As Variant
     If VarType(Item) <> vbString Then Exit Function
     If Left$(Item, 1) <> "#" Then Exit Function
     If Left$(Item, 6) = "#SGD! " Then
-        SgdShowMessage Mid$(Item, 7), REASON_SECONDS
+        SgdShowLater Mid$(Item, 7)
         TrueError = CVErr(2015)
         Exit Function
     End If
@@ -110,11 +108,15 @@ End Function
 
 ' Why there is no result at all. In one line: what went wrong is anybody's text.
 Private Function Refused(ByVal Reason As String) As Variant
-    SgdShowMessage Trim$(Replace(Replace(Reason, vbCr, " "), vbLf, " ")), REASON_SECONDS
+    SgdShowLater Trim$(Replace(Replace(Reason, vbCr, " "), vbLf, " "))
     Refused = CVErr(2042)
 End Function
 
-Private Sub Describe(ByVal Name As String, ByVal Help As String, ByVal Arguments As Variant)
-    On Error Resume Next ' a function works without it
+' Excel refuses this at times. A function works without it; it is tried again when another workbook is looked at.
+Private Sub Describe(ByVal Name As String, ByVal Help As String, ByVal Arguments As Variant, ByRef All As Boolean)
+    On Error GoTo Later
     Application.MacroOptions Macro:="'" & ThisWorkbook.Name & "'!" & Name, Description:=Help, Category:=14, ArgumentDescriptions:=Arguments
+    Exit Sub
+Later:
+    All = False
 End Sub

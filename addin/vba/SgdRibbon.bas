@@ -8,9 +8,12 @@ Private States As String ' a line for each workbook: "training", "paused" or "id
 
 Public Sub SgdOnLoad(loaded As IRibbonUI)
     Set Ribbon = loaded
+    SgdKeepRibbon loaded
 End Sub
 
 Public Sub SgdRefresh()
+    ThisWorkbook.SgdWatch ' a reset of VBA has emptied both
+    If Ribbon Is Nothing Then SgdRecallRibbon Ribbon
     If Not Ribbon Is Nothing Then Ribbon.Invalidate
 End Sub
 
@@ -44,8 +47,11 @@ Private Sub FindState(ByRef State As String)
 End Sub
 
 Public Sub SgdAction(control As IRibbonControl)
-    Dim Action As String
-    Action = control.Tag
+    SgdPress control.Tag
+End Sub
+
+' What a button does; "sgdsheet addin verify" presses it by its action.
+Public Sub SgdPress(ByVal Action As String)
     Select Case Action
         Case "highlight"
             SgdHighlight

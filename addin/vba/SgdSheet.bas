@@ -7,6 +7,8 @@ Private Const TITLE As String = "sgdsheet"
 Private HighlightStep As Integer
 Private Message As String ' what we wrote into the status bar and nobody has taken away yet
 Private MessageUntil As Date
+Private Pending As String ' what a function has to say when the calculation is over
+Private Const REASON_SECONDS As Integer = 2 ' the Enter that ends a formula moves the selection, too
 
 ' The cells of a name of the sheet, else of a name of the workbook that points to the sheet; or nothing.
 Private Sub FindArea(ByVal Sheet As Worksheet, ByVal Name As String, ByRef Area As Range)
@@ -86,17 +88,20 @@ Public Sub SgdReadSetting(ByVal Sheet As Worksheet, ByVal Key As String, ByRef S
     FindArea Sheet, "sgd_settings", Area
     FindSetting Area, Key, Cell
     If Cell Is Nothing Then Exit Sub
-    If Not IsError(Cell.Value2) Then Shown = CStr(Cell.Value2) ' Value would cut a currency to four decimals
+    If IsError(Cell.Value2) Then Exit Sub
+    Shown = CStr(Cell.Value2) ' Value would cut a currency to four decimals
+    If VarType(Cell.Value2) = vbDouble Then Shown = Replace(Shown, Mid$(CStr(0.5), 2, 1), DecimalMark())
 End Sub
 
 Public Sub SgdWriteSetting(ByVal Key As String, ByVal Text As String)
     Dim Sheet As Worksheet
     Dim Area As Range
     Dim Cell As Range
+    Dim Number As Double
     If PartOf(SGD_SETTING_LABELS, Key) = "" Then Exit Sub
     Text = Trim$(Text)
-    If Key <> "optimizer" And Text <> "" And Not IsPossible(Key, Text) Then
-        MsgBox PartOf(SGD_SETTING_LABELS, Key) & " must be " & PartOf(SGD_SETTING_ALLOWED, Key) & ", such as " & CStr(Val(PartOf(SGD_SETTING_EXAMPLES, Key))) & ".", vbExclamation, TITLE
+    If Key <> "optimizer" And Text <> "" And Not IsPossible(Key, Text, Number) Then
+        MsgBox PartOf(SGD_SETTING_LABELS, Key) & " must be " & PartOf(SGD_SETTING_ALLOWED, Key) & ", such as " & Replace(PartOf(SGD_SETTING_EXAMPLES, Key), ".", DecimalMark()) & ".", vbExclamation, TITLE
         Exit Sub
     End If
     Set Sheet = ActiveSheet
@@ -114,29 +119,59 @@ Public Sub SgdWriteSetting(ByVal Key As String, ByVal Text As String)
     ElseIf Key = "optimizer" Then
         Cell.Value = Text
     Else
-        Cell.Value = CDbl(Text)
+        Cell.Value = Number
     End If
     Exit Sub
 Failed:
     MsgBox "The setting cannot be written. Is the sheet protected?", vbExclamation, TITLE
 End Sub
 
-' A number as this language writes it, without marks between thousands, which could be another's decimal mark.
-Private Function IsPossible(ByVal Key As String, ByVal Text As String) As Boolean
-    Dim Position As Long
-    Dim Number As Double
-    On Error GoTo Impossible ' too large
-    For Position = 1 To Len(Text)
-        If InStr(1, "0123456789+-eE" & Mid$(CStr(0.5), 2, 1), Mid$(Text, Position, 1), vbBinaryCompare) = 0 Then Exit Function
-    Next Position
-    If Not IsNumeric(Text) Then Exit Function
-    Number = CDbl(Text)
+' The mark that Excel writes before decimals: not always that of Windows, which VBA's own words take.
+Private Function DecimalMark() As String
+    DecimalMark = Application.International(xlDecimalSeparator)
+End Function
+
+Private Function IsPossible(ByVal Key As String, ByVal Text As String, ByRef Number As Double) As Boolean
+    If Not IsWritten(Text, Number) Then Exit Function
     If Number < Val(PartOf(SGD_SETTING_LOWEST, Key)) Then Exit Function
     If PartOf(SGD_SETTING_ABOVE, Key) <> "" And Number = Val(PartOf(SGD_SETTING_LOWEST, Key)) Then Exit Function
     If PartOf(SGD_SETTING_HIGHEST, Key) <> "" And Number > Val(PartOf(SGD_SETTING_HIGHEST, Key)) Then Exit Function
     If PartOf(SGD_SETTING_WHOLE, Key) <> "" And Number <> Int(Number) Then Exit Function
     IsPossible = True
-Impossible:
+End Function
+
+' A number with Excel's decimal mark, without marks between thousands, which could be another's decimal mark.
+Private Function IsWritten(ByVal Text As String, ByRef Number As Double) As Boolean
+    Dim Position As Long
+    Dim Digits As Long
+    Dim Marks As Long
+    Dim Powers As Long
+    Dim Before As String
+    On Error GoTo TooLarge
+    If DecimalMark() <> "." And InStr(Text, ".") > 0 Then Exit Function
+    Text = LCase$(Replace(Text, DecimalMark(), "."))
+    For Position = 1 To Len(Text)
+        Select Case Mid$(Text, Position, 1)
+            Case "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"
+                Digits = Digits + 1
+            Case "."
+                Marks = Marks + 1
+                If Marks + Powers > 1 Then Exit Function
+            Case "e"
+                Powers = Powers + 1
+                If Powers > 1 Or Digits = 0 Then Exit Function
+                Digits = 0
+            Case "+", "-"
+                If Before <> "" And Before <> "e" Then Exit Function
+            Case Else
+                Exit Function
+        End Select
+        Before = Mid$(Text, Position, 1)
+    Next Position
+    If Digits = 0 Then Exit Function
+    Number = Val(Text)
+    IsWritten = Abs(Number) < 1E+308
+TooLarge:
 End Function
 
 ' To the right of all that is there, with an empty column between.
@@ -197,6 +232,18 @@ Public Sub SgdShowMessage(ByVal Text As String, ByVal Seconds As Integer)
     Message = Left$("SGD: " & Text, 250)
     MessageUntil = DateAdd("s", Seconds, Now)
     Application.StatusBar = Message
+End Sub
+
+' While a function is calculated, nothing of Excel may change: what it has to say waits for the end.
+Public Sub SgdShowLater(ByVal Text As String)
+    Pending = Text
+End Sub
+
+Public Sub SgdShowPending()
+    Dim Text As String
+    Text = Pending
+    Pending = ""
+    If Text <> "" Then SgdShowMessage Text, REASON_SECONDS
 End Sub
 
 ' Gives the status bar back when the person goes on, unless somebody else has written into it meanwhile.

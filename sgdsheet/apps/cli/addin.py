@@ -54,10 +54,12 @@ def install() -> None:
     """Build the add-in and put it where Excel loads it. It will use this very Python."""
     found = _places()
     out = console()
-    for line in installing.install(found, _built(), sys.executable):
+    for line in installing.install(found, _built(), sys.executable, getattr(sys, "_base_executable", "")):
         out.print(shown(line))
     out.print(shown(f"The ribbon starts {sys.executable}"))
     out.print("Restart Excel: it then has a tab “SGD”.")
+    if sys.platform == "darwin":
+        out.print("At the first click macOS asks whether Python may control Excel: choose OK, or no button can work.")
 
 
 @command.command()

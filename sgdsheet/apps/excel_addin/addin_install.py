@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -15,6 +16,10 @@ from sgdsheet.errors import FileError, HostError
 from sgdsheet.system.atomic import write_atomically
 
 _PROPERTY = re.compile(r'^property interpreter : "(.*)"$', re.MULTILINE)
+_STORE = re.compile(r"[\\/](WindowsApps|PythonSoftwareFoundation\.[^\\/]*)[\\/]", re.IGNORECASE)
+_PRIVATE = re.compile(r"[\\/]Packages[\\/][^\\/]+[\\/]LocalCache[\\/]", re.IGNORECASE)
+"""Where Windows keeps what a program of the Microsoft Store writes below AppData."""
+_OTHER_PYTHON = "Install Python from python.org, and sgdsheet with it"
 _UNSAFE = re.compile(r'["%\x00-\x1f]')
 
 
@@ -35,8 +40,15 @@ class Status:
         return "Run: sgdsheet addin install"
 
 
-def install(places: Places, addin: bytes, interpreter: str) -> list[str]:
-    """Write the files; returns a line for each thing done. Raises FileError or HostError; then all is as before."""
+def install(places: Places, addin: bytes, interpreter: str, base: str = "") -> list[str]:
+    """Write the files; returns a line for each thing done. Raises FileError or HostError; then all is as before.
+
+    `base` is the Python that the `interpreter` of a virtual environment was made from.
+    """
+    if any(_STORE.search(path) for path in (interpreter, base)):
+        raise HostError(
+            "this Python is from the Microsoft Store: Windows hides from Excel what it writes", remedy=_OTHER_PYTHON
+        )
     text = _interpreter_text(places, interpreter)
     if not places.excel.is_dir():
         raise HostError("Excel has never been started here", remedy="Install and start Excel once, then try again")
@@ -53,6 +65,10 @@ def install(places: Places, addin: bytes, interpreter: str) -> list[str]:
         _restore(before)
         _remove_folders([*made, places.ledger.parent])
         raise _refused(path, error) from None
+    if any(_PRIVATE.search(os.path.realpath(path)) for path in places.files):
+        _restore(before)
+        _remove_folders([*made, places.ledger.parent])
+        raise HostError("Windows keeps the files of this Python where Excel does not look", remedy=_OTHER_PYTHON)
     return [f"{'Wrote' if before[path] is None else 'Replaced'} {path}" for path in places.files]
 
 

@@ -218,14 +218,15 @@ def functions(bridge: Bridge, declarations: Sequence[Mapping[str, Any]]) -> str:
 
 def _describe(declarations: Iterable[Mapping[str, Any]]) -> str:
     """The help of the arguments: unlike a function's own, it has no place in the source and is given to Excel."""
-    lines = ["Public Sub SgdDescribe()", "    If Described Or ActiveWorkbook Is Nothing Then Exit Sub"]
-    lines.append("    Described = True")
+    lines = ["Public Sub SgdDescribe()", "    Dim All As Boolean"]
+    lines.append("    If Described Or Tries >= MOST_TRIES Or ActiveWorkbook Is Nothing Then Exit Sub")
+    lines += ["    Tries = Tries + 1", "    All = True"]
     for item in declarations:
         helps = [_literal(argument["help"][:_LONGEST_HELP]) for argument in item["arguments"]]
         if helps:
             lines.append(f'    Describe "{_name(item["name"])}", {_literal(item["help"][:_LONGEST_HELP])}, Array( _')
-            lines.append("        " + ", _\n        ".join(helps) + ")")
-    return "\n".join([*lines, "End Sub", ""])
+            lines.append("        " + ", _\n        ".join(helps) + "), All")
+    return "\n".join([*lines, "    Described = All", "End Sub", ""])
 
 
 def _function(item: Mapping[str, Any]) -> str:

@@ -57,6 +57,9 @@ BUTTONS = {**{action: command.button for action, command in _SHOWN.items() if co
 ACTIONS = {**{action: command.name for action, command in _SHOWN.items()}, **dict.fromkeys(OWN_BUTTONS, "")}
 """The trainer's command for each action that has one; VBA serves the others itself."""
 
+TOLD = 3
+"""The exit status of a click that went wrong and has told the person so; the AppleScript knows it, too."""
+
 _EXAMPLE = "example_"
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _PLAIN = re.compile(r"[a-z_]{1,40}")
@@ -67,7 +70,7 @@ Call = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def dispatch(action: str, arguments: Sequence[str] | None = None, call: Call = client.call) -> None:
-    """Do what a button says. Ends the process with status 1 if that fails, after telling the person why."""
+    """Do what a button says. Ends the process with status `TOLD` if that fails, after telling the person why."""
     given = dict(_argument(text) for text in (sys.argv if arguments is None else arguments) if text.startswith("--"))
     try:
         _do(action, given, call)
@@ -78,7 +81,7 @@ def dispatch(action: str, arguments: Sequence[str] | None = None, call: Call = c
         _tell(f"sgdsheet failed ({text}). Run in a terminal: sgdsheet addin status", given.get("reply", ""))
     else:
         return
-    sys.exit(1)
+    sys.exit(TOLD)
 
 
 def example_action(name: str) -> str:
@@ -187,7 +190,7 @@ def _tell(text: str, reply: str) -> None:
     if reply:
         path = Path(from_digits(reply))
         if path.name.startswith("sgdsheet-") and path.suffix == ".txt":
-            write_atomically(path, text.encode("utf-16-le"))
+            write_atomically(path, b"\xff\xfe" + text.encode("utf-16-le"))
             return
     if sys.platform == "darwin":
         notification.show(text)

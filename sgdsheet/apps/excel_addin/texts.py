@@ -12,7 +12,7 @@ _CHECKOUT = Path(__file__).parents[3] / "addin"
 DOCUMENTS = ("ThisWorkbook", "Sheet1")
 """The modules that belong to the workbook and to its sheet."""
 
-MODULES = ("SgdBridge", "SgdRibbon", "SgdSheet")
+MODULES = ("SgdBridge", "SgdRibbon", "SgdSheet", "SgdCells", "SgdWindows")
 """The modules that are used as they are."""
 
 

@@ -12,6 +12,7 @@ _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006"
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _OLDEST = (1980, 1, 1, 0, 0, 0)
+_MADE = "1980-01-01T00:00:00Z"
 
 _CONTENT_TYPES = {
     "xl/workbook.xml": "application/vnd.ms-excel.addin.macroEnabled.main+xml",
@@ -47,12 +48,17 @@ def xlam(ribbon: str, vba_project: bytes, lines: list[str]) -> bytes:
         "xl/vbaProject.bin": vba_project,
         "customUI/customUI14.xml": ribbon.encode("utf-8"),
         "docProps/app.xml": _xml(
-            f'<Properties xmlns="{_OFFICE}/extended-properties"><Application>Microsoft Excel</Application></Properties>'
+            f'<Properties xmlns="{_OFFICE}/extended-properties"><Application>Microsoft Excel</Application>'
+            "<DocSecurity>0</DocSecurity><ScaleCrop>false</ScaleCrop><LinksUpToDate>false</LinksUpToDate></Properties>"
         ),
         "docProps/core.xml": _xml(
-            f'<cp:coreProperties xmlns:cp="{_OPC}/metadata/core-properties" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+            f'<cp:coreProperties xmlns:cp="{_OPC}/metadata/core-properties" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+            ' xmlns:dcterms="http://purl.org/dc/terms/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
             "<dc:title>SGD</dc:title><dc:creator>sgdsheet</dc:creator>"
-            "<dc:description>Gradient descent in your spreadsheet</dc:description></cp:coreProperties>"
+            "<dc:description>Gradient descent in your spreadsheet</dc:description>"
+            "<cp:lastModifiedBy>sgdsheet</cp:lastModifiedBy>"
+            f'<dcterms:created xsi:type="dcterms:W3CDTF">{_MADE}</dcterms:created>'
+            f'<dcterms:modified xsi:type="dcterms:W3CDTF">{_MADE}</dcterms:modified></cp:coreProperties>'
         ),
     }
     stream = io.BytesIO()
@@ -62,6 +68,7 @@ def xlam(ribbon: str, vba_project: bytes, lines: list[str]) -> bytes:
             info.create_system = 0  # the same on every platform
             info.compress_type = zipfile.ZIP_DEFLATED
             package.writestr(info, data)
+            info.external_attr = 0  # which writestr has set; the directory is written last
     return stream.getvalue()
 
 
@@ -90,14 +97,20 @@ def _relationships(*targets: tuple[str, str]) -> bytes:
 def _workbook() -> bytes:
     return _xml(
         f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}/relationships"><workbookPr codeName="ThisWorkbook"/>'
-        '<bookViews><workbookView visibility="hidden"/></bookViews>'
+        '<bookViews><workbookView visibility="hidden" xWindow="0" yWindow="0" windowWidth="16000" windowHeight="9000"/>'
+        "</bookViews>"
         '<sheets><sheet name="sgdsheet" sheetId="1" r:id="rId1"/></sheets></workbook>'
     )
 
 
 def _sheet(count: int) -> bytes:
     rows = "".join(f'<row r="{row}"><c r="A{row}" t="s"><v>{row - 1}</v></c></row>' for row in range(1, count + 1))
-    return _xml(f'<worksheet xmlns="{_MAIN}"><sheetPr codeName="Sheet1"/><sheetData>{rows}</sheetData></worksheet>')
+    return _xml(
+        f'<worksheet xmlns="{_MAIN}"><sheetPr codeName="Sheet1"/><dimension ref="A1:A{count}"/>'
+        '<sheetViews><sheetView tabSelected="1" workbookViewId="0"/></sheetViews><sheetFormatPr defaultRowHeight="15"/>'
+        f"<sheetData>{rows}</sheetData>"
+        '<pageMargins left="0.7" right="0.7" top="0.75" bottom="0.75" header="0.3" footer="0.3"/></worksheet>'
+    )
 
 
 def _strings(lines: list[str]) -> bytes:

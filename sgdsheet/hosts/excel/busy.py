@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from enum import Enum, auto
 from typing import Any, ParamSpec, TypeVar
 
-from sgdsheet.errors import HostBusyError, SgdSheetError, one_line
+from sgdsheet.errors import HostBusyError, HostError, SgdSheetError, one_line
 from sgdsheet.hosts.refusals import book_closed, program_gone, refused
 
 PATIENCE = 3.0
@@ -31,6 +31,7 @@ _BUSY = frozenset(
         -1712,  # macOS: the Apple event timed out
     )
 )
+_FORBIDDEN = frozenset((-1743,))  # macOS: the person has not allowed this program to control Excel
 _GONE = frozenset(
     (
         0x800706BA,  # the server is unavailable
@@ -56,6 +57,7 @@ class Trouble(Enum):
 
     BUSY = auto()
     GONE = auto()
+    FORBIDDEN = auto()
     REFUSED = auto()
 
 
@@ -89,6 +91,11 @@ class Patience:
                     raise  # a mistake of ours
                 if trouble is Trouble.GONE:
                     raise (book_closed(self._book) if self._book else program_gone("Excel")) from error
+                if trouble is Trouble.FORBIDDEN:
+                    raise HostError(
+                        "macOS does not let Python control Excel",
+                        remedy="Allow it in System Settings, Privacy & Security, Automation, then try again",
+                    ) from error
                 if trouble is Trouble.REFUSED:
                     raise refused("Excel", explanation(error)) from error
                 if time.monotonic() + pause > deadline:
@@ -118,6 +125,8 @@ def trouble_of(error: BaseException) -> Trouble | None:
     codes = set(_codes(error))
     if codes & _GONE:
         return Trouble.GONE
+    if codes & _FORBIDDEN:
+        return Trouble.FORBIDDEN
     if codes & _BUSY or type(error).__name__ == "ExcelBusyError":
         return Trouble.BUSY
     if isinstance(error, AttributeError) and any(text in str(error) for text in _NOT_AN_ANSWER):

@@ -36,12 +36,16 @@ _NUMBER = 0  # XlConditionValueTypes.xlConditionValueNumber
 class ComNative:
     """See `native.Native`."""
 
+    runs_procedures = True
+
+    def grid(self, raw: Any, width: int) -> Grid:
+        return [[_value(item) for item in row] for row in rows_of(raw, width)]
+
     def full_name(self, book: xw.Book) -> str:
         return str(book.api.FullName)  # xlwings translates web addresses, which fails for some
 
     def values(self, area: xw.Range) -> Grid:
-        rows = rows_of(area.api.Value2, area.shape[1])  # Value would make dates and currencies of numbers
-        return [[_value(item) for item in row] for row in rows]
+        return self.grid(area.api.Value2, area.shape[1])  # Value would make dates and currencies of numbers
 
     def holds_array(self, area: xw.Range) -> bool | None:
         cells = area.api

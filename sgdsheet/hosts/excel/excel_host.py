@@ -25,6 +25,7 @@ from sgdsheet.hosts.excel.excel_sheets import ReportSheets
 from sgdsheet.hosts.excel.excel_writer import check_area, check_sheet, covering, put_values
 from sgdsheet.hosts.excel.mac import MacNative
 from sgdsheet.hosts.excel.native import Grid, Native
+from sgdsheet.hosts.excel.one_turn import OneTurn
 from sgdsheet.hosts.refusals import no_sheet, not_open, refuse_unusable
 from sgdsheet.sheet.references import Cell, Range, parse_range
 from sgdsheet.sheet.workbook import Value, Workbook
@@ -44,6 +45,7 @@ class ExcelHost:
         self._app, self._book, self._key, self._native = app, book, key, native
         self._call = Patience(self._state, key)
         self._own = ReportSheets(book, native, self._call)
+        self._one_turn = OneTurn(app, book, native)
         self._owed: dict[str, object] = {}
         self._quiet = False
         self._status: object = None
@@ -108,16 +110,19 @@ class ExcelHost:
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
         """Write, and return what stood there just before.
 
-        Each rectangle is read by one call and written by the next. While a person types, Excel rejects both; one that
-        begins to type in between has the write rejected, and then the rectangle is read again. What stays are a paste,
-        a Delete or an undo that fall into the millisecond between the two calls: these are lost, and so is a formula
-        that is entered after the cells were checked.
+        Where the add-in is open on Windows, one call of it reads and writes a rectangle in one turn of Excel, and
+        refuses a formula that has come in since the cells were checked. Else each rectangle is read by one call and
+        written by the next. While a person types, Excel rejects both; one that begins to type in between has the write
+        rejected, and then the rectangle is read again. What stays are a paste, a Delete or an undo that fall into the
+        millisecond between the two calls: these are lost, and so is a formula that is entered after the check.
         """
         found: dict[Cell, Value] = {}
 
         def exchange(sheet: xw.Sheet, area: Range) -> None:
-            before = self._values(sheet, area)
-            put_values(sheet, area, values)
+            before = self._one_turn.exchange(sheet, area, values)
+            if before is None:
+                before = self._values(sheet, area)
+                put_values(sheet, area, values)
             found.update(_filled(area, before))
 
         self._put(values, exchange)

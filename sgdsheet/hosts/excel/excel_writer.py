@@ -48,15 +48,24 @@ def check_area(sheet: xw.Sheet, area: Range, native: Native, *, replace: bool = 
 
 def put_values(sheet: xw.Sheet, area: Range, values: Mapping[Cell, Value]) -> None:
     """Write an area that one call can carry."""
+    put_rows(sheet, area, rows_in(area, values))
+
+
+def rows_in(area: Range, values: Mapping[Cell, Value]) -> list[list[Value]]:
+    """The values of an area's cells, row by row."""
     columns = range(area.left, area.right + 1)
-    rows = [[values[Cell(area.sheet, row, column)] for column in columns] for row in range(area.top, area.bottom + 1)]
-    put_rows(sheet, area, rows)
+    return [[values[Cell(area.sheet, row, column)] for column in columns] for row in range(area.top, area.bottom + 1)]
 
 
 def put_rows(sheet: xw.Sheet, area: Range, rows: Sequence[Sequence[Value | None]]) -> None:
     """Write rows, which are as wide as the area; None leaves a cell empty."""
-    content = tuple(tuple(_content(value) for value in row) for row in rows)
+    content = content_of(rows)
     sheet.range(area.a1).raw_value = content if area.size > 1 else content[0][0]
+
+
+def content_of(rows: Sequence[Sequence[Value | None]]) -> tuple[tuple[str | float | bool, ...], ...]:
+    """Rows as Excel takes them."""
+    return tuple(tuple(_content(value) for value in row) for row in rows)
 
 
 def _content(value: Value | None) -> str | float | bool:

@@ -24,6 +24,11 @@ _FIRST_OF_MARCH_1900 = 61
 class MacNative:
     """See `native.Native`."""
 
+    runs_procedures = False  # Apple events carry no rows
+
+    def grid(self, raw: Any, width: int) -> Grid:
+        return [[_value(item, "") for item in row] for row in rows_of(raw, width)]
+
     def full_name(self, book: xw.Book) -> str:
         return str(book.fullname)
 

@@ -28,6 +28,13 @@ class ArrayArea(NamedTuple):
 class Native(Protocol):
     """Excel's own objects."""
 
+    runs_procedures: bool
+    """Whether a procedure of the add-in can be given rows of values, and returns them."""
+
+    def grid(self, raw: Any, width: int) -> Grid:
+        """Rows of values from what a procedure of the add-in returns."""
+        ...
+
     def full_name(self, book: xw.Book) -> str:
         """Where the workbook was opened from: a path, an address on the web, or a title if it was never saved."""
         ...

@@ -7,10 +7,7 @@ import logging
 import xlwings as xw
 
 from sgdsheet.hosts.excel.busy import Trouble, restrain_xlwings, trouble_of
-
-ADDIN = "sgdsheet.xlam"
-MACRO = f"{ADDIN}!SgdState"
-"""A procedure of the add-in, see addin/vba/SgdRibbon.bas."""
+from sgdsheet.hosts.excel.installed_addin import run
 
 log = logging.getLogger("sgdsheet.hosts")
 
@@ -27,8 +24,7 @@ def show_state(book: str, where: str, state: str) -> bool:
 
 def _tell(app: xw.App, state: str, book: str) -> bool:
     try:
-        _ = app.books[ADDIN]  # were it not open, Excel might look for a file of that name, and run what is in there
-        app.macro(MACRO)(state, book)
+        run(app, "SgdState", state, book)
     except Exception as error:
         if trouble_of(error) is Trouble.BUSY:
             return False
