@@ -573,9 +573,11 @@ def test_one_range_is_wanted() -> None:
         ({"J1:K1": "{=INDEX(A1:A8,N(IF(1,{2,5})))}"}, [2.0, 5.0]),
         ({"J1:K1": "{=INDEX(F1:H2,{1,2},3)}"}, [3.0, 6.0]),
         ({"J1:K2": "{=INDEX(F1:H2,{1;2},{1,3})}"}, [1.0, 3.0, 4.0, 6.0]),
+        ({"J1:K2": "{=INDEX(F1:H2,{1,2},{1;3})}"}, [1.0, 4.0, 3.0, 6.0]),
+        ({"J1:K2": "{=INDEX(F1:H2,{1,#N/A},{1;3})}"}, [1.0, ExcelError.NA, 3.0, ExcelError.NA]),
     ],
 )
-def test_positions_side_by_side(cells: dict[str, Any], expected: list[float]) -> None:
+def test_positions_side_by_side(cells: dict[str, Any], expected: list[Any]) -> None:
     (target,) = cells
     assert values({**SHEETS, **cells}, target) == expected
 
@@ -588,3 +590,26 @@ def test_a_function_that_another_program_did_not_know() -> None:
         workbook.sheets[HOME].values[place] = ExcelError.NAME
     model = sgdsheet.compile(workbook, HOME, loss="Z1", params="A1")
     assert model().item() == 16.0
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("ROWS(A1:.B9)", 3),
+        ("ROWS(A1.:B9)", 8),
+        ("ROWS(A1.:.B9)", 2),
+        ("SUM(Sheet1!A:.B)", 6),
+        ("COLUMNS(A1:.C9)", 2),
+        ("ROWS(_xlfn._TRO_ALL(A1:B9))", 2),
+        ("ROWS(_xlfn._TRO_TRAILING(A1:B9))", 3),
+        ("ROWS(_xlfn._TRO_LEADING(A1:B9))", 8),
+    ],
+)
+def test_ranges_that_are_trimmed(formula: str, expected: float) -> None:
+    assert value(f"={formula}", {"B2": 1, "A3:B3": [[2, 3]]}) == expected
+
+
+def test_functions_of_google_sheets() -> None:
+    """They are saved inside of an IFERROR with their result."""
+    assert value('=IFERROR(__xludf.DUMMYFUNCTION("SPARKLINE(A1:A9)"),"shown")') == "shown"
+    assert value('=__xludf.DUMMYFUNCTION("GOOGLEFINANCE(A1)")') is ExcelError.NAME

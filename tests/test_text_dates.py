@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.references import Cell
+from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import ExcelError
 from tests.errors import refusal
 from tests.sheets import HOME, book, lowered
@@ -57,3 +58,38 @@ def test_a_workbook_that_counts_from_1904() -> None:
     made = replace(book({"Z1": '="2011-08-22"+0'}), date1904=True)
     with refusal(FormulaError, cell=f"{HOME}!Z1", cause="may be a date"):
         lowered(made, [], "Z1")
+
+
+@pytest.mark.parametrize(
+    ("known", "formula", "expected"),
+    [
+        # one result tells the order for the whole workbook
+        ({"B1": ('=DATEVALUE("8/22/2011")', 40777.0)}, '=DATEVALUE("1/2/2024")', 45293.0),
+        ({"B1": ('=DATEVALUE("22/8/2011")', 40777.0)}, '=DATEVALUE("1/2/2024")', 45323.0),
+        ({"B1": ('=VALUE("3/4/2024")', 45355.0)}, '="1/2/2024"+0', 45293.0),
+        ({"A1": "3/4/2024", "B1": ("=MONTH(A1)", 4.0)}, '=TEXT("1/2/2024","yyyymmdd")', "20240201"),
+        ({"A1:A2": ["x", "13/1/2024"], "B2": ("=--A2", 45304.0)}, '=YEAR("1/2/24")+MONTH("1/2/24")', 2026.0),
+        ({"B1": ('=DATEVALUE("8/22/2011")', 40777.0)}, '=DATEVALUE("22/8/2011")', ExcelError.VALUE),
+        ({"B1": ('=DATEVALUE("8/22/2011")', 40777.0)}, '=VALUE("8/22/2011 6:00 PM")', 40777.75),
+        ({"B1": ('=DATEVALUE("8/22/2011")', 40777.0)}, '=NETWORKDAYS(45292,45300,"1/2/2024")', 6.0),
+        ({}, '=DATEVALUE("3/3/2024")', 45354.0),
+    ],
+)
+def test_the_order_of_day_and_month_that_a_workbook_shows(known: Any, formula: str, expected: object) -> None:
+    cells = {key: value[0] if isinstance(value, tuple) else value for key, value in known.items()}
+    workbook = book({**cells, "Z1": formula})
+    for key, item in known.items():
+        if isinstance(item, tuple):
+            cell = parse_range(key, HOME).first
+            workbook.sheets[HOME].values[cell.row, cell.column] = item[1]
+    found = evaluate(lowered(workbook, [], "Z1")).values[Cell(HOME, 1, 26)]
+    assert found == (pytest.approx(expected) if isinstance(expected, float) else expected)
+
+
+@pytest.mark.parametrize("saved", [40777.0, ExcelError.VALUE])
+def test_results_that_show_no_order(saved: float | ExcelError) -> None:
+    """They contradict each other, or are errors: a country may write dates in another way."""
+    workbook = book({"A1": '=DATEVALUE("8/22/2011")', "A2": '=DATEVALUE("22/8/2011")', "Z1": '=DATEVALUE("1/2/2024")'})
+    workbook.sheets[HOME].values |= {(1, 1): saved, (2, 1): saved}
+    with refusal(FormulaError, cell=f"{HOME}!Z1", cause="order of day and month"):
+        lowered(workbook, [], "Z1")

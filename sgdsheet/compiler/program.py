@@ -21,6 +21,8 @@ from sgdsheet.compiler.lowering import Uneven, lower_block, separated
 from sgdsheet.compiler.recurrence_lowering import lower_recurrence
 from sgdsheet.compiler.regions import Regions
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
+from sgdsheet.sheet.date_order import is_day_first
+from sgdsheet.sheet.excel_calendar import FROM_1904, Calendar
 from sgdsheet.sheet.references import Cell, Range, RangeIndex, identifiers
 from sgdsheet.sheet.workbook import Sheet, Workbook
 
@@ -117,7 +119,8 @@ def build_program(
     `shared` are parameters that exist already; in a `generic` program constants may be exchanged for others,
     with errors among them if it is `suspicious`. `watch` is told of each block before it is lowered.
     """
-    builder = Builder(dtype=dtype, generic=generic, suspicious=suspicious, date1904=workbook.date1904)
+    calendar = Calendar(FROM_1904 if workbook.date1904 else 0.0, lambda: is_day_first(workbook))
+    builder = Builder(dtype=dtype, generic=generic, suspicious=suspicious, calendar=calendar)
     regions = Regions(workbook, builder)
     tensors: dict[str, Tensor] = dict(shared or {})
     for area, name in zip(parameters, identifiers(parameters), strict=True):

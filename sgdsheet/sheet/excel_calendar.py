@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 LAST = 2_958_465
@@ -15,7 +17,24 @@ LAST = 2_958_465
 SECONDS = 86_400
 """Seconds of a day."""
 
+FROM_1904 = 1462.0
+"""The number of 1 January 1904."""
+
 _LEAP_1900 = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """How a workbook counts days and writes dates.
+
+    `origin` is the day that it counts from, 0 or 1462 for 1904. `day_first` says whether 2/1/2024 is 2 January; None if
+    nobody knows.
+    """
+
+    origin: float = 0.0
+    day_first: Callable[[], bool | None] = lambda: None
+
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -64,6 +83,8 @@ _DATES = (
     re.compile(r"(?P<m>[A-Za-z]{3,9})[- ](?P<d>\d{1,2}),? +(?P<y>\d{4})"),
 )
 _TIME = re.compile(r"(?P<h>\d{1,2}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2}))? ?(?P<half>[AaPp][Mm])?")
+ORDERED_DATE = re.compile(r"(?P<one>\d{1,2})(?P<mark>[-/])(?P<two>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})")
+"""A date whose order of day and month depends on the country."""
 _BOTH = re.compile(r"(?P<day>.*\d)[ T]+(?P<time>\d{1,2}:.*)")
 _NO_YEAR = re.compile(r"\d{1,2}[- /]?(?P<m>[A-Za-z]{3,9})|(?P<n>[A-Za-z]{3,9})[- /]\d{1,2}")
 
@@ -75,15 +96,28 @@ def _month_number(text: str) -> int | None:
     return _MONTHS.index(short) + 1 if short in _MONTHS else None
 
 
-def date_in_text(text: str) -> float | None:
-    """The day that a text says which means the same everywhere; None if it says none, NaN if that day is none."""
+def date_in_text(text: str, day_first: bool | None = None) -> float | None:
+    """The day that a text says which means the same everywhere; None if it says none, NaN if that day is none.
+
+    With `day_first` known, also what means another day in other countries, as 2/1/2024.
+    """
     match = next((match for form in _DATES if (match := form.fullmatch(text.strip())) is not None), None)
+    if match is None and (match := ORDERED_DATE.fullmatch(text.strip())) is not None:
+        one, two = match["one"], match["two"]
+        if day_first is None and one != two:
+            return None
+        return _day(match["year"], int(two) if day_first else int(one), int(one) if day_first else int(two))
     if match is None:
         return None
-    year, month, day = int(match["y"]), _month_number(match["m"]), int(match["d"])
-    if len(match["y"]) == 2:
+    return _day(match["y"], _month_number(match["m"]), int(match["d"]))
+
+
+def _day(year_text: str, month: int | None, day: int) -> float:
+    """The number of a day; NaN if there is no such day."""
+    year = int(year_text)
+    if len(year_text) == 2:
         year += 2000 if year < 30 else 1900
-    if month is None or not 1 <= day <= days_in_month(year, month):
+    if month is None or not 1 <= month <= 12 or not 1 <= day <= days_in_month(year, month):
         return math.nan
     found = serial_of(year, month, day)
     return math.nan if found is None else float(found)
@@ -104,14 +138,15 @@ def time_in_text(text: str) -> float | None:
     return (hours * 3600 + minutes * 60 + seconds) / SECONDS
 
 
-def moment_in_text(text: str) -> float | None:
+def moment_in_text(text: str, day_first: bool | None = None) -> float | None:
     """The number of a date, of a time, or of both with a space between; None if a text says none of them for sure."""
-    for read in (date_in_text, time_in_text):
-        if (found := read(text)) is not None:
-            return found
+    if (found := date_in_text(text, day_first)) is not None:
+        return found
+    if (found := time_in_text(text)) is not None:
+        return found
     if (split := _BOTH.fullmatch(text.strip())) is None:
         return None
-    first, second = date_in_text(split["day"]), time_in_text(split["time"])
+    first, second = date_in_text(split["day"], day_first), time_in_text(split["time"])
     return first + second if first is not None and second is not None else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import formualizer
 
@@ -163,6 +164,13 @@ _STAND_IN, _STOOD_IN = "$XFD$1048{:03d}", re.compile(r"\$XFD\$1048(\d{3})")
 _CELL = re.compile(r"(\$?)([A-Za-z]{1,3})(\$?)([0-9]{1,7})")
 _COLUMN = re.compile(r"(\$?)([A-Za-z]{1,3})")
 _ROW = re.compile(r"(\$?)([0-9]{1,7})")
+TRIMMING = {"_TRO_LEADING": 1, "_TRO_TRAILING": 2, "_TRO_ALL": 3}
+"""How a file holds the operators that trim a range (`A1.:A9`, `A1:.A9`, `A1.:.A9`): as functions; 1 is the first end,
+2 the last one, 3 both."""
+
+_OF_GOOGLE = "__XLUDF.DUMMYFUNCTION"
+"""What Google Sheets writes for a function that Excel lacks, in an IFERROR with its result; in Excel it is #NAME?."""
+
 _BRACKETED = re.compile(r"\s*\[((?:'.|[^\[\]'])*)\]\s*([,:]?)")
 _ERRORS = {error.value: error for error in ExcelError}
 
@@ -252,6 +260,8 @@ class _Converter:
         if kind == "UnaryOp":
             return Unary(str(tree.get_operator()), parts[0])
         if kind == "BinaryOp":
+            if tree.get_operator() == ":" and (trimmed := self._trimming(tree.to_dict())) is not None:
+                return trimmed
             return Binary(str(tree.get_operator()), parts[0], parts[1])
         if kind == "Function":
             return self._call(str(tree.get_function_name()), parts)
@@ -263,6 +273,15 @@ class _Converter:
             return ArrayConstant(tuple(parts[start : start + width] for start in range(0, len(parts), width)))
         function, *arguments = parts
         return Applied(function, tuple(arguments))
+
+    def _trimming(self, tree: dict[str, Any]) -> Node | None:
+        """A range that is trimmed at its ends, as `A1:.B9`; the parser leaves the points with the corners."""
+        first, last = (str(tree[side].get("reference", "")) for side in ("left", "right"))
+        ends = first.endswith(".") + 2 * last.startswith(".")
+        name = next((name for name, which in TRIMMING.items() if which == ends), None)
+        if name is None or not (first and last):
+            return None
+        return Call(name, (self._reference(f"{first.removesuffix('.')}:{last.removeprefix('.')}"),))
 
     def _literal(self, tree: formualizer.ASTNode) -> Node:
         value = tree.get_literal_value()
@@ -282,6 +301,8 @@ class _Converter:
             return Unary("@", arguments[0])
         if plain == "ANCHORARRAY" and len(arguments) == 1:
             return Unary("#", arguments[0])
+        if plain == _OF_GOOGLE:
+            return ErrorConstant(ExcelError.NAME)
         return Call(plain, arguments)
 
     def _reference(self, text: str) -> Node:

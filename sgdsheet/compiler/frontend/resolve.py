@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from sgdsheet.compiler.frontend.lambdas import TooLarge, applied, expanded, is_lambda
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.places import is_reference
+from sgdsheet.compiler.functions.reshaping import trimming
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.formula import other_file, parse, render
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW
@@ -120,7 +121,7 @@ class Resolver:
                 case Call(name="ISOMITTED", arguments=(argument,)):
                     return Boolean(isinstance(self._resolve(argument, sheet, row, column), Omitted))
                 case Call():
-                    part = _function_as_text(part)
+                    part = _function_as_text(trimming(part))
                     written = self._expanded(part, sheet, row, column)
                     return written or self._named(part, sheet, row, column) or self._call(part, sheet, row, column)
                 case _:

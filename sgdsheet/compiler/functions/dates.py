@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 from sgdsheet.compiler.functions.plain import Cell, Day, Days, Grid, plain
 from sgdsheet.compiler.ir.numerals import text_number
@@ -11,6 +12,7 @@ from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.excel_calendar import (
     LAST,
     SECONDS,
+    Calendar,
     date_in_text,
     date_parts,
     days_in_month,
@@ -312,12 +314,12 @@ def _weekend(code: Cell) -> frozenset[int] | ExcelError:
     return frozenset({(number - 12) % 7}) if 11 <= number <= 17 else ExcelError.NUM
 
 
-def _free_days(holidays: Grid | None, weekend: frozenset[int]) -> frozenset[int] | ExcelError:
+def _free_days(holidays: Grid | None, weekend: frozenset[int], calendar: Calendar) -> frozenset[int] | ExcelError:
     """The holidays that are no days of the weekend."""
     found = set()
     for cell in holidays.cells() if holidays is not None else ():
         if isinstance(cell, str):
-            cell = text_number(cell, dates=True)
+            cell = text_number(cell, calendar=replace(calendar, origin=0.0))
             if cell is None:
                 return ExcelError.VALUE
         if isinstance(cell, (bool, ExcelError)):
@@ -327,11 +329,11 @@ def _free_days(holidays: Grid | None, weekend: frozenset[int]) -> frozenset[int]
     return frozenset(found)
 
 
-def _count_days(start: float, end: float, code: Cell, holidays: Grid | None) -> float | ExcelError:
+def _count_days(start: float, end: float, code: Cell, holidays: Grid | None, calendar: Calendar) -> float | ExcelError:
     weekend = _weekend(code)
     if isinstance(weekend, ExcelError):
         return weekend
-    free = _free_days(holidays, weekend)
+    free = _free_days(holidays, weekend, calendar)
     if isinstance(free, ExcelError):
         return free
     if date_parts(start) is None or date_parts(end) is None:
@@ -343,11 +345,13 @@ def _count_days(start: float, end: float, code: Cell, holidays: Grid | None) -> 
     return float(count if start <= end else -count)
 
 
-def _days_later(start: float, count: float, code: Cell, holidays: Grid | None) -> float | ExcelError:
+def _days_later(
+    start: float, count: float, code: Cell, holidays: Grid | None, calendar: Calendar
+) -> float | ExcelError:
     weekend = _weekend(code)
     if isinstance(weekend, ExcelError):
         return weekend
-    free = _free_days(holidays, weekend)
+    free = _free_days(holidays, weekend, calendar)
     if isinstance(free, ExcelError):
         return free
     if len(weekend) == 7:
@@ -371,9 +375,9 @@ def _days_later(start: float, count: float, code: Cell, holidays: Grid | None) -
         "NETWORKDAYS(DATE(2012,10,1),DATE(2013,3,1),DATE(2012,11,22))": 109,
     },
 )
-def networkdays(start: Day, end: Day, holidays: Days | None = None) -> float | ExcelError:
+def networkdays(start: Day, end: Day, holidays: Days | None = None, *, calendar: Calendar) -> float | ExcelError:
     """How many working days there are between two dates, both included."""
-    return _count_days(start, end, 1.0, holidays)
+    return _count_days(start, end, 1.0, holidays, calendar)
 
 
 @plain(
@@ -386,9 +390,11 @@ def networkdays(start: Day, end: Day, holidays: Days | None = None) -> float | E
         'NETWORKDAYS.INTL(DATE(2006,1,1),DATE(2006,2,1),7,{"2006/1/2","2006/1/16"})': 22,
     },
 )
-def networkdays_intl(start: Day, end: Day, weekend: Cell = 1.0, holidays: Days | None = None) -> float | ExcelError:
+def networkdays_intl(
+    start: Day, end: Day, weekend: Cell = 1.0, holidays: Days | None = None, *, calendar: Calendar
+) -> float | ExcelError:
     """How many working days there are between two dates, with other days off."""
-    return _count_days(start, end, weekend, holidays)
+    return _count_days(start, end, weekend, holidays, calendar)
 
 
 @plain(
@@ -399,9 +405,9 @@ def networkdays_intl(start: Day, end: Day, weekend: Cell = 1.0, holidays: Days |
         "WORKDAY(DATE(2008,10,1),151,{39778;39786;39834})": 39938,
     },
 )
-def workday(start: Day, count: float, holidays: Days | None = None) -> Day | ExcelError:
+def workday(start: Day, count: float, holidays: Days | None = None, *, calendar: Calendar) -> Day | ExcelError:
     """The date some working days later."""
-    return _days_later(start, count, 1.0, holidays)
+    return _days_later(start, count, 1.0, holidays, calendar)
 
 
 @plain(
@@ -410,20 +416,23 @@ def workday(start: Day, count: float, holidays: Days | None = None) -> Day | Exc
     left_out_is_default=True,
     examples={"WORKDAY.INTL(DATE(2012,1,1),90,11)": 41013, "WORKDAY.INTL(DATE(2012,1,1),30,17)": 40944},
 )
-def workday_intl(start: Day, count: float, weekend: Cell = 1.0, holidays: Days | None = None) -> Day | ExcelError:
+def workday_intl(
+    start: Day, count: float, weekend: Cell = 1.0, holidays: Days | None = None, *, calendar: Calendar
+) -> Day | ExcelError:
     """The date some working days later, with other days off."""
-    return _days_later(start, count, weekend, holidays)
+    return _days_later(start, count, weekend, holidays, calendar)
 
 
 # --- from texts -------------------------------------------------------------------------------------------
 
 
 @plain("DATEVALUE", examples={'DATEVALUE("22-AUG-2011")': 40777, 'DATEVALUE("2011/02/23")': 40597})
-def datevalue(text: str) -> Day | ExcelError:
-    """The serial number of a date in a text that means the same everywhere."""
+def datevalue(text: str, *, calendar: Calendar) -> Day | ExcelError:
+    """The serial number of a date in a text that means the same everywhere, or as the workbook shows it is meant."""
     found = date_in_text(text)
     if found is None:
         moment = moment_in_text(text)
+        moment = moment_in_text(text, calendar.day_first()) if moment is None else moment
         if moment is not None:
             return ExcelError.VALUE if math.isnan(moment) else float(math.floor(moment))
         if without_year(text):
@@ -435,10 +444,10 @@ def datevalue(text: str) -> Day | ExcelError:
 
 
 @plain("TIMEVALUE", examples={'TIMEVALUE("2:24 AM")': 0.1, 'TIMEVALUE("22-Aug-2011 6:35 AM")': 0.274305555555556})
-def timevalue(text: str) -> float | ExcelError:
+def timevalue(text: str, *, calendar: Calendar) -> float | ExcelError:
     """The fraction of a day of a time in a text."""
     found = time_in_text(text)
-    if found is None and (moment := moment_in_text(text)) is not None:
+    if found is None and (moment := moment_in_text(text, calendar.day_first())) is not None:
         found = moment if math.isnan(moment) else time_in_text(text.strip().partition(" ")[2]) or 0.0
     if found is None:
         if ":" in text:

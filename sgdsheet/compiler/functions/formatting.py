@@ -14,6 +14,7 @@ from sgdsheet.compiler.functions.plain import Cell, plain
 from sgdsheet.compiler.functions.text import as_text
 from sgdsheet.compiler.ir.numerals import text_number
 from sgdsheet.sheet.displayed_text import FRACTION, GENERAL_WORD, QUOTED, Format, chosen, format_of, fraction
+from sgdsheet.sheet.excel_calendar import Calendar
 from sgdsheet.sheet.number_format import Token, dated, in_digits, refused, sections_of, with_fraction
 from sgdsheet.sheet.workbook import ExcelError
 
@@ -40,7 +41,7 @@ _ENGLISH = re.compile(r"0*[0-9a-f]?[0-9a-f]?09|en(-[a-z]+)?", re.IGNORECASE)
         'TEXT("20240229","0000-00-00")': "2024-02-29",
     },
 )
-def text(item: Cell, code: str, *, origin: float = 0.0) -> str | ExcelError:
+def text(item: Cell, code: str, *, calendar: Calendar) -> str | ExcelError:
     """A number, or a text that is one, as a text in a number format."""
     if isinstance(item, (bool, ExcelError)):
         return item if isinstance(item, ExcelError) else as_text(item)
@@ -48,11 +49,11 @@ def text(item: Cell, code: str, *, origin: float = 0.0) -> str | ExcelError:
     if len(sections) > 4:
         raise refused(code)
     if isinstance(item, str):
-        number = None if code.strip() == "@" else text_number(item, dates=not origin)
+        number = None if code.strip() == "@" else text_number(item, calendar=calendar)
         if number is None:
             return _in_text_section(item, sections)
         item = number
-    return _formatted(item or 0.0, code, origin)
+    return _formatted(item or 0.0, code, calendar.origin)
 
 
 def _in_text_section(item: str, sections: Sequence[Sequence[Token]]) -> str:

@@ -188,15 +188,20 @@ def index(
     enough = highest[0] <= heights and highest[1] <= widths
     value = context.lower(cut if enough else array, array=True)
     pairs = [("h", rows_), ("w", columns_)]
-    if "w" in rows_.axes:  # the columns of the range go before the positions side by side come
+    turned = "w" in rows_.axes and "h" in columns_.axes
+    if turned:  # rows side by side and columns below each other: the other way round
+        pairs = [(axis, place.renamed(_TURNED)) for axis, place in pairs]
+    elif "w" in rows_.axes:  # the columns of the range go before the positions side by side come
         pairs.reverse()
-        if "h" in columns_.axes:
-            raise FormulaError("calls INDEX with rows side by side and columns below each other", remedy="Turn them")
     for axis, place in pairs:
         value = gathered(builder, value, axis, place)
+    value = builder.canonical(value.renamed(_TURNED)) if turned else value
     for found in errors:
         value = builder.spoiled(value, found)
     return value
+
+
+_TURNED = {"h": "w", "w": "h"}
 
 
 def _area(context: Context, array: Node, number: Node | None) -> Node:

@@ -27,6 +27,7 @@ from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value, fault_of
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.excel_calendar import FROM_1904, Calendar
 from sgdsheet.sheet.syntax import Area, Node, Omitted
 from sgdsheet.sheet.workbook import ExcelError
 
@@ -70,14 +71,10 @@ class Grid:
 _DAY = "a day of the workbook's calendar"
 Day = Annotated[float, _DAY]
 """A number that is a date: as an argument or a result, it counts from 1900 here, also where the workbook counts from
-1904. A function that takes or gives no date, and needs the calendar, has a keyword `origin`: the day that the workbook
-counts from, 0 or 1462."""
+1904. A function that needs the workbook's calendar for something else has a keyword `calendar`."""
 
 Days = Annotated[Grid, _DAY]
 """A range of dates."""
-
-_FROM_1904 = 1462.0
-"""The number of 1 January 1904 where days count from 1900."""
 
 
 def is_number(item: object) -> TypeGuard[float]:
@@ -119,13 +116,13 @@ def plain(
         parameters = [item for item in declared if item.kind is not item.KEYWORD_ONLY]
         hints = get_type_hints(implementation)
         marked = get_type_hints(implementation, include_extras=True)
-        days = [place for place, item in enumerate(parameters) if _is_day(marked[item.name])]
-        calendar = _Calendar(days, _is_day(marked.get("return")), len(parameters) < len(declared))
+        dates_at = [place for place, item in enumerate(parameters) if _is_day(marked[item.name])]
+        days = _Days(dates_at, _is_day(marked.get("return")), len(parameters) < len(declared))
         repeated = any(item.kind is item.VAR_POSITIONAL for item in parameters)
         least = sum(item.default is item.empty and item.kind is not item.VAR_POSITIONAL for item in parameters)
         wanted = [_read_as(hints[item.name]) for item in parameters]
         defaults = [item.default for item in parameters] if left_out_is_default else []
-        shape = _Shape(name, implementation, wanted, arrays, skips_blanks, defaults, booleans, dates, calendar, tensors)
+        shape = _Shape(name, implementation, wanted, arrays, skips_blanks, defaults, booleans, dates, days, tensors)
 
         def evaluate(context: Context, *arguments: Node) -> Value:
             return _evaluated(context, shape, arguments)
@@ -154,12 +151,12 @@ def plain(
 
 
 @dataclass(frozen=True, slots=True)
-class _Calendar:
-    """Which arguments of a function are dates, whether its result is one, and whether it takes the `origin`."""
+class _Days:
+    """Which arguments of a function are dates, whether its result is one, and whether it takes the `calendar`."""
 
     arguments: Sequence[int]
     result: bool
-    origin: bool
+    calendar: bool
 
 
 def _is_day(hint: Any) -> bool:
@@ -178,7 +175,7 @@ class _Shape:
     defaults: Sequence[Any]
     booleans: bool
     dates: bool
-    calendar: _Calendar
+    days: _Days
     tensors: Callable[..., torch.Tensor] | None = None
 
     def kind_of(self, position: int) -> Any:
@@ -225,7 +222,7 @@ def _evaluated(context: Context, shape: _Shape, arguments: Sequence[Node]) -> Va
         key = tuple((type(item), id(item) if isinstance(item, Grid) else item) for item in given)
         if key not in known:
             error = next((item for item in given if isinstance(item, _Failed)), None)
-            known[key] = error.error if error is not None else _called(shape, given, date1904=context.date1904)
+            known[key] = error.error if error is not None else _called(shape, given, builder.calendar)
         results.append(known[key])
     return _packed(builder, results, axes, sizes)
 
@@ -253,17 +250,16 @@ def _calculated(
     return applied(context, shape.name, tensors, builder.fitted(*given))
 
 
-def _called(shape: _Shape, given: Sequence[Any], *, date1904: bool = False) -> Any:
-    calendar = shape.calendar
-    if date1904:
-        given = [_from_1904(item) if place in calendar.arguments else item for place, item in enumerate(given)]
-    options = {"origin": _FROM_1904} if date1904 and calendar.origin else {}
+def _called(shape: _Shape, given: Sequence[Any], calendar: Calendar) -> Any:
+    if calendar.origin:
+        given = [_from_1904(item) if place in shape.days.arguments else item for place, item in enumerate(given)]
+    options = {"calendar": calendar} if shape.days.calendar else {}
     try:
         result = shape.implementation(*given, **options)
     except (OverflowError, ZeroDivisionError):
         return ExcelError.NUM
-    if date1904 and calendar.result and is_number(result):
-        return result - _FROM_1904 if result >= _FROM_1904 else ExcelError.NUM
+    if calendar.origin and shape.days.result and is_number(result):
+        return result - FROM_1904 if result >= FROM_1904 else ExcelError.NUM
     return result
 
 
@@ -271,7 +267,7 @@ def _from_1904(item: Any) -> Any:
     """A date that counts from 1904, or a range of them, as it counts from 1900; what is before both stays there."""
     if isinstance(item, Grid):
         return Grid(tuple(tuple(map(_from_1904, row)) for row in item.rows), item.direct)
-    return item + _FROM_1904 if is_number(item) and item >= 0 else item
+    return item + FROM_1904 if is_number(item) and item >= 0 else item
 
 
 def _lowered(context: Context, shape: _Shape, position: int, node: Node) -> Value:

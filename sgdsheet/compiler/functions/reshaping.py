@@ -12,7 +12,8 @@ from sgdsheet.compiler.functions.registry import Context, Derivative, Takes, fix
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Fault, Kind, Value, refuse_large
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.syntax import Node, Omitted
+from sgdsheet.sheet.formula import TRIMMING
+from sgdsheet.sheet.syntax import Call, Node, Number, Omitted
 from sgdsheet.sheet.workbook import ExcelError
 
 _NOTHING = -1
@@ -209,6 +210,14 @@ def trimrange(context: Context, array: Node, rows: Node | None = None, columns: 
         return builder.error(Fault.REF)
     places = _grid(value)
     return _laid_out(builder, value, [[places[row][column] for column in across] for row in down])
+
+
+def trimming(call: Call) -> Call:
+    """The call of TRIMRANGE that an operator such as `:.` stands for; any other call as it is."""
+    ends = TRIMMING.get(call.name)
+    if ends is None or len(call.arguments) != 1:
+        return call
+    return Call("TRIMRANGE", (*call.arguments, Number(float(ends)), Number(float(ends))))
 
 
 def _line(context: Context, array: Node, ignore: Node | None, by_column: Node | None) -> tuple[Value, list[int]]:

@@ -10,6 +10,7 @@ from sgdsheet.compiler.functions.plain import Cell, Grid, plain
 from sgdsheet.compiler.functions.wildcards import has_wildcards
 from sgdsheet.compiler.ir.numerals import number_text, text_number
 from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.excel_calendar import Calendar
 from sgdsheet.sheet.number_format import rounded_text
 from sgdsheet.sheet.workbook import ExcelError
 
@@ -271,14 +272,14 @@ def unicode(text: str) -> float | ExcelError:
     "VALUE",
     examples={'VALUE("$1,000")': 1000, 'VALUE("12%")': 0.12, 'VALUE("x")': "#VALUE!", "VALUE(7)": 7},
 )
-def value(item: Cell, *, origin: float = 0.0) -> float | ExcelError:
+def value(item: Cell, *, calendar: Calendar) -> float | ExcelError:
     """The number that a text stands for."""
     if isinstance(item, ExcelError):
         return item
     if isinstance(item, bool):
         return ExcelError.VALUE
     if isinstance(item, str):
-        found = text_number(item, dates=not origin)
+        found = text_number(item, calendar=calendar)
         return ExcelError.VALUE if found is None else found
     return item or 0.0
 

@@ -22,6 +22,7 @@ from sgdsheet.compiler.ir.recording import TAKE_NUMBERS, TAKE_TENSORS, Data, Rec
 from sgdsheet.compiler.ir.tracing import is_operation
 from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value, fault_codes, refuse_large, simplified
 from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.excel_calendar import Calendar
 from sgdsheet.system import memory
 
 _SHARE = frozenset({torch.amax, torch.amin, torch.prod})
@@ -54,12 +55,12 @@ class _Choice(NamedTuple):
 class Builder(Recorder):
     """Records what happens to `Value`s. `texts` are the texts that occur, by their index; `kept` is the size of all
     results that depend on parameters. `unsure` says that some of them are a number or TRUE or FALSE, and which is not
-    recorded. With `date1904` days are counted from 1904, where no text is read as a date."""
+    recorded. `calendar` says how texts are read as dates."""
 
     texts: list[str] = field(default_factory=list)
     kept: int = 0
     unsure: bool = False
-    date1904: bool = False
+    calendar: Calendar = field(default_factory=Calendar)
     _codes: dict[str, int] = field(default_factory=dict)
     _choices: dict[fx.Node, _Choice] = field(default_factory=dict)
     _merged: dict[fx.Node, bool] = field(default_factory=dict)
@@ -211,7 +212,7 @@ class Builder(Recorder):
         kinds = value.kind_tensor()
         is_text = kinds == Kind.TEXT
         data = value.data.clone()
-        parsed = [text_number(self.texts[int(code)], dates=not self.date1904) for code in data[is_text]]
+        parsed = [text_number(self.texts[int(code)], calendar=self.calendar) for code in data[is_text]]
         data[is_text] = torch.tensor(
             [Fault.VALUE.nan if number is None else number for number in parsed], dtype=self.dtype
         )

@@ -6,7 +6,7 @@ import math
 import re
 
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.excel_calendar import moment_in_text
+from sgdsheet.sheet.excel_calendar import Calendar, moment_in_text
 
 _NUMBER = re.compile(r"[+-]?\s*[$]?\s*(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?\s*(%?)")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
@@ -23,11 +23,12 @@ _LONGEST = 255
 """Characters of a text up to which it may be a number."""
 
 
-def text_number(text: str, *, dates: bool = False) -> float | None:
+def text_number(text: str, *, calendar: Calendar | None = None) -> float | None:
     """The number that arithmetic reads from a text (`"5"`, `" 1,000.5 "`, `"$3"`, `"(2)"`, `"12%"`), else None.
 
-    With `dates` also those of dates and times that mean the same everywhere (`"2011-08-22 16:48"`). Raises FormulaError
-    for what else may be a date, a time or a fraction: which, depends on the country.
+    With a `calendar` that counts from 1900 also those of dates and times that mean the same everywhere
+    (`"2011-08-22 16:48"`), or whose order of day and month it knows. Raises FormulaError for what else may be a date, a
+    time or a fraction: which, depends on the country.
     """
     text = text.strip(" ")
     if not text or len(text) > _LONGEST:
@@ -39,7 +40,10 @@ def text_number(text: str, *, dates: bool = False) -> float | None:
         if _BEFORE.fullmatch(text):
             return None
         if _DATE.fullmatch(text):
-            moment = moment_in_text(text) if dates else None
+            moment = None
+            if calendar is not None and not calendar.origin:
+                moment = moment_in_text(text)
+                moment = moment_in_text(text, calendar.day_first()) if moment is None else moment
             if moment is not None:
                 return None if math.isnan(moment) else moment
             raise FormulaError(
