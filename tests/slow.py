@@ -49,7 +49,7 @@ TESTS = {
     "test_analysts_models": ("test_gradient test_in_single_precision_it_is_the_same test_training_lowers_the_loss "),
     "test_evolution": (
         "test_many_minima test_without_bounds_the_box_is_said_and_gets_wider test_the_same_seed_gives_the_same_result "
-        "test_names_of_our_own test_whole_numbers_beside_others test_a_longer_round_trip_is_found "
+        "test_names_of_our_own test_whole_numbers_beside_others_by_branch_and_bound test_a_longer_round_trip_is_found "
         "test_what_cannot_be_batched_is_tried_one_by_one test_annealing_finds_its_way_among_many_minima "
         "test_what_interval_arithmetic_proves "
     ),

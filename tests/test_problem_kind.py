@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from sgdsheet.compiler.passes.shapes import note_shapes
 from sgdsheet.compiler.program import Program
 from sgdsheet.compiler.structure.function_analysis import FunctionAnalysis
 from sgdsheet.compiler.structure.function_kind import FunctionKind, function_kinds
+from sgdsheet.compiler.structure.intervals import Interval, outputs_between
 from sgdsheet.compiler.structure.rules import RULES
 from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.train.constrained.problem_kind import ProblemKind, kind_of
@@ -225,6 +226,70 @@ def test_random_formulas_stay_in_their_range(seed: int) -> None:
             slack = 1e-9 * (1 + values.abs())
             assert bool((values >= traits.low - slack).all()), text
             assert bool((values <= traits.high + slack).all()), text
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_formulas_stay_in_their_intervals(seed: int) -> None:
+    """The same number by number, for two boxes at once, also of what has a sign only here and there."""
+    chance = random.Random(2000 + seed)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(4):
+        text = formula(chance, 4)
+        program = lowered(book({**DATA, "Z1": f"={text}"}), ["H1:H2"], "Z1")
+        module = loss_of(program)
+        if module is None:
+            continue
+        ((name, tensor),) = program.parameters.items()
+        lower = torch.stack([tensor.detach()] * 2) - 3 * torch.rand(
+            (2, *tensor.shape), generator=generator, dtype=tensor.dtype
+        )
+        widths = torch.tensor([5.0, 0.3]).reshape(2, *(1 for _ in tensor.shape))
+        upper = lower + widths * torch.rand((2, *tensor.shape), generator=generator, dtype=tensor.dtype)
+
+        def between(low: Tensor, high: Tensor, name: str = name, module: fx.GraphModule = module) -> Interval:
+            return outputs_between(module, {name: Interval(low, high)})[0]
+
+        found = torch.vmap(between)(lower, upper)
+        for number in range(2):
+            for _ in range(30):
+                share = torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype)
+                with torch.no_grad():
+                    tensor.copy_(lower[number] + share * (upper[number] - lower[number]))
+                    value = module()[0].double()
+                slack = 1e-9 * (1 + value.abs())
+                if bool(value.isfinite()):
+                    assert bool(value >= found.low[number] - slack), text
+                    assert bool(value <= found.high[number] + slack), text
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("SUMPRODUCT(H1:H2,C1:C2)", 0.0, 8.0),
+        ("INDEX(C1:C5,H1+3)", 1.0, 5.0),
+        ("CHOOSE(H2,10,30,20)", 10.0, 30.0),
+        ("COS(H1)", math.cos(2), 1.0),
+        ("IF(H1>5,100,H2)", 1.0, 3.0),
+        ("H1*H1", 0.0, 4.0),
+        ('COUNTIF(H1:H2,">=1")', 1.0, 2.0),
+        ("1/H2", 1 / 3, 1.0),
+        ("1/H1", -math.inf, math.inf),
+        ("LN(H2)", 0.0, math.log(3)),
+        ("ROUND(H2/2,0)", 1.0, 2.0),
+        ("SUMXMY2(H1:H2,C1:C2)", 0.0, 10.0),
+        ("PRODUCT(H1:H2)", -6.0, 6.0),
+    ],
+)
+def test_intervals(text: str, low: float, high: float) -> None:
+    """H1 from -2 to 2, H2 from 1 to 3, and 1 to 5 in C1:C5."""
+    cells = {"H1:H2": [[0.5], [1.5]], "C1:C5": [[1.0], [2.0], [3.0], [4.0], [5.0]], "Z1": f"={text}"}
+    program = lowered(book(cells), ["H1:H2"], "Z1")
+    module = loss_of(program)
+    assert module is not None
+    ((name, tensor),) = program.parameters.items()
+    ends = [torch.tensor(numbers, dtype=torch.float64).reshape(tensor.shape) for numbers in ([-2, 1], [2, 3])]
+    found = outputs_between(module, {name: Interval(*ends)})[0]
+    assert (float(found.low), float(found.high)) == pytest.approx((low, high))
 
 
 # --- problems -----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from sgdsheet.train.constrained.problem_kind import ProblemKind, problem_kind
 from sgdsheet.train.discrete.enumeration import MOST_POINTS, enumerate_points
 from sgdsheet.train.discrete.evolution import evolve
 from sgdsheet.train.discrete.integer_linear import solve_integer_linear
+from sgdsheet.train.discrete.interval_search import branch_by_intervals
 from sgdsheet.train.discrete.looks import Limits, Look
 from sgdsheet.train.discrete.outer_approximation import approximate
 from sgdsheet.train.discrete.points import box_of
@@ -38,6 +39,7 @@ class Method(Enum):
     BRANCH_AND_BOUND = "branch and bound (HiGHS)"
     APPROXIMATION = "outer approximation (HiGHS)"
     ENUMERATION = "enumeration"
+    INTERVALS = "branch and bound (intervals)"
     EVOLUTION = "evolutionary"
 
 
@@ -75,7 +77,8 @@ def _for_whole_numbers(model: SheetModel, constraints: ConstraintModel) -> Searc
         return Search(Method.APPROXIMATION, "a convex model with whole numbers")
     if count <= MOST_POINTS and count * model.numbers_read() <= _MOST_NUMBERS:
         return Search(Method.ENUMERATION, f"a model that is not linear, with {int(count):,} points of whole numbers")
-    return Search(Method.EVOLUTION, "a model that is not linear, with whole numbers")
+    method = Method.EVOLUTION if constraints.discrete is None or constraints.discrete.permutations else Method.INTERVALS
+    return Search(method, "a model that is not linear, with whole numbers")
 
 
 def _is_linear(kind: ProblemKind) -> bool:
@@ -106,5 +109,7 @@ def search(
         yield from enumerate_points(flat, discrete, limits)
     elif chosen.method is Method.APPROXIMATION:
         yield from approximate(flat, discrete, _linear_residuals(constraints), limits)
+    elif chosen.method is Method.INTERVALS:
+        yield from branch_by_intervals(flat, discrete, _linear_residuals(constraints), limits)
     else:
         yield from solve_integer_linear(flat, discrete, limits)
