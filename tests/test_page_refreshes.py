@@ -20,6 +20,7 @@ from sgdsheet.hosts.web.calculation import Calculation
 from sgdsheet.hosts.web.cell_store import CellStore
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.hosts.web.web_host import WebHost
+from sgdsheet.live.run.change_detector import ChangeDetector
 from sgdsheet.live.run.parameter_cells import ParameterCells
 from sgdsheet.live.run.trainable import Trainable, find_trainable
 from sgdsheet.sheet.held_numbers import held_numbers
@@ -190,3 +191,39 @@ def test_held_numbers() -> None:
     known = np.array([1.5 * (1 + 1e-12), 0.0, 0.0, 1.0, 0.0, 1e-3])
     assert held.agree(known, 1e-6).tolist() == [True, True, False, False, False, False]
     assert not held_numbers([1e308]).agree(np.array([np.inf]), 1e-6).any()
+
+
+def test_nothing_is_read_for_changes_while_nobody_types(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host knows of each edit. The data are read once at the start, and again after an edit, which is noticed."""
+    seconds = [0.0]
+    detector = ChangeDetector(opened.trainable, lambda: seconds[0])
+    read: list[Any] = []
+    for name in ("read_values", "read_formulas"):
+        monkeypatch.setattr(WebHost, name, _noted(read, getattr(WebHost, name)))
+
+    def looks() -> list[bool]:
+        found = []
+        for _ in range(400):
+            seconds[0] += 10.0
+            opened.refresh()
+            found.append(detector.changed(opened.host))
+        return found
+
+    assert not any(looks())
+    assert read
+    read.clear()
+    assert not any(looks())
+    assert not read
+    area = next(part.area for part in detector._parts if not part.formulas)
+    cell = next(cell for cell in area.cells() if cell not in detector._skipped)
+    held = opened.book.value_of(cell)
+    opened.book.edit([(cell, "0.125" if held != 0.125 else "0.25")])
+    assert sum(looks()) == 1
+
+
+def _noted(seen: list[Any], method: Any) -> Any:
+    def noted(host: WebHost, areas: Any) -> Any:
+        seen.append(areas)
+        return method(host, areas)
+
+    return noted

@@ -11,7 +11,9 @@ import xlsxwriter  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sgdsheet.compiler.passes import PASSES
 from sgdsheet.compiler.recalculator import Recalculator
+from sgdsheet.compiler.repeated_program import _HIDING, _WORTH_REWRITING, RepeatedProgram
 from sgdsheet.errors import CircularReference
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.sheet.agreement import same_value
@@ -91,7 +93,7 @@ def random_edits(book: OpenBook, chance: random.Random, count: int) -> None:
         elif what < 0.4:
             name = chance.choice(SHEETS)
             places = [(row, 1) for row in range(1, ROWS + 1) if (row, 1) not in book.workbook.sheets[name].formulas]
-            for _ in range(3):
+            for _ in range(_WORTH_REWRITING + 4):
                 book.write({Cell(name, *place): chance.choice((0.0, 1.0, 2.5, -800.0, 1e300)) for place in places})
         else:
             entries = []
@@ -127,8 +129,30 @@ def test_programs_that_were_recorded_know_errors_by_their_kind(tmp_path: Path) -
         sheet.write_formula("B1", "=1/(1+EXP(-A1))")
         sheet.write_formula("B2", "=IF(A1>3,TRUE,A1)")
         sheet.write_formula("B3", "=1/A1")
+        sheet.write_formula("B4", "=LN(EXP(A1)+EXP(A1+1)+EXP(2*A1))")
+        sheet.write_array_formula("B5", "{=LN(SUM(EXP(A1:A1*100)))}")
     book = OpenBook.from_bytes(path.name, path.read_bytes())
-    for number in (1.0, 2.0, 3.0, -800.0, 4.0, 0.0, 5.0):
-        book.write({Cell("S", 1, 1): number})
+    few = [1.0, 2.0, 3.0, -800.0, 4.0, 0.0, 5.0]
+    for number in (*few, *range(6, 6 + _WORTH_REWRITING), 900.0, *few, 1e200):
+        book.write({Cell("S", 1, 1): float(number)})
         agrees_with_a_fresh_calculation(book)
     assert book.values_in(Range("S", 1, 2, 3, 2))[2, 2] is True
+
+
+def test_a_recorded_program_is_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The convolutions of a sheet are one operation each after some writes, and give what the formulas give."""
+    assert {each.name for each in PASSES} >= _HIDING
+    path = Path(__file__).parent.parent / "workbooks" / "mnist_cnn.xlsx"
+    book = OpenBook.from_bytes(path.name, path.read_bytes())
+    cells = list(Range("cnn", 8, 37, 12, 76).cells())
+    chance = random.Random(0)
+    sizes = []
+    run = RepeatedProgram.run
+    monkeypatch.setattr(
+        RepeatedProgram, "run", lambda self, *given: (run(self, *given), sizes.append(len(self.module.graph.nodes)))[0]
+    )
+    for _ in range(_WORTH_REWRITING + 3):
+        book.write({cell: chance.uniform(-1, 1) for cell in cells}, going_on=True)
+    assert sizes[-1] < 0.5 * sizes[0], sizes
+    agrees_with_a_fresh_calculation(book)
+    book.close()

@@ -22,6 +22,7 @@ from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.values import UNSETTLED
 from sgdsheet.compiler.ir.values import Value as Tensors
+from sgdsheet.compiler.passes import PASSES, simplify
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.sheet.agreement import ROUNDING
 from sgdsheet.sheet.block_values import BlockValues
@@ -35,6 +36,20 @@ _HARMLESS = frozenset(
     )
 )
 """Operations that give finite numbers where they are given finite numbers."""
+
+_SPREADING = frozenset(
+    (
+        *(operator.add, operator.sub, operator.mul, operator.neg, torch.add, torch.sub, torch.mul, torch.neg),
+        *(torch.matmul, torch.mm, torch.tensordot, torch.sum, "sum", torch.square),
+    )
+)
+"""Operations whose result is not finite where a number that they are given is not: infinity times 0 is not a number."""
+
+_HIDING = frozenset(("the scale of a convolution in its kernels", "logarithm of a sum of exponentials"))
+"""Passes after which a number on the way, which is an error if it is beyond all bounds, is not calculated any more."""
+
+_WORTH_REWRITING = 4
+"""Runs after which the passes, which take a tenth of a second, have the program."""
 
 
 @dataclass(slots=True)
@@ -57,6 +72,11 @@ class RepeatedProgram:
     """Tells the program from all others."""
     strange: dict[fx.Node, int] = field(default_factory=dict)
     """How many of a node's numbers are not finite, where some never are."""
+    module: fx.GraphModule | None = None
+    """The nodes as one function of the inputs: the results, sums of all that has to be finite, and what is strange."""
+    _runs: int = 0
+    _looked_at: list[fx.Node] = field(default_factory=list)
+    """The nodes whose numbers could become infinite, or none."""
     _independent: set[int] = field(default_factory=set)
     _last: tuple[tuple[Cell, ...], Tensor] = ((), torch.zeros(0, dtype=torch.long))
     """The cells that were written last, and their places."""
@@ -87,34 +107,66 @@ class RepeatedProgram:
         if self._last[0] != cells:
             self._last = cells, torch.tensor([self.places[cell] for cell in cells], dtype=torch.long)
         self.numbers[self._last[1]] = torch.tensor(numbers, dtype=torch.float64)
-        sums: list[Tensor] = []
-        usual: list[bool] = []
-
-        def look(node: fx.Node, found: Tensor) -> None:
-            if node.target in _HARMLESS:
-                return
-            if node in self.strange:
-                usual.append(_strange(found) == self.strange[node])
-            else:
-                sums.append(found.sum())  # finite, if all of them are
-
-        computed = self._computed(look)
-        if not all(usual) or (sums and not bool(torch.stack(sums).isfinite().all())):
+        self._runs += 1
+        if self.module is None:
+            self.module = self._module()
+        elif self._runs == _WORTH_REWRITING:
+            self.module = self._rewritten(self.module)
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found, sums, strange = self.module(*self.inputs.values())
+        usual = all(_strange(numbers) == count for numbers, count in zip(strange, self.strange.values(), strict=True))
+        if not usual or (sums and not bool(torch.stack(sums).isfinite().all())):
             return None
-        return [values_of_block(self.program, block, value, computed[_node(value)]) for block, value in self.results]
+        pairs = zip(self.results, found, strict=True)
+        return [values_of_block(self.program, block, value, data) for (block, value), data in pairs]
 
     def settle(self) -> list[BlockValues]:
         """The values for the present numbers, for which nothing on the way has to be finite that is not."""
 
         def look(node: fx.Node, found: Tensor) -> None:
-            if node.target not in _HARMLESS and (count := _strange(found)):
+            self._looked_at.append(node)
+            if count := _strange(found):
                 self.strange[node] = count
 
         computed = self._computed(look)
         return [values_of_block(self.program, block, value, computed[_node(value)]) for block, value in self.results]
 
+    def _rewritten(self, module: fx.GraphModule) -> fx.GraphModule:
+        """The module with fewer and faster operations, if it gives the same numbers with the present inputs."""
+        inputs = list(self.inputs.values())
+        found = simplify(self._module(), [each for each in PASSES if each.name not in _HIDING], examples=inputs)
+        with torch.no_grad():
+            pairs = zip(module(*inputs)[0], found(*inputs)[0], strict=True)
+            same = all(
+                torch.allclose(new.double(), old.double(), rtol=ROUNDING, atol=0.0, equal_nan=True)
+                for old, new in pairs
+            )
+        return found if same else module
+
+    def _module(self) -> fx.GraphModule:
+        """The nodes as one function, with a sum of each tensor that could hide that it was not finite."""
+        graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
+        looked_at, nodes = set(self._looked_at), [node for node, _ in self.nodes]
+        needed, sums = {*nodes} - {*self.strange}, []
+        for name in self.inputs:
+            copies[next(node for node in self.program.builder.graph.nodes if node.target == name)] = graph.placeholder(
+                name
+            )
+        for node in nodes:
+            if node not in copies:
+                copies[node] = graph.node_copy(node, copies.__getitem__)
+            spread = any(user.target in _SPREADING for user in node.users if user in needed)
+            if node in looked_at and node not in self.strange and not spread:
+                sums.append(graph.call_method("sum", (copies[node],)))  # finite, if all of them are
+        results = tuple(copies[_node(value)] for _, value in self.results)
+        graph.output((results, tuple(sums), tuple(copies[node] for node in self.strange)))
+        targets = {str(node.target) for node in graph.nodes if node.op == "get_attr"}
+        buffers = {name: tensor for name, tensor in self.program.builder.buffers.items() if name in targets}
+        return fx.GraphModule(buffers, graph, "Recalculation")
+
     def _computed(self, look: Callable[[fx.Node, Tensor], None]) -> dict[fx.Node, Tensor]:
-        """What the nodes of the results come to. `look` sees all numbers on the way."""
+        """What the nodes of the results come to. `look` sees what on the way may be infinite, or no number."""
         wanted = {_node(value) for _, value in self.results}
         environment: dict[fx.Node, Tensor] = {}
         buffers = self.program.builder.buffers
@@ -135,7 +187,7 @@ class RepeatedProgram:
                 else:
                     found = getattr(args[0], str(node.target))(*args[1:], **kwargs)
                 environment[node] = found
-                if isinstance(found, Tensor) and found.is_floating_point():
+                if node.target not in _HARMLESS and isinstance(found, Tensor) and found.is_floating_point():
                     look(node, found)
                 for read in done:
                     if read not in wanted:

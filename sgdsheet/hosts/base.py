@@ -166,10 +166,15 @@ class LiveHost(Host, Protocol):
 
 @runtime_checkable
 class ArrayHost(Protocol):
-    """A live host that also reads and writes numbers as arrays: a run uses it for its parameters where it is there.
+    """A live host that also reads and writes numbers as arrays, and knows of every edit: runs use it where it is there.
 
     Both methods take areas that do not overlap, and arrays [cells] in the order of the areas and of their cells.
     """
+
+    @property
+    def edits(self) -> int:
+        """How often something else than `write`, `exchange` and `exchange_numbers` has changed the workbook."""
+        ...
 
     def read_numbers(self, areas: Sequence[Range]) -> HeldNumbers:
         """What cells hold, as `read_values` tells it."""

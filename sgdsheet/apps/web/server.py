@@ -58,6 +58,7 @@ class Server:
             proxy_headers=False,
             ws_max_size=_LARGEST_MESSAGE,
             ws_max_queue=8,
+            ws_per_message_deflate=False,  # nothing leaves the machine: packing costs more than it saves
             limit_concurrency=_MOST_CONNECTIONS,
             timeout_graceful_shutdown=_ENDING,
         )

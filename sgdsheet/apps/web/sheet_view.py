@@ -95,6 +95,10 @@ class SheetView:
         self._plain: dict[Position, tuple[Entry, str | None]] = {}
         """The entries of the last look without conditional formats, and the colours of number formats."""
         self._found: dict[Position, Entry] = {}
+        self.base: Mapping[Position, Entry] | None = None
+        """What the look before the last one gave, where it is known what differs from it since."""
+        self.different: set[Position] = set()
+        """The cells of which the last look may have given something else than `base` has."""
         self._known_pieces: dict[frozenset[Range], list[_Piece]] = {}
 
     def areas(self, area: Range) -> list[Range]:
@@ -131,6 +135,7 @@ class SheetView:
         marked = {at for part in parts for at in uncalculated(part)}
         different |= self._formats.look(self._look.rules, parts, changed) | (marked ^ self._uncalculated)
         self._uncalculated = marked
+        self.base, self.different = self._found if changed is not None else None, different
         found = dict(self._found) if changed is not None else {}
         given = self._formats.extras(None if changed is None else different)
         for at in different:

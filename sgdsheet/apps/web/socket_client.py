@@ -35,11 +35,14 @@ _MOST_WAITING = 50
 """Messages for people that wait for a slow page; the oldest are dropped first."""
 _MOST_ASKED = 16
 """Requests of one page that are being done at once."""
-_CELLS_EVERY, _CHARTS_EVERY = 1 / 40, 1 / 10
+_PAUSES = {"cells": 1 / 40, "charts": 1 / 10, "history": 1 / 10, "path": 1 / 10}
 """Seconds between two messages of this kind, at least."""
 
 _AGAIN = 0.4
 """Seconds after which conditional formats are looked at again that could not be calculated at once."""
+
+_ORDER = ("book", "state", "status", "file", "cells", "gradients", "findings", "charts", "history", "path")
+"""The kinds of what is due, in the order in which they are sent."""
 
 _MALFORMED = "Reload the page; if that does not help, update sgdsheet"
 
@@ -62,7 +65,7 @@ class SocketClient:
         self._waiting: deque[Message] = deque(maxlen=_MOST_WAITING)
         self._wake = asyncio.Event()
         self._sending = asyncio.Lock()
-        self._sent_at = {"cells": 0.0, "charts": 0.0}
+        self._sent_at = dict.fromkeys(_PAUSES, 0.0)
         self._asked: set[asyncio.Task[None]] = set()
         self._order = asyncio.Lock()
 
@@ -187,11 +190,8 @@ class SocketClient:
                 self._wake.clear()
                 while self._waiting:
                     await self._send(self._waiting.popleft())
-                for what in ("book", "state", "status", "file", "cells", "history", "gradients", "findings"):
-                    if what in self._due and (what != "cells" or self._may_send("cells")):
-                        await self._send_due(what)
-                for what in ("charts", "path"):
-                    if what in self._due and self._may_send("charts"):
+                for what in _ORDER:
+                    if what in self._due and self._may_send(what):
                         await self._send_due(what)
         except (WebSocketDisconnect, RuntimeError):  # the page has gone
             pass
@@ -202,20 +202,20 @@ class SocketClient:
     def _next_wait(self) -> float:
         """Seconds until something may be sent that has to wait only for its time; infinity if nothing has."""
         now, found = time.monotonic(), math.inf
-        for what, pause in (("cells", _CELLS_EVERY), ("charts", _CHARTS_EVERY)):
-            if what in self._due and self._drawn:
+        for what, pause in _PAUSES.items():
+            if what in self._due and self._takes(what):
                 found = min(found, max(0.0, self._sent_at[what] + pause - now))
         return found
 
-    @property
-    def _drawn(self) -> bool:
-        """Whether the page wants cells, and has drawn what it got last."""
-        return self._area is not None and self._acknowledged >= self._version
+    def _takes(self, what: str) -> bool:
+        """Whether the page can be sent this: cells, and what goes with them, when it has drawn what it got last."""
+        drawn = self._area is not None and self._acknowledged >= self._version
+        return drawn or what not in _PAUSES or what == "history"
 
     def _may_send(self, what: str) -> bool:
-        pause = _CELLS_EVERY if what == "cells" else _CHARTS_EVERY
-        rested = time.monotonic() - self._sent_at[what] >= pause - 1e-3
-        return rested and self._drawn
+        pause = _PAUSES.get(what, 0.0)
+        rested = not pause or time.monotonic() - self._sent_at[what] >= pause - 1e-3
+        return rested and self._takes(what)
 
     async def _send_due(self, what: str) -> None:
         self._due.discard(what)
@@ -243,6 +243,7 @@ class SocketClient:
         elif what == "charts":
             await self._send_charts(sheet)
         elif what == "path" and self._served.traced is not None:
+            self._sent_at["path"] = time.monotonic()
             cells = [list(cell[1:]) for cell in self._served.traced]
             sheet = self._served.traced[0].sheet
             await self._send({"type": "path", "sheet": sheet, "cells": cells, "points": list(self._served.path)})
@@ -260,9 +261,7 @@ class SocketClient:
         if view.is_behind:
             asyncio.get_running_loop().call_later(_AGAIN, self.due, "cells")
         self._fresh = False
-        before: Mapping[Position, Entry] = {} if full else self._shown
-        cells: list[list[Any]] = [[*at, *entry] for at, entry in shown.items() if before.get(at) != entry]
-        cells += [[*at, *NOTHING] for at in before.keys() - shown.keys()]
+        cells = _news({} if full else self._shown, shown, view)
         self._shown = shown
         if cells or full:
             self._version += 1
@@ -272,6 +271,7 @@ class SocketClient:
             self._room.shown()
 
     async def _send_history(self) -> None:
+        self._sent_at["history"] = time.monotonic()
         for sheet, curve in list(self._served.curves.items()):
             news = self._curves.setdefault(sheet, SentCurve()).news(sheet, curve)
             if news is not None:
@@ -291,6 +291,16 @@ class SocketClient:
             text = json.dumps(_finite(message), ensure_ascii=False, separators=(",", ":"))
         async with self._sending:
             await self._socket.send_text(text)
+
+
+def _news(before: Mapping[Position, Entry], now: Mapping[Position, Entry], view: SheetView) -> list[list[Any]]:
+    """What a page that has the cells `before` lacks. The view knows what has changed since its look before the last."""
+    if before is view.base:
+        places = [at for at in view.different if before.get(at) != now.get(at)]
+    else:
+        places = [at for at, entry in now.items() if before.get(at) != entry]
+        places += before.keys() - now.keys()
+    return [[*at, *now.get(at, NOTHING)] for at in places]
 
 
 def _finite(value: Any) -> Any:

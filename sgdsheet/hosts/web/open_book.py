@@ -66,6 +66,8 @@ class OpenBook:
         """The formats that typed dates, percentages and amounts bring along, for cells that have no format."""
         self.undo_command: Callable[[], None] | None = None
         self.closed = False
+        self.edits = 0
+        """How often something else than `write` and `write_numbers` has changed cells or names."""
         self.workbook: Workbook = file.read()
         """Names, formulas, and what else the workbook holds. Values are asked for with `values_in`."""
         self._file = file
@@ -328,6 +330,7 @@ class OpenBook:
             self.workbook.names = [*kept, DefinedName(name, text, sheet)]
             self._unsaved.names[sheet, folded] = (name, tuple(areas))
             self._unsaved.dirty = True
+            self.edits += 1
             self._calculation.mentioned(name)
         self.events.tell(Event("names"))
 
@@ -414,6 +417,7 @@ class OpenBook:
     def _apply(self, changes: Mapping[Cell, Content], *, typed_in: bool = False) -> None:
         """Let cells hold other contents, and recalculate. Raises SgdSheetError and changes nothing if that fails."""
         self.refuse_closed()
+        self.edits += 1
         self._accepted.clear()  # a cell that got a formula is to be refused
         self._cells_of.clear()
         self._calculation.apply(changes, typed_in=typed_in)

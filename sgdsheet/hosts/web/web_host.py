@@ -57,6 +57,10 @@ class WebHost:
             self._use(area.sheet for area in areas)
             return self._book.write_numbers(tuple(areas), numbers, going_on=self._quiet)
 
+    @property
+    def edits(self) -> int:
+        return self._book.edits
+
     def read_numbers(self, areas: Sequence[Range]) -> HeldNumbers:
         with self._book.turn:
             self._use(area.sheet for area in areas)

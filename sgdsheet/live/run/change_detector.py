@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
-from sgdsheet.hosts.base import LiveHost
+from sgdsheet.hosts.base import ArrayHost, LiveHost
 from sgdsheet.live.run.trainable import Trainable
 from sgdsheet.problem.definition import settings_areas
 from sgdsheet.sheet.formula import formula_text
@@ -65,6 +65,8 @@ class ChangeDetector:
         self._setting_cells = {cell for area in self.settings for cell in area.cells()} - self._skipped
         self._settings = {cell: value for area in self.settings for cell, value in self._compiled(area).items()}
         self._next_part = 0
+        self._edits, self._unread = -1, 0
+        """What a host that knows of edits has counted last, and the parts that have not been read since."""
         self._clock = clock
         self._credit, self._last = 0.0, clock()
 
@@ -77,17 +79,21 @@ class ChangeDetector:
     def changed(self, host: LiveHost) -> bool:
         """Read as many parts as there is time for; whether one of them holds something else than when it was read last.
 
-        Raises HostError if the spreadsheet program refuses.
+        Where the host knows of every edit, nothing is read as long as there was none. Raises HostError if the
+        spreadsheet program refuses.
         """
+        if isinstance(host, ArrayHost) and host.edits != self._edits:
+            self._edits, self._unread = host.edits, len(self._parts)
         now = self._clock()
         self._credit = min(_MOST_CREDIT, self._credit + _SHARE * (now - self._last))
         self._last = now
-        for _ in range(len(self._parts)):
+        for _ in range(self._unread if isinstance(host, ArrayHost) else len(self._parts)):
             if self._credit <= 0:
                 return False
             started = self._clock()
             part = self._parts[self._next_part % len(self._parts)]
             self._next_part += 1
+            self._unread -= 1
             different = self._differs(host, part)
             self._credit -= self._clock() - started
             if different:
