@@ -24,6 +24,12 @@ HEAVY = {
 }
 """Modules that take from a twentieth of a second to as long as torch itself."""
 
+OWN_MODULES = {"train": 365, "check": 350, "inspect": 230, "functions": 100}
+"""How many modules of the package a command may load; each takes half a millisecond."""
+
+OTHER_MODULES, COUNTED_APART = 520, ("sgdsheet", "torch", "torchgen", "numpy")
+"""How many modules of others it may load, besides those that are as many as torch and NumPy want."""
+
 PROGRAM = """
 import sys
 from sgdsheet.apps.cli import main
@@ -60,6 +66,8 @@ def loaded(*arguments: object) -> set[str]:
 def test_nothing_heavy_is_loaded(arguments: Sequence[str], tmp_path: Path) -> None:
     found = loaded(*(item.format(folder=tmp_path) for item in arguments))
     assert found & HEAVY == set()
+    assert len([name for name in found if name.startswith("sgdsheet")]) <= OWN_MODULES[arguments[0]]
+    assert len([name for name in found if name.split(".")[0] not in COUNTED_APART]) <= OTHER_MODULES
 
 
 def test_what_is_left_out_is_there_where_it_is_needed(tmp_path: Path) -> None:
