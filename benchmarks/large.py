@@ -6,6 +6,10 @@ Each measurement is a process of its own, of a sheet with that many rows and of 
 formulas that share their text, as Excel writes a fill-down, and SUMPRODUCT, and once with each formula written out, as
 other programs do, and all products as well (`H8*$H$3+I8*$I$3+…`). All times are seconds of processor time; steps are
 taken in turn with hand-written PyTorch on the same tensors, on one thread.
+
+A tenth of the rows shall cost a tenth. What the first workbook of a process costs, whatever its size (modules that are
+imported), is measured by a small one before and told apart. Steps are compared with the hand-written ones of the same
+size: the data of a tenth of the rows lie in the processor's cache, so that those are faster than a tenth, too.
 """
 
 from __future__ import annotations
@@ -131,6 +135,11 @@ def measure(path: Path, rows: int, steps: int) -> dict:
     from sgdsheet.analysis.checking import check_workbook
 
     torch.set_num_threads(1)
+    first = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        small = Path(folder) / "first.xlsx"
+        build(small, 10, shared=True)
+        sgdsheet.compile(sgdsheet.load(small), precision="float64")
     start = time.process_time()
     book = sgdsheet.load(path)
     loaded = time.process_time()
@@ -172,6 +181,7 @@ def measure(path: Path, rows: int, steps: int) -> dict:
     if not report.passed or report.compared != FORMULAS * rows + 1:
         raise SystemExit(f"check: {report.compared} cells compared, {len(report.mismatches)} differ")
     return {
+        "first": start - first,
         "load": loaded - start,
         "compile": compiled - loaded,
         "memory": memory,
@@ -194,11 +204,11 @@ def unmet(name: str, whole: dict, tenth: dict) -> list[str]:
              if whole[what] > LIMITS[what]]  # fmt: skip
     if whole["ratio"] > LIMITS["step"]:
         found.append(f"{name}: a step {whole['ratio']:.2f} times hand-written, at most {LIMITS['step']:g}")
-    for what in ("load", "compile", "step"):
-        share = tenth[what] / whole[what]
-        if abs(10 * share - 1) > LIMITS["growth"]:
-            by_hand = f" ({tenth['hand_written'] / whole['hand_written']:.3f} by hand)" if what == "step" else ""
-            found.append(f"{name}: a tenth of the rows costs {share:.3f} of {what}{by_hand}, wanted 0.1 ± 30 %")
+    for what in ("load", "compile", "ratio"):
+        share = tenth[what] / whole[what] * (1 if what == "ratio" else 10)
+        if abs(share - 1) > LIMITS["growth"]:
+            cost = "a step beside the hand-written one" if what == "ratio" else f"a tenth of {what}"
+            found.append(f"{name}: a tenth of the rows costs {share:.2f} times {cost}, wanted 1 ± 30 %")
     return found
 
 
@@ -222,7 +232,8 @@ def main() -> None:
                 found.append(in_a_process(path, count, options.steps))
                 figures = found[-1]
                 print(
-                    f"{name}, {count:,} rows of {FORMULAS}: load {figures['load']:.2f} s, compile "
+                    f"{name}, {count:,} rows of {FORMULAS}: load {figures['load']:.2f} s (the process's first workbook "
+                    f"{figures['first']:.2f} s), compile "
                     f"{figures['compile']:.2f} s, peak {figures['memory']:.2f} GB, step {1e3 * figures['step']:.2f} ms "
                     f"({figures['ratio']:.2f} times hand-written), check --all {figures['check']:.1f} s",
                     flush=True,

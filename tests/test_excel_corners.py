@@ -25,7 +25,7 @@ from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError
 from tests.errors import refusal
 from tests.fuzz import engines
-from tests.sheets import HOME, book, check, lowered, value, values
+from tests.sheets import HOME, book, check, compiled, lowered, value, values
 from tests.training_books import model
 
 DIV0, NA, NAME, NULL, NUM, REF, VALUE = (
@@ -710,3 +710,40 @@ def test_a_reference_that_was_deleted(formula: str, written: str) -> None:
 )
 def test_errors_that_are_asked_for(formula: str, expected: Any) -> None:
     assert value(f"={formula}", {"A1:A3": [1, 2, 3]}) == expected
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        # examples that people report of Excel: only the last + or - is rounded to 0, and not in parentheses
+        ("0.5-0.4-0.1", 0.0),
+        ("(0.5-0.4-0.1)", 0.5 - 0.4 - 0.1),
+        ("52.8-8.8*6", 0.0),
+        ("(52.8-8.8*6)", 52.8 - 8.8 * 6),
+        ("70.4-8.8-61.6", 0.0),
+        ("1.333+1.225-1.333-1.225", 0.0),
+        ("115-113.2-1.8", 115 - 113.2 - 1.8),
+        ("(43.1-43.2)+1", 43.1 - 43.2 + 1),
+        ("SUM(A1:A2)-A3", 0.0),
+        ("(A1+A2)-(A3)", 0.0),
+        ("SUM(A1,A2,-A3)", 0.1 + 0.2 - 0.3),
+        ('IF(A1+A2-A3=0,"nothing","something")', "something"),
+        ('"a"-1', VALUE),
+        ("1/0-1/0", DIV0),
+    ],
+)
+def test_what_rounding_leaves_of_a_difference(formula: str, expected: Any) -> None:
+    assert value(f"={formula}", {"A1:A3": [0.1, 0.2, 0.3]}) == expected
+
+
+def test_a_balance_that_is_nothing_is_nothing_to_its_readers() -> None:
+    cells = {"A1:A3": [0.1, 0.2, 0.3], "B1": "=A1+A2-A3", "C1": '=IF(B1=0,"balanced","off")', "D1:D3": [0.1, 0.2, -0.3]}
+    assert values({**cells, "E1": "=D1", "E2:E3": "=E1+D2", "F1": "=E3=0"}, "C1", "F1") == ["balanced", True]
+
+
+def test_a_parameter_keeps_its_derivative_where_a_difference_is_nothing() -> None:
+    built = compiled({"A1": 0.3, "B1:B2": [0.1, 0.2], "Z1": "=B1+B2-A1"}, "A1")
+    built().backward()
+    (parameter,) = built.parameters()
+    assert parameter.grad is not None
+    assert parameter.grad.item() == -1.0

@@ -15,7 +15,7 @@ from sgdsheet.compiler.frontend.blocks import Block, bounding_range, single_copi
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.absent import ABSENT
 from sgdsheet.compiler.functions.literal_errors import literal_error
-from sgdsheet.compiler.functions.operators import BINARY, COMPARISONS, UNARY, compare
+from sgdsheet.compiler.functions.operators import BINARY, COMPARISONS, UNARY, cancelled, compare
 from sgdsheet.compiler.functions.picking import gathered
 from sgdsheet.compiler.functions.plain import value_of_cells
 from sgdsheet.compiler.functions.registry import Takes
@@ -26,7 +26,7 @@ from sgdsheet.compiler.ir.values import MOST_CELLS, Fault, Kind, Value, simplifi
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.compiler.regions import Regions, cut
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
-from sgdsheet.sheet.formula import formula_text, parse
+from sgdsheet.sheet.formula import formula_text, in_parentheses, parse
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
 from sgdsheet.sheet.syntax import (
     Affine,
@@ -71,7 +71,7 @@ def lower_block(block: Block, regions: Regions) -> Value:
             raise block.error
         lowering = BlockLowering(block, regions)
         lowering.check_deciders()
-        value = lowering.lower(block.tree, array=block.array)
+        value = lowering.result()
         result = _as_region(builder, block, _filled(value))
     except RecursionError:
         raise FormulaError(
@@ -250,6 +250,19 @@ class BlockLowering:
     @property
     def date1904(self) -> bool:
         return self.regions.workbook.date1904
+
+    def result(self) -> Value:
+        """What the formula comes to.
+
+        Where its last operation is a + or −, and is not in parentheses, Excel makes 0 of what only rounding has left:
+        `=0.5-0.4-0.1` is 0, and `=(0.5-0.4-0.1)` is not. What depends on a parameter keeps it, with its derivative.
+        """
+        tree, array = self.block.tree, self.block.array
+        if not (isinstance(tree, Binary) and tree.operator in ("+", "-")) or in_parentheses(self.block.formula.text):
+            return self.lower(tree, array=array)
+        left, right = (self.lower(part, array=array) for part in (tree.left, tree.right))
+        value = BINARY[tree.operator](self.builder, *self.builder.fitted(left, right))
+        return cancelled(self.builder, value, left, right)
 
     def lower(self, node: Node, *, array: bool) -> Value:
         """Evaluate a part of the formula; outside of arrays a range means its cell in this row or column."""

@@ -168,6 +168,8 @@ TRIMMING = {"_TRO_LEADING": 1, "_TRO_TRAILING": 2, "_TRO_ALL": 3}
 """How a file holds the operators that trim a range (`A1.:A9`, `A1:.A9`, `A1.:.A9`): as functions; 1 is the first end,
 2 the last one, 3 both."""
 
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+
 _OF_GOOGLE = "__XLUDF.DUMMYFUNCTION"
 """What Google Sheets writes for a function that Excel lacks, in an IFERROR with its result; in Excel it is #NAME?."""
 
@@ -480,6 +482,19 @@ def _render_structured(node: TableReference) -> str:
     if len(parts) == 1 and inner.count("[") == 1:
         inner = inner[1:-1]
     return f"{node.table or ''}[{inner}]"
+
+
+def in_parentheses(text: str) -> bool:
+    """Whether the whole of a formula (without `=`) stands in parentheses, as `(A1-B1)`; `(A1)-(B1)` does not."""
+    bare = _QUOTED.sub("", text).strip()
+    if not (bare.startswith("(") and bare.endswith(")")):
+        return False
+    depth = 0
+    for place, letter in enumerate(bare):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0:
+            return place == len(bare) - 1
+    return False
 
 
 def formula_text(formula: Formula, row: int, column: int) -> str:
