@@ -86,7 +86,7 @@ class Shown:
         return self.cell(address).text_content() or ""
 
     def number(self, address: str) -> float:
-        return float(self.text(address).replace("−", "-"))
+        return float(self.text(address).replace("−", "-").replace(",", ""))
 
     def type(self, address: str, text: str) -> None:
         """Type over a cell, and press Enter."""
