@@ -26,7 +26,15 @@ MODULES = (
     *("test_mnist_workbooks", "test_notebooks", "test_odd_settings", "test_outputs_kept"),
     *("test_formats_as_office", "test_page", "test_page_live", "test_page_refreshes", "test_panel"),
     *("test_parallel", "test_passengers", "test_random_sheets", "test_readme", "test_recalculation"),
-    *("test_saved_edits", "test_seeds", "test_server", "test_live_server", "test_service", "test_strangers"),
+    *(
+        "test_saved_edits",
+        "test_seeds",
+        "test_server",
+        "test_live_server",
+        "test_service",
+        "test_strangers",
+        "test_streaming",
+    ),
     *("test_udfs_live", "test_web_attacks"),
 )
 """Modules of which every test is slow."""

@@ -16,7 +16,7 @@ from sgdsheet.compiler.passes import PASSES, Pass, each_node, simplify
 from sgdsheet.compiler.passes.layers import pooling_of_channels_last
 from sgdsheet.compiler.passes.shapes import known_shape, note_shapes, set_shape
 from sgdsheet.data.layouts.example import OneExample
-from sgdsheet.data.samples import bind_samples
+from sgdsheet.data.sample_choice import bind_samples
 from sgdsheet.problem.settings import combine
 from sgdsheet.sheet.references import Range
 from tests.sheets import Cells, book, lowered

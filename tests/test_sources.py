@@ -163,7 +163,7 @@ def test_unknown_ending(name: str, tmp_path: Path) -> None:
 
 
 def test_folder_without_data(tmp_path: Path) -> None:
-    assert "no MNIST IDX files" in refused(tmp_path)
+    assert "holds neither MNIST IDX files nor Parquet files" in refused(tmp_path)
 
 
 def test_strange_names(tmp_path: Path) -> None:
@@ -635,13 +635,6 @@ def test_parquet_row_groups_and_categories(tmp_path: Path) -> None:
 def test_parquet_wrong(column: list[Any], message: str, tmp_path: Path) -> None:
     parquet.write_table(arrow.table({"x": column}), tmp_path / "a.parquet")
     assert message in refused(tmp_path / "a.parquet")
-
-
-def test_parquet_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A column of one value is tiny in the file."""
-    parquet.write_table(arrow.table({"x": np.zeros(1_000_000)}), tmp_path / "a.parquet")
-    monkeypatch.setattr("sgdsheet.data.formats.parquet.MAX_UNPACKED", 1 << 20)
-    assert "unpacks to" in refused(tmp_path / "a.parquet")
 
 
 # --- numbers that are none --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from torch.func import functional_call, vmap
 
 from sgdsheet.analysis.diagnosis.weights import header
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.data.samples import bind_samples
+from sgdsheet.data.sample_choice import bind_samples
 from sgdsheet.errors import ProblemError
 from sgdsheet.problem.settings import combine
 from sgdsheet.sheet.defined_names import areas_of

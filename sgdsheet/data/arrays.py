@@ -7,7 +7,7 @@ memory. On a GPU all of them are copied there once, if they fit.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,6 +47,34 @@ class SampleData:
     @property
     def count(self) -> int:
         return len(self.tensors[0])
+
+    @property
+    def width(self) -> int:
+        """How many numbers a sample has."""
+        return sum(math.prod(tensor.shape[1:]) for tensor in self.tensors)
+
+    def part(self, start: int, stop: int) -> SampleData:
+        """The samples from `start` to before `stop`, which are not copied."""
+        return self._with([tensor[start:stop] for tensor in self.tensors], lambda texts: texts[start:stop])
+
+    def picked(self, places: Array) -> SampleData:
+        """The samples at these places [samples]."""
+        chosen = torch.from_numpy(places)
+        return self._with([tensor.index_select(0, chosen) for tensor in self.tensors], lambda texts: texts[places])
+
+    def _with(self, tensors: list[Tensor], choose: Callable[[Array], Array]) -> SampleData:
+        texts = {name: choose(values) for name, values in self.texts.items()}
+        return SampleData(self.name, tensors, self.dtype, self.device, texts)
+
+    @staticmethod
+    def joined(parts: Sequence[SampleData]) -> SampleData:
+        """The samples of several parts, one after the other."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        tensors = [torch.cat(column) for column in zip(*(part.tensors for part in parts), strict=True)]
+        texts = {name: np.concatenate([part.texts[name] for part in parts]) for name in first.texts}
+        return SampleData(first.name, tensors, first.dtype, first.device, texts)
 
     def batch(self, indices: Tensor) -> list[Tensor]:
         """The arguments [batch, ...] of a program for the samples of these indices [batch], on the device."""

@@ -18,15 +18,15 @@ Loss = Callable[[int, int], float]
 """The loss over the samples from one number up to, but not including, another."""
 
 
-def explain(model: SheetModel, bindings: Sequence[Binding], data: SampleData, loss: Loss) -> DataError:
-    """The error for a loss that is not finite over all samples."""
+def explain(model: SheetModel, bindings: Sequence[Binding], data: SampleData, loss: Loss, first: int = 0) -> DataError:
+    """The error for a loss that is not finite over all samples; `first` is the number of the first of them."""
     number = _first_bad(loss, data.count)
     if number is None:
         return DataError(
             f"the loss over {quoted(data.name)} is not a number", cell=model.problem.loss, remedy="Check its formula"
         )
     found = _in_the_sheet(model, bindings, data, number)
-    where = f"for sample {number + 1:,} of {quoted(data.name)}, "
+    where = f"for sample {first + number + 1:,} of {quoted(data.name)}, "
     if found is None:
         return DataError(
             where + "the loss is not a number", cell=model.problem.loss, remedy="Check the formulas that it reads"

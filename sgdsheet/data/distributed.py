@@ -68,6 +68,32 @@ class Share:
         return calculate
 
 
+def average_of(total: Tensor | None, count: int) -> list[float]:
+    """The averages of all processes together, where this one has a total [n] over so many samples.
+
+    None stands for that of a process that has no samples.
+    """
+    if dist.is_initialized():
+        lengths = torch.tensor([0 if total is None else len(total), count])
+        dist.all_reduce(lengths[:1], dist.ReduceOp.MAX)
+        dist.all_reduce(lengths[1:])
+        total = torch.zeros(int(lengths[0]), dtype=torch.float64) if total is None else total
+        dist.all_reduce(total)
+        count = int(lengths[1])
+    assert total is not None
+    found: list[float] = (total / count).tolist()
+    return found
+
+
+def all_of(values: Tensor) -> Tensor:
+    """The numbers [n] of each process, [processes, n]."""
+    if not dist.is_initialized():
+        return values[None]
+    found = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+    dist.all_gather(found, values)
+    return torch.stack(found)
+
+
 def leave() -> None:
     """Leave the group of processes; nothing happens where there is none."""
     if dist.is_initialized():

@@ -17,8 +17,8 @@ from sgdsheet.errors import FileError, quoted
 
 _ELSEWHERE = re.compile(r"[\\/]{2}|[\\/]\?|[a-z][a-z0-9+.-]+:", re.I)
 """A network share or an address: a workbook must not make anybody's machine connect to a place that it names."""
-_IDX = "-ubyte"
-"""The ending of the names of MNIST's files, of which a source may be several."""
+_SEVERAL = re.compile(r"-ubyte|\.parquet$", re.I)
+"""Words in the names of files of which a source may have several: MNIST's, and Parquet's."""
 
 
 def locate(origin: str, folder: Path | None, *, chosen: bool = False) -> Path:
@@ -73,11 +73,13 @@ def _is_in(path: Path, folders: Sequence[Path]) -> bool:
 
 
 def _linked(path: Path) -> list[Path]:
-    """The files, among those that belong together, that are links."""
-    folder = path if path.is_dir() else path.parent
-    if not folder.is_dir():
+    """The files and folders, among those that belong together, that are links."""
+    if path.is_dir():
+        inside = [item for item in path.rglob("*") if item.is_symlink()]
+        return [item for item in inside if _SEVERAL.search(item.name) or item.is_dir()]
+    if not path.parent.is_dir():
         return []
-    return [item for item in folder.iterdir() if _IDX in item.name.lower() and item.is_symlink()]
+    return [item for item in path.parent.iterdir() if _SEVERAL.search(item.name) and item.is_symlink()]
 
 
 def _allowed() -> list[Path]:

@@ -15,8 +15,10 @@ from sgdsheet.data.binding import Binding, UnboundColumnError, bind, inputs_abse
 from sgdsheet.data.devices import device_of
 from sgdsheet.data.formats import Source
 from sgdsheet.data.layouts.choice import layout_of
-from sgdsheet.data.layouts.layout import Each, SourceLayout, Whole, evaluate, spans
+from sgdsheet.data.layouts.layout import Batch, Each, SourceLayout, Whole, evaluate, spans
 from sgdsheet.data.splits import blaming, open_part, refuse_other
+from sgdsheet.data.streamed import KeptBack, StreamedData, StreamedRows
+from sgdsheet.data.streamed_samples import value_over
 from sgdsheet.data.tables import Column
 from sgdsheet.errors import ProblemError
 from sgdsheet.problem.definition import Input
@@ -35,12 +37,12 @@ class _Field:
     index: int
     column: int
 
-    def of(self, data: SampleData, start: int, stop: int) -> Column:
+    def of(self, data: SampleData) -> Column:
         """The numbers of the field as they are in the file: the model may calculate with fewer digits."""
         if self.field in data.texts:
-            texts: list[str | None] = data.texts[self.field][start:stop].tolist()
+            texts: list[str | None] = data.texts[self.field].tolist()
             return texts
-        tensor = data.tensors[self.index][start:stop]
+        tensor = data.tensors[self.index]
         found: NDArray[np.float64] = (tensor if tensor.dim() == 1 else tensor[:, self.column]).double().cpu().numpy()
         return found
 
@@ -52,6 +54,15 @@ def _single(source: Source, bindings: Sequence[Binding]) -> Iterator[_Field]:
             if width_of(source, piece.field) == 1:
                 yield _Field(piece.field, index, column)
             column += piece.width
+
+
+def _portions(data: SampleData | StreamedData) -> Iterator[tuple[int, SampleData]]:
+    """All samples, some thousand at a time, each time with the number of those before."""
+    if isinstance(data, StreamedData):
+        yield from data.portions()
+        return
+    for start, stop in spans(data, data.count):
+        yield start, data.part(start, stop)
 
 
 @dataclass
@@ -68,7 +79,7 @@ class Predictions:
     metric: float | None
     notes: list[str]
     part: str
-    data: SampleData
+    data: SampleData | StreamedData
     _each: Each
     _repeated: list[_Field]
 
@@ -78,11 +89,11 @@ class Predictions:
 
     def table(self) -> Iterator[list[Column]]:
         """The columns, numbers or texts, for some thousand samples at a time."""
-        for start, stop in spans(self.data, self.data.count):
-            cells = self._each.over(self.data.slice(start, stop)).double().cpu().numpy()
+        for start, portion in _portions(self.data):
+            cells = self._each.over(portion.slice(0, portion.count)).double().cpu().numpy()
             yield [
-                np.arange(start + 1, stop + 1, dtype=np.float64),
-                *(item.of(self.data, start, stop) for item in self._repeated),
+                np.arange(start + 1, start + portion.count + 1, dtype=np.float64),
+                *(item.of(portion) for item in self._repeated),
                 *(self._shown(place, cells[:, place]) for place in range(cells.shape[1])),
             ]
 
@@ -122,9 +133,10 @@ def predict(
         problem = replace(problem, inputs=tuple(item for item in problem.inputs if item not in absent))
     bindings = bind(model.planner, problem, source, wanted)
 
-    def loaded(source: Source) -> SampleData:
+    def loaded(source: Source) -> SampleData | StreamedData:
         with blaming(problem):
-            return load(source, bindings, by_rows=problem.data is not None, dtype=model.dtype, device=device)
+            read = load if source.stream is None else StreamedData
+            return read(source, bindings, by_rows=problem.data is not None, dtype=model.dtype, device=device)
 
     data = loaded(source)
     layout = _layout(model, source, bindings, data, loaded, trained_on)
@@ -145,28 +157,37 @@ def _layout(
     model: SheetModel,
     source: Source,
     bindings: Sequence[Binding],
-    data: SampleData,
-    loaded: Callable[[Source], SampleData],
+    data: SampleData | StreamedData,
+    loaded: Callable[[Source], SampleData | StreamedData],
     trained_on: str | None,
 ) -> SourceLayout:
     """The layout in which the sheet shows samples; what they read of whole columns is of the training data."""
 
-    def everything() -> list[Tensor]:
-        return data.slice(0, data.count)
-
     def training() -> list[Tensor]:
         train = open_part(model, "train", trained_on)
         refuse_other(train, source, bindings)
-        found = loaded(train)
-        return found.slice(0, found.count)
+        return _everything(loaded(train))()
 
+    known = everything = _everything(data)
     is_training = trained_on is None and (source.part == "train" or "train" not in source.parts())
-    known = everything if is_training else training
+    if not is_training:
+        train = open_part(model, "train", trained_on)
+        known = training
+        if train.stream is not None:
+            refuse_other(train, source, bindings)
+            known = _everything(loaded(train))
     return layout_of(model, bindings, source.name, known, Whole(everything, data.count))
 
 
+def _everything(data: SampleData | StreamedData) -> Batch:
+    """What gives all samples, or stands for them where they do not fit into memory."""
+    if isinstance(data, StreamedData):
+        return StreamedRows(data, KeptBack(data.count, 0.0, 0, validation=False))
+    return lambda: data.slice(0, data.count)
+
+
 def _judged(
-    model: SheetModel, layout: SourceLayout, data: SampleData, absent: Sequence[Input], notes: list[str]
+    model: SheetModel, layout: SourceLayout, data: SampleData | StreamedData, absent: Sequence[Input], notes: list[str]
 ) -> tuple[float | None, float | None]:
     """Loss and metric, or a note why there are none."""
     problem = model.problem
@@ -175,7 +196,11 @@ def _judged(
         notes.append(f"no loss: {data.name} has no {', '.join(item.field for item in absent)}")
         return None, None
     try:
-        loss, *metric = evaluate(layout.reduction(cells), data)
+        reduction = layout.reduction(cells)
+        if isinstance(data, StreamedData):
+            loss, *metric = value_over(reduction, data, KeptBack(data.count, 0.0, 0, validation=False))
+        else:
+            loss, *metric = evaluate(reduction, data)
     except UnboundColumnError as error:
         notes.append(f"no loss: {error.cause}")
         return None, None

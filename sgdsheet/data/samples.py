@@ -6,31 +6,24 @@ columns of numbers ([samples, ...]) and cells as functions of a batch of them (s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
 
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.data.arrays import SampleData, load
+from sgdsheet.data.arrays import SampleData
 from sgdsheet.data.bad_sample import explain
-from sgdsheet.data.binding import bind
-from sgdsheet.data.devices import device_of, refuse_device, translator
 from sgdsheet.data.distributed import Share
-from sgdsheet.data.layouts.choice import layout_of, refuse_processes
 from sgdsheet.data.layouts.layout import Closed, Layout, Reduction, SourceLayout, Whole, evaluate
-from sgdsheet.data.layouts.sheet_rows import SheetReduction, SheetRows
+from sgdsheet.data.layouts.sheet_rows import SheetReduction
 from sgdsheet.data.layouts.source_rows import SourceRows
-from sgdsheet.data.splits import blaming, open_parts, refuse_other
-from sgdsheet.data.validation_rows import kept_back, marked_rows
-from sgdsheet.errors import DataError, ProblemError, SettingError, SgdSheetError, quoted
-from sgdsheet.problem.definition import Problem
-from sgdsheet.problem.settings import Settings
+from sgdsheet.errors import DataError, SgdSheetError, quoted
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Value
 
-_JUDGED = 20_000
+JUDGED = 20_000
 """Training samples of a source beyond which the loss over the training part is estimated from every second, third, …
 one."""
 
@@ -85,20 +78,20 @@ class Samples:
         assert isinstance(self.trained, SheetReduction)
         return self.trained.module(self.data.batch(indices))
 
-    def batches(self, size: int, *, shuffle: bool, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """The batches of one epoch: indices [size] of training samples; the last batch may be smaller."""
+    def batches(self, size: int, *, shuffle: bool, generator: torch.Generator, skip: int = 0) -> Iterator[Tensor]:
+        """The batches of one epoch after the first `skip`: indices [size] of training samples. The last batch may be
+        smaller."""
         order = self.training
         if shuffle:
             order = order[torch.randperm(len(order), generator=generator).to(order.device)]
-        found: tuple[Tensor, ...] = order.split(size)
-        return found
+        return iter(order.split(size)[skip:])
 
     @property
-    def judged_samples(self) -> Tensor:
+    def judged_samples(self) -> Tensor | range:
         """The indices of the training samples that the loss at the start and at the end of a run is over."""
         if self.source is None:
             return self.training
-        return self.training[:: -(-len(self.training) // _JUDGED)]
+        return self.training[:: -(-len(self.training) // JUDGED)]
 
     def some(self, count: int) -> Callable[[], Tensor]:
         """A function that calculates the loss, a scalar, over so many training samples, evenly spread."""
@@ -106,7 +99,9 @@ class Samples:
 
     def training_loss(self) -> float:
         """The loss over the training samples; of very many, over some that are spread evenly."""
-        return _values(self.trained, self.data, self.judged_samples)[0]
+        indices = self.judged_samples
+        assert isinstance(indices, Tensor)
+        return _values(self.trained, self.data, indices)[0]
 
     def numbers(self, size: int) -> int:
         """How many numbers a step with a batch of this size calculates."""
@@ -162,101 +157,3 @@ def _values(judged: Reduction, data: SampleData, indices: Tensor) -> tuple[float
     """Loss and metric over some of the samples."""
     loss, *rest = evaluate(judged, data, indices if len(indices) < data.count else None)
     return loss, rest[0] if rest else None
-
-
-# --- which samples --------------------------------------------------------------------------------------
-
-
-def samples_of(model: SheetModel, settings: Settings, generator: torch.Generator) -> Samples | None:
-    """The samples of a model. None where nobody asks for some of them: neither a source, nor batches or validation."""
-    return bind_samples(model, settings, generator) or sheet_samples(model, settings, generator)
-
-
-def sheet_samples(model: SheetModel, settings: Settings, generator: torch.Generator) -> Samples | None:
-    """The rows of the sheet, if the settings or the sheet ask for batches, epochs or validation; else None.
-
-    `sgd_valid` marks the validation rows, else a random share of all is kept back. Raises ProblemError,
-    DataError or SettingError where that makes no sense.
-    """
-    problem = model.problem
-    wanted = settings.batch_size is not None or settings.validation or problem.valid is not None
-    if problem.data is None:
-        if wanted:
-            raise SettingError(
-                "batches and validation need samples, and the sheet names none",
-                cell=problem.valid or problem.sheet,
-                remedy="Name the sample rows sgd_data",
-            )
-        return None
-    if not wanted:
-        return None
-    if problem.data.height < 2:
-        raise ProblemError("sgd_data is one row", cell=problem.data, remedy="Name the rows of all samples sgd_data")
-    if problem.valid is not None:
-        marked = marked_rows(model, problem.valid, problem.data)
-    else:
-        marked = kept_back(problem.data.height, settings, generator)
-    if bool(marked.all()):
-        raise ProblemError("all samples are validation rows", cell=problem.valid, remedy="Keep some for training")
-    layout = SheetRows(model, problem.data)
-    cells = _judged_cells(problem)
-    judged = layout.reduction(cells)
-    trained = layout.reduction(cells[:1]) if len(cells) > 1 else judged
-    training, validation = torch.nonzero(~marked).flatten(), torch.nonzero(marked).flatten()
-    return Samples(layout, {"train": judged.data}, training, validation, cells, judged, trained, trained.data)
-
-
-def _judged_cells(problem: Problem) -> tuple[Cell, ...]:
-    return (problem.loss,) if problem.metric is None else (problem.loss, problem.metric)
-
-
-def bind_samples(model: SheetModel, settings: Settings, generator: torch.Generator | None = None) -> Samples | None:
-    """The samples of a model's source; None if its data are in the sheet. The model moves to the device."""
-    problem = model.problem
-    if problem.origin is None:
-        refuse_processes(problem, "its data are in the sheet")
-        refuse_device(settings, problem)
-        return None
-    device = device_of(settings, problem)
-    model.to(device)
-    sources = open_parts(model)
-    source = sources["train"]
-    bindings = bind(model.planner, problem, source)
-    by_rows = problem.data is not None
-    with blaming(problem):
-        for item in sources.values():
-            refuse_other(item, source, bindings)
-        parts = {
-            name: load(item, bindings, by_rows=by_rows, dtype=model.dtype, device=device)
-            for name, item in sources.items()
-        }
-    marked = torch.zeros(source.count, dtype=torch.bool)
-    if "valid" not in parts:
-        marked = kept_back(source.count, settings, generator or torch.Generator())
-    training = torch.nonzero(~marked).flatten()
-    validation = torch.arange(parts["valid"].count) if "valid" in parts else torch.nonzero(marked).flatten()
-    if not len(training):
-        raise SettingError("no samples are left for training", cell=problem.sheet, remedy="Keep back a smaller share")
-
-    def all_training() -> list[Tensor]:
-        return parts["train"].batch(training)
-
-    layout = layout_of(model, bindings, source.name, all_training, Whole(all_training, len(training)))
-    layout.translate = translator(settings)
-    cells = _judged_cells(problem)
-    judged = layout.reduction(cells)
-    trained = layout.reduction(cells[:1]) if len(cells) > 1 else judged
-    if not trained.additive:
-        refuse_processes(problem, "it is no sum or average over the samples")
-    return Samples(
-        layout,
-        parts,
-        training.to(parts["train"].tensors[0].device),
-        validation,
-        cells,
-        judged,
-        trained,
-        parts["train"],
-        layout,
-        Share.join(device, [tensor for _, tensor in model.ranges()]),
-    )

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from sgdsheet.compiler.backward.flat_program import FlatProgram, flat_program
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.data.samples import samples_of
+from sgdsheet.data.sample_choice import samples_of
 from sgdsheet.errors import TrainingError
 from sgdsheet.problem.definition import Direction
 from sgdsheet.problem.optimizers import AUTO
@@ -261,12 +261,13 @@ class Run:
         skipped = self.batches_done
         while True:
             self.epoch_state = self.generator.get_state()
-            epoch = self.samples.batches(size, shuffle=self.settings.shuffle, generator=self.generator)
-            for number, batch in enumerate(epoch[skipped:], skipped + 1):
-                self.batches_done = number % len(epoch)
-                if number == len(epoch):
+            shuffle, last = self.settings.shuffle, -(-len(self.samples.training) // size)
+            epoch = self.samples.batches(size, shuffle=shuffle, generator=self.generator, skip=skipped)
+            for number, batch in enumerate(epoch, skipped + 1):
+                self.batches_done = number % last
+                if number == last:
                     self.epoch_state = self.generator.get_state()
-                yield batch, number == len(epoch)
+                yield batch, number == last
             skipped = 0
 
     def end_epoch(self) -> tuple[int | None, float | None, float | None]:

@@ -60,7 +60,7 @@ def command(
     read."""
     from sgdsheet.analysis.diagnosis.lr_finder import find_learning_rate
     from sgdsheet.compiler.proof import required
-    from sgdsheet.data.samples import bind_samples  # imports torch: not for the help page
+    from sgdsheet.data.sample_choice import bind_samples  # imports torch: not for the help page
     from sgdsheet.train.session import threads
 
     workbook = sgdsheet.load(book)

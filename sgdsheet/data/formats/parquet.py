@@ -1,126 +1,120 @@
-"""Apache Parquet, with pyarrow (the extra `parquet`).
+"""Apache Parquet, with pyarrow (the extra `parquet`): a file, or a folder of files.
 
 Numbers stay as stored, with NaN for missing ones; TRUE and FALSE become 1 and 0; text becomes `str`. A column
 of lists that all have the same length is a field with that many values per sample.
+
+The files of a folder, and of the folders in it, are one table. Those whose name, or that of a folder around them,
+begins with `train`, `valid` or `test` are that part: `train-00000-of-00004.parquet`, `test/part-0.parquet`. What would
+take more than IN_MEMORY bytes is not read as a whole, but a block at a time (see `row_groups`).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from sgdsheet.data.formats.source import (
-    MAX_UNPACKED,
-    Array,
-    Source,
-    called,
-    dataset_format,
-    text_array,
-    too_large,
-    unreadable,
-)
-from sgdsheet.errors import DataError, FileError, quoted
+from sgdsheet.data.formats.parquet_columns import LIMITS, array_of, opened, readable, row_width, texts_in
+from sgdsheet.data.formats.row_groups import Group, RowGroups
+from sgdsheet.data.formats.source import PARTS, Array, Source, called, dataset_format
+from sgdsheet.errors import DataError, quoted
 from sgdsheet.system.extras import optional
 
-_LIMIT = 100_000_000  # bytes and entries of the description at the end of the file
+IN_MEMORY = 256 << 20
+"""Bytes up to which all samples are kept in memory."""
+
+_PART = re.compile(r"(?P<part>train|valid|val|test)(?:ing|idation)?(?![a-z])", re.I)
+_PARTS = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
 
 
-@dataset_format("Parquet", endings=(".parquet",))
+def _is_folder(path: Path) -> bool:
+    return bool(_by_part(path))
+
+
+def _files(path: Path) -> list[Path]:
+    return [file for files in _by_part(path).values() for file in files]
+
+
+@dataset_format("Parquet", endings=(".parquet",), recognises=_is_folder, files=_files)
 def read(path: Path, part: str) -> Source:
     """All columns of the table."""
-    arrow = optional("pyarrow", "parquet")
-    with path.open("rb") as file:
-        if not file.read(1):
-            raise FileError(f"{called(path)} is empty", remedy="Use a file with data")
-    try:
-        table = _table(path, arrow)
-        fields = {name: _array(path, arrow, name, table[name]) for name in table.column_names}
-    except (arrow.ArrowException, OSError, ValueError, ArithmeticError, LookupError, TypeError) as error:
-        raise unreadable(path, quoted(str(error).partition("\n")[0]), "Save it again as Parquet") from None
-    return Source(path.name, part, fields, tuple(fields), first_row=1)
+    parts = _by_part(path) if path.is_dir() else {"train": [path]}
+    existing = tuple(name for name in PARTS if name in parts)
+    files = parts.get(part, [])
+    if not files:
+        return Source(path.name, part, {}, existing=existing)
+    first_row = 1 if files == [path] else None
+    described = {name: _row_groups(found) for name, found in parts.items()}
+    groups = described[part][0]
+    if sum(size for _, size in described.values()) <= IN_MEMORY or not groups:
+        fields = _joined([_read(file) for file in files])
+        return Source(path.name, part, fields, tuple(fields), existing, first_row)
+    stream = RowGroups(path.name, part, groups, first_row)
+    fields = stream.block(0).fields
+    return Source(path.name, part, fields, tuple(fields), existing, first_row, stream)
 
 
-def _table(path: Path, arrow: Any) -> Any:
+def _by_part(path: Path) -> dict[str, list[Path]]:
+    """The Parquet files of a folder and of the folders in it, by part; without names of parts all belong to `train`."""
+    found: dict[str, list[Path]] = {}
+    if not path.is_dir():
+        return found
+    for file in sorted(path.rglob("*")):
+        names = file.relative_to(path).parts
+        hidden = any(name.startswith((".", "_")) for name in names)  # such as _metadata, or what is being written
+        if file.suffix.lower() == ".parquet" and not hidden and file.is_file():
+            named = [match["part"].lower() for name in names if (match := _PART.match(name))]
+            found.setdefault(_PARTS[named[0]] if named else "train", []).append(file)
+    return found
+
+
+def _row_groups(files: Sequence[Path]) -> tuple[list[Group], int]:
+    """The row groups of files, and how many bytes they take in memory. DataError where their columns differ."""
+    found, total, names = list[Group](), 0, list[str]()
+    for path in files:
+        with readable(path), opened(path) as file:
+            own = file.schema_arrow.names
+            if len(set(own)) < len(own):
+                raise DataError(f"{called(path)} has two columns of the same name", remedy="Rename one of them")
+            if names and set(names) != set(own):
+                apart = ", ".join(map(quoted, sorted(set(names) ^ set(own))[:3]))
+                cause = f"{called(files[0])} and {called(path)} differ in their columns ({apart})"
+                raise DataError(cause, remedy="Leave files of one table in the folder")
+            names, above = names or own, 0
+            # Not the columns' own sizes: pyarrow ends the process if their description is damaged.
+            groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+            width = row_width(file.schema_arrow)
+            total += max(sum(group.total_byte_size for group in groups), file.metadata.num_rows * width)
+            for number, group in enumerate(groups):
+                if group.num_rows:
+                    each = max(width, group.total_byte_size // group.num_rows)
+                    found.append(Group(path, number, above, group.num_rows, group.num_rows, each))
+                above += group.num_rows
+    return found, total
+
+
+def _read(path: Path) -> dict[str, Array]:
     parquet = optional("pyarrow.parquet", "parquet")
-    limits = {"thrift_string_size_limit": _LIMIT, "thrift_container_size_limit": _LIMIT}
-    with parquet.ParquetFile(path, page_checksum_verification=True, **limits) as file:
-        schema, rows = file.schema_arrow, file.metadata.num_rows
-        if len(set(schema.names)) < len(schema.names):
-            raise DataError(f"{called(path)} has two columns of the same name", remedy="Rename one of them")
-        # Not the columns' own sizes: pyarrow ends the process if their description is damaged.
-        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-        stored = sum(group.total_byte_size for group in groups)
-        size = max(stored, rows * sum(_width(arrow, kind) for kind in schema.types))
-        if size > MAX_UNPACKED:
-            raise too_large(path, size)
-    # Texts that repeat are stored once in the file, and are kept once in memory.
-    texts = [name for name, kind in zip(schema.names, schema.types, strict=True) if _is_text(arrow, kind)]
-    return parquet.read_table(
-        path,
-        read_dictionary=texts,
-        page_checksum_verification=True,
-        use_pandas_metadata=False,
-        partitioning=None,
-        **limits,
-    )
+    with readable(path) as arrow:
+        with opened(path) as file:
+            texts = texts_in(file)
+        # Texts that repeat are stored once in the file, and are kept once in memory.
+        table = parquet.read_table(path, read_dictionary=texts, use_pandas_metadata=False, partitioning=None, **LIMITS)
+        return {name: array_of(path, arrow, name, table[name]) for name in table.column_names}
 
 
-def _is_text(arrow: Any, kind: Any) -> bool:
-    return bool(arrow.types.is_string(kind) or arrow.types.is_large_string(kind))
+def _joined(tables: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    """The rows of tables with the same columns, one below the other."""
+    if len(tables) == 1:
+        return tables[0]
+    return {name: _below(name, [table[name] for table in tables]) for name in tables[0]}
 
 
-def _width(arrow: Any, kind: Any) -> int:
-    """Bytes that one sample takes in memory."""
-    if arrow.types.is_fixed_size_list(kind):
-        return int(kind.list_size) * _width(arrow, kind.value_type)
-    try:
-        return max(1, int(kind.bit_width) // 8)
-    except ValueError:
-        return 8
-
-
-def _array(path: Path, arrow: Any, name: str, column: Any) -> Array:
-    kind = column.type
-    if arrow.types.is_dictionary(kind) and _is_text(arrow, kind.value_type):
-        return _text(column)
-    if arrow.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if _is_text(arrow, kind):
-        return text_array(["" if value is None else value for value in column.to_pylist()])
-    if arrow.types.is_fixed_size_list(kind) or arrow.types.is_list(kind) or arrow.types.is_large_list(kind):
-        return _lists(path, arrow, name, column)
-    return _numbers(path, arrow, name, column)
-
-
-def _numbers(path: Path, arrow: Any, name: str, column: Any) -> Array:
-    kind = column.type
-    if arrow.types.is_boolean(kind):
-        column = column.cast(arrow.uint8())
-    elif arrow.types.is_decimal(kind) or arrow.types.is_null(kind):
-        column = column.cast(arrow.float64())
-    elif not (arrow.types.is_integer(kind) or arrow.types.is_floating(kind)):
-        cause = f"the column {quoted(name)} of {called(path)} has the type {quoted(str(kind))[1:-1]}"
-        raise DataError(cause + ", which is neither number nor text", remedy="Save it as numbers or leave it out")
-    values: Array = column.to_numpy()
-    return values if values.flags.writeable else values.copy()  # a read-only array cannot become a tensor
-
-
-def _text(column: Any) -> Array:
-    pieces = []
-    for chunk in column.chunks:
-        known = text_array(["" if value is None else value for value in chunk.dictionary.to_pylist()] + [""])
-        pieces.append(known[chunk.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)])
-    return np.concatenate(pieces) if pieces else text_array([])
-
-
-def _lists(path: Path, arrow: Any, name: str, column: Any) -> Array:
-    compute = optional("pyarrow.compute", "parquet")
-    lengths = set(compute.unique(compute.list_value_length(column)).to_pylist())
-    if len(lengths) > 1 or None in lengths:
-        cause = f"the lists in the column {quoted(name)} of {called(path)} differ in length"
-        raise DataError(cause, remedy="Make them equally long, or leave the column out")
-    flat = _array(path, arrow, name, compute.list_flatten(column))
-    return flat.reshape(len(column), -1) if len(column) else flat
+def _below(name: str, columns: Sequence[Array]) -> Array:
+    kinds = {column.dtype.kind in "buif" for column in columns if len(column)}
+    if len(kinds) > 1 or len({column.shape[1:] for column in columns}) > 1:
+        cause = f"the column {quoted(name)} is of another type in some files than in others"
+        raise DataError(cause, remedy="Leave files of one table in the folder")
+    return np.concatenate(columns)

@@ -39,13 +39,20 @@ class Selection:
                 f"{quoted(source.name)} has no field {quoted(self.field)} with one value per sample",
                 remedy=f"Choose samples by one of: {', '.join(single[:12])}",
             )
-        wanted = np.flatnonzero(_among(source.fields[name], self.values))
+        values = self.values
+        if source.stream is not None:
+            stream = source.stream.where(name, lambda column: _among(column, values))
+            wanted: Array = np.arange(min(1, stream.count))
+        else:
+            wanted = np.flatnonzero(_among(source.fields[name], values))
         if not len(wanted):
             choice = " or ".join(self.values)
             raise DataError(
                 f"in {quoted(source.name)} no sample's {quoted(name)} is {choice} (part “{source.part}”)",
                 remedy="Ask for values that are there",
             )
+        if source.stream is not None:
+            return replace(source, fields=stream.block(0).fields, first_row=None, stream=stream)
         return replace(source, fields={key: values[wanted] for key, values in source.fields.items()}, first_row=None)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,25 @@ MAX_UNPACKED = 8 << 30
 """Bytes that the compressed arrays of one file may take in memory, together."""
 MAX_DEFLATE = 1032
 """A byte of a .gz or .zip file holds about this many bytes at most: what promises more is damaged."""
+
+
+class RowStream(Protocol):
+    """Samples that are read a block at a time, in their order. Blocks have about one size, and none is empty."""
+
+    starts: tuple[int, ...]
+    """The number of each block's first sample."""
+    groups: tuple[int, ...]
+    """The number of each block's group: those of a group are read quickly one after the other only."""
+    count: int
+    """The number of samples."""
+
+    def block(self, number: int) -> Source:
+        """The samples of a block. One after the other, they are read without going back in a file."""
+        ...
+
+    def where(self, field: str, among: Callable[[Array], Array]) -> RowStream:
+        """The samples for whose field [samples] `among` says so [samples]; they may be none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -40,11 +59,13 @@ class Source:
     existing: tuple[str, ...] = ("train",)
     first_row: int | None = None
     """The row of a table's first sample, counted as in a spreadsheet: 2 if there is a header."""
+    stream: RowStream | None = None
+    """What reads the samples piece by piece, where they may not fit into memory: `fields` are the first of them."""
 
     @property
     def count(self) -> int:
         """The number of samples."""
-        return len(next(iter(self.fields.values())))
+        return self.stream.count if self.stream is not None else len(next(iter(self.fields.values())))
 
     def parts(self) -> tuple[str, ...]:
         """Which of train, valid and test exist, in this order."""
@@ -120,10 +141,13 @@ def source_files(path: Path) -> list[Path]:
 def _format_of(path: Path) -> Format:
     by_ending = [item for item in FORMATS.values() if path.suffix.lower() in item.endings]
     found = by_ending or [item for item in FORMATS.values() if item.recognises and item.recognises(path)]
-    if found and (not by_ending or path.is_file()):
+    if by_ending and path.is_dir():  # such as a folder of Parquet files, as Spark writes them
+        found = [item for item in by_ending if item.recognises and item.recognises(path)]
+    if found and (not by_ending or path.exists()):
         return found[0]
     if path.is_dir():
-        raise FileError(f"the folder {called(path)} holds no MNIST IDX files", remedy="Name the file that has the data")
+        cause = f"the folder {called(path)} holds neither MNIST IDX files nor Parquet files"
+        raise FileError(cause, remedy="Name the file that has the data")
     if not path.exists():
         raise FileError(f"{called(path)} does not exist", remedy="Check the name of the source and its folder")
     endings = ", ".join(ending for item in FORMATS.values() for ending in item.endings)

@@ -219,7 +219,7 @@ def evaluate(reduction: Reduction, data: SampleData, indices: Tensor | None = No
 
 def spans(data: SampleData, count: int, *, whole: bool = False) -> list[tuple[int, int]]:
     """The numbers from 0 to `count` in spans of nearly the same size, each with its first and its end."""
-    per_sample = sum(tensor[0].numel() for tensor in data.tensors)
+    per_sample = data.width
     portions = 1 if whole else -(-count * per_sample // _AT_ONCE)
     edges = [count * index // portions for index in range(portions + 1)]
     return list(pairwise(edges))

@@ -6,7 +6,7 @@ room below the preview, the samples get a sheet of their own in the compiled pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 
@@ -36,6 +36,8 @@ from sgdsheet.data.layouts.layout import (
     with_constants,
 )
 from sgdsheet.data.slicing import along_samples, cut_blocks
+from sgdsheet.data.streamed import StreamedRows
+from sgdsheet.data.streamed_statistics import without_samples
 from sgdsheet.data.text_cells import texts_of
 from sgdsheet.errors import DataError, FormulaError, ProblemError, in_full, quoted
 from sgdsheet.sheet.references import Cell, Range, column_letters
@@ -165,6 +167,28 @@ class SourceRows:
             for block, key in zip(wanted, keys, strict=True):
                 known.update(zip(block.range.cells(), self._taken[key], strict=True))
             return workbook.with_values({cell: value for cell, value in known.items() if value is not None})
+        if isinstance(batch, StreamedRows):
+            found = self._streamed(workbook, blocks, wanted, batch)
+        else:
+            found = self._over(workbook, blocks, batch)
+        cells = {cell for block in wanted for cell in block.range.cells()}
+        for block, key in zip(wanted, keys, strict=True):
+            if key is not None:
+                self._taken[key] = [found.get(cell) for cell in block.range.cells()]
+        return workbook.with_values({cell: value for cell, value in found.items() if cell in cells})
+
+    def _streamed(
+        self, workbook: Workbook, blocks: Sequence[Block], wanted: Sequence[Block], rows: StreamedRows
+    ) -> Mapping[Cell, Value]:
+        """The values of the wanted blocks over samples that do not fit into memory."""
+        along = along_samples(blocks, self.data)
+        samples = [*self.areas, *(block.range for block in blocks if id(block) in along)]
+        alone = without_samples(wanted, self.data, samples, lambda areas: self.each(areas).over, rows.portions())
+        plan = Plan(alone, set())
+        return evaluate(build_program(workbook, self.model.problem.parameters, plan, dtype=self.model.dtype)).values
+
+    def _over(self, workbook: Workbook, blocks: Sequence[Block], batch: Batch) -> Mapping[Cell, Value]:
+        """The values of blocks over these samples."""
         columns = batch()
         count = len(columns[0])
         if count == 1:
@@ -175,12 +199,7 @@ class SourceRows:
                     remedy="Use a file with more samples",
                 )
             columns = twice(columns)
-        found = evaluate(self.build(workbook, blocks, len(columns[0]), whole=count), columns).values
-        cells = {cell for block in wanted for cell in block.range.cells()}
-        for block, key in zip(wanted, keys, strict=True):
-            if key is not None:
-                self._taken[key] = [found.get(cell) for cell in block.range.cells()]
-        return workbook.with_values({cell: value for cell, value in found.items() if cell in cells})
+        return evaluate(self.build(workbook, blocks, len(columns[0]), whole=count), columns).values
 
     def _check(self, blocks: Sequence[Block]) -> None:
         """Every cell of a sample that is read must be filled, and none may be one of the preview."""

@@ -17,7 +17,7 @@ _SAMPLES = 2048
 def find_lr(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     """Suggest a learning rate, and write it beside the setting if the sheet has one."""
     from sgdsheet.analysis.diagnosis.lr_finder import find_learning_rate
-    from sgdsheet.data.samples import bind_samples
+    from sgdsheet.data.sample_choice import bind_samples
     from sgdsheet.problem.optimizers import OPTIMIZERS, Family
     from sgdsheet.train.session import threads
 
