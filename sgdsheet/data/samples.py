@@ -6,7 +6,7 @@ columns of numbers ([samples, ...]) and cells as functions of a batch of them (s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,6 +68,10 @@ class Samples:
         """The loss over the training samples of these indices [batch], as a module that holds them in memory that
         stays, for the next batch of as many; None where there is none."""
         return None if self.share is not None else self.trained.closed(self.data.batch(indices))
+
+    def fill(self, columns: Sequence[Tensor], indices: Tensor) -> None:
+        """Put the training samples of these indices [batch] into the columns [batch, ...] of a closed module."""
+        self.data.fill(columns, indices)
 
     def module(self, indices: Tensor) -> fx.GraphModule:
         """The loss over the training samples of these indices [batch], as a module of the parameters alone.

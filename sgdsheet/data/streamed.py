@@ -143,7 +143,7 @@ class StreamedData:
         return self.chosen_portions(range(self.block_count), None)
 
     def chosen_portions(self, blocks: Sequence[int], kept: KeptBack | None) -> Iterator[tuple[int, SampleData]]:
-        """Those samples of some blocks that `kept` keeps; portions of one size, but for the last."""
+        """The samples of some blocks that `kept` keeps, in portions of one size but for the last."""
         size, waiting = max(1, _PORTION // max(1, self.width)), list[SampleData]()
         start = None
         for number in blocks:

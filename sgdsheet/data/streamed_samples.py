@@ -7,7 +7,7 @@ evenly spread. Each of several processes reads its share of the blocks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +44,10 @@ class StreamedSamples(Samples):
 
     def closed(self, indices: Tensor) -> Closed | None:
         return None if self.share is not None else self.trained.closed(self.stream.batch(indices))
+
+    def fill(self, columns: Sequence[Tensor], indices: Tensor) -> None:
+        for column, values in zip(columns, self.stream.batch(indices), strict=True):
+            column.copy_(values)
 
     def batches(self, size: int, *, shuffle: bool, generator: torch.Generator, skip: int = 0) -> Iterator[Tensor]:
         """The batches of one epoch after the first `skip`, whose samples are not read."""
@@ -149,7 +153,7 @@ def whole_of(data: StreamedData, kept: KeptBack) -> Whole:
 
 
 def _thinned(data: StreamedData, kept: KeptBack) -> Iterator[SampleData]:
-    """At most JUDGED samples, evenly spread, of all blocks."""
+    """Give JUDGED samples at most, evenly spread, of all blocks."""
     before, every = 0, -(-len(kept) // JUDGED)
     for number in range(data.block_count):
         block, first = data.block(number), data.first_of(number)

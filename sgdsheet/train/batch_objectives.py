@@ -42,7 +42,7 @@ class BatchObjectives:
         filled = self._filled.get(size)
         if filled is None:
             return self._plain()
-        self._samples.data.fill(filled.columns, batch)
+        self._samples.fill(filled.columns, batch)
         return filled.objective
 
     def _plain(self) -> Objective:
