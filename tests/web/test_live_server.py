@@ -213,14 +213,42 @@ def test_what_is_no_workbook_is_refused(served: Served, content: bytes) -> None:
     assert answer.json()["error"]["message"]
 
 
+def test_a_dropped_file_keeps_its_place(tmp_path: Path) -> None:
+    """It is in the list of recent books, with what was changed and not saved, also after a crash."""
+    content = (ROOT / "workbooks" / "quadratic.xlsx").read_bytes()
+
+    def dropped(served: Served) -> str:
+        answer = served.client.post("/api/upload", params={"name": "drop.xlsx"}, content=content)
+        return str(answer.json()["book"])
+
+    with serving(None, tmp_path / "state") as served:
+        book = dropped(served)
+        assert dropped(served) == book
+        listed = served.client.get("/api/start").json()["recent"]
+        assert [(item["name"], item["folder"]) for item in listed] == [("drop.xlsx", "dropped here")]
+        with served.page(book) as page:
+            page.cells("centred", 1, 1, 9, 9)
+            assert page.ask("edit", sheet="centred", top=40, left=1, texts=[["kept"]])["ok"]
+        until(lambda: [*(tmp_path / "state").rglob("*.recovery")])
+        served.kill()
+    with serving(None, tmp_path / "state") as served:
+        answer = served.client.post("/api/open", json={"recent": 0})
+        assert answer.json() == {"book": book}
+        with served.page(book) as page:
+            page.cells("centred", 1, 1, 9, 9)
+            until(lambda: page.cells("centred", 38, 1, 42, 2).get((40, 1)) == "kept")
+        assert len([*(tmp_path / "state" / "dropped").glob("*/*")]) == 1
+
+
 def test_the_start_page_lists_examples_and_recent_books(served: Served, folder: Path) -> None:
     found = served.client.get("/api/start").json()
     assert "titanic" in {example["name"] for example in found["examples"]}
-    assert (found["recent"][0]["name"], found["recent"][0]["folder"]) == ("line.xlsx", str(folder))
+    recent = next(item for item in found["recent"] if item["name"] == "line.xlsx")
+    assert recent["folder"] == str(folder)
     picture = next(example["picture"] for example in found["examples"] if example["name"] == "titanic")
     assert served.client.get(picture).headers["content-type"] == "image/png"
     assert served.client.get("/api/picture/..%2fquadratic").status_code == 404
-    answer = served.client.post("/api/open", json={"recent": 0})
+    answer = served.client.post("/api/open", json={"recent": recent["index"]})
     assert answer.json() == {"book": served.book}
     for asked in ({"recent": 99}, {"recent": -1}, {"path": "/etc/passwd"}, {"example": "../x"}, [], "x"):
         assert served.client.post("/api/open", json=asked).status_code == 400

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 from sgdsheet.apps import examples
+from sgdsheet.apps.web import dropped_files
 from sgdsheet.apps.web.recent_books import RecentBooks
 from sgdsheet.apps.web.served_book import HOST, ServedBook
-from sgdsheet.errors import FileError, SettingError, quoted
+from sgdsheet.errors import FileError, SettingError, SgdSheetError, quoted
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.hosts.live_hosts import connect
 from sgdsheet.hosts.web.open_book import OpenBook
@@ -61,15 +61,30 @@ class Bookshelf:
 
     def open_recent(self, index: int) -> ServedBook:
         """Open one of the recent workbooks again."""
-        return self.open(self.recent.path(index))
+        path = self.recent.path(index)
+        if not dropped_files.is_kept(path):
+            return self.open(path)
+        try:
+            return self.upload(path.name, path.read_bytes())
+        except OSError as error:
+            raise FileError(f"“{path.name}” cannot be read: {error.strerror}", remedy="Drop the file again") from None
 
     def upload(self, name: str, data: bytes) -> ServedBook:
-        """Open the bytes of a workbook file, which has no place on this machine. Raises FileError."""
+        """Open the bytes of a workbook file, which has no place on this machine. Raises FileError.
+
+        The same file is the same workbook: if it is open, that one, with all that was changed; after a crash, what was
+        not saved of it is found again.
+        """
         plain = name.replace("\\", "/").rpartition("/")[2]
-        book = OpenBook.from_bytes("".join(letter for letter in plain if letter.isprintable())[-120:] or "book", data)
+        known = "".join(letter for letter in plain if letter.isprintable())[-60:].strip(" .") or "book"
+        id = hashlib.sha256(known.encode("utf-8", "surrogatepass") + b"\0" + data).hexdigest()[:_DIGITS]
         with self._lock:
-            id = secrets.token_hex(_DIGITS // 2)
-            self._add(id, book)
+            if id not in self._books:
+                kept = _kept(known, data)
+                self._add(id, OpenBook.from_bytes(known, data, dropped_files.key_of(kept) if kept else None))
+                if kept is not None:
+                    self.recent.add(kept)
+                    dropped_files.forget_others(self.recent.paths())
             return self._books[id]
 
     def book(self, id: str) -> ServedBook:
@@ -91,6 +106,14 @@ class Bookshelf:
         if len(self._books) >= MOST_OPEN:
             raise FileError(f"{MOST_OPEN} workbooks are open", remedy="End sgdsheet with Ctrl-C, and start it again")
         self._books[id] = ServedBook(id, book, self._trainer)
+
+
+def _kept(name: str, data: bytes) -> Path | None:
+    """Where a dropped file is kept; None where that is not possible, as on a full disk."""
+    try:
+        return dropped_files.keep(name, data)
+    except (SgdSheetError, OSError, ValueError):
+        return None
 
 
 def _connect(host: str, book: str, where: str) -> LiveHost:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sgdsheet.apps.web import dropped_files
 from sgdsheet.errors import FileError, HostError
 from sgdsheet.system.atomic import write_atomically
 from sgdsheet.system.state_folder import state_folder
@@ -28,7 +29,8 @@ class RecentBooks:
         for index, (path, opened) in enumerate(self._read()):
             with suppress(OSError):
                 if path.is_file():
-                    found.append({"index": index, "name": path.name, "folder": str(path.parent), "opened": opened})
+                    folder = "dropped here" if dropped_files.is_kept(path) else str(path.parent)
+                    found.append({"index": index, "name": path.name, "folder": folder, "opened": opened})
         return found
 
     def path(self, index: int) -> Path:
@@ -37,6 +39,10 @@ class RecentBooks:
         if not 0 <= index < len(known):
             raise FileError("this workbook is not in the list any more", remedy="Reload the page")
         return known[index][0]
+
+    def paths(self) -> list[Path]:
+        """Where they lie."""
+        return [path for path, _ in self._read()]
 
     def add(self, path: Path) -> None:
         """Put a workbook on top of the list. Where that cannot be written down, nothing happens."""

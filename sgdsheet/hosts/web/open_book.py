@@ -94,11 +94,14 @@ class OpenBook:
         return book
 
     @classmethod
-    def from_bytes(cls, name: str, data: bytes) -> OpenBook:
-        """Open the bytes of a workbook file that has no place on this machine. Raises FileError."""
+    def from_bytes(cls, name: str, data: bytes, key: str | None = None) -> OpenBook:
+        """Open the bytes of a workbook file that has no place on this machine. Raises FileError.
+
+        With a `key`, what was not saved of it is found again the next time.
+        """
         file = FileHost(data)
         file.path = Path(name)
-        book = cls(file, f"{name} {id(file):x}")
+        book = cls(file, key or f"{name} {id(file):x}")
         open_books.register(book)
         return book
 

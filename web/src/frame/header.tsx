@@ -22,7 +22,7 @@ export function Header(): JSX.Element {
       <h1 className="book-name" title={path ?? undefined}>
         {name || "\u00a0"}
       </h1>
-      <span className="saved" data-testid="saved" aria-live="polite">
+      <span className={`saved ${saved ? "" : "unsaved"}`} data-testid="saved" aria-live="polite">
         {ready && (saved ? "Saved" : "Not saved")}
       </span>
       <span className="spring" />
