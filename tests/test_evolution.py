@@ -399,6 +399,7 @@ def test_what_cannot_be_batched_is_tried_one_by_one(tmp_path: Path, monkeypatch:
     def refuse(*arguments: object) -> None:
         raise RuntimeError("vmap: no batching rule")
 
+    monkeypatch.setattr("sgdsheet.train.discrete.population.many_values", lambda *_: None)
     monkeypatch.setattr("sgdsheet.train.discrete.population.vmap", refuse)
     cells = {"A1": [[1.0, 3.0]], "A2": "=ROUND(A1,0)^2-14*ROUND(A1,0)+49+B1^2"}
     model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, [("A1:B1", AT_MOST, 9), ("A1:B1", AT_LEAST, -9)])

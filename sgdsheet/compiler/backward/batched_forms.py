@@ -104,7 +104,8 @@ def _made(operation: Operation, arguments: Sequence[Any], out: Tensor) -> Operat
     *(torch.asinh, torch.nn.functional.logsigmoid, torch.floor, torch.ceil, torch.trunc, torch.round, torch.pow),
     *(torch.where, torch.maximum, torch.minimum, torch.atan2, torch.remainder, torch.eq, torch.ne, torch.lt, torch.le),
     *(torch.gt, torch.ge, torch.isnan, torch.isfinite, torch.isinf, torch.logical_and, torch.logical_or),
-    *(torch.logical_not, torch.logical_xor, torch.Tensor.to),
+    *(torch.logical_not, torch.logical_xor, torch.Tensor.to, torch.bitwise_and, torch.bitwise_or, torch.bitwise_not),
+    *(torch.deg2rad, torch.rad2deg, torch.special.ndtri, torch.clamp),
 )
 def _elementwise(starts: Starts, operation: Operation) -> Iterator[Operation]:
     yield _made(operation, [starts.beside(item) for item in operation.arguments], _out(starts, operation))
@@ -156,12 +157,21 @@ def _all(starts: Starts, operation: Operation) -> Iterator[Operation]:
     yield _made(operation, [starts.of(x), tuple(range(x.dim()))], _out(starts, operation))
 
 
-@form(torch.softmax, torch.log_softmax, torch.cumsum)
+@form(torch.softmax, torch.log_softmax, torch.cumsum, torch.cumprod, torch.prod)
 def _along(starts: Starts, operation: Operation) -> Iterator[Operation]:
     x, dim, *rest = operation.arguments
     if not x.dim():
         raise NoRuleError
     yield _made(operation, [starts.of(x), dim % x.dim(), *rest], _out(starts, operation))
+
+
+@form(torch.argmax)
+def _argmax(starts: Starts, operation: Operation) -> Iterator[Operation]:
+    (x,), options = operation.arguments, operation.options
+    if options.get("dim") is None or not x.dim():
+        raise NoRuleError
+    found = _made(operation, [starts.of(x)], _out(starts, operation))
+    yield replace(found, options={**options, "dim": options["dim"] % x.dim()})
 
 
 @form(torch.ops.aten._softmax_backward_data.default, torch.ops.aten._log_softmax_backward_data.default)

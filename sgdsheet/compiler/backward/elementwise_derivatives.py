@@ -20,10 +20,10 @@ Local = Callable[[Tape, Tensor, Tensor], Tensor]
 """The derivative of an elementwise operation from its operand x and its result y."""
 
 
-def _factor(function: Callable[[Tensor], Tensor], local: Local) -> None:
+def _factor(function: Callable[[Tensor], Tensor], local: Local, *targets: Any) -> None:
     """Declare y = f(x) whose gradient is that of y, times a factor."""
 
-    @derivative(function)
+    @derivative(function, *targets)
     def rule(tape: Tape, x: Operand) -> Found:
         y = tape(function, x.value)
         return y, lambda g: tape.give(x, lambda: tape.product(g, local(tape, x.value, y)))
@@ -48,7 +48,10 @@ def _number(number: float, like: Tensor) -> Tensor:
 
 _factor(torch.exp, lambda tape, x, y: y)
 _factor(torch.expm1, lambda tape, x, y: tape(torch.add, y, _number(1.0, y)))
-_factor(torch.abs, lambda tape, x, y: tape(torch.sign, x))
+_factor(torch.abs, lambda tape, x, y: tape(torch.sign, x), "abs")
+_factor(torch.deg2rad, lambda tape, x, y: _number(math.pi / 180, x))
+_factor(torch.rad2deg, lambda tape, x, y: _number(180 / math.pi, x))
+_factor(torch.special.ndtri, lambda tape, x, y: _density(tape, y))
 _factor(torch.sin, lambda tape, x, y: tape(torch.cos, x))
 _factor(torch.cos, lambda tape, x, y: tape(torch.neg, tape(torch.sin, x)))
 _factor(torch.tan, lambda tape, x, y: _one_plus_square(tape, y, 1.0))
@@ -77,6 +80,12 @@ def _square_less_one(tape: Tape, x: Tensor) -> Tensor:
 
 def _bell(tape: Tape, x: Tensor, factor: float) -> Tensor:
     return tape.scaled(tape(torch.exp, tape(torch.neg, tape(torch.mul, x, x))), factor)
+
+
+def _density(tape: Tape, quantile: Tensor) -> Tensor:
+    """The derivative of a quantile of the normal distribution: one over the density there."""
+    half_square = tape.scaled(tape(torch.mul, quantile, quantile), 0.5)
+    return tape.scaled(tape(torch.exp, half_square), math.sqrt(2 * math.pi))
 
 
 @derivative(torch.neg, operator.neg)
@@ -123,6 +132,17 @@ def _clamp_min(tape: Tape, x: Operand, least: Any) -> Found:
 def _clamp_max(tape: Tape, x: Operand, most: float) -> Found:
     y, limit = tape(torch.clamp_max, x.value, most), _number(most, x.value)
     return y, lambda g: tape.give(x, lambda: _where(tape, tape(torch.le, x.value, limit), g, None))
+
+
+@derivative(torch.clamp)
+def _clamp(tape: Tape, x: Operand, min: float | None = None, max: float | None = None) -> Found:
+    """The gradient counts where x is one of the limits or between them."""
+    y = tape(torch.clamp, x.value, min, max)
+
+    def back(g: Tensor) -> None:
+        tape.give(x, lambda: _where(tape, tape(torch.eq, x.value, y), g, None))
+
+    return y, back
 
 
 def _where(tape: Tape, condition: Tensor, chosen: Tensor | None, other: Tensor | None) -> Tensor:
@@ -309,3 +329,33 @@ for _function in (
     *(torch.logical_and, torch.logical_or, torch.logical_not, torch.logical_xor, torch.any, torch.all),
 ):
     without_gradient(_function, _function)
+
+
+def _compared(function: Callable[..., Tensor], *targets: Any) -> None:
+    """Declare an operator of two operands whose result has no gradient."""
+
+    @derivative(*targets)
+    def rule(tape: Tape, first: Any, second: Any) -> Found:
+        return tape(function, *values(tape.pair(first, second))), None
+
+
+_compared(torch.eq, operator.eq)
+_compared(torch.ne, operator.ne)
+_compared(torch.lt, operator.lt)
+_compared(torch.le, operator.le)
+_compared(torch.gt, operator.gt)
+_compared(torch.ge, operator.ge)
+_compared(torch.bitwise_and, operator.and_)
+_compared(torch.bitwise_or, operator.or_)
+without_gradient(torch.bitwise_not, operator.invert)
+without_gradient(torch.argmax, torch.argmax)
+
+
+@derivative(torch.ones_like)
+def _ones_like(tape: Tape, x: Operand) -> Found:
+    return torch.ones((), dtype=x.value.dtype).expand(x.value.shape), None
+
+
+@derivative(torch.full_like)
+def _full_like(tape: Tape, x: Operand, number: float) -> Found:
+    return _number(number, x.value).expand(x.value.shape), None

@@ -129,43 +129,74 @@ def recorded(
     `changing` are constants of the module whose memory gets other numbers later, such as those of a batch.
     With `by_columns`, narrow products lie in memory column by column.
     """
-    plain = [parameter.detach() for parameter in parameters]
-    tape = Tape([*plain, *changing], by_columns=by_columns)
-    own = {id(parameter): Operand(tensor, True) for parameter, tensor in zip(parameters, plain, strict=True)}
-    known: dict[fx.Node, Any] = {}
-    order: list[tuple[Operand, Pullback]] = []
-
-    def calculated(target: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Operand:
-        value, back = _rule(target)(tape, *arguments, **options)
-        wanted = back is not None and any(item.wanted for item in _operands([arguments, options]))
-        result = Operand(value, wanted)
-        if wanted and back is not None:
-            order.append((result, back))
-        return result
-
-    loss: Any = None
-    for node in module.graph.nodes:
-        arguments, options = (fx.node.map_arg(item, known.__getitem__) for item in (node.args, node.kwargs))
-        if node.op == "get_attr":
-            tensor = getattr(module, str(node.target))
-            known[node] = own.get(id(tensor)) or Operand(tensor.detach(), False)
-        elif node.op in ("call_function", "call_method"):
-            known[node] = calculated(node.target, arguments, options)
-        elif node.op == "output":
-            loss = arguments[0]
-        else:
-            raise NoRuleError
-    if not isinstance(loss, Operand) or not loss.wanted or loss.value.dim():
+    recording = _Recording(module, parameters, changing, by_columns=by_columns)
+    loss = recording.result
+    if not loss.wanted or loss.value.dim():
         raise NoRuleError
-    objective: Operand = as_objective(_Recorded(loss, calculated)).operand
+    objective: Operand = as_objective(_Recorded(loss, recording.calculated)).operand
+    tape = recording.tape
     first_backward = len(tape.operations)
     objective.parts.append((None, torch.ones((), dtype=objective.value.dtype)))
-    for result, back in reversed(order):
+    for result, back in reversed(recording.order):
         gradient = tape.gradient(result)
         if gradient is not None:
             back(gradient)
-    gradients = _owned(tape, [own[id(parameter)] for parameter in parameters])
+    gradients = _owned(tape, [recording.own[id(parameter)] for parameter in parameters])
     return Record(tape.operations, first_backward, loss.value, objective.value, gradients)
+
+
+def recorded_values(module: fx.GraphModule, parameters: Sequence[Tensor]) -> Record:
+    """The result of a module, a tensor of any shape, as loss and objective of a record without a gradient; to be called
+    without autograd. NoRuleError where there is no rule."""
+    recording = _Recording(module, parameters)
+    operations, result = recording.tape.operations, recording.result.value
+    return Record(operations, len(operations), result, result, [])
+
+
+class _Recording:
+    """The calls of a module's graph, done once on a tape."""
+
+    def __init__(
+        self,
+        module: fx.GraphModule,
+        parameters: Sequence[Tensor],
+        changing: Sequence[Tensor] = (),
+        *,
+        by_columns: bool = False,
+    ) -> None:
+        plain = [parameter.detach() for parameter in parameters]
+        self.tape = Tape([*plain, *changing], by_columns=by_columns)
+        self.own = {id(parameter): Operand(tensor, True) for parameter, tensor in zip(parameters, plain, strict=True)}
+        self.order: list[tuple[Operand, Pullback]] = []
+        """Results that have a gradient, in order, with what pulls it back."""
+        self.result = self._played(module)
+
+    def calculated(self, target: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Operand:
+        """The result of an operation by its rule."""
+        value, back = _rule(target)(self.tape, *arguments, **options)
+        wanted = back is not None and any(item.wanted for item in _operands([arguments, options]))
+        result = Operand(value, wanted)
+        if wanted and back is not None:
+            self.order.append((result, back))
+        return result
+
+    def _played(self, module: fx.GraphModule) -> Operand:
+        known: dict[fx.Node, Any] = {}
+        result: Any = None
+        for node in module.graph.nodes:
+            arguments, options = (fx.node.map_arg(item, known.__getitem__) for item in (node.args, node.kwargs))
+            if node.op == "get_attr":
+                tensor = getattr(module, str(node.target))
+                known[node] = self.own.get(id(tensor)) or Operand(tensor.detach(), False)
+            elif node.op in ("call_function", "call_method"):
+                known[node] = self.calculated(node.target, arguments, options)
+            elif node.op == "output":
+                result = arguments[0]
+            else:
+                raise NoRuleError
+        if not isinstance(result, Operand):
+            raise NoRuleError
+        return result
 
 
 def _rule(target: Any) -> Rule:
@@ -277,6 +308,11 @@ def _beside_autograd(
         gradients = torch.autograd.grad(objective, list(parameters), allow_unused=True)
     theirs = [loss, objective, *gradients]
     return [_distance(*pair) for pair in zip(ours, theirs, strict=True)], [_length(each) for each in theirs]
+
+
+def nearly(ours: Tensor, theirs: Tensor) -> bool:
+    """Whether two results are the same up to rounding."""
+    return _distance(ours, theirs) <= _length(theirs)
 
 
 def same_as_autograd(

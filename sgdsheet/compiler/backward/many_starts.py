@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, fx
 
 from sgdsheet.compiler.backward.batched_forms import Starts, batched_operations, differing
-from sgdsheet.compiler.backward.flat_program import FlatProgram, Record, pushed, recorded, same_as_autograd
+from sgdsheet.compiler.backward.flat_program import (
+    FlatProgram,
+    Record,
+    nearly,
+    pushed,
+    recorded,
+    recorded_values,
+    same_as_autograd,
+)
 from sgdsheet.compiler.backward.tape import NoRuleError
 
 _CACHE = 4_000_000
@@ -81,6 +89,37 @@ def many_starts(
     places = dict.fromkeys([*range(min(found.count, _COMPARED)), found.count - 1])
     alike = [_alike(found, place, module, parameters, as_objective) for place in places]
     return found if any(alike) and False not in alike else None
+
+
+def many_values(module: fx.GraphModule, parameters: Sequence[Tensor], stacks: Sequence[Tensor]) -> ManyStarts | None:
+    """The program for the results of a module, tensors of any shape, at points of which `stacks` [points, …] has the
+    parameters; None where there is none.
+
+    In place of losses it has these results [..., points]; it has no gradients. There is none if an operation has no
+    rule or no form for many points, or if it gives another result than the module at a few of these.
+    """
+    if any(parameter.device.type != "cpu" or not parameter.numel() for parameter in parameters):
+        return None
+    plain = [parameter.detach() for parameter in parameters]
+    try:
+        with torch.no_grad():
+            record = recorded_values(module, parameters)
+            found = ManyStarts(record, plain, _at_once(len(stacks[0]), FlatProgram(plain, record).nbytes))
+            for place, stacked in zip(found.parameters, stacks, strict=True):
+                place.copy_(stacked[: found.count].movedim(0, -1))
+        found.forward()
+    except (NoRuleError, RuntimeError, TypeError, IndexError):  # an operation that cannot be called in this way
+        return None
+    before = [value.clone() for value in plain]
+    try:
+        for place in dict.fromkeys([*range(min(found.count, _COMPARED)), found.count - 1]):
+            _put(parameters, [stacked[..., place] for stacked in found.parameters])
+            with torch.no_grad():
+                if not nearly(found.losses[..., place], module.forward()):
+                    return None
+    finally:
+        _put(parameters, before)
+    return found
 
 
 def _at_once(count: int, each: int) -> int:

@@ -109,6 +109,28 @@ def _cumsum(tape: Tape, x: Operand, dim: int) -> Found:
     return tape(torch.cumsum, x.value, dim), back
 
 
+@derivative(torch.prod)
+def _prod(tape: Tape, x: Operand, dim: int | None = None, keepdim: bool = False) -> Found:
+    """The gradient of a factor is the product of those before it and those after it, also where one of them is 0."""
+    whole = tape.reshaped(x.value, (-1,)) if dim is None else x.value
+    place = 0 if dim is None else dim % whole.dim()
+    count = whole.shape[place]
+
+    def before(factors: Tensor) -> Tensor:
+        first = factors.narrow(place, 0, 1)
+        ones = torch.ones(first.shape, dtype=first.dtype)
+        return tape(torch.cat, [ones, tape(torch.cumprod, factors.narrow(place, 0, count - 1), place)], place)
+
+    def back(g: Tensor) -> None:
+        share = _spread(g, whole, [place], keepdim=keepdim)
+        if count > 1:
+            after = tape(torch.flip, before(tape(torch.flip, whole, [place])), [place])
+            share = tape.product(share, tape(torch.mul, before(whole), after))
+        tape.give(x, lambda: tape.reshaped(share, x.value.shape))
+
+    return tape(torch.prod, whole, place, keepdim=keepdim), back
+
+
 # --- products ---------------------------------------------------------------------------------------------
 
 

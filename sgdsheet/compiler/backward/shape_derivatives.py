@@ -36,6 +36,11 @@ _turning("expand", lambda g, x, *shape: g)  # a gradient that is too large is su
 _turning("permute", lambda g, x, *dims: g.permute(_inverse(dims, x.dim())), torch.permute)
 
 
+@derivative(torch.flip)
+def _flip(tape: Tape, x: Operand, dims: Sequence[int]) -> Found:
+    return tape(torch.flip, x.value, dims), lambda g: tape.give(x, lambda: tape(torch.flip, g, dims))
+
+
 def _unsqueezed(g: Tensor, x: Tensor, dims: Sequence[Any]) -> Tensor:
     """A gradient with the dimensions again that `squeeze` took away: those of length 1, of `dims` or of all."""
     named = dims[0] if dims and isinstance(dims[0], (list, tuple)) else dims or range(x.dim())
@@ -73,13 +78,16 @@ _taking("select", torch.select)
 _taking("narrow", torch.narrow)
 
 
+_PLACES = (int, slice, type(None), type(Ellipsis))
+
+
 @derivative(operator.getitem)
 def _getitem(tape: Tape, x: Operand, place: Any) -> Found:
-    """Whole numbers and slices make a view; rows may be picked by a tensor of indices."""
+    """Whole numbers, slices, … and new dimensions make a view; rows may be picked by a tensor of indices."""
     parts = place if isinstance(place, tuple) else (place,)
     if len(parts) == 1 and isinstance(parts[0], Operand):
         return _picked_rows(tape, x, parts[0])
-    if not isinstance(x, Operand) or not all(isinstance(item, (int, slice)) for item in parts):
+    if not isinstance(x, Operand) or not all(isinstance(item, _PLACES) for item in parts):
         raise NoRuleError
     return x.value[place], lambda g: tape.give(x, lambda: g, lambda whole: whole[place])
 
@@ -112,7 +120,10 @@ def _detach(tape: Tape, x: Operand) -> Found:
 
 
 @derivative("to")
-def _to(tape: Tape, x: Operand, dtype: torch.dtype) -> Found:
+def _to(tape: Tape, x: Operand, dtype: Any) -> Found:
+    """A type, or another tensor whose type it gets."""
+    if isinstance(dtype, Operand):
+        dtype = dtype.value.dtype
     if not isinstance(dtype, torch.dtype):
         raise NoRuleError
     if dtype == x.value.dtype:

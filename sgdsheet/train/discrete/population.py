@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx
 from torch.func import functional_call, vmap
 
+from sgdsheet.compiler.backward.many_starts import ManyStarts, many_values
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats
 
 Calculate = Callable[[dict[str, Tensor]], Tensor]
@@ -29,6 +30,8 @@ class Population:
         self.batched = True
         self.evaluated = 0
         """How many points have been evaluated so far."""
+        self._programs: dict[fx.GraphModule, ManyStarts | None] = {}
+        """The flat program of each module for many points, where there is one."""
         self._names = flat.model.parameter_names
         self._sizes = [tensor.numel() for tensor in flat.tensors]
         self._chunk = max(1, _NUMBERS_AT_ONCE // max(1, flat.model.numbers_read()))
@@ -69,13 +72,32 @@ class Population:
             part = torch.from_numpy(np.ascontiguousarray(points[:, start : start + size]))
             stacked[name] = part.reshape(len(points), *tensor.shape).to(tensor.dtype)
             start += size
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of operations that are batched by a loop
-            losses = vmap(_called(flat.model.program))(stacked)
-            residuals = torch.zeros(len(points), 0)
-            if flat.constraints.program is not None:
-                residuals = vmap(_called(flat.constraints.program))(stacked)
+        losses = self._results(flat.model.program, stacked)
+        residuals = torch.zeros(len(points), 0)
+        if flat.constraints.program is not None:
+            residuals = self._results(flat.constraints.program, stacked)
         return losses.double().reshape(-1).numpy(), residuals.double().reshape(len(points), -1).numpy()
+
+    def _results(self, module: fx.GraphModule, stacked: dict[str, Tensor]) -> Tensor:
+        """The results of a module [points, …], whose parameters at the points [points, …] have these names."""
+        own = dict(module.named_parameters())
+        stacks = [stacked[name] for name in own]
+        if module not in self._programs:
+            self._programs[module] = many_values(module, list(own.values()), stacks)
+        program = self._programs[module]
+        if program is None:
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of operations that are batched by a loop
+                batched: Tensor = vmap(_called(module))(stacked)
+            return batched
+        count, found = len(stacks[0]), []
+        for first in range(0, count, program.count):
+            size = min(program.count, count - first)
+            for place, values in zip(program.parameters, stacks, strict=True):
+                place[..., :size] = values[first : first + size].movedim(0, -1)
+            program.forward()  # the places behind the last point keep another one
+            found.append(program.losses[..., :size].movedim(-1, 0).clone())
+        return torch.cat(found)
 
     def _one_by_one(self, points: Floats) -> tuple[Floats, Floats]:
         found = [self.flat.at(point) for point in points]
