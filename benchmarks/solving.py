@@ -44,6 +44,7 @@ from sgdsheet.problem.definition import find_problem  # noqa: E402
 from tests import analysts_solver as analysts  # noqa: E402
 from tests import hock_schittkowski as hock  # noqa: E402
 from tests import solver_models as models  # noqa: E402
+from tests.certified_curves import CURVES as CURVES_OF_FEW_POINTS  # noqa: E402
 from tests.sheets import book  # noqa: E402
 
 NIST = HERE.parent / "shared" / "data" / "nist"
@@ -148,6 +149,22 @@ def certified(path: Path) -> Certified:
 
 
 def curves() -> list[Row]:
+    return [*few_points(), *from_files()]
+
+
+def few_points() -> list[Row]:
+    """NIST's sets of a few lines, without SciPy and lmfit."""
+    rows = []
+    for name, item in CURVES_OF_FEW_POINTS.items():
+        for start in (1, 2):
+            session, seconds = solved(of_cells(*item.cells(start)))
+            ours = digits(list(session.model.parameter_cells().values()), item.parameters)
+            method = session.plan.optimizer_name
+            rows.append(Row("NIST curves", f"{name}, start {start}", Result(ours, seconds), method, None, None, 8.0))
+    return rows
+
+
+def from_files() -> list[Row]:
     rows = []
     for name, (formula, curve) in CURVES.items():
         path = NIST / f"{name}.dat"
@@ -442,6 +459,10 @@ def _griewank(x: Floats) -> float:
     return float(1 + np.sum(x**2) / 4000 - np.prod(np.cos(x / np.sqrt(np.arange(1, len(x) + 1)))))
 
 
+def _schwefel(x: Floats) -> float:
+    return float(418.9828872724338 * len(x) - np.sum(x * np.sin(np.sqrt(np.abs(x)))))
+
+
 SURFACES: dict[str, tuple[str, str, Callable[[Floats], float], float]] = {
     "Rastrigin": ("=A1^2-10*COS(2*PI()*A1)", "=10*{n}+SUM(B1:B{n})", _rastrigin, 5.12),
     "Ackley": (
@@ -451,6 +472,7 @@ SURFACES: dict[str, tuple[str, str, Callable[[Floats], float], float]] = {
         32.0,
     ),
     "Griewank": ("=COS(A1/SQRT(ROW()))", "=1+SUMSQ(A1:A{n})/4000-PRODUCT(B1:B{n})", _griewank, 600.0),
+    "Schwefel": ("=A1*SIN(SQRT(ABS(A1)))", "=418.9828872724338*{n}-SUM(B1:B{n})", _schwefel, 500.0),
 }
 """A column of parts, the loss of n parameters, the same as a function, and the width of the box."""
 

@@ -7,6 +7,9 @@ Optimization Methods and Software 24 (2009).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgdsheet.compiler.structure.intervals import Interval, names_of, outputs_between
+from sgdsheet.compiler.structure.intervals import Interval, NoRule, names_of, outputs_between
 from sgdsheet.problem.definition import Direction
 from sgdsheet.train.constrained.constraints import HOLDS
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats
@@ -41,6 +44,30 @@ class Boxes(NamedTuple):
         return Boxes(self.low[chosen], self.high[chosen])
 
 
+@contextmanager
+def _as_no_rule() -> Iterator[None]:
+    """What an operation raises that cannot be calculated for many boxes at once is a missing rule, too."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError) as error:
+        raise NoRule(str(error)) from error
+
+
+def bound_of_loss(flat: FlatModel) -> float | None:
+    """What no loss within the bounds of the parameters can be better than; None where nothing is proved."""
+    problem = flat.model.problem
+    if problem.direction is Direction.VALUE or not (np.isfinite(flat.lower) & np.isfinite(flat.upper)).all():
+        return None
+    try:
+        lowest, _ = Bounder(flat).bounds(Boxes(flat.lower[None] * flat.units, flat.upper[None] * flat.units))
+    except NoRule:
+        return None
+    found = float(lowest[0])
+    if not math.isfinite(found):
+        return None
+    return -found if problem.direction is Direction.MAXIMISE else found
+
+
 class Bounder:
     """What no point of a box can be better than, and whether one of its points may meet the constraints."""
 
@@ -56,7 +83,7 @@ class Bounder:
     def bounds(self, boxes: Boxes) -> tuple[Floats, NDArray[np.bool_]]:
         """The lowest that the objective [boxes] can be, and which boxes [boxes] may hold a point. Raises NoRule."""
         lowest, possible = [], []
-        with torch.no_grad():
+        with torch.no_grad(), _as_no_rule():
             for start in range(0, len(boxes.low), self._chunk):
                 part = slice(start, start + self._chunk)
                 found = torch.vmap(self._of_one)(torch.from_numpy(boxes.low[part]), torch.from_numpy(boxes.high[part]))

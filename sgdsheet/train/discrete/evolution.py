@@ -19,6 +19,7 @@ from sgdsheet.train.constrained.constraints import HOLDS, Bounds, Discrete
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point
 from sgdsheet.train.constrained.problem_kind import problem_kind
 from sgdsheet.train.constrained.solve import solve
+from sgdsheet.train.discrete.boxes import bound_of_loss
 from sgdsheet.train.discrete.differential import Generations
 from sgdsheet.train.discrete.looks import OUT_OF_TIME, PROVED, UNPROVED, Limits, Look
 from sgdsheet.train.discrete.neighbours import improved
@@ -31,8 +32,8 @@ _FEWEST, _MOST, _PER_PARAMETER = 40, 400, 15
 _SPREAD = 1e-6
 """A population has come together when its objectives differ by no more than this share of their mean."""
 
-_MOST_RUNS = 3
-"""Populations that evolve one after the other, at most: there are no more when one has brought nothing new."""
+_MOST_RUNS, _MOST_IDLE = 5, 2
+"""Populations that evolve one after the other, at most: there are no more when two have brought nothing new."""
 
 _NO_BETTER = 1e-9
 """A run has brought nothing new when the objective has fallen by less than this share."""
@@ -82,18 +83,25 @@ class _Evolution:
 
     def __post_init__(self) -> None:
         self.start = self.flat.get()
-        self.bound = problem_kind(self.flat.model, self.flat.constraints).loss_bound
+        self.bound = self._known_bound()
         self.box = box_of(self.flat, self.discrete, self.start)
         smooth = self._has_gradient()
         loose = _LOOSE if smooth and self.flat.split < self.flat.count else HOLDS
         self.best = Best(Population(self.flat), self.box, loose)
         self.ends = time.monotonic() + self.limits.seconds
 
+    def _known_bound(self) -> float | None:
+        """The better one of two bounds: by the rules for whole tensors, and number by number between the bounds."""
+        found = [problem_kind(self.flat.model, self.flat.constraints).loss_bound, bound_of_loss(self.flat)]
+        known = [bound for bound in found if bound is not None]
+        return max(known, key=self.flat.model.as_objective, default=None)
+
     def run(self) -> Generator[Look, None, None]:
         flat = self.flat
         try:
             self._keep(self.box.decoded(self.start[None, :])[0])
             self.size = abs(self._energy_of_kept()) if self.kept is not None else 1.0
+            idle = 0
             for number in range(_MOST_RUNS):
                 before = self._energy_of_kept()
                 yield from self._run(number)
@@ -102,7 +110,8 @@ class _Evolution:
                 self._polish()
                 yield self._look()
                 after = self._energy_of_kept()
-                if self._over() or (number and before - after <= _NO_BETTER * abs(after)):
+                idle = idle + 1 if number and before - after <= _NO_BETTER * abs(after) else 0
+                if self._over() or idle >= _MOST_IDLE:
                     break
         except SgdSheetError:
             self.kept = None
@@ -188,27 +197,31 @@ class _Evolution:
         if not (upper > lower).any():
             return
         random = np.random.default_rng([self.limits.seed, number])
-        first = self._population(lower, upper, random)
+        first = self._population(lower, upper, random, number)
         population = Generations(lambda x: self.best.energies(box.decoded(x)), lower, upper, first, random)
-        patience = _PATIENCE + 2 * len(lower)
-        course = [self.best.energy]
+        patience = (_PATIENCE + 2 * len(lower)) * (1 + number)
+        course = [float(population.energies.min())]
         while not self._over():
             population.step()
-            course.append(self.best.energy)
+            course.append(float(population.energies.min()))
             yield self._look()
             energies = population.energies
             if _together(energies) or not _falls(course, patience):
                 return
 
-    def _population(self, lower: Floats, upper: Floats, random: np.random.Generator) -> Floats:
-        """The first points [points, parameters]: spread evenly, with the start and the best so far among them."""
+    def _population(self, lower: Floats, upper: Floats, random: np.random.Generator, number: int) -> Floats:
+        """The first points [points, parameters]: spread evenly, with the start and the best so far among them.
+
+        Later populations know neither, and are larger each: they look for other minima (Auger and Hansen, “A restart
+        CMA evolution strategy with increasing population size”, IEEE Congress on Evolutionary Computation, 2005).
+        """
         count = len(lower)
         size = self.limits.population or int(np.clip(_PER_PARAMETER * count, _FEWEST, _MOST))
-        size = max(size, 5)
+        size = max(size << number, 5)
         layers = random.permuted(np.tile(np.arange(size)[:, None], count), axis=0)  # a Latin hypercube
         found = lower + (upper - lower) * (layers + random.random((size, count))) / size
         for place, x in enumerate([self.start, self.best.x]):
-            if x is not None:
+            if x is not None and number == 0:
                 found[place] = self._encoded(np.asarray(x), lower, upper)
         return found
 
