@@ -40,6 +40,7 @@ MODULES = (
 """Modules of which every test is slow."""
 
 TESTS = {
+    "test_column_widths": "test_an_open_document_as_libreoffice_reads_it",
     "test_recalculator": "test_edits_end_where_a_fresh_calculation_does",
     "test_live_web": (
         "test_training_to_the_end_is_one_change test_a_person_edits_data_and_types_while_it_trains "

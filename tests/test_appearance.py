@@ -98,8 +98,8 @@ def test_a_cell(drawn: Appearance) -> None:
 
 def test_sizes(drawn: Appearance) -> None:
     look = drawn.sheet("One")
-    assert (look.default_width, look.widths) == (64, {3: 145, 4: 0})
-    assert (look.default_height, look.heights) == (20, {5: 40, 6: 0})
+    assert (look.default_width, look.widths, look.hidden_columns) == (64, {3: 145}, {4})
+    assert (look.default_height, look.heights, look.hidden_rows) == (20, {5: 40}, {6})
     assert (look.frozen, look.gridlines, look.tab, look.hidden) == ((1, 2), False, "#ff0000", False)
     assert drawn.sheet("Two").hidden
 

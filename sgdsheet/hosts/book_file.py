@@ -32,6 +32,10 @@ OwnSheets = Mapping[str, TrainingLog | Page | ReportSheet]
 """What the sheets of ours show, by their names."""
 
 
+Widths = Mapping[str, Mapping[int, int]]
+"""The widths of columns in pixels, by their sheet and their number."""
+
+
 class BookFile(Protocol):
     """A workbook file, held in memory from the first use on."""
 
@@ -55,8 +59,8 @@ class BookFile(Protocol):
         """The sheets by name, and whether they have cells that can be written."""
         ...
 
-    def saved(self, changes: Changes, names: Names, own: OwnSheets) -> bytes:
-        """The file with its cells and names changed. Raises SgdSheetError for what cannot be done to a cell.
+    def saved(self, changes: Changes, names: Names, own: OwnSheets, widths: Widths) -> bytes:
+        """The file with its cells, names and columns changed. Raises SgdSheetError for what cannot be done to a cell.
 
         Everything else stays byte for byte, but for the sheets of ours, which are put in.
         """

@@ -85,6 +85,7 @@ class FileHost:
         self._changes: dict[str, dict[Position, Change]] = {}
         self._replaced: dict[str, set[Position]] = {}
         self._names: dict[tuple[str, str], tuple[Range, ...]] = {}
+        self._widths: dict[str, dict[int, int]] = {}
         self._own: OwnSheets = {}
         """The sheets of ours that are to be in the file, by their names."""
 
@@ -150,6 +151,11 @@ class FileHost:
         spelled = tuple(area._replace(sheet=sheets[area.sheet]) for area in areas)
         self._names[spelled[0].sheet, name] = spelled
 
+    def set_widths(self, sheet: str, widths: Mapping[int, int]) -> None:
+        """Give columns of a sheet, by their numbers, widths in pixels, of which an inch has 96."""
+        name = self._sheet_names([Cell(sheet, 1, 1)])[sheet]
+        self._widths.setdefault(name, {}).update(widths)
+
     def remove_name(self, name: str, sheet: str) -> None:
         """Take a name of a sheet away, if there is one."""
         self._names[self._sheet_names([Cell(sheet, 1, 1)])[sheet], name] = ()
@@ -186,7 +192,7 @@ class FileHost:
 
     def saved_bytes(self) -> bytes:
         """The bytes of the file that `save` would write: what was read, with all changes."""
-        return self._loaded().saved(self._all_changes(), self._names, self._own)
+        return self._loaded().saved(self._all_changes(), self._names, self._own, self._widths)
 
     def save(self, output: str | Path | None = None) -> None:
         """Save the workbook with the written values to `output`, or in place.
@@ -206,7 +212,7 @@ class FileHost:
                 )
 
         look()
-        if in_place and not self._changes and not self._names and not self._own:
+        if in_place and not (self._changes or self._names or self._own or self._widths):
             return
         data = self.saved_bytes()
         with _file_errors(target, "written", _ELSEWHERE):
@@ -225,7 +231,7 @@ class FileHost:
         self._forget_changes()
 
     def _forget_changes(self) -> None:
-        self._changes, self._replaced, self._names, self._own = {}, {}, {}, {}
+        self._changes, self._replaced, self._names, self._own, self._widths = {}, {}, {}, {}, {}
 
     def _all_changes(self) -> Changes:
         """The changes of cells, with the values that take the place of formulas."""

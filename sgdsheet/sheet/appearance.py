@@ -6,7 +6,7 @@ an inch has 96.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from sgdsheet.sheet.displayed_text import GENERAL
@@ -89,9 +89,18 @@ class SheetLook:
     default_width: int = DEFAULT_WIDTH
     default_height: int = DEFAULT_HEIGHT
     widths: dict[int, int] = field(default_factory=dict)
-    """Columns that are not of the default width; 0 for one that is hidden."""
+    """Columns that are not of the default width."""
     heights: dict[int, int] = field(default_factory=dict)
-    """Rows that are not of the default height; 0 for one that is hidden."""
+    """Rows that are not of the default height."""
+    sized_rows: Collection[int] = ()
+    """Rows whose height stands in the file; the height of others follows from their texts."""
+    hidden_columns: set[int] = field(default_factory=set)
+    hidden_rows: set[int] = field(default_factory=set)
+    column_levels: dict[int, int] = field(default_factory=dict)
+    """The depth of columns that are grouped, from 1: a group can be folded."""
+    row_levels: dict[int, int] = field(default_factory=dict)
+    summary: tuple[bool, bool] = (True, True)
+    """Whether what sums a group up stands below its rows, and to the right of its columns."""
     frozen: Position = (0, 0)
     """Rows and columns that stay in view."""
     gridlines: bool = True

@@ -229,6 +229,11 @@ export function edit(sheet: string, top: number, left: number, texts: (string | 
   return ask({ type: "edit", sheet, top, left, texts }, onSheet(sheet, cellName(top, left))).finally(askDetail);
 }
 
+/** Give columns a width in pixels; an area stands for all of its columns. */
+export function setWidths(sheet: string, areas: Area[], width: number): Promise<Reply> {
+  return ask({ type: "widths", sheet, columns: areas.map((area) => [area[1], area[3]]), width });
+}
+
 export function clearSelected(): void {
   const { sheet } = getState();
   for (const [top, left, bottom, right] of selectedAreas()) {

@@ -2,6 +2,9 @@
 
 export type Area = [top: number, left: number, bottom: number, right: number];
 export type Place = [row: number, column: number];
+/** The first and the last of rows or columns side by side. */
+export type Span = [first: number, last: number];
+export type Group = [first: number, last: number, depth: number];
 export type Kind = "n" | "t" | "b" | "e" | "";
 
 export interface Failure {
@@ -41,6 +44,14 @@ export interface SheetInfo {
   default_height?: number;
   widths: Record<string, number>;
   heights: Record<string, number>;
+  /** Rows whose height stands in the file; others are as high as their texts ask for. */
+  sized_rows: Span[];
+  hidden_columns: Span[];
+  hidden_rows: Span[];
+  column_groups: Group[];
+  row_groups: Group[];
+  /** Whether what sums a group up stands below its rows, and to the right of its columns. */
+  summary: [below: boolean, right: boolean];
   frozen: [rows: number, columns: number];
   merged: Area[];
   gridlines: boolean;
@@ -276,6 +287,7 @@ export type ToServer =
   | { type: "ack"; version: number }
   | { type: "edit"; sheet: string; top: number; left: number; texts: (string | null)[][] }
   | { type: "fill"; sheet: string; from: Area; to: Area }
+  | { type: "widths"; sheet: string; columns: Span[]; width: number }
   | { type: "copy"; sheet: string; area: Area }
   | { type: "cell"; sheet: string; row: number; column: number }
   | { type: "select"; sheet: string; areas: Area[] }

@@ -25,6 +25,10 @@ export class ShownCells {
     return this.cells.get(key(row, column));
   }
 
+  keys(): Iterable<number> {
+    return this.cells.keys();
+  }
+
   /** Take what was sent; returns the keys of the cells that changed. */
   take(message: CellsMessage): number[] {
     const changed: number[] = [];

@@ -86,6 +86,22 @@ def fill(served: ServedBook, message: Message) -> Message:
     return {"cells": len(changes)}
 
 
+def widths(served: ServedBook, message: Message) -> Message:
+    """Give columns, as runs of their numbers, a width in pixels."""
+    sheet, runs, width = sheet_of(served, message), message.get("columns"), _whole(message, "width")
+    if not isinstance(runs, list):
+        raise ValueError("columns are runs of numbers")
+    columns: set[int] = set()
+    for run in runs:
+        if not isinstance(run, list) or len(run) != 2 or not all(type(place) is int for place in run):
+            raise ValueError("a run is the first and the last column")
+        if not 1 <= run[0] <= run[1] <= MAX_COLUMN:
+            raise ValueError("a column lies outside the grid")
+        columns.update(range(run[0], run[1] + 1))
+    served.book.set_widths(sheet, columns, width)
+    return {"columns": len(columns)}
+
+
 def copy(served: ServedBook, message: Message) -> Message:
     """The texts of an area for the clipboard, as they are shown: lines with tabs, and a table."""
     sheet = sheet_of(served, message)
@@ -303,6 +319,7 @@ def _whole(message: Message, key: str) -> int:
 REQUESTS: dict[str, Request] = {
     "edit": edit,
     "fill": fill,
+    "widths": widths,
     "copy": copy,
     "cell": cell,
     "select": select,

@@ -16,6 +16,8 @@ from sgdsheet.sheet.workbook import ExcelError, Position, Value
 MOST_CELLS = 60_000
 """Cells that a page can look at, at once."""
 
+_DEEPEST_GROUP = 8
+
 Entry = tuple[Any, ...]
 """Text, kind, style of a cell, and what else there is to say of it."""
 
@@ -269,14 +271,41 @@ def style_for_page(style: CellStyle) -> dict[str, Any]:
 
 
 def look_for_page(look: SheetLook) -> dict[str, Any]:
-    """How a sheet looks, as the page gets it."""
+    """How a sheet looks, as the page gets it; what is hidden or grouped as runs, from the first to the last."""
     return {
         "default_width": look.default_width,
         "default_height": look.default_height,
         "widths": look.widths,
         "heights": look.heights,
+        "sized_rows": _runs(look.sized_rows),
+        "hidden_columns": _runs(look.hidden_columns),
+        "hidden_rows": _runs(look.hidden_rows),
+        "column_groups": _groups(look.column_levels),
+        "row_groups": _groups(look.row_levels),
+        "summary": list(look.summary),
         "frozen": list(look.frozen),
         "gridlines": look.gridlines,
         "tab": look.tab,
         "hidden": look.hidden,
     }
+
+
+def _groups(levels: Mapping[int, int]) -> list[list[int]]:
+    """The groups of each depth: first, last and depth."""
+    deepest = max(levels.values(), default=0)
+    return [
+        [*run, depth]
+        for depth in range(1, min(deepest, _DEEPEST_GROUP) + 1)
+        for run in _runs(place for place, level in levels.items() if level >= depth)
+    ]
+
+
+def _runs(places: Iterable[int]) -> list[list[int]]:
+    """Numbers that follow each other as their first and last."""
+    found: list[list[int]] = []
+    for place in sorted(places):
+        if found and found[-1][1] == place - 1:
+            found[-1][1] = place
+        else:
+            found.append([place, place])
+    return found

@@ -143,7 +143,7 @@ class SocketClient:
             return {"ok": True}
         if name not in REQUESTS:
             raise SettingError(f"{quoted(name)} cannot be asked for", remedy=_MALFORMED)
-        if name in ("edit", "fill", "undo", "redo", "settings"):
+        if name in ("edit", "fill", "widths", "undo", "redo", "settings"):
             async with self._order:  # as they were typed
                 reply = await asyncio.to_thread(REQUESTS[name], self._served, message)
         else:

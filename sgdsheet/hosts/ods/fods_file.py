@@ -7,7 +7,7 @@ from html import unescape
 
 from sgdsheet.hosts.ods.ods_file import GENERATOR, OdsFile
 from sgdsheet.hosts.xlsx.package import is_from_office
-from sgdsheet.hosts.xlsx.xml import Part
+from sgdsheet.hosts.xlsx.xml import Node, Part, read_tree
 from sgdsheet.sheet.workbook import Workbook
 
 _BEGINNING = re.compile(
@@ -29,23 +29,36 @@ class FodsFile(OdsFile):
     ending = ".fods"
 
     def __init__(self, name: str, data: bytes) -> None:
-        self._part = Part(name, "the document", data)
+        self._document = Part(name, "the document", data)
         self._book: Workbook | None = None
 
     @property
     def data(self) -> bytes:
-        return self._part.data
+        return self._document.data
 
     def _content(self) -> Part:
-        return self._part
+        return self._document
+
+    def _part(self, name: str) -> Part | None:
+        return None
+
+    def _settings(self) -> Node | None:
+        """The settings, which stand in the document itself."""
+        data = self._document.data
+        start, end = data.find(b"<office:settings"), data.find(b"</office:settings>")
+        head = data[: data.find(b">", data.find(b"<office:document")) + 1]
+        if start < 0 or end < start:
+            return None
+        piece = head + data[start:end] + b"</office:settings></office:document>"
+        return read_tree(Part(self._document.book, "the settings", piece))
 
     def _with_content(self, content: bytes) -> bytes:
         return content
 
     def _is_from_office(self) -> bool:
-        return is_from_office(self._part.data, GENERATOR)
+        return is_from_office(self._document.data, GENERATOR)
 
     def _active(self, book: Workbook) -> str | None:
-        found = _ACTIVE.search(self._part.data)
+        found = _ACTIVE.search(self._document.data)
         name = unescape(found[1].decode(errors="replace")) if found else ""
         return name if name in book.sheets else None

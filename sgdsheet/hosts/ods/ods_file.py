@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sgdsheet.errors import FileError
-from sgdsheet.hosts.book_file import Names, OwnSheets
+from sgdsheet.hosts.book_file import Names, OwnSheets, Widths
 from sgdsheet.hosts.cell_edit import Change, Changes, Constant, FormulaEdit, has_edits
+from sgdsheet.hosts.ods.ods_looks import read_ods_appearance
 from sgdsheet.hosts.ods.ods_patch import patch_content
 from sgdsheet.hosts.ods.ods_reader import read_content
+from sgdsheet.hosts.ods.ods_widths import with_widths
 from sgdsheet.hosts.ods.open_formula import formula_in_file
 from sgdsheet.hosts.ods.own_table import own_table
 from sgdsheet.hosts.xlsx.edited_formulas import planned, with_sheets
@@ -22,6 +24,7 @@ from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Position, Workbook
 
 _CONTENT, _SETTINGS, _META, _MANIFEST = "content.xml", "settings.xml", "meta.xml", "META-INF/manifest.xml"
+_STYLES = "styles.xml"
 
 
 GENERATOR = b"generator"
@@ -54,12 +57,15 @@ class OdsFile:
         return book
 
     def appearance(self) -> Appearance:
-        return Appearance()
+        try:
+            return read_ods_appearance(self._content(), self._part(_STYLES), self._settings())
+        except FileError:
+            return Appearance()
 
     def sheets(self) -> dict[str, bool]:
         return dict.fromkeys((self._book or self.read()).sheets, True)
 
-    def saved(self, changes: Changes, names: Names, own: OwnSheets) -> bytes:
+    def saved(self, changes: Changes, names: Names, own: OwnSheets, widths: Widths) -> bytes:
         part = self._content()
         if any(map(has_edits, changes.values())):
             book = with_sheets(self._book or self.read(), own)
@@ -67,6 +73,8 @@ class OdsFile:
                 name: _possible(book, name, planned(book, name, values).changes) for name, values in changes.items()
             }
         patched = patch_content(part, changes, names)
+        if widths:
+            patched = with_widths(replace(part, data=patched), widths)
         for title, content in own.items():
             book = self._book or self.read()
             ours = {item.sheet for item in book.names if item.name.casefold() == MARK and item.sheet}
@@ -79,6 +87,14 @@ class OdsFile:
     def _content(self) -> Part:
         return self._package.part(_CONTENT)
 
+    def _part(self, name: str) -> Part | None:
+        """Another part of the document, if it is there."""
+        return self._package.part(name) if name in self._package else None
+
+    def _settings(self) -> Node | None:
+        part = self._part(_SETTINGS)
+        return read_tree(part) if part is not None else None
+
     def _with_content(self, content: bytes) -> bytes:
         return self._package.rewritten({_CONTENT: content})
 
@@ -87,9 +103,8 @@ class OdsFile:
 
     def _active(self, book: Workbook) -> str | None:
         """The sheet that was on top when the file was saved."""
-        if _SETTINGS not in self._package:
-            return None
-        waiting: list[Node] = [read_tree(self._package.part(_SETTINGS))]
+        settings = self._settings()
+        waiting = [settings] if settings is not None else []
         while waiting:
             node = waiting.pop()
             if node.attributes.get("name") == "ActiveTable" and node.text in book.sheets:

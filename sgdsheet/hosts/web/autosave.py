@@ -16,6 +16,7 @@ from sgdsheet.hosts.web.book_events import Event
 from sgdsheet.hosts.web.kept_sheets import kept_sheets
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.hosts.web.unsaved import differences
+from sgdsheet.sheet.appearance import Appearance
 from sgdsheet.sheet.displayed_text import GENERAL
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.system import recovery
@@ -70,7 +71,28 @@ def recover(book: OpenBook) -> int:
                     book.define_name(name.name, [parse_range(part, name.sheet) for part in name.text.split(",")])
         for report in reports.values():
             book.put_sheet(report)
-    return len(changes) + sum(item is not None for report in reports.values() for row in report.rows for item in row)
+        resized = sum(
+            _recover_widths(book, title, look)
+            for title, sheet in now.sheets.items()
+            if title in kept.sheets and title not in reports and not sheet.protected
+        )
+    return (
+        len(changes)
+        + resized
+        + sum(item is not None for report in reports.values() for row in report.rows for item in row)
+    )
+
+
+def _recover_widths(book: OpenBook, sheet: str, kept: Appearance) -> int:
+    """Take up the widths of columns that were dragged; returns how many."""
+    count = 0
+    now, other = book.appearance().sheet(sheet), kept.sheet(sheet)
+    for column in {*now.widths, *other.widths}:
+        width = other.widths.get(column, other.default_width)
+        if width != now.widths.get(column, now.default_width):
+            book.set_widths(sheet, [column], width)
+            count += 1
+    return count
 
 
 class Autosave:

@@ -24,8 +24,7 @@ class ChangeableCells:
         """Raise HostError for a cell that must not be written to; a formula makes way only to what may `replace` it."""
         if not (1 <= cell.row <= MAX_ROW and 1 <= cell.column <= MAX_COLUMN):
             raise HostError("the cell lies outside the grid", cell=cell)
-        if sheet.name in self._reports:
-            raise HostError("the sheet is made anew by sgdsheet", cell=cell, remedy="Type into a sheet of your own")
+        self.refuse_report(sheet, cell)
         if sheet.protected:
             raise refusals.protected_sheet(cell)
         formula = sheet.formulas.get(cell[1:])
@@ -37,6 +36,18 @@ class ChangeableCells:
         own = Range.of_cell(cell)
         if any(area.contains(own) and area.first != cell for area in sheet.merged):
             raise refusals.merged_cell(cell)
+
+    def refuse_report(self, sheet: Sheet, cell: Cell) -> None:
+        """Raise HostError for a cell of a sheet that sgdsheet made."""
+        if sheet.name in self._reports:
+            raise HostError("the sheet is made anew by sgdsheet", cell=cell, remedy="Type into a sheet of your own")
+
+    def refuse_sheet(self, sheet: Sheet) -> None:
+        """Raise HostError for a sheet whose columns must not be changed."""
+        first = Cell(sheet.name, 1, 1)
+        self.refuse_report(sheet, first)
+        if sheet.protected:
+            raise refusals.protected_sheet(first)
 
     def refuse_unsaveable(self, cell: Cell, content: Content, *, typed_in: bool) -> None:
         """Raise HostError or FileError for what a file cannot hold, or must not."""

@@ -15,14 +15,27 @@ Content = Value | Formula | None
 """What a cell holds: a value, a formula, or nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """The widths of columns of a sheet in pixels, before a change and after it."""
+
+    sheet: str
+    before: dict[int, int]
+    after: dict[int, int]
+
+
 @dataclass(slots=True)
 class Change:
-    """One change: what the cells held before it, and after it. `command` tells a command's from a person's."""
+    """One change: what the cells held before it, and after it. `command` tells a command's from a person's.
+
+    `widths` are columns of a sheet with their widths in pixels, before and after, where those were changed.
+    """
 
     label: str
     before: dict[Cell, Content]
     after: dict[Cell, Content]
     command: bool = False
+    widths: Widths | None = None
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -26,7 +26,7 @@ from sgdsheet.hosts.web.book_filing import BookFiling
 from sgdsheet.hosts.web.calculation import Calculation
 from sgdsheet.hosts.web.cell_store import CellStore
 from sgdsheet.hosts.web.changeable_cells import ChangeableCells
-from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory
+from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory, Widths
 from sgdsheet.hosts.web.typed_text import number_format, typed
 from sgdsheet.hosts.web.unsaved import Unsaved
 from sgdsheet.sheet.appearance import Appearance, LooseFormula
@@ -34,6 +34,8 @@ from sgdsheet.sheet.held_numbers import HeldNumbers, held_numbers
 from sgdsheet.sheet.references import Cell, Range, areas_of_cells
 from sgdsheet.sheet.workbook import DefinedName, Position, Sheet, Value, Workbook
 
+_NARROWEST, _WIDEST = 1, 1_790
+"""Pixels of a column; Excel has 255 characters at most."""
 _SHORT = 0.05
 """Seconds that a page waits for its turn, where it can do without."""
 
@@ -71,6 +73,7 @@ class OpenBook:
         self.workbook: Workbook = file.read()
         """Names, formulas, and what else the workbook holds. Values are asked for with `values_in`."""
         self._file = file
+        self._appearance: Appearance | None = None
         self._store = CellStore(self.workbook)
         self._history = EditHistory()
         self._unsaved = Unsaved()
@@ -148,8 +151,10 @@ class OpenBook:
             return self._store.numbers_in(areas)
 
     def appearance(self) -> Appearance:
-        """How the workbook looks in its file."""
-        return self._file.appearance()
+        """How the workbook looks: as in its file, but for columns that got another width since."""
+        if self._appearance is None:
+            self._appearance = self._file.appearance()
+        return self._appearance
 
     def value_of(self, cell: Cell) -> Value | None:
         """The value that a cell shows; None if it is empty."""
@@ -226,6 +231,21 @@ class OpenBook:
                 self.events.tell(Event("history"))
         return Edit(label, tuple(changes))
 
+    def set_widths(self, sheet: str, columns: Iterable[int], pixels: int) -> None:
+        """Give columns of a sheet a width in pixels. Raises HostError for a sheet that must not be changed."""
+        if not _NARROWEST <= pixels <= _WIDEST:
+            raise HostError(f"a column is {_NARROWEST} to {_WIDEST} pixels wide", remedy="Choose a width between them")
+        with self.turn:
+            own = self.sheet(sheet)
+            self._cells.refuse_sheet(own)
+            look = self.appearance().sheet(own.name)
+            before = {column: look.widths.get(column, look.default_width) for column in columns}
+            widths = Widths(own.name, before, dict.fromkeys(before, pixels))
+            if widths.after != widths.before:
+                self._show_widths(widths.sheet, widths.after)
+                self._history.add(Change("column width", {}, {}, widths=widths))
+                self.events.tell(Event("history"))
+
     def content(self, cell: Cell) -> Content:
         """The formula or the value that a cell holds; None if it is empty."""
         return self._store.content(cell._replace(sheet=self.sheet(cell.sheet).name))
@@ -244,6 +264,11 @@ class OpenBook:
             if not self._history.done:
                 raise HostError("there is nothing to undo")
             change = self._history.done[-1]
+            if change.widths is not None:
+                self._show_widths(change.widths.sheet, change.widths.before)
+                self._history.took_back({})
+                self.events.tell(Event("history"))
+                return change.label
             if not (change.command and self.undo_command is not None):
                 held = {cell: self.content(cell) for cell in change.before}
                 self._apply(change.before)
@@ -259,7 +284,10 @@ class OpenBook:
             if not self._history.undone:
                 raise HostError("there is nothing to make again")
             change = self._history.undone[-1]
-            self._apply(change.after)
+            if change.widths is not None:
+                self._show_widths(change.widths.sheet, change.widths.after)
+            else:
+                self._apply(change.after)
             self._history.undone.pop()
             self._history.done.append(replace(change, command=False))
             self.events.tell(Event("history"))
@@ -424,6 +452,14 @@ class OpenBook:
         self._accepted.clear()  # a cell that got a formula is to be refused
         self._cells_of.clear()
         self._calculation.apply(changes, typed_in=typed_in)
+
+    def _show_widths(self, sheet: str, widths: Mapping[int, int]) -> None:
+        look = self.appearance().sheet(sheet)
+        look.widths.update(widths)
+        look.hidden_columns.difference_update(widths)
+        self._unsaved.widths.setdefault(sheet, {}).update(widths)
+        self._unsaved.dirty = True
+        self.events.tell(Event("sheets"))
 
     def _tell_file(self, file: FileHost) -> None:
         self._store.settle()

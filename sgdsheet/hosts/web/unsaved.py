@@ -27,6 +27,8 @@ class Unsaved:
     calculated: set[Range] = field(default_factory=set)
     names: dict[tuple[str, str], tuple[str, tuple[Range, ...]]] = field(default_factory=dict)
     reports: set[str] = field(default_factory=set)
+    widths: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Widths of columns in pixels by sheet."""
     dirty: bool = False
     """Whether anything has changed since the workbook was opened, or saved last."""
 
@@ -52,7 +54,9 @@ class Unsaved:
             file.define_name(name, areas)
         for name in self.reports & reports.keys():
             file.put_sheet(reports[name])
-        self.edited, self.calculated, self.names, self.reports = set(), set(), {}, set()
+        for name, widths in self.widths.items():
+            file.set_widths(name, widths)
+        self.edited, self.calculated, self.names, self.reports, self.widths = set(), set(), {}, set(), {}
 
     def held(self, contents: Mapping[Cell, Content]) -> None:
         """Note what cells held before they were edited, if nothing is known of that yet."""

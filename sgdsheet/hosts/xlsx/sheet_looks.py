@@ -19,11 +19,13 @@ from sgdsheet.sheet.workbook import Position
 _PER_CHARACTER, _PER_POINT = 7, 96 / 72
 _MOST_COLUMNS = 1_000
 """Columns whose width is told; what is set for more is set for all the others of the sheet."""
+_NO = ("0", "false")
 _ROWS_KEPT = 20_000
 _SHEET_DATA = re.compile(rb"<((?:\w+:)?)sheetData\b[^>]*?(/?)>")
 _NUMBER, _STYLE = re.compile(rb'\br="(\d+)"'), re.compile(rb'\bs="(\d+)"')
 _CUSTOM, _HIDDEN = re.compile(rb'\bcustomFormat="(?:1|true)"'), re.compile(rb'\bhidden="(?:1|true)"')
 _HEIGHT, _COLUMN = re.compile(rb'\bht="([\d.]+)"'), re.compile(rb'\br="([A-Z]{1,3})\d+"')
+_LEVEL = re.compile(rb'\boutlineLevel="(\d)"')
 _LARGE = frozenset(("hyperlinks", "dataValidations", "mergeCells", "rowBreaks", "colBreaks", "protectedRanges"))
 
 
@@ -72,7 +74,11 @@ def _look(name: str, part: Part, palette: Palette, differences: tuple[CellStyle,
     rows = _Rows(data, head, end, prefix, _column_styles(root))
     look.styles_in = rows.styles_in
     look.heights = {row: height for row, height in rows.heights.items() if height != look.default_height}
+    look.sized_rows, look.hidden_rows, look.row_levels = rows.heights.keys(), rows.hidden, rows.levels
     look.rules = tuple(sorted(read_rules(root, name, palette, differences), key=lambda rule: rule.priority))
+    for node in root.all("sheetPr", "outlinePr"):
+        given = node.attributes
+        look.summary = given.get("summaryBelow", "1") not in _NO, given.get("summaryRight", "1") not in _NO
     for node in root.all("sheetPr", "tabColor"):
         look.tab = palette.colour(node)
     for view in root.all("sheetViews", "sheetView")[:1]:
@@ -94,12 +100,15 @@ def _read_sizes(root: Node, look: SheetLook) -> None:
         first, last = _whole(node.attributes.get("min")), _whole(node.attributes.get("max"))
         width = _float(node.attributes.get("width"))
         pixels = round(width * _PER_CHARACTER) if width else look.default_width
+        columns = range(first, min(last, first + _MOST_COLUMNS) + 1)
         if truth(node.attributes.get("hidden")):
-            pixels = 0
-        if pixels and last >= MAX_COLUMN and last - first >= _MOST_COLUMNS:
+            look.hidden_columns.update(columns)
+        if level := _whole(node.attributes.get("outlineLevel")):
+            look.column_levels.update(dict.fromkeys(columns, level))
+        if last >= MAX_COLUMN and last - first >= _MOST_COLUMNS:
             look.default_width = pixels
         elif pixels != look.default_width:
-            look.widths.update(dict.fromkeys(range(first, min(last, first + _MOST_COLUMNS) + 1), pixels))
+            look.widths.update(dict.fromkeys(columns, pixels))
 
 
 def _column_styles(root: Node) -> list[tuple[int, int, int]]:
@@ -122,6 +131,8 @@ class _Rows:
         self._places: list[tuple[int, int]] = []
         """Where the tag of a row begins, and where it ends."""
         self.heights: dict[int, int] = {}
+        self.hidden: set[int] = set()
+        self.levels: dict[int, int] = {}
         self._known: dict[int, dict[int, int]] = {}
         number = 0
         for match in re.compile(b"<" + prefix + rb"row\b([^>]*)>").finditer(data, start, end):
@@ -133,7 +144,9 @@ class _Rows:
             if b"ht=" in attributes and (height := _HEIGHT.search(attributes)):
                 self.heights[number] = round(float(height[1]) * _PER_POINT)
             if b"hidden=" in attributes and _HIDDEN.search(attributes):
-                self.heights[number] = 0
+                self.hidden.add(number)
+            if b"outlineLevel=" in attributes and (level := _LEVEL.search(attributes)) and level[1] != b"0":
+                self.levels[number] = int(level[1])
 
     def styles_in(self, area: Range) -> dict[Position, int]:
         found: dict[Position, int] = {}

@@ -7,8 +7,9 @@ from functools import cached_property
 
 from sgdsheet.analysis.reporting.page import Page
 from sgdsheet.hosts.base import ReportSheet
-from sgdsheet.hosts.book_file import Names, OwnSheets, TrainingLog
+from sgdsheet.hosts.book_file import Names, OwnSheets, TrainingLog, Widths
 from sgdsheet.hosts.cell_edit import Changes, asks_for_calculation, has_edits
+from sgdsheet.hosts.xlsx.column_widths import with_widths
 from sgdsheet.hosts.xlsx.edited_formulas import Plan, chain_without, ground, planned, with_sheets
 from sgdsheet.hosts.xlsx.live_sheet import draw_live
 from sgdsheet.hosts.xlsx.log_sheet import draw
@@ -47,10 +48,13 @@ class XlsxFile:
     def sheets(self) -> dict[str, bool]:
         return {entry.name: entry.part is not None for entry in self._outline.sheets}
 
-    def saved(self, changes: Changes, names: Names, own: OwnSheets) -> bytes:
+    def saved(self, changes: Changes, names: Names, own: OwnSheets, widths: Widths) -> bytes:
         package, outline = self._package, self._outline
         plans = self._planned(changes, own)
         package = _with_cells(package, outline, plans)
+        for entry in outline.sheets:
+            if entry.part is not None and widths.get(entry.name):
+                package = package.with_changes({entry.part: with_widths(package.part(entry.part), widths[entry.name])})
         package = _with_chain(package, outline, plans)
         if names:
             package = package.with_changes({outline.part.name: with_names(outline, names)})

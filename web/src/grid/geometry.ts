@@ -1,7 +1,7 @@
 // Where cells are: widths and heights, merged areas, frozen panes.
 
 import { contains, meets } from "../address";
-import type { Area, SheetInfo } from "../protocol";
+import type { Area, SheetInfo, Span } from "../protocol";
 
 const SPARE_ROWS = 50; // to be filled in, below and beside what is used
 const SPARE_COLUMNS = 5;
@@ -9,6 +9,21 @@ const SMALLEST_ROWS = 100;
 const SMALLEST_COLUMNS = 20;
 const DEFAULT_WIDTH = 64; // pixels, as Excel's
 const DEFAULT_HEIGHT = 20;
+
+/** What a person has changed of the sizes in the file, and what the texts of rows ask for. */
+export interface Sizes {
+  widths: Record<number, number>;
+  heights: Record<number, number>;
+  /** What is hidden now, if something was folded or unfolded. */
+  hiddenRows?: Span[];
+  hiddenColumns?: Span[];
+}
+
+export const NO_SIZES: Sizes = { widths: {}, heights: {} };
+
+export function within(spans: Span[], place: number): boolean {
+  return spans.some(([first, last]) => first <= place && place <= last);
+}
 
 /** The sizes of one sheet, looked up for every cell that is drawn. */
 export class Geometry {
@@ -23,7 +38,7 @@ export class Geometry {
 
   constructor(
     readonly sheet: SheetInfo,
-    own: Record<number, number> = {},
+    own: Sizes = NO_SIZES,
   ) {
     this.rows = Math.max(SMALLEST_ROWS, sheet.rows + SPARE_ROWS);
     this.columns = Math.max(SMALLEST_COLUMNS, sheet.columns + SPARE_COLUMNS);
@@ -32,12 +47,19 @@ export class Geometry {
     this.width = [0];
     this.left = [0, 0];
     for (let column = 1; column <= this.columns; column++) {
-      const width = Math.round(own[column] ?? sheet.widths[column] ?? usual);
+      const hidden = within(own.hiddenColumns ?? sheet.hidden_columns, column);
+      const width = hidden ? 0 : Math.round(own.widths[column] ?? sheet.widths[column] ?? usual);
       this.width.push(width);
       this.left.push((this.left[column] ?? 0) + width);
     }
     this.defaultHeight = Math.round(sheet.default_height ?? DEFAULT_HEIGHT);
     this.heights = new Map(Object.entries(sheet.heights).map(([row, height]) => [Number(row), Math.round(height)]));
+    for (const [row, height] of Object.entries(own.heights)) {
+      if (height > this.heightOf(Number(row))) this.heights.set(Number(row), height);
+    }
+    for (const [first, last] of own.hiddenRows ?? sheet.hidden_rows) {
+      for (let row = first; row <= Math.min(last, this.rows); row++) this.heights.set(row, 0);
+    }
     for (const area of sheet.merged) {
       for (let row = area[0]; row <= Math.min(area[2], this.rows); row++) {
         const there = this.mergedByRow.get(row);
@@ -53,6 +75,11 @@ export class Geometry {
 
   heightOf(row: number): number {
     return this.heights.get(row) ?? this.defaultHeight;
+  }
+
+  /** Whether the height of a row stands in the file, or the row is hidden. */
+  isSized(row: number): boolean {
+    return this.heightOf(row) === 0 || within(this.sheet.sized_rows, row);
   }
 
   /** One height for all rows from this one on, or null if they differ. */

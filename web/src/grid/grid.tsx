@@ -16,7 +16,7 @@ import {
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { areaName, cellName, columnName, contains, spanned } from "../address";
 import { ChartsOnSheet } from "../charts/charts_on_sheet";
-import { look, select, selectedAreas } from "../live";
+import { look, select, selectedAreas, setWidths } from "../live";
 import type { Area, CellStyle, Place } from "../protocol";
 import { columnOf, key, rowOf } from "../shown_cells";
 import { cellsOf, type CellChange, getState, modelOf, onCells, selectionOf, sheetInfo, useStore } from "../store";
@@ -25,12 +25,14 @@ import { CellEditor } from "./cell_editor";
 import type { Palette } from "./colours";
 import { pointed, startEditing } from "./editing";
 import { FOCUS_SHEET } from "./focus";
-import { expanded, Geometry } from "./geometry";
+import { Folds, type Hidden, hiddenIn } from "./folds";
+import { expanded, Geometry, NO_SIZES, type Sizes } from "./geometry";
 import { Glow } from "./glow";
 import { useKeyboard } from "./keyboard";
 import { anchored } from "./moves";
 import { Painter } from "./painter";
 import { referenceColors } from "./references";
+import { neededHeights } from "./text_measure";
 
 const HEADER = 26; // pixels
 const MARKERS = 52;
@@ -52,7 +54,7 @@ export function Grid(): JSX.Element | null {
   const palette = usePalette();
   const frame = useRef<HTMLDivElement>(null);
   const [size, setSize] = useState<[number, number]>([0, 0]);
-  const [own, setOwn] = useState<Record<string, Record<number, number>>>({});
+  const [own, setOwn] = useState<Record<string, Sizes>>({});
 
   useLayoutEffect(() => {
     const element = frame.current;
@@ -63,19 +65,22 @@ export function Grid(): JSX.Element | null {
     return () => observer.disconnect();
   }, []);
 
-  const widths = own[info?.name ?? ""];
-  const geometry = useMemo(() => (info ? new Geometry(info, widths) : null), [info, widths]);
-  const resize = useCallback(
-    (column: number, width: number) => {
-      const sheet = info?.name ?? "";
-      setOwn((all) => ({ ...all, [sheet]: { ...all[sheet], [column]: width } }));
+  const name = info?.name ?? "";
+  const sizes = own[name];
+  const geometry = useMemo(() => (info ? new Geometry(info, sizes) : null), [info, sizes]);
+  const change = useCallback(
+    (changed: (sizes: Sizes) => Partial<Sizes>) => {
+      setOwn((all) => {
+        const before = all[name] ?? NO_SIZES;
+        return { ...all, [name]: { ...before, ...changed(before) } };
+      });
     },
-    [info?.name],
+    [name],
   );
   return (
     <div className="grid" ref={frame} data-testid="grid">
       {geometry && size[0] > 0 && palette && ready && (
-        <Sheet key={geometry.sheet.name} geometry={geometry} size={size} palette={palette} resize={resize} />
+        <Sheet key={geometry.sheet.name} geometry={geometry} size={size} palette={palette} sizes={sizes ?? NO_SIZES} change={change} />
       )}
     </div>
   );
@@ -85,10 +90,12 @@ interface SheetProps {
   geometry: Geometry;
   size: [width: number, height: number];
   palette: Palette;
-  resize: (column: number, width: number) => void;
+  sizes: Sizes;
+  /** Change what is not in the file: widths while they are dragged, folded rows, heights of texts. */
+  change: (changed: (sizes: Sizes) => Partial<Sizes>) => void;
 }
 
-function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
+function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Element {
   const sheet = geometry.sheet;
   const styles = useStore((state) => state.book?.styles ?? NO_STYLES);
   const model = useStore(modelOf);
@@ -403,6 +410,35 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
     };
   }, [reveal, focus]);
 
+  // --- sizes -----------------------------------------------------------------------------------------------
+
+  const resize = (column: number, width: number): void =>
+    change(({ widths }) => ({ widths: { ...widths, [column]: width } }));
+
+  /** A width that was dragged is an edit of the book: all pages get it, and Undo takes it back. */
+  const resized = (column: number, width: number): void => {
+    const forget = (): void =>
+      change(({ widths }) => ({ widths: Object.fromEntries(Object.entries(widths).filter(([at]) => Number(at) !== column)) }));
+    setWidths(sheet.name, chosenColumns(areas, column, sheet.rows), width).then(forget, forget);
+  };
+
+  const hidden = useMemo<Hidden>(() => {
+    const file = hiddenIn(sheet);
+    return { rows: sizes.hiddenRows ?? file.rows, columns: sizes.hiddenColumns ?? file.columns };
+  }, [sheet, sizes]);
+
+  /** Rows without a height of their own are as high as their texts ask for. */
+  useEffect(() => {
+    const fit = (keys: Iterable<number>): void => {
+      const needed = neededHeights(keys, cells, styles, geometry, palette.font);
+      if (Object.keys(needed).length) change(({ heights }) => ({ heights: { ...heights, ...needed } }));
+    };
+    fit(cells.keys());
+    return onCells(({ sheet: changed, keys }) => {
+      if (changed === sheet.name) fit(keys);
+    });
+  }, [cells, styles, geometry, palette.font, change, sheet.name]);
+
   // --- what the mouse is over ------------------------------------------------------------------------------
 
   const hover = (part: Part) => (args: { kind: string; location: readonly [number, number]; bounds?: Rectangle }) => {
@@ -442,12 +478,14 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
     rowSelectionBlending: "exclusive",
     rangeSelectionBlending: "exclusive",
     verticalBorder: false,
+    drawFocusRing: false,
     editOnType: false,
     keybindings: NO_KEYS,
     experimental: { disableMinimumCellWidth: true },
     cellActivationBehavior: "double-click",
     onCellActivated: () => startEditing("cell"),
-    onColumnResize: (_: GridColumn, width: number, index: number) => resize(index + 1, Math.max(4, width)),
+    onColumnResize: (_: GridColumn, width: number, index: number) => resize(index + 1, Math.max(4, Math.round(width))),
+    onColumnResizeEnd: (_: GridColumn, width: number, index: number) => resized(index + 1, Math.max(4, Math.round(width))),
   } as const;
   const markers = (part: Part) =>
     ({ kind: "clickable-number", width: MARKERS, startIndex: offset(part) + 1 }) as const;
@@ -519,6 +557,17 @@ function Sheet({ geometry, size, palette, resize }: SheetProps): JSX.Element {
         left={MARKERS + geometry.across(1, frozen[1] + 1)}
         frame={frame}
       />
+      <Folds
+        geometry={geometry}
+        hidden={hidden}
+        onChange={(now) => change(() => ({ hiddenRows: now.rows, hiddenColumns: now.columns }))}
+        frozen={frozen}
+        header={HEADER}
+        markers={MARKERS}
+        visible={visible}
+        frame={frame}
+        scrolled={scrolled}
+      />
       {editing?.source === "cell" && (
         <CellEditor editing={editing} geometry={geometry} bounds={bounds} frame={frame} scrolled={scrolled} />
       )}
@@ -566,6 +615,13 @@ function clip(part: Part, [top, left, bottom, right]: Area, frozenRows: number):
 
 function toArea(range: Rectangle, from: number): Area {
   return [range.y + from, range.x + 1, range.y + from + range.height - 1, range.x + range.width];
+}
+
+/** The columns that get a width: all that are selected as whole columns, if the dragged one is among them. */
+function chosenColumns(areas: Area[], column: number, rows: number): Area[] {
+  const whole = areas.filter((area) => area[0] === 1 && area[2] >= Math.max(rows, 1));
+  const own = whole.filter((area) => area[1] <= column && column <= area[3]);
+  return own.length ? whole : [[1, column, 1, column]];
 }
 
 const below = (areas: Area[], frozenRows: number): Area[] => areas.filter((area) => area[0] > frozenRows);

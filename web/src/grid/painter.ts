@@ -10,13 +10,11 @@ import { fillInTheDark, lineInTheDark, type Palette, textInTheDark } from "./col
 import { drawIcon } from "./condition_icons";
 import type { Geometry } from "./geometry";
 import type { Glow } from "./glow";
+import { fontOf, LINE, linesOf, PADDING, POINT, USUAL_SIZE, widthOf } from "./text_measure";
 import { markAt, type Marked, markedAreas, roleColor } from "./roles";
 
-const PADDING = 4;
 const FURTHEST = 40; // columns that a text may run over
 const NARROW = 18; // pixels; narrower cells are pixels of a picture
-const POINT = 96 / 72;
-const USUAL_SIZE = 11; // points
 const NO_STYLE: CellStyle = {};
 const NO_EXTRA: CellExtra = {};
 const ICON = 12; // pixels
@@ -60,7 +58,6 @@ interface Text {
 export class Painter {
   private readonly marks: Marked[];
   private readonly greatest: number;
-  private readonly widths = new Map<string, number>();
 
   constructor(private readonly scene: Scene) {
     this.marks = markedAreas(scene.model);
@@ -87,7 +84,7 @@ export class Painter {
       context.fillRect(x, y, width, height);
     }
     this.drawLines(context, rect, row, column, merged, fill);
-    const text = this.textAt(context, row, column, merged, cell, fill ?? palette.background);
+    const text = this.textAt(row, column, merged, cell, fill ?? palette.background);
     if (text) this.drawText(context, rect, text, merged ? this.mergedRect(rect, row, column, merged) : rect);
     this.drawMark(context, rect, row, column);
     if (chosen.active) this.drawActive(context, rect, merged, row, column);
@@ -198,7 +195,7 @@ export class Painter {
   private covered(row: number, column: number): boolean {
     const cells = this.scene.cells;
     if (cells.get(row, column)?.text) return false;
-    const found = this.runningText(null, row, column);
+    const found = this.runningText(row, column);
     return found !== null && found.shift < 0;
   }
 
@@ -213,14 +210,13 @@ export class Painter {
   }
 
   private textAt(
-    context: CanvasRenderingContext2D,
     row: number,
     column: number,
     merged: Area | undefined,
     cell: ShownCell | undefined,
     background: string,
   ): Text | null {
-    if (!merged && !cell?.text) return this.runningText(context, row, column);
+    if (!merged && !cell?.text) return this.runningText(row, column);
     if (!cell?.text || cell.extra?.bare) return null;
     const { geometry } = this.scene;
     const width = merged ? geometry.across(merged[1], merged[3] + 1) : geometry.widthOf(column);
@@ -235,7 +231,7 @@ export class Painter {
   }
 
   /** The text of a neighbour that runs over this empty cell. */
-  private runningText(context: CanvasRenderingContext2D | null, row: number, column: number): Text | null {
+  private runningText(row: number, column: number): Text | null {
     const { cells, geometry, palette } = this.scene;
     for (const step of [-1, 1]) {
       for (let at = column + step; at >= 1 && at <= geometry.columns && Math.abs(at - column) <= FURTHEST; at += step) {
@@ -249,7 +245,7 @@ export class Painter {
         const runs = cell.kind === "t" && !style.wrap && (align === "center" || (align === "left") === step < 0);
         if (!runs || geometry.mergedAt(row, at)) break;
         const width = geometry.widthOf(at);
-        const needed = this.measure(context, cell.text, style) + 2 * PADDING + indentOf(style);
+        const needed = this.measure(cell.text, style) + 2 * PADDING + indentOf(style);
         const shift = geometry.across(column, at);
         const beyond = align === "center" ? (needed - width) / 2 : needed - width;
         const gap = step < 0 ? -shift - width : shift - geometry.widthOf(column);
@@ -261,24 +257,12 @@ export class Painter {
     return null;
   }
 
-  private measure(context: CanvasRenderingContext2D | null, text: string, style: CellStyle): number {
-    const font = this.fontOf(style);
-    const known = `${font}\n${text}`;
-    let width = this.widths.get(known);
-    if (width === undefined) {
-      const measuring = context ?? scratch();
-      measuring.font = font;
-      width = measuring.measureText(text).width;
-      if (this.widths.size > 20000) this.widths.clear();
-      this.widths.set(known, width);
-    }
-    return width;
+  private measure(text: string, style: CellStyle): number {
+    return widthOf(text, this.fontOf(style));
   }
 
   private fontOf(style: CellStyle): string {
-    const size = Math.round((style.size ?? USUAL_SIZE) * POINT * 10) / 10;
-    const family = style.font ? `"${style.font.replaceAll('"', "")}", ${this.scene.palette.font}` : this.scene.palette.font;
-    return `${style.italic ? "italic " : ""}${style.bold ? "bold " : ""}${size}px ${family}`;
+    return fontOf(style, this.scene.palette.font);
   }
 
   private drawText(context: CanvasRenderingContext2D, clip: Rect, text: Text, box: Rect): void {
@@ -287,10 +271,10 @@ export class Painter {
     const indent = indentOf(style);
     const room = text.width - 2 * PADDING - indent;
     const size = (style.size ?? USUAL_SIZE) * POINT;
-    const lines = (style.wrap && !text.numeric) || text.text.includes("\n") ? this.wrapped(context, text.text, style, room) : [text.text];
+    const lines = (style.wrap && !text.numeric) || text.text.includes("\n") ? linesOf(text.text, this.fontOf(style), Boolean(style.wrap), room) : [text.text];
     let shown = lines;
     if (text.numeric) {
-      const fitted = this.fitted(context, text, room);
+      const fitted = this.fitted(text, room);
       if (fitted === null) return;
       shown = [fitted];
     }
@@ -302,7 +286,7 @@ export class Painter {
     context.fillStyle = text.color;
     context.textAlign = text.align;
     context.textBaseline = "middle";
-    const height = size * 1.28;
+    const height = size * LINE;
     const x =
       text.align === "left"
         ? left + PADDING + indent
@@ -333,15 +317,15 @@ export class Painter {
     y: number,
     size: number,
   ): void {
-    const width = this.measure(context, line, style);
+    const width = this.measure(line, style);
     const from = align === "left" ? x : align === "right" ? x - width : x - width / 2;
     if (style.underline) context.fillRect(from, Math.round(y + size * 0.46), width, 1);
     if (style.strike) context.fillRect(from, Math.round(y), width, 1);
   }
 
   /** A number as it fits: whole, rounded if its format is General, else ##; nothing in a pixel of a picture. */
-  private fitted(context: CanvasRenderingContext2D, { text, style, width }: Text, room: number): string | null {
-    const fits = (shown: string): boolean => this.measure(context, shown, style) <= room + PADDING;
+  private fitted({ text, style, width }: Text, room: number): string | null {
+    const fits = (shown: string): boolean => this.measure(shown, style) <= room + PADDING;
     if (fits(text)) return text;
     if (style.general && /^-?\d+\.\d+$/.test(text)) {
       const decimals = text.length - text.indexOf(".") - 1;
@@ -351,23 +335,8 @@ export class Painter {
       }
     }
     if (width < NARROW) return null;
-    const mark = this.measure(context, "#", style);
+    const mark = this.measure("#", style);
     return "#".repeat(Math.max(1, Math.floor((room + PADDING) / mark)));
-  }
-
-  private wrapped(context: CanvasRenderingContext2D, text: string, style: CellStyle, room: number): string[] {
-    const lines: string[] = [];
-    for (const paragraph of text.split("\n")) {
-      let line = "";
-      for (const word of paragraph.split(/(?<= )/)) {
-        if (line && style.wrap && this.measure(context, (line + word).trimEnd(), style) > room) {
-          lines.push(line.trimEnd());
-          line = word;
-        } else line += word;
-      }
-      lines.push(line.trimEnd());
-    }
-    return lines;
   }
 
   /** A line around a marked area, and the arrow of a parameter's gradient. */
@@ -459,12 +428,4 @@ function alignOf(cell: ShownCell, style: CellStyle): Text["align"] {
 
 function indentOf(style: CellStyle): number {
   return (style.indent ?? 0) * 9;
-}
-
-let measuring: CanvasRenderingContext2D | null = null;
-
-function scratch(): CanvasRenderingContext2D {
-  measuring ??= document.createElement("canvas").getContext("2d");
-  if (!measuring) throw new Error("This browser draws on no canvas.");
-  return measuring;
 }
