@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import fx
 
-from sgdsheet.compiler.frontend.blocks import Block, bounding_range, single_copies, uncrossed
+from sgdsheet.compiler.frontend.blocks import Block, bounding_range, halves, single_copies, uncrossed
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.absent import ABSENT
 from sgdsheet.compiler.functions.literal_errors import literal_error
@@ -113,8 +113,11 @@ def _fitting(block: Block) -> list[Block]:
     ragged = [part for part in walk(block.tree) if isinstance(part, Area) and _is_ragged(part, block)]
     cells = sum(bounding_range(area, block.rows, block.columns).size for area in ragged)
     too_many = cells * block.rows * block.columns > MOST_CELLS
-    alike = not ragged or not (too_many or any(_is_ragged(part, block) for part in _strict(block.tree)))
-    return [block] if alike else single_copies(block)
+    if not ragged:
+        return [block]
+    if any(_is_ragged(part, block) for part in _strict(block.tree)):
+        return single_copies(block)
+    return [part for half in halves(block) for part in _fitting(half)] if too_many else [block]
 
 
 def _strict(node: Node) -> Iterator[Area]:
@@ -124,11 +127,17 @@ def _strict(node: Node) -> Iterator[Area]:
         for call in walk(node)
         if isinstance(call, Call) and _skips_blanks(call)
         for place, part in enumerate(call.arguments)
-        if isinstance(part, Area) and place not in REGISTRY[call.name].single_arguments
+        if isinstance(part, Area) and _may_be_longer(call, place)
     }
     for part in walk(node):
         if isinstance(part, Area) and id(part) not in skipped:
             yield part
+
+
+def _may_be_longer(call: Call, place: int) -> bool:
+    """Whether a function that skips blanks does so in this argument: not in one of which it takes a single cell."""
+    found = REGISTRY[call.name]
+    return place not in found.single_arguments and (not found.range_arguments or place in found.range_arguments)
 
 
 def _skips_blanks(call: Call) -> bool:
@@ -137,6 +146,10 @@ def _skips_blanks(call: Call) -> bool:
     if found is None or not found.skips_blanks:
         return False
     areas = [item for item in call.arguments if isinstance(item, Area)]
+    if found.range_arguments:  # of one size each, or a formula has #VALUE!
+        ranges = [item for place, item in enumerate(call.arguments) if place in found.range_arguments]
+        known = [_lengths(item) for item in ranges if isinstance(item, Area)]
+        return len(known) == len(ranges) and len(set(known)) == 1
     alike = found.takes is not Takes.ARRAYS or len(call.arguments) == 1 or len(areas) == len(call.arguments)
     return alike and (found.takes is not Takes.ARRAYS or len({_lengths(area) for area in areas}) <= 1)
 

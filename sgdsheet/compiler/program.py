@@ -10,7 +10,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, fx, nn
 
-from sgdsheet.compiler.frontend.blocks import Block, Recurrence, columns_with
+from sgdsheet.compiler.frontend.blocks import Block, Recurrence, columns_with, halves
 from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.frontend.recurrences import taken_apart
 from sgdsheet.compiler.functions.absent import Absent, frozen_call
@@ -166,9 +166,9 @@ def build_program(
                 continue
             if strict:
                 raise
-            if halved < _MOST_HALVED and (halves := _halves(block, error)):
+            if halved < _MOST_HALVED and (parts := _halves(block, error)):
                 halved += 1
-                waiting.extendleft((half, live) for half in reversed(halves))
+                waiting.extendleft((half, live) for half in reversed(parts))
                 continue
             if not (on_saved and workbook.has_values(block.range)):
                 unknown.add(block.range, None)
@@ -206,14 +206,7 @@ def _halves(block: Block, error: SgdSheetError) -> list[Block]:
     """The two halves of a block of which perhaps only one copy cannot be lowered; none if it is all of them."""
     if block.error is not None or isinstance(error, UnsupportedFunction) or block.rows == block.columns == 1:
         return []
-    area = block.range
-    if block.rows > 1:
-        middle = area.top + block.rows // 2 * block.height
-        parts = area._replace(bottom=middle - 1), area._replace(top=middle)
-    else:
-        middle = area.left + block.columns // 2 * block.width
-        parts = area._replace(right=middle - 1), area._replace(left=middle)
-    return [block.trimmed(part) for part in parts]
+    return halves(block)
 
 
 def _value_of_cells(node: fx.Node, area: Range) -> Value:

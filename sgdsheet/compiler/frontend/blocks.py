@@ -187,6 +187,18 @@ def single_copies(block: Block) -> list[Block]:
     return found
 
 
+def halves(block: Block) -> list[Block]:
+    """The block in two, each with a half of its rows, or of its columns if it has one row of copies."""
+    area = block.range
+    if block.rows > 1:
+        middle = area.top + block.rows // 2 * block.height
+        parts = area._replace(bottom=middle - 1), area._replace(top=middle)
+    else:
+        middle = area.left + block.columns // 2 * block.width
+        parts = area._replace(right=middle - 1), area._replace(left=middle)
+    return [block.trimmed(part) for part in parts]
+
+
 def uncrossed(block: Block) -> list[Block]:
     """The block, in pieces where the ends of a range cross: of `A1:A$5` filled down the sixth copy reads A5:A6."""
     for area in (part for part in walk(block.tree) if isinstance(part, Area)):

@@ -301,6 +301,33 @@ def _met_by_all(context: Context, ranges: Sequence[Value], criteria: Sequence[No
     return result
 
 
+def _without_padding(context: Context, count: Value, pairs: Sequence[Node]) -> Value:
+    """A count without the blank cells by which a range that grows from copy to copy was lengthened to the longest."""
+    area, builder = pairs[0], context.builder
+    if not isinstance(area, Area) or all(
+        (end.down, end.across) == (start.down, start.across)
+        for start, end in ((area.top, area.bottom), (area.left, area.right))
+    ):
+        return count
+    cells = context.lower(area, array=True)
+    corners = (
+        Area(area.sheet, area.top, area.left, area.top, area.left),
+        Area(area.sheet, area.bottom, area.right, area.bottom, area.right),
+    )
+    (top, left), (bottom, right) = (context.position(corner) for corner in corners)
+    sides = [
+        builder.elementwise(lambda last, first: (last - first).abs() + 1.0, last, first)
+        for last, first in ((bottom, top), (right, left))
+    ]
+    own = operators.multiply(builder, *sides)
+    padding = operators.subtract(builder, builder.number(float(cells.size("h") * cells.size("w"))), own)
+    if not bool((padding.tensor > 0).any()):
+        return count
+    blank = Value(torch.zeros((), dtype=builder.dtype), kinds=Kind.BLANK, reference=True)
+    met = builder.numbers(_met_by_all(context, [blank] * (len(pairs) // 2), pairs[1::2]))
+    return operators.subtract(builder, count, operators.multiply(builder, met, padding))
+
+
 def _misfit(context: Context, areas: Sequence[Node]) -> bool:
     """Whether ranges that belong together are of different sizes."""
     return len({context.shape(area) for area in areas}) > 1
@@ -352,6 +379,7 @@ def _like(area: Node, shape: Node) -> Node:
 
 @function(
     "SUMIF",
+    skips_blanks=True,
     chooses=True,
     range_arguments=[0, 2],
     over_samples=OverSamples.SUM,
@@ -367,6 +395,7 @@ def sumif(context: Context, area: Node, wanted: Node, summed: Node | None = None
 
 @function(
     "SUMIFS",
+    skips_blanks=True,
     chooses=True,
     range_arguments=[0, *range(1, 255, 2)],
     over_samples=OverSamples.SUM,
@@ -382,6 +411,7 @@ def sumifs(context: Context, summed: Node, *pairs: Node) -> Value:
 
 @function(
     "COUNTIF",
+    skips_blanks=True,
     chooses=True,
     range_arguments=[0],
     over_samples=OverSamples.SUM,
@@ -397,6 +427,7 @@ def countif(context: Context, area: Node, wanted: Node) -> Value:
 
 @function(
     "COUNTIFS",
+    skips_blanks=True,
     chooses=True,
     range_arguments=range(0, 254, 2),
     over_samples=OverSamples.SUM,
@@ -413,11 +444,12 @@ def countifs(context: Context, *pairs: Node) -> Value:
     met, _, blanks = _all_met(context, pairs)
     over = _axes(_apart(context, pairs[1::2]))
     count = operators.add(builder, builder.reduce(torch.sum, builder.numbers(met), over), blanks)
-    return _failing(context, pairs[1::2], count)
+    return _failing(context, pairs[1::2], _without_padding(context, count, pairs))
 
 
 @function(
     "AVERAGEIF",
+    skips_blanks=True,
     chooses=True,
     range_arguments=[0, 2],
     over_samples=OverSamples.MEAN,
@@ -435,6 +467,7 @@ def averageif(context: Context, area: Node, wanted: Node, averaged: Node | None 
 
 @function(
     "AVERAGEIFS",
+    skips_blanks=True,
     range_arguments=[0, *range(1, 255, 2)],
     over_samples=OverSamples.MEAN,
     additive=False,  # more samples meet the criteria in one part than in another
