@@ -5,7 +5,7 @@
 FOLDER is that of MNIST, which the sheet with pictures learns from. Needs Chromium and the built page. What is measured
 is what the page draws: a refresh counts when a message of cells has been drawn and its frame is over. A cold start
 reads the program from the disk again, as far as the system lets go of its cache. Run it on a machine that does nothing
-else: browser, server and training share its cores.
+else: browser, server and training share its cores. Elsewhere the costs in processor time, on Linux, tell more.
 """
 
 from __future__ import annotations
@@ -231,9 +231,9 @@ def training(
         tab.command("train", sheet, **options)
         tab.until(lambda now: now["state"] == "training" and now["step"] > 20, "training begins")
         tab.page.wait_for_timeout(2000)
-        start = tab.seen()
+        start, used = tab.seen(), processor_times(tab.process.pid)
         tab.page.wait_for_timeout(seconds * 1000)
-        end = tab.seen()
+        end, used_then = tab.seen(), processor_times(tab.process.pid)
         stop = time.perf_counter()
         tab.command("stop", sheet)
         tab.until(lambda now: now["state"] == "idle", "training ends")
@@ -252,7 +252,52 @@ def training(
         share=share,
         file=file,
     )
+    taken, drawn = max(1, end["step"] - start["step"]), max(1, end["drawn"] - start["drawn"])
+    if used:
+        step, server, page = costs(used, used_then)
+        text = f"{step / taken:.2f} ms of processor a step; a refresh {server / drawn:.1f} ms in the server,"
+        more = {"step": step / taken, "server": server / drawn, "page": page / drawn}
+        report.say(f"{name}: costs", f"{text} {page / drawn:.1f} in the browser", True, **more)
     report.say(f"{name}: Stop", f"{stopped:5.2f} s (wanted {STOPPED:g})", stopped <= STOPPED, seconds=stopped)
+
+
+Times = dict[tuple[str, int], float]
+
+
+def processor_times(server: int) -> Times:
+    """Seconds of processor that each thread of the server, and each process of the browser, has used; Linux only.
+
+    They tell what a refresh costs also where other programs share the machine.
+    """
+    if not Path("/proc").is_dir():
+        return {}
+    found = {("server", int(path.name)): ticks(path / "stat") for path in Path(f"/proc/{server}/task").iterdir()}
+    family = {os.getpid()}
+    for pid, path in sorted((int(path.parent.name), path) for path in Path("/proc").glob("[0-9]*/stat")):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended meanwhile
+            continue
+        if parent in family and pid != server:
+            family.add(pid)
+            found["browser", pid] = ticks(path)
+    return found
+
+
+def costs(before: Times, after: Times) -> tuple[float, float, float]:
+    """Milliseconds of the server's busiest thread, which trains, of its other threads, and of the browser."""
+    spent = {key: 1000 * (seconds - before.get(key, 0.0)) for key, seconds in after.items()}
+    server = [taken for (what, _), taken in spent.items() if what == "server"]
+    return max(server), sum(server) - max(server), sum(taken for (what, _), taken in spent.items() if what == "browser")
+
+
+def ticks(path: Path) -> float:
+    """Seconds of processor that a process or a thread has used."""
+    try:
+        found = path.read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(found[11]) + int(found[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def on_file(book: Path, sheet: str, options: dict[str, Any], seconds: float) -> float:

@@ -33,15 +33,41 @@ export function connect(book: string): void {
   });
 }
 
-let waiting: FromServer[] = [];
+const CALM = 100; // milliseconds that what only follows a training may wait for the next cells
 
-/** Components hear of messages once per frame, however many come; cells, and the book they belong to, go ahead. */
+let waiting: FromServer[] = [];
+let planned = false;
+let calm = 0;
+
+/**
+ * Components hear of messages once per frame, however many come; cells, and the book they belong to, go ahead. What
+ * follows a training is shown in the same frame as its cells: drawing a frame costs more than what changes in it.
+ */
 function take(message: FromServer): void {
-  if (message.type === "cells" || message.type === "book") apply(message);
-  else if (waiting.push(message) === 1) afterDrawing(applyWaiting);
+  if (message.type === "cells" || message.type === "book") {
+    apply(message);
+    if (waiting.length) plan();
+    return;
+  }
+  waiting.push(message);
+  if (!isCalm(message)) plan();
+  else if (!planned) calm ||= window.setTimeout(plan, CALM);
+}
+
+function isCalm(message: FromServer): boolean {
+  if (message.type === "status") return message.state === "training" && getState().status.state === "training";
+  return ["history", "charts", "gradients", "path"].includes(message.type) && getState().status.state === "training";
+}
+
+function plan(): void {
+  window.clearTimeout(calm);
+  calm = 0;
+  if (!planned) afterDrawing(applyWaiting);
+  planned = true;
 }
 
 function applyWaiting(): void {
+  planned = false;
   const messages = waiting;
   waiting = [];
   inOneGo(() => messages.forEach(apply));

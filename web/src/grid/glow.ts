@@ -1,6 +1,7 @@
 // What just changed glows for a moment.
 
-const TIME = 800; // milliseconds
+const TIME = 650; // milliseconds of fading
+const HOLD = 250; // milliseconds before it: cells that change again and again need no frames in between
 const MOST = 600; // cells; where more change at once, as in a picture, a glow says nothing
 
 export class Glow {
@@ -16,14 +17,18 @@ export class Glow {
   /** How much of a cell's glow is left, 1 to 0. */
   left(at: number): number {
     const since = this.since.get(at);
-    return since === undefined ? 0 : Math.max(0, 1 - (performance.now() - since) / TIME);
+    return since === undefined ? 0 : Math.min(1, Math.max(0, 1 - (performance.now() - since - HOLD) / TIME));
   }
 
   /** The cells to be drawn again now, as their glow fades or has just ended. */
   fading(): number[] {
-    const all = [...this.since.keys()];
+    const all = [...this.since.keys()].filter((at) => this.left(at) < 1);
     for (const at of all) if (this.left(at) === 0) this.since.delete(at);
     return all;
+  }
+
+  get any(): boolean {
+    return this.since.size > 0;
   }
 
   clear(): void {

@@ -213,9 +213,8 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
     const fade = (): void => {
       timer = 0;
       const keys = glow.fading();
-      if (!keys.length) return;
-      redraw(keys);
-      timer = window.setTimeout(() => requestAnimationFrame(fade), GLOW_FRAME);
+      if (keys.length) requestAnimationFrame(() => redraw(keys));
+      if (glow.any) timer = window.setTimeout(fade, GLOW_FRAME);
     };
     const forget = onCells(({ sheet: changed, keys, full }: CellChange) => {
       if (changed !== sheet.name || !keys.length) return;
@@ -228,7 +227,7 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
           setEverything((count) => count + 1);
         }, keys.length > WHOLE_ROWS ? 4 * READER_PAUSE : READER_PAUSE);
       }
-      if (!timer) timer = window.setTimeout(() => requestAnimationFrame(fade), GLOW_FRAME);
+      if (!timer) timer = window.setTimeout(fade, GLOW_FRAME);
     });
     return () => {
       forget();
