@@ -22,7 +22,7 @@ MODULES = (
     *("test_extension", "test_extension_install", "test_extension_office", "test_lesson_claims"),
     *("test_lesson_optimizers", "test_lessons", "test_libreoffice", "test_limits", "test_live_attach"),
     "test_live_faults",
-    *("test_growth", "test_live_libreoffice", "test_live_slow", "test_mnist_golden"),
+    *("test_growth", "test_interruption", "test_live_libreoffice", "test_live_slow", "test_mnist_golden"),
     *("test_mnist_workbooks", "test_notebooks", "test_odd_settings", "test_outputs_kept"),
     *("test_formats_as_office", "test_page", "test_page_live", "test_page_refreshes", "test_panel"),
     *("test_parallel", "test_passengers", "test_random_sheets", "test_readme", "test_recalculation"),

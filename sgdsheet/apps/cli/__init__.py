@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from sgdsheet import __version__
+from sgdsheet.apps.cli.interruption import forget_saved, what_was_written
 from sgdsheet.errors import SettingError, SgdSheetError, one_line
 from sgdsheet.system import garbage, processes
 
@@ -82,6 +83,7 @@ def cli(context: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exit status: 0 done, 1 the workbook has a problem, 2 wrong usage."""
     garbage.collect_rarely()
+    forget_saved()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # “ or ✓ on a terminal that does not know them
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cli(args=arguments, prog_name="sgdsheet", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
-        print("sgdsheet: interrupted", file=sys.stderr)
+        print(f"sgdsheet: interrupted: {what_was_written()}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

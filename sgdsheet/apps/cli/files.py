@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from sgdsheet.apps.cli.interruption import note_saved
 from sgdsheet.errors import FileError, HostError, SgdSheetError
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.hosts.office_locks import holder_of
@@ -124,6 +125,7 @@ def save(host: FileHost, target: Path, *, in_place: bool) -> None:
     """Save what was trained. If that fails, it is saved where there is room, and the FileError says where."""
     try:
         host.save(None if in_place else target)
+        note_saved(target)
     except FileError as error:
         for place in (_free(target), _free(Path(tempfile.gettempdir()) / target.name)):
             with suppress(FileError):

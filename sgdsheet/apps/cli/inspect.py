@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -30,6 +31,7 @@ from sgdsheet.apps.cli.overview import (
     show_book,
     unsupported_as_dict,
 )
+from sgdsheet.apps.cli.progress import working
 from sgdsheet.errors import ProblemError, one_line
 from sgdsheet.problem.definition import Direction, Problem, find_problem, models_in, sheets_with_problem
 from sgdsheet.sheet.formula import formula_text
@@ -82,7 +84,8 @@ def command(
     train them.
     """
     targets = chosen_targets(loss, value, value_of)
-    workbook = sgdsheet.load(book)
+    with working(f"reading {Path(book).name}", quiet=as_json):
+        workbook = sgdsheet.load(book)
     try:
         problem = find_problem(
             workbook,
@@ -100,8 +103,9 @@ def command(
         _without_model(workbook, book, sheet, as_json)
         return
     problem = with_source(problem, source)
-    model = sgdsheet.compile(workbook, problem=problem, precision="float64")
-    content = describe(workbook, model)
+    with working("compiling", quiet=as_json):
+        model = sgdsheet.compile(workbook, problem=problem, precision="float64")
+        content = describe(workbook, model)
     if as_json:
         content.update(_elsewhere(workbook, book))
         print_json(content)

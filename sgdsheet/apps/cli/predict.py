@@ -21,6 +21,7 @@ from sgdsheet.apps.cli.common import (
 )
 from sgdsheet.apps.cli.files import DATA, OutputFile, guard
 from sgdsheet.apps.cli.guidance import find_model
+from sgdsheet.apps.cli.progress import working
 from sgdsheet.problem.settings import combine
 from sgdsheet.sheet.defined_names import areas_of
 from sgdsheet.system.outputs import TABLE
@@ -53,7 +54,8 @@ def command(
     from sgdsheet.data.tables import table_writer
 
     output = Path(options["output"])
-    workbook = sgdsheet.load(book)
+    with working(f"reading {Path(book).name}", quiet=as_json):
+        workbook = sgdsheet.load(book)
     own = find_model(workbook, book, sheet, loss, params, maximize=maximize, only_read=True)
     problem = with_source(own, options["source"])
     origin_of(problem)
@@ -61,12 +63,16 @@ def command(
     areas = areas_of(workbook, options["cells"], problem.sheet, "--cells") if options["cells"] else ()
     settings = combine(problem.settings, {"device": options["device"]})
     settings = replace(settings, batch_size=None)
-    model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
-    trained_on = own.origin if options["source"] else None
-    found = predict(model, settings, part=options["part"], areas=areas, trained_on=trained_on)
-    with table_writer(output, found.columns) as write:
+    with working("compiling", quiet=as_json):
+        model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
+        trained_on = own.origin if options["source"] else None
+        found = predict(model, settings, part=options["part"], areas=areas, trained_on=trained_on)
+    with table_writer(output, found.columns) as write, working("predicting", quiet=as_json) as watch:
+        done = 0
         for columns in found.table():
             write(columns)
+            done += len(columns[0])
+            watch(done / found.count)
     if as_json:
         print_json(
             {

@@ -33,7 +33,7 @@ from sgdsheet.apps.cli.files import (
 )
 from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.apps.cli.outcome import Outcome, announce, as_dict, report
-from sgdsheet.apps.cli.progress import progress_bar
+from sgdsheet.apps.cli.progress import progress_bar, working
 from sgdsheet.errors import FileError, SettingError
 from sgdsheet.hosts.file import output_name
 from sgdsheet.plots.loss_curves import save_plot
@@ -130,8 +130,9 @@ def command(
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     target = _target(Path(book), options)
     hold(target)  # before it is read: what another run is about to write must not be missed
-    host = sgdsheet.FileHost(book)
-    workbook = host.read()
+    with working(f"reading {Path(book).name}", quiet=as_json):
+        host = sgdsheet.FileHost(book)
+        workbook = host.read()
     host.check_output(target)
     replaced = target.exists() and not options["in_place"]
     problem = find_model(
@@ -154,13 +155,15 @@ def command(
         optional("matplotlib", "plot")
     refuse_protected(workbook, problem)
     settings = combine(problem.settings, chosen)
-    model = sgdsheet.compile(
-        workbook, problem=problem, precision=settings.precision, trust_formulas=settings.trust_formulas
-    )
+    with working("compiling", quiet=as_json):
+        model = sgdsheet.compile(
+            workbook, problem=problem, precision=settings.precision, trust_formulas=settings.trust_formulas
+        )
     if options["preview"] and problem.origin is None:
         raise SettingError("--preview is for models whose data come from a file", remedy="Leave it out")
     watched = any(options[name] for name in ("log", "log_sheet", "plot", "tensorboard"))
-    session = sgdsheet.Session(model, settings, measure_gradient=watched)
+    with working("comparing with the saved values" if problem.origin is None else "looking at the data", quiet=as_json):
+        session = sgdsheet.Session(model, settings, measure_gradient=watched)
     preview = session.preview() if options["preview"] else {}
     if options["resume"]:
         from sgdsheet.train.checkpoints import read_checkpoint  # imports torch: not for the help page
@@ -193,7 +196,8 @@ def command(
     outcome.findings = _overfitting(session) + _findings(session, losses)
     outcome.warnings += [*session.proof.warnings, *_clipped(problem, workbook), *_overwritten(problem)]
     outcome.warnings += _relaxed(problem)
-    results, uncalculated = _results(session, outcome, preview)
+    with working("calculating all cells that depend on it", quiet=as_json):
+        results, uncalculated = _results(session, outcome, preview)
     host.write({**preview, **results})
     host.replace_formulas([cell for area in problem.overwritten for cell in area.cells()])
     host.mark_uncalculated(uncalculated)
@@ -202,7 +206,8 @@ def command(
     if options["report"]:
         host.write_report(report_page(solution, outcome.fitted or fitted_model(solution), datetime.now()))
     outcome.warnings += open_elsewhere(Path(book), target)
-    save(host, target, in_place=options["in_place"])
+    with working(f"writing {target.name}", quiet=as_json):
+        save(host, target, in_place=options["in_place"])
     _write_extras(session, logbook, checkpoints, outcome, options)
     if as_json:
         print_json(as_dict(outcome))

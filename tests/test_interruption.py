@@ -1,0 +1,70 @@
+"""Long work in a terminal: a bar says what is being done, and Ctrl-C ends it with one line and no file changed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live_books import PATIENCE
+from tests.training_books import ROOT, write
+
+if sys.platform == "win32":
+    pytest.skip("terminals of Unix", allow_module_level=True)
+
+import pty
+
+ROWS = 30_000
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workbook that takes longer than a second to be read, and to be compiled."""
+    cells = {f"A{row}": float(row % 97) for row in range(1, ROWS)}
+    cells |= {
+        f"{column}{row}": f"=A{row}*$H$1+{number}" for row in range(1, ROWS) for number, column in enumerate("BCD")
+    }
+    cells |= {f"E{row}": f"=LN(B{row}^2+{row}.5)" for row in range(1, 2_000)}  # as many blocks
+    cells |= {"H1": 0.5, "H2": f"=SUMSQ(B1:D{ROWS - 1})/{ROWS}+SUM(E1:E1999)"}
+    path = tmp_path_factory.mktemp("large") / "book.xlsx"
+    return write(path, cells, {"sgd_loss": "H2", "sgd_params": "H1"})
+
+
+@pytest.mark.parametrize("stage", ["reading book.xlsx", "compiling"])
+def test_a_bar_and_one_line(large: Path, stage: str) -> None:
+    kept, target = large.read_bytes(), large.with_name("book-trained.xlsx")
+    main, terminal = pty.openpty()
+    command = [sys.executable, "-m", "sgdsheet", "train", str(large), "--steps", "5"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal, cwd=ROOT, env=environment)
+    os.close(terminal)
+    shown, sent, end = "", False, time.monotonic() + PATIENCE
+    try:
+        while time.monotonic() < end:
+            try:
+                piece = os.read(main, 4096)
+            except OSError:  # the program has closed the terminal
+                break
+            if not piece:
+                break
+            shown += piece.decode("utf-8", "replace")
+            if stage in shown and not sent:
+                running.send_signal(signal.SIGINT)
+                sent = True
+        assert sent, shown
+        assert running.wait(PATIENCE) == 1
+    finally:
+        running.kill()
+        running.wait()
+        os.close(main)
+        if running.stdout is not None:
+            running.stdout.close()
+    assert "sgdsheet: interrupted: no workbook was written" in shown
+    assert "Traceback" not in shown
+    assert large.read_bytes() == kept
+    assert not target.exists()
