@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sgdsheet.hosts import refusals
-from sgdsheet.hosts.base import ReportSheet
+from sgdsheet.hosts.base import ReportSheet, Tone
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import DefinedName, Sheet, Value, Workbook
 
@@ -45,6 +45,8 @@ class MemoryHost:
         self.closed = False
         self.status_bar = ""
         self.messages: list[str] = []
+        self.tones: list[Tone] = []
+        """Those of the messages."""
         self.selected: tuple[Range, ...] = ()
         self.report_sheets: dict[str, ReportSheet] = {}
         self.is_quiet = False
@@ -134,8 +136,9 @@ class MemoryHost:
         self._open()
         self.status_bar = text
 
-    def message(self, text: str) -> None:
+    def message(self, text: str, tone: Tone = Tone.INFO) -> None:
         self._open()
+        self.tones.append(tone)
         self.messages.append(text)
 
     def selection(self) -> tuple[Range, ...]:
@@ -157,6 +160,8 @@ class MemoryHost:
         book.sheets[sheet.name] = Sheet(sheet.name)
         self.report_sheets[sheet.name] = replace(sheet, rows=[])
         self.append(sheet.name, 1, sheet.rows)
+        if sheet.front:
+            book.active = sheet.name
 
     @_in_turn
     def append(self, name: str, first_row: int, rows: Sequence[Sequence[Value | None]]) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -34,11 +34,12 @@ from sgdsheet.hosts.libreoffice import LibreOfficeHost
 from sgdsheet.hosts.libreoffice.office_process import AgentProcess
 from sgdsheet.hosts.libreoffice.programs import office_python, soffice
 from sgdsheet.live.ipc.state_cleanup import state_files
-from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.live.run.report_sheets import GRADIENTS, LOG, REPORT
+from sgdsheet.sheet.references import Cell, Range, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Value
 from tests.activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder
 from tests.errors import refusal
-from tests.live_books import PATIENCE
+from tests.live_books import PATIENCE, most
 from tests.office import available
 
 PROGRAMS = ("Xvfb", "xdotool", "unopkg")
@@ -73,14 +74,26 @@ def write_book(path: Path) -> None:
         sheet.write_array_formula("G1:G2", f"{{={calc('SGD_STEP')}(A1:A2,B1,0.25)}}")
         sheet.write_formula("K1", f"=({calc('SGD_RELU')}(A1)-1)^2+{calc('SGD_RELU')}(-A2)^2")
         sheet.write_array_formula("L1:L2", f"{{={calc('SGD_GRAD')}(K1,A1:A2)}}")
+        sheet.write("N1", 1.0)
+        sheet.write_formula("O1", "=N1^3+N1", None, 2.0)
+        sheet.write("P1", 30.0)
         sheet.write_formula("C5", '=HYPERLINK("org.sgdsheet:step","a link")', None, "a link")
         sheet.write_formula("C6", '=HYPERLINK("org.sgdsheet:quit","a link")', None, "a link")
-        settings = {"optimizer": "sgd", "learning_rate": 1e-5, "steps": 100_000_000}  # nobody waits for the end
+        settings = {"optimizer": "sgd", "learning_rate": 1e-6, "steps": 100_000_000}  # nobody waits for the end
         for row, setting in enumerate(settings.items()):
             sheet.write_row(row, 7, setting)
         book.define_name("Sheet1!sgd_settings", "=Sheet1!$H$1:$I$3")
         book.define_name("Sheet1!sgd_loss", "=Sheet1!$B$1")
         book.define_name("Sheet1!sgd_params", "=Sheet1!$A$1:$A$2")
+
+
+class Shown(NamedTuple):
+    """Something in a window: where its middle is on the screen, and whether it can be used."""
+
+    name: str
+    kind: str
+    middle: tuple[int, int]
+    enabled: bool
 
 
 @dataclass
@@ -92,7 +105,6 @@ class Screen:
     """Of `sgdsheet libreoffice`."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
-    buttons: dict[str, list[int]] = field(default_factory=dict)
     status: dict[str, str] = field(default_factory=dict)
     without_python: list[Value | None] = field(default_factory=list)
 
@@ -116,7 +128,7 @@ class Screen:
         write_book(path)
         opened = self.agent.ask({"do": "open", "path": str(path), "hidden": False})
         self.host = LibreOfficeHost(self.agent, opened["result"])
-        self.buttons = until(lambda: self._find_buttons(pipe))
+        until(lambda: {"Step", "Train", "Stop", "Undo", "Set loss"} <= self.buttons().keys())
 
     def _start_screen(self) -> str:
         reading, writing = os.pipe()
@@ -131,14 +143,37 @@ class Screen:
         environment = self.environment or None
         self.processes.append(subprocess.Popen(arguments, env=environment, start_new_session=True, **quiet, **options))
 
-    def _find_buttons(self, pipe: str) -> dict[str, list[int]]:
+    def shown(self) -> list[Shown]:
+        """What a screen reader finds, from the top down; nothing while the window is still being built."""
         script = Path(__file__).with_name("office_buttons.py")
-        arguments = [str(office_python()), str(script), pipe, "Step", "Train", "Stop", "Undo", "Set loss"]
-        done = subprocess.run(arguments, capture_output=True)
-        if done.returncode != 0:  # the window is still being built
-            return {}
-        found: dict[str, list[int]] = json.loads(done.stdout)
-        return found if len(found) == 5 else {}
+        done = subprocess.run([str(office_python()), str(script), self.pipe], capture_output=True)
+        return [Shown(*item) for item in json.loads(done.stdout)] if done.returncode == 0 else []
+
+    def buttons(self) -> dict[str, Shown]:
+        """The buttons by their labels; of two, the one of the toolbar, which is above a bar on the sheet."""
+        return {item.name: item for item in reversed(self.shown()) if item.kind == "button"}
+
+    def enabled(self, *labels: str) -> bool:
+        """Whether all of these buttons can be pressed."""
+        found = self.buttons()
+        return all(label in found and found[label].enabled for label in labels)
+
+    def said(self) -> str:
+        """What the bar on top of the sheet says; empty text if there is none."""
+        texts = [item for item in self.shown() if item.kind == "text"]
+        bar = next((item.middle[1] for item in texts if item.name == "sgdsheet"), None)
+        if bar is None:
+            return ""
+        return " ".join(item.name for item in texts if abs(item.middle[1] - bar) < 20 and item.name != "sgdsheet")
+
+    def active_sheet(self) -> str:
+        """The sheet that a person looks at."""
+        return str(self.host.read_part(lambda _: []).active)
+
+    def select(self, *areas: str) -> None:
+        """Select areas as a person would, with Ctrl held."""
+        chosen = [parse_range(each, "Sheet1") for each in areas]
+        assert self.agent.ask({"do": "select", "book": self.host.key, "areas": chosen})["ok"]
 
     def view(self, row: int = 1, column: int = 1) -> dict[str, Any]:
         """Where a cell is on the screen, and whether a bar of ours is on top of the sheet."""
@@ -154,9 +189,23 @@ class Screen:
         subprocess.run(keys, env=self.environment, check=True)
 
     def click(self, label: str) -> None:
-        x, y = self.buttons[label]
+        """Press a button as soon as it can be pressed."""
+        until(lambda: self.enabled(label))
+        x, y = self.buttons()[label].middle
         arguments = ["xdotool", "mousemove", str(x), str(y), "click", "1"]
         subprocess.run(arguments, env=self.environment, check=True)
+
+    def point_at_menu(self) -> None:
+        """Open a menu, with the mouse on one of its entries, and close it again."""
+        for keys in (["mousemove", "17", "9", "click", "1"], ["mousemove", "40", "60"], ["key", "Escape", "Escape"]):
+            subprocess.run(["xdotool", *keys], env=self.environment, check=True)
+            time.sleep(0.3)
+
+    def children(self) -> list[int]:
+        """The processes that the office has started for its buttons."""
+        python = str(self.folder / ".venv" / "bin" / "python")
+        found = subprocess.run(["pgrep", "-f", f"^{python} .*child_process"], capture_output=True, text=True)
+        return list(map(int, found.stdout.split()))
 
     def read(self, area: str) -> list[Value | None]:
         """The values of a column, such as `E1:E3`."""
@@ -309,18 +358,83 @@ def test_a_link_in_a_cell_presses_no_button(screen: Screen) -> None:
     until(lambda: screen.read("A1:A2") != before)  # the step before is taken back: sgdsheet is still there
 
 
-def test_train_runs_on_until_stop_and_undo_takes_it_back(screen: Screen) -> None:
+def train(screen: Screen) -> None:
+    """Click on Train, and see the sheet move."""
     screen.write((1, 1), 4.0)
     screen.write((2, 1), -2.0)
+    assert not screen.enabled("Stop")
     screen.click("Train")
     for _ in range(3):  # the sheet shows how it goes, while a person could do something else
         before = screen.read("A1:A2")
         until(lambda last=before: screen.read("A1:A2") != last)
+
+
+def test_train_runs_on_until_stop_and_undo_takes_it_back(screen: Screen) -> None:
+    train(screen)
+    assert screen.enabled("Stop", "Undo")
+    assert not screen.enabled("Train")
+    assert screen.said().startswith("step ")
+    screen.point_at_menu()  # of which the office tells in the status bar what it is for
+    said = screen.said()
+    until(lambda: screen.said().startswith("step ") and screen.said() != said)
     screen.click("Stop")
-    until(lambda: moved(screen) == 0)
+    until(lambda: screen.enabled("Train"))  # all that Stop does is done
+    assert not screen.enabled("Stop")
     assert moved(screen) == 0
+    assert "; stopped" in screen.said()
+    screen.click("Undo the training")
+    until(lambda: screen.read("A1:A2") == [4.0, -2.0])
+    until(lambda: not screen.said())
+
+
+def test_a_killed_process_is_told_of_at_once_and_undone(screen: Screen) -> None:
+    train(screen)
+    (process,) = screen.children()
+    os.kill(process, signal.SIGKILL)
+    killed = time.monotonic()
+    until(lambda: "has ended" in screen.said())
+    assert time.monotonic() - killed < most(2.0, 15.0)
+    assert screen.enabled("Train")
+    assert not screen.enabled("Stop")
+    assert screen.read("A1:A2") != [4.0, -2.0]
+    screen.click("Undo the training")
+    until(lambda: screen.read("A1:A2") == [4.0, -2.0])
+    assert screen.children() != [process]
+
+
+def test_sheets_that_a_click_asks_for_come_to_the_front(screen: Screen) -> None:
+    screen.write((1, 1), 4.0)
+    for label, sheet, cell in (("Gradients", GRADIENTS, (5, 2)), ("Report", REPORT, (1, 1)), ("Log", LOG, (1, 1))):
+        screen.select("A1")
+        assert screen.active_sheet() == "Sheet1"
+        if sheet == LOG:  # which is written while a model is trained
+            train(screen)
+        screen.click(label)
+        until(lambda sheet=sheet: screen.active_sheet() == sheet)
+        value = screen.host.read_values([Range.of_cell(Cell(sheet, *cell))])[Cell(sheet, *cell)]
+        assert value == {GRADIENTS: 2 * (4.0 - 1), REPORT: "Report: Sheet1!B1", LOG: "step"}[sheet]
+    screen.click("Stop")
+    until(lambda: screen.enabled("Train"))
+    assert screen.active_sheet() == LOG
     screen.click("Undo")
     until(lambda: screen.read("A1:A2") == [4.0, -2.0])
+    screen.select("A1")
+
+
+def test_goal_seek_of_what_is_selected(screen: Screen) -> None:
+    screen.select("O1:P1", "N1")
+    screen.click("Goal seek")
+    until(lambda: screen.read("O1") == [pytest.approx(30.0, abs=1e-6)])
+    assert screen.read("N1") == [pytest.approx(3.0, abs=1e-7)]  # 27 + 3
+    screen.select("A1")
+    screen.click("Undo")
+    until(lambda: screen.read("N1") == [1.0])
+
+
+def test_what_goes_wrong_is_said_on_top_of_the_sheet(screen: Screen) -> None:
+    screen.select("D5")
+    screen.click("Goal seek")
+    until(lambda: "nothing says which cells are to reach which values" in screen.said())
 
 
 def moved(screen: Screen) -> float:

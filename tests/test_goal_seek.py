@@ -246,6 +246,28 @@ def test_live_whatever_the_order_of_the_areas(open_book: MemoryHost) -> None:
 
 
 @pytest.mark.usefixtures("state")
+@pytest.mark.parametrize("left", [1, 3])
+def test_live_of_cells_side_by_side(left: int) -> None:
+    """A program tells areas that touch as one: here a formula with the wanted value, and left of it or right what moves."""
+    moves, sought = (1, 2) if left == 1 else (3, 1)
+    sheet = Sheet("Loan", {(1, moves): 4.0, (1, sought + 1): 12.0})
+    letter = "ABC"[moves - 1]
+    sheet.formulas[1, sought] = Formula(f"{letter}1*{letter}1+{letter}1", 1, sought)
+
+    def calculated(found: Workbook) -> None:
+        values = found.sheets["Loan"].values
+        values[1, sought] = float(values[1, moves]) ** 2 + float(values[1, moves])  # type: ignore[arg-type]
+
+    host = MemoryHost(Workbook("loan.xlsx", {"Loan": sheet}, active="Loan"), calculated)
+    host.selected = (Range("Loan", 1, 1, 1, 3),)
+    with Desk(host) as desk:
+        desk.done("goal-seek", "loan.xlsx")
+        assert sheet.values[1, moves] == pytest.approx(3, rel=1e-12)
+        host.selected = (Range("Loan", 1, 1, 1, 2),)  # nothing says what may change
+        assert "nothing says which cells" in desk.ask("goal-seek", "loan.xlsx")["error"]
+
+
+@pytest.mark.usefixtures("state")
 def test_live_by_names(open_book: MemoryHost) -> None:
     open_book.define_name("sgd_targets", (Range("Loan", 7, 2, 7, 3),))
     open_book.define_name("sgd_params", (Range("Loan", 1, 2, 1, 2),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sgdsheet.sheet.references import Cell, Range
@@ -37,6 +38,14 @@ class Host(Protocol):
         ...
 
 
+class Tone(Enum):
+    """How a message is meant: as an answer, as something to look at, or as something that went wrong."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 HEAT = ("#5B8BD0", "#FFFFFF", "#E0695F")
 """The colours of a heat map, for its lowest number, for zero, and for its highest number."""
 
@@ -63,7 +72,8 @@ class ReportSheet:
 
     `rows` start at A1; None leaves a cell empty. `bold` are row numbers (from 1) in bold type; `heat` are areas
     coloured from low (blue) over zero (white) to high (red); `formats` are formats of numbers, as Excel writes them in
-    English, each with the areas that it is for; a chart stands to the right of the last column and covers as many rows
+    English, each with the areas that it is for; with `front`, the sheet becomes the active one, where the program and
+    not each of its pages says which that is; a chart stands to the right of the last column and covers as many rows
     as there are, also those that `append` adds, unless it says which.
     """
 
@@ -72,6 +82,7 @@ class ReportSheet:
     bold: tuple[int, ...] = ()
     heat: tuple[Range, ...] = ()
     chart: LineChart | None = None
+    front: bool = False
     formats: tuple[tuple[str, tuple[Range, ...]], ...] = ()
 
 
@@ -133,8 +144,11 @@ class LiveHost(Host, Protocol):
         """Show a line in the status bar; the empty text gives the status bar back."""
         ...
 
-    def message(self, text: str) -> None:
-        """Show a message in the workbook's own window. Does not wait for an answer."""
+    def message(self, text: str, tone: Tone = Tone.INFO) -> None:
+        """Show a message in the workbook's own window, in its tone where the program has some.
+
+        Does not wait for an answer.
+        """
         ...
 
     def selection(self) -> tuple[Range, ...]:
@@ -148,7 +162,8 @@ class LiveHost(Host, Protocol):
     def put_sheet(self, sheet: ReportSheet) -> None:
         """Make a sheet behind all others, or make it anew if sgdsheet made one of that name.
 
-        Raises HostError, and changes nothing, if a person's own sheet bears the name. The active sheet stays active.
+        Raises HostError, and changes nothing, if a person's own sheet bears the name. The active sheet stays active,
+        unless this one is to come to the front.
         """
         ...
 

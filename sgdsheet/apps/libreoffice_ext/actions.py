@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sgdsheet.live.commands import COMMANDS
-from sgdsheet.live.commands.declaration import Group
+from sgdsheet.live.commands.declaration import Group, When
 
 PROTOCOL_SCHEME = "org.sgdsheet"
 """Commands are addresses such as `org.sgdsheet:train`."""
+
+_ENDS_TRAINING = ("undo", "reset", "gradients")
+"""Commands that may be given while a model is trained, although Excel's buttons for them wait: the first two end it."""
 
 _SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24" viewBox="0 0 24 24" fill="none"'
@@ -29,6 +32,10 @@ class Action:
     tip: str
     on_toolbar: bool = True
     drawing: tuple[str, ...] = ()
+    when: When = When.ALWAYS
+    """In which states of training the button is enabled."""
+    shows: bool = False
+    """Whether a click brings a sheet of ours to the front."""
 
     @property
     def icon(self) -> str:
@@ -42,11 +49,18 @@ class Action:
 
 def _of_groups(*groups: Group) -> tuple[Action, ...]:
     """The actions of commands that have their buttons in some groups."""
-    shown = [(command.name, command.button) for command in COMMANDS.values() if command.button is not None]
     return tuple(
-        Action(name, button.label, button.tip, button.on_toolbar, button.drawing)
-        for name, button in shown
-        if button.group in groups
+        Action(
+            name=command.name,
+            label=button.label,
+            tip=button.tip,
+            on_toolbar=button.on_toolbar,
+            drawing=button.drawing,
+            when=When.ALWAYS if command.name in _ENDS_TRAINING else button.when,
+            shows=command.shows,
+        )
+        for command in COMMANDS.values()
+        if (button := command.button) is not None and button.group in groups
     )
 
 
@@ -62,6 +76,11 @@ GROUPS = (
 """The buttons in the order of the menu, which has a line between two groups."""
 
 ACTIONS = tuple(action for group in GROUPS for action in group)
+
+
+def rules() -> dict[str, dict[str, object]]:
+    """What the office has to know of each command: when its button is enabled, and whether it shows a sheet of ours."""
+    return {each.name: {"when": each.when.name.lower(), "shows": each.shows} for each in ACTIONS}
 
 
 def help_text() -> str:

@@ -22,7 +22,7 @@ class Bridge:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._trainer = Trainer(self._connect)
+        self._trainer = Trainer(self._connect, self._show_state)
 
     def serve(self) -> None:
         """Answer the office's messages until it ends."""
@@ -35,6 +35,10 @@ class Bridge:
         if host != "libreoffice":
             raise HostError(f"the LibreOffice extension cannot reach {host}")
         return LibreOfficeHost(self._link.channel(), book)
+
+    def _show_state(self, host: str, book: str, where: str, state: str) -> bool:
+        """Tell the office's buttons the state of a workbook's training."""
+        return bool(self._link.channel().ask({"do": "state", "book": book, "state": state})["ok"])
 
     def _command(self, message: dict[str, Any]) -> dict[str, Any]:
         """Do what a button or a menu asks. A link in a workbook has an address, too: it gets no further than these."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sgdsheet
 from sgdsheet.apps.libreoffice_ext import configuration
-from sgdsheet.apps.libreoffice_ext.actions import ACTIONS, help_text
+from sgdsheet.apps.libreoffice_ext.actions import ACTIONS, help_text, rules
 from sgdsheet.apps.libreoffice_ext.calc_functions import CalcFunction
 from sgdsheet.apps.libreoffice_ext.typelib import type_library
 from sgdsheet.system.atomic import write_atomically
@@ -82,6 +82,7 @@ def _parts(functions: Sequence[CalcFunction]) -> dict[str, bytes]:
         "description.xml": configuration.description(sgdsheet.__version__),
         "description.txt": configuration.description_text(),
         "help.txt": help_text().encode(),
+        "buttons.json": json.dumps(rules(), indent=1).encode(),
         "functions.json": json.dumps({each.method: each.name for each in functions}, indent=1).encode(),
     }
 

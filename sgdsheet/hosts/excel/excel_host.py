@@ -17,7 +17,7 @@ from pathlib import Path
 import xlwings as xw
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, one_line, quoted
-from sgdsheet.hosts.base import ReportSheet
+from sgdsheet.hosts.base import ReportSheet, Tone
 from sgdsheet.hosts.excel.busy import Patience, Trouble, restrain_xlwings, trouble_of
 from sgdsheet.hosts.excel.com import ComNative
 from sgdsheet.hosts.excel.excel_reader import area_of, formulas_in, pieces, read_workbook, texts_of
@@ -174,7 +174,7 @@ class ExcelHost:
         own = isinstance(found, str) and sys.platform != "darwin" and not _LEFT_BEHIND.match(found)
         return found if own else False
 
-    def message(self, text: str) -> None:
+    def message(self, text: str, tone: Tone = Tone.INFO) -> None:
         self._messages.show(text)
 
     def selection(self) -> tuple[Range, ...]:

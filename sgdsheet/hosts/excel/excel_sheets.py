@@ -54,6 +54,8 @@ class ReportSheets:
         self._write(sheet, own.name, 1, own.rows, width)
         self._decorate(sheet, own, width)
         self._drawn.pop(own.name, None)
+        if own.front:
+            self._call(sheet.activate)
         if own.chart is not None:
             self._drawn[own.name] = _Drawn(own.chart, own.chart.header or max(own.bold, default=0))
             self._grow(sheet, own.name, own.chart.last or len(own.rows), width)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from sgdsheet.errors import HostError, one_line
 from sgdsheet.hosts import refusals
-from sgdsheet.hosts.base import ReportSheet
+from sgdsheet.hosts.base import ReportSheet, Tone
 from sgdsheet.hosts.libreoffice import calc_reader as reading
 from sgdsheet.hosts.libreoffice.notation import name_content, to_excel
 from sgdsheet.hosts.libreoffice.office_process import AgentProcess, invite, listening, withdraw
@@ -119,10 +119,14 @@ class LibreOfficeHost:
         return found
 
     def status(self, text: str) -> None:
-        self._ask("status", text=one_line(text))
+        """Show a line in the status bar, and on top of the sheet while it is trained and when that has ended.
 
-    def message(self, text: str) -> None:
-        self._ask("message", text=text)
+        LibreOffice writes texts of its own into the status bar, such as what a menu is for.
+        """
+        self._ask("status", text=one_line(text), training=self._quiet)
+
+    def message(self, text: str, tone: Tone = Tone.INFO) -> None:
+        self._ask("message", text=text, tone=tone.value)
 
     def selection(self) -> tuple[Range, ...]:
         return tuple(Range(*area) for area in self._ask("selection"))
@@ -138,6 +142,7 @@ class LibreOfficeHost:
             rows=_filled(sheet.rows),
             bold=sheet.bold,
             heat=[area[1:] for area in sheet.heat],
+            front=sheet.front,
             chart=asdict(sheet.chart) if sheet.chart is not None else None,
             formats=[(shown, [area[1:] for area in areas]) for shown, areas in sheet.formats],
         )

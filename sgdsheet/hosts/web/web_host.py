@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sgdsheet.errors import one_line
 from sgdsheet.hosts import refusals
-from sgdsheet.hosts.base import ReportSheet
+from sgdsheet.hosts.base import ReportSheet, Tone
 from sgdsheet.hosts.web import open_books as registry
 from sgdsheet.hosts.web.book_events import Event
 from sgdsheet.hosts.web.open_book import OpenBook
@@ -104,7 +104,7 @@ class WebHost:
         self._book.status = one_line(text)
         self._book.events.tell(Event("status", text=self._book.status))
 
-    def message(self, text: str) -> None:
+    def message(self, text: str, tone: Tone = Tone.INFO) -> None:
         self._book.refuse_closed()
         self._book.events.tell(Event("message", text=text))
 

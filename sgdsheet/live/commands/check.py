@@ -17,6 +17,7 @@ def check(book: LiveBook, sheet: str | None, _options: Options) -> Reply:
     """Compare the model with the sheet, cell by cell, and the gradients with central differences."""
     from sgdsheet.analysis.checking import check_formulas, check_model
     from sgdsheet.analysis.diagnosis import diagnose
+    from sgdsheet.hosts.base import Tone
     from sgdsheet.live.run import messages
     from sgdsheet.live.run.trainable import put_numbers
     from sgdsheet.train.session import threads
@@ -37,7 +38,7 @@ def check(book: LiveBook, sheet: str | None, _options: Options) -> Reply:
             report = check_model(model)
             findings = [item.message for item in diagnose(model)]
     text = "\n".join([messages.checked(report), *findings[:_MOST_TOLD]])
-    book.host.message(text)
+    book.host.message(text, Tone.INFO if report.passed else Tone.WARNING)
     return {
         "message": text,
         "passed": report.passed,

@@ -84,3 +84,5 @@ class Command:
     button: Button | None = None
     writes: bool = False
     """Whether it writes to cells or names: only one program at a time may do that to a workbook."""
+    shows: bool = False
+    """Whether it makes a sheet of ours, which comes to the front where the option `front` of the request says so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sgdsheet.errors import TrainingError
@@ -19,6 +20,8 @@ def gradients(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     from sgdsheet.live.run.report_sheets import GRADIENTS, gradient_sheet, steepest
     from sgdsheet.train.session import threads
 
+    options = dict(options)
+    front = bool(options.pop("front", False))
     if book.run is not None:
         run = book.run.run
         trainable = book.run.trainable
@@ -33,7 +36,7 @@ def gradients(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     areas, loss = trainable.problem.parameters, trainable.problem.loss
     if set(found) != {cell for area in areas for cell in area.cells()}:
         raise TrainingError("the model has just changed", remedy="Ask for the gradients again")
-    book.host.put_sheet(gradient_sheet(areas, found, loss))
+    book.host.put_sheet(replace(gradient_sheet(areas, found, loss), front=front))
     return book.tell_idle(f"the gradients are on the sheet “{GRADIENTS}”, {steepest(found)}")
 
 
@@ -57,4 +60,5 @@ COMMAND = Command(
         ),
         key="G",
     ),
+    shows=True,
 )

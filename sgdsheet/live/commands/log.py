@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 
 
 def log(book: LiveBook, _sheet: str | None, options: Options) -> Reply:
-    """Switch the log as the option `on` says; without it, to the other of the two. Also of a run that is going on."""
-    book.logging = bool(options.get("on", not book.logging))
+    """Switch the log as the option `on` says; without it, to the other of the two. Also of a run that is going on.
+
+    Where none is going on, the log that is switched on is that of the last run.
+    """
+    book.logging, front = bool(options.get("on", not book.logging)), bool(options.get("front"))
     if book.run is not None:
-        book.run.write_log(book.logging)
+        book.run.write_log(book.logging, front=front)
+    elif book.logging and front and book.show_last_log():
+        return book.tell_idle("the sheet “SGD log” has the last training, and is written while training from now on")
     return book.tell_idle("the sheet “SGD log” is written " + ("while training" if book.logging else "no more"))
 
 
@@ -36,4 +41,5 @@ COMMAND = Command(
         key="O",
         when=When.ALWAYS,
     ),
+    shows=True,
 )

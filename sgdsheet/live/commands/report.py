@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sgdsheet.live.commands.declaration import Button, Command, Group
@@ -22,6 +23,8 @@ def report(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     from sgdsheet.live.run.report_sheets import REPORT, report_sheet
     from sgdsheet.train.session import Session, threads
 
+    options = dict(options)
+    front = bool(options.pop("front", False))
     book.refuse_while_training("a report")
     trainable = book.read_trainable(sheet, options)
     level = next((item for item in reversed(book.history.levels) if item.label in _TRAINED), None)
@@ -30,7 +33,7 @@ def report(book: LiveBook, sheet: str | None, options: Options) -> Reply:
         solution = with_start(session.solution(), level.before if level is not None else {})
         fitted = fitted_model(solution)
         page = report_page(solution, fitted, datetime.now())
-    book.host.put_sheet(report_sheet(page))
+    book.host.put_sheet(replace(report_sheet(page), front=front))
     return book.tell_idle(f"the report is on the sheet “{REPORT}”")
 
 
@@ -54,4 +57,5 @@ COMMAND = Command(
         ),
         key="I",
     ),
+    shows=True,
 )

@@ -62,6 +62,8 @@ def _areas(book: LiveBook, sheet: str | None, options: Options) -> tuple[Range, 
 
 def _problem(workbook: Workbook, sheet: str | None, areas: Sequence[Range]) -> Problem:
     """What is selected, if that is several areas; else what the sheet names."""
+    if len(areas) == 1:
+        areas = _apart(workbook, areas[0])
     if len(areas) > 1:
         sought = [area for area in areas if _looks_sought(workbook, area)] or list(areas[:1])
         params = ",".join(str(area) for area in areas if area not in sought)
@@ -77,6 +79,21 @@ def _problem(workbook: Workbook, sheet: str | None, areas: Sequence[Range]) -> P
             " may change",
         )
     return find_problem(workbook, home, advice=SPREADSHEET)
+
+
+def _apart(workbook: Workbook, area: Range) -> list[Range]:
+    """The areas that were selected side by side, which a program tells as one.
+
+    Two columns, one calculated and one of wanted values, and to their left or right the cells that may change. Where it
+    does not look so, the area as it is.
+    """
+    formulas = workbook.sheets[area.sheet].formulas
+    calculated = {column for row, column in area.positions() if (row, column) in formulas}
+    if area.width < 3 or len(calculated) != 1 or area.right in calculated:
+        return [area]
+    (first,) = calculated
+    beside = [area._replace(right=first - 1), area._replace(left=first + 2)]
+    return [area._replace(left=first, right=first + 1), *(each for each in beside if each.left <= each.right)]
 
 
 def _looks_sought(workbook: Workbook, area: Range) -> bool:

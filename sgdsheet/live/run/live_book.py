@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from sgdsheet.errors import SgdSheetError, TrainingError
-from sgdsheet.hosts.base import LiveHost
+from sgdsheet.hosts.base import LiveHost, Tone
 from sgdsheet.live.run.background import BackgroundRun
-from sgdsheet.live.run.live_run import LiveRun
-from sgdsheet.live.run.log_view import LogView
+from sgdsheet.live.run.live_run import LiveRun, log_of
 from sgdsheet.live.run.manual_run import ManualRun
+from sgdsheet.live.run.report_sheets import REPORT_SHEETS
 from sgdsheet.live.run.status import IDLE, Status
 from sgdsheet.live.run.trainable import Trainable, find_trainable
 from sgdsheet.live.undo import tracking
@@ -63,6 +63,9 @@ class LiveBook:
         self._known: list[Trainable] = []
         self._last_reading = 0.0
         self._run: LiveRun | None = None
+        self._last_run: BackgroundRun | None = None
+        self._home: str | None = None
+        """The sheet of the model that was used last, for commands that are given on a sheet of ours."""
         self._lock = BookLock(self.history.path.with_suffix(".lock"))
         status.can_undo = self.history.can_undo
 
@@ -105,7 +108,7 @@ class LiveBook:
         """Show an error in the workbook, because whoever gave the command no longer waits; False if not connected."""
         if self._host is None:
             return False
-        self._host.message(text)
+        self._host.message(text, Tone.ERROR)
         return True
 
     def release(self) -> None:
@@ -142,7 +145,7 @@ class LiveBook:
         values = trainable.start_values()
         self.note("train", trainable.workbook, trainable.problem.sheet, values)
         run = BackgroundRun(trainable, values, self._wake)
-        log = LogView(f"Training of {trainable.problem.loss}") if logged else None
+        log = log_of(run) if logged else None
         self._run = LiveRun(self.host, run, options, self.status, self.history, log)
         try:
             self._run.begin()
@@ -158,6 +161,13 @@ class LiveBook:
         if self._run is not None:
             self._run.finish_now()
             self._ended()
+
+    def show_last_log(self) -> bool:
+        """Write the log sheet of the last run, and bring it to the front; False if there was no run yet."""
+        if self._last_run is None:
+            return False
+        log_of(self._last_run, front=True).finish(self.host, self._last_run)
+        return True
 
     def refuse_while_training(self, what: str) -> None:
         """Raise TrainingError if a run is going on. `what` is what cannot be done meanwhile."""
@@ -234,7 +244,10 @@ class LiveBook:
 
     def _trainable(self, workbook: Workbook, sheet: str | None, options: Options) -> Trainable:
         """The model of a sheet in the workbook as it was just read; compiled models are used again."""
+        if sheet is None and workbook.active in REPORT_SHEETS and self._home in workbook.sheets:
+            sheet = self._home
         trainable = find_trainable(workbook, sheet, options, self._known, with_formulas=True)
+        self._home = trainable.problem.sheet
         self._known = [trainable, *(item for item in self._known if not item.shares_model(trainable))][:_MODELS_KEPT]
         return trainable
 
@@ -262,6 +275,7 @@ class LiveBook:
     def _ended(self) -> None:
         assert self._run is not None
         closed = self._run.error is not None
+        self._last_run = self._run.run
         self._run = None
         if closed:
             self.release()

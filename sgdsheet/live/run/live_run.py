@@ -9,7 +9,7 @@ from time import monotonic, perf_counter, sleep
 from typing import Any
 
 from sgdsheet.errors import BookClosedError, HostBusyError, HostError, ProblemError, SgdSheetError
-from sgdsheet.hosts.base import LiveHost
+from sgdsheet.hosts.base import LiveHost, Tone
 from sgdsheet.live.run import messages
 from sgdsheet.live.run.background import BackgroundRun, LossAtStep, Progress, RunResult
 from sgdsheet.live.run.change_detector import ChangeDetector
@@ -45,6 +45,11 @@ _PAUSED = 1.5
 
 _ATTEMPTS = 3
 """Attempts to write the best parameters at the end of a run, while a person keeps changing the cells."""
+
+
+def log_of(run: BackgroundRun, *, front: bool = False) -> LogView:
+    """The log sheet of a run; it may come to the front when it is made."""
+    return LogView(f"Training of {run.trainable.problem.loss}", front=front)
 
 
 class LiveRun:
@@ -131,12 +136,12 @@ class LiveRun:
         except SgdSheetError as error:
             self._meet(error)
 
-    def write_log(self, on: bool) -> None:
-        """Switch on or off that the sheet `SGD log` is written from now on."""
+    def write_log(self, on: bool, *, front: bool = False) -> None:
+        """Switch on or off that the sheet `SGD log` is written from now on; it may come to the front with that."""
         if not on:
             self.log = None
         elif self.log is None:
-            self.log = LogView(f"Training of {self.trainable.problem.loss}")
+            self.log = log_of(self.run, front=front)
 
     def finish_now(self) -> None:
         """End the run, and return when the best parameters are in the sheet."""
@@ -292,13 +297,14 @@ class LiveRun:
         if result is not None and not isinstance(error, BookClosedError):
             undone = error is None and self.status.undo_comes
             text = self._forsake() if undone else self._leave(result, error)
-            if not text:
+            doubtful = bool(text)
+            if not doubtful:
                 text = result.as_sentence()
                 self.status.loss = result.loss
             self.status.step, self.status.stopped = result.step, result.stopped
         else:
-            text = ""
-        self._over(error if error is not None else text)
+            text, doubtful = "", False
+        self._over(error if error is not None else text, doubtful=doubtful)
 
     def _leave(self, result: RunResult, error: SgdSheetError | None) -> str:
         """Write the best parameters where that is safe; what a person has just typed stays.
@@ -370,7 +376,8 @@ class LiveRun:
         except BookClosedError:
             self.log = None
 
-    def _over(self, outcome: str | SgdSheetError) -> None:
+    def _over(self, outcome: str | SgdSheetError, *, doubtful: bool = False) -> None:
+        """Note and show how the run ended: by an error, or in words, which are a warning if they are `doubtful`."""
         self.over = True
         text, alarm = str(outcome), not isinstance(outcome, str)
         self.status.message, self.status.failed = text, type(outcome).__name__ if alarm else ""
@@ -380,8 +387,8 @@ class LiveRun:
         try:
             self.host.quiet(False)
             self.host.status(text)
-            if alarm:
-                self.host.message(text)
+            if alarm or doubtful:
+                self.host.message(text, Tone.ERROR if alarm else Tone.WARNING)
         except HostError:  # there is nobody left to tell
             pass
         self.status.state = IDLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic, perf_counter
 
 from sgdsheet.hosts.base import LiveHost
@@ -17,10 +18,13 @@ _SHARE = 0.1
 
 
 class LogView:
-    """Appends the new records of a run to the sheet; where the run has thinned its records, it makes the sheet anew."""
+    """Appends the new records of a run to the sheet; where the run has thinned its records, it makes the sheet anew.
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    It comes to the `front` when it is made first, if that is wanted.
+    """
+
+    def __init__(self, title: str, *, front: bool = False) -> None:
+        self._title, self._front = title, front
         self._fields: tuple[str, ...] | None = None
         self._shown: list[Record] = []
         self._next = monotonic()
@@ -55,7 +59,8 @@ class LogView:
         fields = log_fields(records)
         old = len(self._shown)
         if fields != self._fields or records[:old] != self._shown:
-            host.put_sheet(log_sheet(records, fields, self._title))
+            host.put_sheet(replace(log_sheet(records, fields, self._title), front=self._front))
+            self._front = False  # who has gone to another sheet since stays there
         elif records[old:]:
             host.append(LOG, old + 2, log_rows(records[old:], fields))
         self._fields, self._shown = fields, records

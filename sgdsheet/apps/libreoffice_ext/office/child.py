@@ -40,10 +40,19 @@ _START = 60.0  # seconds: the first import of torch from a slow disk
 
 
 class Child:
-    """One process. `answer` answers what it asks of the office, `answer_call` what it asks for a function's sake."""
+    """One process. `answer` answers what it asks of the office, `answer_call` what it asks for a function's sake.
 
-    def __init__(self, answer: Callable[[Message], Message], answer_call: Callable[[Message], Message]) -> None:
-        self._answer, self._answer_call = answer, answer_call
+    `on_end` is called when it has ended although nobody closed it.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Message], Message],
+        answer_call: Callable[[Message], Message],
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._answer, self._answer_call, self._on_end = answer, answer_call, on_end
+        self._closed = False
         self._python = read_settings().python
         self._process = _spawn(self._python)
         self._waiting: dict[int, queue.SimpleQueue[Message]] = {}
@@ -82,6 +91,7 @@ class Child:
 
     def close(self) -> None:
         """End the process: it saves what it has to when its input ends."""
+        self._closed = True
         self._asked.put(None)
         try:
             if self._process.stdin is not None:
@@ -106,6 +116,8 @@ class Child:
         for mailbox in list(self._waiting.values()):
             mailbox.put(_GONE)
         self._asked.put(None)
+        if not self._closed:
+            self._on_end()
 
     def _sort(self, message: Message) -> None:
         if "hello" in message:

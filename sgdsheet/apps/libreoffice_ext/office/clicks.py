@@ -20,18 +20,19 @@ PATIENCE = 90.0
 class CommandQueue:
     """Sends commands in the order of the clicks, from a thread of its own: the office never waits."""
 
-    def __init__(self, ask: Callable[[Reply, float], Reply], show: Callable[[str, str], None]) -> None:
+    def __init__(self, ask: Callable[[Reply, float], Reply], fail: Callable[[Reply, str, str], None]) -> None:
+        """`fail` gets a command that was not done, what is wrong, and the tone of that: a warning or an error."""
         self._ask = ask
-        self._show = show
+        self._fail = fail
         self._clicks: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def put(self, command: str, book: str) -> None:
+    def put(self, command: str, book: str, options: Reply) -> None:
         """Queue a command about the workbook."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="sgdsheet commands", daemon=True)
             self._thread.start()
-        self._clicks.put({"command": command, "host": "libreoffice", "book": book})
+        self._clicks.put({"command": command, "host": "libreoffice", "book": book, "options": options})
 
     def _work(self) -> None:
         while True:
@@ -43,4 +44,5 @@ class CommandQueue:
             except Exception as error:  # the next click must find this thread alive
                 reply = {"ok": False, "error": f"sgdsheet failed: {error}"}
             if not reply.get("ok"):
-                self._show(request["book"], str(reply.get("error")))
+                tone = "warning" if reply.get("kind") == "HostBusyError" else "error"
+                self._fail(request, str(reply.get("error")), tone)

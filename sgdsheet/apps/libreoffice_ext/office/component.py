@@ -22,12 +22,14 @@ from com.sun.star.lang import XInitialization, XServiceInfo  # type: ignore[impo
 _HERE = Path(__file__).parent
 sys.path.insert(0, str(_HERE / "pythonpath"))  # before any sgdsheet that is installed for the office's Python
 
+from sgdsheet.apps.libreoffice_ext.office.button_rules import IDLE, STARTING, Button, ButtonRules  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.calculating_reader import CalculatingAgent  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.child import Child  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.chosen_python import CannotStart  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.clicks import CommandQueue  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.office_functions import Evaluator  # noqa: E402
-from sgdsheet.hosts.libreoffice.agent.requests import OURS, Agent, key_of  # noqa: E402
+from sgdsheet.hosts.libreoffice.agent.bars import OURS, Bars  # noqa: E402
+from sgdsheet.hosts.libreoffice.agent.requests import Agent, key_of  # noqa: E402
 
 _FUNCTIONS, _COMMANDS = "org.sgdsheet.Functions", "org.sgdsheet.Commands"
 _ADD_IN, _HANDLER = "com.sun.star.sheet.AddIn", "com.sun.star.frame.ProtocolHandler"
@@ -35,7 +37,22 @@ _SCHEME = "org.sgdsheet:"
 _CALL = 60.0  # seconds that a function in a cell may take
 _LINK = "A link in this workbook wants to press a button of sgdsheet. Links cannot do that: press the button yourself."
 _HELP = (_HERE.parent / "help.txt").read_text(encoding="utf-8")
+_RULES: dict[str, dict[str, Any]] = json.loads((_HERE.parent / "buttons.json").read_text(encoding="utf-8"))
+_BAR = {"stop": ("Stop", f"{_SCHEME}stop"), "undo": ("Undo the training", f"{_SCHEME}undo")}
 _METHODS: dict[str, str] = json.loads((_HERE.parent / "functions.json").read_text(encoding="utf-8"))
+
+
+class _ToolbarAgent(Agent):
+    """An agent whose office has our buttons: also in the bars on top of a sheet, and they show what can be done."""
+
+    def __init__(self, context: Any, buttons: ButtonRules) -> None:
+        super().__init__(context)
+        self._bars = Bars(_BAR)
+        self._buttons = buttons
+
+    def do_state(self, book: str, state: str) -> None:
+        """Note the state of a workbook's training."""
+        self._buttons.set_state(book, state)
 
 
 class _Office:
@@ -46,9 +63,10 @@ class _Office:
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._told = False
-        self._agent = Agent(context)
+        self.buttons = ButtonRules(_RULES)
+        self._agent = _ToolbarAgent(context, self.buttons)
         self._calculating_agent = CalculatingAgent(context)
-        self.commands = CommandQueue(self.ask, self._tell)
+        self._commands = CommandQueue(self.ask, self._failed)
         self.functions = Evaluator(self._call, key_of)
         self._desktop().addTerminateListener(_AtTheEnd(self))
 
@@ -56,9 +74,27 @@ class _Office:
         """Ask the child, which is started if it is not there."""
         with self._lock:
             if self._child is None or not self._child.alive():
-                self._child = Child(self._agent.answer, self._calculating_agent.answer)
+                self._child = Child(self._agent.answer, self._calculating_agent.answer, self._ended)
             child = self._child
         return child.ask(message, timeout)
+
+    def press(self, command: str, book: str) -> None:
+        """Have a command done that a person has clicked on."""
+        if command == "train" and self.buttons.state(book) == IDLE:
+            self.buttons.set_state(book, STARTING)
+        self._commands.put(command, book, {"front": True} if self.buttons.shows(command) else {})
+
+    def _failed(self, request: dict[str, Any], text: str, tone: str) -> None:
+        book = request["book"]
+        if request["command"] == "train" and self.buttons.state(book) == STARTING:
+            self.buttons.set_state(book, IDLE)
+        self._tell(book, text, tone)
+
+    def _ended(self) -> None:
+        """The child has ended by itself, or was killed: nobody else will say so where it trained."""
+        for book in self.buttons.trained():
+            self.buttons.set_state(book, IDLE)
+        self._agent.leave()
 
     def close(self) -> None:
         with self._lock:
@@ -77,21 +113,21 @@ class _Office:
         except CannotStart as error:
             if not self._told:
                 self._told = True
-                self.tell_in_front(str(error))
+                self.tell_in_front(str(error), "error")
             raise
 
-    def _tell(self, book: str, text: str) -> None:
+    def _tell(self, book: str, text: str, tone: str) -> None:
         """A bar on top of the sheet. Not from a thread that calculates: it may have to wait for the office."""
-        self._agent.answer({"do": "message", "book": book, "text": text})
+        self._agent.answer({"do": "message", "book": book, "text": text, "tone": tone})
 
-    def tell_in_front(self, text: str) -> None:
+    def tell_in_front(self, text: str, tone: str) -> None:
         """A bar on top of the sheet in front, soon: whoever calls may be what the office waits for."""
-        threading.Thread(target=self._tell_in_front, args=(text,), daemon=True).start()
+        threading.Thread(target=self._tell_in_front, args=(text, tone), daemon=True).start()
 
-    def _tell_in_front(self, text: str) -> None:
+    def _tell_in_front(self, text: str, tone: str) -> None:
         document = self._desktop().getCurrentComponent()
         if document is not None:
-            self._tell(key_of(document), text)
+            self._tell(key_of(document), text, tone)
 
     def _desktop(self) -> Any:
         return self._context.ServiceManager.createInstanceWithContext("com.sun.star.frame.Desktop", self._context)
@@ -137,16 +173,17 @@ class Commands(unohelper.Base, XDispatchProvider, XDispatch, XInitialization, XS
     def dispatch(self, url: Any, arguments: Any) -> None:
         command = url.Complete[len(_SCHEME) :]
         if any(argument.Name == "URL" for argument in arguments):  # as where a document is opened, by a link in a cell
-            _office().tell_in_front(_LINK)
+            _office().tell_in_front(_LINK, "warning")
         elif command == "why":
             self._show("Why is this an error?", _office().reasons())
         elif command == "help":
             self._show("What the buttons do", _HELP)
         else:
             controller = self._frame.getController()
-            if controller.hasInfobar(OURS):  # what was said about the last click is out of date
+            book = key_of(controller.getModel())
+            if _office().buttons.state(book) == IDLE and controller.hasInfobar(OURS):  # it is about the last click
                 controller.removeInfobar(OURS)
-            _office().commands.put(command, key_of(controller.getModel()))
+            _office().press(command, book)
 
     def _show(self, title: str, text: str) -> None:
         """A window that waits to be closed."""
@@ -154,12 +191,21 @@ class Commands(unohelper.Base, XDispatchProvider, XDispatch, XInitialization, XS
         window.getToolkit().createMessageBox(window, INFOBOX, 1, title, text).execute()
 
     def addStatusListener(self, listener: Any, url: Any) -> None:
-        event = uno.createUnoStruct("com.sun.star.frame.FeatureStateEvent")
-        event.Source, event.FeatureURL, event.IsEnabled = self, url, True
-        listener.statusChanged(event)
+        def tell(enabled: bool) -> None:
+            event = uno.createUnoStruct("com.sun.star.frame.FeatureStateEvent")
+            event.Source, event.FeatureURL, event.IsEnabled = self, url, enabled
+            listener.statusChanged(event)
 
-    def removeStatusListener(self, _listener: Any, _url: Any) -> None:
-        pass
+        _office().buttons.add(Button(listener, url.Complete[len(_SCHEME) :], self._book, tell))
+
+    def removeStatusListener(self, listener: Any, url: Any) -> None:
+        _office().buttons.remove(listener, url.Complete[len(_SCHEME) :])
+
+    def _book(self) -> str:
+        """The workbook in this window; empty text if there is none any more."""
+        controller = self._frame.getController() if self._frame is not None else None
+        model = controller.getModel() if controller is not None else None
+        return key_of(model) if model is not None else ""
 
     def getImplementationName(self) -> str:
         return _COMMANDS

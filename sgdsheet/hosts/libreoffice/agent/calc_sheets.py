@@ -15,9 +15,9 @@ from com.sun.star.drawing.LineStyle import NONE as NO_LINE  # type: ignore[impor
 from com.sun.star.lang import Locale  # type: ignore[import-not-found]
 from com.sun.star.table import CellAddress  # type: ignore[import-not-found]
 
+from sgdsheet.hosts.libreoffice.agent.bars import OURS
 from sgdsheet.hosts.libreoffice.agent.cells import Refused, a1, quoted, rectangle
 
-OURS = "sgdsheet"
 EVERYTHING = 1023  # com.sun.star.sheet.CellFlags
 NO_SYMBOL, CIRCLE = -3, 8  # com.sun.star.chart.ChartSymbolType, and one of its standard symbols
 # 1/100 mm

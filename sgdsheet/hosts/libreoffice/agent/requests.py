@@ -12,14 +12,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, TypeVar
 
 import uno  # type: ignore[import-not-found]
 from com.sun.star.connection import NoConnectException  # type: ignore[import-not-found]
 from com.sun.star.table import CellAddress  # type: ignore[import-not-found]
 
-from sgdsheet.hosts.libreoffice.agent.calc_sheets import OURS as OURS
+from sgdsheet.hosts.libreoffice.agent.bars import ENDED, OURS, Bars
 from sgdsheet.hosts.libreoffice.agent.calc_sheets import (
     add_chart,
     extend_chart,
@@ -61,6 +61,7 @@ class Agent:
         self._books: dict[str, Any] = {}
         self._sheets: dict[tuple[str, str], Any] = {}
         self._indicators: dict[str, Any] = {}
+        self._bars = Bars()
         self._truths: tuple[str, str] | None = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -142,9 +143,12 @@ class Agent:
             pass
 
     def leave(self) -> None:
-        """Whoever asked is gone: leave nothing behind."""
+        """Whoever asked is gone: leave nothing behind, but say so where a workbook was being trained."""
         for book in list(self._indicators):
             self._give_back(book)
+        for book in self._bars.trained():
+            with suppress(Exception):  # its window is gone, too
+                self._bars.show(book, self._book(book).CurrentController, ENDED, "error", ("undo",))
 
     def _is_open(self, document: Any) -> bool:
         try:
@@ -252,9 +256,11 @@ class Agent:
 
     # --- what a person sees --------------------------------------------------------------------------------
 
-    def do_status(self, book: str, text: str) -> None:
-        """A line in the status bar, or none."""
+    def do_status(self, book: str, text: str, training: bool = False) -> None:
+        """A line in the status bar, or none; also in a bar on top of the sheet, of a training and of how it ended."""
         controller = self._book(book).CurrentController
+        if controller is not None:
+            self._bars.follow(book, controller, text, training)
         if not text or controller is None:
             self._give_back(book)
             return
@@ -262,14 +268,11 @@ class Agent:
             self._indicators[book] = controller.Frame.createStatusIndicator()
         self._indicators[book].start(text, 0)  # not setText: LibreOffice may have ended it, as when it saves
 
-    def do_message(self, book: str, text: str) -> None:
+    def do_message(self, book: str, text: str, tone: str = "info") -> None:
         """A bar on top of the sheet, which a person can close; nothing waits for that."""
         controller = self._book(book).CurrentController
-        if controller is None:
-            return
-        if controller.hasInfobar(OURS):
-            controller.removeInfobar(OURS)
-        controller.appendInfobar(OURS, "sgdsheet", text, 0, (), True)
+        if controller is not None:
+            self._bars.show(book, controller, text, tone)
 
     def do_selection(self, book: str) -> list[list[Any]]:
         """The selected areas: sheet and corners."""
@@ -292,11 +295,11 @@ class Agent:
 
     # --- report sheets ----------------------------------------------------------------------------------------
 
-    def do_put_sheet(self, book: str, name: str, mark: str, **content: Any) -> None:
-        """Make a sheet of our own, marked by a name of its own, or make ours anew."""
+    def do_put_sheet(self, book: str, name: str, mark: str, front: bool = False, **content: Any) -> None:
+        """Make a sheet of our own, marked by a name of its own, or make ours anew; in front, if it is asked for."""
         document = self._writable(book)
         controller = document.CurrentController
-        active = controller.ActiveSheet.Name if controller is not None else None
+        active = None if controller is None else name if front else controller.ActiveSheet.Name
         with Settled(document), OneUndo(document):
             sheet = report_sheet(document, self._desktop, self._service, name, mark, content["heat"])
             rows = content["rows"]
