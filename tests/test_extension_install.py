@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from sgdsheet.apps.libreoffice_ext.office_registry import empty_registers
 from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.errors import HostError
 from sgdsheet.hosts.libreoffice.programs import office_environment, office_python, soffice
-from tests.activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder
+from tests.activated import USER, Environment, empty_environment, environment_with_sgdsheet, own, tool_folder
 from tests.office import available
 
 pytestmark = [
@@ -213,3 +213,109 @@ def test_environment_is_led_to_uno_and_forgets_it(tmp_path: Path) -> None:
     assert sorted(made.folder.rglob("*")) == before
     assert active_environment.lead_to_uno(soffice(), tmp_path)  # no environment: nothing to do
     assert not list(tmp_path.glob("lib"))
+
+
+@pytest.fixture
+def uv() -> str:
+    found = shutil.which("uv")
+    if found is None:
+        pytest.skip("not installed: uv")
+    return found
+
+
+def converts(machine: Machine, environment: dict[str, str]) -> bool:
+    """Whether LibreOffice, with the extension in the profile `a`, opens a spreadsheet where it is started like that."""
+    profile = machine.profile("a")
+    own(profile, os.getuid())
+    options = ["--headless", "--norestore", f"-env:UserInstallation={profile.as_uri()}", "--convert-to", "csv"]
+    book = Path(__file__).parent.parent / "workbooks" / "quadratic.xlsx"
+    start = [soffice(), *options, "--outdir", machine.folder / "out", book]
+    subprocess.run(list(map(str, start)), env=environment, capture_output=True, timeout=100)
+    return (machine.folder / "out" / "quadratic.csv").is_file()
+
+
+@pytest.mark.usefixtures("untried")
+@pytest.mark.parametrize("python", [office_python(), Path(sys.executable)], ids=["LibreOffice's", "another"])
+@pytest.mark.parametrize("tool", ["venv", "uv"])
+def test_office_opens_where_an_environment_is_active(
+    machine: Machine, tool: str, python: Path, request: pytest.FixtureRequest
+) -> None:
+    folder = machine.folder / "env"
+    if tool == "uv":
+        command = [request.getfixturevalue("uv"), "venv", "--quiet", "--python", str(python.resolve()), str(folder)]
+        subprocess.run(command, check=True, capture_output=True)
+        made = Environment(folder)
+    else:
+        made = empty_environment(folder, python)
+    machine.run("install", "a")
+    environment = made.active(office_environment())
+    assert active_environment.lead_to_uno(soffice(), folder)
+    assert converts(machine, environment)
+
+
+def test_another_python_of_the_same_version_misleads_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of conda, of uv, or built by the person: no environment, but LibreOffice would take it for its own."""
+    asked = subprocess.run(
+        [office_python(), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
+    )
+    library = tmp_path / "lib" / f"python{asked.stdout.strip()}"
+    (library / "site-packages").mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]]))
+    assert active_environment.terminal_leads(soffice())
+    (library / "os.py").touch()
+    assert not active_environment.terminal_leads(soffice())
+    assert active_environment.lead_to_uno(soffice(), tmp_path)
+    assert active_environment.terminal_leads(soffice())
+
+
+# --- offices that are shut off ----------------------------------------------------------------------------
+
+
+def only(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """A machine without any other LibreOffice than what is in this folder."""
+    monkeypatch.setenv("PATH", str(folder / "bin"))
+    monkeypatch.setenv("FLATPAK_USER_DIR", str(folder / "flatpak"))
+    monkeypatch.setenv("FLATPAK_SYSTEM_DIR", str(folder / "system"))
+    monkeypatch.delenv("SGDSHEET_SOFFICE", raising=False)
+    (folder / "bin").mkdir()
+
+
+def as_snap(folder: Path) -> None:
+    """As snapd lays it: every command is a link to its own program."""
+    (folder / "snap").write_text("#!/bin/sh\nexit 1\n")
+    (folder / "snap").chmod(0o755)
+    (folder / "bin" / "libreoffice").symlink_to(folder / "snap")
+
+
+def as_flatpak(folder: Path) -> None:
+    """As flatpak lays it: the app in its own folder, and a command that runs it."""
+    (folder / "flatpak" / "app" / "org.libreoffice.LibreOffice").mkdir(parents=True)
+    exported = folder / "flatpak" / "exports" / "bin" / "org.libreoffice.LibreOffice"
+    exported.parent.mkdir(parents=True)
+    exported.write_text("#!/bin/sh\nexec /usr/bin/flatpak run org.libreoffice.LibreOffice\n")
+
+
+@pytest.mark.parametrize(("lay", "kind"), [(as_snap, "Snap"), (as_flatpak, "Flatpak")])
+@pytest.mark.parametrize("action", ["install", "status", "uninstall"])
+def test_one_line_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lay: Callable[[Path], None], kind: str, action: str
+) -> None:
+    monkeypatch.setenv("SGDSHEET_STATE_DIR", str(tmp_path / "state"))
+    only(monkeypatch, tmp_path)
+    lay(tmp_path)
+    done = CliRunner().invoke(command, [action])
+    assert isinstance(done.exception, HostError)
+    assert done.exception.cause.startswith(f"LibreOffice is here as a {kind} only")
+    assert "Install LibreOffice from your distribution" in done.exception.remedy
+    assert "\n" not in str(done.exception)
+    assert not (tmp_path / "state" / "libreoffice.json").exists()
+
+
+@pytest.mark.usefixtures("untried")
+def test_another_office_that_cannot_have_it_is_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLATPAK_USER_DIR", str(machine.folder / "flatpak"))
+    as_flatpak(machine.folder)
+    told = machine.run("install", "a").replace("\n", " ")
+    assert "The LibreOffice that is installed as a Flatpak cannot have it: start the other one." in told

@@ -42,8 +42,10 @@ def install(office: str | None, profile: str | None) -> None:
     out.print(shown(f"Installed sgdsheet {found.version} with {found.office}"))
     out.print(shown(f"The office starts {found.python}, as {found.settings} says"))
     out.print("Restart LibreOffice: Calc then has a menu and a toolbar “SGD”, and the functions SGD_RELU and so on.")
+    if done.left_out is not None:
+        out.print(f"The LibreOffice that is installed as a {done.left_out} cannot have it: start the other one.")
     if not done.from_terminal:
-        out.print("Start it from its menu, not from a terminal in which this Python's environment is active.")
+        out.print("Start it from its menu, not from this terminal, whose Python leads LibreOffice astray.")
 
 
 @command.command()

@@ -2,16 +2,19 @@
 
 On Linux a distribution's LibreOffice takes the first `python3` in PATH for the home of its own Python, does not find
 `uno` there, and crashes as soon as it opens a spreadsheet. A line in the environment's folder of packages shows the
-way; it is without effect in every other program. Other environments are not ours to change.
+way; it is without effect in every other program. Other environments are not ours to change: of these we say so.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from sgdsheet.hosts.libreoffice.programs import bundled_python, office_environment, office_python
@@ -23,21 +26,34 @@ _ASK = "import json, os, sys, uno; print(json.dumps([*sys.version_info[:2], os.p
 
 def lead_to_uno(program: Path, environment: Path) -> bool:
     """Write the line, for LibreOffice's version of Python. False if it cannot be written; True also if not needed."""
-    if sys.platform in ("win32", "darwin") or bundled_python(program) or not is_environment(environment):
+    if _has_own_python(program):
         return True
-    command = [str(office_python(program)), "-E", "-c", _ASK]
-    asked = subprocess.run(command, capture_output=True, env=office_environment())
-    if asked.returncode != 0:
+    asked = _ask_office(program)
+    if asked is None:
         return False
-    major, minor, modules = json.loads(asked.stdout)
-    place = environment / "lib" / f"python{major}.{minor}" / "site-packages" / FILE_NAME
-    line = f"import sys; {str(program.parent)!r} in sys.path and sys.path.append({str(modules)!r})\n"
+    version, modules = asked
+    if not _misleads(environment, version):
+        return True
+    place = _place(environment, version)
+    line = f"import sys; {str(program.parent)!r} in sys.path and sys.path.append({modules!r})\n"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(line, encoding="utf-8")
     except OSError:
         return False
     return True
+
+
+def terminal_leads(program: Path) -> bool:
+    """Whether LibreOffice may be started in this terminal: the Python that comes first in PATH does not mislead it."""
+    first = shutil.which("python3")
+    if _has_own_python(program) or first is None:
+        return True
+    asked = _ask_office(program)
+    if asked is None:
+        return False
+    folder = Path(first).parent.parent
+    return not _misleads(folder, asked[0]) or _place(folder, asked[0]).is_file()
 
 
 def forget(environment: Path) -> None:
@@ -52,6 +68,33 @@ def forget(environment: Path) -> None:
 def is_environment(folder: Path) -> bool:
     """Whether a Python's folder is an environment, made by venv or conda."""
     return (folder / "pyvenv.cfg").is_file() or (folder / "conda-meta").is_dir()
+
+
+def _has_own_python(program: Path) -> bool:
+    """Whether LibreOffice brings a Python with it, which no other one can mislead."""
+    return sys.platform in ("win32", "darwin") or bundled_python(program) is not None
+
+
+@cache
+def _ask_office(program: Path) -> tuple[str, str] | None:
+    """The version of LibreOffice's Python, as `3.11`, and the folder of its `uno`; None if it does not tell."""
+    command = [str(office_python(program)), "-E", "-c", _ASK]
+    asked = subprocess.run(command, capture_output=True, env=office_environment())
+    if asked.returncode != 0:
+        return None
+    major, minor, modules = json.loads(asked.stdout)
+    return f"{major}.{minor}", str(modules)
+
+
+def _misleads(folder: Path, version: str) -> bool:
+    """Whether LibreOffice takes a Python's folder for its own: an environment, or another Python of its version."""
+    if folder == Path(os.sep, "usr"):
+        return False
+    return is_environment(folder) or (folder / "lib" / f"python{version}" / "os.py").is_file()
+
+
+def _place(folder: Path, version: str) -> Path:
+    return folder / "lib" / f"python{version}" / "site-packages" / FILE_NAME
 
 
 def _written(environment: Path) -> Iterator[Path]:

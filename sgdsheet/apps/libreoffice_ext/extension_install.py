@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sgdsheet.apps.libreoffice_ext.active_environment import forget, lead_to_uno
+from sgdsheet.apps.libreoffice_ext.active_environment import forget, lead_to_uno, terminal_leads
 from sgdsheet.apps.libreoffice_ext.answering import try_out
 from sgdsheet.apps.libreoffice_ext.calc_functions import CalcFunction
 from sgdsheet.apps.libreoffice_ext.configuration import IDENTIFIER
@@ -26,7 +26,7 @@ from sgdsheet.apps.libreoffice_ext.office.chosen_python import (
 from sgdsheet.apps.libreoffice_ext.office_registry import empty_registers
 from sgdsheet.apps.libreoffice_ext.oxt import FILE_NAME, write
 from sgdsheet.errors import FileError, HostError, one_line
-from sgdsheet.hosts.libreoffice.programs import office_environment, soffice, usual_profile
+from sgdsheet.hosts.libreoffice.programs import confined, office_environment, soffice, usual_profile
 
 _NOISE = re.compile(r"^Exception occurred: |\[context=\"\w*\"\] |caught unexpected [\w.]+: | at \./\S+:\d+$")
 """What unopkg says about itself, around what went wrong."""
@@ -60,7 +60,10 @@ class Installed(NamedTuple):
     """Whether LibreOffice's register of extensions was empty, and was made anew."""
 
     from_terminal: bool
-    """Whether LibreOffice may be started where this Python's environment is active."""
+    """Whether LibreOffice may be started from this terminal."""
+
+    left_out: str | None = None
+    """The kind of another LibreOffice on this machine that cannot have the extension; None if there is none."""
 
 
 def find_unopkg(office: str | None = None) -> Path:
@@ -100,7 +103,9 @@ def install(functions: Sequence[CalcFunction], office: str | None = None, profil
     except HostError:
         _undo(unopkg, profile, before)
         raise
-    return Installed(found, repaired, lead_to_uno(_program(unopkg), _environment(sys.executable)))
+    program = _program(unopkg)
+    leads = lead_to_uno(program, _environment(sys.executable)) and terminal_leads(program)
+    return Installed(found, repaired, leads, confined())
 
 
 def uninstall(office: str | None = None, profile: str | None = None) -> bool:

@@ -21,6 +21,9 @@ _ACTIVE = ("PYTHON", "__PYVENV", "VIRTUAL_ENV", "_OLD_VIRTUAL_", "CONDA_", "_CON
            "POETRY_", "PYENV_")  # fmt: skip
 """The beginnings of environment variables that are about a Python environment."""
 
+_FLATPAK = "org.libreoffice.LibreOffice"
+"""LibreOffice's name among Flatpaks."""
+
 _MARKS = ("pyvenv.cfg", "conda-meta")
 """Files by which the folder of a Python environment is known."""
 
@@ -35,9 +38,32 @@ def soffice() -> Path:
         places += [Path(root, "LibreOffice", "program", "soffice.exe") for root in roots if root]
     places.append(shutil.which("libreoffice"))
     for place in places:
-        if place is not None and Path(place).is_file():
+        if place is not None and Path(place).is_file() and not _is_snap(place):
             return Path(place).resolve()
+    if (kind := confined()) is not None:
+        raise HostError(
+            f"LibreOffice is here as a {kind} only, which can neither start sgdsheet's Python nor be reached by it",
+            remedy="Install LibreOffice from your distribution or from libreoffice.org, or use sgdsheet open BOOK",
+        )
     raise HostError("LibreOffice was not found", remedy=_INSTALL)
+
+
+def confined() -> str | None:
+    """`Flatpak` or `Snap` if there is a LibreOffice of that kind, which is shut off from other programs; else None."""
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    flatpaks = [
+        Path(os.environ.get("FLATPAK_USER_DIR") or home / "flatpak"),
+        Path(os.environ.get("FLATPAK_SYSTEM_DIR") or Path(os.sep, "var", "lib", "flatpak")),
+    ]
+    if any((folder / "app" / _FLATPAK).is_dir() for folder in flatpaks):
+        return "Flatpak"
+    found = [shutil.which(name) for name in ("libreoffice", "soffice", "libreoffice.calc")]
+    return "Snap" if any(place is not None and _is_snap(place) for place in found) else None
+
+
+def _is_snap(place: str | Path) -> bool:
+    """Whether a command is one of a Snap: a link to the program `snap`."""
+    return Path(place).resolve().name == "snap"
 
 
 @cache
