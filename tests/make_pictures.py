@@ -27,7 +27,6 @@ import xlsxwriter
 from click.testing import CliRunner
 from PIL import Image
 
-from sgdsheet.apps.cli.libreoffice import command as libreoffice
 from sgdsheet.apps.cli.train import command as train
 from sgdsheet.apps.libreoffice_ext.actions import ACTIONS
 from sgdsheet.errors import HostError
@@ -36,7 +35,7 @@ from sgdsheet.hosts.libreoffice.office_process import AgentProcess
 from sgdsheet.hosts.libreoffice.programs import soffice
 from sgdsheet.sheet.references import parse_range
 from sgdsheet.sheet.workbook import Value
-from tests.activated import USER, own, tool_folder
+from tests.activated import USER, Environment, environment_with_sgdsheet, own, tool_folder
 from tests.office import look
 from tests.test_extension_office import calc, until
 
@@ -44,7 +43,7 @@ ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "addin" / "pictures"
 LIMIT = 150_000  # bytes of a picture
 COLOURS = 255
-SIZE = (1200, 780)
+SIZE = (1280, 780)
 PATIENCE = 60.0
 _OPENBOX = """<openbox_config xmlns="http://openbox.org/3.4/rc"><applications>
 <application type="normal"><decor>no</decor><maximized>yes</maximized></application>
@@ -93,9 +92,10 @@ class Studio:
     def __init__(self, folder: Path) -> None:
         self.folder, self.pipe = folder, f"sgdsheet-studio-{uuid.uuid4().hex[:12]}"
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._install()
+        python = environment_with_sgdsheet(folder / ".venv")
+        self._install(python)
         display = self._screen()
-        self.environment = {**os.environ, "DISPLAY": f":{display}", "NO_AT_BRIDGE": "1"}
+        self.environment = {**python.active(os.environ), "DISPLAY": f":{display}", "NO_AT_BRIDGE": "1"}
         if shutil.which("openbox"):  # GTK's windows need a window manager
             settings = folder / "openbox.xml"
             settings.write_text(_OPENBOX, encoding="utf-8")
@@ -106,14 +106,14 @@ class Studio:
         self.agent = AgentProcess(self.pipe, patience=PATIENCE)
         look(self, folder, _NO_SPELLING)  # type: ignore[arg-type]
 
-    def _install(self) -> None:
-        """As a person does; root is nobody for it."""
+    def _install(self, python: Environment) -> None:
+        """As a person does where the environment is active; root is nobody for it."""
         profile = self.folder / "profile"
         profile.mkdir()
         own(profile, USER)
         options = ["--office", str(tool_folder(self.folder / "program")), "--profile", str(profile)]
-        done = CliRunner().invoke(libreoffice, ["install", *options], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
+        command = [str(python.folder / "bin" / "sgdsheet"), "libreoffice", "install", *options]
+        subprocess.run(command, env=python.active(os.environ), check=True)
         own(profile, os.getuid())
 
     def _screen(self) -> str:
@@ -217,8 +217,6 @@ def titanic(studio: Studio) -> None:
     book.write("nnet", {"S4": 0.0005, "S5": 100_000.0})
     book.press("Train")
     until(lambda: book.read("nnet", "O6") != before, PATIENCE)
-    time.sleep(1)
-    _save("libreoffice-train", _while_it_trains(studio))
     book.press("Stop")
     book.press("Undo")
     until(lambda: book.read("nnet", "O6") == before)
@@ -227,9 +225,33 @@ def titanic(studio: Studio) -> None:
     until(lambda: book.uno("print(document.Sheets.Count)") == 4, PATIENCE)
     book.show("SGD log", "A1")
     time.sleep(5)
-    _save("libreoffice-log", _while_it_trains(studio).crop((0, 66, 1000, SIZE[1])))
+    _save("libreoffice-log", _while_it_trains(book).crop((0, 66, 1000, SIZE[1])))
     book.press("Stop")
     time.sleep(1)
+    book.close()
+
+
+def newcomer(studio: Studio) -> None:
+    """The trial of a newcomer by the README: open the example, Step, Train, Stop, Undo."""
+    book = _copied(studio, "titanic.xlsx")
+    book.show("nnet", "O6", zoom=70)
+    time.sleep(2)
+    before = book.read("nnet", "O6")
+    _save("libreoffice-opened", studio.grab())
+    book.press("Step")
+    until(lambda: book.read("nnet", "O6") != before, PATIENCE)
+    time.sleep(2)
+    _save("libreoffice-step", studio.grab())
+    book.write("nnet", {"S4": 0.0005, "S5": 100_000.0})
+    book.press("Train")
+    until(lambda: (book.read("nnet", "O6") or 1.0) < 0.2, PATIENCE)  # type: ignore[operator]
+    _save("libreoffice-train", _while_it_trains(book))
+    book.press("Stop")
+    time.sleep(3)
+    _save("libreoffice-stopped", studio.grab())
+    book.press("Undo")
+    time.sleep(3)
+    _save("libreoffice-undone", studio.grab())
     book.close()
 
 
@@ -278,15 +300,10 @@ def _copied(studio: Studio, name: str) -> Window:
     return Window(studio, path)
 
 
-def _while_it_trains(studio: Studio) -> Image.Image:
-    """The screen once the status bar tells of the training: then its right end, where the zoom stands, is empty."""
-    for _ in range(40):
-        time.sleep(0.25)
-        picture = studio.grab()
-        end = picture.crop((SIZE[0] - 260, SIZE[1] - 18, SIZE[0] - 60, SIZE[1] - 2)).convert("L")
-        if len(end.quantize(4).getcolors()) <= 2 and max(end.getextrema()) - min(end.getextrema()) < 40:
-            return picture
-    raise AssertionError("the status bar says nothing of the training")
+def _while_it_trains(book: Window) -> Image.Image:
+    """The screen once a bar on top of the sheet tells of the training."""
+    until(lambda: book.uno('import json; print(json.dumps(document.CurrentController.hasInfobar("sgdsheet")))'))
+    return book.studio.grab()
 
 
 def _save(name: str, picture: Image.Image) -> None:
@@ -298,7 +315,7 @@ def _save(name: str, picture: Image.Image) -> None:
     print(f"{target.name}  {picture.width} × {picture.height}, {size:,} bytes")
 
 
-SCENES: dict[str, Callable[[Studio], None]] = {"titanic": titanic, "own_sheet": own_sheet}
+SCENES: dict[str, Callable[[Studio], None]] = {"titanic": titanic, "newcomer": newcomer, "own_sheet": own_sheet}
 
 
 @contextmanager

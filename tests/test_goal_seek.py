@@ -248,7 +248,7 @@ def test_live_whatever_the_order_of_the_areas(open_book: MemoryHost) -> None:
 @pytest.mark.usefixtures("state")
 @pytest.mark.parametrize("left", [1, 3])
 def test_live_of_cells_side_by_side(left: int) -> None:
-    """A program tells areas that touch as one: here a formula with the wanted value, and left of it or right what moves."""
+    """A program tells areas that touch as one: a formula and the wanted value, and on one side of them what moves."""
     moves, sought = (1, 2) if left == 1 else (3, 1)
     sheet = Sheet("Loan", {(1, moves): 4.0, (1, sought + 1): 12.0})
     letter = "ABC"[moves - 1]

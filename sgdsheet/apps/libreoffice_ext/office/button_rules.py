@@ -15,14 +15,14 @@ class Button(NamedTuple):
     """A button, or an entry of a menu, in one window."""
 
     listener: Any
-    """By which the office knows it."""
+    """The object of the office that is told."""
 
     command: str
     book: Callable[[], str]
-    """The workbook in its window."""
+    """Gives the workbook in the window of the button."""
 
     tell: Callable[[bool], None]
-    """Tells it whether it is enabled."""
+    """Tells the button whether it is enabled."""
 
 
 class ButtonRules:
