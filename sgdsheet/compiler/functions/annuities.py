@@ -163,7 +163,7 @@ def ispmt(rate: Tensor, period: Tensor, periods: Tensor, present: Tensor) -> Ten
     return failing(~possible, present * rate * (period / inside(possible, periods) - 1.0), Fault.DIV0)
 
 
-@formula("EFFECT", fixed=[1], examples={"EFFECT(0.0525,4)": 0.053542667370758, "EFFECT(0,4)": "#NUM!"})
+@formula("EFFECT", fixed=[1], booleans=False, examples={"EFFECT(0.0525,4)": 0.053542667370758, "EFFECT(0,4)": "#NUM!"})
 def effect(nominal_rate: Tensor, periods: Tensor) -> Tensor:
     """The effective interest rate of a year."""
     count = torch.trunc(periods)
@@ -172,7 +172,7 @@ def effect(nominal_rate: Tensor, periods: Tensor) -> Tensor:
     return failing(~possible, torch.expm1(count * torch.log1p(rate / count)))
 
 
-@formula("NOMINAL", fixed=[1], examples={"NOMINAL(0.053543,4)": 0.052500319868356})
+@formula("NOMINAL", fixed=[1], booleans=False, examples={"NOMINAL(0.053543,4)": 0.052500319868356})
 def nominal(effective: Tensor, periods: Tensor) -> Tensor:
     """The nominal interest rate of a year."""
     count = torch.trunc(periods)

@@ -151,7 +151,7 @@ def erf_precise(x: Tensor) -> Tensor:
     return torch.erf(x)
 
 
-@formula("ERFC", also=["ERFC.PRECISE"], examples={"ERFC(1)": math.erfc(1)})
+@formula("ERFC", also=["ERFC.PRECISE"], booleans=False, examples={"ERFC(1)": math.erfc(1)})
 def erfc(x: Tensor) -> Tensor:
     """The complementary error function."""
     return torch.erfc(x)
@@ -196,7 +196,7 @@ def weibull_dist(x: Tensor, shape: Tensor, scale: Tensor, cumulative: bool) -> T
     return failing(~possible, torch.where(calculable, result, at_zero))
 
 
-@formula("ERF", examples={"ERF(0.745)": math.erf(0.745), "ERF(0.5,1)": math.erf(1) - math.erf(0.5)})
+@formula("ERF", booleans=False, examples={"ERF(0.745)": math.erf(0.745), "ERF(0.5,1)": math.erf(1) - math.erf(0.5)})
 def erf(lower: Tensor, upper: Tensor | None = None) -> Tensor:
     """The error function, or its increase between two values."""
     return torch.erf(lower) if upper is None else torch.erf(upper) - torch.erf(lower)

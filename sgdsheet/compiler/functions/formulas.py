@@ -35,6 +35,7 @@ def formula(
     also: Sequence[str] = (),
     flags: Collection[int] = (),
     fixed: Collection[int] = (),
+    booleans: bool = True,
     derivative: Derivative = Derivative.SMOOTH,
     inexact: float = 0.0,
     note: str = "",
@@ -42,7 +43,7 @@ def formula(
     """Declare a function of numbers. `also` are older names of the same function.
 
     `flags` are the positions of arguments that are TRUE or FALSE; the formula gets them as such. `fixed` are those that
-    must not depend on a parameter: there is no derivative with respect to them.
+    must not depend on a parameter: there is no derivative with respect to them. Without `booleans`, TRUE is #VALUE!.
     """
 
     def declare(implementation: _F) -> _F:
@@ -61,6 +62,7 @@ def formula(
                 arguments=(least, len(parameters)),
                 derivative=derivative,
                 conditions=flags,
+                booleans=booleans,
                 fixed_arguments=[*flags, *fixed],
                 inexact=inexact,
                 names=[item.name.strip("_").replace("_", " ") for item in parameters],

@@ -90,13 +90,25 @@ def _parity(context: Context, number: Value, wanted: float) -> Value:
     return builder.spoiled(found, builder.errors_of(number))
 
 
-@function("ISEVEN", arguments=(1, 1), derivative=Derivative.ZERO, examples={"ISEVEN(-1)": False, "ISEVEN(2.5)": True})
+@function(
+    "ISEVEN",
+    arguments=(1, 1),
+    booleans=False,
+    derivative=Derivative.ZERO,
+    examples={"ISEVEN(-1)": False, "ISEVEN(2.5)": True, "ISEVEN(TRUE)": "#VALUE!"},
+)
 def iseven(context: Context, number: Value) -> Value:
     """Whether the whole part of a number is even."""
     return _parity(context, number, 0.0)
 
 
-@function("ISODD", arguments=(1, 1), derivative=Derivative.ZERO, examples={"ISODD(-1)": True, "ISODD(2.5)": False})
+@function(
+    "ISODD",
+    arguments=(1, 1),
+    booleans=False,
+    derivative=Derivative.ZERO,
+    examples={"ISODD(-1)": True, "ISODD(2.5)": False, "ISODD(TRUE)": "#VALUE!"},
+)
 def isodd(context: Context, number: Value) -> Value:
     """Whether the whole part of a number is odd."""
     return _parity(context, number, 1.0)

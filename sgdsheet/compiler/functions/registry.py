@@ -307,6 +307,7 @@ def function(
     range_arguments: Iterable[int] = (),
     conditions: Collection[int] = (),
     scalars: Collection[int] = (),
+    booleans: bool = True,
     gives_range: bool = False,
     skips_blanks: bool | None = None,
     over_samples: OverSamples | None = None,
@@ -329,6 +330,7 @@ def function(
     `conditions` are the positions of scalar arguments that are TRUE or FALSE: texts there are read as IF reads them.
     `scalars` are those of single values of a function that takes ranges, as the place of LARGE: a plain formula takes
     the cell of a range that stands in its own row or column.
+    Without `booleans`, TRUE and FALSE are #VALUE! to a function of single values, as to those of the old ToolPak.
     `additive` is for sums and means over samples. `areas_apart` says that several ranges in brackets are as many
     arguments, `picks_area` that it takes one of them. `takes_function` is the argument that may be a function itself.
     `names` are what the arguments are called, if not as those of the implementation; `note` says what is refused, or
@@ -349,7 +351,7 @@ def function(
             takes=takes,
             derivative=derivative,
             examples=examples,
-            evaluate=_evaluator(implementation, takes, skips, conditions, frozenset(scalars)),
+            evaluate=_evaluator(implementation, takes, skips, conditions, frozenset(scalars), booleans),
             zero_arguments=frozenset(zero_arguments) | frozenset(fixed_arguments),
             fixed_arguments=frozenset(fixed_arguments),
             reference_arguments=frozenset(reference_arguments),
@@ -413,6 +415,7 @@ def _evaluator(
     skips_blanks: bool,
     conditions: Collection[int],
     scalars: Collection[int],
+    booleans: bool,
 ) -> Callable[[Context, Call], Value]:
     def evaluate(context: Context, call: Call) -> Value:
         if takes is Takes.FORMULAS:
@@ -422,7 +425,11 @@ def _evaluator(
             values = context.builder.fitted(*values) if values else values
             for position in conditions:
                 values[position] = context.builder.truths(values[position])
-            return implementation(context, *[context.builder.numbers(value) for value in values])
+            numbers = [context.builder.numbers(value) for value in values]
+            if not booleans:
+                pairs = zip(numbers, values, strict=True)
+                numbers = [_without_truths(context, number, value) for number, value in pairs]
+            return implementation(context, *numbers)
         # A range is taken whole; of a calculation with ranges, SUM sees one row's result and SUMPRODUCT all.
         arrays = context.array or takes is Takes.ARRAYS
         arguments = _filled(context, call.arguments, arrays) if skips_blanks else call.arguments
@@ -435,6 +442,14 @@ def _evaluator(
         return implementation(context, *values)
 
     return evaluate
+
+
+def _without_truths(context: Context, number: Value, value: Value) -> Value:
+    """A number, #VALUE! where TRUE or FALSE stood."""
+    if not value.has(Kind.BOOLEAN):
+        return number
+    truths = Value(value.kind_tensor() == Kind.BOOLEAN, value.axes, value.sizes, Kind.BOOLEAN)
+    return context.builder.spoiled(number, truths, Fault.VALUE)
 
 
 def _filled(context: Context, arguments: Sequence[Node], arrays: bool) -> Sequence[Node]:
