@@ -28,7 +28,7 @@ from tests import office
 from tests.addin_parts import modules
 from tests.live_books import until
 from tests.test_addin_office import PROBE, for_office
-from tests.xlwings_libreoffice import ALERTS, PIPE, register, unregister
+from tests.xlwings_libreoffice import ALERTS, PIPE, STATUS, register, unregister
 from tests.xlwings_program import ExcelBook
 
 ROOT = Path(__file__).parent.parent
@@ -124,7 +124,12 @@ class Chain:
         self.engine = register(self.office.pipe)
         self.alerts = folder / "alerts"
         modules_in = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.environment |= {PIPE: self.office.pipe, ALERTS: str(self.alerts), "PYTHONPATH": modules_in}
+        self.environment |= {
+            PIPE: self.office.pipe,
+            ALERTS: str(self.alerts),
+            STATUS: str(folder / "status"),
+            "PYTHONPATH": modules_in,
+        }
         office.look(self.office, self.addin, _OPEN.format(url=self.addin.as_uri()))
         self.service: subprocess.Popen[bytes] | None = None
 
@@ -164,6 +169,11 @@ class Chain:
         told = str(self._vba(self.addin, f"call('ToldTo', {str(path)!r})")) if path.exists() else ""
         path.unlink(missing_ok=True)
         return Click(done.returncode, seconds, told)
+
+    def run_pressed(self) -> Click:
+        """Run the command line that the last button has built."""
+        line = self._vba(self.addin, "addin.Sheets.getByIndex(0).getCellRangeByName('Y1').String")
+        return self.click(shlex.split(line))
 
     def enabled(self, book: Path, action: str) -> bool:
         """Whether the VBA says that a button can be pressed."""

@@ -17,7 +17,8 @@ FIXTURES = {
 """What makes every test slow that uses it."""
 
 MODULES = (
-    *("test_campaigns", "test_addin_grammar", "test_addin_office", "test_addin_wine"),
+    *("test_campaigns", "test_addin_grammar", "test_addin_office", "test_addin_verify"),
+    "test_addin_wine",
     *("test_candidates", "test_excel_chain", "test_excel_one_turn"),
     *("test_extension", "test_extension_install", "test_extension_office", "test_lesson_claims"),
     *("test_lesson_optimizers", "test_lessons", "test_libreoffice", "test_limits", "test_live_attach"),

@@ -48,14 +48,14 @@ GUARDED = {
         *("compiler.ir.*", "compiler.functions.*", "compiler.passes.*", "compiler.[!f]*"),
         *("data.[!f]*", "train.*", "analysis.*", "live.commands.*", "live.run.*", "apps.udf.*"),
     ),
-    "xlwings": ("hosts.excel.*", "apps.udf.xlwings_functions"),
+    "xlwings": ("hosts.excel.*", "apps.udf.xlwings_functions", "apps.excel_addin.excel_desk"),
     "uno": ("hosts.libreoffice.agent.*", "apps.libreoffice_ext.office.component"),
     "unohelper": ("hosts.libreoffice.agent.*", "apps.libreoffice_ext.office.component"),
     "com": ("hosts.libreoffice.agent.*", "apps.libreoffice_ext.office.component"),  # com.sun.star, which UNO puts there
     # where sheets are drawn, and for a table that is no workbook; never to save a person's file
     "xlsxwriter": (
         *("apps.examples.*", "hosts.xlsx.log_sheet", "hosts.xlsx.report_sheet", "hosts.xlsx.live_sheet"),
-        "hosts.text_table",
+        *("hosts.text_table", "apps.excel_addin.excel_desk"),
     ),
     "starlette": ("apps.web.*",),
     "uvicorn": ("apps.web.server", "apps.web.waiting_connections"),

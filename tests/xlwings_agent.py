@@ -274,6 +274,9 @@ class HarnessAgent(Agent):
         elif not on:
             document.lockControllers()
 
+    def do_bring_forward(self, book: str) -> None:
+        self._book(book).CurrentController.Frame.activate()
+
     def do_macro(self, file: str, name: str, arguments: list[Any]) -> Any:
         document = next((item for item in self._documents() if item.URL.endswith(f"/{file}")), None)
         if document is None:

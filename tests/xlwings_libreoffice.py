@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ from tests.xlwings_parts import Names
 PIPE = "XLWINGS_PIPE"
 ALERTS = "XLWINGS_ALERTS"
 """The environment variable that names a file: what message boxes say, a line each."""
+STATUS = "XLWINGS_STATUS"
+"""The environment variable that names a file: what the status bar shows."""
 
 
-_MODULES = {"SgdExchange": "SgdCells"}
+_MODULES = {"SgdExchange": "SgdCells", "SgdEndMessage": "SgdSheet", "SgdWriteSetting": "SgdSheet"}
 """Where the procedures of the add-in are that are not in SgdRibbon."""
 
 
@@ -44,6 +46,10 @@ class HarnessEngine:
         self.alerts: list[str] = []
         self.macros: list[str] = []
         """The procedures of the add-in that were called."""
+        self.shown: Path | None = None
+        """Where another process writes what it shows in the status bar, which LibreOffice does not tell."""
+        self.shell: Callable[[], object] | None = None
+        """Runs the command line that a button has built, as Windows would."""
         self.hidden: set[tuple[str, str | None, str]] = set()
         """Names that do not show: LibreOffice 7 has none."""
         self.before: xw.Engine | None = None
@@ -113,6 +119,13 @@ class App(base_classes.App):
         return self._engine.pid
 
     @property
+    def version(self) -> str:
+        return "16.0"
+
+    def activate(self, steal_focus: bool = False) -> None:
+        """There is but one window system here, and nobody looks."""
+
+    @property
     def books(self) -> Books:
         return Books(self)
 
@@ -144,6 +157,8 @@ class App(base_classes.App):
 
     @property
     def status_bar(self) -> str | bool:
+        if self._engine.shown is not None and self._engine.shown.exists():
+            return self._engine.shown.read_text(encoding="utf-8")
         found: str | bool = self._engine.state["status_bar"]
         return found
 
@@ -152,6 +167,8 @@ class App(base_classes.App):
         for path in self.office.ask("paths"):
             self.office.ask("status", book=path, text=text or "")
         self._engine.state["status_bar"] = text
+        if STATUS in os.environ:
+            Path(os.environ[STATUS]).write_text(str(text or ""), encoding="utf-8")
 
     @property
     def calculation(self) -> str:
@@ -174,6 +191,8 @@ class App(base_classes.App):
         module = _MODULES.get(name, "SgdRibbon")
         found = self.office.ask("macro", file=file, name=f"{module}.{name}", arguments=list(args))
         self._engine.macros.append(name)
+        if name == "SgdPress" and self._engine.shell is not None:
+            self._engine.shell()
         if not isinstance(found, list):
             return found
         # Basic makes integers of whole numbers, which in Excel are the codes of errors.
@@ -260,7 +279,7 @@ class Book(base_classes.Book):
         self._app.office.ask("save", book=self.path, path=path or "")
 
     def activate(self) -> None:
-        pass
+        self._app.office.ask("bring_forward", book=self.path)
 
 
 def register(pipe: str) -> HarnessEngine:

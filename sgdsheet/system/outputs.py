@@ -106,6 +106,7 @@ PAGE = Product(
     "a page written by sgdsheet", (".html", ".htm"), _holding(rb'(?i)<!doctype html>.{0,200}content="sgdsheet')
 )
 ADDIN = Product("an add-in built by sgdsheet", (".xlam",), _package_with("docProps/core.xml", b"<dc:creator>sgdsheet<"))
+REPORT = Product("a report of sgdsheet", (".md",), _holding(rb"# What `sgdsheet addin verify` saw"))
 EXTENSION = Product("an extension built by sgdsheet", (".oxt",), _package_with("description.xml", b"sgdsheet"))
 
 

@@ -1,14 +1,17 @@
 """The Excel add-in: `sgdsheet.xlam`, built from text on the person's machine, and installed there.
 
-sources        the texts of the folder addin/: ribbon, VBA modules, AppleScript
+texts          the texts of the folder addin/: ribbon, VBA modules, AppleScript
 generated      what follows from our own tables: drop-downs, settings, examples, worksheet functions
-bridge         what the add-in has to know of the installed xlwings
+xlwings_bridge what the add-in has to know of the installed xlwings
 compression, container, project
                a VBA project without Excel
-package        the .xlam around it
+xlam           the .xlam around it
 build          all of it together
-places, install
+excel_folders, addin_install
                where Excel looks for it
+ribbon         what a click does
+checklist, probes, excel_desk, verification
+               what only Excel can show, and the command that goes through it there
 """
 
 from __future__ import annotations
