@@ -18,6 +18,7 @@ class ChartKind(Enum):
     SCATTER = "scatter"
     BAR = "bar"
     COLUMN = "column"
+    AREA = "area"
 
 
 class Stacking(Enum):

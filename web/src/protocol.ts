@@ -129,6 +129,8 @@ export interface CellExtra {
   bar_color?: string;
   /** The name of a set of icons, and the number of the icon in it, from 0. */
   icon?: [set: string, at: number];
+  /** The fill is made for white paper, as those of styles; those of scales are the picture itself. */
+  paper?: 1;
   /** The value itself is not shown, only its bar or icon. */
   bare?: 1;
   uncalculated?: 1;

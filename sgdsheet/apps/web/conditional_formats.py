@@ -111,5 +111,6 @@ def _changes(style: CellStyle) -> Extra:
     found: Extra = {"fill": style.fill, "color": style.colour}
     found.update(bold=style.bold, italic=style.italic, underline=style.underline, strike=style.strike)
     found["border"] = {side: [width, colour] for side, width, colour in style.border}
+    found["paper"] = 1 if style.fill else 0
     found["format"] = style.number_format if style.number_format != GENERAL else ""
     return {name: value for name, value in found.items() if value}

@@ -16,7 +16,12 @@ from sgdsheet.sheet.references import Range, parse_range, split_areas
 _CACHES = frozenset(("numCache", "strCache", "multiLvlStrCache"))
 """Elements that hold copies of the cells' values. They are not read: the cells are."""
 
-_KINDS = {"lineChart": ChartKind.LINE, "scatterChart": ChartKind.SCATTER, "barChart": ChartKind.COLUMN}
+_KINDS = {
+    "lineChart": ChartKind.LINE,
+    "scatterChart": ChartKind.SCATTER,
+    "barChart": ChartKind.COLUMN,
+    "areaChart": ChartKind.AREA,
+}
 _ROWS, _COLUMNS = 14, 7
 """Rows and columns that a chart is taken to cover where only its size in another unit is known."""
 
@@ -93,6 +98,7 @@ def _series(group: Node, node: Node, sheet: str) -> Series | None:
     if not values:
         return None
     bars = kind in (ChartKind.BAR, ChartKind.COLUMN)
+    filled = bars or kind is ChartKind.AREA
     stacking = next((item for item in Stacking if item.value == _value(group, "grouping")), Stacking.NONE)
     symbol = node.all("marker", "symbol")
     marked = symbol[0].attributes.get("val") != "none" if symbol else _marks_by_itself(group)
@@ -101,10 +107,10 @@ def _series(group: Node, node: Node, sheet: str) -> Series | None:
         _name(node.all("tx"), sheet),
         _areas(node.all("xVal" if scatter else "cat"), sheet),
         values,
-        _colour(node, bars=bars),
+        _colour(node, bars=filled),
         line=not bars and not node.all("spPr", "ln", "noFill") and not _only_markers(group),
-        marker=not bars and marked,
-        stacking=stacking if bars else Stacking.NONE,
+        marker=not filled and marked,
+        stacking=stacking if filled else Stacking.NONE,
     )
 
 

@@ -69,7 +69,8 @@ function dataOf(chart: Chart): PlotData {
 
 function stacked(chart: Chart): boolean {
   const bars = chart.series.every((series) => ["bar", "column"].includes(series.kind ?? chart.kind));
-  return bars && chart.stacking !== undefined && chart.stacking !== "clustered";
+  const areas = chart.series.every((series) => (series.kind ?? chart.kind) === "area");
+  return (bars || areas) && chart.stacking !== undefined && chart.stacking !== "clustered";
 }
 
 /** Each series on top of those before it; what is below 0 hangs below what is below 0. */
@@ -121,7 +122,7 @@ function optionsOf(palette: Palette, chart: Chart): PlotOptions {
       y: {
         ...(chart.log_y
           ? { distr: 3 }
-          : { range: (_plot, low, high) => fixed(bars ? fromZero(low, high) : padded(low, high), chart.y_range) }),
+          : { range: (_plot, low, high) => fixed(bars || chart.kind === "area" ? fromZero(low, high) : padded(low, high), chart.y_range) }),
         ...(lying ? { ori: 0 } : {}),
       },
     },

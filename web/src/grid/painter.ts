@@ -110,8 +110,8 @@ export class Painter {
   /** The fill; in the dark scheme a dark one for a light one, but for the pixels of a picture. */
   private fillOf(cell: ShownCell | undefined): string | null {
     if (!cell) return null;
-    if (cell.extra?.fill) return cell.extra.fill;
-    const fill = this.styleOf(cell).fill;
+    if (cell.extra?.fill && !cell.extra.paper) return cell.extra.fill;
+    const fill = cell.extra?.fill ?? this.styleOf(cell).fill;
     if (!fill) return null;
     return this.scene.palette.dark ? fillInTheDark(fill) : fill;
   }
