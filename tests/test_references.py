@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -613,3 +614,14 @@ def test_functions_of_google_sheets() -> None:
     """They are saved inside of an IFERROR with their result."""
     assert value('=IFERROR(__xludf.DUMMYFUNCTION("SPARKLINE(A1:A9)"),"shown")') == "shown"
     assert value('=__xludf.DUMMYFUNCTION("GOOGLEFINANCE(A1)")') is ExcelError.NAME
+
+
+def test_names_that_only_look_like_cells() -> None:
+    """There is no row 0, and no column of four letters: S0, P0 and YEAR2024 are names that people use."""
+    names = {"S0": f"{HOME}!$A$1", "P0": "0.5", "YEAR2024": f"{HOME}!$A$2"}
+    cells = {"A1:A2": [100, 3], "B1:B3": "=S0*EXP(P0*ROW())+YEAR2024"}
+    found = values(cells, "B1:B3", names=names)
+    assert found == pytest.approx([100 * math.exp(0.5 * row) + 3 for row in (1, 2, 3)])
+    built = compiled({**cells, "Z1": "=(S0-7)^2"}, "A1", names=names)
+    assert built().item() == 93.0**2
+    assert value("=S0+1", {}) is ExcelError.NAME

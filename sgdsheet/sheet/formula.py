@@ -354,10 +354,11 @@ class _Converter:
         return Axis(number, False) if dollar else Axis(number - self.column, True)
 
     def _inside(self, found: Reference) -> Reference | None:
-        """The reference, or None for text such as XYZ9999999 that only looks like a cell."""
+        """The reference, or None for text such as XYZ9999999 or S0 that only looks like a cell: it may be a name."""
+        top = found.top.value + (self.row if found.top.relative else 0)
         bottom = found.bottom.value + (self.row if found.bottom.relative else 0)
         right = found.right.value + (self.column if found.right.relative else 0)
-        return found if bottom <= MAX_ROW and right <= MAX_COLUMN else None
+        return found if top >= 1 and bottom <= MAX_ROW and right <= MAX_COLUMN else None
 
 
 def _ordered(first: Axis, last: Axis, here: int) -> tuple[Axis, Axis]:
