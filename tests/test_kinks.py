@@ -267,6 +267,26 @@ def test_many_kinks_in_a_curve(loss: str) -> None:
     assert session.ending == "converged: no direction leads to a better one, also at the kinks"
 
 
+@pytest.mark.parametrize("loss", ["=SUM(D1:D40)", "=MAX(D1:D40)"])
+@pytest.mark.parametrize(("x_unit", "y_unit"), [(1e6, 1e6), (1e-6, 1e6), (1e6, 1e-6), (1e4, 1e-4)])
+def test_units_make_no_difference(x_unit: float, y_unit: float, loss: str) -> None:
+    random = np.random.default_rng(0)
+    t = np.linspace(0.1, 10, 40)
+    y = 5 * np.exp(-0.4 * t) + 1 + 0.1 * random.standard_t(2, 40)
+    cells = {
+        "A1:A40": (t * x_unit)[:, None].tolist(),
+        "B1:B40": (y * y_unit)[:, None].tolist(),
+        "H1:H3": [[y_unit], [1 / x_unit], [0.0]],
+        "D1:D40": "=ABS($H$1*EXP(-$H$2*A1)+$H$3-B1)",
+        "Z1": loss,
+    }
+    session = trained(cells, "H1:H3")
+    size = np.sum if "SUM" in loss else np.max
+    best = lowest(lambda b: float(size(np.abs(b[0] * np.exp(-b[1] * t) + b[2] - y))), [5, 0.4, 1])
+    assert session.loss == pytest.approx(best * y_unit, rel=1e-8, abs=0)
+    assert session.stopped == "converged"
+
+
 @pytest.mark.parametrize("count", [60, 800])
 def test_curvature_along_many_kinks(count: int) -> None:
     """Least absolute deviations with a penalty for large coefficients: most directions have kinks, and some a curve."""

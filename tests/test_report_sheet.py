@@ -24,6 +24,7 @@ from sgdsheet.analysis.reporting.page import (
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.sheet.workbook import Value
 from tests import solver_models
+from tests.analysts_solver import BOOKS as BOOKS_OF_ANALYSTS
 from tests.cli_books import line_book, run
 from tests.shared_data import SOLVED, shared_data
 from tests.solver_models import AT_MOST, MAX, solver_names
@@ -185,6 +186,18 @@ def test_a_fit(tmp_path: Path) -> None:
     assert "<c:scatterChart>" in chart
     assert "'SGD report'!$C$" in chart
     assert "'SGD report'!$D$" in chart
+
+
+def test_a_chart_is_not_cut_by_the_end_of_a_page(tmp_path: Path) -> None:
+    book = BOOKS_OF_ANALYSTS["dose_response"]()
+    names = solver_names(book.loss, book.params, book.kind, book.constraints)
+    path = solver_models.write(tmp_path / "dose.xlsx", book.cells, names)
+    run("train", path, "--report", "--in-place")
+    page = openpyxl_book(path)[SHEET]
+    (chart,) = page._charts
+    assert [item.id for item in page.row_breaks.brk] == [chart.anchor._from.row]
+    last = max(cell.row for row in page.iter_rows(max_row=chart.anchor._from.row) for cell in row if cell.value)
+    assert 55 < last <= chart.anchor._from.row
 
 
 def test_looks(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ _LETTERS_PER_LINE = 128
 _ROW, _PLOT_ROWS = 20, 15
 """The height of a row, and the rows that a chart covers."""
 
+_PAGE_ROWS = 70
+"""Rows that fit a page of paper as wide as the report, a little fewer than there are."""
+
 _PLOT_WIDTH = 960
 _FEW = 300
 """Points up to which each is marked boldly."""
@@ -79,6 +82,8 @@ class _Drawing:
                 self._part(part)
                 before = part
             self.row += 1
+        breaks = [row for row, _ in self._plots if row // _PAGE_ROWS < (row + _PLOT_ROWS) // _PAGE_ROWS]
+        self.sheet.set_h_pagebreaks(breaks)  # no chart is cut in two
         for row, plot in self._plots:
             if plot.table in self._tables:
                 options = {"object_position": 2, "x_offset": 4, "y_offset": 6}

@@ -29,6 +29,9 @@ _SMALLEST_RADIUS = 1e-9
 _MOST_FAILURES = 12
 """Steps in a row that gain almost nothing, after which others have to finish."""
 
+_REMEMBERED = 1e-3
+"""Share of the objective at the start that counts as its size, where it has become smaller than that."""
+
 _FIRST_PENALTY = 10.0
 
 
@@ -50,6 +53,8 @@ class _Linear:
     rows: scipy.sparse.csr_array
     residuals: Floats
     z: Floats
+    spread: float
+    """How large the variables in the place of kinks are: programmes count in it."""
     widths: Floats
     """How far each of the sheet's parameters [own] may go in a trust region of radius 1."""
 
@@ -74,6 +79,10 @@ class SequentialLinear:
     optimal: bool = False
     promised: float = 0.0
     _penalty: float = _FIRST_PENALTY
+    _largest: float = 0.0
+    """How far apart the variables have been at most."""
+    _first: float = 0.0
+    """The objective at the start, without its sign."""
     _met: NDArray[np.bool_] | None = None
     """Which inequalities [inequalities] linear programmes have needed so far."""
 
@@ -81,13 +90,14 @@ class SequentialLinear:
         """Yields the point after every step, and returns the last. `start` are all parameters."""
         flat, radius, idle = self.flat, 1.0, 0
         here = flat.at(flat.settled(flat.clipped(start)))
-        size = flat.gradient(here.x, objective_alone)[1]
-        self._penalty = _FIRST_PENALTY * max(1.0, float(np.abs(size).max(initial=0.0)))
+        gradient = flat.gradient(here.x, objective_alone)[1]
+        self._penalty = _FIRST_PENALTY * max(1.0, float(np.abs(gradient).max(initial=0.0)))
         model = self._linear(here)
         while radius > _SMALLEST_RADIUS and idle < _MOST_FAILURES:
             found = self._step(model, radius)
             merit = self._merit(here)
-            if found.gain <= _STATIONARY * (1 + abs(merit)):
+            size = self._size_of(merit)
+            if found.gain <= _STATIONARY * size:
                 break
             there = flat.at(flat.settled(flat.clipped(here.x + found.step)))
             ratio = (merit - self._merit(there)) / found.gain if there.finite else -1.0
@@ -100,15 +110,15 @@ class SequentialLinear:
             if along is not None and self._merit(along) < reached:
                 there, ratio = along, 1.0
                 gained = merit - self._merit(along)
-                idle = idle + 1 if gained <= 1e-14 * (1 + abs(merit)) else 0
+                idle = idle + 1 if gained <= 1e-14 * size else 0
             elif ratio > 1e-4:
-                idle = idle + 1 if found.gain < 1e-6 * (1 + abs(merit)) and ratio < 0.9 else 0
+                idle = idle + 1 if found.gain < 1e-6 * size and ratio < 0.9 else 0
             if ratio > 1e-4:
                 here = there
                 model = self._linear(here)
                 yield here
         self.promised = self._step(model, 1.0).gain
-        self.optimal = here.excess <= 1e-8 and self.promised <= _STATIONARY * (1 + abs(self._merit(here)))
+        self.optimal = here.excess <= 1e-8 and self.promised <= _STATIONARY * self._size_of(self._merit(here))
         return here
 
     def _along(self, here: Point, model: _Linear, found: _Step) -> Point | None:
@@ -126,6 +136,11 @@ class SequentialLinear:
     def _length(self, model: _Linear, step: Floats) -> float:
         return float((np.abs(step[: self.flat.own]) / model.widths).max(initial=0.0))
 
+    def _size_of(self, merit: float) -> float:
+        """The size of the objective that gains are compared with: its value, or a little of what it was at first."""
+        self._first = self._first or abs(merit)
+        return max(abs(merit), _REMEMBERED * self._first) or 1.0
+
     def _merit(self, point: Point) -> float:
         """The objective, and a price for what violates the sheet's constraints."""
         return point.objective + self._penalty * float(self.flat.own_violations(point.residuals).sum())
@@ -135,10 +150,15 @@ class SequentialLinear:
         rows = flat.sparse_jacobian(here.x)
         costs = flat.gradient(here.x, objective_alone)[1]
         columns = scipy.sparse.linalg.norm(rows[:, :own], axis=0) if rows.shape[0] else np.zeros(own)
-        spread = float(np.linalg.norm(here.x[own:])) if len(here.x) > own else 1.0
-        reach = np.where(columns > 0, max(spread, 1e-8) / np.maximum(columns, 1e-300), 1.0)
-        widths = np.maximum(np.minimum(reach, 1e3 * (1 + np.abs(here.x[:own]))), 1e-6 * (1 + np.abs(here.x[:own])))
-        return _Linear(costs, rows, here.residuals, here.x, widths)
+        kinks = np.abs(here.x[own:])
+        spread = float(np.linalg.norm(kinks)) if len(kinks) else 1.0
+        self._largest = max(self._largest, spread)
+        spread = max(spread, 1e-8 * self._largest) or 1.0
+        reach = np.where(columns > 0, spread / np.maximum(columns, 1e-300), 1.0)
+        sizes = np.abs(here.x[:own])
+        widths = np.maximum(np.minimum(reach, 1e3 * (1 + sizes)), 1e-6 * sizes)
+        typical = max(float(kinks.mean()) if len(kinks) else 1.0, 1e-8 * self._largest) or 1.0
+        return _Linear(costs, rows, here.residuals, here.x, typical, widths)
 
     # --- linear programmes --------------------------------------------------------------------------------
 
@@ -151,7 +171,7 @@ class SequentialLinear:
             if found is None:
                 break
             above = model.rows[:split] @ found.step + model.residuals[:split]
-            left = ~chosen & (above > 1e-12 * (1 + np.abs(model.residuals[:split])))
+            left = ~chosen & (above > 1e-11 * (model.spread + np.abs(model.residuals[:split])))
             if not left.any():
                 self._met = chosen
                 return found
@@ -164,7 +184,7 @@ class SequentialLinear:
         split = self.flat.split
         near = model.residuals[:split]
         size = float(np.abs(near).mean()) if split else 0.0
-        found = self.flat.own_rows()[:split] | (near >= -max(_NEAR * size, 1e-12))
+        found = self.flat.own_rows()[:split] | (near >= -_NEAR * size)
         if self._met is not None and self._met.sum() < split:
             found |= self._met
         return np.asarray(found)
@@ -172,26 +192,35 @@ class SequentialLinear:
     def _solved(self, model: _Linear, radius: float, chosen: NDArray[np.int64]) -> _Step | None:
         """The best step of the linear model, as far as some of its inequalities go; None if HiGHS has none."""
         flat, own, split = self.flat, self.flat.own, self.flat.split
+        count = len(model.z)
         lower, upper = flat.lower - model.z, flat.upper - model.z
         lower[:own] = np.maximum(lower[:own], -radius * model.widths)
         upper[:own] = np.minimum(upper[:own], radius * model.widths)
         sheet = flat.own_rows()  # the constraints of the sheet may be violated, at a price
-        loose, tight = np.flatnonzero(sheet[chosen]), np.arange(split, flat.count)
+        used = np.concatenate([chosen, np.arange(split, flat.count)])
+        columns = np.concatenate([model.widths, np.full(count - own, model.spread)])
+        rows = 1 / np.where(sheet, flat.magnitudes, model.spread)[used]
+        costs = model.costs * columns
+        size = float(np.abs(costs).max(initial=0.0)) or 1.0
+        matrix = scipy.sparse.diags_array(rows) @ model.rows[used] @ scipy.sparse.diags_array(columns)
+        right = -model.residuals[used] * rows
+        loose, tight = np.flatnonzero(sheet[chosen]), np.arange(flat.count - split)
         slack = len(loose) + 2 * len(tight)
         above = _columns(len(chosen), loose, -1.0, slack, 0)
-        equal = _columns(len(tight), np.arange(len(tight)), 1.0, slack, len(loose)) + _columns(
-            len(tight), np.arange(len(tight)), -1.0, slack, len(loose) + len(tight)
+        equal = _columns(len(tight), tight, 1.0, slack, len(loose)) + _columns(
+            len(tight), tight, -1.0, slack, len(loose) + len(tight)
         )
+        own_rows = np.concatenate([loose, *(2 * [len(chosen) + tight])])
         result = scipy.optimize.linprog(
-            np.concatenate([model.costs, np.full(slack, self._penalty)]),
-            A_ub=scipy.sparse.hstack([model.rows[chosen], above], format="csr") if len(chosen) else None,
-            b_ub=-model.residuals[chosen] if len(chosen) else None,
-            A_eq=scipy.sparse.hstack([model.rows[split:], equal], format="csr") if len(tight) else None,
-            b_eq=-model.residuals[split:] if len(tight) else None,
+            np.concatenate([costs, self._penalty / rows[own_rows]]) / size,
+            A_ub=scipy.sparse.hstack([matrix[: len(chosen)], above], format="csr") if len(chosen) else None,
+            b_ub=right[: len(chosen)] if len(chosen) else None,
+            A_eq=scipy.sparse.hstack([matrix[len(chosen) :], equal], format="csr") if len(tight) else None,
+            b_eq=right[len(chosen) :] if len(tight) else None,
             bounds=np.column_stack(
                 [
-                    np.concatenate([np.minimum(lower, 0.0), np.zeros(slack)]),
-                    np.concatenate([np.maximum(upper, 0.0), np.full(slack, np.inf)]),
+                    np.concatenate([np.minimum(lower, 0.0) / columns, np.zeros(slack)]),
+                    np.concatenate([np.maximum(upper, 0.0) / columns, np.full(slack, np.inf)]),
                 ]
             ),
             method="highs",
@@ -199,17 +228,16 @@ class SequentialLinear:
         )
         if result.status != 0:
             return None
-        count = len(model.z)
         prices = np.zeros(flat.count)
-        if len(chosen):
-            prices[chosen] = -result.ineqlin.marginals
-        if len(tight):
-            prices[split:] = -result.eqlin.marginals
+        marginals = [result.ineqlin.marginals] if len(chosen) else []
+        marginals += [result.eqlin.marginals] if len(tight) else []
+        prices[used] = -np.concatenate([*marginals, np.zeros(0)]) * rows * size
         limits = (flat.lower - model.z >= lower - 1e-15), (flat.upper - model.z <= upper + 1e-15)
-        low = np.where(limits[0], np.maximum(result.lower.marginals[:count], 0.0), 0.0)
-        high = np.where(limits[1], np.maximum(-result.upper.marginals[:count], 0.0), 0.0)
+        low = np.where(limits[0], np.maximum(result.lower.marginals[:count], 0.0), 0.0) * size / columns
+        high = np.where(limits[1], np.maximum(-result.upper.marginals[:count], 0.0), 0.0) * size / columns
         now = self._penalty * float(flat.own_violations(model.residuals).sum())
-        return _Step(np.asarray(result.x[:count]), now - float(result.fun), Prices(prices, low, high))
+        step = np.asarray(result.x[:count]) * columns
+        return _Step(step, now - float(result.fun) * size, Prices(prices, low, high))
 
 
 def _columns(rows: int, places: np.ndarray, value: float, width: int, first: int) -> scipy.sparse.csr_array:
