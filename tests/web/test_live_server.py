@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copyfile
@@ -123,6 +125,30 @@ def test_stop_ends_a_run_at_once(page: Page) -> None:
     assert page.ask("command", name="stop", sheet=SHEET)["ok"]
     page.came(start, "status", state="idle")
     page.ask("undo")
+
+
+def test_a_training_sends_little(page: Page) -> None:
+    """What follows a run comes at most so often, and of the cells only those that look otherwise than before."""
+    page.cells(SHEET, 1, 1, 60, 20)
+    start, slow = len(page.seen), {"optimizer": "adam", "learning_rate": 1e-4, "steps": 10**8}
+    assert page.ask("command", name="train", sheet=SHEET, options=slow)["ok"]
+    page.came(start, "status", state="training")
+    start, began = len(page.seen), time.monotonic()
+    while (spent := time.monotonic() - began) < 3.0:
+        page.next()
+    news = page.seen[start:]
+    assert page.ask("command", name="stop", sheet=SHEET)["ok"]
+    page.ask("undo")
+    kinds = Counter(message["type"] for message in news)
+    assert kinds["cells"]
+    assert kinds["cells"] <= 16 * spent + 3
+    assert max(kinds["history"], kinds["charts"]) <= 10 * spent + 3, kinds
+    texts: dict[tuple[int, int], list[object]] = {}
+    for message in (message for message in news if message["type"] == "cells"):
+        assert not message["full"]
+        for row, column, *entry in message["cells"]:
+            assert texts.get((row, column)) != entry, (row, column)
+            texts[row, column] = entry
 
 
 def test_gradients_and_findings_come_by_themselves(page: Page) -> None:
