@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import xlwings as xw
 from click.testing import CliRunner
@@ -121,6 +122,21 @@ def test_a_person_is_asked_what_only_they_can_see() -> None:
     assert "Excel 16.0" in text
     assert "a red \\| square" in text
     assert summary(outcomes) in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [("y\n", Answer(True)), ("n\na red square\n", Answer(False, "a red square")), ("\n", Answer(None))],
+)
+def test_the_command_asks(typed: str, answer: Answer) -> None:
+    @click.command()
+    def asking() -> None:
+        click.echo(repr(addin._ask(Answer, 7, Line("Look [there]", "A square"))))
+
+    done = CliRunner().invoke(asking, input=typed)
+    assert "7 Do: Look [there]" in done.output
+    assert "Expect: A square" in done.output
+    assert done.output.splitlines()[-1] == repr(answer)
 
 
 def test_lines_of_another_system_are_left_out() -> None:
