@@ -294,6 +294,7 @@ def _matrix_product(arguments: Operands, options: Options) -> Interval:
         two = Interval(*(end.unsqueeze(0) if end.dim() > 1 and left.low.dim() > 1 else end for end in right))
         if max(left.low.dim(), right.low.dim()) > 2:
             raise NoRule("a product of stacks of matrices")
+        _refuse_large(left.low.numel() * (right.low.shape[-1] if right.low.dim() > 1 else 1))
         found = _product((one, two), {})
         axis = -2 if right.low.dim() > 1 else -1
         return Interval(found.low.sum(axis), found.high.sum(axis))
@@ -327,6 +328,14 @@ def _product_of_all(arguments: Operands, options: Options) -> Interval:
         found = _product((found, Interval(ends[0][place], ends[1][place])), {})
     return found
 
+
+def _refuse_large(numbers: int) -> None:
+    if numbers > _MOST_NUMBERS:
+        raise NoRule("a table of all products, or of all places, that is too large")
+
+
+_MOST_NUMBERS = 5_000_000
+"""Numbers of a table of all products, or of all places, at most."""
 
 _MOST_FACTORS = 100
 """Factors of a PRODUCT, at most."""
@@ -381,6 +390,7 @@ def _selected(arguments: Operands, options: Options) -> Interval:
         return Interval(*(torch.index_select(end, dim, places) for end in _of(source)))
     low, high = (end.movedim(dim, 0).unsqueeze(0) for end in _of(source))
     count, rest = low.shape[1], [1] * (low.dim() - 2)
+    _refuse_large(places.low.numel() * low.numel())
     numbers = torch.arange(count)
     first, last = (end.reshape(-1, 1).clamp(0, count - 1) for end in places)
     inside = ((numbers >= first) & (numbers <= last)).reshape(-1, count, *rest)
