@@ -625,3 +625,17 @@ def test_names_that_only_look_like_cells() -> None:
     built = compiled({**cells, "Z1": "=(S0-7)^2"}, "A1", names=names)
     assert built().item() == 93.0**2
     assert value("=S0+1", {}) is ExcelError.NAME
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ('CELL("address",INDEX(A1:A6,3))', "$A$3"),
+        ('CELL("row",OFFSET(A1,4,0))', 5),
+        ('CELL("contents",INDIRECT("A2"))', 20),
+        ('CELL("col",INDEX(A1:C6,1,MATCH(7,A1:C1,0)))', 3),
+        ('CELL("row",#REF!)', ExcelError.REF),
+    ],
+)
+def test_what_is_asked_about_a_calculated_cell(formula: str, expected: object) -> None:
+    assert value(f"={formula}", GRID) == expected
