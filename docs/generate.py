@@ -28,17 +28,6 @@ from sgdsheet.sheet.workbook import Workbook
 
 ROOT = Path(__file__).parent.parent
 
-TOUR = {
-    "Descend": ("linear_regression", "gradient_descent", "quadratic", "local_minima"),
-    "Networks": ("titanic", "neuron_zoo", "dead_relu", "overfitting"),
-    "How to train": ("optimizers", "mini_batches", "cross_entropy"),
-    "Pictures and words": (
-        *("mnist_3_or_7", "mnist", "digits", "convolution", "mnist_cnn"),
-        *("attention", "collaborative_filtering"),
-    ),
-}
-"""The lessons in the order in which a learner meets them."""
-
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|$~])")
 
 
@@ -65,15 +54,13 @@ def write(docs: Path) -> None:
 
 def tour() -> str:
     """The list of all lessons, in the order of the tour."""
-    left = dict(examples.names())
+    titles, descriptions = examples.titles(), examples.names()
     parts = ["# Lessons", (ROOT / "docs" / "tour.txt").read_text(encoding="utf-8").strip()]
     order: list[str] = []
-    for heading, names in {**TOUR, "More": tuple(name for name in left if name not in sum(TOUR.values(), ()))}.items():
-        there = [name for name in names if name in left]
-        if there:
-            rows = [(f"[{plain(title(name))}]({name}.md)", plain(left[name])) for name in there]
-            parts += [f"## {heading}", table(("lesson", "what it shows"), rows)]
-            order += there
+    for heading, names in examples.tour().items():
+        rows = [(f"[{plain(titles[name])}]({name}.md)", plain(descriptions[name])) for name in names]
+        parts += [f"## {heading}", table(("lesson", "what it shows"), rows)]
+        order += names
     parts.append("\n".join(["```{toctree}", ":hidden:", "", *order, "```"]))
     return page(*parts)
 
@@ -81,7 +68,7 @@ def tour() -> str:
 def lesson_page(name: str, docs: Path) -> str:
     """One lesson: its pictures, its words, its numbers and its questions."""
     workbook, lesson = load(name), lesson_of(name)
-    parts = [f"# {plain(title(name))}", plain(examples.names()[name]) + "."]
+    parts = [f"# {plain(examples.titles()[name])}", plain(examples.names()[name]) + "."]
     if (docs / "pictures" / f"{name}.gif").is_file():
         parts.append(f"![The charts of the sheet and its loss while it trains](../pictures/{name}.gif)")
     if lesson is not None:
@@ -109,13 +96,6 @@ def lesson_of(name: str) -> Lesson | None:
     """What the example declares, if it is a lesson."""
     found: Lesson | None = getattr(import_module(f"sgdsheet.apps.examples.{name}"), "LESSON", None)
     return found
-
-
-def title(name: str) -> str:
-    """The title on the first sheet of the workbook."""
-    first = next(iter(load(name).sheets.values()))
-    found = next((first.values[place] for place in ((1, 2), (1, 1)) if place in first.values), name)
-    return str(found)
 
 
 def sheets(workbook: Workbook) -> list[tuple[str, str]]:

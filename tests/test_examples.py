@@ -69,6 +69,14 @@ def test_names_and_descriptions() -> None:
     assert {"quadratic", "titanic"} <= set(NAMES)
     assert "style" not in NAMES
     assert all(text and "\n" not in text for text in examples.names().values())
+    assert all(text and "\n" not in text for text in examples.titles().values())
+
+
+def test_the_tour_has_every_example_once_and_in_order() -> None:
+    chapters = examples.tour()
+    assert sorted(name for names in chapters.values() for name in names) == NAMES
+    assert all(chapters.values())
+    assert next(iter(chapters.values()))[0] == "linear_regression"
 
 
 def test_unknown_example_lists_the_known_ones(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def test_the_start_page_offers_every_example_with_its_picture(context: BrowserCo
     shown = start_page(context, served)
     cards = shown.tab.locator(".card button")
     expect(cards).to_have_count(len(examples.names()))
+    order = [examples.titles()[name] for names in examples.tour().values() for name in names]
+    assert shown.tab.locator(".card b").all_inner_texts() == order
     expect(shown.tab.locator(".card img")).to_have_count(len(examples.names()))
     assert shown.axe() == []
     assert shown.errors == []

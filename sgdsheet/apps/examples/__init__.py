@@ -1,8 +1,8 @@
 """The example workbooks: one module each, found because it is in this folder.
 
-An example module has a `DESCRIPTION` (one line), a `LESSON` (the words of its sheet `Start`, and the numbers that must
-come out) and `build(path, **options)`, which writes the workbook; `style` is what they share. Building the same example
-twice gives the same bytes.
+An example module has a `TITLE` and a `DESCRIPTION` (one line each), a `PLACE` (the chapter of the tour, and the number
+in it), a `LESSON` (the words of its sheet `Start`, and the numbers that must come out) and `build(path, **options)`,
+which writes the workbook; `style` is what they share. Building the same example twice gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ from sgdsheet.apps.examples.lesson import Lesson
 from sgdsheet.errors import FileError, SettingError
 from sgdsheet.system.atomic import replacing
 
+CHAPTERS = ("Descend", "Networks", "How to train", "Pictures and words")
+"""The chapters of the tour: in this order a learner meets the examples."""
+
 
 class Example(Protocol):
     """What a module in this folder offers."""
 
+    TITLE: str
+    PLACE: tuple[str, float]
     DESCRIPTION: str
     LESSON: Lesson
 
@@ -33,6 +38,20 @@ class Example(Protocol):
 def names() -> dict[str, str]:
     """Every example and its one-line description, in alphabetical order."""
     return {name: example.DESCRIPTION for name, example in _examples().items()}
+
+
+def titles() -> dict[str, str]:
+    """The title of every example, by its name."""
+    return {name: example.TITLE for name, example in _examples().items()}
+
+
+def tour() -> dict[str, list[str]]:
+    """The names of all examples by chapter, in the order in which a learner meets them."""
+    places = {name: example.PLACE for name, example in _examples().items()}
+    return {
+        chapter: sorted((name for name, place in places.items() if place[0] == chapter), key=lambda name: places[name])
+        for chapter in CHAPTERS
+    }
 
 
 def lessons() -> dict[str, Lesson]:

@@ -27,6 +27,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "One attention head"
+PLACE = ("Pictures and words", 6)
 DESCRIPTION = "One attention head in cells: queries, keys, values, scores, softmax, and a look-up that is learned"
 
 WORDS = ("the", "cat", "ate", "because", "it", "hungry")
@@ -101,7 +103,7 @@ LESSON = Lesson(
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "One attention head", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _sentence(book)
         _lookup(book)
 

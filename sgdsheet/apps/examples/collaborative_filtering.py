@@ -15,6 +15,8 @@ from sgdsheet.apps.examples._digits import normal, several, signed
 from sgdsheet.apps.examples.lesson import Lesson, Training
 from sgdsheet.apps.examples.style import DATA, LOSS, PARAMETER, PREDICTION, Book, Formula, Page, Role, mark
 
+TITLE = "What would they say of the other films?"
+PLACE = ("Pictures and words", 7)
 DESCRIPTION = "Ratings with gaps: latent factors of people and films, with and without biases"
 
 PEOPLE = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ivo", "Jo", "Kim", "Leo")
@@ -92,7 +94,7 @@ LESSON = Lesson(
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "What would they say of the other films?", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _sheet(book, "factors", "Ratings from two factors", biased=False)
         _sheet(book, "biases", "Ratings from two factors and biases", biased=True)
 

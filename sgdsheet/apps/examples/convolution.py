@@ -16,6 +16,8 @@ from sgdsheet.apps.examples._pictures import draw
 from sgdsheet.apps.examples.lesson import Lesson, Training
 from sgdsheet.apps.examples.style import LOSS, PARAMETER, SETTING, Book, Content, Formula, Page, Role, mark
 
+TITLE = "Convolution"
+PLACE = ("Pictures and words", 4)
 DESCRIPTION = "A kernel slides over a picture: convolution, ReLU and pooling in cells, and a kernel that is learned"
 
 SIDE, KERNEL, MAP = 12, 3, 10
@@ -116,7 +118,7 @@ def wanted(pixels: list[list[float]]) -> list[list[float]]:
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "Convolution", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _kernel(book)
         _learn(book)
 

@@ -25,6 +25,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "Cross-entropy"
+PLACE = ("How to train", 3)
 DESCRIPTION = "Softmax and −ln p, with two classes and with ten: why not 1 − p, and why LN and not LOG"
 
 CHANCES = (0.001, 0.01, 0.02, 0.05, *(round(0.1 * tenth, 1) for tenth in range(1, 10)), 0.95, 0.99, 0.999)
@@ -121,7 +123,7 @@ LESSON = Lesson(
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "Cross-entropy", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _curves(book)
         _two_classes(book, "two_classes", "Two classes and −ln p", "−LN(p)", "=-LN(M{0})", "=K{0}-G{0}")
         _two_classes(book, "one_minus_p", "Two classes and 1 − p", "1 − p", "=1-M{0}", "=(1-2*G{0})*K{0}*L{0}")

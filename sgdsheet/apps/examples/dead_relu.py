@@ -25,6 +25,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "Dead units"
+PLACE = ("Networks", 3)
 DESCRIPTION = "A ReLU unit alive, dead, dying and leaky: gradients that are exactly 0, in cells"
 
 COUNT = 25
@@ -147,7 +149,7 @@ LESSON = Lesson(
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "Dead units", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         for case in CASES:
             _sheet(book, case)
 

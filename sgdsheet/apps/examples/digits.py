@@ -28,6 +28,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "Digits of 64 pixels"
+PLACE = ("Pictures and words", 3)
 DESCRIPTION = "Digits of 8×8 pixels: one weighted sum per digit, and its 64 weights as a picture"
 
 SIDE, INK = 8, 9  # pixels each way; a pixel is from 0 (paper) to 9 (ink)
@@ -120,7 +122,7 @@ def samples() -> list[tuple[int, list[int], bool]]:
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "Digits of 64 pixels", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _digits(book)
         _rows(book)
 

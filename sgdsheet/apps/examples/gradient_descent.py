@@ -27,6 +27,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "Gradient descent, step by step"
+PLACE = ("Descend", 2)
 DESCRIPTION = "Gradient descent on one parameter, every step a row: tangent, learning rates, gradients not zeroed"
 
 CURVE = [round(-4.4 + 0.1 * number, 1) for number in range(89)]  # x from -4.4 to 4.4
@@ -126,7 +128,7 @@ LESSON = Lesson(
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "Gradient descent, step by step", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _tangent(book)
         _steps(book)
         _rates(book)

@@ -26,6 +26,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "A line through a hundred points"
+PLACE = ("Descend", 1)
 DESCRIPTION = "A line through a hundred points, and what if: rate too high, no bias, an outlier, a large scale"
 
 ROWS = range(8, 108)
@@ -168,7 +170,7 @@ def data_points() -> list[tuple[float, float]]:
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "A line through a hundred points", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         for case in CASES:
             _sheet(book, case)
 

@@ -27,6 +27,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "Many valleys"
+PLACE = ("Descend", 4)
 DESCRIPTION = "A loss with many valleys: greedy descent, the noise of mini-batches, annealing, restarts, step by step"
 
 COUNT, SEED = 24, 9
@@ -110,7 +112,7 @@ def measured() -> list[float]:
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "Many valleys", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _greedy(book)
         _noise(book)
         _annealing(book)

@@ -29,6 +29,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "Mini-batches"
+PLACE = ("How to train", 2)
 DESCRIPTION = "Epoch, batch and step, row by row, with the rows shuffled and not"
 
 EACH = 16  # pictures of a digit
@@ -108,7 +110,7 @@ LESSON = Lesson(
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "Mini-batches", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         orders = [list(range(1, COUNT + 1)) for _ in range(EPOCHS)]
         _path(book, "sorted", "Sorted rows", orders)
         _path(book, "shuffled", "Shuffled rows", [_shuffled(epoch) for epoch in range(EPOCHS)])

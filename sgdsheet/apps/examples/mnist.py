@@ -41,6 +41,8 @@ from sgdsheet.apps.examples._pictures import PIXELS, shuffled
 from sgdsheet.apps.examples.lesson import Lesson, Training
 from sgdsheet.apps.examples.style import DATA, LOSS, PREDICTION, Book, Formula, Page, fill_down, mark
 
+TITLE = "Handwritten digits"
+PLACE = ("Pictures and words", 2)
 DESCRIPTION = "Handwritten digits from 0 to 9: thirty units, softmax and cross-entropy, weights seen as pictures"
 
 ROWS = range(8, 28)  # of the preview, below the header in row 7
@@ -102,7 +104,7 @@ def build(path: Path) -> None:
     hidden, output = normal(PIXELS * HIDDEN, 0.05, seed=1), normal(HIDDEN * 10, 0.18, seed=2)
     units = hidden_sums(samples, hidden)
     sums = [[dot(row, output[digit::10]) for digit in DIGITS] for row in units]
-    with Book(path, "Handwritten digits", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         sentence = "Train this sheet: a network with thirty units learns to read digits from 784 pixels."
         groups = {"F:I": 9.5, "J": GAP, "K:T": 6, "U": GAP, "V:AE": 6.5, "AF": GAP}
         page = Page(book, "mnist", title="Handwritten digits", sentence=sentence, widths=PANEL | groups)

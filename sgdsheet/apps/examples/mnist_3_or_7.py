@@ -54,6 +54,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "Three or seven?"
+PLACE = ("Pictures and words", 1)
 DESCRIPTION = "Handwritten threes and sevens: 784 weights seen as a picture, and a network of thirty units"
 
 ROWS = range(8, 28)  # of the preview, below the header in row 7
@@ -106,7 +108,7 @@ LESSON = Lesson(
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
     samples = shuffled((3, 7), len(ROWS), seed=37)
-    with Book(path, "Three or seven?", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _linear(book, samples)
         _net(book, samples)
 

@@ -39,6 +39,8 @@ from sgdsheet.apps.examples._pictures import SIDE, draw
 from sgdsheet.apps.examples.lesson import Lesson, Training
 from sgdsheet.apps.examples.style import DATA, LOSS, MUTED, PARAMETER, PREDICTION, Book, Formula, Page, mark
 
+TITLE = "A convolutional network"
+PLACE = ("Pictures and words", 5)
 DESCRIPTION = "A convolutional network looks at one digit: kernels, maps and pooling as coloured cells"
 
 LABEL = 5  # of the digit that the sheet shows
@@ -101,7 +103,7 @@ LESSON = Lesson(
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "A convolutional network", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         sentence = "Train this sheet: its 24 kernels learn to see strokes, and what they see decides."
         page = Page(book, "cnn", title="A convolutional network", sentence=sentence, widths=PANEL)
         squares(page, IMAGE[1], WIDTH)

@@ -26,6 +26,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "What neurons can see"
+PLACE = ("Networks", 2)
 DESCRIPTION = "What a bias does, and why one hidden unit is not enough: pictures of 3×3 and 5×5 pixels"
 
 SHOWN = 40  # pictures of squares
@@ -102,7 +104,7 @@ LESSON = Lesson(
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "What neurons can see", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _bias(book)
         _units(book, "one_unit", "25-1-1: one hidden unit", 1)
         _units(book, "eight_units", "25-8-1: eight hidden units", 8)

@@ -30,6 +30,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "Four optimizers"
+PLACE = ("How to train", 1)
 DESCRIPTION = "SGD, momentum, RMSProp and Adam written out in cells, one step per row, side by side"
 
 # Drawn once: whole numbers from 5 to 99.
@@ -200,7 +202,7 @@ LESSON = Lesson(
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "Four optimizers", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         places = [_optimizer(book, optimizer) for optimizer in OPTIMIZERS]
         _compare(book, places)
         _data(book)

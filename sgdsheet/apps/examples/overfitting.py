@@ -21,6 +21,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "Underfitting and overfitting"
+PLACE = ("Networks", 4)
 DESCRIPTION = "Polynomials of degree 1, 2 and 15 through noisy points, with validation rows: under- and overfitting"
 
 SEED = 3
@@ -122,7 +124,7 @@ def data_points() -> tuple[list[tuple[float, float]], list[tuple[float, float]]]
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "Underfitting and overfitting", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         for case in CASES:
             _sheet(book, case)
 

@@ -25,6 +25,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "The roller coaster"
+PLACE = ("Descend", 3)
 DESCRIPTION = "A parabola for the speed of a roller coaster: why training gets stuck, and the cure"
 
 # Made up: 0.75 * (t - 9.5)**2 + 1 plus normal noise with standard deviation 2, drawn once.
@@ -88,7 +90,7 @@ LESSON = Lesson(
 
 def build(path: Path) -> None:
     """Write the workbook to `path`."""
-    with Book(path, "The roller coaster", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _raw(book)
         _centred(book)
 

@@ -30,6 +30,8 @@ from sgdsheet.apps.examples.style import (
     mark,
 )
 
+TITLE = "The Titanic"
+PLACE = ("Networks", 1)
 DESCRIPTION = "Survival on the Titanic, 2201 people: a linear model and a network of two ReLU units"
 
 # Survived and died, adults and then children. British Board of Trade inquiry (1912), as tabulated by
@@ -139,7 +141,7 @@ def build(path: Path, csv: Path | None = None) -> None:
         _passengers.build(path, LESSON, csv)
         return
     persons = people()
-    with Book(path, "The Titanic", LESSON) as book:
+    with Book(path, TITLE, LESSON) as book:
         _linear(book, persons)
         _nnet(book, persons)
         some = persons[:SOME]

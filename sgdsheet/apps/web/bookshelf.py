@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 
 from sgdsheet.apps import examples
@@ -124,17 +123,19 @@ def _connect(host: str, book: str, where: str) -> LiveHost:
 
 
 def start_page(shelf: Bookshelf) -> dict[str, object]:
-    """What the start page shows: the examples, and the workbooks that were open lately."""
-    lessons: Iterable[tuple[str, str]] = examples.names().items()
+    """What the start page shows: the examples in the order of the tour, and the workbooks that were open lately."""
+    titles, descriptions = examples.titles(), examples.names()
     return {
         "examples": [
             {
                 "name": name,
-                "title": name.replace("_", " ").capitalize(),
-                "description": description,
+                "title": titles[name],
+                "chapter": chapter,
+                "description": descriptions[name],
                 "picture": f"/api/picture/{name}" if picture_of(name) is not None else None,
             }
-            for name, description in lessons
+            for chapter, names in examples.tour().items()
+            for name in names
         ],
         "recent": shelf.recent.listed(),
     }
