@@ -1,6 +1,6 @@
 // The settings of a run that are changed most: with what the server says is allowed, and what it chooses by itself.
 
-import { type KeyboardEvent, type ReactNode, useEffect, useId, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { ask } from "../live";
 import type { BookMessage, Choice, Model } from "../protocol";
 import { getState } from "../store";
@@ -97,12 +97,15 @@ function NumberField({ name, value, empty, help, disabled, step }: FieldProps): 
   const id = useId();
   const [text, setText] = useState(value);
   const [wrong, setWrong] = useState(false);
+  const typing = useRef(false); // what comes from the sheet meanwhile does not take the text away
   useEffect(() => {
+    if (typing.current) return;
     setText(value);
     setWrong(false);
   }, [value]);
 
   const finish = (next: string): void => {
+    typing.current = false;
     const wanted = next.trim();
     setText(wanted);
     if (wanted === value) return;
@@ -111,6 +114,7 @@ function NumberField({ name, value, empty, help, disabled, step }: FieldProps): 
   const onKey = (event: KeyboardEvent<HTMLInputElement>): void => {
     if (event.key === "Enter") finish(text);
     else if (event.key === "Escape") {
+      typing.current = false;
       setText(value);
       setWrong(false);
     } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
@@ -134,7 +138,10 @@ function NumberField({ name, value, empty, help, disabled, step }: FieldProps): 
         disabled={disabled}
         aria-invalid={wrong}
         title={help ? `${help.help}: ${help.allowed ?? ""}. Arrow keys change it` : undefined}
-        onChange={(event) => setText(event.target.value)}
+        onChange={(event) => {
+          typing.current = true;
+          setText(event.target.value);
+        }}
         onBlur={() => finish(text)}
         onKeyDown={onKey}
       />
