@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import fx
 
+from sgdsheet.compiler.folding import lower_fold
 from sgdsheet.compiler.frontend.blocks import Block, bounding_range, halves, single_copies, uncrossed
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.absent import ABSENT
@@ -38,6 +39,7 @@ from sgdsheet.sheet.syntax import (
     Chain,
     Element,
     ErrorConstant,
+    Fold,
     Node,
     NotSupported,
     Number,
@@ -45,6 +47,7 @@ from sgdsheet.sheet.syntax import (
     PartialArea,
     Picked,
     Shared,
+    StepVariable,
     Text,
     Unary,
     Union,
@@ -255,6 +258,7 @@ class BlockLowering:
     above: Callable[[Block, Area], Value | None] | None = None
     """What references to cells stand for that are calculated together with the block, row by row."""
     _known: dict[tuple[int, bool], Value] = field(default_factory=dict)
+    _variables: Mapping[StepVariable, Value] = field(default_factory=dict)
 
     @property
     def builder(self) -> Builder:
@@ -312,6 +316,10 @@ class BlockLowering:
                 for step in before:
                     self._lower(step)
                 return self._lower(last)
+            case Fold():
+                return lower_fold(self, node)
+            case StepVariable():
+                return self._variables[node]
             case Picked():
                 return self._picked(node)
             case Union():
@@ -339,6 +347,26 @@ class BlockLowering:
         if key not in self._known:
             self._known[key] = self._lower(node.meaning)
         return self._known[key]
+
+    def with_variables(self, step: Node, variables: Mapping[StepVariable, Value]) -> Value:
+        """A step of a fold, for these values of its variables."""
+        known, outer = self._known, self._variables
+        self._known, self._variables = dict(known), {**outer, **variables}
+        try:
+            return self._lower(step)
+        finally:
+            self._known, self._variables = known, outer
+
+    def cell_of(self, value: Value, row: int, column: int) -> Value:
+        """One cell, counted from 0, of an array."""
+        for axis, place in (("h", row), ("w", column)):
+            if axis in value.axes:
+                value = cut(self.builder, value, axis, place, 1)
+        return value
+
+    def array_of(self, items: Sequence[Value], height: int, width: int) -> Value:
+        """Values, row by row, as an array."""
+        return self._array_of(items, height, width)
 
     def _element(self, node: Element) -> Value:
         value = self.lower(node.array, array=True)

@@ -14,16 +14,13 @@ from torch import Tensor, fx
 
 from sgdsheet.compiler.frontend.blocks import Block, Recurrence
 from sgdsheet.compiler.ir.builder import Builder
-from sgdsheet.compiler.ir.scan import Before, Scan, Term
+from sgdsheet.compiler.ir.scan import Before, Scan
 from sgdsheet.compiler.ir.values import Kind, Value
 from sgdsheet.compiler.lowering import BlockLowering, separated
 from sgdsheet.compiler.regions import Regions
+from sgdsheet.compiler.scan_recording import NotAlike, RiskyRows, constants, erase, recorded_scan
 from sgdsheet.errors import SgdSheetError
 from sgdsheet.sheet.syntax import Area, walk
-
-
-class _NotAlike(Exception):
-    """Rows that cannot be calculated as one: some hold no number, or it is not known."""
 
 
 def lower_recurrence(recurrence: Recurrence, regions: Regions) -> list[tuple[Block, Value]] | None:
@@ -39,17 +36,13 @@ def lower_recurrence(recurrence: Recurrence, regions: Regions) -> list[tuple[Blo
         attempt = _Lowering(recurrence, regions, risky)
         try:
             return attempt.run()
-        except _RiskyRows:
+        except RiskyRows:
             continue
-        except (_NotAlike, SgdSheetError):
+        except (NotAlike, SgdSheetError):
             return None
         finally:
             attempt.forget()
     return None
-
-
-class _RiskyRows(_NotAlike):
-    """A row can be an error, so what reads the rows above has to look for errors."""
 
 
 @dataclass(slots=True)
@@ -72,12 +65,14 @@ class _Lowering:
         builder, members = self.builder, self.recurrence.members
         firsts = self._firsts()
         self._lower_columns()
-        scan, rest = self._scan()
+        outputs = [value.data for value in self.results]
+        scan, rest = recorded_scan(builder, self.placeholders, outputs, self.recurrence.rows, members[0].name)
+        self.forget()
         given = [builder.method("reshape", value.data, (-1,)) for value in firsts]
-        constants = self._constants([*given, *rest])
+        known = constants(builder, [*given, *rest])
         builder.scope, builder.area = f"{members[0].name}_1", members[0].range
-        if constants is not None:
-            self._calculate(scan, constants)
+        if known is not None:
+            self._calculate(scan, known)
         else:
             arguments = [builder.attribute(item) if isinstance(item, Tensor) else item for item in given]
             data = builder.graph.create_node("call_function", scan, (*arguments, *rest), name=builder.scope)
@@ -107,21 +102,21 @@ class _Lowering:
             lowering = BlockLowering(block, self.regions, above=self._above)
             value = builder.stored(builder.canonical(lowering.lower(block.tree, array=False)))
             if not value.only(Kind.NUMBER) or value.is_array:
-                raise _NotAlike
+                raise NotAlike
             if not self.risky and not value.constant and builder.domains.may_be_error(value.data):
-                raise _RiskyRows
+                raise RiskyRows
             self.results.append(builder.expanded(value, self._axis, (self.recurrence.rows,)))
 
-    def _calculate(self, scan: Scan, constants: Sequence[Tensor]) -> None:
+    def _calculate(self, scan: Scan, known: Sequence[Tensor]) -> None:
         """The rows of a recurrence of constants: solved, and calculated by their formulas from the rows above."""
-        found = scan(*constants)
-        above = scan.above(found, constants[: scan.columns])
+        found = scan(*known)
+        above = scan.above(found, known[: scan.columns])
         self.calculated = dict(zip(scan.before, above, strict=True))
         self._lower_columns()
         columns = torch.stack([value.tensor for value in self.results], dim=1)
         near = torch.isclose(columns, found, rtol=1e-13, atol=0.0) | (columns == found)
         if not bool((near & found.isfinite()).all()):
-            raise _NotAlike
+            raise NotAlike
 
     # --- what the formulas read ---------------------------------------------------------------------------
 
@@ -172,9 +167,9 @@ class _Lowering:
             )
             value = self.regions.read(area)
             if not value.only(Kind.NUMBER) or value.is_bits:
-                raise _NotAlike
+                raise NotAlike
             if not self.risky and not value.constant and self.builder.domains.may_be_error(value.data):
-                raise _RiskyRows
+                raise RiskyRows
             found.append(value)
         return found
 
@@ -183,65 +178,7 @@ class _Lowering:
             for area in (part for part in walk(block.tree) if isinstance(part, Area)):
                 yield from self.recurrence.reads(block, area) or ()
 
-    def _moving(self) -> dict[fx.Node, set[fx.Node]]:
-        """The nodes that depend on the rows above, each with the placeholders that it depends on."""
-        found: dict[fx.Node, set[fx.Node]] = {node: {node} for node in self.placeholders.values()}
-        waiting = list(found)
-        while waiting:
-            node = waiting.pop()
-            for user in node.users:
-                known = found.setdefault(user, set())
-                if not found[node] <= known:
-                    known |= found[node]
-                    waiting.append(user)
-        return found
-
     def forget(self) -> None:
-        """Erase what depends on the placeholders, and these. What does not may be known elsewhere by now."""
-        moving = self._moving()
-        for node in reversed([node for node in self.builder.graph.nodes if node in moving]):
-            self.builder.graph.erase_node(node)
+        """Erase what depends on the placeholders, and these."""
+        erase(self.builder, self.placeholders.values())
         self.placeholders.clear()
-
-    # --- the operation ------------------------------------------------------------------------------------
-
-    def _scan(self) -> tuple[Scan, list[fx.Node]]:
-        """Move what depends on the rows above into an operation of its own; that, and what else it reads."""
-        graph, moving = self.builder.graph, self._moving()
-        outputs = [value.data for value in self.results]
-        if any(not isinstance(item, fx.Node) or item not in moving for item in outputs):
-            raise _NotAlike  # a column that does not depend on what stands above
-        rest = list(dict.fromkeys(item for node in moving for item in node.all_input_nodes if item not in moving))
-        order = list(self.placeholders)
-        step = fx.Graph()
-        copies = {self.placeholders[item]: step.placeholder(f"above_{item.column}_{item.lag}") for item in order}
-        copies |= {node: step.placeholder(node.name) for node in rest}
-        for node in graph.nodes:
-            if node in moving and node not in copies:
-                copies[node] = step.node_copy(node, copies.__getitem__)
-        step.output(tuple(copies[item] for item in outputs if isinstance(item, fx.Node)))
-        places = {self.placeholders[item]: place for place, item in enumerate(order)}
-        terms = tuple(
-            Term(column, place)
-            for column, item in enumerate(outputs)
-            for place in sorted(places[source] for source in moving[item])  # type: ignore[index]
-        )
-        name = f"rows_of_{self.recurrence.members[0].name}"
-        module = fx.GraphModule(torch.nn.Module(), step, "Rows")
-        scan = Scan(self.recurrence.rows, len(outputs), tuple(order), terms, module, name)
-        self.forget()
-        return scan, rest
-
-    def _constants(self, given: Sequence[fx.Node | Tensor]) -> list[Tensor] | None:
-        """The operation's arguments if all of them are constants."""
-        found: list[Tensor] = []
-        for item in given:
-            tensor = (
-                self.builder.buffers.get(str(item.target))
-                if isinstance(item, fx.Node) and item.op == "get_attr"
-                else item
-            )
-            if not isinstance(tensor, Tensor):
-                return None
-            found.append(tensor)
-        return found

@@ -223,6 +223,30 @@ class Chain(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class StepVariable(Node):
+    """What stands for another value at each step of a `Fold`; every fold has its own two numbers."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fold(Node):
+    """SCAN (`every` step's value) or REDUCE (the last one's): `step` for each cell of an array of `height` x `width`.
+
+    In `step`, `total` is what the step before gave, at first `start`, and `item` is the cell.
+    """
+
+    start: Node
+    array: Node
+    step: Node
+    total: StepVariable
+    item: StepVariable
+    height: int
+    width: int
+    every: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NotSupported(Node):
     """Something that parses and that sgdsheet cannot compile; `cause` says what and `remedy` what to do.
 
@@ -261,6 +285,8 @@ def children(node: Node) -> tuple[Node, ...]:
             return (node.array,)
         case Chain():
             return node.steps
+        case Fold():
+            return (node.start, node.array, node.step)
         case _:
             return ()
 
@@ -290,6 +316,8 @@ def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:
                 return replace(part, array=copied(part.array))
             case Chain():
                 return Chain(tuple(copied(item) for item in part.steps))
+            case Fold():
+                return replace(part, start=copied(part.start), array=copied(part.array), step=copied(part.step))
             case Shared():
                 if id(part) not in shared:
                     shared[id(part)] = Shared(copied(part.meaning))

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 
+from sgdsheet.compiler.functions import REGISTRY
+from sgdsheet.compiler.ir.values import MOST_CELLS
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.syntax import (
     ArrayConstant,
@@ -19,6 +22,7 @@ from sgdsheet.sheet.syntax import (
     Chain,
     Element,
     ErrorConstant,
+    Fold,
     Name,
     Node,
     NotSupported,
@@ -26,13 +30,21 @@ from sgdsheet.sheet.syntax import (
     Omitted,
     Reference,
     Shared,
+    StepVariable,
     TableReference,
     Text,
     Unary,
+    walk,
 )
 
 _MOST = 5_000
 """Cells for each of which a LAMBDA is written out."""
+
+_FEWEST = 16
+"""Steps from which on they are one operation, if that can be."""
+
+_numbers = count()
+"""The numbers of the variables of folds."""
 
 _LONG = 100
 """Steps of a recursion from which on each is a part of its own: formulas within formulas have a depth."""
@@ -162,7 +174,39 @@ def _fold(given: Sequence[Node], body: _Body) -> list[Node] | None:
     return found
 
 
+def _folded(given: Sequence[Node], body: _Body, *, every: bool) -> Fold | None:
+    """The steps as one part of the formula, if there are many, and all that is done with a cell is to calculate."""
+    start, array = given if len(given) == 2 else (Omitted(), Omitted())
+    if isinstance(start, Omitted) or not isinstance(array, Reference):
+        return None
+    ends = (array.top, array.bottom), (array.left, array.right)
+    if any(first.relative != last.relative or last.value < first.value for first, last in ends):
+        return None
+    height, width = (last.value - first.value + 1 for first, last in ends)
+    if not _FEWEST <= height * width <= MOST_CELLS:
+        return None
+    total, item = StepVariable(next(_numbers)), StepVariable(next(_numbers))
+    step = body(total, item)
+    return Fold(start, array, step, total, item, height, width, every) if all(map(_calculates, walk(step))) else None
+
+
+def _calculates(part: Node) -> bool:
+    """Whether a part of a formula works on values alone, whatever cells they come from."""
+    if isinstance(part, Call):
+        found = REGISTRY.get(part.name)
+        asks = found is None or found.reference_arguments or found.range_arguments or found.fixed_arguments
+        return found is not None and not (asks or found.gives_range or found.tells_row or found.takes_function)
+    if isinstance(part, Binary):
+        return part.operator not in (":", " ", ",")
+    if isinstance(part, Unary):
+        return part.operator not in ("#", "@")
+    return isinstance(part, (Number, Boolean, Reference, StepVariable))
+
+
 def _reduce(given: Sequence[Node], body: _Body) -> Node:
+    folded = _folded(given, body, every=False)
+    if folded is not None:
+        return folded
     found = _fold(given, body)
     if found is None:
         return _refused()
@@ -171,6 +215,9 @@ def _reduce(given: Sequence[Node], body: _Body) -> Node:
 
 
 def _scan(given: Sequence[Node], body: _Body) -> Node:
+    folded = _folded(given, body, every=True)
+    if folded is not None:
+        return folded
     found, cells = _fold(given, body), _cells(given[-1])
     if found is None or cells is None:
         return _refused()
