@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sgdsheet.compiler import folding
+from sgdsheet.compiler import lambda_steps
 from sgdsheet.compiler.ir.scan import Scan
 from sgdsheet.errors import FormulaError
 from tests.errors import refusal
@@ -131,7 +131,7 @@ def test_operations_do_not_grow_with_the_steps() -> None:
 
 
 def test_many_cells_that_are_no_numbers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folding, "_MOST", 100)
+    monkeypatch.setattr(lambda_steps, "_MOST", 100)
     cells = sheet(f"=REDUCE(D1,A1:A{COUNT},LAMBDA(a,x,IF(ISNUMBER(x),a*D2+x,a)))+D3", {"A7": "n/a"})
     with refusal(FormulaError, cell="Sheet1!Z1"):
         outcome(cells)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import fx
 
-from sgdsheet.compiler.folding import lower_fold
 from sgdsheet.compiler.frontend.blocks import Block, bounding_range, halves, single_copies, uncrossed
 from sgdsheet.compiler.functions import REGISTRY
 from sgdsheet.compiler.functions.absent import ABSENT
@@ -25,6 +24,7 @@ from sgdsheet.compiler.functions.vanishing import is_whole
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import MOST_CELLS, Fault, Kind, Value, simplified
 from sgdsheet.compiler.ir.varying import varying
+from sgdsheet.compiler.lambda_steps import lower_fold
 from sgdsheet.compiler.regions import Regions, cut
 from sgdsheet.errors import FormulaError, SgdSheetError, UnsupportedFunction
 from sgdsheet.sheet.formula import formula_text, in_parentheses, parse

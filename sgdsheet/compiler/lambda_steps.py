@@ -6,20 +6,47 @@ operation (`ir/scan.py`): the LAMBDA is lowered once for all steps. Else it is l
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor, fx
 
+from sgdsheet.compiler.frontend.blocks import Block
+from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.scan import Before, Scan
 from sgdsheet.compiler.ir.values import Kind, Value
 from sgdsheet.compiler.scan_recording import NotAlike, RiskyRows, constants, erase, recorded_scan
 from sgdsheet.errors import FormulaError, SgdSheetError
-from sgdsheet.sheet.syntax import Fold
+from sgdsheet.sheet.syntax import Fold, Node, StepVariable
 
-if TYPE_CHECKING:
-    from sgdsheet.compiler.lowering import BlockLowering
+
+class Lowering(Protocol):
+    """What lowers the formula of a block."""
+
+    block: Block
+    array: bool
+
+    @property
+    def builder(self) -> Builder: ...
+
+    def lower(self, node: Node, *, array: bool) -> Value:
+        """Evaluate a part of the formula."""
+        ...
+
+    def with_variables(self, step: Node, variables: Mapping[StepVariable, Value]) -> Value:
+        """Evaluate a step for these values of its variables."""
+        ...
+
+    def cell_of(self, value: Value, row: int, column: int) -> Value:
+        """Give one cell, counted from 0, of an array."""
+        ...
+
+    def array_of(self, items: Sequence[Value], height: int, width: int) -> Value:
+        """Put values together, row by row, as an array."""
+        ...
+
 
 _MOST = 5_000
 """Steps that are lowered one by one."""
@@ -27,7 +54,7 @@ _MOST = 5_000
 _ABOVE = Before(0, 1)
 
 
-def lower_fold(lowering: BlockLowering, node: Fold) -> Value:
+def lower_fold(lowering: Lowering, node: Fold) -> Value:
     """What the last step gives, or all of them: an array like that of the cells."""
     builder, block = lowering.builder, lowering.block
     start, cells = lowering.lower(node.start, array=lowering.array), lowering.lower(node.array, array=True)
@@ -48,7 +75,7 @@ def lower_fold(lowering: BlockLowering, node: Fold) -> Value:
 class _AllSteps:
     """One attempt to lower all steps at once. With `risky`, what a step gives may be an error."""
 
-    def __init__(self, lowering: BlockLowering, node: Fold, start: Value, cells: Value, risky: bool) -> None:
+    def __init__(self, lowering: Lowering, node: Fold, start: Value, cells: Value, risky: bool) -> None:
         self.lowering, self.node, self.start, self.risky = lowering, node, start, risky
         self.builder, self.count = lowering.builder, node.height * node.width
         self.cells = cells
@@ -116,7 +143,7 @@ class _AllSteps:
         return Value(builder.method("reshape", column.data, sizes), "".join(axis for axis, _ in pairs), sizes)
 
 
-def _step_by_step(lowering: BlockLowering, node: Fold, start: Value, cells: Value) -> Value:
+def _step_by_step(lowering: Lowering, node: Fold, start: Value, cells: Value) -> Value:
     count = node.height * node.width
     if count > _MOST:
         raise FormulaError(
