@@ -32,7 +32,7 @@ def lead_to_uno(program: Path, environment: Path) -> bool:
     if asked is None:
         return False
     version, modules = asked
-    if not _misleads(environment, version):
+    if not _is_virtual(environment):  # of another one LibreOffice would take the library, too: see `terminal_leads`
         return True
     place = _place(environment, version)
     line = f"import sys; {str(program.parent)!r} in sys.path and sys.path.append({modules!r})\n"
@@ -65,11 +65,6 @@ def forget(environment: Path) -> None:
             place.parent.parent.rmdir()
 
 
-def is_environment(folder: Path) -> bool:
-    """Whether a Python's folder is an environment, made by venv or conda."""
-    return (folder / "pyvenv.cfg").is_file() or (folder / "conda-meta").is_dir()
-
-
 def _has_own_python(program: Path) -> bool:
     """Whether LibreOffice brings a Python with it, which no other one can mislead."""
     return sys.platform in ("win32", "darwin") or bundled_python(program) is not None
@@ -87,10 +82,18 @@ def _ask_office(program: Path) -> tuple[str, str] | None:
 
 
 def _misleads(folder: Path, version: str) -> bool:
-    """Whether LibreOffice takes a Python's folder for its own: an environment, or another Python of its version."""
+    """Whether LibreOffice takes a Python's folder for its own: a virtual one, or another Python of its version.
+
+    Those of conda are whole Pythons.
+    """
     if folder == Path(os.sep, "usr"):
         return False
-    return is_environment(folder) or (folder / "lib" / f"python{version}" / "os.py").is_file()
+    return _is_virtual(folder) or (folder / "lib" / f"python{version}" / "os.py").is_file()
+
+
+def _is_virtual(folder: Path) -> bool:
+    """Whether a Python's folder is an environment that shares the library of another Python."""
+    return (folder / "pyvenv.cfg").is_file()
 
 
 def _place(folder: Path, version: str) -> Path:

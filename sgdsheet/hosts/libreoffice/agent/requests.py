@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import uno  # type: ignore[import-not-found]
@@ -148,7 +149,7 @@ class Agent:
             self._give_back(book)
         for book in self._bars.trained():
             with suppress(Exception):  # its window is gone, too
-                self._bars.show(book, self._book(book).CurrentController, ENDED, "error", ("undo",))
+                self._exclusively(partial(self._show_bar, book, ENDED, "error", ("undo",)))
 
     def _is_open(self, document: Any) -> bool:
         try:
@@ -258,21 +259,28 @@ class Agent:
 
     def do_status(self, book: str, text: str, training: bool = False) -> None:
         """A line in the status bar, or none; also in a bar on top of the sheet, of a training and of how it ended."""
-        controller = self._book(book).CurrentController
-        if controller is not None:
-            self._bars.follow(book, controller, text, training)
-        if not text or controller is None:
-            self._give_back(book)
-            return
-        if book not in self._indicators:
-            self._indicators[book] = controller.Frame.createStatusIndicator()
-        self._indicators[book].start(text, 0)  # not setText: LibreOffice may have ended it, as when it saves
+
+        def show() -> None:
+            controller = self._book(book).CurrentController
+            if controller is not None:
+                self._bars.follow(book, controller, text, training)
+            if not text or controller is None:
+                self._give_back(book)
+                return
+            if book not in self._indicators:
+                self._indicators[book] = controller.Frame.createStatusIndicator()
+            self._indicators[book].start(text, 0)  # not setText: LibreOffice may have ended it, as when it saves
+
+        self._exclusively(show)  # LibreOffice crashes if its window is closed while a bar is put there
 
     def do_message(self, book: str, text: str, tone: str = "info") -> None:
         """A bar on top of the sheet, which a person can close; nothing waits for that."""
+        self._exclusively(lambda: self._show_bar(book, text, tone))
+
+    def _show_bar(self, book: str, text: str, tone: str, actions: tuple[str, ...] = ()) -> None:
         controller = self._book(book).CurrentController
         if controller is not None:
-            self._bars.show(book, controller, text, tone)
+            self._bars.show(book, controller, text, tone, actions)
 
     def do_selection(self, book: str) -> list[list[Any]]:
         """The selected areas: sheet and corners."""
