@@ -639,3 +639,33 @@ def test_names_that_only_look_like_cells() -> None:
 )
 def test_what_is_asked_about_a_calculated_cell(formula: str, expected: object) -> None:
     assert value(f"={formula}", GRID) == expected
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("SUM(IF(1,A1:A3,B1:B3))", 60),
+        ("SUM(IF(D1>9,A1:A3,B1:B3))", 6),
+        ("AVERAGE(IF(D1=2,A1:A6))", 35),
+        ("COUNT(IF(D1=2,A1:A6,0))", 6),
+        ("SUM(IFS(D1=3,A1:A3,TRUE,B1:B3))", 6),
+        ("SUM(SWITCH(D1,2,A1:A3,B1:B3))", 60),
+        ("SUM(SWITCH(D1,7,A1:A3,B1:B3))", 6),
+        ("SUM(IF(TRUE,IF(FALSE,A1:A3,B1:B3)))", 6),
+        ("SUM(IF(A1:A6>20,A1:A6,0))", ExcelError.VALUE),
+        ("SUM(IF(D1=2,A1:A3*1,0))", ExcelError.VALUE),
+    ],
+)
+def test_one_of_several_ranges(formula: str, expected: object) -> None:
+    """By one condition, IF gives a range whole to a function that takes ranges, whichever row the formula is in."""
+    assert values({**GRID, "Z9": f"={formula}"}, "Z9") == [expected]
+    if not isinstance(expected, ExcelError):
+        assert value(f"={formula}", GRID) == expected
+
+
+def test_a_range_that_a_condition_chooses_has_a_gradient() -> None:
+    built = compiled({"A1:A3": [1, 2, 3], "B1:B3": [4, 5, 6], "D1": 1, "Z1": "=SUM(IF(D1>0,A1:A3,B1:B3))"}, "A1:A3")
+    built().backward()
+    (parameter,) = built.parameters()
+    assert parameter.grad is not None
+    assert parameter.grad.flatten().tolist() == [1.0, 1.0, 1.0]

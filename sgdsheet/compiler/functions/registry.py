@@ -475,7 +475,36 @@ def stands_whole(node: Node) -> bool:
     if isinstance(node, Shared):
         return stands_whole(node.meaning)
     found = declared(node)
+    if found is not None and found.name in _BRANCHES:
+        return _gives_one_of_its_ranges(node)
     return (found is not None and found.gives_range) or isinstance(node, (Area, ArrayConstant, Union))
+
+
+_BRANCHES: dict[str, Callable[[int, int], bool]] = {
+    "IF": lambda place, _: place > 0,
+    "IFS": lambda place, _: place % 2 == 1,
+    "SWITCH": lambda place, count: place > 0 and (place % 2 == 0 or (place == count - 1 and count % 2 == 0)),
+}
+"""Functions that choose one of several references, and which of their arguments these are."""
+
+
+def _gives_one_of_its_ranges(node: Node) -> bool:
+    """Whether a choice is between ranges by single values: `IF(A1>2,B1:B3,C1:C3)` is one of these ranges."""
+    node = node.meaning if isinstance(node, Shared) else node
+    if not isinstance(node, Call):
+        return False
+    several = False
+    for place, part in enumerate(node.arguments):
+        branch = _BRANCHES[node.name](place, len(node.arguments))
+        if branch and (isinstance(part, Area) or (isinstance(part, Call) and part.name in _BRANCHES)):
+            several = several or isinstance(part, Area) or _gives_one_of_its_ranges(part)
+        elif any(isinstance(item, Area) and not _is_single(item) for item in walk(part)):
+            return False
+    return several
+
+
+def _is_single(area: Area) -> bool:
+    return area.top == area.bottom and area.left == area.right
 
 
 def elementwise(
