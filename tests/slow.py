@@ -184,7 +184,8 @@ TESTS = {
     "test_proof": "test_a_sum_of_many_rows_that_cancel",
     "test_references": "test_values_are_those_of_libreoffice",
     "test_restarts": (
-        "test_bit_for_bit test_bounds_are_kept test_bounds_are_kept_by_every_method test_groups_change_nothing "
+        "test_the_polish_takes_no_more_threads_than_the_run test_bit_for_bit test_bounds_are_kept "
+        "test_bounds_are_kept_by_every_method test_groups_change_nothing "
         "test_momentum_and_decay_apply test_start_entries test_starts_that_blow_up test_the_best_is_kept "
         "test_the_same_as_one_by_one "
     ),

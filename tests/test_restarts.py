@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,27 @@ def test_never_worse_than_the_sheet(tmp_path: Path) -> None:
     session = Session(trained, restarts=2, seed=0, start="normal 50", optimizer="sgd", lr=1e-9, steps=3)
     assert session.run() <= session.loss_start
     assert values(trained) == pytest.approx(best, abs=1e-3)
+
+
+def test_the_polish_takes_no_more_threads_than_the_run() -> None:
+    """NumPy's threads wait for each other by turning in circles: on a busy machine that took six times the processor
+    time. SciPy has a BLAS of its own, which the first least squares of a process load."""
+    program = """
+import sys
+from threadpoolctl import threadpool_info
+import sgdsheet
+model = sgdsheet.compile(sgdsheet.load(sys.argv[1]), "fit")
+session = sgdsheet.Session(model, **eval(sys.argv[2]))
+session._run.fit is not None or sys.exit("no least squares")
+pools = [{pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+         for _ in session]
+print(len(pools[-1]), {threads for pool in pools for threads in pool.values()})
+"""
+    book = Path(__file__).parent.parent / "workbooks" / "linear_regression.xlsx"
+    for options in ({"restarts": 3, "seed": 0, "steps": 2, "optimizer": "auto"}, {"optimizer": "auto"}):
+        words = [sys.executable, "-c", program, str(book), repr(options)]
+        found = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        assert found.split() == ["2", "{1}"], options
 
 
 def test_no_steps(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
+import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -253,9 +254,12 @@ class Session:
 
     def __iter__(self) -> Iterator[Step]:
         count = self._thread_count()
-        scipy = self.plan.solved or self.plan.fitted or self.plan.search is not None
+        solved = bool(self.plan.solved or self.plan.fitted or self.plan.search is not None)
+        polished = self.settings.restarts is not None
+        if solved or (polished and self._run.fit is not None):
+            scipy.linalg.blas  # noqa: B018  # loads its BLAS: one that is loaded later would have all threads
         limit = self.settings.time_limit or math.inf
-        blas = threadpool_limits(count, user_api="blas") if scipy else nullcontext()
+        blas = threadpool_limits(count, user_api="blas") if solved or polished else nullcontext()
         last = math.nan
         try:
             # The driver is closed before the final loss is calculated.
