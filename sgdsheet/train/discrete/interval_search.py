@@ -32,6 +32,9 @@ from sgdsheet.train.discrete.looks import OUT_OF_TIME, PROVED, UNPROVED, Limits,
 from sgdsheet.train.discrete.points import Best, Box
 from sgdsheet.train.discrete.population import Population
 
+_SHARE = 0.3
+"""The share of the time limit that the search with a population may take."""
+
 _AT_ONCE = 512
 """Boxes that are cut in one round."""
 
@@ -62,14 +65,14 @@ def branch_by_intervals(
     start, begun = flat.get(), time.monotonic()
     last, failure = None, None
     try:
-        for look in evolve(flat, discrete, limits):
+        for look in evolve(flat, discrete, replace(limits, seconds=limits.seconds * _SHARE)):
             if look.outcome:
                 last = look
             else:
                 yield look
     except TrainingError as error:
         failure = error
-    if last is not None and (last.outcome != UNPROVED):
+    if last is not None and last.outcome == PROVED:
         yield last
         return
     found = _Branching(flat, discrete, linear, limits, begun, last, failure)
