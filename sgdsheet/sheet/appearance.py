@@ -107,6 +107,8 @@ class SheetLook:
     tab: str | None = None
     hidden: bool = False
     rules: tuple[Rule, ...] = ()
+    links: Mapping[Position, str] = field(default_factory=dict)
+    """Where the links of cells lead to in this workbook: a range with or without its sheet, or a defined name."""
 
 
 class Appearance:

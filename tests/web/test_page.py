@@ -106,3 +106,21 @@ def test_light_and_dark_can_be_read(browser: Browser, served: Served, scheme: st
     assert shown.axe() == []
     assert shown.errors == []
     context.close()
+
+
+def test_a_link_leads_to_its_sheet(shown: Shown) -> None:
+    def sheet() -> str | None:
+        return shown.tab.get_by_role("tab", selected=True).text_content()
+
+    shown.show("Start")
+    shown.go("B11")
+    shown.tab.keyboard.press("F2")
+    box = shown.tab.get_by_test_id("cell-editor").bounding_box()
+    shown.tab.keyboard.press("Escape")
+    assert box is not None
+    shown.tab.mouse.click(box["x"] + 10, box["y"] + box["height"] / 2)
+    shown.until(lambda: sheet() == "nnet", "a click on a link shows where it leads", 5)
+    shown.show("Start")
+    shown.go("B12")
+    shown.tab.keyboard.press("Alt+Enter")
+    shown.until(lambda: sheet() == "mmult", "the keyboard follows a link", 5)

@@ -3,7 +3,7 @@
 import { areaName, cellName, onSheet, sameArea, spanned } from "./address";
 import { Connection, Refused } from "./connection";
 import { expanded } from "./grid/geometry";
-import type { Area, CellDetail, FromServer, Place, Reply, ToServer } from "./protocol";
+import type { Area, CellDetail, FromServer, Place, Reply, SheetInfo, ToServer } from "./protocol";
 import { key } from "./shown_cells";
 import {
   cellsChanged,
@@ -234,6 +234,17 @@ export function goTo(sheet: string | null, area: Area): void {
   const place: Place = [area[0], area[1]];
   select({ active: place, anchor: place, head: [area[2], area[3]], more: [] });
   window.dispatchEvent(new CustomEvent("reveal"));
+}
+
+/** Go where the link of a cell leads, if it has one. */
+export function followLink(place: Place): boolean {
+  const link = linkAt(place);
+  if (link) goTo(link[2], link[3]);
+  return link !== undefined;
+}
+
+export function linkAt([row, column]: Place): SheetInfo["links"][number] | undefined {
+  return sheetInfo(getState())?.links.find((link) => link[0] === row && link[1] === column);
 }
 
 /** The selected areas, the one with the active cell last. */

@@ -54,6 +54,8 @@ export interface SheetInfo {
   summary: [below: boolean, right: boolean];
   frozen: [rows: number, columns: number];
   merged: Area[];
+  /** Cells that lead to another place of the workbook. */
+  links: [row: number, column: number, sheet: string, area: Area][];
   gridlines: boolean;
   tab: string | null;
   hidden: boolean;

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sgdsheet.apps.web.command_list import choices, commands
 from sgdsheet.apps.web.served_book import ServedBook
 from sgdsheet.apps.web.sheet_view import look_for_page, style_for_page
+from sgdsheet.errors import SgdSheetError
 from sgdsheet.problem.definition import FoundModel, settings_areas
+from sgdsheet.sheet.defined_names import area_of
 from sgdsheet.sheet.references import Range
-from sgdsheet.sheet.workbook import Workbook
+from sgdsheet.sheet.workbook import Position, Workbook
 
 
 def book_message(served: ServedBook) -> dict[str, Any]:
@@ -27,6 +30,7 @@ def book_message(served: ServedBook) -> dict[str, Any]:
                 "columns": sheet.extent[1],
                 "merged": [list(area[1:]) for area in sheet.merged],
                 "protected": sheet.protected,
+                "links": _links(workbook, sheet.name, served.look(sheet.name).links),
                 **look_for_page(served.look(sheet.name)),
             }
             for sheet in list(workbook.sheets.values())
@@ -41,6 +45,19 @@ def book_message(served: ServedBook) -> dict[str, Any]:
         "can_redo": book.can_redo,
         "recovery": served.recovery(),
     }
+
+
+def _links(workbook: Workbook, sheet: str, links: Mapping[Position, str]) -> list[list[Any]]:
+    """The links of a sheet: row, column, and the sheet and area that they lead to; those to nowhere are left out."""
+    found: list[list[Any]] = []
+    for (row, column), target in links.items():
+        try:
+            area = area_of(workbook, target, sheet, "the link")
+        except SgdSheetError:
+            continue
+        if area.sheet in workbook.sheets:
+            found.append([row, column, area.sheet, list(area[1:])])
+    return found
 
 
 def _model(served: ServedBook, workbook: Workbook, found: FoundModel) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from dataclasses import replace
 
 from sgdsheet.errors import FileError
+from sgdsheet.hosts.xlsx.cell_links import read_links
 from sgdsheet.hosts.xlsx.cell_styles import Palette, read_differences, read_styles
 from sgdsheet.hosts.xlsx.format_rules import read_rules
 from sgdsheet.hosts.xlsx.package import Package
@@ -69,7 +70,7 @@ def _look(name: str, part: Part, palette: Palette, differences: tuple[CellStyle,
         end = end if end >= 0 else len(data)
         around = data[:head] + data[end:]
     root = read_tree(replace(part, data=around), without=_LARGE)
-    look = SheetLook()
+    look = SheetLook(links=read_links(data[end:]))
     _read_sizes(root, look)
     rows = _Rows(data, head, end, prefix, _column_styles(root))
     look.styles_in = rows.styles_in

@@ -1,6 +1,7 @@
 // The sheet: a canvas for its frozen rows, under the column letters, and one for the rows that scroll below them.
 
 import {
+  type CellClickedEventArgs,
   CompactSelection,
   DataEditor,
   type DataEditorRef,
@@ -16,7 +17,7 @@ import {
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { areaName, cellName, columnName, contains, spanned } from "../address";
 import { ChartsOnSheet } from "../charts/charts_on_sheet";
-import { look, select, selectedAreas, setWidths } from "../live";
+import { followLink, linkAt, look, select, selectedAreas, setWidths } from "../live";
 import type { Area, CellStyle, Place } from "../protocol";
 import { columnOf, key, rowOf } from "../shown_cells";
 import { cellsOf, type CellChange, getState, modelOf, onCells, selectionOf, sheetInfo, useStore } from "../store";
@@ -442,13 +443,20 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
 
   const hover = (part: Part) => (args: { kind: string; location: readonly [number, number]; bounds?: Rectangle }) => {
     if (args.kind !== "cell" || !args.bounds) {
+      frame.current?.classList.remove("on-link");
       setHovered(null);
       return;
     }
     const [row, column] = [args.location[1] + offset(part) + 1, args.location[0] + 1];
+    frame.current?.classList.toggle("on-link", linkAt([row, column]) !== undefined);
     const has = gradients?.has(key(row, column)) || cells.get(row, column)?.extra?.uncalculated;
     if (!has) setHovered(null);
     else setHovered({ row, column, x: args.bounds.x + args.bounds.width / 2, y: args.bounds.y });
+  };
+
+  /** A click on a cell with a link goes where it leads; with a key held down, it selects. */
+  const follow = (part: Part) => (cell: Item, event: CellClickedEventArgs) => {
+    if (!event.shiftKey && !event.ctrlKey && !event.metaKey) followLink([cell[1] + offset(part) + 1, cell[0] + 1]);
   };
 
   const highlights = (part: Part): { color: string; range: Rectangle; style: "solid-outline" | "dashed" }[] =>
@@ -526,6 +534,7 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
             gridSelection={shown("top")}
             onGridSelectionChange={selected("top")}
             onItemHovered={hover("top")}
+            onCellClicked={follow("top")}
             highlightRegions={highlights("top")}
           />
         </div>
@@ -546,6 +555,7 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
           onGridSelectionChange={selected("body")}
           onVisibleRegionChanged={seen}
           onItemHovered={hover("body")}
+          onCellClicked={follow("body")}
           highlightRegions={highlights("body")}
         />
       </div>

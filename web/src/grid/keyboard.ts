@@ -3,7 +3,7 @@
 import type { Rectangle } from "@glideapps/glide-data-grid";
 import { useCallback, useEffect } from "react";
 import { spanned } from "../address";
-import { clearSelected, fillSelected, select, showSheet, tell } from "../live";
+import { clearSelected, fillSelected, followLink, select, showSheet, tell } from "../live";
 import type { Area, Place } from "../protocol";
 import type { ShownCells } from "../shown_cells";
 import { getState, type Selection, selectionOf } from "../store";
@@ -85,6 +85,10 @@ export function useKeyboard(around: Surroundings): Handler {
         End: () => (control ? [Math.max(1, rows), Math.max(1, columns)] : edge(geometry, cells, active, [0, 1])),
       };
       const target = pages[event.key];
+      if (event.altKey && event.key === "Enter" && followLink(active)) {
+        done();
+        return;
+      }
       if (event.altKey && !arrow) return;
       if (arrow) {
         const from = event.shiftKey ? head : active;
