@@ -53,6 +53,9 @@ def _draw(book: xlsxwriter.Workbook, sheet: xlsxwriter.worksheet.Worksheet, quot
     still = book.add_chart({"type": "column"})
     still.add_series({"values": y})
     pie = book.add_chart({"type": "pie"})
-    pie.add_series({"values": y})
-    for place, chart in enumerate((scatter, lines, bars, columns, still, pie)):
+    pie.add_series({"categories": words, "values": y, "points": [{"fill": {"color": "#A02A38"}}]})
+    ring = book.add_chart({"type": "doughnut"})
+    for values in (y, fit):
+        ring.add_series({"categories": words, "values": values})
+    for place, chart in enumerate((scatter, lines, bars, columns, still, pie, ring)):
         sheet.insert_chart(10 + 16 * place, 0, chart)

@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 
 import sgdsheet
 from sgdsheet.analysis.observation import Observer, charts_of_fit
-from sgdsheet.plots.chart_drawing import ChartPainter, ChartReader
+from sgdsheet.plots.chart_drawing import ChartPainter, ChartReader, Curve
 from sgdsheet.plots.look import look, new_figure
+from sgdsheet.plots.painters import painter_of
+from sgdsheet.plots.pie_drawing import shares
 from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.sheet.workbook import Workbook
@@ -51,8 +53,10 @@ def test_kinds(workbook: Workbook) -> None:
         ChartKind.BAR,
         ChartKind.COLUMN,
         ChartKind.COLUMN,
-    ]  # a pie is passed over
-    assert [chart.series[0].stacking for chart in workbook.charts[2:]] == [Stacking.SUM, Stacking.SHARE, Stacking.NONE]
+        ChartKind.PIE,
+        ChartKind.DOUGHNUT,
+    ]
+    assert [chart.series[0].stacking for chart in workbook.charts[2:5]] == [Stacking.SUM, Stacking.SHARE, Stacking.NONE]
     assert workbook.charts[2].series[1].colour == "#A02A38"
     assert workbook.charts[3].y.log
     assert workbook.charts[1].series[0].categories == (area("G2:G6"),)
@@ -119,7 +123,7 @@ def start(model: sgdsheet.SheetModel) -> list:  # type: ignore[type-arg]
 
 def test_charts_that_training_moves(workbook: Workbook) -> None:
     model = sgdsheet.compile(workbook)
-    assert charts_of_fit(model) == workbook.charts[:3]
+    assert charts_of_fit(model) == [*workbook.charts[:3], workbook.charts[6]]
 
 
 def test_numbers_are_those_of_the_parameters(workbook: Workbook) -> None:
@@ -127,14 +131,14 @@ def test_numbers_are_those_of_the_parameters(workbook: Workbook) -> None:
     charts = charts_of_fit(model)
     observer = Observer(model, [area for chart in charts for area in chart.areas])
     there = [start(model)[0].new_tensor([2.0, 1.0])]
-    scatter, lines, bars = (ChartReader(chart, workbook).drawing(observer.at(there)) for chart in charts)
+    scatter, lines, bars, ring = (ChartReader(chart, workbook).drawing(observer.at(there)) for chart in charts)
     assert [curve.y for curve in scatter.curves] == [Y, Y]
     assert scatter.curves[1].x == X
     assert [curve.name for curve in scatter.curves] == ["y", "fit"]
     assert (scatter.x_title, scatter.y_title) == ("x", "y")
     assert lines.curves[0].labels == ["a", "b", "c", "d", "e"]
     assert lines.curves[0].x == [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert [curve.y for curve in bars.curves] == [Y, Y]
+    assert [curve.y for curve in bars.curves] == [curve.y for curve in ring.curves] == [Y, Y]
 
 
 def test_an_error_is_a_gap(tmp_path: Path) -> None:
@@ -145,6 +149,36 @@ def test_an_error_is_a_gap(tmp_path: Path) -> None:
     drawing = reader.drawing(Observer(model, workbook.charts[0].areas).at(start(model)))
     assert math.isnan(drawing.curves[1].y[0])  # 0^0 is #NUM!
     assert drawing.curves[1].y[1:] == [0.5, 1.0, 1.5, 2.0]
+
+
+def test_pies(workbook: Workbook) -> None:
+    pie, ring = workbook.charts[5:]
+    assert pie.is_round
+    assert pie.series == (
+        Series(ChartKind.PIE, "", (area("G2:G6"),), (area("B2:B6"),), line=False, slice_colours=("#A02A38",)),
+    )
+    assert [item.values for item in ring.series] == [(area("B2:B6"),), (area("C2:C6"),)]
+
+
+def test_slices_move(workbook: Workbook) -> None:
+    chart = workbook.charts[6]
+    readings = [{area("C2").first._replace(row=2 + row): value for row, value in enumerate(ys)} for ys in ([1.0], Y)]
+    first, last = (ChartReader(chart, workbook).drawing(values.get) for values in readings)
+    with look():
+        painter = painter_of(Figure().subplots(), [first, last])
+    whole, *others = painter.moving[5:]  # the second ring
+    assert whole.theta2 - whole.theta1 == 360
+    assert not any(patch.get_visible() for patch in others)
+    painter.show(last)
+    angles = [patch.theta2 - patch.theta1 for patch in painter.moving[5:]]
+    assert angles == pytest.approx([360 * value / sum(Y) for value in Y])
+    assert painter.moving[5].theta2 == 90  # clockwise from the top
+
+
+def test_a_pie_of_many_slices_keeps_its_shares() -> None:
+    curve = Curve(Series(ChartKind.PIE, "", (), ()), "", [], [-1.0] * 50 + [2.0] * 50 + [math.nan], [])
+    assert shares(curve) == pytest.approx([1 / 150] * 50 + [2 / 150] * 10 + [80 / 150])
+    assert shares(replace(curve, y=[0.0, math.nan])) == [0.0, 0.0]
 
 
 def moved(workbook: Workbook, index: int, to: list[float]) -> ChartPainter:

@@ -16,7 +16,7 @@ from sgdsheet.analysis.observation import Observer, charts_of_fit
 from sgdsheet.analysis.trajectory import Snapshot, Trajectory, record_training
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import FileError, SettingError, quoted
-from sgdsheet.plots.chart_drawing import ChartPainter, ChartReader
+from sgdsheet.plots.chart_drawing import ChartReader
 from sgdsheet.plots.colours import in_palette, palette_of
 from sgdsheet.plots.look import (
     COLUMN,
@@ -32,6 +32,7 @@ from sgdsheet.plots.look import (
     scale,
     write,
 )
+from sgdsheet.plots.painters import painter_of
 from sgdsheet.sheet.charts import Chart
 from sgdsheet.system.extras import optional
 from sgdsheet.system.outputs import ANIMATION
@@ -128,7 +129,7 @@ class _Film:
         self._drawings = [[reader.drawing(values) for values in seen] for reader in readers]
         self.figure = new_figure(*_INCHES[1 + len(charts)])
         panels = self.figure.subplots(1, 1 + len(charts), squeeze=False)[0]
-        self._painters = [ChartPainter(axes, drawn) for axes, drawn in zip(panels, self._drawings, strict=False)]
+        self._painters = [painter_of(axes, drawn) for axes, drawn in zip(panels, self._drawings, strict=False)]
         self._loss = LossPanel(panels[-1], trajectory.records)
 
     def pictures(self, canvas: Any) -> Iterator[Any]:

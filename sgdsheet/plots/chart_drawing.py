@@ -78,7 +78,7 @@ class ChartReader:
             elif categories:
                 x = [_number(values(cell)) for area in categories for cell in area]
             length = min(len(x), len(y))
-            some = slice(0, length, -(-length // _MOST) or 1)
+            some = slice(0, length, 1 if series.kind.is_round else -(-length // _MOST) or 1)
             curves.append(Curve(series, name, x[some], y[some], labels[some]))
         return Drawing(chart, words(chart.title), words(chart.x.title), words(chart.y.title), curves)
 

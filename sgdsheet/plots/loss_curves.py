@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sgdsheet.plots.chart_drawing import ChartPainter, Drawing
+from sgdsheet.plots.chart_drawing import Drawing
 from sgdsheet.plots.look import COLUMN, INK, count_steps, saved_figure, scale
+from sgdsheet.plots.painters import painter_of
 from sgdsheet.train.logbook import Column, Record, number, thin, wants_log_axis
 
 _FEW = 40
@@ -63,7 +64,7 @@ def save_plot(
             upper.legend(loc="best", labelcolor=INK)
         left.align_ylabels([upper, lower])
         if right is not None and fit is not None:
-            ChartPainter(right.subplots(), [fit])
+            painter_of(right.subplots(), [fit])
 
 
 def _happens_early(records: Sequence[Record], *, log: bool) -> bool:

@@ -12,13 +12,20 @@ Words = str | Range
 
 
 class ChartKind(Enum):
-    """How a series is drawn. A bar lies, a column stands."""
+    """How a series is drawn. A bar lies, a column stands; a doughnut is a ring of slices, a pie is full."""
 
     LINE = "line"
     SCATTER = "scatter"
     BAR = "bar"
     COLUMN = "column"
     AREA = "area"
+    PIE = "pie"
+    DOUGHNUT = "doughnut"
+
+    @property
+    def is_round(self) -> bool:
+        """Whether each value is a slice of a circle."""
+        return self in (ChartKind.PIE, ChartKind.DOUGHNUT)
 
 
 class Stacking(Enum):
@@ -33,7 +40,8 @@ class Stacking(Enum):
 class Series:
     """One series: `values` over `categories` (the x values of a scatter chart), each in the order of their cells.
 
-    `colour` is RRGGBB with a `#`, None where the program chooses.
+    `colour` is RRGGBB with a `#`, None where the program chooses. `slice_colours` are those of the slices of a pie, in
+    their order, as far as the workbook chooses them.
     """
 
     kind: ChartKind
@@ -44,6 +52,7 @@ class Series:
     line: bool = True
     marker: bool = False
     stacking: Stacking = Stacking.NONE
+    slice_colours: tuple[str | None, ...] = ()
 
     @property
     def areas(self) -> tuple[Range, ...]:
@@ -75,6 +84,11 @@ class Chart:
     y: Axis
     series: tuple[Series, ...]
     anchor: Range | None = None
+
+    @property
+    def is_round(self) -> bool:
+        """Whether it is a pie or a doughnut."""
+        return self.series[0].kind.is_round
 
     @property
     def areas(self) -> tuple[Range, ...]:

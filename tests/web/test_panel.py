@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from sgdsheet.apps import examples
 from sgdsheet.live.commands import COMMANDS
+from tests.chart_books import charted
 from tests.web.browser import ROOT, Shown, needs_browser
 from tests.web.served import Served, serving
 
@@ -160,6 +161,27 @@ def test_charts_stand_over_their_cells(shown: Shown) -> None:
     expect(shown.tab.locator(".chart-on-sheet figcaption")).to_have_text("Speed of the roller coaster")
     shown.tab.locator(".panel").get_by_role("button", name="Charts").scroll_into_view_if_needed()
     expect(shown.tab.locator(".panel .sheet-chart canvas")).to_have_count(1)
+
+
+def test_a_pie_moves_as_it_trains(context: BrowserContext, served: Served, tmp_path: Path) -> None:
+    shown = uploaded(context, served, charted(tmp_path / "pies.xlsx"), "line & co")
+    figure = shown.tab.locator(".panel .sheet-chart", has=shown.tab.locator("svg.pie")).last
+    ring = figure.locator("svg.pie")
+    told = "Doughnut chart. Series 1: {0}; Series 2: {0}".format("a 4 %, b 12 %, c 20 %, d 28 %, e 36 %")
+    assert ring.get_attribute("aria-label") != told  # the second ring is 0.5 x
+    expect(ring.locator("path")).to_have_count(9)  # one slice of it is 0
+    shown.type("E1", "2")
+    shown.type("E2", "1")
+    expect(ring).to_have_attribute("aria-label", told)
+    expect(ring.locator("path")).to_have_count(10)
+    expect(figure.locator(".chart-key")).to_have_text(["a 4 %", "b 12 %", "c 20 %", "d 28 %", "e 36 %"])
+    assert shown.axe() == []
+    shown.type("E2", "0")
+    expect(ring.locator("path")).to_have_count(9)
+    shown.tab.get_by_role("button", name="Step", exact=True).click()
+    expect(ring.locator("path")).to_have_count(10)
+    assert shown.errors == []
+    shown.tab.close()
 
 
 def test_the_panel_is_accessible(shown: Shown) -> None:

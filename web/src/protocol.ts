@@ -189,9 +189,11 @@ export interface ChartSeries {
   markers: boolean;
   /** In a chart of several kinds; without it, that of the chart. */
   kind?: ChartKind;
+  /** Of a pie's slices, as far as the workbook has chosen them. */
+  slice_colors?: (string | null)[];
 }
 
-export type ChartKind = "line" | "scatter" | "bar" | "column" | "area";
+export type ChartKind = "line" | "scatter" | "bar" | "column" | "area" | "pie" | "doughnut";
 
 export type Ends = [low: number | null, high: number | null];
 

@@ -14,6 +14,8 @@ from sgdsheet.train.thinning import evenly_spaced
 
 _MOST_POINTS = 600
 """Points of a series that are drawn."""
+_MOST_SLICES = 60
+"""Slices of a pie that are drawn apart; what comes after them is one more."""
 
 
 def chart_for_page(chart: Chart, values_in: ValuesIn) -> dict[str, Any]:
@@ -46,7 +48,10 @@ def _series(series: Series, number: int, values_in: ValuesIn) -> dict[str, Any]:
         x = ["" if value is None else displayed(value).text for value in across]
     else:
         x = [float(place) for place in range(1, len(heights) + 1)]
-    if len(heights) > _MOST_POINTS:
+    if series.kind.is_round and len(heights) > _MOST_SLICES:
+        rest = sum(abs(value) for value in heights[_MOST_SLICES:] if value is not None)
+        x, heights = [*x[:_MOST_SLICES], f"{len(heights) - _MOST_SLICES:,} others"], [*heights[:_MOST_SLICES], rest]
+    elif len(heights) > _MOST_POINTS:
         kept = evenly_spaced(range(len(heights)), _MOST_POINTS)
         x, heights = [x[place] for place in kept], [heights[place] for place in kept]
     return {
@@ -57,6 +62,7 @@ def _series(series: Series, number: int, values_in: ValuesIn) -> dict[str, Any]:
         "lines": series.line,
         "markers": series.marker,
         "kind": series.kind.value,
+        "slice_colors": list(series.slice_colours[:_MOST_SLICES]),
     }
 
 

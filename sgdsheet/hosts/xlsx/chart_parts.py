@@ -1,4 +1,7 @@
-"""Charts of a package: line, scatter, bar and column charts as plain data. Others are passed over."""
+"""Charts of a package as plain data: lines, scatters, bars, columns, areas, pies. Others are passed over.
+
+A chart in three dimensions is read as its flat sister: the numbers are the same.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,16 @@ _KINDS = {
     "scatterChart": ChartKind.SCATTER,
     "barChart": ChartKind.COLUMN,
     "areaChart": ChartKind.AREA,
+    "pieChart": ChartKind.PIE,
+    "doughnutChart": ChartKind.DOUGHNUT,
+    "line3DChart": ChartKind.LINE,
+    "bar3DChart": ChartKind.COLUMN,
+    "area3DChart": ChartKind.AREA,
+    "pie3DChart": ChartKind.PIE,
+    "ofPieChart": ChartKind.PIE,
 }
+_MOST_SLICES = 1_000
+"""Slices whose own colours are read."""
 _ROWS, _COLUMNS = 14, 7
 """Rows and columns that a chart is taken to cover where only its size in another unit is known."""
 
@@ -81,6 +93,9 @@ def _chart(root: Node, sheet: str) -> Chart | None:
     series = [item for group in groups for node in group.all("ser") if (item := _series(group, node, sheet))]
     if not series:
         return None
+    series = [item for item in series if item.kind.is_round == series[0].kind.is_round]
+    if series[0].kind is ChartKind.PIE:
+        del series[1:]  # a pie has room for one, and spreadsheet programs show the first
     axes = {_value(node, "axId"): node for node in plot.children if node.tag in ("catAx", "dateAx", "valAx")}
     used = [axes[name] for node in groups[0].all("axId") if (name := node.attributes.get("val")) in axes]
     across, up = [_axis(node, sheet) for node in used[:2]] if len(used) >= 2 else (Axis(), Axis())
@@ -98,7 +113,7 @@ def _series(group: Node, node: Node, sheet: str) -> Series | None:
     if not values:
         return None
     bars = kind in (ChartKind.BAR, ChartKind.COLUMN)
-    filled = bars or kind is ChartKind.AREA
+    filled = bars or kind is ChartKind.AREA or kind.is_round
     stacking = next((item for item in Stacking if item.value == _value(group, "grouping")), Stacking.NONE)
     symbol = node.all("marker", "symbol")
     marked = symbol[0].attributes.get("val") != "none" if symbol else _marks_by_itself(group)
@@ -107,11 +122,22 @@ def _series(group: Node, node: Node, sheet: str) -> Series | None:
         _name(node.all("tx"), sheet),
         _areas(node.all("xVal" if scatter else "cat"), sheet),
         values,
-        _colour(node, bars=filled),
-        line=not bars and not node.all("spPr", "ln", "noFill") and not _only_markers(group),
+        _colour(node, filled=filled),
+        line=not bars and not kind.is_round and not node.all("spPr", "ln", "noFill") and not _only_markers(group),
         marker=not filled and marked,
         stacking=stacking if filled else Stacking.NONE,
+        slice_colours=_slice_colours(node) if kind.is_round else (),
     )
+
+
+def _slice_colours(node: Node) -> tuple[str | None, ...]:
+    """The colours of a pie's slices, as far as they are told one by one."""
+    found: dict[int, str | None] = {}
+    for point in node.all("dPt"):
+        place = _value(point, "idx")
+        if place.isdecimal() and int(place) < _MOST_SLICES:
+            found[int(place)] = _colour(point, filled=True)
+    return tuple(found.get(place) for place in range(max(found, default=-1) + 1))
 
 
 def _only_markers(group: Node) -> bool:
@@ -124,10 +150,10 @@ def _marks_by_itself(group: Node) -> bool:
     return _is_on(group.all("marker"))
 
 
-def _colour(node: Node, *, bars: bool) -> str | None:
-    """The colour of a series: that of its line, else that of its markers; for a bar, what it is filled with."""
+def _colour(node: Node, *, filled: bool) -> str | None:
+    """The colour of a series: that of its line, else that of its markers; for bars and the like, their filling."""
     line, fill = ("spPr", "ln", "solidFill", "srgbClr"), ("spPr", "solidFill", "srgbClr")
-    for path in (fill, line) if bars else (line, ("marker", *fill), ("marker", *line)):
+    for path in (fill, line) if filled else (line, ("marker", *fill), ("marker", *line)):
         for found in node.all(*path):
             if _COLOUR.fullmatch(text := found.attributes.get("val", "")):
                 return f"#{text.upper()}"

@@ -7,13 +7,42 @@ import { luminance, mix } from "../grid/colours";
 import type { Chart, ChartSeries } from "../protocol";
 import { usePalette } from "../theme";
 import { axis, clipped, fixed, logarithmic, padded, seriesColor, titled } from "./looks";
+import { Pie, PieLegend } from "./pie";
 import { Plot, type PlotData, type PlotOptions } from "./plot";
 import { scatterData, scatterOptions } from "./scatter";
 
 const HEIGHT = 200;
 const MOST_LABELS = 14;
 
-export function SheetChart({ chart, height = HEIGHT }: { chart: Chart; height?: number }): JSX.Element {
+interface Props {
+  chart: Chart;
+  height?: number;
+}
+
+export function SheetChart({ chart, height = HEIGHT }: Props): JSX.Element {
+  return chart.kind === "pie" || chart.kind === "doughnut" ? (
+    <RoundChart chart={chart} height={height} />
+  ) : (
+    <PlottedChart chart={chart} height={height} />
+  );
+}
+
+function RoundChart({ chart, height }: Required<Props>): JSX.Element {
+  const palette = usePalette();
+  return (
+    <figure className="sheet-chart">
+      <figcaption>{chart.title || "Chart"}</figcaption>
+      {palette && (
+        <div className="pie-and-legend">
+          <Pie chart={chart} height={height} palette={palette} />
+          <PieLegend chart={chart} palette={palette} />
+        </div>
+      )}
+    </figure>
+  );
+}
+
+function PlottedChart({ chart, height }: Required<Props>): JSX.Element {
   const palette = usePalette();
   const shape = shapeOf(chart);
   const options = useMemo(
@@ -175,6 +204,6 @@ function thinned(count: number): number[] {
 
 function sentence(chart: Chart): string {
   const names = chart.series.map((series) => series.name).filter(Boolean);
-  const what = { line: "Line chart", scatter: "Scatter chart", bar: "Bar chart", column: "Column chart", area: "Area chart" };
-  return `${what[chart.kind]}${chart.title ? `: ${chart.title}` : ""}${names.length ? ` (${names.join(", ")})` : ""}`;
+  const what = `${chart.kind[0]?.toUpperCase()}${chart.kind.slice(1)} chart`;
+  return `${what}${chart.title ? `: ${chart.title}` : ""}${names.length ? ` (${names.join(", ")})` : ""}`;
 }
