@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 _PER_SECOND = 10
-_UNNOTICED = 1.0
+UNNOTICED = 1.0
 """Seconds that work may take without being shown."""
 
 
@@ -44,7 +44,7 @@ def working(what: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TimeRemainingColumn(compact=True))
     bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=_PER_SECOND)
     task = bar.add_task(what, total=None)
-    timer = threading.Timer(_UNNOTICED, bar.start)
+    timer = threading.Timer(UNNOTICED, bar.start)
     timer.daemon = True
     timer.start()
     try:
