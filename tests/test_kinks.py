@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import linprog, minimize
+from torch.fx import GraphModule
 
 from sgdsheet.analysis.diagnosis import diagnose
 from sgdsheet.analysis.reporting.sensitivity import Sensitivity, sensitivity
 from sgdsheet.compiler.model import SheetModel
+from sgdsheet.compiler.passes.shapes import note_shapes
+from sgdsheet.compiler.structure.function_kind import function_kinds
+from sgdsheet.compiler.structure.joined_choices import with_joined_choices
 from sgdsheet.errors import TrainingError
 from sgdsheet.train.constrained.constraints import no_constraints
 from sgdsheet.train.constrained.kinkless_model import kinkless
@@ -113,6 +120,142 @@ def test_quantile_regression(share: float, formula: str) -> None:
     assert session.plan.optimizer_name == HIGHS
     below = sum(value < 0 for value in Y - LINE @ parameters(session.model))
     assert abs(below - 40 * share) <= 2
+
+
+IN_CELLS = {
+    "IF times x": "=IF(C1>0,0.8,-0.2)*C1",
+    "x times IF": "=C1*IF(C1>=0,0.8,-0.2)",
+    "x written twice": "=IF($H$1+$H$2*A1>B1,0.8,-0.2)*($H$1+$H$2*A1-B1)",
+    "x written in two ways": "=IF(B1<$H$1+$H$2*A1,0.8,-0.2)*($H$1-B1+A1*$H$2)",
+    "turned round": "=IF(-2*C1>=0,-0.2,0.8)*C1",
+    "a fraction": "=IF(C1>0,4,-1)*C1/5",
+    "a difference": "=(0.8-IF(C1<0,1,0))*C1",
+    "IF in IF": "=IF(C1>0,0.8,IF(C1<0,-0.2,0))*C1",
+    "two IFs": "=IF(C1>0,0.8*C1,0)+IF(C1<=0,-0.2*C1,0)",
+    "AND": "=IF(AND(C1>0),0.8,-0.2)*C1",
+    "NOT": "=IF(NOT(C1>0),-0.2,0.8)*C1",
+    "a truth value": "=C1*(0.8-(C1<0))",
+    "truth values": "=(C1>0)*0.8*C1-(C1<=0)*0.2*C1",
+    "truth values without 0": "=(C1>0)*0.8*C1-(C1<0)*0.2*C1",
+    "SIGN": "=C1*(0.3+0.5*SIGN(C1))",
+    "a weight of ABS": "=IF(C1>0,0.8,0.2)*ABS(C1)",
+    "ABS in branches": "=IF(C1>0,0.8*ABS(C1),0.2*ABS(C1))",
+}
+"""The loss of a quantile regression for a share of 0.2, as people write it: the same numbers by other formulas."""
+
+IN_SUMS = {
+    "SUMPRODUCT of truth values": {"Z1": "=SUMPRODUCT((C1:C40>0)*0.8*C1:C40-(C1:C40<=0)*0.2*C1:C40)"},
+    "SUMPRODUCT of IF": {"Z1": "=SUMPRODUCT(IF(C1:C40>0,0.8,-0.2),C1:C40)"},
+    "SUMPRODUCT of weights": {"D1:D40": "=IF(C1>0,0.8,-0.2)", "Z1": "=SUMPRODUCT(D1:D40,C1:C40)"},
+    "two of them": {"Z1": "=0.8*SUMPRODUCT(--(C1:C40>0),C1:C40)-0.2*SUMPRODUCT(--(C1:C40<=0),C1:C40)"},
+    "SUMIF": {"Z1": '=0.8*SUMIF(C1:C40,">0")-0.2*SUMIF(C1:C40,"<0")'},
+}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [*({"D1:D40": formula, "Z1": "=SUM(D1:D40)"} for formula in IN_CELLS.values()), *IN_SUMS.values()],
+    ids=[*IN_CELLS, *IN_SUMS],
+)
+def test_quantile_regression_as_people_write_it(cells: dict[str, str]) -> None:
+    session = trained(points(**cells))
+    assert session.loss == pytest.approx(quantile_regression(0.2), rel=1e-10)
+    assert session.plan.optimizer_name == HIGHS
+    assert session.ending == "converged: a bound by linear duality proves it"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("count", [50, 2000])
+def test_quantile_regression_with_groups_and_weights(count: int, share: float) -> None:
+    """Without intercept, with a 0 or 1 in each row of two columns, and with weights of which some are 0."""
+    random = np.random.default_rng(count)
+    group = random.integers(0, 2, count)
+    x = np.column_stack([group, 1 - group, random.uniform(-1, 1, count)]).astype(float)
+    y = x @ [1.0, 2.0, -3.0] + random.standard_t(2, count)
+    weight = random.integers(0, 3, count).astype(float)
+    cells = {
+        f"A1:C{count}": x.tolist(),
+        f"D1:D{count}": y[:, None].tolist(),
+        f"E1:E{count}": weight[:, None].tolist(),
+        "H1:H3": [[0.0]] * 3,
+        "J1": share,
+        f"F1:F{count}": "=E1*IF(D1>$H$1*A1+$H$2*B1+$H$3*C1,$J$1,$J$1-1)*(D1-$H$1*A1-$H$2*B1-$H$3*C1)",
+        "Z1": f"=SUM(F1:F{count})",
+    }
+    session = trained(cells, "H1:H3")
+    costs = np.concatenate([np.zeros(3), share * weight, (1 - share) * weight])
+    equal = np.hstack([x, np.eye(count), -np.eye(count)])
+    found = linprog(costs, A_eq=equal, b_eq=y, bounds=[(None, None)] * 3 + [(0, None)] * (2 * count))
+    assert session.loss == pytest.approx(found.fun, rel=1e-10)
+    assert (session.stopped, session.plan.optimizer_name) == ("converged", HIGHS)
+
+
+def test_quantile_of_a_curve() -> None:
+    """Of a constant that is squared: where the sorted numbers say, and the ending says what is known of it."""
+    values = np.sort(RANDOM.uniform(1, 9, 41))
+    cells = {"A1:A41": values[:, None].tolist(), "H1": 1.0, "H2": 0.0, "D1:D41": "=IF(A1>$H$1^2,0.8,-0.2)*(A1-$H$1^2)"}
+    session = trained({**cells, "Z1": "=SUM(D1:D41)+ABS(H2)"})
+    assert parameters(session.model)[0] ** 2 == pytest.approx(values[int(0.8 * 41)], rel=1e-9)
+    assert session.ending == "converged: no direction leads to a better one, also at the kinks"
+
+
+def test_expectiles_are_smooth() -> None:
+    """Squares with two weights have no kink: the mean where the weighted squares on both sides balance."""
+    session = trained(points(**{"D1:D40": "=IF(C1>0,0.8,0.2)*C1^2", "Z1": "=SUM(D1:D40)"}))
+    assert session.stopped == "converged"
+    residuals = LINE @ parameters(session.model) - Y
+    balance = LINE.T @ (np.where(residuals > 0, 0.8, 0.2) * residuals)
+    assert np.abs(balance).max() < 1e-5 * np.abs(residuals).sum()
+
+
+PARTS = ["C1", "0.8", "-0.2", "2", "A1", "SIGN(C1)", "ABS(C1)", "MAX(C1,0)", "IF(C1>1,C1,1)", "IF(2*C1<>0,1,0)"]
+PARTS += ["(C1>0)", "(C1<=0)", "(C1<0)", "(C1>=0)", "(C1=0)", "IF(C1>0,0.8,-0.2)", "IF(-C1>0,C1,2)"]
+
+
+def some_formula(random: Random, depth: int) -> str:
+    if depth == 0:
+        return random.choice(PARTS)
+    kind = random.random()
+    if kind < 0.8:
+        return f"({some_formula(random, depth - 1)}{random.choice('+-**')}{some_formula(random, depth - 1)})"
+    if kind < 0.9:
+        relation = random.choice([">", "<", ">=", "<="])
+        return f"IF(C1{relation}0,{some_formula(random, depth - 1)},{some_formula(random, depth - 1)})"
+    return f"(-{some_formula(random, depth - 1)}/4)"
+
+
+def test_random_formulas_with_conditions() -> None:
+    """What is said of them is true of their numbers, and they are the same in the program that is analysed."""
+    random = Random(5)
+    joined, tiny = 0, np.array([1e-10, 0])
+    for _ in range(150):
+        formula = f"={some_formula(random, random.choice([1, 2, 2, 3]))}"
+        data = {"A1:A4": [[1.0], [0.0], [2.0], [-1.0]], "H1": 0.0, "H2": 0.0, "C1:C4": "=$H$1+$H$2*A1"}
+        cells = {**data, "D1:D4": formula, "Z1": "=SUM(D1:D4)+H1+H2"}
+        model = compiled(cells, "H1:H2")
+        module = model.lowered.module([model.loss_node])
+        note_shapes(module)
+        made = with_joined_choices(module)
+        if made is module:
+            continue
+        joined += 1
+        kind = function_kinds(model.lowered, [model.loss_node], {})[0]
+
+        def at(point: Floats, program: GraphModule = made) -> float:
+            with torch.no_grad():
+                for tensor in program.parameters():
+                    tensor.copy_(torch.tensor(point).reshape(tensor.shape))
+                return float(program()[0])
+
+        points = [np.array([random.choice([-1, 0, 0.5, 1, random.gauss(0, 1)]) for _ in range(2)]) for _ in range(20)]
+        for one, two in pairwise(points):
+            assert at(one) == pytest.approx(at(one, module), abs=1e-9), formula
+            above = (at(one) + at(two)) / 2 - at((one + two) / 2)
+            assert not (kind.convex and above < -1e-9), formula
+            assert not (kind.concave and above > 1e-9), formula
+            assert kind.stepped or at(one + tiny) == pytest.approx(at(one - tiny), abs=1e-6), formula
+            assert kind.low <= at(one) <= kind.high, formula
+    assert joined > 15
 
 
 def test_many_points() -> None:
@@ -315,8 +458,8 @@ def test_curvature_along_many_kinks(count: int) -> None:
 
 
 def test_where_no_variables_can_stand_for_kinks_it_is_no_saddle() -> None:
-    """A weight that jumps where its factor is 0 makes a kink that no rule sees."""
-    cells = points(**{"D1:D40": "=IF($H$1+$H$2*A1>B1,0.8,-0.2)*($H$1+$H$2*A1-B1)", "Z1": "=SUM(D1:D40)"})
+    """A weight that jumps where its factor is 0, by two conditions, makes a kink that no rule sees."""
+    cells = points(**{"D1:D40": "=IF(AND($H$1+$H$2*A1>B1,$H$2<9),0.8,-0.2)*($H$1+$H$2*A1-B1)", "Z1": "=SUM(D1:D40)"})
     session = trained(cells)
     assert session.stopped == "stalled"
     assert session.reason.endswith(

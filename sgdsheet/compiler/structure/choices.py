@@ -7,7 +7,7 @@ difference vanishes where the two sides are equal, and they meet smoothly if its
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -82,13 +82,63 @@ def meeting(node: fx.Node, constants: Mapping[str, Tensor]) -> Met | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Border:
+    """Where the sides of a comparison, nodes or numbers, are equal."""
+
+    left: Any
+    right: Any
+
+    def sign_of(self, other: Border, constants: Mapping[str, Tensor]) -> int | None:
+        """1 if another border is the same one, -1 if it is with its sides turned round; None if that is not proved."""
+        if (self.left, self.right) == (other.left, other.right):
+            return 1
+        for atoms in (_nodes(self.left, self.right, other.left, other.right), frozenset[fx.Node]()):
+            comparison = _Comparison(constants, atoms, [])
+            try:
+                one, two = comparison.surface(self.left, self.right), comparison.surface(other.left, other.right)
+                factor = _factor(one, two)
+                if factor is not None and _factor(two, one) is not None:  # nowhere is one of them always 0
+                    return 1 if factor > 0 else -1
+            except _TooLong:
+                continue
+        return None
+
+    def agree(self, value: Any, others: Sequence[Any], constants: Mapping[str, Tensor]) -> bool:
+        """Whether a value is proved to be that of one of the others on the border."""
+        if any(value is item for item in others):
+            return True
+        for atoms in (_nodes(self.left, self.right), frozenset[fx.Node]()):
+            comparison = _Comparison(constants, atoms, [])
+            try:
+                surface, there = comparison.surface(self.left, self.right), comparison.polynomial(value)
+                atom = _linear_atom(surface)
+                if atom is None:
+                    continue
+                for item in others:
+                    difference = _minus(there, comparison.polynomial(item))
+                    if _vanishes(_substituted(difference, atom, surface), difference):
+                        return True
+            except _TooLong:
+                continue
+        return False
+
+
+def _nodes(*items: Any) -> frozenset[fx.Node]:
+    return frozenset(item for item in items if isinstance(item, fx.Node))
+
+
+@dataclass(frozen=True, slots=True)
 class _Comparison:
     constants: Mapping[str, Tensor]
     atoms: frozenset[fx.Node]
     sides: list[fx.Node]
 
+    def surface(self, left: Any, right: Any) -> Polynomial:
+        """What is 0 where the two sides are equal."""
+        return self._canonical(_minus(self.polynomial(left), self.polynomial(right)))
+
     def compared(self, left: Any, right: Any, chosen: Any, other: Any) -> Met | None:
-        surface = self._canonical(_minus(self.polynomial(left), self.polynomial(right)))
+        surface = self.surface(left, right)
         first, second = self._canonical(self.polynomial(chosen)), self._canonical(self.polynomial(other))
         difference = _minus(first, second)
         if not difference:
@@ -221,16 +271,21 @@ def _times(one: Polynomial, two: Polynomial) -> Polynomial:
 
 
 def _factor(item: Polynomial, of: Polynomial) -> float | None:
-    """A number with the sign of k, if the one polynomial is k times the other, with one sign of k everywhere."""
+    """A number with the sign of k, if the one polynomial is k times the other, with one sign of k everywhere.
+
+    Coefficients may be 0 in some places: in k (a weight of 0), and in single terms (a regressor that is 0).
+    """
     if set(item) != set(of) or not of:
         return None
-    key = max(of, key=len)
-    if not bool((of[key] != 0).all()):
+    products, squares = (sum((part[key] * of[key] for key in of), torch.zeros(())) for part in (item, of))
+    if not bool((squares > 0).all()):
         return None
-    ratio = item[key] / of[key]
-    if not (bool((ratio > 0).all()) or bool((ratio < 0).all())):
+    ratio = products / squares
+    if not (bool((ratio >= 0).all()) or bool((ratio <= 0).all())):
         return None
-    return float(ratio.reshape(-1)[0]) if _vanishes(_plus(item, _times(of, {(): ratio}), -1.0), item) else None
+    if not _vanishes(_plus(item, _times(of, {(): ratio}), -1.0), item):
+        return None
+    return float(ratio.flatten()[ratio.abs().argmax()])
 
 
 def _linear_atom(surface: Polynomial) -> fx.Node | None:

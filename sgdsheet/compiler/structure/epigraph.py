@@ -18,6 +18,7 @@ from sgdsheet.compiler.passes.shapes import note_shapes, shape_of
 from sgdsheet.compiler.structure.choices import Meeting
 from sgdsheet.compiler.structure.directions import Follows, followed
 from sgdsheet.compiler.structure.function_analysis import FunctionAnalysis, Limits, extreme_choice
+from sgdsheet.compiler.structure.joined_choices import with_joined_choices
 from sgdsheet.compiler.structure.traits import Smoothness
 from sgdsheet.sheet.references import Range
 
@@ -78,6 +79,7 @@ def without_kinks(
     which the result takes them; what `limits` has are their bounds.
     """
     note_shapes(module)
+    module = with_joined_choices(module)
     analysis = FunctionAnalysis(module, limits)
     outputs = next(node for node in module.graph.nodes if node.op == "output").args[0]
     sides: dict[fx.Node, Follows] = {}

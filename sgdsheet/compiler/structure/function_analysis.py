@@ -138,6 +138,8 @@ class FunctionAnalysis:
             roughness = max(first.smoothness, second.smoothness, Smoothness.UNKNOWN)
             return Traits(None, low=low, high=high, smoothness=roughness)
         if met.meeting in (Meeting.MAXIMUM, Meeting.MINIMUM):
+            extreme = max if met.meeting is Meeting.MAXIMUM else min
+            low, high = extreme(first.low, second.low), extreme(first.high, second.high)
             return kinked([first, second], convex=met.meeting is Meeting.MAXIMUM, rising=True, low=low, high=high)
         found = joined([first, second, replace(self.of(condition), smoothness=Smoothness.SMOOTH)])
         if met.meeting is Meeting.KINKED:

@@ -16,6 +16,7 @@ from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.passes.shapes import note_shapes
 from sgdsheet.compiler.program import Program
 from sgdsheet.compiler.structure.function_analysis import FunctionAnalysis, Limits
+from sgdsheet.compiler.structure.joined_choices import with_joined_choices
 from sgdsheet.compiler.structure.traits import Smoothness, Traits
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.syntax import Binary, Call, Node, walk
@@ -123,6 +124,7 @@ def function_kinds(program: Program, outputs: Sequence[Data], limits: Limits) ->
         return [_CONSTANT for _ in outputs]
     module = program.module(nodes)
     note_shapes(module)
+    module = with_joined_choices(module)
     choosing = frozenset(block.range for block, _ in program.results if _chooses(block.tree))
     found = dict(zip(nodes, _kinds_in(FunctionAnalysis(module, limits, choosing)), strict=True))
     return [found[item] if isinstance(item, fx.Node) else _CONSTANT for item in outputs]
