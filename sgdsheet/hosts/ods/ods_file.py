@@ -9,6 +9,7 @@ from dataclasses import replace
 from sgdsheet.errors import FileError
 from sgdsheet.hosts.book_file import Names, OwnSheets, Widths
 from sgdsheet.hosts.cell_edit import Change, Changes, Constant, FormulaEdit, has_edits
+from sgdsheet.hosts.ods.ods_charts import read_ods_charts
 from sgdsheet.hosts.ods.ods_looks import read_ods_appearance
 from sgdsheet.hosts.ods.ods_patch import patch_content
 from sgdsheet.hosts.ods.ods_reader import read_content
@@ -50,7 +51,8 @@ class OdsFile:
         return self._package.data
 
     def read(self) -> Workbook:
-        book = read_content(self._content())
+        book, frames = read_content(self._content())
+        book.charts = read_ods_charts(frames, self._part, list(book.sheets))
         book.active = self._active(book)
         book.from_office = self._is_from_office()
         self._book = book

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.ods import content as odf
+from sgdsheet.hosts.ods.drawn_frames import FRAME, Frame, FrameBuilder
 from sgdsheet.hosts.ods.open_formula import areas_in_excel, formula_in_excel
 from sgdsheet.hosts.xlsx.xml import Part, new_parser, run_parser
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range, parse_range
@@ -24,8 +25,8 @@ _NULL_DATES = {"1899-12-30": False, "1904-01-01": True}
 _SPACE = " "
 
 
-def read_content(part: Part) -> Workbook:
-    """Values, formulas, names and tables. Raises FileError."""
+def read_content(part: Part) -> tuple[Workbook, list[Frame]]:
+    """Values, formulas, names and tables, and the frames that may hold charts. Raises FileError."""
     return _Reader(part).run()
 
 
@@ -65,8 +66,10 @@ class _Reader:
         self._cell: _Cell | None = None
         self._cells = 0
         self._areas: list[tuple[str, str, bool]] = []
+        self._frame: FrameBuilder | None = None  # that is being read
+        self._frames: list[Frame] = []
 
-    def run(self) -> Workbook:
+    def run(self) -> tuple[Workbook, list[Frame]]:
         parser = new_parser(self._part)
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
         parser.CharacterDataHandler = self._text
@@ -75,12 +78,17 @@ class _Reader:
             raise FileError(f"“{self._part.book}” is no spreadsheet", remedy="Give the name of an .ods file")
         for name, text, header in self._areas:
             self._add_table(name, text, header)
-        return self._book
+        return self._book, self._frames
 
     # --- elements ---
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        if self._cell is not None:
+        if self._frame is not None:
+            self._frame.start(tag, attributes)
+        elif tag == FRAME and self._sheet is not None and self._tables <= 1:
+            place = (min(self._row, MAX_ROW), min(self._column, MAX_COLUMN)) if self._cell is not None else None
+            self._frame = FrameBuilder(self._sheet.name, place, attributes)
+        elif self._cell is not None:
             self._inside(self._cell, tag, attributes)
         elif tag == odf.SHEET:
             self._tables += 1
@@ -109,7 +117,11 @@ class _Reader:
 
     def _end(self, tag: str) -> None:
         cell = self._cell
-        if cell is not None and cell.depth:
+        if self._frame is not None:
+            if (frame := self._frame.end()) is not None:
+                self._frames.append(frame)
+                self._frame = None
+        elif cell is not None and cell.depth:
             cell.depth -= 1
             if cell.depth == 0 and cell.pieces is not None:
                 cell.paragraphs.append("".join(cell.pieces))
@@ -136,7 +148,9 @@ class _Reader:
                 cell.pieces.append("\t" if tag == odf.TAB else "\n")
 
     def _text(self, piece: str) -> None:
-        if self._cell is not None and self._cell.pieces is not None:
+        if self._frame is not None:
+            self._frame.text(piece)
+        elif self._cell is not None and self._cell.pieces is not None:
             self._cell.pieces.append(piece)
 
     # --- sheets, rows and cells ---
