@@ -52,11 +52,11 @@ KINDS = {
     "H1*H2": "quadratic",
     "H1^2+H2^2+3*H1*H2": "quadratic",
     "H1^2+H2^2+2*H1*H2": "quadratic and convex",
-    "SQRT(AVERAGE(C1^2,C2^2,C3^2))": "nonlinear and convex and smooth",
-    "SQRT(SUMXMY2(C1:C4,B1:B4))": "nonlinear and convex and smooth",
-    "LN(1+EXP(3*H1))+H2": "nonlinear and convex and smooth",
-    "LN(SUMPRODUCT(EXP(C1:C4)))": "nonlinear and convex and smooth",
-    "LN(H1)+SQRT(H2)": "nonlinear and concave and smooth",
+    "SQRT(AVERAGE(C1^2,C2^2,C3^2))": "nonlinear, smooth and convex",
+    "SQRT(SUMXMY2(C1:C4,B1:B4))": "nonlinear, smooth and convex",
+    "LN(1+EXP(3*H1))+H2": "nonlinear, smooth and convex",
+    "LN(SUMPRODUCT(EXP(C1:C4)))": "nonlinear, smooth and convex",
+    "LN(H1)+SQRT(H2)": "nonlinear, smooth and concave",
     "EXP(H1)*H2": "nonlinear and smooth",
     "SUMPRODUCT(ABS(C1:C4))": "piecewise linear and convex, with kinks in Sheet1!Z1",
     "MAX(C1:C4)-MIN(C1:C4)": "piecewise linear and convex, with kinks in Sheet1!Z1",
@@ -72,10 +72,10 @@ KINDS = {
     "IF(H1<=H2,H1,H2)": "piecewise linear and concave, with kinks in Sheet1!Z1",
     "IF(C1>0,0.9*C1,-0.1*C1)": "piecewise linear and convex, with kinks in Sheet1!Z1",
     "IF(C1>0,0.9*C1,1-0.1*C1)": "nonlinear, with steps in Sheet1!Z1",
-    "IF(ABS(C1)<=1.5,C1^2/2,1.5*(ABS(C1)-0.75))": "nonlinear and convex and smooth",
+    "IF(ABS(C1)<=1.5,C1^2/2,1.5*(ABS(C1)-0.75))": "nonlinear, smooth and convex",
     "IF(ABS(C1)<=1.5,C1^2/2,1.5*(ABS(C1)-0.8))": "nonlinear, with steps in Sheet1!Z1",
     "IF(ABS(C1)<=1.5,C1^2/2,2*(ABS(C1)-0.9375))": "nonlinear, with kinks in Sheet1!Z1",
-    "IF(H1>1,2*H1-1,H1^2)+H2": "nonlinear and convex and smooth",
+    "IF(H1>1,2*H1-1,H1^2)+H2": "nonlinear, smooth and convex",
     "PMT(H1/12,36,-1000)+H2": "nonlinear",  # with a formula of its own for a rate of 0
     "NPV(H1,A1:A4)+H2": "nonlinear",
 }
@@ -317,8 +317,12 @@ def test_problems(tmp_path: Path) -> None:
     assert found.lines()[-1] == "The other constraints are linear."
     found = problem(tmp_path, "(A1-1)^2+A2^2", [("D1", AT_MOST, 8)])
     assert (found.name, found.convex) == ("quadratic, convex", True)
+    valley = "there is one valley, so a minimum that is found is the lowest there is"
+    assert found.lines()[0] == f"The objective Model!C1 is quadratic and convex: {valley}."
     found = problem(tmp_path, "(A1-1)^2+A2^2", [("D1", AT_MOST, 8)], kind=MAX)
     assert (found.name, found.convex) == ("quadratic", False)
+    several = "there may be several maxima, of which a run finds one"
+    assert found.lines()[0] == f"The objective Model!C1 is quadratic and convex: {several}."
     found = problem(tmp_path, "MAX(A1,A2)+ABS(A1-3)", [])
     assert (found.name, found.convex) == ("piecewise linear, convex", True)
 

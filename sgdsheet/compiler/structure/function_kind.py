@@ -83,11 +83,11 @@ class FunctionKind:
 
     def __str__(self) -> str:
         words = [self.form]
-        if self.curvature:
-            words.append(self.curvature)
         if self.form == "nonlinear" and self.roughness == "smooth":
             words.append("smooth")
-        found = " and ".join(words)
+        if self.curvature:
+            words.append(self.curvature)
+        found = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
         if self.stepped:
             return (
                 f"{found}, with steps in {_listed(self.stepped_cells)}" if self.stepped_cells else f"{found}, stepped"

@@ -18,11 +18,11 @@ _LISTED = 6
 """Constraints that are described one by one."""
 
 
-_BEST = {
-    Direction.MINIMISE: ": a minimum that is found is the lowest there is",
-    Direction.MAXIMISE: ": a maximum that is found is the highest there is",
-    Direction.VALUE: "",
+_OPTIMUM = {
+    Direction.MINIMISE: ("minimum", "minima", "lowest", "valley"),
+    Direction.MAXIMISE: ("maximum", "maxima", "highest", "hill"),
 }
+"""What a run looks for, how several of them are called, which of them is the best, and the shape that has one only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +121,8 @@ class ProblemKind:
 
     def lines(self) -> list[str]:
         """The findings in sentences: one about the objective, and one about all or some constraints."""
-        known = _BEST[self.direction] if self.convex else ""
         what = f"The objective {self.loss}" if self.targets == 0 else f"What {self.targets} cells miss, squared,"
-        found = [f"{what} is {self.objective}{known}."]
+        found = [f"{what} is {self.objective}{self._optima()}."]
         if self.whole:
             found.append(f"{self.whole:,} parameter{'s take' if self.whole > 1 else ' takes'} whole numbers only.")
         if not self.constraints:
@@ -141,6 +140,18 @@ class ProblemKind:
         elif len(others) < len(self.constraints):
             found.append("The other constraints are linear.")
         return found
+
+    def _optima(self) -> str:
+        """What follows for the optimum that a run finds: whether it is the best there is."""
+        if self.direction not in _OPTIMUM:
+            return ""
+        one, several, best, shape = _OPTIMUM[self.direction]
+        if self.convex:
+            single = "" if self.objective.linear else f"there is one {shape}, so "
+            return f": {single}a {one} that is found is the {best} there is"
+        if self.objective.linear or self.stepped or self.whole or self.targets:
+            return ""
+        return f": there may be several {several}, of which a run finds one"
 
     def as_dict(self) -> dict[str, Any]:
         """The findings as plain data."""
