@@ -184,6 +184,39 @@ def test_a_pie_moves_as_it_trains(context: BrowserContext, served: Served, tmp_p
     shown.tab.close()
 
 
+COLOURED = """canvas => {
+  const {width, height} = canvas, pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+  const half = (from, to) => {
+    let count = 0;
+    for (let at = 4 * width * from; at < 4 * width * to; at += 4)
+      count += pixels[at + 3] > 200 && Math.max(pixels[at], pixels[at + 1], pixels[at + 2]) > 150
+        && Math.min(pixels[at], pixels[at + 1], pixels[at + 2]) < 60;
+    return count;
+  };
+  return half(0, height >> 1) / half(height >> 1, height);
+}"""
+
+
+def test_a_lying_chart_begins_at_the_bottom_unless_reversed(
+    context: BrowserContext, served: Served, tmp_path: Path
+) -> None:
+    path = tmp_path / "bars.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("S")
+        sheet.write_column("A1", [1, 2, 3, 4])
+        for place in range(2):
+            chart = book.add_chart({"type": "bar"})
+            chart.add_series({"values": "=S!$A$1:$A$4"})
+            chart.set_y_axis({"reverse": bool(place)})  # of bars, XlsxWriter calls the upright one y
+            sheet.insert_chart(1 + 16 * place, 3, chart)
+    shown = uploaded(context, served, path, "S")
+    canvases = shown.tab.locator(".chart-on-sheet canvas")
+    expect(canvases).to_have_count(2)
+    shown.until(lambda: canvases.nth(0).evaluate(COLOURED) > 1.5, "the longest bar at the top", 20)
+    shown.until(lambda: canvases.nth(1).evaluate(COLOURED) < 0.67, "the longest bar at the bottom", 20)
+    shown.tab.close()
+
+
 def test_the_panel_is_accessible(shown: Shown) -> None:
     assert shown.axe() == []
 

@@ -206,6 +206,9 @@ export interface Chart {
   y_title: string;
   log_x: boolean;
   log_y: boolean;
+  /** Whether an axis runs the other way: to the left, or down. */
+  reversed_x?: boolean;
+  reversed_y?: boolean;
   /** Where an axis ends; null where nobody has said. */
   x_range?: Ends;
   y_range?: Ends;

@@ -30,6 +30,8 @@ def chart_for_page(chart: Chart, values_in: ValuesIn) -> dict[str, Any]:
         "y_title": _words(chart.y.title, values_in),
         "log_x": chart.x.log,
         "log_y": chart.y.log,
+        "reversed_x": chart.x.reversed,
+        "reversed_y": chart.y.reversed,
         "x_range": [chart.x.low, chart.x.high],
         "y_range": [chart.y.low, chart.y.high],
         "stacking": chart.series[0].stacking.value,

@@ -33,8 +33,15 @@ export function scatterOptions(palette: Palette, chart: Chart): PlotOptions {
     cursor: { show: false },
     padding: [8, 10, 0, 0],
     scales: {
-      x: chart.log_x ? { time: false, distr: 3, range: logRange(0) } : { time: false, range: range("x") },
-      y: chart.log_y ? { distr: 3, range: logRange(1) } : { range: range("y") },
+      x: {
+        time: false,
+        dir: chart.reversed_x ? -1 : 1,
+        ...(chart.log_x ? { distr: 3, range: logRange(0) } : { range: range("x") }),
+      },
+      y: {
+        dir: chart.reversed_y ? -1 : 1,
+        ...(chart.log_y ? { distr: 3, range: logRange(1) } : { range: range("y") }),
+      },
     },
     axes: [
       axis(palette, { size: 24, space: 56, ...(chart.log_x ? logarithmic(palette) : {}), ...titled(chart.x_title) }),

@@ -42,8 +42,9 @@ function RoundChart({ chart, height }: Required<Props>): JSX.Element {
   );
 }
 
-function PlottedChart({ chart, height }: Required<Props>): JSX.Element {
+function PlottedChart({ chart: told, height }: Required<Props>): JSX.Element {
   const palette = usePalette();
+  const chart = useMemo(() => (isTurned(told) ? turned(told) : told), [told]);
   const shape = shapeOf(chart);
   const options = useMemo(
     () => (palette ? (chart.kind === "scatter" ? scatterOptions(palette, chart) : optionsOf(palette, chart)) : null),
@@ -69,6 +70,19 @@ function PlottedChart({ chart, height }: Required<Props>): JSX.Element {
   );
 }
 
+/** Whether the last category is drawn first: a lying chart is drawn from the top, and begins at the bottom. */
+function isTurned(chart: Chart): boolean {
+  return chart.kind !== "scatter" && (chart.kind === "bar") !== (chart.reversed_x ?? false);
+}
+
+function turned(chart: Chart): Chart {
+  const count = Math.max(0, ...chart.series.map(({ y }) => y.length));
+  const around = <T,>(values: (T | null)[]): (T | null)[] =>
+    Array.from({ length: count }, (_, index) => values[count - 1 - index] ?? null);
+  const series = chart.series.map((each) => ({ ...each, x: around(each.x), y: around(each.y) }));
+  return { ...chart, series };
+}
+
 function keyShape(chart: Chart, series: ChartSeries): string {
   if (["column", "bar", "area"].includes(series.kind ?? chart.kind)) return "key-box";
   return series.lines ? "key-line" : "key-dot";
@@ -78,8 +92,9 @@ function keyShape(chart: Chart, series: ChartSeries): string {
 function shapeOf(chart: Chart): string {
   const labels = chart.kind === "scatter" ? [] : categories(chart);
   const series = chart.series.map(({ name, color, lines, markers, kind }) => [name, color, lines, markers, kind]);
-  const { kind, x_title, y_title, log_x, log_y, x_range, y_range, stacking } = chart;
-  return JSON.stringify([kind, x_title, y_title, log_x, log_y, x_range, y_range, stacking, series, labels]);
+  const { kind, x_title, y_title, log_x, log_y, reversed_x, reversed_y, x_range, y_range, stacking } = chart;
+  const axes = [x_title, y_title, log_x, log_y, reversed_x, reversed_y, x_range, y_range];
+  return JSON.stringify([kind, axes, stacking, series, labels]);
 }
 
 /** The labels under a chart's columns; numbers that only count are left to the axis. */
@@ -152,6 +167,7 @@ function optionsOf(palette: Palette, chart: Chart): PlotOptions {
         ...(chart.log_y
           ? { distr: 3 }
           : { range: (_plot, low, high) => fixed(bars || chart.kind === "area" ? fromZero(low, high) : padded(low, high), chart.y_range) }),
+        dir: chart.reversed_y ? -1 : 1,
         ...(lying ? { ori: 0 } : {}),
       },
     },
@@ -168,7 +184,8 @@ function lineOf(palette: Palette, chart: Chart, series: ChartSeries, place: numb
     const columns = chart.series.filter((each) => ["bar", "column"].includes(each.kind ?? chart.kind));
     const count = stacked(chart) ? 1 : columns.length;
     const share = 0.76 / count;
-    const at = stacked(chart) ? 0 : columns.indexOf(series);
+    const turn = isTurned(chart) ? count - 1 - columns.indexOf(series) : columns.indexOf(series);
+    const at = stacked(chart) ? 0 : turn;
     const bars = uPlot.paths.bars?.({ size: [share * 0.94, 60], align: 0, disp: beside(at, count, share) });
     return { ...own, width: 0, fill: color, paths: bars, points: { show: false } };
   }
