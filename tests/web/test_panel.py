@@ -184,6 +184,22 @@ def test_a_pie_moves_as_it_trains(context: BrowserContext, served: Served, tmp_p
     shown.tab.close()
 
 
+def test_frozen_rows_follow_a_jump_far_to_the_right(context: BrowserContext, served: Served, tmp_path: Path) -> None:
+    path = tmp_path / "wide.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("S")
+        for row in range(5):
+            sheet.write_row(row, 0, range(2000))
+        sheet.freeze_panes(1, 1)
+    shown = uploaded(context, served, path, "S")
+    shown.go("BXT5")
+    at = "() => [...document.querySelectorAll('.dvn-scroller')].map(part => part.scrollLeft)"
+    shown.until(lambda: min(shown.tab.evaluate(at)) > 100_000, "both parts of the sheet there", 20)
+    upper, lower = shown.tab.evaluate(at)
+    assert upper == lower
+    shown.tab.close()
+
+
 COLOURED = """canvas => {
   const {width, height} = canvas, pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
   const half = (from, to) => {

@@ -290,24 +290,26 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
   useEffect(() => {
     const parts = frame.current;
     if (!parts || !frozenRows) return undefined;
-    const lower = parts.querySelector<HTMLElement>(".grid-body .dvn-scroller");
-    const upper = parts.querySelector<HTMLElement>(".grid-top .dvn-scroller");
-    const area = parts.querySelector<HTMLElement>(".grid-top");
-    if (!lower || !upper || !area) return undefined;
-    const follow = (): void => {
-      if (upper.scrollLeft !== lower.scrollLeft) upper.scrollLeft = lower.scrollLeft;
+    // Asked for at every turn: a canvas makes its scroller when it has something to show, and sometimes a new one.
+    const scroller = (part: Part): HTMLElement | null => parts.querySelector(`.grid-${part} .dvn-scroller`);
+    const follow = (event?: Event): void => {
+      const [upper, lower] = [scroller("top"), scroller("body")];
+      if (event && event.target !== lower) return;
+      if (upper && lower && upper.scrollLeft !== lower.scrollLeft) upper.scrollLeft = lower.scrollLeft;
     };
     const wheel = (event: WheelEvent): void => {
+      const lower = scroller("body");
+      if (!lower || !(event.target as Element).closest(".grid-top")) return;
       lower.scrollTop += event.shiftKey ? 0 : event.deltaY;
       lower.scrollLeft += event.shiftKey ? event.deltaY : event.deltaX;
       event.preventDefault();
     };
     follow();
-    lower.addEventListener("scroll", follow, { passive: true });
-    area.addEventListener("wheel", wheel, { passive: false });
+    parts.addEventListener("scroll", follow, { passive: true, capture: true }); // scroll events do not bubble
+    parts.addEventListener("wheel", wheel, { passive: false });
     return () => {
-      lower.removeEventListener("scroll", follow);
-      area.removeEventListener("wheel", wheel);
+      parts.removeEventListener("scroll", follow, { capture: true });
+      parts.removeEventListener("wheel", wheel);
     };
   }, [frozenRows, size, geometry]);
 
