@@ -80,7 +80,9 @@ DIFFER: dict[str, tuple[str, ...]] = {
     "both: #NUM! for a rate of -1, which divides by 0": ("NPV",),
     "both: stop at a tiny rate in the place of 0": ("RATE",),
     "libreoffice: nothing out of nothing is no way": ("COMBINA",),
-    "libreoffice: TRUE is a number": ("TYPE",),
+    "libreoffice: TRUE is a number": ("TYPE", "ISEVEN", "ISODD"),
+    "both: a text is no day off, the documentation has one": ("NETWORKDAYS.INTL",),
+    "ironcalc: numbers in texts and unusual formats stay as they are": ("TEXT",),
 }
 
 

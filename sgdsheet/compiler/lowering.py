@@ -277,8 +277,9 @@ class BlockLowering:
         tree, array = self.block.tree, self.block.array
         if not (isinstance(tree, Binary) and tree.operator in ("+", "-")) or in_parentheses(self.block.formula.text):
             return self.lower(tree, array=array)
-        left, right = (self.lower(part, array=array) for part in (tree.left, tree.right))
-        value = BINARY[tree.operator](self.builder, *self.builder.fitted(left, right))
+        operands = (self.lower(part, array=array) for part in (tree.left, tree.right))
+        left, right = self.builder.fitted(*operands)
+        value = BINARY[tree.operator](self.builder, left, right)
         return cancelled(self.builder, value, left, right)
 
     def lower(self, node: Node, *, array: bool) -> Value:

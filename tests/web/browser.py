@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, sync_playwright
+from playwright.sync_api import Browser, Locator, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from sgdsheet.sheet.references import column_number
 from tests.web.served import PATIENCE, Served
+
+expect.set_options(timeout=20_000)  # milliseconds: a busy machine takes its time
 
 ROOT = Path(__file__).parent.parent.parent
 BUNDLE = ROOT / "sgdsheet" / "apps" / "web" / "page" / "index.html"

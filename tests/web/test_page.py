@@ -58,7 +58,7 @@ def test_keys_move_as_in_any_spreadsheet(shown: Shown) -> None:
         for key in keys.split():
             shown.tab.keyboard.press(key)
         box = shown.tab.get_by_test_id("name-box")
-        shown.until(lambda: box.input_value() == address, f"{keys} leads to {address}, not {box.input_value()}", 3)
+        shown.until(lambda: box.input_value() == address, f"{keys} leads to {address}, not {box.input_value()}", 10)
 
     shown.go("A9")
     at("ArrowRight ArrowDown", "B10")

@@ -143,7 +143,7 @@ def _format_of(path: Path) -> Format:
     found = by_ending or [item for item in FORMATS.values() if item.recognises and item.recognises(path)]
     if by_ending and path.is_dir():  # such as a folder of Parquet files, as Spark writes them
         found = [item for item in by_ending if item.recognises and item.recognises(path)]
-    if found and (not by_ending or path.exists()):
+    if found and (not by_ending or path.is_file() or path.is_dir()):
         return found[0]
     if path.is_dir():
         cause = f"the folder {called(path)} holds neither MNIST IDX files nor Parquet files"
