@@ -36,7 +36,6 @@ from sgdsheet.sheet.agreement import (
 )
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
-from sgdsheet.system.long_work import checkpoint
 
 _ENOUGH = 20
 """Causes after which no more are looked for."""
@@ -122,7 +121,6 @@ class Comparison:
 
     def add(self, program: Program, block: Block, value: Computed, data: Tensor) -> None:
         """Compare the cells of a block."""
-        checkpoint()
         if self.watch is not None:
             self.watch(block)
         area = block.range

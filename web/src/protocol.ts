@@ -152,8 +152,7 @@ export interface CellsMessage {
 
 export interface StatusMessage {
   type: "status";
-  /** `working`: something else than training takes longer than a second; Stop ends it. */
-  state: "idle" | "working" | "starting" | "training" | "paused";
+  state: "idle" | "starting" | "training" | "paused";
   sheet?: string | null;
   step?: number | null;
   steps?: number | null;

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from sgdsheet.errors import BookClosedError, Interrupted, SgdSheetError, TrainingError
+from sgdsheet.errors import BookClosedError, SgdSheetError, TrainingError
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.commands import COMMANDS
 from sgdsheet.live.ipc import notification
@@ -72,24 +72,14 @@ class Worker:
         if command in ("stop", "undo") and self.status.halt is not None:
             self.status.undo_comes = self.status.undo_comes or command == "undo"
             self.status.halt()
-        request = PendingRequest(command, sheet, options)
-        if command == "stop":
-            self._stop()
-        elif COMMANDS[command].button is not None:
-            self.status.asked.append(request.work)
         if command == "train" and self.status.state == IDLE:
             self.status.state = STARTING
+        request = PendingRequest(command, sheet, options)
         self._requests.put(request)
         if self._ended is not None:  # between the look whether it is alive and now
             self._turn_away(self._ended)
         reply = request.wait(wait if _warm.is_set() or wait >= 1.0 else 0.0)
         return reply if reply is not None else {**self.status.as_reply(), "pending": True}
-
-    def _stop(self) -> None:
-        """End what is being done, and what a person has given before and waits for that, where it takes long."""
-        work = self.status.work
-        for each in [*self.status.asked, *([work] if work is not None else [])]:
-            each.stop()
 
     def wake(self) -> None:
         """Have the thread look at its run now."""
@@ -169,7 +159,7 @@ class Worker:
 
     def _show_state(self) -> None:
         if self._buttons is not None:
-            self._buttons.follow(self.status.state_now)
+            self._buttons.follow(self.status.state)
 
     def _turn_away(self, error: SgdSheetError) -> None:
         """Answer all requests that wait with this error, and take back that training is starting."""
@@ -182,24 +172,19 @@ class Worker:
             self.status.message = str(error)
         self.status.state, self.status.halt = IDLE, None  # only now: whoever sees this looks for the reason
         for request in waiting:
-            self._forget(request)
             if not request.answer(refusal(error)):
                 notification.show_soon(str(error))
 
     def _do(self, book: Any, request: PendingRequest) -> None:
         try:
             command = COMMANDS[request.command]
-            request.work.show = lambda text: self._show_work(book, text)
-            done = book.do(command.do, request.sheet, request.options, writes=command.writes, work=request.work)
+            done = book.do(command.do, request.sheet, request.options, writes=command.writes)
             reply = {**self.status.as_reply(), **done}
-        except Interrupted as stop:
-            reply = self._interrupted(book, str(stop))
         except SgdSheetError as error:
             reply = self._failed(book, error)
         except Exception as error:
             log.exception("%s failed", request.command)
             reply = self._failed(book, bug(error))
-        self._forget(request)
         if self.status.state == STARTING and request.command == "train":
             self.status.state = IDLE
         if request.command == "undo":
@@ -209,21 +194,6 @@ class Worker:
         told = request.answer(reply)
         if not told and not reply["ok"]:
             self._tell(book, reply["error"])
-
-    def _forget(self, request: PendingRequest) -> None:
-        """Note that nobody waits for a request any more."""
-        with suppress(ValueError):
-            self.status.asked.remove(request.work)
-
-    def _show_work(self, book: Any, text: str) -> None:
-        """Show what is being done, or nothing any more; the buttons follow, since Stop can end it."""
-        book.show(f"{text} …" if text else "")
-        self._show_state()
-
-    def _interrupted(self, book: Any, text: str) -> dict[str, Any]:
-        self.status.message = text
-        self._guarded(lambda: book.show(text))
-        return {"ok": True, "message": text, "stopped": "stopped"}
 
     def _failed(self, book: Any, error: SgdSheetError) -> dict[str, Any]:
         self.status.message = str(error)

@@ -157,8 +157,6 @@ class LiveRun:
     def _refresh(self, *, final: bool = False) -> None:
         self._timer.begin(self.run.step)
         progress = self.run.progress(_STEP_PATIENCE)
-        if progress is None and (doing := self.run.work.text):
-            self._tell(f"{doing} …")
         if progress is not None and progress.changes == self._changes:
             self._edited.clear()
             self._measure(progress)
@@ -190,13 +188,9 @@ class LiveRun:
         self._step_rate.restart()
 
     def _show(self) -> None:
-        self._tell(messages.progress(self.status.step, self.status.loss, self.status.steps_per_second))
-
-    def _tell(self, text: str) -> None:
-        """Show a line in the status bar, if the last one has been there long enough to be read."""
         if monotonic() - self._shown_at >= _STATUS_EVERY:
             self._shown_at = monotonic()
-            self.host.status(text)
+            self.host.status(messages.progress(self.status.step, self.status.loss, self.status.steps_per_second))
 
     # --- what a person changes ----------------------------------------------------------------------------
 
@@ -309,8 +303,7 @@ class LiveRun:
                 self.status.loss = result.loss
             self.status.step, self.status.stopped = result.step, result.stopped
         else:
-            text, doubtful = self.run.interrupted, False
-            self.status.stopped = "stopped" if text and error is None else ""
+            text, doubtful = "", False
         self._over(error if error is not None else text, doubtful=doubtful)
 
     def _leave(self, result: RunResult, error: SgdSheetError | None) -> str:
