@@ -13,7 +13,7 @@ from sgdsheet.data.binding import Binding, bind
 from sgdsheet.data.devices import device_of, refuse_device, translator
 from sgdsheet.data.distributed import Share
 from sgdsheet.data.layouts.choice import layout_of, refuse_processes
-from sgdsheet.data.layouts.layout import Whole
+from sgdsheet.data.layouts.layout import Reduction, SourceLayout, Whole
 from sgdsheet.data.layouts.sheet_rows import SheetRows
 from sgdsheet.data.samples import Samples
 from sgdsheet.data.splits import blaming, open_parts, refuse_other
@@ -63,6 +63,15 @@ def sheet_samples(model: SheetModel, settings: Settings, generator: torch.Genera
     trained = layout.reduction(cells[:1]) if len(cells) > 1 else judged
     training, validation = torch.nonzero(~marked).flatten(), torch.nonzero(marked).flatten()
     return Samples(layout, {"train": judged.data}, training, validation, cells, judged, trained, trained.data)
+
+
+def _reductions(layout: SourceLayout, problem: Problem, cells: Sequence[Cell]) -> tuple[Reduction, Reduction]:
+    """What the samples of a source come to: loss and metric, and the loss alone, which is trained."""
+    judged = layout.reduction(cells)
+    trained = layout.reduction(cells[:1]) if len(cells) > 1 else judged
+    if not trained.additive:
+        refuse_processes(problem, "it is no sum or average over the samples")
+    return judged, trained
 
 
 def _judged_cells(problem: Problem) -> tuple[Cell, ...]:
@@ -115,10 +124,7 @@ def _streamed(
     layout = layout_of(model, bindings, data.name, whole.batch, whole)
     layout.translate = translator(settings)
     cells = _judged_cells(problem)
-    judged = layout.reduction(cells)
-    trained = layout.reduction(cells[:1]) if len(cells) > 1 else judged
-    if not trained.additive:
-        refuse_processes(problem, "it is no sum or average over the samples")
+    judged, trained = _reductions(layout, problem, cells)
     head = {name: item.head for name, item in parts.items()}
     return StreamedSamples(
         layout, head, training, validation, cells, judged, trained, data.head, layout, shared, parts
@@ -148,10 +154,7 @@ def _in_memory(
     layout = layout_of(model, bindings, train.name, all_training, Whole(all_training, len(training)))
     layout.translate = translator(settings)
     cells = _judged_cells(problem)
-    judged = layout.reduction(cells)
-    trained = layout.reduction(cells[:1]) if len(cells) > 1 else judged
-    if not trained.additive:
-        refuse_processes(problem, "it is no sum or average over the samples")
+    judged, trained = _reductions(layout, problem, cells)
     return Samples(
         layout,
         parts,

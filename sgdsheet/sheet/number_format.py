@@ -280,3 +280,12 @@ def _is_minute(section: Sequence[Token], at: int) -> bool:
     before = section[others[here - 1]].text[0].lower() if here else ""
     behind = section[others[here + 1]].text[0].lower() if here + 1 < len(others) else ""
     return (before == "h" or behind == "s") and len(section[at].text) <= 2
+
+
+def finite_number(text: str) -> float | None:
+    """The finite number that a text of a file or of a rule is; None for anything else."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from sgdsheet.apps.web.format_scales import numbers_in
-from sgdsheet.apps.web.rule_operands import Operands, ValuesIn, as_number
+from sgdsheet.apps.web.rule_operands import Operands, ValuesIn
 from sgdsheet.sheet.appearance import Rule
+from sgdsheet.sheet.number_format import finite_number
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import ExcelError, Position, Value
 
@@ -110,14 +111,14 @@ def _among_numbers(rule: Rule, values_in: ValuesIn) -> Test | None:
         return None
     given = rule.attributes
     if rule.kind == "top10":
-        rank = as_number(given.get("rank", "10")) or 10.0
+        rank = finite_number(given.get("rank", "10")) or 10.0
         count = max(1, int(len(numbers) * rank / 100)) if given.get("percent") in ("1", "true") else int(rank)
         ordered = np.sort(numbers)
         lowest = given.get("bottom") in ("1", "true")
         limit = float(ordered[min(count, len(ordered)) - 1] if lowest else ordered[-min(count, len(ordered))])
         return lambda at, value: type(value) is float and (value <= limit if lowest else value >= limit)
     above, equal = given.get("aboveAverage", "1") in ("1", "true"), given.get("equalAverage") in ("1", "true")
-    spread = as_number(given.get("stdDev", "0")) or 0.0
+    spread = finite_number(given.get("stdDev", "0")) or 0.0
     step = spread * float(numbers.std(ddof=1)) if spread and len(numbers) > 1 else 0.0
     middle = float(numbers.mean()) + (step if above else -step)
     return lambda at, value: (

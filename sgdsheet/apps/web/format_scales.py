@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sgdsheet.apps.web.rule_operands import Operands, ValuesIn, as_number
+from sgdsheet.apps.web.rule_operands import Operands, ValuesIn
 from sgdsheet.sheet.appearance import Mark, Rule
+from sgdsheet.sheet.number_format import finite_number
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Position
 
@@ -122,7 +123,7 @@ def _in_range(mark: Mark, numbers: np.ndarray[Any, Any]) -> float | None:
         return low
     if mark.kind in ("max", "autoMax"):
         return high
-    share = as_number(mark.text)
+    share = finite_number(mark.text)
     if share is None or not 0 <= share <= 100:
         return None
     return low + share / 100 * (high - low) if mark.kind == "percent" else float(np.percentile(numbers, share))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.appearance import LooseFormula, Rule
+from sgdsheet.sheet.number_format import finite_number
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.sheet.workbook import Position, Value
 
@@ -79,15 +79,6 @@ def home_of(rule: Rule) -> Position:
     return min(area.top for area in rule.areas), min(area.left for area in rule.areas)
 
 
-def as_number(text: str) -> float | None:
-    """The finite number that a text is."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _first(rule: Rule) -> Range:
     row, column = home_of(rule)
     return Range(rule.areas[0].sheet, row, column, row, column)
@@ -110,7 +101,7 @@ def _plain(text: str, rule: Rule, values_in: ValuesIn) -> Value | None:
 def _constant(text: str) -> Value | None:
     """A number, a text in quotes, TRUE or FALSE; None for all else."""
     text = text.strip().removeprefix("=")
-    if (number := as_number(text)) is not None:
+    if (number := finite_number(text)) is not None:
         return number
     if len(text) >= 2 and text.startswith('"') and text.endswith('"') and '"' not in text[1:-1].replace('""', ""):
         return text[1:-1].replace('""', '"')

@@ -7,7 +7,6 @@ itself (OpenDocument 1.3, part 3, chapter 11). Its style `ch5` of a part says wh
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -15,6 +14,7 @@ from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.ods.drawn_frames import Frame
 from sgdsheet.hosts.xlsx.xml import Node, Part, read_tree
 from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking, Words
+from sgdsheet.sheet.number_format import finite_number
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Range, parse_range
 
 _KINDS = {
@@ -200,8 +200,8 @@ def _axis(node: Node, styles: Styles) -> Axis:
     own = _style(node, styles)
     return Axis(
         _title(node),
-        _number(own.get("minimum", "")),
-        _number(own.get("maximum", "")),
+        finite_number(own.get("minimum", "")),
+        finite_number(own.get("maximum", "")),
         own.get("logarithmic") == "true",
         own.get("reverse-direction") == "true",
     )
@@ -233,13 +233,5 @@ def _anchor(frame: Frame) -> Range | None:
 
 def _inches(text: str) -> float:
     match = _LENGTH.fullmatch(text)
-    number = _number(match[1]) if match else None
+    number = finite_number(match[1]) if match else None
     return min(number, 10_000) * _INCHES[match[2]] if match and number is not None else 3.0
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

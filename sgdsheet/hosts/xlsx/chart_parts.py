@@ -5,7 +5,6 @@ A chart in three dimensions is read as its flat sister: the numbers are the same
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.hosts.xlsx.xml import Node, read_tree
 from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking, Words
+from sgdsheet.sheet.number_format import finite_number
 from sgdsheet.sheet.references import Range, parse_range, split_areas
 
 _CACHES = frozenset(("numCache", "strCache", "multiLvlStrCache"))
@@ -164,8 +164,8 @@ def _axis(node: Node, sheet: str) -> Axis:
     scaling = next(iter(node.all("scaling")), Node("scaling", {}))
     return Axis(
         _title(node.all("title"), sheet) if not _is_on(node.all("delete")) else "",
-        _number(_value(scaling, "min")),
-        _number(_value(scaling, "max")),
+        finite_number(_value(scaling, "min")),
+        finite_number(_value(scaling, "max")),
         bool(scaling.all("logBase")),
         _value(scaling, "orientation") == "maxMin",
     )
@@ -211,11 +211,3 @@ def _value(node: Node, tag: str) -> str:
 
 def _is_on(nodes: list[Node]) -> bool:
     return any(node.attributes.get("val", "1") in ("1", "true") for node in nodes)
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
