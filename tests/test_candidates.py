@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xlsxwriter
 from openpyxl import Workbook
@@ -161,6 +162,67 @@ def test_what_describes_typed_numbers_is_not_offered(tmp_path: Path, label: str,
     grades = {f"B{row}": 50.0 + 7 * row % 40 for row in range(2, 32) if row != 9}
     cells = {"A1": "Name", "B1": "Grade", **grades, "A33": label or None, "B33": f"={formula}"}
     assert candidates(book(tmp_path / "grades.xlsx", Grades=cells)) == []
+
+
+FITTED: Content = {key: value for key, value in LINE.items() if key[0] in "ABCFG" and key not in ("F4", "G4")}
+"""A line beside its data: nothing says how far they are apart."""
+
+
+@pytest.mark.parametrize(
+    ("cells", "formula", "parameters"),
+    [
+        (FITTED, "=SUMXMY2(C2:C11,B2:B11)", ["S!G1:G2"]),
+        ({**FITTED, "D1": "error", **filled("D", 2, 10, "=C#-B#")}, "=SUMSQ(D2:D11)", ["S!G1:G2"]),
+        ({**FITTED, **filled("D", 2, 10, "=ABS(B#-C#)")}, "=SUMSQ(D2:D11)", ["S!G1:G2"]),
+        ({**FITTED, **filled("D", 2, 10, "=(B#-($G$1*A#+$G$2))^2")}, "=SUM(D2:D11)", ["S!G1:G2"]),
+    ],
+    ids=["predictions beside data", "differences", "distances", "squares"],
+)
+def test_a_loss_that_is_missing_is_proposed(
+    tmp_path: Path, cells: Content, formula: str, parameters: list[str]
+) -> None:
+    """The formula to write and its command: once it is written, the command trains."""
+    path = book(tmp_path / "book.xlsx", S=cells)
+    found = run("inspect", path, "--json").json
+    assert found["candidates"] == []
+    (proposed,) = found["missing"]
+    assert (proposed["formula"], proposed["parameters"]) == (formula, parameters)
+    place = proposed["loss_cell"].removeprefix("S!")
+    assert place not in cells
+    assert f"write {formula} into S!{place}" in run("train", path).err
+    book(path, S={**cells, place: proposed["formula"]})
+    data = np.array([LINE[f"B{row}"] for row in range(2, 12)])
+    least = np.polyfit(X, data, 1, full=True)[1].item()
+    assert trained(proposed["command"], tmp_path)["loss"] == pytest.approx(least, rel=1e-6)
+
+
+def test_a_network_without_a_loss(tmp_path: Path) -> None:
+    """Layers as matrix products: the ones below the activations stand for the biases and stay."""
+    cells = {
+        "A1": "X", **column("B", 1, [1.0, 2.0, 1.0]), **column("C", 1, [-1.0, 1.0, 1.0]),
+        "E1": "W1", "E2": 0.5, "F2": -1.0, "G2": 0.2, "E3": 0.3, "F3": 0.7, "G3": -0.4,
+        "E5": "W2", "E6": 0.6, "F6": -0.8, "G6": 0.1,
+        **{f"{c}{r}": f"=$E{r - 4}*{s}$1+$F{r - 4}*{s}$2+$G{r - 4}*{s}$3" for c, s in ("IB", "JC") for r in (6, 7)},
+        "I8": 1.0, "J8": 1.0,
+        **{f"{c}10": f"=SUMPRODUCT(TRANSPOSE($E$6:$G$6),{c}6:{c}8)" for c in "IJ"},
+        "H12": "target", "I12": 1.0, "J12": 0.0, "I14": "→", "I15": "=I10-I12", "J15": "=J10-J12",
+    }  # fmt: skip
+    (proposed,) = run("inspect", book(tmp_path / "book.xlsx", S=cells), "--json").json["missing"]
+    assert (proposed["formula"], proposed["loss_cell"]) == ("=SUMSQ(I15:J15)", "S!J17")
+    assert proposed["parameters"] == ["S!E2:G3", "S!E6:G6"]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"A1": "sales", **column("A", 2, X), "B1": "above the mean", **filled("B", 2, 10, "=A#-AVERAGE($A$2:$A$11)")},
+        {"A1": "plan", **column("A", 2, X), "B1": "actual", **column("B", 2, X), **filled("C", 2, 10, "=B#-A#")},
+        {"A1": "price", **column("A", 2, X), "C1": "limit", "D1": 4.0, **filled("B", 2, 10, "=A#-$D$1")},
+    ],
+    ids=["from a mean", "of two typed columns", "from a limit"],
+)
+def test_differences_that_no_model_makes(tmp_path: Path, cells: Content) -> None:
+    assert run("inspect", book(tmp_path / "book.xlsx", S=cells), "--json").json["missing"] == []
 
 
 def test_a_mistrusted_value_is_not_offered(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
 
 from sgdsheet.compiler.calculated_references import block_table
+from sgdsheet.compiler.candidates.missing_losses import MissingLoss, missing_losses_of
 from sgdsheet.compiler.candidates.ranking import Candidate, candidates_of
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.dependence import unreached
@@ -46,10 +48,14 @@ class Declined:
 
 @dataclass(slots=True)
 class Suggestions:
-    """Models that a workbook seems to hold: those that can be trained, the best first, and those that cannot."""
+    """Models that a workbook seems to hold: those that can be trained, the best first, and those that cannot.
+
+    Where none can be trained, `missing` are losses to write with which one could.
+    """
 
     offered: list[Candidate] = field(default_factory=list)
     declined: list[Declined] = field(default_factory=list)
+    missing: list[MissingLoss] = field(default_factory=list)
 
 
 def suggestions(
@@ -57,7 +63,23 @@ def suggestions(
 ) -> Suggestions:
     """Find candidates on all sheets (or on one) and try them, until `most` can be trained."""
     table = table or block_table(workbook)
-    return tried(workbook, candidates_of(workbook, sheet, table=table), table, most)
+    found = tried(workbook, candidates_of(workbook, sheet, table=table), table, most)
+    if not found.offered:
+        found.missing = _missing(workbook, table, sheet)
+    return found
+
+
+def _missing(workbook: Workbook, table: BlockTable, sheet: str | None) -> list[MissingLoss]:
+    """Losses to write that can be trained, one of each sheet."""
+    found: dict[str, MissingLoss] = {}
+    for item in missing_losses_of(workbook, table, sheet):
+        if item.cell.sheet in found:
+            continue
+        written = item.written(workbook)
+        with suppress(SgdSheetError):
+            candidate = trained_once(written, item.candidate, block_table(written))
+            found[item.cell.sheet] = replace(item, candidate=candidate)
+    return list(found.values())
 
 
 def tried(workbook: Workbook, candidates: Iterable[Candidate], table: BlockTable, most: int) -> Suggestions:

@@ -275,3 +275,20 @@ def test_a_candidate_is_taken_with_one_click(context: BrowserContext, served: Se
     shown.tab.get_by_role("button", name="Use this").first.click()
     expect(shown.tab.locator(".panel [data-command=train]")).to_have_attribute("aria-disabled", "false")
     expect(shown.tab.locator(".parts")).to_contain_text("F2:G2")
+
+
+def test_a_missing_loss_is_written_with_one_click(context: BrowserContext, served: Served, tmp_path: Path) -> None:
+    path = tmp_path / "without_loss.xlsx"
+    with closing(xlsxwriter.Workbook(str(path))) as book:
+        sheet = book.add_worksheet("fit")
+        sheet.write_row(0, 0, ["x", "measured", "predicted", None, "slope", "offset"])
+        sheet.write_row(1, 4, [1.0, 0.0])
+        for x in range(10):
+            sheet.write_row(x + 1, 0, [x, 2 * x + 1])
+            sheet.write_formula(x + 1, 2, f"=E$2*A{x + 2}+F$2", None, x)
+    shown = uploaded(context, served, path, "fit")
+    expect(shown.tab.locator(".candidates")).to_contain_text("=SUMXMY2(C2:C11,B2:B11)", timeout=60_000)
+    shown.tab.get_by_role("button", name="Write this").click()
+    expect(shown.tab.locator(".panel [data-command=train]")).to_have_attribute("aria-disabled", "false", timeout=60_000)
+    shown.until(lambda: shown.text("C13") == "385", "the loss that was written", 60)
+    assert shown.errors == []

@@ -27,6 +27,7 @@ from sgdsheet.sheet.workbook import Workbook
 
 if TYPE_CHECKING:
     from sgdsheet.analysis.trial import Suggestions
+    from sgdsheet.compiler.candidates.missing_losses import MissingLoss
     from sgdsheet.compiler.candidates.ranking import Candidate
 
 _DECLINED = 3
@@ -123,30 +124,40 @@ def _running(book: str, *, without: Sequence[str]) -> tuple[str, ...]:
 
 def _best_candidate(workbook: Workbook, book: str, sheet: str | None) -> list[str]:
     """The best candidate as a command, and where to see more."""
-    best = _best(workbook, sheet)
+    found = _found(workbook, sheet)
+    best = next(iter(found.offered), None)
     if best is not None:
         running = _running(book, without=("sheet", "loss", "params", "maximize"))
         if running[0] == "surface" and best.parameter_count > 2:
             running = ("train", _book_word(book))
         first = f"  {one_line(_named(best))} looks like one: {candidate_command(book, best, *running)}"
     else:
-        first = _NOTHING
+        first = _nothing(found)
     return [first, f"  What is in the workbook: {inspect_command(book)}"]
 
 
-def _best(workbook: Workbook, sheet: str | None) -> Candidate | None:
+def _found(workbook: Workbook, sheet: str | None) -> Suggestions:
     """The best candidate of a sheet, or of all."""
     from sgdsheet.analysis.trial import suggestions  # imports torch: not where a model was found
 
-    found = workbook.sheet(sheet) if sheet is not None else None
-    return next(iter(suggestions(workbook, found.name if found else None, most=1).offered), None)
+    chosen = workbook.sheet(sheet) if sheet is not None else None
+    return suggestions(workbook, chosen.name if chosen else None, most=1)
+
+
+def _nothing(found: Suggestions) -> str:
+    """The line where no cell looks like a loss: what to write so that one does, if that can be told."""
+    if not found.missing:
+        return _NOTHING
+    item = found.missing[0]
+    return f"  No cell says yet how wrong the sheet is: write ={one_line(item.formula)} into {item.cell}"
 
 
 def candidate_to_mark(workbook: Workbook, book: str, sheet: str | None) -> list[str]:
     """The best candidate for a person who has the workbook open, and where to see more."""
-    offered = _best(workbook, sheet)
+    found = _found(workbook, sheet)
+    offered = next(iter(found.offered), None)
     if offered is None:
-        first = _NOTHING
+        first = _nothing(found)
     else:
         cells = _listed(offered.parameters, offered.loss.sheet)
         first = f"  {one_line(_named(offered))} looks like one: Set loss on its cell, Set parameters on {cells}"
@@ -197,6 +208,17 @@ def candidates_as_dict(book: str, found: Suggestions) -> dict[str, Any]:
                 "reason": one_line(str(item.error)),
             }
             for item in found.declined
+        ],
+        "missing": [
+            {
+                "loss_cell": str(item.cell),
+                "formula": "=" + item.formula,
+                "label": item.label,
+                "parameters": [str(area) for area in item.candidate.parameters],
+                "parameter_count": item.candidate.parameter_count,
+                "command": candidate_command(book, item.candidate),
+            }
+            for item in found.missing
         ],
     }
 
@@ -259,9 +281,13 @@ def _show_declined(out: Console, found: Suggestions) -> None:
 
 def _show_none(out: Console, book: str, found: Suggestions, *, brief: bool) -> None:
     if brief:
-        out.print(_NOTHING.strip() + ".")
+        out.print(shown(_nothing(found).strip()) + ".")
         return
     out.print("[bold]What could be trained[/bold]")
+    if found.missing:
+        for item in found.missing:
+            _show_missing(out, book, item)
+        return
     if found.declined:
         out.print("Nothing as it stands.")
         _show_declined(out, found)
@@ -271,3 +297,15 @@ def _show_none(out: Console, book: str, found: Suggestions, *, brief: bool) -> N
     out.print("A loss is one cell that says how wrong the sheet is, such as =SUMXMY2(predictions, targets).")
     command = shell_command("sgdsheet", "train", _book_word(book))
     out.print(f"Write one, then: {shown(command)} --sheet NAME --loss CELL --params CELLS", soft_wrap=True)
+
+
+def _show_missing(out: Console, book: str, item: MissingLoss) -> None:
+    """The formula to write, and the command that then trains it."""
+    label = f" {quoted(item.label)}" if item.label else ""
+    where = f"{item.predictions}{label}"
+    if item.data is None:
+        out.print(f"{shown(where)} holds differences from data, and no cell sums them up.")
+    else:
+        out.print(f"{shown(where)} can be compared with the data in {item.data.a1}, and no cell does.")
+    out.print(f"Write [bold]={shown(one_line(item.formula))}[/bold] into [bold]{shown(item.cell)}[/bold], then:")
+    out.print(f"   [green]{shown(candidate_command(book, item.candidate))}[/green]", soft_wrap=True)

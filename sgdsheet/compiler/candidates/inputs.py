@@ -108,7 +108,17 @@ def inputs_of(workbook: Workbook, blocks: Iterable[Block], labels: Labels, *, ga
         item.score = _score(item, workbook.sheets[item.area.sheet])
         if gain and item.series == 1 and any(set(words_of(text)) & vocabulary.PRICE for text, _ in item.labels[:1]):
             item.score = 3.0
+        if _stands_for_the_bias(item.area, workbook.sheets[item.area.sheet], readings):
+            item.score = -4.5
     return found
+
+
+def _stands_for_the_bias(area: Range, sheet: Sheet, readings: Iterable[Range]) -> bool:
+    """Whether cells are the ones beside calculated numbers that a matrix product multiplies the biases by."""
+    if area.size > _FEW or any(sheet.values[place] != 1.0 for place in area.positions()):
+        return False
+    around = [other for other in readings if other.intersection(area)]
+    return all(other != area and any(place in sheet.formulas for place in other.positions()) for other in around)
 
 
 def _trimmed(area: Range, extent: Position) -> Range | None:

@@ -127,8 +127,9 @@ class Labels:
 
 
 def _texts(sheet: Sheet) -> list[tuple[tuple[int, int], str]]:
+    """The texts of a sheet that may be labels: arrows and lines between cells say nothing."""
     found = []
     for place, value in sheet.values.items():
-        if isinstance(value, str) and 0 < len(text := " ".join(value.split())) <= _LONGEST:
+        if isinstance(value, str) and len(text := " ".join(value.split())) <= _LONGEST and _WORD.search(text):
             found.append((place, text))
     return found

@@ -58,15 +58,21 @@ def candidates_of(
     found: list[tuple[Candidate, list[Block]]] = []
     for objective in likely[:_MOST_LOOKED_AT]:
         blocks = upstream(table, Range.of_cell(objective.cell))
-        candidate = _candidate(workbook, labels, objective, blocks)
+        candidate = candidate_of(workbook, labels, objective, blocks)
         if candidate is not None:
             found.append((candidate, blocks))
     yield from _distinct(sorted(found, key=lambda pair: -pair[0].score))
 
 
-def _candidate(workbook: Workbook, labels: Labels, objective: Objective, blocks: Sequence[Block]) -> Candidate | None:
+def candidate_of(
+    workbook: Workbook, labels: Labels, objective: Objective, blocks: Sequence[Block], *, only_sure: bool = False
+) -> Candidate | None:
+    """The model of an objective, into which `blocks` flow, if some of their numbers may be parameters.
+
+    With `only_sure`, numbers that merely look less like data than others are none.
+    """
     inputs = inputs_of(workbook, blocks, labels, gain=objective.direction is Direction.MAXIMISE)
-    chosen = _chosen(inputs)
+    chosen = [item for item in inputs if item.score >= _SURE] if only_sure else _chosen(inputs)
     parameters = joined(chosen)
     count = sum(area.size for area in parameters)
     if not parameters or len(parameters) > _MOST_AREAS or count > _MOST_PARAMETERS:

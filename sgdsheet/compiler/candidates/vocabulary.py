@@ -80,6 +80,24 @@ DATA = _words(
 )
 """What was observed or is given."""
 
+PREDICTION = _words(
+    """
+    prediction predictions predicted pred preds predict ŷ yhat hat y^ fit fitted model modelled modeled forecast
+    forecasts estimate estimated estimates output outputs calculated computed softmax a2 a3 yp ypred
+    vorhersage prognose modell prévision modèle pronóstico modelo previsione modello
+    """
+)
+"""What is calculated, to be compared with data."""
+
+TARGET = _words(
+    """
+    y target targets actual actuals observed observation observations measured measurement measurements label labels
+    truth true desired expected real historical history onehot data yi yt
+    ziel gemessen beobachtet mesuré observé observado real osservato misurato
+    """
+)
+"""What predictions are compared with."""
+
 PRICE = _words("price premium discount fee preis prix precio")
 """What is chosen where a profit is to become large, and observed elsewhere."""
 

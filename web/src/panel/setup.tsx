@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "react";
 import { areaName, readAddress } from "../address";
-import { command, goTo, inquire } from "../live";
+import { command, edit, goTo, inquire } from "../live";
 import type { Area, Command, Model } from "../protocol";
 import { useStore } from "../store";
 import { CommandButton } from "./command_button";
@@ -18,6 +18,14 @@ interface Candidate {
   formula: string;
   maximize: boolean;
 }
+
+interface Found {
+  candidates: Candidate[];
+  /** Models whose loss nobody has written yet: `formula` belongs into the empty cell `loss`. */
+  missing: Candidate[];
+}
+
+const NOTHING: Found = { candidates: [], missing: [] };
 
 interface Props {
   sheet: string;
@@ -73,7 +81,7 @@ function areasOf(model: Model | undefined, role: "loss" | "parameter" | "data"):
 
 /** What looks like a loss and its parameters; asked for once per sheet, as finding them takes a moment. */
 function Candidates({ sheet }: { sheet: string }): JSX.Element {
-  const [found, setFound] = useState<Candidate[] | null>(null);
+  const [found, setFound] = useState<Found | null>(null);
   const [busy, setBusy] = useState(false);
   const connected = useStore((state) => state.link === "open");
   useEffect(() => {
@@ -82,31 +90,36 @@ function Candidates({ sheet }: { sheet: string }): JSX.Element {
     setFound(null);
     inquire({ type: "candidates", sheet })
       .then((reply) => {
-        if (!gone) setFound((reply.candidates ?? []) as Candidate[]);
+        if (!gone) setFound({ ...NOTHING, ...(reply as Partial<Found>) });
       })
-      .catch(() => !gone && setFound([]));
+      .catch(() => !gone && setFound(NOTHING));
     return () => {
       gone = true;
     };
   }, [sheet, connected]);
 
-  const choose = async (candidate: Candidate): Promise<void> => {
+  const choose = async (candidate: Candidate, written: boolean): Promise<void> => {
     setBusy(true);
     try {
+      if (!written) await write(candidate);
       await adopt(candidate);
     } finally {
       setBusy(false);
     }
   };
+  const written = (found?.candidates.length ?? 0) > 0;
+  const offered = (written ? found?.candidates : found?.missing) ?? [];
   return (
     <div className="candidates" aria-live="polite">
       {found === null && <p className="quiet">Looking for what could be trained here …</p>}
-      {found?.length === 0 && <p className="quiet">Nobody has said yet what training shall make small on this sheet.</p>}
-      {found && found.length > 0 && (
+      {found && offered.length === 0 && (
+        <p className="quiet">Nobody has said yet what training shall make small on this sheet.</p>
+      )}
+      {offered.length > 0 && (
         <>
-          <p>This could be trained:</p>
+          <p>{written ? "This could be trained:" : "No cell says yet how wrong this sheet is. One could:"}</p>
           <ul>
-            {found.slice(0, 4).map((each) => (
+            {offered.slice(0, 4).map((each) => (
               <li key={each.loss}>
                 <div>
                   {each.label && <b>{each.label}: </b>}
@@ -117,10 +130,15 @@ function Candidates({ sheet }: { sheet: string }): JSX.Element {
                       <Cells text={text} />
                     </span>
                   ))}
-                  <small>{each.formula}</small>
+                  <small>={each.formula}</small>
                 </div>
-                <button type="button" className="button" disabled={busy} onClick={() => void choose(each).catch(() => undefined)}>
-                  Use this
+                <button
+                  type="button"
+                  className="button"
+                  disabled={busy}
+                  onClick={() => void choose(each, written).catch(() => undefined)}
+                >
+                  {written ? "Use this" : "Write this"}
                 </button>
               </li>
             ))}
@@ -139,6 +157,12 @@ function Cells({ text }: { text: string }): JSX.Element {
       {areaName(found.area)}
     </button>
   );
+}
+
+/** Write the loss of a candidate into its empty cell. */
+async function write({ loss, formula }: Candidate): Promise<void> {
+  const found = readAddress(loss);
+  if (found) await edit(found.sheet ?? "", found.area[0], found.area[1], [[`=${formula}`]]);
 }
 
 /** Name the cells of a candidate: the parameters first, so that the loss is tried with them. */
