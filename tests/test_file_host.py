@@ -95,6 +95,14 @@ def test_date_of_the_1904_system(tmp_path: Path) -> None:
     assert read_cell(tmp_path, '<c r="A1" t="d"><v>1904-01-02</v></c>', before=before) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("settings", "known"), [('fullPrecision="0"', True), ('fullPrecision="1"', False), ("", False)]
+)
+def test_precision_as_displayed_is_known(tmp_path: Path, settings: str, known: bool) -> None:
+    path = book_file(tmp_path, sheet(), book=f"<calcPr {settings}/>")
+    assert load(path).as_displayed == known
+
+
 def test_shared_strings(tmp_path: Path) -> None:
     strings = (
         "<si><t>plain</t></si><si><r><t>rich </t></r><r><t>text</t></r></si><si/>"

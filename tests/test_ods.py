@@ -202,6 +202,12 @@ def test_old_macs_count_from_1904(tmp_path: Path) -> None:
         read(tmp_path, day, before=before.format("1900-01-01"))
 
 
+@pytest.mark.parametrize("said", ["true", "false"])
+def test_precision_as_shown_is_known(tmp_path: Path, said: str) -> None:
+    before = f'<table:calculation-settings table:precision-as-shown="{said}"/>'
+    assert read(tmp_path, row(number(1)), before=before).as_displayed == (said == "true")
+
+
 def test_a_file_cannot_grow_without_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ods_reader, "MAX_CELLS", 1000)
     with refusal(FileError, cause="more than 1,000 cells"):

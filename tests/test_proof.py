@@ -14,9 +14,11 @@ from openpyxl import load_workbook
 from openpyxl.workbook.defined_name import DefinedName
 
 import sgdsheet
+from sgdsheet.analysis.checking import check_workbook
 from sgdsheet.compiler.proof import NEVER_CALCULATED, prove
 from sgdsheet.errors import ProofError
 from sgdsheet.hosts.file import FileHost, load
+from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError, Value
 from tests.cli_books import NAMES, SLOPE, Run, line_book, line_cells, run, write_book
@@ -380,6 +382,21 @@ def test_what_was_trained_is_proven_the_next_time(tmp_path: Path) -> None:
     path = calculated(tmp_path, {"G1": ("=E1*2", 2 * SLOPE)})
     for _ in range(3):
         assert trained(path, "--in-place")["warnings"] == []
+
+
+def test_numbers_as_displayed_are_not_trained_on(tmp_path: Path) -> None:
+    """Each number is rounded to its format there: a loss of 18.6745 that the workbook holds as 18.67 is not ours."""
+    path = patched(calculated(tmp_path), lambda text: text.replace("<calcPr ", '<calcPr fullPrecision="0" '))
+    said = "the workbook calculates with the numbers as displayed"
+    for options in ((), (TRUST,)):
+        assert f": {said}" in refused(path, *options)
+    report = check_workbook(load(path))
+    assert (report.compared, report.mismatches) == (0, [])
+    assert {item.error.cause.partition(":")[0] for item in report.unsupported} == {said}
+    open_book = OpenBook.open(path)
+    open_book.edit([(Cell(SHEET, 1, 5), "1")])
+    assert said in open_book.uncalculated[Cell(SHEET, 4, 5)]
+    open_book.close()
 
 
 # --- open workbooks -----------------------------------------------------------------------------------------

@@ -32,6 +32,10 @@ class HarnessAgent(Agent):
     def do_title(self, book: str) -> str:
         return str(self._book(book).Title)
 
+    def do_settings(self, book: str) -> dict[str, bool]:
+        document = self._book(book)
+        return {"date1904": document.NullDate.Year == 1904, "as_displayed": document.CalcAsShown}
+
     def do_sheets(self, book: str) -> list[str]:
         return list(self._book(book).Sheets.ElementNames)
 

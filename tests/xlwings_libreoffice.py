@@ -250,6 +250,14 @@ class Book(base_classes.Book):
     def FullName(self) -> str:
         return self.path
 
+    @property
+    def Date1904(self) -> bool:
+        return bool(self._app.office.ask("settings", book=self.path)["date1904"])
+
+    @property
+    def PrecisionAsDisplayed(self) -> bool:
+        return bool(self._app.office.ask("settings", book=self.path)["as_displayed"])
+
     def Windows(self, number: int) -> Any:
         areas = self._app.office.ask("selection", book=self.path)
         sheet = Sheet(self, areas[0][0])

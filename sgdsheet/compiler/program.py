@@ -132,6 +132,9 @@ def build_program(
         builder.reserved.add(name)
         regions.provide(area, _value_of_cells(builder.graph.placeholder(name), area))
     program = Program(workbook, parameters, tensors, builder, regions)
+    if workbook.as_displayed:
+        _refuse_rounded(program, plan, strict)
+        return program
     program.failures += plan.circles
     unknown: RangeIndex[None] = RangeIndex()  # what could not be calculated
     for block, _ in plan.circles:
@@ -174,6 +177,26 @@ def build_program(
                 unknown.add(block.range, None)
             program.failures.append((block, error))
     return program
+
+
+def _refuse_rounded(program: Program, plan: Plan, strict: bool) -> None:
+    """Refuse every formula of a workbook that calculates with numbers as displayed: formats round each of them.
+
+    With `strict`, constants keep their saved values.
+    """
+    for block in plan.blocks:
+        if strict and not plan.is_live(block) and program.workbook.has_results(block.range):
+            continue
+        error = FormulaError(
+            "the workbook calculates with the numbers as displayed: each is rounded to its format",
+            cell=block.range.first,
+            remedy="Turn off “Set precision as displayed” (Excel: File, Options, Advanced) or “Precision as shown” "
+            "(LibreOffice: Tools, Options, LibreOffice Calc, Calculate), and save the workbook",
+        )
+        if strict:
+            raise error
+        program.failures.append((block, error))
+    program.failures += plan.circles
 
 
 def _in_turn(blocks: Iterable[Block]) -> Iterator[Block]:

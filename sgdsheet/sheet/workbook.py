@@ -156,7 +156,8 @@ class Workbook:
     placeholders that a program wrote which cannot calculate. `charts` are those that a file host found. `folder` is
     where it lies: names of data files are relative to it. With `date1904` it
     counts days from 1904, as on old Macs. `from_office` says that LibreOffice calculated its saved values: it has no
-    booleans, and saves many errors as #VALUE! (`agreement.written_by_office`).
+    booleans, and saves many errors as #VALUE! (`agreement.written_by_office`). With `as_displayed`, its program rounds
+    each number to what its format shows, and calculates on with that (“precision as displayed”, “as shown”).
     """
 
     name: str
@@ -169,6 +170,7 @@ class Workbook:
     stale: bool = False
     folder: Path | None = None
     date1904: bool = False
+    as_displayed: bool = False
     from_office: bool = False
     _index: _NameIndex | None = field(default=None, init=False, repr=False, compare=False)
 

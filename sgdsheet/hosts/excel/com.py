@@ -44,6 +44,12 @@ class ComNative:
     def full_name(self, book: xw.Book) -> str:
         return str(book.api.FullName)  # xlwings translates web addresses, which fails for some
 
+    def counts_from_1904(self, book: xw.Book) -> bool:
+        return bool(book.api.Date1904)
+
+    def as_displayed(self, book: xw.Book) -> bool:
+        return bool(book.api.PrecisionAsDisplayed)
+
     def values(self, area: xw.Range) -> Grid:
         return self.grid(area.api.Value2, area.shape[1])  # Value would make dates and currencies of numbers
 

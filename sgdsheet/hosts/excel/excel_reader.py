@@ -17,7 +17,7 @@ _BUILT_IN = {"Print_Area", "Print_Titles", "Extract", "Criteria", "Database", "C
 
 def read_workbook(book: xw.Book, native: Native) -> Workbook:
     """Values, formulas, names and tables."""
-    workbook = Workbook(book.name)
+    workbook = Workbook(book.name, date1904=native.counts_from_1904(book), as_displayed=native.as_displayed(book))
     for sheet in book.sheets:
         workbook.sheets[sheet.name] = _read_sheet(sheet, native)
         for table in sheet.tables:

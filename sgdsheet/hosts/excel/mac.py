@@ -32,11 +32,17 @@ class MacNative:
     def full_name(self, book: xw.Book) -> str:
         return str(book.fullname)
 
+    def counts_from_1904(self, book: xw.Book) -> bool:
+        return book.api.date_1904.get() is True
+
+    def as_displayed(self, book: xw.Book) -> bool:
+        return book.api.precision_as_displayed.get() is True
+
     def values(self, area: xw.Range) -> Grid:
         width = area.shape[1]
         rows = rows_of(area.raw_value, width)
         if any(isinstance(item, datetime) for row in rows for item in row):
-            epoch = _EPOCH_1904 if area.sheet.book.api.date_1904.get() is True else _EPOCH
+            epoch = _EPOCH_1904 if self.counts_from_1904(area.sheet.book) else _EPOCH
             rows = [[_serial(item, epoch) if isinstance(item, datetime) else item for item in row] for row in rows]
         if all(_plain(item) for row in rows for item in row):
             return [[_value(item, "") for item in row] for row in rows]

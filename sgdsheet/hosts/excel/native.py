@@ -39,6 +39,14 @@ class Native(Protocol):
         """Where the workbook was opened from: a path, an address on the web, or a title if it was never saved."""
         ...
 
+    def counts_from_1904(self, book: xw.Book) -> bool:
+        """Whether the workbook counts days from 1904."""
+        ...
+
+    def as_displayed(self, book: xw.Book) -> bool:
+        """Whether Excel rounds the workbook's numbers to what is displayed."""
+        ...
+
     def values(self, area: xw.Range) -> Grid:
         """Values with dates as serial numbers and errors as errors; a formula's empty text stays a text."""
         ...

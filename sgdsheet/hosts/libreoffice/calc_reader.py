@@ -38,6 +38,8 @@ def workbook(key: str, read: Mapping[str, Any]) -> Workbook:
         tables={table.name: table for table in tables},
         active=read["active"],
         from_office=True,
+        date1904=read["date1904"],
+        as_displayed=read["as_displayed"],
         folder=path.parent if path.is_absolute() else None,
     )
 

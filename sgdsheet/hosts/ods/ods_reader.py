@@ -110,6 +110,8 @@ class _Reader:
         elif tag == odf.DATABASE_RANGE:
             header = attributes.get(odf.HEADER, "true") == "true"
             self._areas.append((attributes.get(odf.NAME, ""), attributes.get(odf.TARGET_RANGE, ""), header))
+        elif tag == odf.CALCULATION_SETTINGS:
+            self._book.as_displayed = attributes.get(odf.AS_SHOWN) == "true"
         elif tag == odf.NULL_DATE:
             self._set_null_date(attributes.get(odf.NULL_DATE_VALUE, "1899-12-30"))
         elif tag == odf.SPREADSHEET:

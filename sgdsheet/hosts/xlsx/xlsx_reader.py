@@ -82,6 +82,10 @@ def read_workbook(package: Package) -> Workbook:
     stale = any(truth(node.attributes.get("fullCalcOnLoad")) for node in outline.root.all("calcPr"))
     workbook = Workbook(package.name, names=_defined_names(outline), active=_active(outline), stale=stale)
     workbook.date1904 = context.date1904
+    workbook.as_displayed = any(
+        "fullPrecision" in node.attributes and not truth(node.attributes["fullPrecision"])
+        for node in outline.root.all("calcPr")
+    )
     properties_part = next(
         (item.target for item in package.relationships("") if item.kind == "extended-properties"), ""
     )

@@ -79,6 +79,8 @@ class WorkbookReader:
                 for table in [document.DatabaseRanges.getByName(name)]
                 for area in [table.DataArea]
             ],
+            "as_displayed": document.CalcAsShown,
+            "date1904": document.NullDate.Year == 1904,
         }
 
     def _chosen(self, sheet: Any) -> list[list[int]]:
