@@ -148,6 +148,13 @@ CORNERS: list[tuple[str, Any]] = [
     ("=MATCH(1.625,{100;4.5;4.25;3;3;1.75;1;0.001;-1;-3.554;-4;-5},1)", NA),
     ("=MATCH(\"a~*\",M1:M4,0)", 4),
     ("=MATCH(\"?\",M1:M4,0)", 1),
+    # ~ is never looked for itself, whatever comes after it
+    ("=MATCH(\"~t\",{\"~t\";\"t\"},0)", 2),
+    ("=IFERROR(VLOOKUP(\"a~b\",{\"a~b\",1},2,FALSE),0)", 0),
+    ("=VLOOKUP(\"a~~b\",{\"a~b\",1},2,FALSE)", 1),
+    ("=XLOOKUP(\"~t\",{\"~t\";\"t\"},{1;2},0,2)", 2),
+    ("=XLOOKUP(\"~t\",{\"~t\";\"t\"},{1;2})", 1),
+    ("=SEARCH(\"~t\",\"a~tt\")", 3),
     ("=MATCH(\"a\",M1:M4,0)", 2),
     ("=MATCH(TRUE,K1:K4,0)", 4),
     ("=MATCH(N1,L1:L4,0)", DIV0),

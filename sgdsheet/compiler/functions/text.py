@@ -7,7 +7,7 @@ import re
 from urllib.parse import quote
 
 from sgdsheet.compiler.functions.plain import Cell, Grid, plain
-from sgdsheet.compiler.functions.wildcards import has_wildcards
+from sgdsheet.compiler.functions.wildcards import has_wildcards, wildcard_parts
 from sgdsheet.compiler.ir.numerals import number_text, text_number
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.excel_calendar import Calendar
@@ -196,9 +196,7 @@ def _wild(text: str) -> str:
     """A regular expression for a text with wildcards."""
     if text.count("*") > 5:
         raise FormulaError("searches for a text with many wildcards", remedy="Use at most five")
-    parts = re.findall(r"~[*?~]|[*?]|[^*?~]+|~", text)
-    meanings = {"*": ".*?", "?": "."}
-    return "".join(meanings.get(part) or re.escape(part[1:] if part[0] == "~" and part[1:] else part) for part in parts)
+    return "".join({"*": ".*?", "?": "."}.get(part, part) for part in wildcard_parts(text))
 
 
 @plain(

@@ -1,14 +1,26 @@
-"""Texts with Excel's wildcards: `*` for any letters, `?` for one, and `~` before one that means itself."""
+"""Texts with Excel's wildcards: `*` for any letters, `?` for one, and `~` before a letter that means itself."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import Kind, Value
+
+_PARTS = re.compile(r"~.|[*?]|[^*?~]+|~", re.DOTALL)
+
+
+def wildcard_parts(text: str) -> Iterator[str]:
+    """A text with wildcards in parts: `*`, `?`, and regular expressions for letters that mean themselves.
+
+    `~` makes of any letter after it one that means itself, and is not looked for: “a~b” finds “ab”, and only “a~~b”
+    finds “a~b”. At the end of the text it means itself.
+    """
+    for part in _PARTS.findall(text):
+        yield part if part in ("*", "?") else re.escape(part[1:] if part[0] == "~" and part[1:] else part)
 
 
 def has_wildcards(text: str) -> bool:
@@ -16,17 +28,17 @@ def has_wildcards(text: str) -> bool:
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """Excel's wildcards: * and ?, and ~ in front of one that means itself.
+    """A regular expression for a whole text.
 
     The text between two * is looked for once, where it comes first (a lookahead is never tried again), so the
     time is that of a search, however many * there are.
     """
     runs = [""]
-    for part in re.findall(r"~[*?~]|[*?]|[^*?~]+|~", text):
+    for part in wildcard_parts(text):
         if part == "*":
             runs.append("")
         else:
-            runs[-1] += "." if part == "?" else re.escape(part[1:] if part[0] == "~" and part[1:] else part)
+            runs[-1] += "." if part == "?" else part
     first, *rest = runs
     between = [f"(?=(?P<run{i}>.*?{run}))(?P=run{i})" for i, run in enumerate(rest[:-1]) if run]
     last = [f".*{run}" for run in rest[-1:]]
