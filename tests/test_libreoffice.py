@@ -112,6 +112,16 @@ def test_reads_the_example_workbooks(program: office.LibreOffice, tmp_path: Path
 
 
 @installed
+def test_how_the_document_calculates_is_known(book: office.OfficeBook) -> None:
+    """Numbers rounded to what is shown, days counted from 1904: neither can be seen in the cells."""
+    found = book.host.read()
+    assert (found.as_displayed, found.date1904) == (False, False)
+    book.look("from com.sun.star.util import Date; document.CalcAsShown = True; document.NullDate = Date(1, 1, 1904)")
+    found = book.host.read()
+    assert (found.as_displayed, found.date1904) == (True, True)
+
+
+@installed
 def test_names_and_values_survive_in_the_file(book: office.OfficeBook, path: Path, tmp_path: Path) -> None:
     book.host.define_name("sgd_params", [Range(SHEET, 1, 6, 2, 6), Range(OTHER, 1, 1, 1, 2)])
     book.host.write({PARAMETERS[0]: 1 / 3, Cell(OTHER, 5, 5): True})
