@@ -116,6 +116,9 @@ def test_a_yield_is_trained_to_a_price() -> None:
     [
         ("=PRICE(A1,45000,0.05,0.05,100,2)", "dates that depend on a parameter"),
         ("=PRICE(40000,45000,0.05,0.05,100,A1)", "dates that depend on a parameter"),
+        ("=VDB(A1,300,10,0,A1)", "periods that depend on a parameter"),
+        ("=VDB(A1,300,10,6.5,8)", "starts within a period"),
+        ("=VDB(2400,A1/100,10,0,10)+VDB(2400,300,10,6.5,8)", "starts within a period late in the life"),
         ("=ACCRINT(39508,39691,39750,A1,1000,2)", "beyond the first coupon date"),
     ],
 )
@@ -132,6 +135,11 @@ def test_what_is_refused_names_its_cell(formula: str, cause: str) -> None:
         ("DDB(A1,A2+200,A3,7,A4)", 0),
         ("DB(A1,A2,A3,1,7)", 2),
         ("DB(A1,A2,A3,5)", 2),
+        ("VDB(A1,A2,A3,0,1,A4)", 1),
+        ("VDB(A1,A2,A3,1,2.25,A4)", 1),
+        ("VDB(A1,A2,A3,1,7,A4)", 0),
+        ("VDB(A1,A2,A3-A3/9,2,6.5,A4)", 0),
+        ("VDB(A1,A2,A3,1,3,A4,TRUE)", 1),
     ],
 )
 def test_depreciation_is_differentiated(formula: str, flat: int) -> None:

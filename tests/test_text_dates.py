@@ -9,6 +9,7 @@ import pytest
 
 from sgdsheet.compiler.evaluation import evaluate
 from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.displayed_text import displayed
 from sgdsheet.sheet.references import Cell, parse_range
 from sgdsheet.sheet.workbook import ExcelError
 from tests.errors import refusal
@@ -41,6 +42,9 @@ def value(formula: str) -> object:
         ('VALUE("16:48:00")', 0.7),
         ('IF("2011-08-22"="2011-8-22",1,2)', 2),  # texts are compared as texts
         ('ISNUMBER("2011-08-22")', False),
+        ('"E8"+1', ExcelError.VALUE),
+        ('SUMPRODUCT(--(".E1"="x"))', 0.0),
+        ('"1E1"+1', 11.0),
     ],
 )
 def test_what_means_the_same_everywhere(formula: str, expected: object) -> None:
@@ -93,3 +97,32 @@ def test_results_that_show_no_order(saved: float | ExcelError) -> None:
     workbook.sheets[HOME].values |= {(1, 1): saved, (2, 1): saved}
     with refusal(FormulaError, cell=f"{HOME}!Z1", cause="order of day and month"):
         lowered(workbook, [], "Z1")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "expected"),
+    [  # results that Excel saved
+        ("123456789012", "General", "1.23457E+11"),
+        ("-1.2345678912", "General", "-1.234567891"),
+        ("0.000000001", "General", "0.000000001"),
+        ("TRUE", ";;;-@", "-TRUE"),
+        ("1234567", ",0", ",1234567"),
+        ("1234567", "#,.#,", "1.2"),
+        ("-1.1", "|??.??|", "-| 1.1 |"),
+        ("3.14159", "[h]:m:s.000", "75:23:53.376"),
+        ("3.14159", '"It was "[h]" [yes, "h"] hours and "mm:ss', "It was 75 [yes, 75] hours and 23:53"),
+        ("3.14159", 's:m" @ hour "[hh]', "53:23 @ hour 75"),
+        ("36191.1702084375", "hh:mm:ss a/p", "04:05:06 a"),
+    ],
+)
+def test_numbers_in_formats(number: str, code: str, expected: str) -> None:
+    written = code.replace('"', '""')
+    assert value(f'TEXT({number},"{written}")') == expected
+
+
+def test_elapsed_time_where_days_count_from_1904() -> None:
+    cells = {"Z1": '=TEXT(3.14159,"[h]:m:s.000")', "Z2": '=TEXT(-3.14159,"[mm]:ss.0")', "Z3": '=TEXT(0.5,"yyyy [h]")'}
+    made = replace(book(cells), date1904=True)
+    found = evaluate(lowered(made, [], *cells)).values
+    assert list(found.values()) == ["75:23:53.376", "-4523:53.4", "1904 12"]
+    assert displayed(3.14159, "[h]:mm", date1904=True).text == "75:23"

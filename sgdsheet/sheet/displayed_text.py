@@ -15,6 +15,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.excel_calendar import FROM_1904
 from sgdsheet.sheet.number_format import Token, dated, in_digits, sections_of, with_fraction
 from sgdsheet.sheet.workbook import ExcelError, Value
 
@@ -106,6 +107,10 @@ def general(number: float) -> str:
         if rounded.adjusted() < _WIDTH:
             text = f"{rounded:f}"
             return text.rstrip("0").rstrip(".") if "." in text else text
+    if -10 < size <= -5:
+        text = f"{_rounded(exact, _WIDTH + 1):f}".rstrip("0")
+        if len(text.removeprefix("-")) <= _WIDTH:
+            return text
     mantissa, _, power = f"{_rounded(exact, 5 - size):E}".partition("E")
     head = f"{Decimal(mantissa):.5f}".rstrip("0").rstrip(".")
     return f"{head}E{'-' if int(power) < 0 else '+'}{abs(int(power)):02d}"
@@ -247,11 +252,9 @@ def _digits(number: float, tokens: list[Token], code: str) -> str:
 
 def _moment(number: float, tokens: list[Token], code: str, date1904: bool) -> str:
     """A date or a time, rounded to what is shown of its seconds."""
-    if date1904:
-        number += 1462
     ticks, kept = with_fraction(number, tokens)
     kept = [Token("literal", token.text) if token.kind in ("other", "digit", "percent") else token for token in kept]
-    found = dated(ticks / 86_400, kept, code)
+    found = dated(ticks / 86_400, kept, code, FROM_1904 if date1904 else 0.0)
     return found if isinstance(found, str) else "#" * 8  # as Excel shows what is no date
 
 

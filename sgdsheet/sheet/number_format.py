@@ -6,6 +6,7 @@ are refused. `displayed_text` shows numbers in them all the same, where a text i
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -80,12 +81,15 @@ def in_digits(number: float, section: Sequence[Token], code: str) -> str:
         raise refused(code)
     point = points[0] if points else (exponents[0] if exponents else last + 1)
     number *= math.pow(100, sum(token.kind == "percent" for token in section))
-    end = max(last, point - 1)
-    trailing = 0
-    while end + 1 + trailing < len(section) and section[end + 1 + trailing].kind == "comma":
-        trailing += 1
-    number /= math.pow(1000, trailing)
-    commas = any(token.kind == "comma" for token in section[first:point])
+    units = max((at for at in places if at < point), default=None)
+    thousands = 0 if units is None else _commas_behind(section, units)
+    if units is None or last > units:
+        thousands += _commas_behind(section, max(last, point - 1))
+    number /= math.pow(1000, thousands)
+    commas = units is not None and any(token.kind == "comma" for token in section[first:units])
+    section = [Token("literal", ",") if token.kind == "comma" else token for token in section[:first]] + [
+        *section[first:]
+    ]
     whole = [token.text for token in section[:point] if token.kind == "digit"]
     decimals = [token.text for token in section[point:] if token.kind == "digit"]
     if exponents:
@@ -100,6 +104,12 @@ def in_digits(number: float, section: Sequence[Token], code: str) -> str:
         for token in section[point:]
     )
     return ("-" if negative else "") + head + after
+
+
+def _commas_behind(section: Sequence[Token], place: int) -> int:
+    """How many commas follow a digit: each divides the number by a thousand."""
+    rest = itertools.takewhile(lambda token: token.kind == "comma", section[place + 1 :])
+    return sum(1 for _ in rest)
 
 
 def _decimals(tail: str, places: Sequence[str]) -> tuple[list[str]]:
@@ -190,9 +200,12 @@ def _half_up(shown: str, digits: int) -> str:
 # --- dates and times --------------------------------------------------------------------------------------
 
 
-def dated(number: float, section: Sequence[Token], code: str) -> str | ExcelError:
-    """A serial number in a section of dates and times, to the nearest second. Raises FormulaError."""
-    parts = date_parts(number)
+def dated(number: float, section: Sequence[Token], code: str, origin: float = 0.0) -> str | ExcelError:
+    """A serial number in a section of dates and times, to the nearest second. Raises FormulaError.
+
+    `origin` is the day from which it counts: elapsed time does not begin before it.
+    """
+    parts = date_parts(number + origin)
     if number < 0 or parts is None:
         return ExcelError.VALUE
     seconds = round((number - math.floor(number)) * 86_400)
@@ -203,7 +216,25 @@ def dated(number: float, section: Sequence[Token], code: str) -> str | ExcelErro
     if timed and seconds == 86_400:
         raise FormulaError("shows a time that is rounded to the next day", remedy="Round it to whole seconds")
     twelve = any(token.kind == "clock" for token in section)
-    return "".join(_date_part(section, at, parts, number, seconds, twelve, code) for at in range(len(section)))
+    day = number + origin
+    return "".join(
+        _elapsed(section, at, number, seconds) or _date_part(section, at, parts, day, seconds, twelve, code)
+        for at in range(len(section))
+    )
+
+
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+def _elapsed(section: Sequence[Token], at: int, number: float, seconds: int) -> str:
+    """The whole hours, minutes or seconds of a serial number, as `[h]` asks for them, and `h` beside it, too."""
+    token = section[at]
+    if token.kind not in ("date", "elapsed"):
+        return ""
+    letter = token.text[0].lower()
+    if not any(other.kind == "elapsed" and other.text[0].lower() == letter for other in section):
+        return ""
+    return f"{(math.floor(number) * 86_400 + seconds) // _SECONDS[letter]:0{len(token.text)}d}"
 
 
 def with_fraction(number: float, section: Sequence[Token]) -> tuple[int, list[Token]]:
@@ -241,11 +272,9 @@ def _date_part(
     hours, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
     if token.kind == "clock":
         half = "PM" if hours >= 12 else "AM"
-        return half[0] if token.text.upper() == "A/P" else half
-    if token.kind == "elapsed":
-        total = math.floor(number) * 86_400 + seconds
-        unit = {"h": 3600, "m": 60, "s": 1}[token.text[0].lower()]
-        return f"{total // unit:0{len(token.text)}d}"
+        if token.text.upper() != "A/P":
+            return half
+        return half[0] if token.text.isupper() else half[0].lower()
     letter, count = token.text[0].lower(), len(token.text)
     if letter == "y":
         return f"{parts[0] % 100:02d}" if count <= 2 else f"{parts[0]:04d}"
@@ -274,12 +303,13 @@ def _month(parts: tuple[int, int, int], count: int, code: str) -> str:
 
 
 def _is_minute(section: Sequence[Token], at: int) -> bool:
-    """Whether an `m` stands behind hours or before seconds."""
+    """Whether an `m` stands behind hours or before seconds, or beside elapsed time."""
     others = [place for place, token in enumerate(section) if token.kind in ("date", "elapsed")]
     here = others.index(at)
     before = section[others[here - 1]].text[0].lower() if here else ""
     behind = section[others[here + 1]].text[0].lower() if here + 1 < len(others) else ""
-    return (before == "h" or behind == "s") and len(section[at].text) <= 2
+    beside = any(token.kind == "elapsed" for token in section)
+    return (beside or before == "h" or behind == "s") and len(section[at].text) <= 2
 
 
 def finite_number(text: str) -> float | None:

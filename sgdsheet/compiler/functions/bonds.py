@@ -23,7 +23,7 @@ from sgdsheet.compiler.functions.day_counts import (
 )
 from sgdsheet.compiler.functions.formulas import failing, inside
 from sgdsheet.compiler.functions.roots import newton
-from sgdsheet.compiler.functions.scheduled import Terms, giving, scheduled
+from sgdsheet.compiler.functions.scheduled import COUPONS, Terms, giving, scheduled
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
 
@@ -73,7 +73,7 @@ def _price(
     schedule=_coupons,
     fixed=[0, 1, 5, 6],
     optional=[0.0],
-    periods=True,
+    periods=COUPONS,
     examples={
         f"PRICE({_PERIODS},0.0575,0.065,100,2,0)": 94.6343616213221,
         f"PRICE({_PERIODS},0.0575,-0.065,100,2,0)": "#NUM!",
@@ -102,7 +102,7 @@ def price(
     schedule=_coupons,
     fixed=[0, 1, 5, 6],
     optional=[0.0],
-    periods=True,
+    periods=COUPONS,
     inexact=EARLY,
     examples={"YIELD(DATE(2008,2,15),DATE(2016,11,15),0.0575,95.04287,100,2,0)": 0.0650000068807},
 )
@@ -150,7 +150,7 @@ def _duration(
     schedule=_coupons,
     fixed=[0, 1, 4, 5],
     optional=[0.0],
-    periods=True,
+    periods=COUPONS,
     examples={f"DURATION({_LIFE},0.08,0.09,2,1)": 10.9191452815919},
 )
 def duration(
@@ -166,7 +166,7 @@ def duration(
     schedule=_coupons,
     fixed=[0, 1, 4, 5],
     optional=[0.0],
-    periods=True,
+    periods=COUPONS,
     examples={"MDURATION(DATE(2008,1,1),DATE(2016,1,1),0.08,0.09,2,1)": 5.73566981391884},
 )
 def mduration(

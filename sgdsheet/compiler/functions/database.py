@@ -42,6 +42,9 @@ def _meets(cell: Cell, criterion: Cell) -> bool:
         return _compared(cell, sign or "=", number)
     if sign in ("<", "<=", ">", ">="):
         raise FormulaError("compares texts by their order in a table of criteria", remedy="Compare numbers")
+    if operand.casefold() in ("true", "false"):
+        same = isinstance(cell, bool) and cell == (operand.casefold() == "true")
+        return not same if sign == "<>" else same
     if operand == "":
         return (cell is None) if sign == "=" else (cell is not None)
     text = cell if isinstance(cell, str) else None

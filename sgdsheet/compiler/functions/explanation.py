@@ -17,7 +17,10 @@ CATEGORIES: Mapping[str, tuple[str, ...]] = {
         *("statistics", "moments", "order", "regression", "distributions", "continuous", "quantiles", "discrete"),
         *("hypothesis_tests", "conditional"),
     ),
-    "Finance": ("annuities", "french_depreciation", "cash_flows", "securities", "coupons", "bonds", "odd_bonds"),
+    "Finance": (
+        *("annuities", "depreciation", "french_depreciation", "cash_flows"),
+        *("securities", "coupons", "bonds", "odd_bonds"),
+    ),
     "Logic and errors": ("logical", "faults", "forms"),
     "Lookup and references": ("lookup", "found_cells"),
     "Arrays": ("reshaping", "grouped_sums"),

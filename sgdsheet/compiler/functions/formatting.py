@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from sgdsheet.compiler.functions.plain import Cell, plain
 from sgdsheet.compiler.functions.text import as_text
 from sgdsheet.compiler.ir.numerals import text_number
-from sgdsheet.sheet.displayed_text import FRACTION, GENERAL_WORD, QUOTED, Format, chosen, format_of, fraction
+from sgdsheet.sheet.displayed_text import FRACTION, GENERAL_WORD, QUOTED, Format, chosen, format_of, fraction, general
 from sgdsheet.sheet.excel_calendar import Calendar
 from sgdsheet.sheet.number_format import Token, dated, in_digits, refused, sections_of, with_fraction
 from sgdsheet.sheet.workbook import ExcelError
 
-_LITERALS = frozenset("cfijklopqrtuvwxz")
-"""Letters that mean nothing in a number format, and stand for themselves."""
+_LITERALS = frozenset("cfijklopqrtuvwxz|")
+"""Letters and signs that mean nothing in a number format, and stand for themselves."""
 _COUNTRY = re.compile(r"\[\$[^\]-]*-([^\]]*)\]")
 _ENGLISH = re.compile(r"0*[0-9a-f]?[0-9a-f]?09|en(-[a-z]+)?", re.IGNORECASE)
 """Countries that speak English: in the numbers of Windows' languages the last two digits are the language."""
@@ -43,11 +43,13 @@ _ENGLISH = re.compile(r"0*[0-9a-f]?[0-9a-f]?09|en(-[a-z]+)?", re.IGNORECASE)
 )
 def text(item: Cell, code: str, *, calendar: Calendar) -> str | ExcelError:
     """A number, or a text that is one, as a text in a number format."""
-    if isinstance(item, (bool, ExcelError)):
-        return item if isinstance(item, ExcelError) else as_text(item)
+    if isinstance(item, ExcelError):
+        return item
     sections = sections_of(code)
     if len(sections) > 4:
         raise refused(code)
+    if isinstance(item, bool):
+        return _in_text_section(as_text(item), sections)
     if isinstance(item, str):
         number = None if code.strip() == "@" else text_number(item, calendar=calendar)
         if number is None:
@@ -65,7 +67,7 @@ def _in_text_section(item: str, sections: Sequence[Sequence[Token]]) -> str:
 
 def _formatted(number: float, code: str, origin: float) -> str | ExcelError:
     if code.strip().casefold() == "general":
-        return as_text(number)
+        return general(number)
     if not code:
         return "-" if number < 0 else ""
     if "*" in QUOTED.sub(lambda match: "*" if match[0].startswith("*") else "", code):
@@ -88,7 +90,10 @@ def _formatted(number: float, code: str, origin: float) -> str | ExcelError:
     if kinds == {"text"}:
         return as_text(shown)
     if kinds & {"date", "elapsed", "clock"}:
-        return ExcelError.VALUE if shown < 0 else _moment(shown + origin, section, code)
+        if shown < 0 and not (origin and "elapsed" in kinds):
+            return ExcelError.VALUE
+        moment = _moment(abs(shown), section, code, origin)
+        return f"-{moment}" if shown < 0 and isinstance(moment, str) else moment
     if any(token.text == "/" for token in section) and "digit" in kinds:
         raise refused(code)
     return in_digits(shown, section, code)
@@ -114,14 +119,14 @@ def _plain_letters(section: Sequence[Token], code: str) -> list[Token]:
     return found
 
 
-def _moment(number: float, section: Sequence[Token], code: str) -> str | ExcelError:
+def _moment(number: float, section: Sequence[Token], code: str, origin: float) -> str | ExcelError:
     """A date or a time, to the nearest second or to what is shown of it."""
     seconds, kept = with_fraction(number, section)
     if {token.kind for token in kept} & {"digit", "percent", "exponent"}:
         raise refused(code)
     if list(kept) != list(section) and seconds // 86_400 == math.floor(number):
         number = seconds / 86_400
-    return dated(number, kept, code)
+    return dated(number, kept, code, origin)
 
 
 def _fraction(number: float, section: str, code: str) -> str:
@@ -139,4 +144,4 @@ def _with_general(number: float, section: str, code: str) -> str:
     if any(token.kind != "literal" for token in pieces) or (number < 0 and head):
         raise refused(code)
     before, behind = ("".join(token.text for token in sections_of(part)[0]) if part else "" for part in (head, tail))
-    return before + as_text(number) + behind
+    return before + general(number) + behind

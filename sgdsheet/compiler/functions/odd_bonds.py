@@ -21,7 +21,7 @@ from sgdsheet.compiler.functions.day_counts import (
 )
 from sgdsheet.compiler.functions.formulas import failing, inside
 from sgdsheet.compiler.functions.roots import newton
-from sgdsheet.compiler.functions.scheduled import Terms, giving, scheduled
+from sgdsheet.compiler.functions.scheduled import COUPONS, Terms, giving, scheduled
 from sgdsheet.sheet.workbook import ExcelError
 
 _ODD_FIRST = "DATE(2008,11,11),DATE(2021,3,1),DATE(2008,10,15),DATE(2009,3,1)"
@@ -100,7 +100,7 @@ def _worth(
     schedule=_odd_first,
     fixed=[0, 1, 2, 3, 7, 8],
     optional=[0.0],
-    periods=True,
+    periods=COUPONS,
     examples={f"ODDFPRICE({_ODD_FIRST},0.0785,0.0625,100,2,1)": 113.597717474079},
 )
 def oddfprice(
@@ -127,7 +127,7 @@ def oddfprice(
     schedule=_odd_first,
     fixed=[0, 1, 2, 3, 7, 8],
     optional=[0.0],
-    periods=True,
+    periods=COUPONS,
     inexact=EARLY,
     examples={f"ODDFYIELD({_ODD_FIRST},0.0575,84.5,100,2,0)": 0.0772455415972},
 )

@@ -10,6 +10,7 @@ or an error; the formula gets the other arguments as tensors, and those numbers 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -29,8 +30,8 @@ _F = TypeVar("_F", bound=Callable[..., Tensor])
 
 _OTHER_CALENDAR = "calculates with dates, which this workbook counts from 1904"
 
-_MOST_PERIODS = 480
-"""Coupons of a bond: quarterly ones of 120 years."""
+COUPONS = 480
+"""The most periods of a bond: quarterly coupons of 120 years."""
 
 Terms = tuple[float, ...] | ExcelError
 """What a schedule makes of dates."""
@@ -43,21 +44,23 @@ def scheduled(
     fixed: Collection[int],
     examples: Mapping[str, float | str | bool],
     optional: Sequence[float] = (),
-    periods: bool = False,
+    periods: int = 0,
     dates: bool = True,
     booleans: bool = False,
     inexact: float = 0.0,
     note: str = "",
+    refuse: Callable[[Builder, Sequence[Value], Tensor], None] | None = None,
 ) -> Callable[[_F], _F]:
     """Declare a function of money at dates. `optional` are the values of the last arguments where these are left out.
 
     `dates` says that the fixed ones are dates. With `booleans`, TRUE and FALSE are 1 and 0, and not #VALUE!. With
-    `periods` the first number of the schedule counts periods, and the formula's keyword `numbers` is 0, 1, 2, … up to
-    the most periods.
+    `periods`, the most there can be, the first number of the schedule counts periods, and the formula's keyword
+    `numbers` is 0, 1, 2, … for the longest of the copies; then `refuse` gets all arguments and these, and raises where
+    the result is not known.
     """
 
     def declare(implementation: _F) -> _F:
-        total = len(inspect.signature(implementation).parameters) - _count_of(schedule) - periods + len(fixed)
+        total = len(inspect.signature(implementation).parameters) - _count_of(schedule) - bool(periods) + len(fixed)
 
         def evaluate(context: Context, *nodes: Node) -> Value:
             builder = context.builder
@@ -72,7 +75,9 @@ def scheduled(
                 cause = f"calls {name} with {what} that depend on"
                 raise varying(builder, cause, *given, remedy=f"Use fixed {what} there")
             known = _terms(builder, schedule, given)
-            numbers = _periods(builder, known[0]) if periods else known[0].tensor
+            numbers = _periods(builder, known[0], periods) if periods else known[0].tensor
+            if refuse is not None:
+                refuse(builder, values, numbers)
 
             def applied(*tensors: Any) -> Tensor:
                 return implementation(*tensors, numbers=numbers) if periods else implementation(*tensors)
@@ -118,12 +123,12 @@ def _number(context: Context, node: Node, *, booleans: bool) -> Value:
     return context.builder.spoiled(number, truths, Fault.VALUE)
 
 
-def _periods(builder: Builder, counts: Value) -> Tensor:
+def _periods(builder: Builder, counts: Value, limit: int) -> Tensor:
     """0, 1, 2, … up to the most periods; in a program for any samples, as many as there can be."""
-    most = int(builder.cleaned(counts).tensor.max())
-    if most > _MOST_PERIODS:
-        raise FormulaError(f"has {most:,} coupons, and {_MOST_PERIODS} can be handled", remedy="Check its dates")
-    return torch.arange(_MOST_PERIODS if builder.generic else most, dtype=builder.dtype)
+    most = math.ceil(float(builder.cleaned(counts).tensor.max()))
+    if most > limit:
+        raise FormulaError(f"has {most:,} periods, and {limit:,} can be handled", remedy="Check its dates")
+    return torch.arange(limit if builder.generic else most, dtype=builder.dtype)
 
 
 def _count_of(schedule: Callable[..., Terms]) -> int:

@@ -36,7 +36,8 @@ def text_number(text: str, *, calendar: Calendar | None = None) -> float | None:
     negative = text.startswith("(") and text.endswith(")")
     body = text[1:-1] if negative else text
     match = _NUMBER.fullmatch(body)
-    if match is None or not any(letter.isdigit() for letter in body) or not body.isascii():
+    digits = re.split("[eE]", body)[0]  # "E8" is no number
+    if match is None or not any(letter.isdigit() for letter in digits) or not body.isascii():
         if _BEFORE.fullmatch(text):
             return None
         if _DATE.fullmatch(text):
