@@ -21,6 +21,15 @@ pytestmark = needs_browser
 STEPS, LOSS, WEIGHT, DATUM, PREDICTION = "S5", "O6", "E6", "B9", "N9"
 FREE = "L6"  # an empty cell among empty ones
 
+HOLD_FRAMES = """() => {
+  const held = [], ask = window.requestAnimationFrame;
+  window.requestAnimationFrame = (then) => -held.push(then);
+  window.releaseFrames = () => {
+    window.requestAnimationFrame = ask;
+    for (const then of held) ask.call(window, then);
+  };
+}"""
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -87,6 +96,28 @@ def test_a_formula_is_typed_with_the_mouse_and_calculated(shown: Shown) -> None:
     assert shown.number(FREE) == pytest.approx(1.1)
     shown.go(FREE)
     shown.until(lambda: shown.formula() == "=2*N9", "its formula")
+    undo(shown, FREE, "")
+
+
+def test_keys_that_come_before_the_next_frame_go_into_the_formula(shown: Shown) -> None:
+    """As on a busy machine, where seconds may pass between a click and what is drawn next."""
+    shown.go(FREE)
+    shown.tab.keyboard.type("=2*")
+    box = shown.tab.locator(".grid-body").bounding_box()
+    assert box is not None
+    shown.tab.evaluate(HOLD_FRAMES)
+    shown.tab.mouse.click(box["x"] + 80, box["y"] + 10)
+    assert shown.tab.get_by_test_id("cell-editor").input_value() == "=2*A9"
+    shown.tab.locator(".grid-body canvas").first.focus()  # as the click has it, in one frame or another
+    for _ in "A9":
+        shown.tab.keyboard.press("Backspace")
+    shown.tab.keyboard.type("N9")
+    assert shown.tab.get_by_test_id("cell-editor").input_value() == "=2*N9"
+    shown.tab.evaluate("releaseFrames()")
+    shown.tab.keyboard.type("+1")
+    shown.tab.keyboard.press("Enter")
+    shown.until(lambda: shown.text(FREE), "the formula's value")
+    assert shown.number(FREE) == pytest.approx(2.1)
     undo(shown, FREE, "")
 
 

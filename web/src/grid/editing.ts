@@ -9,6 +9,8 @@ import { getState, selectionOf, update } from "../store";
 let field: HTMLTextAreaElement | null = null;
 /** The part of the text that pointing put there, replaced as the mouse is dragged on. */
 let pointing: { from: number; to: number } | null = null;
+/** The frame in which the field gets the focus back after pointing; 0 if it has it. */
+let awaited = 0;
 
 const BEFORE_REFERENCE = /(^=|[+\-*/^&,;(<>={:%])\s*$/;
 
@@ -69,8 +71,8 @@ export function finishEditing(): void {
 export function pointed(area: Area): boolean {
   const { editing, sheet } = getState();
   if (!editing) return false;
-  const caret = field?.selectionStart ?? editing.text.length;
   const { text } = editing;
+  const caret = (awaited && pointing?.to) || (field?.selectionStart ?? text.length);
   const again = pointing !== null && caret === pointing.to;
   if (!text.startsWith("=") || !(again || BEFORE_REFERENCE.test(text.slice(0, caret)))) {
     finishEditing();
@@ -81,11 +83,16 @@ export function pointed(area: Area): boolean {
   const next = text.slice(0, from) + name + text.slice(caret);
   pointing = { from, to: from + name.length };
   update({ editing: { ...editing, text: next, typedOver: false } });
-  const to = pointing.to;
-  requestAnimationFrame(() => {
-    field?.focus();
-    field?.setSelectionRange(to, to);
-  });
+  awaited = requestAnimationFrame(returnToField); // the click that this is part of gives the sheet the focus
+  return true;
+}
+
+/** Give the field that is typed into the focus; false if there is none. Keys that come before it has it are its own. */
+export function returnToField(): boolean {
+  awaited = 0;
+  if (!field || !getState().editing) return false;
+  field.focus();
+  if (pointing) field.setSelectionRange(pointing.to, pointing.to);
   return true;
 }
 

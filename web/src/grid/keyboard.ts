@@ -8,7 +8,7 @@ import type { Area, Place } from "../protocol";
 import type { ShownCells } from "../shown_cells";
 import { getState, type Selection, selectionOf } from "../store";
 import { copySelected, paste } from "./clipboard";
-import { cancelEditing, finishEditing, startEditing } from "./editing";
+import { cancelEditing, finishEditing, returnToField, startEditing } from "./editing";
 import { focusSheet } from "./focus";
 import { expanded, type Geometry } from "./geometry";
 import { anchored, ARROWS, edge, type Step, stepped } from "./moves";
@@ -67,7 +67,7 @@ export function useKeyboard(around: Surroundings): Handler {
         event.preventDefault();
         event.stopPropagation();
       };
-      if (event.target instanceof HTMLTextAreaElement) {
+      if (event.target instanceof HTMLTextAreaElement || returnToField()) {
         if (editorKey(event, advance, focus)) done();
         else event.stopPropagation();
         return;
