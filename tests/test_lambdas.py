@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.syntax import Number, Shared, Unary
 from tests.sheets import check, compiled, value, values
 
 CELLS: dict[str, Any] = {"A1:B3": [[1, 4], [2, 5], [3, 6]], "C1": 10}
@@ -148,3 +149,11 @@ def test_a_long_recursion_is_that_of_cells() -> None:
     in_one = compiled({"B1": 0.3, "B2": 1, "F1:F300": values, "Z1": scan}, "B1:B2")
     assert float(in_one().detach()) == pytest.approx(float(in_cells().detach()), rel=1e-13)
     assert in_one.gradients() == pytest.approx(in_cells.gradients(), rel=1e-12)
+
+
+def test_parts_that_are_calculated_once_are_equal_to_themselves_only() -> None:
+    one, other = Shared(Number(1.0)), Shared(Number(2.0))
+    assert one == one
+    assert one != other
+    assert Unary("-", one) != Unary("-", other)
+    assert len({one, other, Shared(Number(1.0))}) == 3

@@ -193,6 +193,21 @@ print(len(pools[-1]), {threads for pool in pools for threads in pool.values()})
         assert found.split() == ["2", "{1}"], options
 
 
+def test_a_blas_that_is_loaded_later_takes_no_more_threads() -> None:
+    program = """
+import sys
+from threadpoolctl import threadpool_info
+from sgdsheet.train.session import threads
+assert "scipy.linalg" not in sys.modules
+with threads(1, solving=True):
+    import scipy.optimize
+    print(*[pool["num_threads"] for pool in threadpool_info()])
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert {*found.split()} == {"1"}
+    assert len(found.split()) >= 3  # those of NumPy, SciPy and torch
+
+
 def test_no_steps(tmp_path: Path) -> None:
     session = Session(network(tmp_path), restarts=30, seed=0, steps=0, optimizer="sgd")
     assert session.run() <= session.loss_start

@@ -199,9 +199,13 @@ class Shared(Node):
     """A part that stands at several places of one formula and is calculated once, as the variable of a LET.
 
     It is the same object at all these places, so that a recursion written out does not double at each of its steps.
+    Another object is another part: comparing what they mean would take the time that sharing saves.
     """
 
     meaning: Node
+
+    __eq__ = object.__eq__  # that of Node takes any two for equal
+    __hash__ = object.__hash__
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 
 import scipy  # type: ignore[import-untyped]  # its parts are imported when they are used
@@ -256,10 +256,9 @@ class Session:
         count = self._thread_count()
         solved = bool(self.plan.solved or self.plan.fitted or self.plan.search is not None)
         polished = self.settings.restarts is not None
-        if solved or (polished and self._run.fit is not None):
-            scipy.linalg.blas  # noqa: B018  # loads its BLAS: one that is loaded later would have all threads
+        solving = solved or (polished and self._run.fit is not None)
         limit = self.settings.time_limit or math.inf
-        blas = threadpool_limits(count, user_api="blas") if solved or polished else nullcontext()
+        blas = _blas_threads(count, solving=solving) if solved or polished else nullcontext()
         last = math.nan
         try:
             # The driver is closed before the final loss is calculated.
@@ -423,13 +422,23 @@ def _next_step(steps: Iterator[Step], count: int) -> Step | None:
         torch.set_num_threads(before)
 
 
+def _blas_threads(count: int, *, solving: bool) -> AbstractContextManager[object]:
+    if solving:
+        scipy.linalg.blas  # noqa: B018  # loads its BLAS: one that is loaded later would have all threads
+    limits: AbstractContextManager[object] = threadpool_limits(count, user_api="blas")
+    return limits
+
+
 @contextmanager
-def threads(count: int) -> Iterator[None]:
-    """A context in which torch uses so many threads: two on a small model can be 100 times slower than one."""
+def threads(count: int, *, solving: bool = False) -> Iterator[None]:
+    """A context in which torch uses so many threads: two on a small model can be 100 times slower than one.
+
+    NumPy's BLAS has as many, and SciPy's, too, if it is loaded; where SciPy will be `solving`, it is loaded first.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
-        with threadpool_limits(count, user_api="blas"):  # for SciPy's solvers
+        with _blas_threads(count, solving=solving):
             yield
     finally:
         torch.set_num_threads(before)

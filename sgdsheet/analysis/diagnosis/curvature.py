@@ -22,6 +22,7 @@ from torch import Tensor
 
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.sheet.references import Cell
+from sgdsheet.train.session import threads
 
 MOST_EXACT = 200
 """Parameters up to which the whole matrix of second derivatives is computed."""
@@ -196,9 +197,10 @@ def _extreme_eigenvalue(model: SheetModel, which: str, tolerance: float) -> floa
         (hessian.size, hessian.size), matvec=hessian.product, dtype=np.float64
     )
     try:
-        found = scipy.sparse.linalg.eigsh(
-            operator, k=1, which=which, v0=start, tol=tolerance, return_eigenvectors=False, maxiter=100
-        )
+        with threads(torch.get_num_threads(), solving=True):
+            found = scipy.sparse.linalg.eigsh(
+                operator, k=1, which=which, v0=start, tol=tolerance, return_eigenvectors=False, maxiter=100
+            )
     except scipy.sparse.linalg.ArpackError:  # also if it does not converge
         return math.nan
     return float(found[0])

@@ -28,7 +28,7 @@ def report(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     book.refuse_while_training("a report")
     trainable = book.read_trainable(sheet, options)
     level = next((item for item in reversed(book.history.levels) if item.label in _TRAINED), None)
-    with threads(1):
+    with threads(1, solving=True):
         session = Session(trainable.proven(), trainable.settings, workbook=trainable.workbook)
         solution = with_start(session.solution(), level.before if level is not None else {})
         fitted = fitted_model(solution)
