@@ -16,6 +16,9 @@
         ├── BookClosedError       … because the workbook, its sheet or the program is gone
         └── HostBusyError         … because a person is editing a cell or has a dialog open
 
+    Interrupted                   a person has ended long work before anything was written: no error, so nothing that
+                                  goes on after errors goes on after this
+
 A message is one line: the cell, the cause, the remedy. Excel's own errors (#N/A and friends) are values,
 see `sgdsheet.sheet.workbook.ExcelError`; they are never raised.
 """
@@ -115,3 +118,7 @@ class BookClosedError(HostError):
 
 class HostBusyError(HostError):
     """The program keeps refusing while a person edits a cell or has a dialog open."""
+
+
+class Interrupted(BaseException):
+    """A person has ended long work before anything was written. Like KeyboardInterrupt, it is no Exception."""

@@ -44,6 +44,15 @@ def test_step_moves_the_numbers(desk: Desk, host: MemoryHost) -> None:
     assert host.status_bar == "step 1, loss 2.067"
 
 
+def test_a_step_that_is_not_done_yet_tells_nothing_of_an_earlier_one(desk: Desk, host: MemoryHost) -> None:
+    first = desk.done("step")
+    with host.turn:
+        reply = desk.ask("step", wait=0.05)
+    assert (reply["pending"], reply["step"], reply["loss"], reply["message"]) == (True, None, None, "")
+    until(lambda: desk.ask("status")["step"] == first["step"] + 1)
+    assert desk.ask("status")["loss"] < first["loss"]
+
+
 def test_steps_go_on_with_their_momentum() -> None:
     """Two clicks are the same as one command of two steps; without its memory, Adam would go elsewhere."""
     one, two = line_host({"optimizer": "adam"}, "one"), line_host({"optimizer": "adam"}, "two")

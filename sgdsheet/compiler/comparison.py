@@ -36,6 +36,7 @@ from sgdsheet.sheet.agreement import (
 )
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
+from sgdsheet.system.long_work import checkpoint
 
 _ENOUGH = 20
 """Causes after which no more are looked for."""
@@ -121,6 +122,7 @@ class Comparison:
 
     def add(self, program: Program, block: Block, value: Computed, data: Tensor) -> None:
         """Compare the cells of a block."""
+        checkpoint()
         if self.watch is not None:
             self.watch(block)
         area = block.range

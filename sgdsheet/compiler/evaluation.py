@@ -25,6 +25,7 @@ from sgdsheet.sheet.block_values import BlockValues
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import ExcelError, Value
 from sgdsheet.system.garbage import no_collection
+from sgdsheet.system.long_work import checkpoint
 
 
 @contextmanager
@@ -56,6 +57,7 @@ def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
     live_cells: list[Cell] = []
     with no_collection():
         for block, value in program.results:
+            checkpoint()
             data = value.data
             if isinstance(data, fx.Node):
                 data = next(computed)

@@ -25,6 +25,7 @@ from sgdsheet.sheet.date_order import is_day_first
 from sgdsheet.sheet.excel_calendar import FROM_1904, Calendar
 from sgdsheet.sheet.references import Cell, Range, RangeIndex, identifiers
 from sgdsheet.sheet.workbook import Sheet, Workbook
+from sgdsheet.system.long_work import checkpoint
 
 _MOST_HALVED = 1_000
 """Blocks that are cut in two in search of the copies that cannot be lowered: each costs time."""
@@ -143,6 +144,7 @@ def build_program(
     waiting = deque((copy, plan.is_live(whole)) for whole in _in_turn(plan.blocks) for copy in _separated(whole))
     halved = 0
     while waiting:
+        checkpoint()
         block, live = waiting.popleft()
         if watch is not None:
             watch(block)

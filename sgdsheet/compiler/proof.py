@@ -20,6 +20,7 @@ from sgdsheet.errors import ProofError, quoted
 from sgdsheet.sheet.agreement import ACCUMULATED, NEGLIGIBLE, same_number
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
+from sgdsheet.system.long_work import stage
 
 NEVER_CALCULATED = "the file was never calculated: calculated here"
 
@@ -136,7 +137,8 @@ def prove(model: SheetModel, workbook: Workbook | None = None) -> Proof:
     workbook = workbook or model.workbook
     known = _PROOFS.get(model)
     if known is None or known[0] is not workbook:
-        known = _PROOFS[model] = (workbook, _proved(model, workbook))
+        with stage("comparing the formulas with the workbook's values"):
+            known = _PROOFS[model] = (workbook, _proved(model, workbook))
     return known[1]
 
 

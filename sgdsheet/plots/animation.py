@@ -35,6 +35,7 @@ from sgdsheet.plots.look import (
 from sgdsheet.plots.painters import painter_of
 from sgdsheet.sheet.charts import Chart
 from sgdsheet.system.extras import optional
+from sgdsheet.system.long_work import done, stage
 from sgdsheet.system.outputs import ANIMATION
 from sgdsheet.train.logbook import Record, number, wants_log_axis
 from sgdsheet.train.session import Session
@@ -49,6 +50,8 @@ _WIDTHS = (320, 1600)
 _FIRST, _LAST = 0.8, 2.5
 """Seconds for which the first and the last frame stand still."""
 
+_DRAWN = 0.8
+"""The share of the time until the colours of the frames are reduced."""
 _DOTS_PER_INCH = 100
 _INCHES = {1: (8.0, 3.6), 2: (9.0, 3.7), 3: (12.0, 3.7)}
 """Size of the figure by its number of panels."""
@@ -79,7 +82,7 @@ def animate(
         session = Session(model, replace(session.settings, restarts=None))
     trajectory = record_training(session, show)
     frames = spread(trajectory.snapshots, round(seconds * _PER_SECOND))
-    with look():
+    with stage("drawing the frames"), look():
         film = _Film(trajectory, frames)
         film.figure.set_dpi(_DOTS_PER_INCH * width / (film.figure.get_figwidth() * _DOTS_PER_INCH))
         canvas = drawing.FigureCanvasAgg(film.figure)
@@ -209,9 +212,15 @@ def _durations(count: int) -> list[float]:
 
 def _gif(film: _Film, canvas: Any) -> bytes:
     """All frames with the colours of the last, which has everything; what stays the same is stored once."""
-    pictures = list(film.pictures(canvas))
+    pictures = []
+    for picture in film.pictures(canvas):
+        pictures.append(picture)
+        done(_DRAWN * len(pictures) / len(film.frames))
     palette = palette_of([pictures[0], pictures[len(pictures) // 2], pictures[-1]])
-    frames = [in_palette(picture, palette) for picture in pictures]
+    frames = []
+    for picture in pictures:
+        frames.append(in_palette(picture, palette))
+        done(_DRAWN + (1 - _DRAWN) * len(frames) / len(pictures))
     stream = io.BytesIO()
     times = [round(1000 * seconds) for seconds in _durations(len(frames))]
     frames[0].save(

@@ -37,6 +37,7 @@ from sgdsheet.plots.look import (
 )
 from sgdsheet.sheet.references import Cell
 from sgdsheet.system.extras import optional
+from sgdsheet.system.long_work import stage
 from sgdsheet.train.session import Session
 from sgdsheet.train.tensors import put
 
@@ -96,10 +97,11 @@ def surface(
         heights = losses_at(model, cells, way) if way else []
         spans = list(between) or _spans(model, cells, here, way, heights)
         _check(spans)
-        found = _calculated(model, cells, spans)
+        with stage("calculating the loss around it"):
+            found = _calculated(model, cells, spans)
     session = trajectory.session if trajectory is not None else None
     better = session is not None and session.best_step < session.steps_taken
-    with look():
+    with stage("drawing"), look():
         data = rendered(_drawn(found, way, heights, alone=alone, better=better, three_d=three_d), kind)
     return Picture(data, kind, found, write(output, data) if output is not None else None)
 

@@ -152,7 +152,8 @@ export interface CellsMessage {
 
 export interface StatusMessage {
   type: "status";
-  state: "idle" | "starting" | "training" | "paused";
+  /** `working`: something else than training takes longer than a second; Stop ends it. */
+  state: "idle" | "working" | "starting" | "training" | "paused";
   sheet?: string | null;
   step?: number | null;
   steps?: number | null;

@@ -23,6 +23,7 @@ from sgdsheet.compiler.model import SheetModel
 from sgdsheet.errors import SettingError, TrainingError
 from sgdsheet.problem.optimizers import OPTIMIZERS, Family, Optimizer, normalised
 from sgdsheet.problem.settings import Settings
+from sgdsheet.system.long_work import done
 from sgdsheet.train.optimizer_factory import build_optimizer
 
 _LOWEST, _HIGHEST = 1e-8, 10.0
@@ -172,6 +173,7 @@ def _sweep(
                 group["lr"] = rate
             losses.append(next(steps))
             rates.append(rate)
+            done(len(rates) / count)
             objective = _objectives(model, losses[-1:])[0]
             if not objective <= low + max(_EXPLODED * abs(low), 0.5 * (start - low)):
                 return rates, losses, rate

@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         cli(args=arguments, prog_name="sgdsheet", standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):  # Click makes the one of the other, but not at its very end
         print(f"sgdsheet: interrupted: {what_was_written()}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough of it

@@ -19,9 +19,9 @@ from sgdsheet.apps.cli.common import (
     shown,
     with_source,
 )
-from sgdsheet.apps.cli.files import DATA, OutputFile, guard
+from sgdsheet.apps.cli.files import DATA, OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
-from sgdsheet.apps.cli.progress import progress_bar
+from sgdsheet.apps.cli.progress import progress_bar, working
 from sgdsheet.apps.cli.train import settings_options
 from sgdsheet.problem.settings import DECLARATIONS, combine
 from sgdsheet.system.outputs import ANIMATION
@@ -59,7 +59,7 @@ def command(
 
     chosen = {item.key: options[item.key] for item in DECLARATIONS}
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
-    workbook = sgdsheet.load(book)
+    workbook = read_book(book, quiet=as_json)
     problem = with_source(
         find_model(
             workbook,
@@ -75,8 +75,9 @@ def command(
     settings = combine(problem.settings, chosen)
     guard(workbook, problem)
     check_request(output, options["seconds"], options["width"])
-    model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
-    session = sgdsheet.Session(model, replace(settings, restarts=None))
+    with working("compiling", quiet=as_json):
+        model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
+        session = sgdsheet.Session(model, replace(settings, restarts=None))
     size = {"seconds": options["seconds"], "width": options["width"]}
     with progress_bar(session.plan.steps, session.loss_start, quiet=as_json) as show:
         picture = animate(model, output, session=session, show=show, **size)

@@ -23,7 +23,7 @@ from sgdsheet.apps.cli.common import (
     shown,
     target_options,
 )
-from sgdsheet.apps.cli.files import OutputFile, guard
+from sgdsheet.apps.cli.files import OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open, model_lines, show_candidates
 from sgdsheet.apps.cli.overview import frozen_as_dict, frozen_line, models_as_dict, unsupported_as_dict
 from sgdsheet.apps.cli.progress import working
@@ -81,9 +81,8 @@ def command(
     from sgdsheet.analysis import checking  # imports torch: not for the help page
     from sgdsheet.train.constrained.problem_kind import kind_of
 
-    with working(f"reading {Path(book).name}", quiet=as_json):
-        targets = chosen_targets(loss, value, value_of)
-        workbook = sgdsheet.load(book)
+    targets = chosen_targets(loss, value, value_of)
+    workbook = read_book(book, quiet=as_json)
     guard(workbook)
     findings: list[Finding] = []
     kind: ProblemKind | None = None
@@ -117,7 +116,7 @@ def command(
             findings += _left_alone(model)
             kind = kind_of(model)
     if html:
-        _write_page(html, workbook, book, report, findings, f"{workbook.name}: {problem.loss}")
+        _write_page(html, workbook, book, report, findings, f"{workbook.name}: {problem.loss}", quiet=as_json)
     if as_json:
         print_json(as_dict(problem, report, findings, kind))
     else:
@@ -137,15 +136,16 @@ def _check_without_model(workbook: Workbook, book: str, sheet: str | None, html:
         raise ProblemError(
             f"the workbook has no worksheet {quoted(sheet)}", remedy=f"It has {', '.join(workbook.sheets)}"
         )
-    table, name = block_table(workbook), chosen.name if chosen else None
+    name = chosen.name if chosen else None
     with working("checking", quiet=as_json) as watch:
+        table = block_table(workbook)
         report = checking.check_workbook(workbook, name, table=table, watch=watch)
     models = models_in(workbook)
     with working("looking for what could be trained", quiet=as_json):
         found = Suggestions() if models else suggestions(workbook, name, table=table)
     where = workbook.name if chosen is None else f"{workbook.name}, sheet {chosen.name}"
     if html:
-        _write_page(html, workbook, book, report, [], where)
+        _write_page(html, workbook, book, report, [], where, quiet=as_json)
     if as_json:
         print_json({**as_dict(None, report), "models": models_as_dict(models), **candidates_as_dict(book, found)})
     else:
@@ -171,11 +171,19 @@ def _end(report: Report, html: str | None, *, quiet: bool, from_office: bool) ->
 
 
 def _write_page(
-    html: str, workbook: Workbook, book: str, report: Report, findings: Sequence[Finding], title: str
+    html: str,
+    workbook: Workbook,
+    book: str,
+    report: Report,
+    findings: Sequence[Finding],
+    title: str,
+    *,
+    quiet: bool,
 ) -> None:
     from sgdsheet.apps.cli.check_page import write_page  # imports torch: not for the help page
 
-    write_page(Path(html), workbook, Path(book), report, findings, title)
+    with working(f"writing {Path(html).name}", quiet=quiet):
+        write_page(Path(html), workbook, Path(book), report, findings, title)
 
 
 def _diagnosed(model: sgdsheet.SheetModel) -> list[Finding]:

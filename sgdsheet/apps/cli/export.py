@@ -9,8 +9,9 @@ import click
 
 import sgdsheet
 from sgdsheet.apps.cli.common import console, model_arguments, shown
-from sgdsheet.apps.cli.files import OutputFile, guard
+from sgdsheet.apps.cli.files import OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
+from sgdsheet.apps.cli.progress import working
 from sgdsheet.errors import FileError
 from sgdsheet.system.outputs import MODULE
 
@@ -33,12 +34,13 @@ def command(book: str, sheet: str | None, loss: str | None, params: str | None, 
     path = Path(output)
     from sgdsheet.compiler.torch_source import save_export  # imports torch: not for the help page
 
-    workbook = sgdsheet.load(book)
+    workbook = read_book(book, quiet=False)
     guard(workbook)
     problem = find_model(workbook, book, sheet, loss, params, maximize=maximize, only_read=True)
-    model = sgdsheet.compile(workbook, problem=problem, precision="float64")
     try:
-        written = save_export(model, path)
+        with working("compiling", quiet=False):
+            model = sgdsheet.compile(workbook, problem=problem, precision="float64")
+            written = save_export(model, path)
     except OSError as error:
         raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
     console().print(shown(f"Wrote {' and '.join(str(item) for item in written)}. Run it: python {quote(str(path))}"))

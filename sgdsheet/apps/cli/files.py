@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 
 from sgdsheet.apps.cli.interruption import note_saved
+from sgdsheet.apps.cli.progress import working
 from sgdsheet.errors import FileError, HostError, SgdSheetError
-from sgdsheet.hosts.file import FileHost
+from sgdsheet.hosts.file import FileHost, load
 from sgdsheet.hosts.office_locks import holder_of
 from sgdsheet.problem.definition import Problem, named_origin
 from sgdsheet.problem.source_names import split_origin
@@ -81,6 +82,12 @@ def _data(workbook: Workbook, problem: Problem | None) -> Iterator[Input]:
         with suppress(SgdSheetError):  # data that are not there cannot be written over
             for path in source_files(locate(split_origin(origin)[0], workbook.folder, chosen=True)):
                 yield Input(DATA.what, path)
+
+
+def read_book(book: str, *, quiet: bool) -> Workbook:
+    """Read the workbook, with a bar if that takes long and unless it is to be `quiet`. Raises FileError."""
+    with working(f"reading {Path(book).name}", quiet=quiet):
+        return load(book)
 
 
 # --- the trained workbook -----------------------------------------------------------------------------------

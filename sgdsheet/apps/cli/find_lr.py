@@ -10,8 +10,9 @@ from rich.console import Console
 
 import sgdsheet
 from sgdsheet.apps.cli.common import console, json_option, model_arguments, print_json, shown, with_source
-from sgdsheet.apps.cli.files import DATA, OutputFile, guard
+from sgdsheet.apps.cli.files import DATA, OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
+from sgdsheet.apps.cli.progress import working
 from sgdsheet.apps.cli.sparkline import bars
 from sgdsheet.plots.loss_curves import save_learning_rate_plot
 from sgdsheet.problem.optimizers import OPTIMIZERS, Family
@@ -63,19 +64,20 @@ def command(
     from sgdsheet.data.sample_choice import bind_samples  # imports torch: not for the help page
     from sgdsheet.train.session import threads
 
-    workbook = sgdsheet.load(book)
+    workbook = read_book(book, quiet=as_json)
     problem = with_source(find_model(workbook, book, sheet, loss, params, maximize=maximize, only_read=True), source)
     guard(workbook, problem)
     if plot is not None:
         optional("matplotlib", "plot")
     settings = combine(problem.settings, {"device": "cpu", "trust_formulas": trust_formulas})
-    model = sgdsheet.compile(workbook, problem=problem, trust_formulas=settings.trust_formulas)
-    proof = required(model, trust=settings.trust_formulas)
-    bound = bind_samples(model, settings)
+    with working("compiling", quiet=as_json):
+        model = sgdsheet.compile(workbook, problem=problem, trust_formulas=settings.trust_formulas)
+        proof = required(model, trust=settings.trust_formulas)
+        bound = bind_samples(model, settings)
     if optimizer is None:
         optimizer = settings.optimizer if _has_rate(settings) else "sgd"
         momentum = settings.momentum if momentum is None and _has_rate(settings) else momentum
-    with threads(1):
+    with threads(1), working("trying learning rates", quiet=as_json):
         some = bound.some(_SAMPLES) if bound is not None else None
         found = find_learning_rate(model, optimizer, momentum=momentum, loss=some)
     if plot is not None:

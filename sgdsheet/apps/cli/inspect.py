@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,7 +21,7 @@ from sgdsheet.apps.cli.common import (
     target_options,
     with_source,
 )
-from sgdsheet.apps.cli.files import DATA
+from sgdsheet.apps.cli.files import DATA, read_book
 from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open
 from sgdsheet.apps.cli.overview import (
     describe_book,
@@ -84,8 +83,7 @@ def command(
     train them.
     """
     targets = chosen_targets(loss, value, value_of)
-    with working(f"reading {Path(book).name}", quiet=as_json):
-        workbook = sgdsheet.load(book)
+    workbook = read_book(book, quiet=as_json)
     try:
         problem = find_problem(
             workbook,

@@ -19,7 +19,7 @@ from sgdsheet.apps.cli.common import (
     shown,
     with_source,
 )
-from sgdsheet.apps.cli.files import DATA, OutputFile, guard
+from sgdsheet.apps.cli.files import DATA, OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.apps.cli.progress import working
 from sgdsheet.problem.settings import combine
@@ -54,8 +54,7 @@ def command(
     from sgdsheet.data.tables import table_writer
 
     output = Path(options["output"])
-    with working(f"reading {Path(book).name}", quiet=as_json):
-        workbook = sgdsheet.load(book)
+    workbook = read_book(book, quiet=as_json)
     own = find_model(workbook, book, sheet, loss, params, maximize=maximize, only_read=True)
     problem = with_source(own, options["source"])
     origin_of(problem)

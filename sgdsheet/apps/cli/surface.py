@@ -9,9 +9,9 @@ import click
 
 import sgdsheet
 from sgdsheet.apps.cli.common import console, json_option, print_json, shown, with_source
-from sgdsheet.apps.cli.files import BOOK, DATA, OutputFile, guard
+from sgdsheet.apps.cli.files import BOOK, DATA, OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
-from sgdsheet.apps.cli.progress import progress_bar
+from sgdsheet.apps.cli.progress import progress_bar, working
 from sgdsheet.apps.cli.train import settings_options
 from sgdsheet.problem.settings import DECLARATIONS, combine
 from sgdsheet.system.outputs import PICTURE
@@ -53,7 +53,7 @@ def command(
     chosen = {item.key: options[item.key] for item in DECLARATIONS}
     combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     between = _spans(options["between"])
-    workbook = sgdsheet.load(book)
+    workbook = read_book(book, quiet=as_json)
     problem = find_model(
         workbook,
         book,
@@ -65,8 +65,9 @@ def command(
     problem = with_source(problem, options["source"])
     settings = combine(problem.settings, chosen)
     guard(workbook, problem)
-    model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
-    session = sgdsheet.Session(model, replace(settings, restarts=None))
+    with working("compiling", quiet=as_json):
+        model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
+        session = sgdsheet.Session(model, replace(settings, restarts=None))
     with progress_bar(session.plan.steps, session.loss_start, quiet=as_json) as show:
         picture = surface(
             model,

@@ -19,6 +19,7 @@ from sgdsheet.compiler.backward.derivative_table import DERIVATIVES, Pullback, R
 from sgdsheet.compiler.backward.scan_derivative import scanned
 from sgdsheet.compiler.backward.tape import NoRuleError, Operand, Operation, Tape, storage_of
 from sgdsheet.compiler.ir.scan import Scan
+from sgdsheet.system.long_work import checkpoint, stage
 
 RULES = (elementwise_derivatives, reduction_derivatives, shape_derivatives)
 """The modules that fill the table."""
@@ -103,12 +104,13 @@ def flat_program(
     """
     if any(parameter.device.type != "cpu" or not parameter.numel() for parameter in parameters):
         return None
-    try:
-        with torch.no_grad():
-            found = FlatProgram(parameters, recorded(module, parameters, as_objective, changing))
-    except NoRuleError:
-        return None
-    return found if _agrees(found, module, parameters, as_objective) else None
+    with stage("deriving the gradient"):
+        try:
+            with torch.no_grad():
+                found = FlatProgram(parameters, recorded(module, parameters, as_objective, changing))
+        except NoRuleError:
+            return None
+        return found if _agrees(found, module, parameters, as_objective) else None
 
 
 def derived(module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]) -> FlatProgram:
@@ -140,6 +142,7 @@ def recorded(
     for result, back in reversed(recording.order):
         gradient = tape.gradient(result)
         if gradient is not None:
+            checkpoint()
             back(gradient)
     gradients = _owned(tape, [recording.own[id(parameter)] for parameter in parameters])
     return Record(tape.operations, first_backward, loss.value, objective.value, gradients)
@@ -184,6 +187,7 @@ class _Recording:
         known: dict[fx.Node, Any] = {}
         result: Any = None
         for node in module.graph.nodes:
+            checkpoint()
             arguments, options = (fx.node.map_arg(item, known.__getitem__) for item in (node.args, node.kwargs))
             if node.op == "get_attr":
                 tensor = getattr(module, str(node.target))

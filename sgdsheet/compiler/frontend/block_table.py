@@ -16,6 +16,7 @@ from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.references import Range, RangeIndex
 from sgdsheet.sheet.syntax import Node
 from sgdsheet.sheet.workbook import Workbook
+from sgdsheet.system.long_work import kept
 
 
 class BlockIndex:
@@ -76,15 +77,8 @@ class BlockTable(BlockIndex):
             sheet = self._workbook.sheets.get(name)
             resolver = Resolver(self._workbook, lambda *place: self._measure(self._workbook, *place))
             found = [] if sheet is None else blocks_of(sheet, resolver)
-            self._sheets[name] = []
-            waiting = [block for block in found if block.error is None and block.is_open]
-            self._open += waiting
-            for block in found:
-                if block not in waiting:
-                    self._enter(block)
-            if waiting:
-                self._settle_open()
-            self._sheets[name].sort(key=lambda block: (block.range.top, block.range.left))
+            with kept():  # a table with some of the blocks would be taken for one with all of them
+                self._take(name, found)
         return self._sheets[name]
 
     def remade(self, workbook: Workbook, changed: Iterable[Range]) -> BlockTable:
@@ -94,6 +88,18 @@ class BlockTable(BlockIndex):
         if any(area.intersection(other) for area in changed for other in decided):
             return BlockTable(workbook, self._settle, self._measure)
         return self
+
+    def _take(self, name: str, found: list[Block]) -> None:
+        """Enter the blocks of a sheet."""
+        self._sheets[name] = []
+        waiting = [block for block in found if block.error is None and block.is_open]
+        self._open += waiting
+        for block in found:
+            if block not in waiting:
+                self._enter(block)
+        if waiting:
+            self._settle_open()
+        self._sheets[name].sort(key=lambda block: (block.range.top, block.range.left))
 
     def _enter(self, block: Block) -> None:
         self._sheets[block.range.sheet].append(block)

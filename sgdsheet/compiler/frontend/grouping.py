@@ -29,6 +29,7 @@ from sgdsheet.sheet.syntax import (
     transform,
 )
 from sgdsheet.sheet.workbook import Position, Sheet
+from sgdsheet.system.long_work import checkpoint
 
 
 class _Form(NamedTuple):
@@ -90,6 +91,7 @@ def _copies(sheet: Sheet, resolver: Resolver) -> Iterator[Block]:
     """The rectangles of cells that have the same formula in relative form."""
     waiting = deque(_forms(sheet).items())
     while waiting:
+        checkpoint()
         form, positions = waiting.popleft()
         formula = sheet.formulas[positions[0]]
         error: FormulaError | None = None

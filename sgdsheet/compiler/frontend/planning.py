@@ -17,6 +17,7 @@ from sgdsheet.compiler.functions.absent import Absent, changing_call
 from sgdsheet.errors import CircularReference
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Workbook
+from sgdsheet.system.long_work import checkpoint
 
 _MOST_SEARCHED = 20_000
 """Cells of a recursion that has saved values, up to which it is looked at whether it is a circle."""
@@ -175,6 +176,7 @@ class Planner:
         live: set[int] = set()
         ordered: list[Block] = []
         for group, is_cycle in strongly_connected(roots, self.table.read_by):
+            checkpoint()
             is_live = any(depends(block, self.table.read_by(block), self.parameters, live) for block in group)
             whole = group
             small = circles is not None and sum(block.range.size for block in group) <= _MOST_SEARCHED

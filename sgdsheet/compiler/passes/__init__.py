@@ -18,6 +18,7 @@ from sgdsheet.compiler.passes.packing import pack
 from sgdsheet.compiler.passes.rewrites import log_sum_exp, mean_squared_error, stacked_products, sum_of_columns
 from sgdsheet.compiler.passes.shapes import note_shapes
 from sgdsheet.compiler.passes.windows import find_correlations, max_pooling, replace, write_convolutions
+from sgdsheet.system.long_work import checkpoint
 
 Rewrite = Callable[[fx.Graph, fx.Node], fx.Node | None]
 """Looks at one node; a node for its place, or None."""
@@ -46,6 +47,7 @@ def each_node(rewrite: Rewrite) -> Callable[[fx.Graph], None]:
 
     def run(graph: fx.Graph) -> None:
         for node in list(graph.nodes):
+            checkpoint()
             with graph.inserting_before(node):
                 replacement = rewrite(graph, node)
             if replacement is not None:
@@ -310,6 +312,7 @@ def simplify(
     if frozen:
         note_frozen(module)
     for each in passes:
+        checkpoint()
         each.run(module.graph)
     module.graph.eliminate_dead_code()
     used = {node.target for node in module.graph.nodes if node.op == "get_attr"}

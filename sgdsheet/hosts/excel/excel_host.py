@@ -32,7 +32,10 @@ from sgdsheet.sheet.workbook import Value, Workbook
 
 _AT_ONCE = 0.2
 """Seconds to wait for Excel with what is not worth waiting for: the status bar."""
-_LEFT_BEHIND = re.compile(r"(paused at )?step [\d,]+, loss |loss \S+ → |sgdsheet is starting")
+_LEFT_BEHIND = re.compile(
+    r"(paused at )?step [\d,]+, loss |loss \S+ → |sgdsheet is starting|(reading|comparing|deriving) the [^\d…]+ …"
+    r"|compiling [\d,]+ formulas …|stopped while "
+)
 """What our own lines in the status bar look like, which a trainer that was killed could not take back."""
 _LARGE = 20_000
 """Cells from which an area is first cut down to those that are in use."""

@@ -9,6 +9,7 @@ import xlwings as xw
 from sgdsheet.hosts.excel.native import Grid, Native, rows_of
 from sgdsheet.sheet.references import Range, address, parse_range, split_sheet
 from sgdsheet.sheet.workbook import DefinedName, Formula, Position, Sheet, Table, Workbook
+from sgdsheet.system.long_work import checkpoint, done
 
 _MOST_CELLS = 400_000
 """Cells that one call may carry."""
@@ -18,7 +19,9 @@ _BUILT_IN = {"Print_Area", "Print_Titles", "Extract", "Criteria", "Database", "C
 def read_workbook(book: xw.Book, native: Native) -> Workbook:
     """Values, formulas, names and tables."""
     workbook = Workbook(book.name, date1904=native.counts_from_1904(book), as_displayed=native.as_displayed(book))
-    for sheet in book.sheets:
+    sheets = list(book.sheets)
+    for place, sheet in enumerate(sheets):
+        done(place / len(sheets))
         workbook.sheets[sheet.name] = _read_sheet(sheet, native)
         for table in sheet.tables:
             read = _read_table(table, sheet.name, native)
@@ -83,6 +86,7 @@ def _read_sheet(sheet: xw.Sheet, native: Native) -> Sheet:
     used = area_of(sheet.used_range, sheet.name)
     _read_hidden(sheet, used, read, native)
     for part in pieces(used):
+        checkpoint()
         values, texts = native.values(sheet.range(part.a1)), texts_of(sheet, part)
         for position, text in formulas_in(part, texts, values):
             read.formulas[position] = Formula(text[1:], *position)

@@ -26,7 +26,10 @@ from sgdsheet.hosts.xlsx.xml import (
 from sgdsheet.sheet.formula import filled_down
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Formula, Position, Sheet, Value
+from sgdsheet.system.long_work import done
 
+_ROWS = 1_000
+"""Rows after which it is said how much is read."""
 _DATE = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d))?T?(?:(\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?)?Z?", re.ASCII)
 
 
@@ -259,7 +262,9 @@ class _Reader:
     def _read_rows(self, layout: Layout) -> None:
         """Read the rows in their order; those in a line that are not plain are parsed together."""
         waiting: tuple[int, int] | None = None
-        for start, end in layout.rows():
+        for count, (start, end) in enumerate(layout.rows()):
+            if not count % _ROWS:
+                done(start / len(layout.data))
             row = plain_row(layout.data[start:end])
             if row is not None and waiting is not None:
                 self._parse(replace(self._part, data=layout.alone(*waiting)))

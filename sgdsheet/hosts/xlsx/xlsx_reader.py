@@ -13,6 +13,7 @@ from sgdsheet.hosts.xlsx.worksheet import FILTER_CRITERIA, Context, read_sheet
 from sgdsheet.hosts.xlsx.xml import REPAIR, Node, Part, read_strings, read_tree, truth, unescape
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.sheet.workbook import DefinedName, Link, Table, Workbook
+from sgdsheet.system.long_work import part
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +92,16 @@ def read_workbook(package: Package) -> Workbook:
     )
     workbook.from_office = package.names_office(properties_part, b"Application")
     workbook.links = _links(package, outline)
-    for entry in outline.sheets:
+    for place, entry in enumerate(outline.sheets):
         if entry.part is not None:
-            workbook.sheets[entry.name] = read_sheet(entry.name, package.part(entry.part), context)
+            with part(place / len(outline.sheets), (place + 1) / len(outline.sheets)):
+                workbook.sheets[entry.name] = read_sheet(entry.name, package.part(entry.part), context)
             for relationship in package.relationships(entry.part):
                 if relationship.kind == "table":
-                    part = package.part(relationship.target)
-                    table = _table(part, entry.name)
+                    own = package.part(relationship.target)
+                    table = _table(own, entry.name)
                     workbook.tables[table.name] = table
-                    for area in _filters(part, entry.name):
+                    for area in _filters(own, entry.name):
                         workbook.sheets[entry.name].filter_rows(area)
             workbook.charts += read_charts(package, entry.name, entry.part)
     return workbook

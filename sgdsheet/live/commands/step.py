@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sgdsheet.errors import BookClosedError, SettingError, TrainingError
 from sgdsheet.live.commands.declaration import Button, Command, Group
+from sgdsheet.system.long_work import checkpoint
 
 if TYPE_CHECKING:
     from sgdsheet.live.run.live_book import LiveBook, Options, Reply
@@ -32,6 +33,7 @@ def step(book: LiveBook, sheet: str | None, options: Options) -> Reply:
     book.manual_run = None  # until all has gone well
     last: Step | None = None
     for _ in range(count):
+        checkpoint()
         taken = next(run.steps, None)
         if taken is None:
             break

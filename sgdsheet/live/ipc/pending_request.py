@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sgdsheet.errors import SgdSheetError
+from sgdsheet.system.long_work import LongWork
 
 
 def refusal(error: SgdSheetError) -> dict[str, Any]:
@@ -31,6 +32,7 @@ class PendingRequest:
     command: str
     sheet: str | None
     options: dict[str, Any]
+    work: LongWork = field(default_factory=LongWork)
     _reply: dict[str, Any] | None = None
     _abandoned: bool = False
     _done: threading.Event = field(default_factory=threading.Event)

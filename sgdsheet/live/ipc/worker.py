@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from sgdsheet.errors import BookClosedError, SgdSheetError, TrainingError
+from sgdsheet.errors import BookClosedError, Interrupted, SgdSheetError, TrainingError
 from sgdsheet.hosts.base import LiveHost
 from sgdsheet.live.commands import COMMANDS
 from sgdsheet.live.ipc import notification
@@ -52,6 +52,8 @@ class Worker:
         self._buttons = ButtonState(send_state) if send_state is not None else None
         self._requests: queue.SimpleQueue[PendingRequest | None] = queue.SimpleQueue()
         self._working = False
+        self._unanswered: list[PendingRequest] = []
+        """What was asked for and is not done yet: any thread may add one."""
         self._leaving = False
         self._ended: SgdSheetError | None = None
         """Why the thread has ended, for requests that come too late; None while it is alive."""
@@ -65,21 +67,32 @@ class Worker:
     @property
     def busy(self) -> bool:
         """Whether something is being done or waits to be done."""
-        return self._thread.is_alive() and (self._working or self.status.state != IDLE or not self._requests.empty())
+        return self._thread.is_alive() and (self._working or self.status.state != IDLE or bool(self._unanswered))
 
     def ask(self, command: str, sheet: str | None, options: dict[str, Any], wait: float) -> dict[str, Any]:
         """Have a command done; waits so many seconds for the reply."""
         if command in ("stop", "undo") and self.status.halt is not None:
             self.status.undo_comes = self.status.undo_comes or command == "undo"
             self.status.halt()
+        request = PendingRequest(command, sheet, options)
+        if command == "stop":
+            self._stop()
+        elif COMMANDS[command].button is not None:
+            self.status.asked.append(request.work)
         if command == "train" and self.status.state == IDLE:
             self.status.state = STARTING
-        request = PendingRequest(command, sheet, options)
+        self._unanswered.append(request)
         self._requests.put(request)
         if self._ended is not None:  # between the look whether it is alive and now
             self._turn_away(self._ended)
         reply = request.wait(wait if _warm.is_set() or wait >= 1.0 else 0.0)
-        return reply if reply is not None else {**self.status.as_reply(), "pending": True}
+        return reply if reply is not None else {**self.status.as_pending_reply(), "pending": True}
+
+    def _stop(self) -> None:
+        """End what is being done, and what a person has given before and waits for that, where it takes long."""
+        work = self.status.work
+        for each in [*self.status.asked, *([work] if work is not None else [])]:
+            each.stop()
 
     def wake(self) -> None:
         """Have the thread look at its run now."""
@@ -159,7 +172,7 @@ class Worker:
 
     def _show_state(self) -> None:
         if self._buttons is not None:
-            self._buttons.follow(self.status.state)
+            self._buttons.follow(self.status.state_now)
 
     def _turn_away(self, error: SgdSheetError) -> None:
         """Answer all requests that wait with this error, and take back that training is starting."""
@@ -172,19 +185,24 @@ class Worker:
             self.status.message = str(error)
         self.status.state, self.status.halt = IDLE, None  # only now: whoever sees this looks for the reason
         for request in waiting:
+            self._forget(request)
             if not request.answer(refusal(error)):
                 notification.show_soon(str(error))
 
     def _do(self, book: Any, request: PendingRequest) -> None:
         try:
             command = COMMANDS[request.command]
-            done = book.do(command.do, request.sheet, request.options, writes=command.writes)
+            request.work.show = lambda text: self._show_work(book, text)
+            done = book.do(command.do, request.sheet, request.options, writes=command.writes, work=request.work)
             reply = {**self.status.as_reply(), **done}
+        except Interrupted as stop:
+            reply = self._interrupted(book, str(stop))
         except SgdSheetError as error:
             reply = self._failed(book, error)
         except Exception as error:
             log.exception("%s failed", request.command)
             reply = self._failed(book, bug(error))
+        self._forget(request)
         if self.status.state == STARTING and request.command == "train":
             self.status.state = IDLE
         if request.command == "undo":
@@ -194,6 +212,23 @@ class Worker:
         told = request.answer(reply)
         if not told and not reply["ok"]:
             self._tell(book, reply["error"])
+
+    def _forget(self, request: PendingRequest) -> None:
+        """Note that nobody waits for a request any more."""
+        with suppress(ValueError):
+            self.status.asked.remove(request.work)
+        with suppress(ValueError):
+            self._unanswered.remove(request)
+
+    def _show_work(self, book: Any, text: str) -> None:
+        """Show what is being done, or nothing any more; the buttons follow, since Stop can end it."""
+        book.show(text)
+        self._show_state()
+
+    def _interrupted(self, book: Any, text: str) -> dict[str, Any]:
+        self.status.message = text
+        self._guarded(lambda: book.show(text))
+        return {"ok": True, "message": text, "stopped": "stopped"}
 
     def _failed(self, book: Any, error: SgdSheetError) -> dict[str, Any]:
         self.status.message = str(error)

@@ -17,12 +17,13 @@ import torch
 
 from sgdsheet.compiler.evaluation import one_thread
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.errors import SgdSheetError, TrainingError
+from sgdsheet.errors import Interrupted, SgdSheetError, TrainingError
 from sgdsheet.live.run import messages
 from sgdsheet.live.run.failures import bug
 from sgdsheet.live.run.trainable import Numbers, Trainable, latest_numbers, put_numbers
 from sgdsheet.problem.optimizers import Family
 from sgdsheet.problem.settings import Settings
+from sgdsheet.system.long_work import LongWork
 from sgdsheet.system.processes import processors
 from sgdsheet.train.logbook import Record
 from sgdsheet.train.run import Step
@@ -93,7 +94,7 @@ class RunResult:
 
 
 class BackgroundRun(threading.Thread):
-    """One run. `on_end` is called from its thread when it is over; by then, either `result` or `error` is set."""
+    """One run. `on_end` is called from its thread when it is over: `result`, `error` or `interrupted` is set then."""
 
     def __init__(self, trainable: Trainable, start: Numbers, on_end: Callable[[], None]) -> None:
         super().__init__(name="sgdsheet training", daemon=True)
@@ -101,6 +102,10 @@ class BackgroundRun(threading.Thread):
         self.records: ThinnedStream[Record] = ThinnedStream(_LOG_ROWS)
         self.result: RunResult | None = None
         self.error: SgdSheetError | None = None
+        self.interrupted = ""
+        """What is said of a run that was ended before its first step."""
+        self.work = LongWork()
+        """What is done before the first step: compiling, comparing, deriving."""
         self.step, self.loss, self.seconds = 0, float("nan"), 0.0
         self._start_values, self._on_end = start, on_end
         self._halted, self._paused, self._over, self._lingers = False, False, False, False
@@ -123,8 +128,9 @@ class BackgroundRun(threading.Thread):
     # --- for other threads ------------------------------------------------------------------------------
 
     def halt(self) -> None:
-        """End after the present step."""
+        """End after the present step; before the first one, as soon as possible if that takes long."""
         self._halted = True
+        self.work.stop()
         with self._wake:
             self._wake.notify()
 
@@ -195,7 +201,10 @@ class BackgroundRun(threading.Thread):
     def run(self) -> None:
         torch.set_num_threads(max(1, min(torch.get_num_threads(), processors() - _OTHERS)))
         try:
-            self._train()
+            with self.work.under():
+                self._train()
+        except Interrupted as stop:
+            self.interrupted = str(stop)
         except SgdSheetError as error:
             self.error = error
         except Exception as error:
@@ -255,6 +264,8 @@ class BackgroundRun(threading.Thread):
         self._steps_tell_loss = _steps_tell_loss(session)
         with closing(steps):  # type: ignore[type-var]
             for step in steps:
+                if not self.step:
+                    self.work.keep()  # from now on there is something to be kept
                 if self._reported_step is not None and self._steps_tell_loss:
                     self._reported_loss = (self._reported_step, step.loss)
                 self._reported_step = None

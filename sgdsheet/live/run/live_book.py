@@ -24,6 +24,7 @@ from sgdsheet.problem.settings import Settings
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Value, Workbook
 from sgdsheet.system.book_lock import BookLock
+from sgdsheet.system.long_work import LongWork, stage
 from sgdsheet.train.optimizer_factory import build_optimizer
 
 Options = dict[str, Any]
@@ -33,7 +34,7 @@ _MODELS_KEPT = 4
 """Models of one workbook that stay compiled."""
 
 _LONG_READING = 0.5
-"""Seconds. If reading the workbook took longer the last time, the status bar says that it is being read."""
+"""Seconds. If reading the workbook took longer the last time, it is shown at once that it is being read."""
 
 
 class LiveBook:
@@ -78,14 +79,21 @@ class LiveBook:
         options: Options,
         *,
         writes: bool,
+        work: LongWork,
     ) -> Reply:
-        """Do a command and return its reply. One that `writes` holds the workbook's lock. Raises SgdSheetError."""
+        """Do a command and return its reply. One that `writes` holds the workbook's lock.
+
+        It is done under `work`. Raises SgdSheetError, and Interrupted if the work was stopped.
+        """
+        self.status.work = work
         try:
             if writes:
                 self._lock.take()
                 self.history.refresh()
-            reply = command(self, sheet, options)
+            with work.under():
+                reply = command(self, sheet, options)
         finally:
+            self._note_work()
             self._release_lock()
         self.status.can_undo = self.history.can_undo
         if "message" in reply:
@@ -110,6 +118,12 @@ class LiveBook:
             return False
         self._host.message(text, Tone.ERROR)
         return True
+
+    def show(self, text: str) -> None:
+        """Show a line in the status bar, if there is a connection and no run writes there."""
+        if self._host is not None and self._run is None:
+            with suppress(SgdSheetError):
+                self._host.status(text)
 
     def release(self) -> None:
         """Disconnect from the workbook, until a command needs it again; not during a run."""
@@ -144,6 +158,7 @@ class LiveBook:
         self.manual_run = None
         values = trainable.start_values()
         self.note("train", trainable.workbook, trainable.problem.sheet, values)
+        self._keep()
         run = BackgroundRun(trainable, values, self._wake)
         log = log_of(run) if logged else None
         self._run = LiveRun(self.host, run, options, self.status, self.history, log)
@@ -190,11 +205,13 @@ class LiveBook:
         if not areas:
             return found
         values = {cell: workbook.sheets[cell.sheet].values[cell[1:]] for area in areas for cell in area.cells()}
+        self._keep()
         self.host.replace_formulas(values)
         return self.read_trainable(sheet, options)
 
     def write(self, label: str, trainable: Trainable, values: dict[Cell, Value]) -> None:
         """Write to cells as one level of undo. Raises SgdSheetError before anything is changed."""
+        self._keep()
         self.note(label, trainable.workbook, trainable.problem.sheet, values)
         self.host.write(values)
         self.history.wrote(values)
@@ -229,6 +246,7 @@ class LiveBook:
         """
         values = {cell: "" if value is None else value for cell, value in before.items()}
         self.manual_run = None
+        self._keep()
         self.host.write(values)
         if undo:
             self.history.pop()
@@ -252,16 +270,21 @@ class LiveBook:
         return trainable
 
     def _read(self) -> Workbook:
-        """Read the whole workbook; of a large one, the status bar says that this is why nothing happens."""
-        tell = self._run is None and self._last_reading > _LONG_READING
-        started = perf_counter()
-        if tell:
-            self.host.status("sgdsheet is reading the workbook")
-        workbook = self.host.read()
-        self._last_reading = perf_counter() - started
-        if tell:
-            self.host.status("")
+        """Read the whole workbook."""
+        began = perf_counter()
+        with stage("reading the workbook", at_once=self._last_reading > _LONG_READING):
+            workbook = self.host.read()
+        self._last_reading = perf_counter() - began
         return workbook
+
+    def _keep(self) -> None:
+        """What is being done now writes, so it goes on to its end."""
+        if self.status.work is not None:
+            self.status.work.keep()
+
+    def _note_work(self) -> None:
+        """What is being done from now on is the run, if there is one."""
+        self.status.work = self._run.run.work if self._run is not None else None
 
     def _track(self, workbook: Workbook) -> None:
         tracking.follow_sheets(self.history, workbook, self.host.sheet_now)
@@ -277,6 +300,7 @@ class LiveBook:
         closed = self._run.error is not None
         self._last_run = self._run.run
         self._run = None
+        self._note_work()
         if closed:
             self.release()
 

@@ -157,6 +157,8 @@ class LiveRun:
     def _refresh(self, *, final: bool = False) -> None:
         self._timer.begin(self.run.step)
         progress = self.run.progress(_STEP_PATIENCE)
+        if progress is None and (doing := self.run.work.text):
+            self._tell(doing)
         if progress is not None and progress.changes == self._changes:
             self._edited.clear()
             self._measure(progress)
@@ -188,9 +190,13 @@ class LiveRun:
         self._step_rate.restart()
 
     def _show(self) -> None:
+        self._tell(messages.progress(self.status.step, self.status.loss, self.status.steps_per_second))
+
+    def _tell(self, text: str) -> None:
+        """Show a line in the status bar, if the last one has been there long enough to be read."""
         if monotonic() - self._shown_at >= _STATUS_EVERY:
             self._shown_at = monotonic()
-            self.host.status(messages.progress(self.status.step, self.status.loss, self.status.steps_per_second))
+            self.host.status(text)
 
     # --- what a person changes ----------------------------------------------------------------------------
 
@@ -303,7 +309,8 @@ class LiveRun:
                 self.status.loss = result.loss
             self.status.step, self.status.stopped = result.step, result.stopped
         else:
-            text, doubtful = "", False
+            text, doubtful = self.run.interrupted, False
+            self.status.stopped = "stopped" if text and error is None else ""
         self._over(error if error is not None else text, doubtful=doubtful)
 
     def _leave(self, result: RunResult, error: SgdSheetError | None) -> str:

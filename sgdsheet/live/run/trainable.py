@@ -25,6 +25,7 @@ from sgdsheet.problem.settings import Settings, combine
 from sgdsheet.sheet.formula import relative_key
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import DefinedName, Formula, Sheet, Value, Workbook
+from sgdsheet.system.long_work import stage
 
 Numbers = dict[Cell, float]
 
@@ -48,9 +49,11 @@ class Trainable:
         precision, trust = self.settings.precision, self.settings.trust_formulas
         with self._compiling:  # two threads ask for it, and it has to be the same for both
             if (precision, trust) not in self._models:
-                self._models[precision, trust] = compile(
-                    self.workbook, problem=self.problem, precision=precision, trust_formulas=trust
-                )
+                count = sum(len(sheet.formulas) for sheet in self.workbook.sheets.values())
+                with stage(f"compiling {count:,} formulas"):
+                    self._models[precision, trust] = compile(
+                        self.workbook, problem=self.problem, precision=precision, trust_formulas=trust
+                    )
             return self._models[precision, trust]
 
     def proven(self) -> SheetModel:

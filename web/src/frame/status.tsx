@@ -3,7 +3,13 @@
 import { markedAreas, ROLE_NAMES, type Role } from "../grid/roles";
 import { modelOf, useStore } from "../store";
 
-const STATE_NAMES = { idle: "Ready", starting: "Starting", training: "Training", paused: "Paused" } as const;
+const STATE_NAMES = {
+  idle: "Ready",
+  working: "Working",
+  starting: "Starting",
+  training: "Training",
+  paused: "Paused",
+} as const;
 
 export function Status(): JSX.Element {
   const status = useStore((state) => state.status);

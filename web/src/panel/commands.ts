@@ -15,7 +15,8 @@ export function hindrance(command: Command, { connected, state, canUndo, model }
   if (command.needs === "model" && !model?.loss) return "This sheet has no loss yet: set one up under Model.";
   const running = state !== "idle";
   if (command.name === "train" && state === "paused") return "";
-  if (command.when === "not_training" && running) return "Stop the training first.";
+  if (command.when === "not_training" && running)
+    return state === "working" ? "Something else is being done: wait, or press Stop." : "Stop the training first.";
   if (command.when === "training" && !running) return "Nothing is being trained.";
   if (command.name === "undo" && !canUndo) return "Nothing has changed the parameters yet.";
   return "";

@@ -37,6 +37,7 @@ class CalculatingAgent(Agent):
     """Answers in the thread that calculates: the office waits for it, so it must not wait for the office."""
 
     _reader = _CalculatingReader
+    _shows_reading = False
 
     def _exclusively(self, work: Callable[[], Any]) -> Any:
         return work()

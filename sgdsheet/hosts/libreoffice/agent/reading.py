@@ -34,6 +34,9 @@ class WorkbookReader:
         self, document: Any, words: tuple[str, str], exclusively: Exclusively, only: list[list[Any]] | None = None
     ) -> None:
         self._document, self._words, self._exclusively, self._only = document, words, exclusively, only
+        self._cells = self._read = 0
+        self.told: Callable[[float], None] = lambda share: None
+        """Called after each piece of a large workbook, with the share that is read."""
 
     def read(self) -> dict[str, Any]:
         """The workbook: one that is small at once, a large one in pieces."""
@@ -50,6 +53,7 @@ class WorkbookReader:
         """Read a large workbook in pieces, and again if cells were moved meanwhile: some were met twice, or never."""
         for _ in range(_ATTEMPTS):
             layout = self._exclusively(self._layout)
+            self._cells, self._read = sum(_size(area) for _, areas in layout["sheets"] for area in areas), 0
             found = self._filled(layout, self._exclusively)
             if self._exclusively(self._layout) == layout:
                 return found
@@ -93,8 +97,15 @@ class WorkbookReader:
         return {
             "name": name,
             **now(lambda sheet: {"protected": sheet.isProtected(), "merged": self._merged_in(sheet)}),
-            "blocks": [now(partial(self._block_at, piece)) for area in areas for piece in _pieces(area)],
+            "blocks": [self._piece(piece, now) for area in areas for piece in _pieces(area)],
         }
+
+    def _piece(self, area: list[int], now: Callable[[Callable[[Any], Any]], Any]) -> Any:
+        found = now(partial(self._block_at, area))
+        if self._cells:
+            self._read += _size(area)
+            self.told(self._read / self._cells)
+        return found
 
     def _now(self, name: str, look: Callable[[Any], dict[str, Any]], exclusively: Exclusively) -> Any:
         """What is found in a sheet now; nothing if the sheet has been removed."""

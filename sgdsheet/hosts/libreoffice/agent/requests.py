@@ -49,11 +49,15 @@ from sgdsheet.system.json_messages import Message, encode_line, read_messages
 
 T = TypeVar("T")
 
+_UNNOTICED = 1.0
+"""Seconds that reading may take without being shown."""
+
 
 class Agent:
     """Answers requests about the open spreadsheets of one office."""
 
     _reader = WorkbookReader
+    _shows_reading = True
 
     def __init__(self, context: Any) -> None:
         self._services = context.ServiceManager
@@ -200,7 +204,20 @@ class Agent:
     def do_read(self, book: str, only: list[list[Any]] | None = None) -> dict[str, Any]:
         """All sheets, names and tables; with `only`, no other cells than those of these areas (sheet and corners)."""
         document = self._book(book)
-        return self._reader(document, self._words(document), self._exclusively, only).read()
+        reader = self._reader(document, self._words(document), self._exclusively, only)
+        began = time.monotonic()
+        shows = self._shows_reading and book not in self._indicators  # what a run shows there stays
+
+        def told(share: float) -> None:
+            if shows and time.monotonic() - began > _UNNOTICED:
+                self._exclusively(lambda: self._show_line(book, f"reading the workbook … {100 * share:.0f} %"))
+
+        reader.told = told
+        try:
+            return reader.read()
+        finally:
+            if shows and book in self._indicators:
+                self._exclusively(lambda: self._give_back(book))
 
     def do_read_areas(self, book: str, areas: list[list[Any]], formulas: bool) -> list[dict[str, Any]]:
         """Some areas as `read` gives them, all of one moment, recalculated; with formulas if these are asked for."""
@@ -267,11 +284,16 @@ class Agent:
             if not text or controller is None:
                 self._give_back(book)
                 return
+            self._show_line(book, text)
+
+        self._exclusively(show)  # LibreOffice crashes if its window is closed while a bar is put there
+
+    def _show_line(self, book: str, text: str) -> None:
+        controller = self._book(book).CurrentController
+        if controller is not None:
             if book not in self._indicators:
                 self._indicators[book] = controller.Frame.createStatusIndicator()
             self._indicators[book].start(text, 0)  # not setText: LibreOffice may have ended it, as when it saves
-
-        self._exclusively(show)  # LibreOffice crashes if its window is closed while a bar is put there
 
     def do_message(self, book: str, text: str, tone: str = "info") -> None:
         """A bar on top of the sheet, which a person can close; nothing waits for that."""
