@@ -27,6 +27,7 @@ HOLD_FRAMES = """() => {
   window.releaseFrames = () => {
     window.requestAnimationFrame = ask;
     for (const then of held) ask.call(window, then);
+    return new Promise((drawn) => ask.call(window, () => ask.call(window, drawn)));
   };
 }"""
 
@@ -113,7 +114,7 @@ def test_keys_that_come_before_the_next_frame_go_into_the_formula(shown: Shown) 
         shown.tab.keyboard.press("Backspace")
     shown.tab.keyboard.type("N9")
     assert shown.tab.get_by_test_id("cell-editor").input_value() == "=2*N9"
-    shown.tab.evaluate("releaseFrames()")
+    shown.tab.evaluate("() => releaseFrames().then(() => undefined)")
     shown.tab.keyboard.type("+1")
     shown.tab.keyboard.press("Enter")
     shown.until(lambda: shown.text(FREE), "the formula's value")

@@ -334,8 +334,9 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
 
   const selected = (part: Part) => (change: GridSelection) => {
     // A canvas that gets the focus selects its first cell by itself; nobody asked for that.
-    const asked = performance.now() - touched.current < 700 || document.activeElement instanceof HTMLTableCellElement;
-    if (!asked) return;
+    const clicked = performance.now() - touched.current < 700;
+    const read = document.activeElement instanceof HTMLTableCellElement && !getState().editing;
+    if (!clicked && !read) return;
     const from = offset(part) + 1;
     if (change.current) {
       const { cell, range, rangeStack } = change.current;
@@ -512,7 +513,10 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
     <div
       ref={frame}
       className="grid-parts"
-      onKeyDownCapture={onKeyDown}
+      onKeyDownCapture={(event) => {
+        touched.current = -Infinity; // what a canvas selects after this, the pointer has not chosen
+        onKeyDown(event);
+      }}
       onPointerDownCapture={touch}
       onPointerMoveCapture={touch}
       onPointerUpCapture={touch}
