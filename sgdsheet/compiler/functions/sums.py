@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -118,10 +119,15 @@ def sumproduct(context: Context, *arrays: Value) -> Value:
 
 
 def _pairwise(context: Context, left: Value, right: Value, combined: Callable[[Builder, Value, Value], Value]) -> Value:
-    """Sum over the pairs of which both are numbers. Arrays of different sizes do not fit."""
+    """Sum over the pairs of which both are numbers, #DIV/0! if there is none.
+
+    Arrays of another shape are paired in the order of their elements; of another number of elements, they do not fit.
+    """
     builder = context.builder
-    if (left.size("h"), left.size("w")) != (right.size("h"), right.size("w")):
+    if left.size("h") * left.size("w") != right.size("h") * right.size("w"):
         return builder.error(Fault.NA)
+    if left.size("h") != right.size("h"):
+        left, right = (_in_a_column(builder, value) for value in (left, right))
     refuse_unsettled(builder, left, right)
     counts: Value | None = None
     for value in (left, right):
@@ -133,7 +139,25 @@ def _pairwise(context: Context, left: Value, right: Value, combined: Callable[[B
     first, second = _as_numbers(context, left), _as_numbers(context, right)
     if counts is not None:  # an error beside a blank does not count, either
         first, second = (builder.where(counts, value, builder.number(0.0)) for value in (first, second))
-    return builder.reduce(torch.sum, combined(builder, first, second))
+    found = builder.reduce(torch.sum, combined(builder, first, second))
+    if counts is None or builder.generic:  # one of many batches of samples may have no pair
+        return found
+    some = builder.reduced_bits(torch.any, counts)
+    if bool(some.tensor.all()):
+        return found
+    return builder.spoiled(found, Value(~some.tensor, some.axes, some.sizes, Kind.BOOLEAN), Fault.DIV0)
+
+
+def _in_a_column(builder: Builder, value: Value) -> Value:
+    """An array with its elements one below the other, row by row."""
+    copies = [(axis, size) for axis, size in zip(value.axes, value.sizes, strict=True) if axis not in "hw"]
+    axes, sizes = "".join(axis for axis, _ in copies), tuple(size for _, size in copies)
+    height, width = value.size("h"), value.size("w")
+    whole = builder.expanded(builder.stored(value), f"{axes}hw", (*sizes, height, width))
+    column = (*sizes, height * width)
+    kinds = whole.kinds.reshape(column) if isinstance(whole.kinds, Tensor) else whole.kinds
+    data = builder.method("reshape", whole.data, column)
+    return replace(whole, data=data, axes=f"{axes}h", sizes=column, kinds=kinds)
 
 
 def _square(builder: Builder, value: Value) -> Value:
