@@ -115,6 +115,28 @@ def test_steps_and_training_are_seen_by_every_page(served: Served, page: Page) -
     assert loss_text(page) == before
 
 
+def test_nobody_sees_cells_of_a_run_while_nothing_is_said_to_be_trained(page: Page) -> None:
+    """The state comes before the first cells of a run, and the end after its last ones."""
+    for rows in (40, 42, 44):
+        known = page.cells(SHEET, 1, 1, rows, 20)
+        start = len(page.seen)
+        slow = {"steps_per_second": 40, "steps": 20}
+        assert page.ask("command", name="train", sheet=SHEET, options=slow)["ok"]
+        page.came(start, "status", state="training")
+        page.wait("status", state="idle")
+        states, changes = [], 0
+        for message in page.seen[start:]:
+            if message["type"] == "status":
+                states.append(message["state"])
+            elif message["type"] == "cells":
+                known |= {(row, column): text for row, column, text, *_ in message["cells"]}
+                changes += 1
+                assert states[-1:] not in ([], ["idle"])
+        assert changes
+        assert known.items() <= page.cells(SHEET, 1, 1, rows + 1, 20).items()
+        assert page.ask("undo")["ok"]
+
+
 def test_stop_ends_a_run_at_once(page: Page) -> None:
     page.cells(SHEET, 1, 1, 40, 20)
     slow = {"steps_per_second": 20}
@@ -295,7 +317,8 @@ def test_control_c_ends_a_training_and_leaves_the_best(tmp_path: Path) -> None:
         page.cells(SHEET, 1, 1, 40, 20)
         slow = {"steps_per_second": 20}
         assert page.ask("command", name="train", sheet=SHEET, options=slow)["ok"]
-        page.wait("status", state="training", step=3)
+        while page.wait("status", state="training")["step"] < 3:
+            pass
         assert served.stop() == 0
 
 

@@ -167,7 +167,7 @@ def test_train_to_the_number_that_is_known(shown: Shown) -> None:
     """As the sheet “Start” says of the network as it stands."""
     weight = shown.text(WEIGHT)
     shown.press("Train")
-    shown.until(lambda: shown.state in ("Starting", "Training"), "the start")
+    shown.until(lambda: shown.text(WEIGHT) != weight, "training")
     shown.until(lambda: shown.state == "Ready", "the end")
     shown.until(lambda: shown.text(LOSS) == "0.1550", "the loss that is known")
     undo(shown, WEIGHT, weight)

@@ -5,6 +5,7 @@ import type { Failure, FromServer, Reply, ToServer } from "./protocol";
 const FIRST_WAIT = 300; // milliseconds before the first new attempt
 const LONGEST_WAIT = 4000;
 
+/** The state of the connection: open as soon as the server has said what it is doing. */
 export type LinkState = "connecting" | "open" | "lost";
 
 /** What the server refused, or could not do. */
@@ -29,7 +30,7 @@ export class Connection {
   constructor(
     private readonly address: string,
     private readonly receive: (message: FromServer) => void,
-    private readonly changed: (state: LinkState) => void,
+    private readonly lose: () => void,
   ) {
     this.connect();
     window.addEventListener("online", () => this.hurry());
@@ -57,12 +58,11 @@ export class Connection {
     this.socket = socket;
     socket.onopen = () => {
       this.wait = FIRST_WAIT;
-      this.changed("open");
     };
     socket.onmessage = (event) => this.take(JSON.parse(event.data as string) as FromServer);
     socket.onclose = () => {
       if (this.socket !== socket) return;
-      this.changed("lost");
+      this.lose();
       for (const { reject } of this.waiting.values()) reject(this.lost());
       this.waiting.clear();
       this.timer = window.setTimeout(() => this.connect(), this.wait);

@@ -27,9 +27,8 @@ export function bookId(): string | null {
 
 export function connect(book: string): void {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  connection = new Connection(`${scheme}://${location.host}/api/book/${book}/live`, take, (link) => {
-    update({ link });
-    if (link === "lost") update((state) => ({ status: { ...state.status, state: "idle" } }));
+  connection = new Connection(`${scheme}://${location.host}/api/book/${book}/live`, take, () => {
+    update((state) => ({ link: "lost", status: { ...state.status, state: "idle" } }));
   });
 }
 
@@ -41,12 +40,18 @@ let calm = 0;
 
 /**
  * Components hear of messages once per frame, however many come; cells, and the book they belong to, go ahead. What
- * follows a training is shown in the same frame as its cells: drawing a frame costs more than what changes in it.
+ * follows a training is shown in the same frame as its cells: drawing a frame costs more than what changes in it. That
+ * something else is being done now is never shown later than what it does to the cells.
  */
 function take(message: FromServer): void {
   if (message.type === "cells" || message.type === "book") {
     apply(message);
     if (waiting.length) plan();
+    return;
+  }
+  if (message.type === "status" && (getState().link !== "open" || message.state !== getState().status.state)) {
+    applyWaiting();
+    apply(message);
     return;
   }
   waiting.push(message);
@@ -62,12 +67,16 @@ function isCalm(message: FromServer): boolean {
 function plan(): void {
   window.clearTimeout(calm);
   calm = 0;
-  if (!planned) afterDrawing(applyWaiting);
+  if (!planned) afterDrawing(applyPlanned);
   planned = true;
 }
 
-function applyWaiting(): void {
+function applyPlanned(): void {
   planned = false;
+  applyWaiting();
+}
+
+function applyWaiting(): void {
   const messages = waiting;
   waiting = [];
   inOneGo(() => messages.forEach(apply));
@@ -91,7 +100,7 @@ function apply(message: FromServer): void {
       break;
     }
     case "status":
-      update({ status: message });
+      update({ link: "open", status: message }); // before the first one, nobody can say that nothing is being trained
       break;
     case "history":
       update((state) => {

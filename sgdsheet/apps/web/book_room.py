@@ -67,6 +67,7 @@ class BookRoom:
     def join(self, member: Member) -> None:
         """A page has come."""
         self._members.append(member)
+        self._take(self.served.status())
         if not self._tasks:
             loop = asyncio.get_running_loop()
 
@@ -140,15 +141,26 @@ class BookRoom:
         """Tell what the trainer does."""
         while True:
             status = self.served.status()
-            if status != self.status:
-                ended = self.status.get("state") in (TRAINING, "starting") and status["state"] == IDLE
-                self.status = status
-                self.all_due("status")
-                if ended:
-                    self._ended(status)
+            await asyncio.sleep(0)  # what was written to cells before is heard of first
+            self._take(status)
             if self.served.follow_run():
                 self.all_due("history")
             await asyncio.sleep(_BEAT)
+
+    def look_at_status(self) -> None:
+        """Take note at once of a run that has begun: pages hear of it before they get its cells."""
+        status = self.served.status()
+        if status["state"] != IDLE:
+            self._take(status)
+
+    def _take(self, status: dict[str, Any]) -> None:
+        if status == self.status:
+            return
+        ended = self.status.get("state") in (TRAINING, "starting") and status["state"] == IDLE
+        self.status = status
+        self.all_due("status")
+        if ended:
+            self._ended(status)
 
     def _ended(self, status: dict[str, Any]) -> None:
         self._changed_at = time.monotonic()

@@ -24,6 +24,7 @@ from sgdsheet.apps.web.live_curves import SentCurve
 from sgdsheet.apps.web.page_requests import REQUESTS, sheet_of
 from sgdsheet.apps.web.sheet_view import MOST_CELLS, NOTHING, Entry, SheetView, area_of
 from sgdsheet.errors import SettingError, SgdSheetError, quoted
+from sgdsheet.live.run.status import IDLE
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Position
 
@@ -41,7 +42,7 @@ _PAUSES = {"cells": 1 / 40, "charts": 1 / 10, "history": 1 / 10, "path": 1 / 10}
 _AGAIN = 0.4
 """Seconds after which conditional formats are looked at again that could not be calculated at once."""
 
-_ORDER = ("book", "state", "status", "file", "cells", "gradients", "findings", "charts", "history", "path")
+_ORDER = ("status", "book", "state", "file", "cells", "gradients", "findings", "charts", "history", "path")
 """The kinds of what is due, in the order in which they are sent."""
 
 _MALFORMED = "Reload the page; if that does not help, update sgdsheet"
@@ -201,6 +202,8 @@ class SocketClient:
 
     def _next_wait(self) -> float:
         """Seconds until something may be sent that has to wait only for its time; infinity if nothing has."""
+        if "status" in self._due and self._may_send("status"):  # it has waited for cells, and there was nothing to send
+            return 0.0
         now, found = time.monotonic(), math.inf
         for what, pause in _PAUSES.items():
             if what in self._due and self._takes(what):
@@ -213,6 +216,8 @@ class SocketClient:
         return drawn or what not in _PAUSES or what == "history"
 
     def _may_send(self, what: str) -> bool:
+        if what == "status" and self._room.status["state"] == IDLE and self._area is not None and "cells" in self._due:
+            return False  # whoever sees that training has ended sees what it came to
         pause = _PAUSES.get(what, 0.0)
         rested = not pause or time.monotonic() - self._sent_at[what] >= pause - 1e-3
         return rested and self._takes(what)
@@ -264,6 +269,9 @@ class SocketClient:
         cells = _news({} if full else self._shown, shown, view)
         self._shown = shown
         if cells or full:
+            self._room.look_at_status()
+            if "status" in self._due and self._room.status["state"] != IDLE:  # no cell of a run comes before it
+                await self._send_due("status")
             self._version += 1
             self._sent_at["cells"] = time.monotonic()
             head = {"type": "cells", "version": self._version, "sheet": area.sheet, "area": list(area[1:])}
