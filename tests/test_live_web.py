@@ -122,6 +122,24 @@ def test_training_to_the_end_is_one_change(page: Page) -> None:
     assert not page.messages
 
 
+def test_a_run_that_has_paused_is_one_change(page: Page) -> None:
+    page.book.edit([(Cell(SHEET, 8, 1), "a note")])
+    page.done("train", steps_per_second=50)
+    page.until_step(2)
+    page.done("pause", on=True)
+    paused = page.line
+    page.done("train")
+    until(lambda: page.line != paused)
+    page.done("stop")
+    page.done("step")
+    page.book.undo()
+    page.book.undo()
+    assert page.line == START
+    page.book.undo()
+    assert page.values(Cell(SHEET, 8, 1)) == (None,)
+    assert not page.book.can_undo
+
+
 def test_a_person_edits_data_and_types_while_it_trains(page: Page) -> None:
     page.done("train")
     page.until_step(50)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from sgdsheet.apps.web.chart_data import chart_for_page
@@ -128,7 +129,8 @@ class ServedBook:
             "options": {**known, **(options or {})},
             "wait": wait,
         }
-        reply = self.trainer.handle(request)
+        with self.book.command_undone() if name == "undo" else nullcontext():
+            reply = self.trainer.handle(request)
         if name == "step" and reply.get("ok") and isinstance(reply.get("loss"), float) and sheet is not None:
             self.curves.setdefault(sheet, LossCurve()).stepped(reply["step"], reply["loss"])
         return reply

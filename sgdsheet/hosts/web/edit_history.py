@@ -77,15 +77,22 @@ class EditHistory:
             self._running = self.done[-1] if going_on else None
         self._written = tuple(before)
 
-    def is_taking_back(self, values: Mapping[Cell, Value]) -> bool:
-        """Whether writing these values takes back the newest change, which a command has made."""
-        newest = self.done[-1] if self.done else None
-        if newest is None or not newest.command or newest.before.keys() != values.keys():
-            return False
-        return newest.before == {cell: None if value == "" else value for cell, value in values.items()}
+    def taken_back(self, values: Mapping[Cell, Value], *, together: int = 1) -> int:
+        """How many of the newest changes, which commands have made, writing these values takes back; 0 if none.
 
-    def took_back(self, held: Mapping[Cell, Content]) -> Change:
-        """Note that the newest change is taken back, and what its cells `held` until now."""
+        A run that has paused is one command and several changes; at most `together` are taken back at once.
+        """
+        wanted = {cell: None if value == "" else value for cell, value in values.items()}
+        for count, change in enumerate(reversed(self.done[-together:]), 1):
+            if not change.command or change.before.keys() != wanted.keys():
+                break
+            if change.before == wanted:
+                return count
+        return 0
+
+    def took_back(self, held: Mapping[Cell, Content], count: int = 1) -> Change:
+        """Note that so many of the newest changes are taken back as one, and what its cells `held` until now."""
+        del self.done[len(self.done) - count + 1 :]
         change = self.done.pop()
         change.after = dict(held)
         self.undone.append(change)

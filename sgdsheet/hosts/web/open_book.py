@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -67,6 +68,7 @@ class OpenBook:
         self.number_formats: dict[Cell, str] = {}
         """The formats that typed dates, percentages and amounts bring along, for cells that have no format."""
         self.undo_command: Callable[[], None] | None = None
+        self._undoing = False
         self.closed = False
         self.edits = 0
         """How often something else than `write` and `write_numbers` has changed cells or names."""
@@ -275,8 +277,18 @@ class OpenBook:
                 self._history.took_back(held)
                 self.events.tell(Event("history"))
                 return change.label
-        self.undo_command()  # not in turn: the trainer writes in a thread of its own
+        with self.command_undone():
+            self.undo_command()  # not in turn: the trainer writes in a thread of its own
         return change.label
+
+    @contextmanager
+    def command_undone(self) -> Iterator[None]:
+        """What is written meanwhile takes back what a command has written last, a run with all its pauses."""
+        self._undoing = True
+        try:
+            yield
+        finally:
+            self._undoing = False
 
     def redo(self) -> str:
         """Make the change again that was taken back last, and return its label. Raises HostError if there is none."""
@@ -319,10 +331,11 @@ class OpenBook:
             if self._history.knows(cells):
                 self._calculation.write(values, areas, going_on=going_on)
                 return held
-            taking_back = self._history.is_taking_back(values)
+            together = len(self._history.done) if self._undoing else 1
+            taken_back = self._history.taken_back(values, together=together)
             self._calculation.write(values, areas, going_on=going_on)
-            if taking_back:
-                self._history.took_back(before)
+            if taken_back:
+                self._history.took_back(before, taken_back)
             else:
                 self._history.wrote(before, going_on=going_on)
         self.events.tell(Event("history"))
