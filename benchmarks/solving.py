@@ -4,7 +4,8 @@
 
 A sheet gets no settings: what is solved how is decided by sgdsheet. SciPy and lmfit get what a person would write:
 functions in numpy, derivatives by differences (SciPy's default), their own defaults. A result is shown as the number of
-right digits, up to 11, and the seconds of solving. NIST's certified data are used where they are there.
+right digits, up to 11, and the seconds of processor time for solving, which hardly depend on what else a machine does.
+NIST's certified data are used where they are there.
 """
 
 from __future__ import annotations
@@ -102,23 +103,23 @@ def digits(found: float | Sequence[float] | Floats, right: float | Sequence[floa
 
 
 def timed(solve: Callable[[], Any]) -> tuple[Any, float]:
-    """What a call gives, and how many seconds it takes; NaN where it fails."""
-    start = time.perf_counter()
+    """What a call gives, and how many seconds of processor time it takes; NaN where it fails."""
+    start = time.process_time()
     with np.errstate(all="ignore"):
         try:
             found = solve()
         except Exception as error:  # what a library raises is its result here
             print(f"    {type(error).__name__}: {error}", file=sys.stderr)
             found = math.nan
-    return found, time.perf_counter() - start
+    return found, time.process_time() - start
 
 
 def solved(model: sgdsheet.SheetModel, **settings: Any) -> tuple[sgdsheet.Session, float]:
-    """A session that has run, and its seconds."""
+    """A session that has run, and its seconds of processor time."""
     session = sgdsheet.Session(model, **settings)
-    start = time.perf_counter()
+    start = time.process_time()
     session.run()
-    return session, time.perf_counter() - start
+    return session, time.process_time() - start
 
 
 def of_cells(cells: dict[str, Any], params: str, maximize: bool = False) -> sgdsheet.SheetModel:
@@ -517,7 +518,7 @@ def shown(result: Result | None, width: int = 15) -> str:
 
 
 def show(rows: Sequence[Row], absent: Sequence[str]) -> None:
-    print("right digits of the worst number (11 at most), seconds of solving\n")
+    print("right digits of the worst number (11 at most), seconds of processor time for solving\n")
     print(f"{'problem':40}{'sgdsheet':>15}{'SciPy':>15}{'lmfit':>15}  method")
     part = ""
     for row in rows:

@@ -448,3 +448,18 @@ def test_functions() -> None:
     assert [item["flag"] for item in found["settings"]] == [item.flag for item in DECLARATIONS]
     text = run("functions").out
     assert all(f" {item['name']} " in f" {text} " for item in (*found["functions"], *found["optimizers"]))
+
+
+def test_the_standard_output_is_ours() -> None:
+    """What a library in C writes there, as HiGHS does, is in nobody's way, and ours goes on when it is over."""
+    lines = [
+        "import os",
+        "from sgdsheet.system.standard_output import for_ourselves",
+        "with for_ourselves():",
+        "    print('one', flush=True)",
+        "    os.write(1, b'theirs')",
+        "    print('two')",
+        "print('three')",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["one", "two", "three"]

@@ -185,6 +185,15 @@ def test_a_kink_is_no_convergence() -> None:
     assert session.stopped == "converged"
 
 
+def test_a_plateau_is_no_convergence() -> None:
+    """The exponentials are 0 to the last bit, and so are all derivatives; nearer to the data there is a minimum."""
+    cells = {"A1:A3": [[1.0], [2.0], [3.0]], "B1:B3": [[0.2], [0.9], [0.3]], "H1": 1.0, "H2": 90.0}
+    cells |= {"C1:C3": "=$H$1*EXP(-((A1-$H$2)^2))-B1", "Z1": "=SUMSQ(C1:C3)"}
+    session = Session(compiled(cells, "H1:H2"))
+    session.run()
+    assert (session.stopped, session.reason) == ("stalled", "no parameter changes the loss around here: a plateau")
+
+
 def test_a_saddle_is_no_convergence(tmp_path: Path) -> None:
     """(x² - 9)² has a gradient of 0 at 0, and its top there."""
     session = Session(fourth_power(tmp_path, 0))

@@ -62,6 +62,7 @@ ENDLESS = {
     "one variable": ((PLANE, MAX, ("D2", EQUAL, 0.0)), "grow without limit by Model!A1 and Model!B1"),
     "the other is bounded": ((PLANE, MAX, ("A1", AT_MOST, 4.0)), "grow without limit by Model!B1$"),
     "downwards": ((PLANE, MIN, ("D2", AT_MOST, 3.0)), "fall without limit by Model!A1 and Model!B1"),
+    "without bounds": ((PLANE | {"C1": "=A1^3-B1"}, MIN), "fall without limit by Model!A1"),
     "curved": ((PLANE | {"C1": "=A1-B1^2"}, MIN, ("A1", AT_LEAST, 0.0)), "fall without limit by Model!B1$"),
 }
 

@@ -210,6 +210,7 @@ def test_expectiles_are_smooth() -> None:
 
 PARTS = ["C1", "0.8", "-0.2", "2", "A1", "SIGN(C1)", "ABS(C1)", "MAX(C1,0)", "IF(C1>1,C1,1)", "IF(2*C1<>0,1,0)"]
 PARTS += ["(C1>0)", "(C1<=0)", "(C1<0)", "(C1>=0)", "(C1=0)", "IF(C1>0,0.8,-0.2)", "IF(-C1>0,C1,2)"]
+PARTS += ["IF(C1<1,C1,IF(C1<2,2*C1-1,3*C1-3))", "IF(C1>1,3,IF(C1>-1,C1,1))", "(AND(C1>0,C1<=1)*C1)", "IF(C1=1,C1,1)"]
 
 
 def some_formula(random: Random, depth: int) -> str:

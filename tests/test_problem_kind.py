@@ -76,6 +76,16 @@ KINDS = {
     "IF(ABS(C1)<=1.5,C1^2/2,1.5*(ABS(C1)-0.8))": "nonlinear, with steps in Sheet1!Z1",
     "IF(ABS(C1)<=1.5,C1^2/2,2*(ABS(C1)-0.9375))": "nonlinear, with kinks in Sheet1!Z1",
     "IF(H1>1,2*H1-1,H1^2)+H2": "nonlinear, smooth and convex",
+    "IF(H1<1,H1,IF(H1<2,2*H1-1,3*H1-3))+H2": "piecewise linear and convex, with kinks in Sheet1!Z1",
+    "IFS(C1>2,C1+1,C1>1,2*C1-1,TRUE,3*C1-2)": "piecewise linear and concave, with kinks in Sheet1!Z1",
+    "IF(AND(H1>=1,H1<2),2*H1-1,IF(2<=H1,3*H1-3,H1))+H2": "piecewise linear and convex, with kinks in Sheet1!Z1",
+    "IF(H1<1,3*H1,IF(H1<2,H1+2,2*H1))+H2": "piecewise linear, with kinks in Sheet1!Z1",
+    "IF(C1<-1,-2*C1-1,IF(C1>1,2*C1-1,C1^2))": "nonlinear and smooth",
+    "IF(H1*H2<1,H1*H2,IF(H1*H2<2,2*H1*H2-1,3))": "nonlinear, with kinks in Sheet1!Z1",
+    "IF(H1<1,5*H1,IF(H1<2,4*H1,3*H1))+H2": "nonlinear, with steps in Sheet1!Z1",
+    "IF(H1<1,H1,IF(H1<2,2*H1-1,3*H1-2))+H2": "nonlinear, with steps in Sheet1!Z1",
+    "IF(H1<1,H1,IF(H1<H2,2*H1-1,3*H1-1-H2))+H2": "nonlinear, with steps in Sheet1!Z1",
+    "IF(H1<0,H1*LN(H2),IF(H1<1,0,H1-1))": "nonlinear, with steps in Sheet1!Z1",  # LN(H2) may be an error
     "PMT(H1/12,36,-1000)+H2": "nonlinear",  # with a formula of its own for a rate of 0
     "NPV(H1,A1:A4)+H2": "nonlinear",
 }

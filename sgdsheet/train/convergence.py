@@ -106,14 +106,14 @@ def judge(place: Place) -> Verdict:
     values = _flat(place.parameters)
     free = ~_held(place, values, gradient)
     if not gradient[free].any():
-        return _stationary(place, graph, free)
+        return _stationary(place, value, graph, free)
     if len(values) > _MOST_PARAMETERS or place.size * len(values) > 200 * _MOST_NUMBERS:
         return _by_products(place, values, free) or _by_gradient(place, value, gradient, values, free)
     jacobian = _jacobian(place, len(values))
     if jacobian is not None:
         found = _by_offset(place, *jacobian, values, free)
         if found.converged:
-            return _not_downward(place, graph, free)
+            return _not_downward(_hessian(place, graph, free))
         return Verdict(True) if _is_strict(place, value, graph, gradient, values, free) else found
     return _by_newton(place, value, graph, gradient, values, free)
 
@@ -242,18 +242,20 @@ def _by_gradient(place: Place, value: float, gradient: Vector, values: Vector, f
     return Verdict(False, f"{_NOT_YET}: the scaled gradient is {largest / max(abs(value), 1e-300):.2g}")
 
 
-def _stationary(place: Place, graph: Tensor, free: NDArray[np.bool_]) -> Verdict:
+def _stationary(place: Place, value: float, graph: Tensor, free: NDArray[np.bool_]) -> Verdict:
     """A gradient of exactly 0 is a minimum, or a saddle, or a plateau where nothing depends on the parameters."""
     if not free.any():
         return Verdict(True)  # all parameters are held at bounds
     if len(free) > _MOST_PARAMETERS:
         return Verdict(True)
-    return _not_downward(place, graph, free)
-
-
-def _not_downward(place: Place, graph: Tensor, free: NDArray[np.bool_]) -> Verdict:
-    """No gradient is left: a minimum, unless the loss curves downwards."""
     hessian = _hessian(place, graph, free)
+    if value != 0 and hessian is not None and not hessian.any():
+        return Verdict(False, "no parameter changes the loss around here: a plateau")
+    return _not_downward(hessian)
+
+
+def _not_downward(hessian: NDArray[np.float64] | None) -> Verdict:
+    """No gradient is left: a minimum, unless the loss curves downwards."""
     if hessian is None:
         return Verdict(True)
     diagonal = np.abs(np.diag(hessian))

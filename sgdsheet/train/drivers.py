@@ -19,9 +19,12 @@ import torch
 from torch import Tensor
 
 from sgdsheet.errors import TrainingError
+from sgdsheet.problem.optimizers import Family
 from sgdsheet.train.constrained.balanced_units import in_balanced_units
+from sgdsheet.train.constrained.constraints import no_constraints
 from sgdsheet.train.constrained.exact import BALANCED, unbalanced
 from sgdsheet.train.constrained.flat_functions import FlatModel
+from sgdsheet.train.constrained.impossible import WITHOUT_LIMIT, unlimited
 from sgdsheet.train.constrained.solve import OPTIMAL, OUT_OF_STEPS, Progress, solve
 from sgdsheet.train.convergence import Verdict
 from sgdsheet.train.descent import Descent, descent_with
@@ -66,7 +69,8 @@ def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
     """One optimizer, from the present parameters."""
     keep = _ignore if run.plan.batched else run.keep_best
     batches = run.batches()
-    run.last = None
+    run.last, first = None, None
+    searching = run.plan.optimizer.family is Family.LINE_SEARCH
     try:
         while run.steps_taken < run.plan.steps and not run.stopped:
             started = time.perf_counter()
@@ -74,6 +78,9 @@ def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
             rate = descent.learning_rate
             objective = descent.step(run.objective(batch), keep, measure=measure)
             loss = descent.loss
+            first = objective if first is None else first
+            if searching and -math.inf < objective < -WITHOUT_LIMIT * (1 + abs(first)):
+                raise _without_limit(run)
             if not math.isfinite(objective):
                 what = f"the loss became {loss}" if not math.isfinite(loss) else "the loss has no finite gradient"
                 run.end(DIVERGED, f"{what} at step {run.steps_taken}")
@@ -84,6 +91,8 @@ def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
             run.looked_last = (None, None)
             epoch, valid_loss, metric = run.end_epoch() if ends_epoch else (None, None, None)
             if descent.stalled and not run.stopped:
+                if searching and run.training_objective() < -WITHOUT_LIMIT * (1 + abs(first)):
+                    raise _without_limit(run)
                 run.end_by(run.judged())
             seconds = time.perf_counter() - started
             yield Step(run.steps_taken, loss, rate, seconds, epoch, valid_loss, metric, descent.gradient_norm)
@@ -129,6 +138,16 @@ def fit(run: Run, *, measure: bool) -> Steps:
         if not handed_on:
             run.last = copies(run.parameters)
             run.choose()
+
+
+def _without_limit(run: Run) -> TrainingError:
+    """The error for a loss that has fallen beyond all measure; the parameters are those at the start again."""
+    flat = FlatModel(run.model, run.constraints if run.constraints is not None else no_constraints(run.model))
+    reached = flat.get()
+    put(run.parameters, run.start)
+    put(run.best, run.start)
+    run.best_objective = math.inf
+    return unlimited(flat, reached - flat.get())
 
 
 def _ignore(objective: float) -> None:

@@ -17,6 +17,7 @@ from sgdsheet import __version__
 from sgdsheet.apps.cli.interruption import forget_saved, what_was_written
 from sgdsheet.errors import SettingError, SgdSheetError, one_line
 from sgdsheet.system import garbage, processes
+from sgdsheet.system.standard_output import for_ourselves
 
 _LINE = re.compile(r'^HELP_LINE, PLACE = "(.+)", (\d+)$', re.MULTILINE)
 
@@ -88,8 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # “ or ✓ on a terminal that does not know them
     try:
-        cli(args=arguments, prog_name="sgdsheet", standalone_mode=False)
-        sys.stdout.flush()
+        with for_ourselves():
+            cli(args=arguments, prog_name="sgdsheet", standalone_mode=False)
+            sys.stdout.flush()
     except (click.exceptions.Abort, KeyboardInterrupt):  # Click makes the one of the other, but not at its very end
         print(f"sgdsheet: interrupted: {what_was_written()}", file=sys.stderr)
         sys.exit(1)

@@ -27,7 +27,7 @@ _ABOVE = frozenset({torch.gt, torch.ge, operator.gt, operator.ge})
 _BELOW = frozenset({torch.lt, torch.le, operator.lt, operator.le})
 _ABSOLUTE = frozenset({torch.abs, "abs", operator.abs})
 
-_ONE = torch.tensor(1.0, dtype=torch.float64)
+_ZERO, _ONE = torch.tensor(0.0, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64)
 
 Monomial = tuple[tuple[fx.Node, int], ...]
 Polynomial = dict[Monomial, Tensor]
@@ -88,18 +88,22 @@ class Border:
     left: Any
     right: Any
 
-    def sign_of(self, other: Border, constants: Mapping[str, Tensor]) -> int | None:
-        """1 if another border is the same one, -1 if it is with its sides turned round; None if that is not proved."""
+    def towards(self, other: Border, constants: Mapping[str, Tensor]) -> tuple[int, int] | None:
+        """How another border lies: 1 if its sides are the same way round, or -1; and 0 if it is the same border, 1 if
+        it is where the left side of this one is larger, -1 if where it is smaller. None if that is not proved."""
         if (self.left, self.right) == (other.left, other.right):
-            return 1
+            return 1, 0
         for atoms in (_nodes(self.left, self.right, other.left, other.right), frozenset[fx.Node]()):
             comparison = _Comparison(constants, atoms, [])
             try:
                 one, two = comparison.surface(self.left, self.right), comparison.surface(other.left, other.right)
                 factor = _factor(one, two)
                 if factor is not None and _factor(two, one) is not None:  # nowhere is one of them always 0
-                    return 1 if factor > 0 else -1
-            except _TooLong:
+                    return (1 if factor > 0 else -1), 0
+                found = _parallel(one, two)
+                if found is not None:
+                    return found
+            except (_TooLong, RuntimeError):  # thresholds of tensors that do not fit each other, too
                 continue
         return None
 
@@ -286,6 +290,20 @@ def _factor(item: Polynomial, of: Polynomial) -> float | None:
     if not _vanishes(_plus(item, _times(of, {(): ratio}), -1.0), item):
         return None
     return float(ratio.flatten()[ratio.abs().argmax()])
+
+
+def _parallel(one: Polynomial, two: Polynomial) -> tuple[int, int] | None:
+    """The sign of k, if the second polynomial is k times the first one but for a constant; and the sign of the first
+    one where the second is 0. None if that is not the same everywhere."""
+    moving, others = ({key: part for key, part in item.items() if key} for item in (one, two))
+    if _factor(moving, others) is None or _factor(others, moving) is None:
+        return None
+    products, squares = (sum((others[key] * item[key] for key in moving), _ZERO) for item in (moving, others))
+    ratio = squares / products
+    distance = one.get((), _ZERO) - two.get((), _ZERO) / ratio
+    if not (bool((distance > 0).all()) or bool((distance < 0).all())):
+        return None
+    return (1 if float(ratio.flatten()[0]) > 0 else -1), (1 if float(distance.flatten()[0]) > 0 else -1)
 
 
 def _linear_atom(surface: Polynomial) -> fx.Node | None:

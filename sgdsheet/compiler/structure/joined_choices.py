@@ -2,13 +2,16 @@
 
 Conditions, SIGN and ABS of the same x split the numbers into three: where x is positive, 0 and negative. Sums, products
 and powers are calculated for each of the three. Where the results for positive and negative x meet at 0, and the one
-for 0 agrees with them, the calculation is continuous, and an IF of the two takes its place. It serves analysis only.
+for 0 agrees with them, the calculation is continuous, and an IF of the two takes its place. Several thresholds of the
+same x, as of a tariff with tiers, split the numbers into more; where the results meet at each of them, the lowest one
+and what each threshold adds take the place: IF(x<1, x, IF(x<2, 2*x-1, 3*x-3)) is x+IF(x>1, x-1, 0)+IF(x>2, x-2, 0). It
+serves analysis only.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,7 +33,7 @@ _CONDITIONS: dict[Any, tuple[float, float, float]] = {
 }
 """What a comparison gives where its left side is larger than its right side, equal to it, and smaller."""
 
-_ABSOLUTE = frozenset({torch.abs, "abs", operator.abs})
+_ABSOLUTE: frozenset[Any] = frozenset({torch.abs, "abs", operator.abs})
 
 _ARITHMETIC: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((operator.add, torch.add), operator.add),
@@ -40,6 +43,10 @@ _ARITHMETIC: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((operator.neg, torch.neg), operator.neg),
     **dict.fromkeys((operator.pow, torch.pow), operator.pow),
 }
+_NEVER_FAIL = _ABSOLUTE | {torch.sign, torch.sum, torch.maximum, torch.minimum, torch.relu, torch.logical_and}
+_NEVER_FAIL |= {torch.logical_not, "to", "double", "float", "select", "narrow", "reshape", "expand", "unsqueeze"}
+"""Operations that give numbers for all numbers; so do sums, differences, products and comparisons."""
+
 _TO_NUMBERS = frozenset({"to", "double", "float"})
 _PRODUCTS = frozenset({torch.matmul, torch.dot, torch.inner, operator.matmul})
 
@@ -60,16 +67,59 @@ def with_joined_choices(module: fx.GraphModule) -> fx.GraphModule:
     return made
 
 
+_MOST_BORDERS = 32
+"""Thresholds of one expression that are told apart, at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Cases:
-    """A calculation beside a border: what it gives above, on and below it. `joined`: it is one IF, or an ABS, already.
+    """A calculation beside parallel borders, the highest first: what it gives above the first, on it, below it (which
+    is above the second), on the second, and so on. `joined`: it consists of continuous IFs, or an ABS, already.
 
     The values are nodes and numbers; those of conditions are 1 and 0.
     """
 
-    border: Border
-    values: tuple[Any, Any, Any]
+    borders: tuple[Border, ...]
+    values: tuple[Any, ...]
     joined: bool = False
+
+    def turned(self) -> _Cases:
+        """The calculation with the sides of all borders turned round."""
+        borders = tuple(Border(border.right, border.left) for border in reversed(self.borders))
+        return replace(self, borders=borders, values=self.values[::-1])
+
+    def along(self, borders: Sequence[Border]) -> tuple[Any, ...]:
+        """The values beside more borders, of which its own are some."""
+        place, found = 0, [self.values[0]]
+        for border in borders:
+            own = border in self.borders
+            found += [self.values[place + own], self.values[place + 2 * own]]
+            place += 2 * own
+        return tuple(found)
+
+    def beside(self, other: _Cases, constants: Mapping[str, Tensor]) -> _Cases | None:
+        """Another calculation, with borders that are the same objects as here where they are the same; None if they
+        are not all proved to be parallel, and to lie in one order."""
+        first = self.borders[0].towards(other.borders[0], constants)
+        if first is None:
+            return None
+        found = other if first[0] > 0 else other.turned()
+        own = {}
+        for border in found.borders:
+            ways = [(mine, mine.towards(border, constants)) for mine in self.borders]
+            if any(way is None for _, way in ways):
+                return None
+            own[border] = next((mine for mine, way in ways if way is not None and way[1] == 0), border)
+        return replace(found, borders=tuple(own[border] for border in found.borders))
+
+    def merged(self, other: _Cases, constants: Mapping[str, Tensor]) -> tuple[Border, ...] | None:
+        """The borders of both, the highest first; None where there are too many. `other` is beside this one."""
+        found = list(self.borders)
+        for border in other.borders:
+            if border not in found:
+                ways = [mine.towards(border, constants) for mine in found]
+                found.insert(sum(way is None or way[1] < 0 for way in ways), border)
+        return tuple(found) if len(found) <= _MOST_BORDERS else None
 
 
 @dataclass(slots=True)
@@ -127,28 +177,79 @@ class _Rewriting:
             if choice is not None:
                 if node.target in _PRODUCTS:
                     return self._call(torch.sum, choice)
-                self.cases[choice] = _Cases(found.border, found.values, joined=True)
+                self.cases[choice] = replace(found, joined=True)
                 return choice
         if node.target not in _PRODUCTS:
             self.cases[copy] = found
         return copy
 
     def _choice(self, found: _Cases, copy: fx.Node) -> fx.Node | None:
-        """A recorded `where` of the values on both sides of the border, if they meet there; else None."""
-        above, on, below = found.values
-        sides = [item for item in (above, below) if isinstance(item, fx.Node) and item in self.moving]
-        if not sides or not found.border.agree(on, (above, below), self.constants):
+        """A recorded `where` of the values on both sides of the border, or a sum of what each of several borders adds,
+        if the values meet at all of them; else None."""
+        if not any(isinstance(item, fx.Node) and item in self.moving for item in found.values[::2]):
             return None
-        condition = self._call(torch.gt, found.border.left, found.border.right)
-        choice = self._call(torch.where, condition, above, below)
-        shapes = [known_shape(item) for item in (condition, above, below) if isinstance(item, fx.Node)]
+        steps = [(border, found.values[2 * place : 2 * place + 3]) for place, border in enumerate(found.borders)]
+        if not all(border.agree(on, (above, below), self.constants) for border, (above, on, below) in steps):
+            return None
+        steps = [(border, values) for border, values in steps if values[0] is not values[2]]
+        if not steps:
+            return None
+        alone = len(steps) == 1
+        if not alone and not self._without_errors(found):
+            return None
+        choice = found.values[-1]
+        for border, (above, _, below) in reversed(steps):
+            sides = (above, below) if alone else (self._arithmetic(operator.sub, (above, below)), 0.0)
+            number = not isinstance(border.left, fx.Node)
+            condition = (
+                self._call(torch.lt, border.right, border.left)
+                if number
+                else self._call(torch.gt, border.left, border.right)
+            )
+            added = self._call(torch.where, condition, *sides)
+            shapes = [known_shape(item) for item in (condition, *sides) if isinstance(item, fx.Node)]
+            if any(shape is None for shape in shapes) or meeting(added, self.constants) is None:
+                return None
+            choice = added if alone else self._arithmetic(operator.add, (choice, added))
         wanted = known_shape(copy.args[0]) if copy.target in _PRODUCTS else known_shape(copy)  # type: ignore[arg-type]
-        if any(shape is None for shape in shapes) or wanted is None or known_shape(choice) != wanted:
-            return None
-        if meeting(choice, self.constants) is None:
+        if wanted is None or known_shape(choice) != wanted:
             return None
         self.joined = True
-        return choice
+        return choice  # type: ignore[no-any-return]
+
+    def _without_errors(self, found: _Cases) -> bool:
+        """Whether the values have no errors where a border has none: a sum of them needs them in other places, too."""
+        sides = [item for border in found.borders for item in (border.left, border.right)]
+        waiting = [item for item in sides if isinstance(item, fx.Node)]
+        seen: set[fx.Node] = set()
+        while waiting:
+            node = waiting.pop()
+            if node not in seen:
+                seen.add(node)
+                waiting += node.all_input_nodes
+        waiting = [item for item in found.values if isinstance(item, fx.Node)]
+        while waiting:
+            node = waiting.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            if node.op.startswith("call") and not self._never_fails(node):
+                return False
+            waiting += node.all_input_nodes
+        return True
+
+    def _never_fails(self, node: fx.Node) -> bool:
+        """Whether an operation gives numbers for all numbers."""
+        if node.target in _ARITHMETIC and _ARITHMETIC[node.target] in (operator.truediv, operator.pow):
+            second = node.args[1]
+            if isinstance(second, fx.Node) and second.op == "get_attr":
+                second = self.constants.get(str(second.target))
+            if _ARITHMETIC[node.target] is operator.pow:
+                return second in (1, 2, 3, 4)
+            return isinstance(second, (int, float, Tensor)) and bool(torch.as_tensor(second != 0).all())
+        if node.target is torch.where:
+            return not any(isinstance(item, float) and item != item for item in node.args)
+        return node.target in _ARITHMETIC or node.target in _CONDITIONS or node.target in _NEVER_FAIL
 
     # --- the cases of one operation -------------------------------------------------------------------------
 
@@ -159,13 +260,14 @@ class _Rewriting:
             return None
         if target in _CONDITIONS:
             left, right = node.args[:2]
-            return _Cases(Border(left, right), _CONDITIONS[target])
+            return _Cases((Border(left, right),), _CONDITIONS[target])
         if not isinstance(first, fx.Node):
             return self._calculated(node) if target in _ARITHMETIC else None
         if target is torch.sign:
-            return _Cases(Border(first, 0.0), (1.0, 0.0, -1.0))
+            return _Cases((Border(first, 0.0),), (1.0, 0.0, -1.0))
         if target in _ABSOLUTE and first not in self.cases:
-            return _Cases(Border(first, 0.0), (first, 0.0, self._call(operator.neg, first)), joined=True)
+            values = (first, 0.0, self._call(operator.neg, first))
+            return _Cases((Border(first, 0.0),), values, joined=True)
         if target in _TO_NUMBERS:
             return self.cases.get(first)
         if target is torch.logical_not:
@@ -212,23 +314,31 @@ class _Rewriting:
         return replace(found, joined=True) if found is not None and all(item.joined for item in known) else found
 
     def _mapped(self, items: list[Any], function: Callable[..., Any]) -> _Cases | None:
-        """A function of items, for each case. Those that have no cases on the same border are the same in all."""
+        """A function of items, for each case. Those that have no cases on parallel borders are the same in all."""
         known = [self.cases[item] for item in items if isinstance(item, fx.Node) and item in self.cases]
         if not known:
             return None
-        border = next((item.border for item in known if not item.joined), known[0].border)
-        columns: list[tuple[Any, Any, Any]] = []
+        whole = next((item for item in known if not item.joined), known[0])
+        several, borders = not whole.joined, whole.borders
+        columns: list[_Cases | None] = []
         for item in items:
             cases = self.cases.get(item) if isinstance(item, fx.Node) else None
-            sign = None if cases is None else border.sign_of(cases.border, self.constants)
-            if cases is None or sign is None:
-                if cases is not None and not cases.joined:
+            beside = None if cases is None else replace(whole, borders=borders).beside(cases, self.constants)
+            if beside is not None and not several and set(beside.borders) != set(borders):
+                beside = None  # sums of what is continuous are so already
+            if cases is not None and beside is None and not cases.joined:
+                return None
+            columns.append(beside)
+            if beside is not None:
+                merged = replace(whole, borders=borders).merged(beside, self.constants)
+                if merged is None:
                     return None
-                columns.append((item, item, item))
-            else:
-                columns.append(cases.values if sign > 0 else cases.values[::-1])
-        above, on, below = (function(*values) for values in zip(*columns, strict=True))
-        return _Cases(border, (above, on, below))
+                borders = merged
+        values = [
+            [item] * (2 * len(borders) + 1) if cases is None else cases.along(borders)
+            for item, cases in zip(items, columns, strict=True)
+        ]
+        return _Cases(borders, tuple(function(*column) for column in zip(*values, strict=True)))
 
     def _arithmetic(self, function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
         if any(isinstance(item, fx.Node) for item in values):

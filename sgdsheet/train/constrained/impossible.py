@@ -17,6 +17,9 @@ from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point
 
 _LOOSEN = "Loosen a constraint, or start from other values"
 
+WITHOUT_LIMIT = 1e20
+"""An objective below minus this, in terms of what it is at the start, falls without limit."""
+
 _NAMED = 3
 """Constraints and cells that a message names."""
 

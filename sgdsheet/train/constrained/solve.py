@@ -29,7 +29,7 @@ from sgdsheet.train.constrained.exact import (
     unbalanced,
 )
 from sgdsheet.train.constrained.flat_functions import FlatModel, Floats, Point, Scalar, objective_alone
-from sgdsheet.train.constrained.impossible import endless_way, infeasible, unlimited
+from sgdsheet.train.constrained.impossible import WITHOUT_LIMIT, endless_way, infeasible, unlimited
 from sgdsheet.train.constrained.kinkless_model import KinklessModel, kinkless
 from sgdsheet.train.constrained.lbfgsb import Descended, descend
 from sgdsheet.train.constrained.problem_kind import problem_kind
@@ -84,9 +84,6 @@ _NUDGE = 0.1
 
 _LEAST_GRADIENT = 1e-3
 """A gradient below this part of the objective says nothing about its scale: the start may be an optimum."""
-
-_WITHOUT_LIMIT = 1e20
-"""An objective below minus this, in terms of its gradient at the start, falls without limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +366,7 @@ class _Solution:
     # --- what can be wrong ----------------------------------------------------------------------------------
 
     def _limitless(self, point: Point) -> bool:
-        return point.objective * self.scale < -_WITHOUT_LIMIT
+        return point.objective * self.scale < -WITHOUT_LIMIT
 
     def _unlimited(self, point: Point) -> TrainingError:
         return unlimited(self.flat, point.x - self.start)
