@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from sgdsheet.apps import cli
 from tests.live_books import PATIENCE
 from tests.training_books import ROOT, write
 
@@ -71,3 +73,24 @@ def test_a_bar_and_one_line(large: Path, stage: str) -> None:
     assert "Traceback" not in shown
     assert large.read_bytes() == kept
     assert not target.exists()
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+def test_ctrl_c_that_a_library_swallows(
+    pressed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the library is there then, and what uses it fails; a failure without Ctrl-C stays one."""
+
+    def fail(**_: object) -> None:
+        if pressed:
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        raise AttributeError("half a library")
+
+    monkeypatch.setattr(cli, "cli", fail)
+    with pytest.raises(SystemExit if pressed else AttributeError) as ended:
+        cli.main(["inspect"])
+    if pressed:
+        assert ended.value.code == 1
+        assert capsys.readouterr().err == "sgdsheet: interrupted: no workbook was written\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from sgdsheet import __version__
-from sgdsheet.apps.cli.interruption import forget_saved, what_was_written
+from sgdsheet.apps.cli.interruption import forget_saved, was_pressed, watched, what_was_written
 from sgdsheet.errors import SettingError, SgdSheetError, one_line
 from sgdsheet.system import garbage, processes
 from sgdsheet.system.standard_output import for_ourselves
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # “ or ✓ on a terminal that does not know them
     try:
-        with for_ourselves():
+        with watched(), for_ourselves():
             cli(args=arguments, prog_name="sgdsheet", standalone_mode=False)
             sys.stdout.flush()
     except (click.exceptions.Abort, KeyboardInterrupt):  # Click makes the one of the other, but not at its very end
@@ -110,3 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for line in error.more:
             print(line, file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingError) and error.cell is None else 1)
+    except Exception:
+        if not was_pressed():
+            raise
+        print(f"sgdsheet: interrupted: {what_was_written()}", file=sys.stderr)
+        sys.exit(1)
