@@ -46,6 +46,35 @@ def test_scatter(workbook: Workbook) -> None:
     assert (fit.name, fit.colour, fit.line, fit.marker) == ("fit", "#1F6B48", True, False)
 
 
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [
+        ("radar", openpyxl.chart.RadarChart),
+        ("bubble", openpyxl.chart.BubbleChart),
+        ("stock", openpyxl.chart.StockChart),
+        ("surface", openpyxl.chart.SurfaceChart),
+    ],
+)
+def test_a_chart_that_is_not_drawn_is_known(tmp_path: Path, kind: str, made: type) -> None:
+    book = openpyxl.Workbook()
+    sheet = book["Sheet"]
+    for row in range(1, 5):
+        sheet.append([row, row * row, 1])
+    chart = made()
+    chart.title = "Shares"
+    if kind == "bubble":
+        places = [openpyxl.chart.Reference(sheet, min_col=column, min_row=1, max_row=4) for column in (1, 2, 3)]
+        chart.series.append(openpyxl.chart.Series(places[1], places[0], places[2]))
+    else:
+        chart.add_data(openpyxl.chart.Reference(sheet, min_col=1, max_col=3, min_row=1, max_row=4))
+    sheet.add_chart(chart, "E2")
+    book.save(tmp_path / "book.xlsx")
+    read = sgdsheet.load(tmp_path / "book.xlsx")
+    assert read.charts == []
+    assert [(chart.sheet, chart.kind, chart.title) for chart in read.undrawn_charts] == [("Sheet", kind, "Shares")]
+    assert read.undrawn_charts[0].anchor is not None
+
+
 def test_kinds(workbook: Workbook) -> None:
     assert [chart.series[0].kind for chart in workbook.charts] == [
         ChartKind.SCATTER,

@@ -72,6 +72,16 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
+class UndrawnChart:
+    """A chart on a sheet of a kind that is not drawn here, such as radar: its title, and the cells that it covers."""
+
+    sheet: str
+    kind: str
+    title: Words
+    anchor: Range | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A chart on a sheet. `x` is the axis of the categories, also where it stands upright.
 

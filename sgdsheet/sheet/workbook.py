@@ -9,7 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from sgdsheet.sheet.charts import Chart
+from sgdsheet.sheet.charts import Chart, UndrawnChart
 from sgdsheet.sheet.references import Cell, Range
 
 
@@ -166,6 +166,7 @@ class Workbook:
     tables: dict[str, Table] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
+    undrawn_charts: list[UndrawnChart] = field(default_factory=list)
     active: str | None = None
     stale: bool = False
     folder: Path | None = None

@@ -270,6 +270,24 @@ def test_a_model_is_set_up_by_pointing(context: BrowserContext, served: Served, 
     assert shown.errors == []
 
 
+def test_a_chart_that_is_not_drawn_is_told_where_it_stands(
+    context: BrowserContext, served: Served, tmp_path: Path
+) -> None:
+    path = tmp_path / "radar.xlsx"
+    with closing(xlsxwriter.Workbook(str(path))) as book:
+        sheet = book.add_worksheet("data")
+        sheet.write_column(0, 0, [1, 2, 3])
+        chart = book.add_chart({"type": "radar"})
+        chart.add_series({"values": "=data!$A$1:$A$3"})
+        chart.set_title({"name": "Strengths"})
+        sheet.insert_chart("C2", chart)
+    shown = uploaded(context, served, path, "data")
+    told = shown.tab.locator(".chart-on-sheet")
+    expect(told).to_contain_text("This radar chart is not drawn here", timeout=60_000)
+    expect(told).to_contain_text("Strengths")
+    assert shown.errors == []
+
+
 def test_a_candidate_is_taken_with_one_click(context: BrowserContext, served: Served, line: Path) -> None:
     shown = uploaded(context, served, line, "fit")
     shown.tab.get_by_role("button", name="Use this").first.click()

@@ -194,13 +194,15 @@ export interface ChartSeries {
   slice_colors?: (string | null)[];
 }
 
-export type ChartKind = "line" | "scatter" | "bar" | "column" | "area" | "pie" | "doughnut";
+export type ChartKind = "line" | "scatter" | "bar" | "column" | "area" | "pie" | "doughnut" | "undrawn";
 
 export type Ends = [low: number | null, high: number | null];
 
 export interface Chart {
   title: string;
   kind: ChartKind;
+  /** The kind, in words, of a chart that the page does not draw. */
+  what?: string;
   anchor: Area | null;
   x_title: string;
   y_title: string;

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sgdsheet.apps.web.rule_operands import ValuesIn
-from sgdsheet.sheet.charts import Chart, ChartKind, Series, Words
+from sgdsheet.sheet.charts import Chart, ChartKind, Series, UndrawnChart, Words
 from sgdsheet.sheet.displayed_text import displayed
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Value
@@ -37,6 +37,13 @@ def chart_for_page(chart: Chart, values_in: ValuesIn) -> dict[str, Any]:
         "stacking": chart.series[0].stacking.value,
         "series": [_series(series, number, values_in) for number, series in enumerate(chart.series, 1)],
     }
+
+
+def undrawn_for_page(chart: UndrawnChart, values_in: ValuesIn) -> dict[str, Any]:
+    """What the page tells in the place of a chart of a kind that it does not draw."""
+    anchor = list(chart.anchor[1:]) if chart.anchor is not None else None
+    empty: dict[str, Any] = {"x_title": "", "y_title": "", "log_x": False, "log_y": False, "series": []}
+    return {"title": _words(chart.title, values_in), "kind": "undrawn", "what": chart.kind, "anchor": anchor, **empty}
 
 
 def _series(series: Series, number: int, values_in: ValuesIn) -> dict[str, Any]:

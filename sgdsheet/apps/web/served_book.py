@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from sgdsheet.apps.web.chart_data import chart_for_page
+from sgdsheet.apps.web.chart_data import chart_for_page, undrawn_for_page
 from sgdsheet.apps.web.live_curves import LossCurve
 from sgdsheet.apps.web.report_look import report_chart, report_look
 from sgdsheet.apps.web.rule_formulas import RuleFormulas
@@ -111,6 +111,8 @@ class ServedBook:
         if report is not None:
             own = [chart for chart in [report_chart(report)] if chart is not None]
         found = [chart_for_page(chart, self.book.values_in) for chart in own if chart.series]
+        undrawn = [chart for chart in self.book.workbook.undrawn_charts if chart.sheet == sheet]
+        found += [undrawn_for_page(chart, self.book.values_in) for chart in undrawn]
         self._charts[sheet] = version, found
         return found
 

@@ -1,4 +1,4 @@
-"""Charts of a package as plain data: lines, scatters, bars, columns, areas, pies. Others are passed over.
+"""Charts of a package as plain data: lines, scatters, bars, columns, areas, pies. Of others, what they are.
 
 A chart in three dimensions is read as its flat sister: the numbers are the same.
 """
@@ -12,7 +12,7 @@ from dataclasses import replace
 from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.hosts.xlsx.xml import Node, read_tree
-from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking, Words
+from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking, UndrawnChart, Words
 from sgdsheet.sheet.number_format import finite_number
 from sgdsheet.sheet.references import Range, parse_range, split_areas
 
@@ -32,6 +32,13 @@ _KINDS = {
     "pie3DChart": ChartKind.PIE,
     "ofPieChart": ChartKind.PIE,
 }
+_UNDRAWN = {
+    "radarChart": "radar",
+    "bubbleChart": "bubble",
+    "stockChart": "stock",
+    "surfaceChart": "surface",
+    "surface3DChart": "surface",
+}
 _MOST_SLICES = 1_000
 """Slices whose own colours are read."""
 _ROWS, _COLUMNS = 14, 7
@@ -40,7 +47,7 @@ _ROWS, _COLUMNS = 14, 7
 _COLOUR = re.compile(r"[0-9A-Fa-f]{6}")
 
 
-def read_charts(package: Package, sheet: str, part: str) -> Iterator[Chart]:
+def read_charts(package: Package, sheet: str, part: str) -> Iterator[Chart | UndrawnChart]:
     """The charts on a worksheet, in the order of its drawing. One that cannot be read is passed over."""
     for drawing in _targets(package, part, "drawing"):
         anchors = _anchors(package, drawing, sheet)
@@ -85,14 +92,15 @@ def _targets(package: Package, part: str, kind: str) -> list[str]:
         return []
 
 
-def _chart(root: Node, sheet: str) -> Chart | None:
+def _chart(root: Node, sheet: str) -> Chart | UndrawnChart | None:
     plot = next(iter(root.all("chart", "plotArea")), None)
     if plot is None:
         return None
     groups = [group for group in plot.children if group.tag in _KINDS]
     series = [item for group in groups for node in group.all("ser") if (item := _series(group, node, sheet))]
     if not series:
-        return None
+        undrawn = next((_UNDRAWN[group.tag] for group in plot.children if group.tag in _UNDRAWN), None)
+        return UndrawnChart(sheet, undrawn, _title(root.all("chart", "title"), sheet)) if undrawn else None
     series = [item for item in series if item.kind.is_round == series[0].kind.is_round]
     if series[0].kind is ChartKind.PIE:
         del series[1:]  # a pie has room for one, and spreadsheet programs show the first

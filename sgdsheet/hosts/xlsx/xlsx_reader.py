@@ -11,6 +11,7 @@ from sgdsheet.hosts.xlsx.external_links import UNKNOWN, read_link
 from sgdsheet.hosts.xlsx.package import Package, Relationship
 from sgdsheet.hosts.xlsx.worksheet import FILTER_CRITERIA, Context, read_sheet
 from sgdsheet.hosts.xlsx.xml import REPAIR, Node, Part, read_strings, read_tree, truth, unescape
+from sgdsheet.sheet.charts import Chart
 from sgdsheet.sheet.references import Range, parse_range
 from sgdsheet.sheet.workbook import DefinedName, Link, Table, Workbook
 from sgdsheet.system.long_work import part
@@ -103,7 +104,11 @@ def read_workbook(package: Package) -> Workbook:
                     workbook.tables[table.name] = table
                     for area in _filters(own, entry.name):
                         workbook.sheets[entry.name].filter_rows(area)
-            workbook.charts += read_charts(package, entry.name, entry.part)
+            for chart in read_charts(package, entry.name, entry.part):
+                if isinstance(chart, Chart):
+                    workbook.charts.append(chart)
+                else:
+                    workbook.undrawn_charts.append(chart)
     return workbook
 
 

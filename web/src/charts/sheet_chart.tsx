@@ -20,6 +20,14 @@ interface Props {
 }
 
 export function SheetChart({ chart, height = HEIGHT }: Props): JSX.Element {
+  if (chart.kind === "undrawn") {
+    return (
+      <figure className="sheet-chart">
+        <figcaption>{chart.title || "Chart"}</figcaption>
+        <p>This {chart.what} chart is not drawn here. It stays in the workbook as it is.</p>
+      </figure>
+    );
+  }
   return chart.kind === "pie" || chart.kind === "doughnut" ? (
     <RoundChart chart={chart} height={height} />
   ) : (
