@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats  # type: ignore[import-untyped]
 import torch
-from scipy.special import betainc  # type: ignore[import-untyped]
+from scipy.special import betainc, chdtri  # type: ignore[import-untyped]
 
 from sgdsheet.compiler.program import Program
-from tests.sheets import book, differences, lowered
+from tests.sheets import book, compiled, differences, lowered
 
 SHARES = (1e-12, 1e-5, 0.02, 0.3, 0.5, 0.5 + 1e-9, 0.7, 0.98, 1 - 1e-5, 1 - 1e-10)
 SHAPES = (0.05, 0.5, 1.0, 2.5, 30.0, 2000.0)
@@ -107,3 +107,13 @@ def test_first_and_second_derivatives_are_those_of_differences(formula: str, col
             torch.testing.assert_close(one.detach(), two, rtol=1e-5, atol=1e-6)
         for one, two in zip(second, differences(Slopes(), tensors, step=1e-6), strict=True):
             torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [1e-30, 1e-12, 1e-4])
+def test_far_in_the_upper_tail(share: float) -> None:
+    """Value and derivative keep their digits where the distribution itself is 1 to all digits."""
+    model = compiled({"A1": share, "Z1": "=CHISQ.INV.RT(A1,5)"}, "A1")
+    expected = chdtri(5, share)
+    assert model().item() == pytest.approx(expected, rel=1e-13)
+    (found,) = model.gradients().values()
+    assert found == pytest.approx(-1.0 / scipy.stats.chi2.pdf(expected, 5), rel=1e-10)

@@ -45,11 +45,20 @@ def traced(recorder: Records, function: Callable[..., Any], arguments: Sequence[
 
 
 def is_constant(item: object) -> bool:
-    """Whether an argument of a traced function is a constant, which needs no derivative."""
+    """Whether an argument of a traced function is a constant or made of constants, and needs no derivative."""
     if not isinstance(item, fx.Proxy):
         return True
     assert isinstance(item.tracer, _Tracer)
-    return item.node.op == "get_attr" and str(item.node.target) in item.tracer.recorder.buffers
+    buffers, waiting = item.tracer.recorder.buffers, [item.node]
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        if node.op == "placeholder" or (node.op == "get_attr" and str(node.target) not in buffers):
+            return False
+        more = [other for other in node.all_input_nodes if other not in seen]
+        seen.update(more)
+        waiting += more
+    return True
 
 
 def _without_stand_ins(item: Any) -> Any:
