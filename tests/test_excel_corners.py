@@ -99,6 +99,11 @@ CORNERS: list[tuple[str, Any]] = [
     # ROW and COLUMN of a range
     ("=SUMPRODUCT(ROW(P1:P3)*P1:P3)", 14),
     ("=SUMPRODUCT(COLUMN(Q1:R1)*Q1:R1)", 17 + 36),
+    # of a range, the first cell
+    ("=N(P1:P4)", 1),
+    ("=SUM(N(P1:P4))", 1),
+    ("=T(K1:K6)", ""),
+    ("=T(K2:K6)", "text"),
     # sums over pairs
     ("=SUMXMY2(P1:P4,K1:K4)", 81),
     ("=SUMX2PY2(P1:P4,K1:K4)", 101),

@@ -89,6 +89,10 @@ class Area(Node):
     bottom: Affine
     right: Affine
 
+    def first_cell(self) -> Area:
+        """The cell at the top left."""
+        return Area(self.sheet, self.top, self.left, self.top, self.left)
+
     @staticmethod
     def between(sheet: str, top: Affine, left: Affine, bottom: Affine, right: Affine) -> Area:
         """The cells between two corners, in whichever order they are written: A5:A$2 is A2:A5.

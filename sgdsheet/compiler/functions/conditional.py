@@ -311,7 +311,7 @@ def _without_padding(context: Context, count: Value, pairs: Sequence[Node]) -> V
         return count
     cells = context.lower(area, array=True)
     corners = (
-        Area(area.sheet, area.top, area.left, area.top, area.left),
+        area.first_cell(),
         Area(area.sheet, area.bottom, area.right, area.bottom, area.right),
     )
     (top, left), (bottom, right) = (context.position(corner) for corner in corners)

@@ -70,9 +70,10 @@ _declare(
     examples={"N(7)": 7, 'N("7")': 0, "N(TRUE)": 1},
 )
 def n(context: Context, argument: Node) -> Value:
-    """A value as a number: TRUE is 1, a text is 0."""
+    """A value as a number: TRUE is 1, a text is 0; of a range, its first cell."""
     builder = context.builder
-    value = context.lower(argument, array=context.array)
+    node = argument.first_cell() if isinstance(argument, Area) else argument
+    value = context.lower(node, array=context.array)
     kinds = value.kind_tensor()
     is_text = Value(kinds == Kind.TEXT, value.axes, value.sizes, Kind.BOOLEAN)
     if not bool(is_text.tensor.any()):

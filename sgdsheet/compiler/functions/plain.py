@@ -98,6 +98,7 @@ def plain(
     derivative: Derivative = Derivative.NONE,
     zero_arguments: Sequence[int] = (),
     takes_function: int | None = None,
+    first_cells: bool = False,
 ) -> Callable[[_F], _F]:
     """Declare a function of constants. `arrays` says that expressions in its arguments are array expressions.
 
@@ -108,7 +109,8 @@ def plain(
     dates are annotated as `Day` is not. `inexact` is how far Excel's results are from the exact ones, `note` what is
     refused or differs from Excel. `tensors` calculates the same from tensors that broadcast, as those of `formulas` do,
     where an argument depends on a parameter; then `derivative` and `zero_arguments` tell of its gradient.
-    `takes_function` is the place of a text that may be written as the name of a function, without quotes.
+    `takes_function` is the place of a text that may be written as the name of a function, without quotes. With
+    `first_cells` the first cell of a range is taken, wherever the formula stands.
     """
 
     def declare(implementation: _F) -> _F:
@@ -125,6 +127,8 @@ def plain(
         shape = _Shape(name, implementation, wanted, arrays, skips_blanks, defaults, booleans, dates, days, tensors)
 
         def evaluate(context: Context, *arguments: Node) -> Value:
+            if first_cells:
+                arguments = tuple(node.first_cell() if isinstance(node, Area) else node for node in arguments)
             return _evaluated(context, shape, arguments)
 
         evaluate.__doc__, evaluate.__module__ = implementation.__doc__, implementation.__module__

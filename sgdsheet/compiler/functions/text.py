@@ -282,9 +282,9 @@ def value(item: Cell, *, calendar: Calendar) -> float | ExcelError:
     return item or 0.0
 
 
-@plain("T", examples={'T("Rainfall")': "Rainfall", "T(19)": "", "T(TRUE)": ""})
+@plain("T", first_cells=True, examples={'T("Rainfall")': "Rainfall", "T(19)": "", "T(TRUE)": ""})
 def t(item: Cell) -> str | ExcelError:
-    """A text as it is, and nothing for everything else."""
+    """A text as it is, and nothing for everything else; of a range, its first cell."""
     return item if isinstance(item, (str, ExcelError)) else ""
 
 
