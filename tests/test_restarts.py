@@ -130,6 +130,21 @@ def test_groups_change_nothing(tmp_path: Path, how: str, monkeypatch: pytest.Mon
     assert found[0] == pytest.approx(found[2], rel=1e-12)
 
 
+def test_parameters_stay_where_the_program_reads_them(tmp_path: Path) -> None:
+    """A step copies neither the parameters of all starts nor their gradients; groups of starts have their own."""
+    trained = network(tmp_path)
+    starts = starts_of(trained, 5, "normal", 2)
+    starts.prepare(OPTIMIZERS["adam"], 0.05, Settings(), 10, "constant")
+    objectives = objectives_of(trained, starts, "flat")
+    before = [stacked.clone() for stacked in starts.stacked]
+    first = starts.step(objectives)
+    places = objectives.places(5)
+    assert places is not None
+    assert objectives.places(6) is None
+    assert [item.data_ptr() for item in starts.moved] == [place.data_ptr() for place in places]
+    assert objectives.values(before).tolist() == pytest.approx(first.tolist(), rel=1e-12)
+
+
 def test_momentum_and_decay_apply(tmp_path: Path) -> None:
     trained = network(tmp_path)
     found = []

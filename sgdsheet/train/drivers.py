@@ -254,7 +254,7 @@ def restarts(run: Run) -> Steps:
         run.parameters,
         lambda: _drawn(run),
         run.settings.restarts,
-        run.limit,
+        run.limit if run.bounds() is not None else None,
         torch.float64 if plan.batched else torch.float32,
         keep_best=not plan.batched,
         units=run.units,
@@ -275,7 +275,10 @@ def restarts(run: Run) -> Steps:
             losses = starts.step(objectives(batch))
             run.steps_taken += 1
             run.epochs_done += int(ends_epoch and run.samples is not None)
-            best = run.model.from_objective(float(losses.nan_to_num(math.inf).min()))
+            lowest = losses.min().item()
+            if not math.isfinite(lowest):
+                lowest = losses.nan_to_num(math.inf).min().item()
+            best = run.model.from_objective(lowest)
             yield Step(run.steps_taken, best, starts.learning_rate, time.perf_counter() - started)
         done = True
     finally:

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sgdsheet.compiler.ir.weighted_gradients import weighted_gradients
+
 Floats = NDArray[np.float64]
 
 _PROBES = 12
@@ -26,7 +28,7 @@ class JacobianProducts:
             self._places = [tensor.detach().requires_grad_() for tensor in parameters]
             self._found = residuals(*self._places)
             self._vector = torch.zeros_like(self._found, requires_grad=True)
-            self._parts = torch.autograd.grad(
+            self._parts = weighted_gradients(
                 self._found, self._places, self._vector, create_graph=True, materialize_grads=True
             )
 
@@ -46,13 +48,13 @@ class JacobianProducts:
         if not pairs:
             return np.zeros(self.shape[0])
         parts, weights = zip(*pairs, strict=True)
-        (found,) = torch.autograd.grad(parts, self._vector, weights, retain_graph=True, materialize_grads=True)
+        (found,) = weighted_gradients(parts, [self._vector], weights, retain_graph=True, materialize_grads=True)
         return np.asarray(found.numpy())
 
     def adjoint(self, weights: Floats) -> Floats:
         """J'·u [parameters] for weights u [residuals]."""
         vector = torch.from_numpy(np.array(weights, dtype=np.float64))
-        parts = torch.autograd.grad(self._found, self._places, vector, retain_graph=True, materialize_grads=True)
+        parts = weighted_gradients(self._found, self._places, vector, retain_graph=True, materialize_grads=True)
         return np.asarray(torch.cat([part.reshape(-1) for part in parts]).numpy())
 
     def lengths(self) -> Floats:

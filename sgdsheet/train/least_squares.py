@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sgdsheet.compiler.ir.weighted_gradients import weighted_gradients
 from sgdsheet.train.constrained.solver_steps import STEP, Ask, in_steps
 from sgdsheet.train.jacobian_products import JacobianProducts
 
@@ -244,7 +245,7 @@ def columns_of(residuals: Residuals, parameters: Sequence[Tensor]) -> tuple[Tens
         places = [tensor.detach().requires_grad_() for tensor in parameters]
         found = residuals(*places)
         vector = torch.zeros_like(found, requires_grad=True)
-        parts = torch.autograd.grad(found, places, vector, create_graph=True, materialize_grads=True)
+        parts = weighted_gradients(found, places, vector, create_graph=True, materialize_grads=True)
         columns = [
             torch.autograd.grad(item, vector, retain_graph=True, materialize_grads=True)[0]
             for item in torch.cat([part.reshape(-1) for part in parts]).unbind()

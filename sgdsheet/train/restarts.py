@@ -87,7 +87,7 @@ def refuse_many(count: int, parameters: Sequence[Tensor], cell: str) -> None:
 class BatchedStarts:
     """Copies of the parameters [count, …], stacked along a new first dimension; the first has the sheet's own values.
 
-    With `keep_best`, the best parameters of each start are kept, in `best` [count, …] with the objectives `lowest`
+    With `keep_best`, the best parameters of each start are kept, in `best` [..., count] with the objectives `lowest`
     [count]. `limits` puts stacked parameters back between their bounds. `draw` gives new values for each parameter
     range. Parameters are stacked in `units`, if there are some: tensors like the parameters.
     """
@@ -115,8 +115,10 @@ class BatchedStarts:
         self.limits = limits
         self.stacked = [moved.detach().movedim(-1, 0) for moved in self.moved]
         self._limit()
-        self.best = [stacked.clone() for stacked in self.stacked]
+        self.best = [moved.detach().clone() for moved in self.moved]
+        """The best parameters of each start [..., count], in the order of `lowest`."""
         self.lowest = self.stacked[0].new_full((count,), math.inf) if keep_best else None
+        self._read_by: StartObjectives | None = None
 
     def cells(self) -> list[Tensor]:
         """The parameters of all starts [count, …], as the cells hold them."""
@@ -129,6 +131,7 @@ class BatchedStarts:
 
     def step(self, objectives: StartObjectives) -> Tensor:
         """Take a step with every start; returns their objectives [count] before it."""
+        self._share(objectives)
         found, gradients = objectives.with_gradients(self.cells())
         for place, (moved, gradient) in enumerate(zip(self.moved, gradients, strict=True)):
             if gradient is not None:  # a start that blew up gets no new push
@@ -141,6 +144,17 @@ class BatchedStarts:
             self.scheduler.step()
         self._limit()
         return found
+
+    def _share(self, objectives: StartObjectives) -> None:
+        """Keep the parameters where the objectives read them, if they are read as they are."""
+        if objectives is self._read_by or self.units is not None:
+            return
+        self._read_by = objectives
+        for place, moved in zip(objectives.places(self.count) or (), self.moved, strict=False):
+            if place.dtype == moved.dtype:
+                place.copy_(moved.detach().movedim(-1, 0))
+                moved.data = place.movedim(0, -1)
+        self.stacked = [moved.detach().movedim(-1, 0) for moved in self.moved]
 
     def losses(self, objectives: StartObjectives) -> Tensor:
         """The objectives [count] of all starts: where they are now, or with `keep_best` at their best."""
@@ -157,8 +171,8 @@ class BatchedStarts:
             return
         better = losses < self.lowest
         torch.fmin(self.lowest, losses, out=self.lowest)
-        for best, stacked in zip(self.best, self.stacked, strict=True):
-            torch.where(better.view(-1, *[1] * (stacked.dim() - 1)), stacked, best, out=best)
+        for best, moved in zip(self.best, self.moved, strict=True):
+            torch.where(better, moved.detach(), best, out=best)
 
     def _in_cells(self, stacks: Sequence[Tensor]) -> list[Tensor]:
         """Stacked parameters as the cells hold them."""
@@ -180,7 +194,8 @@ class BatchedStarts:
 
     def values(self, index: int) -> list[Tensor]:
         """The parameters of one start, at its best with `keep_best`; a tensor of each range's shape."""
-        stacks = self._in_cells(self.stacked if self.lowest is None else self.best)
+        kept = self.stacked if self.lowest is None else [best.movedim(-1, 0) for best in self.best]
+        stacks = self._in_cells(kept)
         return [
             stacked[index].detach().to(dtype, copy=True) for stacked, dtype in zip(stacks, self.dtypes, strict=True)
         ]

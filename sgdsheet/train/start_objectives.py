@@ -35,6 +35,13 @@ class StartObjectives(Protocol):
         """
         ...
 
+    def places(self, count: int) -> list[Tensor] | None:
+        """Where so many starts may keep their parameters [starts, …], of which a call takes no copy then.
+
+        Starts are the last dimension in memory. None where it makes no difference.
+        """
+        ...
+
 
 class VmapObjectives:
     """Objectives of a module whose gradients autograd calculates. `names` are those of its parameters."""
@@ -56,6 +63,9 @@ class VmapObjectives:
             torch.where(torch.isfinite(objectives), objectives, 0.0).sum().backward()
             found.append(objectives.detach())
         return torch.cat(found), [leaf.grad for leaf in leaves]
+
+    def places(self, count: int) -> list[Tensor] | None:
+        return None
 
     def _parts(self, stacks: Sequence[Tensor]) -> list[list[Tensor]]:
         starts = range(0, len(stacks[0]), self._group)
@@ -84,31 +94,44 @@ class FlatObjectives:
     def values(self, stacks: Sequence[Tensor]) -> Tensor:
         found = torch.empty(len(stacks[0]), dtype=self._program.objectives.dtype)
         for part in self.groups(len(found)):
-            self._calculate(stacks, part)
+            self._put([stacked[part] for stacked in stacks])
+            self._program.forward()
             found[part] = self._program.objectives
         return found
 
+    def places(self, count: int) -> list[Tensor] | None:
+        alone = count == self._program.count and all(each.is_contiguous() for each in self._program.parameters)
+        return self._places if alone else None
+
     def with_gradients(self, stacks: Sequence[Tensor]) -> tuple[Tensor, list[Tensor | None]]:
-        count, program = len(stacks[0]), self._program
-        objectives = torch.empty(count, dtype=program.objectives.dtype)
-        alone = count == program.count
-        gradients = self._found if alone else [
-            None if each is None else torch.empty_like(stacked)
-            for each, stacked in zip(self._found, stacks, strict=True)
-        ]  # fmt: skip
-        for part in self.groups(count):
-            self._calculate(stacks, part)
-            program.backward()
-            objectives[part] = program.objectives
-            for whole, own in zip(gradients, self._found, strict=True):
-                if whole is not None and own is not None and not alone:
-                    whole[part] = own
+        program = self._program
+        if len(stacks[0]) == program.count:
+            self._put(stacks)
+            program.calculate()
+            objectives, gradients = program.objectives.clone(), list(self._found)
+        else:
+            objectives, gradients = self._by_groups(stacks)
         if not math.isfinite(objectives.sum().item()):
             lost = ~torch.isfinite(objectives)
             for gradient in gradients:
                 if gradient is not None:
                     gradient[lost] = 0.0
-        return objectives, list(gradients)
+        return objectives, gradients
+
+    def _by_groups(self, stacks: Sequence[Tensor]) -> tuple[Tensor, list[Tensor | None]]:
+        objectives = torch.empty(len(stacks[0]), dtype=self._program.objectives.dtype)
+        gradients = [
+            None if each is None else torch.empty_like(stacked)
+            for each, stacked in zip(self._found, stacks, strict=True)
+        ]
+        for part in self.groups(len(objectives)):
+            self._put([stacked[part] for stacked in stacks])
+            self._program.calculate()
+            objectives[part] = self._program.objectives
+            for whole, own in zip(gradients, self._found, strict=True):
+                if whole is not None and own is not None:
+                    whole[part] = own
+        return objectives, gradients
 
     def groups(self, count: int) -> list[slice]:
         """The parts of so many starts that are calculated at a time."""
@@ -116,10 +139,11 @@ class FlatObjectives:
         firsts = [min(first, count - size) for first in range(0, count, size)]
         return [slice(first, first + size) for first in firsts]
 
-    def _calculate(self, stacks: Sequence[Tensor], part: slice) -> None:
+    def _put(self, stacks: Sequence[Tensor]) -> None:
+        """Put parameters where the program reads them, unless they are kept there."""
         for place, stacked in zip(self._places, stacks, strict=True):
-            place.copy_(stacked[part])
-        self._program.forward()
+            if place.data_ptr() != stacked.data_ptr():
+                place.copy_(stacked)
 
 
 def exploring_objectives(

@@ -14,7 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sgdsheet.compiler.backward.tape import ELEMENTWISE, NoRuleError, Operation, storage_of, tensors_in
+from sgdsheet.compiler.backward.tape import (
+    ELEMENTWISE,
+    NoRuleError,
+    Operation,
+    broadcast_shapes,
+    storage_of,
+    tensors_in,
+)
 
 _FEW = 4
 """Numbers of each start whose sum is taken one by one, as a sum over a dimension in the middle is slower; and columns
@@ -215,7 +222,14 @@ def _rows(starts: Starts, operation: Operation) -> Iterator[Operation]:
 @form(torch.dot)
 def _dot(starts: Starts, operation: Operation) -> Iterator[Operation]:
     first, second = map(starts.beside, operation.arguments)
-    yield Operation(torch.linalg.vecdot, (first, second), {"dim": 0}, _out(starts, operation))
+    yield from _products_summed(first, second, 0, _out(starts, operation))
+
+
+def _products_summed(first: Tensor, second: Tensor, dim: int, out: Tensor) -> Iterator[Operation]:
+    """The sum of products over one dimension: `torch.linalg.vecdot`, with memory that others use as well."""
+    products = torch.empty(broadcast_shapes(first.shape, second.shape), dtype=out.dtype)
+    yield Operation(torch.mul, (first, second), {}, products)
+    yield from _summed(products, dim, out.unsqueeze(dim))
 
 
 @form(torch.mv)
@@ -227,7 +241,7 @@ def _mv(starts: Starts, operation: Operation) -> Iterator[Operation]:
     elif not starts.differs(vector) and bool((vector == 1).all()):
         yield from _summed(starts.of(matrix), 1, out.unsqueeze(1))
     else:
-        yield Operation(torch.linalg.vecdot, (starts.of(matrix), starts.beside(vector).unsqueeze(0)), {"dim": 1}, out)
+        yield from _products_summed(starts.of(matrix), starts.beside(vector).unsqueeze(0), 1, out)
 
 
 @form(torch.mm)

@@ -90,7 +90,7 @@ def _density(tape: Tape, quantile: Tensor) -> Tensor:
 
 @derivative(torch.neg, operator.neg)
 def _neg(tape: Tape, x: Operand) -> Found:
-    return tape(torch.neg, x.value), lambda g: tape.give(x, lambda: tape.scaled(g, -1.0))
+    return tape(torch.neg, x.value), lambda g: tape.give(x, lambda: g, factor=-1.0)
 
 
 @derivative(torch.tanh)
@@ -193,7 +193,7 @@ def _add(tape: Tape, a: Operand, b: Operand) -> Found:
 def _sub(tape: Tape, a: Operand, b: Operand) -> Found:
     def back(g: Tensor) -> None:
         tape.give(a, lambda: g)
-        tape.give(b, lambda: tape.scaled(tape.summed_to(g, b.value.shape), -1.0))
+        tape.give(b, lambda: g, factor=-1.0)
 
     return tape(torch.sub, a.value, b.value), back
 
@@ -202,8 +202,12 @@ def _sub(tape: Tape, a: Operand, b: Operand) -> Found:
 @_pairs
 def _mul(tape: Tape, a: Operand, b: Operand) -> Found:
     def back(g: Tensor) -> None:
-        tape.give(a, lambda: tape.product(g, b.value))
-        tape.give(b, lambda: tape.product(g, a.value))
+        for each, other in ((a, b), (b, a)):
+            factor = tape.uniform(other.value) if other.value.dtype == g.dtype else None
+            if factor is None:
+                tape.give(each, lambda other=other: tape.product(g, other.value))  # type: ignore[misc]
+            else:
+                tape.give(each, lambda: g, factor=factor)
 
     return tape(torch.mul, a.value, b.value), back
 
@@ -216,7 +220,7 @@ def _div(tape: Tape, a: Operand, b: Operand) -> Found:
     def back(g: Tensor) -> None:
         share = tape(torch.div, g, b.value)
         tape.give(a, lambda: share)
-        tape.give(b, lambda: tape.scaled(tape.summed_to(tape.product(share, quotient), b.value.shape), -1.0))
+        tape.give(b, lambda: tape.product(share, quotient), factor=-1.0)
 
     return quotient, back
 
@@ -256,7 +260,7 @@ def _power(tape: Tape, x: Operand, exponent: float) -> Found:
 
     def back(g: Tensor) -> None:
         if exponent == 2 and (number := tape.uniform(g)) is not None:
-            tape.give(x, lambda: tape.scaled(x.value, 2 * number))
+            tape.give(x, lambda: x.value, factor=2 * number)
         else:
             tape.give(x, lambda: tape.product(g, local()))
 
@@ -292,7 +296,7 @@ def _atan2(tape: Tape, y: Operand, x: Operand) -> Found:
         squares = tape(torch.add, tape(torch.mul, x.value, x.value), tape(torch.mul, y.value, y.value))
         share = tape(torch.div, g, squares)
         tape.give(y, lambda: tape(torch.mul, share, x.value))
-        tape.give(x, lambda: tape.scaled(tape(torch.mul, share, y.value), -1.0))
+        tape.give(x, lambda: tape(torch.mul, share, y.value), factor=-1.0)
 
     return tape(torch.atan2, y.value, x.value), back
 
@@ -302,9 +306,7 @@ def _atan2(tape: Tape, y: Operand, x: Operand) -> Found:
 def _remainder(tape: Tape, a: Operand, b: Operand) -> Found:
     def back(g: Tensor) -> None:
         tape.give(a, lambda: g)
-        tape.give(
-            b, lambda: tape.scaled(tape.product(g, tape(torch.div, a.value, b.value, rounding_mode="floor")), -1.0)
-        )
+        tape.give(b, lambda: tape.product(g, tape(torch.div, a.value, b.value, rounding_mode="floor")), factor=-1.0)
 
     return tape(torch.remainder, a.value, b.value), back
 

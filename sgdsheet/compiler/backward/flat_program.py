@@ -17,7 +17,7 @@ from sgdsheet.compiler.backward import elementwise_derivatives, reduction_deriva
 from sgdsheet.compiler.backward.buffer_reuse import Buffers
 from sgdsheet.compiler.backward.derivative_table import DERIVATIVES, Pullback, Rule
 from sgdsheet.compiler.backward.scan_derivative import scanned
-from sgdsheet.compiler.backward.tape import NoRuleError, Operand, Operation, Tape, storage_of
+from sgdsheet.compiler.backward.tape import NoRuleError, Operand, Operation, Part, Tape, storage_of
 from sgdsheet.compiler.ir.scan import Scan
 from sgdsheet.system.long_work import checkpoint, stage
 
@@ -75,6 +75,14 @@ class FlatProgram:
     @torch.inference_mode()
     def backward(self) -> None:
         """Calculate the gradients, at the parameters of the last `forward`."""
+        for call in self._backward:
+            call()
+
+    @torch.inference_mode()
+    def calculate(self) -> None:
+        """Calculate loss, objective and gradients."""
+        for call in self._forward:
+            call()
         for call in self._backward:
             call()
 
@@ -138,12 +146,10 @@ def recorded(
     objective: Operand = as_objective(_Recorded(loss, recording.calculated)).operand
     tape = recording.tape
     first_backward = len(tape.operations)
-    objective.parts.append((None, torch.ones((), dtype=objective.value.dtype)))
+    objective.parts.append(Part(None, torch.ones((), dtype=objective.value.dtype), 1.0))
     for result, back in reversed(recording.order):
-        gradient = tape.gradient(result)
-        if gradient is not None:
-            checkpoint()
-            back(gradient)
+        checkpoint()
+        tape.pull(result, back)
     gradients = _owned(tape, [recording.own[id(parameter)] for parameter in parameters])
     return Record(tape.operations, first_backward, loss.value, objective.value, gradients)
 

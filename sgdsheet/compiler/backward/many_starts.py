@@ -35,7 +35,7 @@ class ManyStarts:
 
     `parameters` [..., starts] are where the starts' parameters have to be put. After `forward`, `objectives` [starts]
     are those at these parameters, and after `backward` `gradients` [..., starts] their gradients; None for a parameter
-    that the loss does not depend on.
+    that the loss does not depend on. `calculate` does both.
     """
 
     def __init__(self, record: Record, parameters: Sequence[Tensor], count: int) -> None:
@@ -58,6 +58,7 @@ class ManyStarts:
         self.gradients = self._program.gradients
         self.operations = self._program.operations
         self.forward, self.backward = self._program.forward, self._program.backward
+        self.calculate = self._program.calculate
 
 
 def many_starts(
@@ -82,8 +83,7 @@ def many_starts(
             found = ManyStarts(record, plain, _at_once(len(stacks[0]), FlatProgram(plain, record).nbytes))
             for place, stacked in zip(found.parameters, stacks, strict=True):
                 place.copy_(pushed(stacked[: found.count]).movedim(0, -1))
-        found.forward()
-        found.backward()
+        found.calculate()
     except (NoRuleError, RuntimeError, TypeError, IndexError):  # an operation that cannot be called in this way
         return None
     places = dict.fromkeys([*range(min(found.count, _COMPARED)), found.count - 1])

@@ -49,7 +49,7 @@ def _mean(tape: Tape, x: Operand, dim: Any = None, keepdim: bool = False) -> Fou
     for place in dims:
         count *= x.value.shape[place]
     y = tape(torch.mean, x.value, dims, keepdim=keepdim)
-    return y, lambda g: tape.give(x, lambda: _spread(tape.scaled(g, 1 / count), x.value, dims, keepdim=keepdim))
+    return y, lambda g: tape.give(x, lambda: _spread(g, x.value, dims, keepdim=keepdim), factor=1 / count)
 
 
 @derivative(F.mse_loss)
@@ -59,10 +59,9 @@ def _mse_loss(tape: Tape, x: Operand, y: Operand, reduction: str = "mean") -> Fo
     factor = 1 / len(flat) if reduction == "mean" else 1.0
 
     def back(g: Tensor) -> None:
-        sign = 1.0 if x.wanted else -1.0
-        of_one = tape.product(tape.scaled(g, 2 * factor * sign), difference)
-        tape.give(x, lambda: of_one)
-        tape.give(y, lambda: tape.scaled(of_one, -sign))
+        share = tape.product(g, difference)
+        tape.give(x, lambda: share, factor=2 * factor)
+        tape.give(y, lambda: share, factor=-2 * factor)
 
     return tape.scaled(tape(torch.dot, flat, flat), factor), back
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from torch import Tensor
 
 View = Callable[[Tensor], Tensor]
 """Takes the part of a tensor that an operation reads."""
+
+_MOST = 1e6
+"""The largest factor that waits, and one over the smallest."""
 
 _FEW = 64
 """Numbers next to each other up to which their sum is a product with ones, which is several times faster and as exact.
@@ -28,6 +31,14 @@ class NoRuleError(Exception):
     """There is no rule for an operation, or for the way in which it is called."""
 
 
+class Part(NamedTuple):
+    """A part of the gradient of an operand: a multiple of a tensor of its shape, or of the shape of a view of it."""
+
+    view: View | None
+    tensor: Tensor
+    factor: float
+
+
 @dataclass(eq=False, slots=True)
 class Operand:
     """A tensor of the program, and what has been found of its gradient."""
@@ -35,8 +46,8 @@ class Operand:
     value: Tensor
     wanted: bool
     """Whether it depends on a parameter, with a gradient."""
-    parts: list[tuple[View | None, Tensor]] = field(default_factory=list)
-    """What adds up to its gradient: tensors of its shape, or of the shape of a view of it."""
+    parts: list[Part] = field(default_factory=list)
+    """What adds up to its gradient."""
 
 
 @dataclass(slots=True)
@@ -150,6 +161,8 @@ class Tape:
         self.operations: list[Operation] = []
         self.by_columns = by_columns
         self._varying = {storage_of(tensor) for tensor in parameters}
+        self._factor = 1.0
+        """What the gradients that are given now still have to be multiplied by."""
 
     def varies(self, tensor: Tensor) -> bool:
         """Whether a tensor depends on a parameter."""
@@ -258,10 +271,23 @@ class Tape:
 
     # --- gradients --------------------------------------------------------------------------------------
 
-    def give(self, operand: Operand, gradient: Callable[[], Tensor], view: View | None = None) -> None:
-        """Add to the gradient of an operand, if it is wanted: of the whole of it, or of a view of it.
+    def pull(self, operand: Operand, back: Callable[[Tensor], None]) -> None:
+        """Give the gradient of a result, if it has one, to what the result was calculated from.
 
-        The gradient may have a larger shape, if the operand was repeated along some dimensions.
+        Gradients are linear: a factor waits until few numbers are left, mostly those of the parameters.
+        """
+        part = self._total(operand)
+        if part is not None:
+            self._factor = part.factor
+            back(part.tensor)
+            self._factor = 1.0
+
+    def give(
+        self, operand: Operand, gradient: Callable[[], Tensor], view: View | None = None, factor: float = 1.0
+    ) -> None:
+        """Add `factor` times a tensor to the gradient of an operand, if it is wanted: of the whole of it, or of a view.
+
+        The tensor may have a larger shape, if the operand was repeated along some dimensions.
         """
         if not operand.wanted:
             return
@@ -269,7 +295,10 @@ class Tape:
         if found.dtype != operand.value.dtype:
             raise NoRuleError
         shape = operand.value.shape if view is None else view(operand.value).shape
-        operand.parts.append((view, self.summed_to(found, shape)))
+        part = Part(view, self.summed_to(found, shape), factor * self._factor)
+        if not 1 / _MOST <= abs(part.factor) <= _MOST or self.uniform(part.tensor) is not None:
+            part = Part(view, self.scaled(part.tensor, part.factor), 1.0)
+        operand.parts.append(part)
 
     def summed_to(self, gradient: Tensor, shape: Sequence[int]) -> Tensor:
         """The gradient of what was repeated along dimensions to fit another operand."""
@@ -281,39 +310,44 @@ class Tape:
 
     def gradient(self, operand: Operand) -> Tensor | None:
         """The gradient of an operand, all of whose parts are known by now; None if it has none."""
-        parts = operand.parts
-        if not parts:
-            return None
-        if len(parts) == 1 and parts[0][0] is None:
-            return parts[0][1]
-        whole = [part for view, part in parts if view is None]
-        if len(whole) == len(parts) == 2:
-            return self(torch.add, *whole)
-        if not any(self.varies(part) for _, part in parts):
+        part = self._total(operand)
+        return None if part is None else self.scaled(part.tensor, part.factor)
+
+    def _total(self, operand: Operand) -> Part | None:
+        """The gradient as a single part of the whole."""
+        parts = sorted(operand.parts, key=lambda part: part.view is not None)  # those of the whole come first
+        if not parts or (len(parts) == 1 and parts[0].view is None):
+            return parts[0] if parts else None
+        if not any(self.varies(part.tensor) for part in parts):
             return self._constant_sum(operand, parts)
+        first, rest = parts[0], parts[1:]
+        if len(parts) == 2 and rest[0].view is None:
+            ratio = rest[0].factor / first.factor
+            options = {} if ratio == 1.0 else {"alpha": ratio}
+            return Part(None, self(torch.add, first.tensor, rest[0].tensor, **options), first.factor)
         total = torch.empty(operand.value.shape, dtype=operand.value.dtype)
-        rest = [(view, part) for view, part in parts if view is not None]
-        if not whole and _tiled(total, [view for view, _ in rest if view is not None]):
-            for view, part in rest:
-                assert view is not None
-                self.write(torch.Tensor.copy_, view(total), part)
-            return total
-        if whole:
-            self.write(torch.Tensor.copy_, total, whole[0])
+        if first.view is None:
+            self.write(torch.Tensor.copy_, total, first.tensor)
+        elif _tiled(total, [part.view for part in parts if part.view is not None]):
+            for part in parts:
+                assert part.view is not None
+                tensor = self.scaled(part.tensor, part.factor / first.factor)
+                self.write(torch.Tensor.copy_, part.view(total), tensor)
+            return Part(None, total, first.factor)
         else:
             self.write(torch.Tensor.zero_, total)
-        for part in whole[1:]:
-            self.write(torch.Tensor.add_, total, part)
-        for view, part in rest:
-            assert view is not None
-            self.write(torch.Tensor.add_, view(total), part)
-        return total
+            rest = parts
+        for part in rest:
+            ratio = part.factor / first.factor
+            options = {} if ratio == 1.0 else {"alpha": ratio}
+            self.write(torch.Tensor.add_, total if part.view is None else part.view(total), part.tensor, **options)
+        return Part(None, total, first.factor)
 
-    def _constant_sum(self, operand: Operand, parts: Sequence[tuple[View | None, Tensor]]) -> Tensor:
+    def _constant_sum(self, operand: Operand, parts: Sequence[Part]) -> Part:
         total = torch.zeros(operand.value.shape, dtype=operand.value.dtype)
-        for view, part in parts:
-            (total if view is None else view(total)).add_(part)
-        return total
+        for part in parts:
+            (total if part.view is None else part.view(total)).add_(part.tensor, alpha=part.factor)
+        return Part(None, total, 1.0)
 
 
 def _tiled(whole: Tensor, views: Sequence[View]) -> bool:

@@ -22,6 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from sgdsheet.compiler.ir.weighted_gradients import weighted_gradients
+
 _MOST_STEPS = 12
 """Newton steps for all rows at once, after which they are solved from the top."""
 
@@ -192,9 +194,7 @@ class Scan:
             if terms and values.requires_grad:
                 read = [leaves[term.read] for term in terms]
                 alone = values if self.columns == 1 else values[:, column]
-                pulled_back = torch.autograd.grad(
-                    alone, read, torch.ones_like(alone), retain_graph=True, allow_unused=True
-                )
+                pulled_back = torch.autograd.grad(alone.sum(), read, retain_graph=True, allow_unused=True)
                 found |= {term: item for term, item in zip(terms, pulled_back, strict=True) if item is not None}
         zero = values.new_zeros(self.rows)
         return torch.stack([found.get(term, zero) for term in self.terms], dim=1)
@@ -242,7 +242,7 @@ class Scan:
             sources = [*leaves, *(given[place] for place in moving)]
             pulled: Sequence[Tensor | None] = [None] * len(sources)
             if found.requires_grad:  # unless the formulas go in steps
-                pulled = torch.autograd.grad(found, sources, adjoint, allow_unused=True)
+                pulled = weighted_gradients(found, sources, adjoint, allow_unused=True)
         return self._sorted(firsts, rest, moving, pulled)
 
     def pull_back_again(self, tensors: Sequence[Tensor], values: Tensor, gradient: Tensor) -> list[Tensor | None]:

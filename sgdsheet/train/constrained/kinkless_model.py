@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
+from sgdsheet.compiler.ir.weighted_gradients import weighted_gradients
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.structure.directions import Follows
 from sgdsheet.compiler.structure.epigraph import Epigraph, without_kinks
@@ -246,7 +247,7 @@ class KinklessModel(FlatModel):
         """
         vector = torch.zeros_like(residuals, requires_grad=True)
         with torch.enable_grad():
-            parts = torch.autograd.grad(residuals, self.base.tensors, vector, create_graph=True, materialize_grads=True)
+            parts = weighted_gradients(residuals, self.base.tensors, vector, create_graph=True, materialize_grads=True)
             columns = [
                 torch.autograd.grad(item, vector, retain_graph=True, materialize_grads=True)[0]
                 if item.requires_grad
