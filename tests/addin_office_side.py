@@ -8,10 +8,12 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 
 import uno
 from com.sun.star.beans import PropertyValue
 from com.sun.star.connection import NoConnectException
+from com.sun.star.lang import DisposedException
 
 
 def connected(pipe):
@@ -59,7 +61,8 @@ def main(pipe, url):
     json.dump(results, sys.stdout)
     sys.stdout.flush()
     document.close(True)
-    desktop.terminate()
+    with suppress(DisposedException):  # it may be gone before it has answered
+        desktop.terminate()
 
 
 main(*sys.argv[1:])

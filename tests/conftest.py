@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if reason := reason_to_skip(item):
         pytest.skip(reason)
+    torch.manual_seed(0)  # what a test draws does not depend on the tests before it
 
 
 # On a busy machine one example may take long; and a test that fails has to fail again.

@@ -14,6 +14,7 @@ from sgdsheet.hosts.libreoffice import LibreOfficeHost
 from sgdsheet.hosts.libreoffice.office_process import AgentProcess, Office
 from sgdsheet.hosts.libreoffice.programs import office_python
 from sgdsheet.sheet.references import Range
+from tests.live_books import PATIENCE
 
 
 def available() -> bool:
@@ -76,7 +77,7 @@ def look(office: Office, path: Path, script: str) -> Any:
     """
     ending = "\nimport os; sys.stdout.flush(); os._exit(0)"  # UNO may crash at Python's own end
     command = [office_python(), "-c", _CONNECT + script + ending, office.pipe, path.as_uri()]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE)
     assert done.returncode == 0, f"{done.returncode}: {done.stderr}"
     return json.loads(done.stdout) if done.stdout else None
 

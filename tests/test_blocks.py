@@ -281,10 +281,10 @@ def test_trimmed_blocks_calculate_the_same(
 
 def seconds_to_plan(cells: dict[str, Any]) -> float:
     workbook = book(cells)
-    start = time.perf_counter()
+    start = time.process_time()
     plan = planner_of(workbook, [parse_range("A1", HOME)]).plan([parse_range("Z1", HOME)])
     assert plan.blocks[-1].range.a1 == "Z1"
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_large_sheets_are_planned_fast() -> None:

@@ -179,9 +179,9 @@ def chain(folder: Path, count: int, *constraints: Any) -> tuple[SheetModel, np.n
 @pytest.mark.parametrize("count", [2_000, 50_000])
 def test_many_bounded_parameters(count: int, tmp_path: Path) -> None:
     model, wanted = chain(tmp_path, count)
-    started = time.perf_counter()
+    started = time.process_time()
     last = solved(model)
-    assert time.perf_counter() - started < 90
+    assert time.process_time() - started < 90
     x = np.array(parameters(model))
     steps = np.diff(x)
     slopes = 2 * (x - wanted) + 6 * (np.append(0, steps) - np.append(steps, 0))

@@ -35,7 +35,7 @@ RATE = Cell(SHEET, 2, 8)
 POINTS = [(0.0, 1.1), (1.0, 2.9), (2.0, 5.2), (3.0, 6.8), (4.0, 9.1)]
 SPEED = 1e-6  # slow enough to train for long
 QUICK = 0.3
-SLOW = 1.5  # on a machine that has much else to do
+SLOW = 5.0  # on a machine that has much else to do
 
 
 def write(path: Path) -> Path:
@@ -299,9 +299,15 @@ def test_an_error_is_shown_by_excel(chain: Chain, tmp_path: Path) -> None:
     absent = str(tmp_path / "näht – 数.xlsx")
     command = [f"--book={absent.encode('utf-16-be').hex()}" if "--book" in item else item for item in commands["step"]]
     client.call({"command": "step", "host": "excel", "book": absent, "wait": 30}, start=False)
-    click = chain.click(command)
-    assert click.status == TOLD
-    assert click.told.startswith(f"“{absent}” is not open in Excel. Open it")
+    clicks: list[Click] = []
+
+    def told() -> bool:
+        """A click does not wait for a trainer that a busy machine lets answer late."""
+        clicks.append(chain.click(command))
+        return clicks[-1].status == TOLD
+
+    until(told)
+    assert clicks[-1].told.startswith(f"“{absent}” is not open in Excel. Open it")
 
 
 def test_an_error_of_the_first_click_is_not_lost(chain: Chain, tmp_path: Path) -> None:

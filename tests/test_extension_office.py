@@ -451,7 +451,7 @@ def test_the_trainer_ends_with_the_office(screen: Screen) -> None:
     with suppress(HostError):
         screen.agent.ask({"do": "quit"}, timeout=30)
     office = screen.processes[-1]
-    office.wait(timeout=30)
+    office.wait(PATIENCE)
 
     def gone() -> bool:
         try:
@@ -460,7 +460,7 @@ def test_the_trainer_ends_with_the_office(screen: Screen) -> None:
             return True
         return False
 
-    until(gone, seconds=30)
+    until(gone)
 
 
 def test_uninstall_leaves_nothing(screen: Screen) -> None:

@@ -18,9 +18,9 @@ from tests.sheets import book, compiled
 
 @pytest.fixture(autouse=True)
 def _quick() -> Iterator[None]:
-    start = time.perf_counter()
+    start = time.process_time()
     yield
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def doubled(count: int) -> dict[str, str]:

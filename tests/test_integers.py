@@ -321,7 +321,7 @@ def test_the_time_limit_says_how_good_the_best_is(tmp_path: Path) -> None:
     model = models.model(tmp_path, **hard())
     started = time.monotonic()
     session = solved(model, time_limit=1)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert session.stopped == "time"
     assert session.loss_bound is not None
     assert 0 < session.loss < session.loss_bound < 1.1 * session.loss

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from shutil import copyfile
 
@@ -27,7 +28,7 @@ from sgdsheet.sheet.workbook import ExcelError, Workbook
 from tests import office
 from tests.errors import refusal
 from tests.host_contract import LOG, LOSS, OTHER, PARAMETERS, SHEET, build, one, same_workbook
-from tests.live_books import most, taken, until
+from tests.live_books import PATIENCE, taken, until
 
 WORKBOOKS = sorted((Path(__file__).parent.parent / "workbooks").glob("[!m]*.xlsx"))  # those of MNIST take long
 installed = pytest.mark.skipif(not office.available(), reason="LibreOffice is not installed")
@@ -105,7 +106,7 @@ def test_reads_the_example_workbooks(program: office.LibreOffice, tmp_path: Path
     opened = program.open(Path(copyfile(source, tmp_path / source.name)))
     start = time.perf_counter()
     found = opened.host.read()
-    assert time.perf_counter() - start < 60  # 0.8 s for 42,000 formulas
+    assert time.perf_counter() - start < PATIENCE  # 0.8 s for 42,000 formulas
     same_workbook(found, load(source))
     opened.shut()
     opened.host.close()
@@ -269,10 +270,9 @@ def test_what_a_person_types_between_two_refreshes_is_never_lost(book: office.Of
 
 
 _MOVES = f"""
-import time
+import os, time
 sheet = document.Sheets.getByName({SHEET!r})
-end = time.monotonic() + 3
-while time.monotonic() < end:
+while not os.path.exists({{over!r}}):
     sheet.Columns.insertByIndex(0, 2)
     time.sleep(0.02)
     sheet.Columns.removeByIndex(0, 2)
@@ -284,15 +284,24 @@ while time.monotonic() < end:
 def test_cells_that_a_person_moves_are_met_once(book: office.OfficeBook, path: Path) -> None:
     """Each reading is of one moment: what names mean, where formulas stand, and their values."""
     count = len(book.host.read().sheets[SHEET].formulas)
-    person = threading.Thread(target=office.look, args=(book.office, path, _MOVES))
+    over = path.with_name("over")
+    person = threading.Thread(target=office.look, args=(book.office, path, _MOVES.format(over=str(over))))
     person.start()
-    readings = []
-    while person.is_alive():
+    readings: list[Workbook] = []
+
+    def read() -> bool:
+        """Whether enough was read, and something of it while the cells stood elsewhere."""
         readings.append(book.host.read())
         book.host.read_formulas([Range(SHEET, 1, 1, 40, 20)])
         book.host.read_values([Range(SHEET, 1, 1, 40, 20)])
         book.host.exchange({Cell(OTHER, 30, 20): 1.0})
-    assert len(readings) > 3
+        return len(readings) > 20 and len({found.defined_name("sgd_params", SHEET) for found in readings}) > 1
+
+    try:
+        until(read)
+    finally:
+        over.touch()
+        person.join()
     for found in readings:
         sheet = found.sheets[SHEET]
         parameters = found.defined_name("sgd_params", SHEET)
@@ -325,7 +334,8 @@ sheet.getCellRangeByName("A1:J{}").setDataArray(tuple((number,) * 10 for number 
     person.close()
     values = readings[0].sheets[OTHER].values
     assert {row - value for (row, _), value in values.items() if isinstance(value, float)} == {1.0}
-    assert max(waits) < seconds / 4
+    assert len(waits) > 4  # the office had time for a person in between
+    assert sorted(waits)[len(waits) // 2] < seconds / 4
 
 
 @installed
@@ -338,16 +348,18 @@ formulas = {list(formulas)!r}
 sheet.getCellRangeByName("H1:I3000").setFormulaArray(
     tuple(tuple("=" + formulas[(row + column) % len(formulas)] for column in range(2)) for row in range(3000))
 )
+sheet.getCellRangeByName("K1:L3000").setDataArray(((1.0, 2.0),) * 3000)
 sheet.Rows.getByIndex(1).IsVisible = False
 """
     office.look(book.office, path, fill)
-    area = Range(OTHER, 1, 8, 3000, 9)
+    area, plain = Range(OTHER, 1, 8, 3000, 9), Range(OTHER, 1, 11, 3000, 12)
     found = book.host.read_values([area])
     names = list(formulas.values())
     for cell in area.cells():
         name = names[(cell.row - 1 + cell.column - 8) % len(names)]
         assert found[cell] == (getattr(ExcelError, name) if name else "#N/A"), cell
-    assert taken(lambda: book.host.read_values([area])) < most(0.5, 2.0)  # one by one, 5000 take 3 s
+    quickest = [min(taken(partial(book.host.read_values, [each])) for _ in range(3)) for each in (area, plain)]
+    assert quickest[0] < 12 * quickest[1] + 0.1, quickest  # one by one it is 60 times as long
 
 
 def _exchange_for_ever(host: LibreOfficeHost) -> None:
@@ -379,7 +391,7 @@ def test_an_agent_that_is_killed_does_not_hold_the_office(book: office.OfficeBoo
         host.close()
         start = time.perf_counter()
         book.host.write({PARAMETERS[0]: 0.5})
-        assert time.perf_counter() - start < 10
+        assert time.perf_counter() - start < PATIENCE / 4
 
 
 @installed
@@ -430,7 +442,7 @@ def test_an_office_that_hangs_and_is_killed(path: Path) -> None:
         start = time.perf_counter()
         with pytest.raises(BookClosedError):
             host.read()  # underway when the office dies
-        assert time.perf_counter() - start < 30
+        assert time.perf_counter() - start < PATIENCE / 4
         for _ in range(2):
             with pytest.raises(BookClosedError):
                 host.write({PARAMETERS[0]: 1.0})

@@ -304,8 +304,8 @@ def test_the_caller_does_not_wait(desk: Desk) -> None:
         waits.append(taken(lambda: desk.ask("train", wait=0.08)))
         until(lambda: desk.ask("status")["state"] == "training")
         stops.append(taken(lambda: desk.done("stop")))
-    assert min(waits) <= most(0.1, 0.3), waits
-    assert min(stops) <= most(0.3, 1.0), stops
+    assert min(waits) <= most(0.1, 2.0), waits
+    assert min(stops) <= most(0.3, 5.0), stops
 
 
 def test_closing_the_trainer_leaves_the_best(host: MemoryHost) -> None:
@@ -327,21 +327,21 @@ def _memory() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
-def test_a_thousand_runs_leak_nothing(desk: Desk, host: MemoryHost) -> None:
+def test_hundreds_of_runs_leak_nothing(desk: Desk, host: MemoryHost) -> None:
     def cycle() -> None:
         desk.done("train")
         desk.done("stop")
 
-    for _ in range(100):
+    for _ in range(50):
         cycle()
     gc.collect()
     threads, opened, memory = threading.active_count(), _open_files(), _memory()
-    for _ in range(1_000):
+    for _ in range(300):
         cycle()
     gc.collect()
     assert threading.active_count() <= threads
     assert _open_files() <= opened
-    assert _memory() - memory < 20_000_000
+    assert _memory() - memory < 6_000_000
     assert {cell[1:] for cell in PARAMETERS} <= set(host.workbook.sheets[SHEET].values)
 
 

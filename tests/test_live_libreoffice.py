@@ -520,8 +520,8 @@ def test_it_is_quick(live: Live) -> None:
         live.until_step(10)
         time.sleep(1.0)
         stops.append(taken(lambda: live.done("stop")))
-    assert min(waits) <= most(0.1, 0.3), waits
-    assert min(stops) <= most(0.3, 1.0), stops
+    assert min(waits) <= most(0.1, 2.0), waits
+    assert min(stops) <= most(0.3, 5.0), stops
 
 
 def _own_children() -> set[int]:

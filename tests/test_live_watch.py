@@ -21,7 +21,7 @@ from sgdsheet.live.run.trainable import find_trainable
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Sheet, Value, Workbook
 from sgdsheet.system.state_folder import VARIABLE
-from tests.live_books import BEST, LOSS, SHEET, START, Desk, calculate, line_workbook, parameters, until
+from tests.live_books import BEST, LOSS, SHEET, START, Desk, calculate, line_workbook, most, parameters, until
 from tests.memory_host import MemoryHost
 
 LOSS_AREA = Range.of_cell(LOSS)
@@ -115,7 +115,7 @@ def test_an_edit_is_noticed_at_the_next_refresh(settings: dict[str, Any], batche
             office.edit({}, {LOSS[1:]: "SUM(D2:D6)"})
         else:
             office.edit({(2, 2): 50.0})
-        assert office.looks_until_read() <= 3
+        assert office.looks_until_read() <= most(3, 30)  # on a busy machine, no step may have been taken between looks
         desk.done("stop")
 
 

@@ -92,10 +92,10 @@ def test_best_of_a_maximum_and_of_nothing_finite() -> None:
 
 def test_collecting_is_cheap_and_bounded() -> None:
     book, item = Logbook(), record(1)
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(200_000):
         book.add(item)
-    assert time.perf_counter() - started < 4  # 0.1 s on a free machine
+    assert time.process_time() - started < 4  # 0.1 s on a free machine
     assert len(book._plain.kept) + len(book._measured.kept) <= 2 * LIMIT
 
 

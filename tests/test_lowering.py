@@ -306,9 +306,9 @@ def test_wildcards(pattern: str, text: str, met: float) -> None:
 
 
 def test_wildcards_do_not_try_all_ways() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert value("=COUNTIF(A1,B1)", {"A1": "a" * 2000, "B1": "*a" * 100 + "*c"}) == 0
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_many_criteria_on_many_cells() -> None:
@@ -316,9 +316,9 @@ def test_many_criteria_on_many_cells() -> None:
     count = 1000
     cells = {f"A1:A{count}": [f"team {i}" for i in range(count)], f"B1:B{count}": [float(i) for i in range(count)],
              f"C1:C{count}": f"=SUMIF($A$1:$A${count},A1,$B$1:$B${count})", "Z1": f"=SUMSQ(C1:C{count})"}  # fmt: skip
-    began = time.perf_counter()
+    began = time.process_time()
     model = compiled(cells, f"B1:B{count}")
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
     assert float(model().detach()) == sum(i * i for i in range(count))
 
 

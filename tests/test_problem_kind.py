@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,16 +199,22 @@ def formula(chance: random.Random, depth: int) -> str:
     return f"IF({one}{chance.choice(('<', '>', '<='))}{two},{formula(chance, depth - 1)},{one})"
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_random_formulas(seed: int) -> None:
-    chance = random.Random(seed)
+def random_losses(chance: random.Random) -> Iterator[tuple[str, fx.GraphModule, dict[str, Tensor]]]:
+    """Some formulas put together at random, those of them that depend on parameters, with their programs."""
     for _ in range(4):
         text = formula(chance, 4)
         program = lowered(book({**DATA, "Z1": f"={text}"}), ["H1:H2"], "Z1")
         module = loss_of(program)
         if module is not None:
-            for width in (0.2, 2.0):
-                assert not refute(module, list(program.parameters.values()), width, seed), text
+            yield text, module, program.parameters
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_formulas(seed: int) -> None:
+    chance = random.Random(seed)
+    for text, module, parameters in random_losses(chance):
+        for width in (0.2, 2.0):
+            assert not refute(module, list(parameters.values()), width, seed), text
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -216,13 +222,8 @@ def test_random_formulas_stay_in_their_range(seed: int) -> None:
     """What interval arithmetic proves from bounds of the parameters, at many points between these."""
     chance = random.Random(1000 + seed)
     generator = torch.Generator().manual_seed(seed)
-    for _ in range(4):
-        text = formula(chance, 4)
-        program = lowered(book({**DATA, "Z1": f"={text}"}), ["H1:H2"], "Z1")
-        module = loss_of(program)
-        if module is None:
-            continue
-        ((name, tensor),) = program.parameters.items()
+    for text, module, parameters in random_losses(chance):
+        ((name, tensor),) = parameters.items()
         lower = tensor.detach() - torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) * 3
         upper = lower + torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) * 5
         output = next(node for node in module.graph.nodes if node.op == "output").args[0][0]
@@ -243,13 +244,8 @@ def test_random_formulas_stay_in_their_intervals(seed: int) -> None:
     """The same number by number, for two boxes at once, also of what has a sign only here and there."""
     chance = random.Random(2000 + seed)
     generator = torch.Generator().manual_seed(seed)
-    for _ in range(4):
-        text = formula(chance, 4)
-        program = lowered(book({**DATA, "Z1": f"={text}"}), ["H1:H2"], "Z1")
-        module = loss_of(program)
-        if module is None:
-            continue
-        ((name, tensor),) = program.parameters.items()
+    for text, module, parameters in random_losses(chance):
+        ((name, tensor),) = parameters.items()
         lower = torch.stack([tensor.detach()] * 2) - 3 * torch.rand(
             (2, *tensor.shape), generator=generator, dtype=tensor.dtype
         )

@@ -63,10 +63,10 @@ def test_what_may_differ_is_refused(pattern: str) -> None:
     "pattern", ["(a+)+$", "(a|aa)+$", "(a*)*b", "(a?){30}b", ".*.*.*.*.*x", "(.*,){11}P", "((a|b)c?)*d"]
 )
 def test_nothing_hangs(pattern: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for text in ("a" * 20, "a" * 60, "a," * 16_000):
         assert tried(text, pattern) in (True, False, "searches in a way")
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_letters_beyond_ascii() -> None:

@@ -82,7 +82,7 @@ def server() -> Iterator[channel.Server]:
 
 
 def ask(message: dict[str, Any], key: bytes | None = None) -> dict[str, Any]:
-    return channel.ask(state_folder.address(), key if key is not None else state_folder.key(), message, 5.0)
+    return channel.ask(state_folder.address(), key if key is not None else state_folder.key(), message, PATIENCE)
 
 
 # --- the service ------------------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ def test_strangers_do_not_hold_it_up(server: channel.Server, data: bytes) -> Non
         stranger.sendall(data)
         started = time.monotonic()
         assert ask({})["ok"]
-        assert time.monotonic() - started < most(1.0, 4.0)
+        assert time.monotonic() - started < most(1.0, channel._HANDSHAKE)
 
 
 def test_a_crowd_of_strangers_is_let_go(server: channel.Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -577,9 +577,9 @@ def test_csv_speed_and_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     row = ",".join(str(number % 256) for number in range(100))
     path.write_text((row + "\n") * 4_000)
-    start = time.perf_counter()
+    start = time.process_time()
     source = open_source(path)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert source.count == 4_000
     for text in (row, row + ",word"):
         path.write_text((text + "\n") * 4_000)

@@ -173,9 +173,9 @@ def test_labels_of_text(call: Callable[..., Any]) -> None:
 
 def test_many_cells(call: Callable[..., Any]) -> None:
     rows = torch.randn(1000, 100, dtype=torch.float64).tolist()
-    start = time.perf_counter()
+    start = time.process_time()
     found = call("SGD_RELU", _ComRange(rows))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert found == [[max(number, 0.0) for number in row] for row in rows]
 
 

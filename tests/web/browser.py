@@ -15,9 +15,10 @@ from playwright.sync_api import Browser, Locator, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from sgdsheet.sheet.references import column_number
-from tests.web.served import PATIENCE, Served
+from tests.live_books import PATIENCE
+from tests.web.served import Served
 
-expect.set_options(timeout=20_000)  # milliseconds: a busy machine takes its time
+expect.set_options(timeout=1000 * PATIENCE)  # milliseconds
 
 ROOT = Path(__file__).parent.parent.parent
 BUNDLE = ROOT / "sgdsheet" / "apps" / "web" / "page" / "index.html"
@@ -49,7 +50,7 @@ class Shown:
         self.tab = tab
         self.errors: list[str] = []
         """What the browser's console said of errors, but for connections that a test itself has cut."""
-        tab.set_default_timeout(20_000)
+        tab.set_default_timeout(1000 * PATIENCE)
         tab.on("pageerror", lambda error: self.errors.append(str(error)))
         tab.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
 

@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-PATIENCE = 60.0
-"""Seconds that only a failure waits."""
+from tests.live_books import PATIENCE
 
 
 class Served:
@@ -52,6 +51,7 @@ class Served:
             additional_headers=headers,
             proxy=None,
             max_size=None,
+            max_queue=None,  # else messages that nobody reads any more keep the server's goodbye back
             ping_interval=None,
             close_timeout=farewell,
         ) as socket:

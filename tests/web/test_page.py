@@ -47,7 +47,7 @@ def test_cells_look_as_in_the_file(shown: Shown) -> None:
 def test_an_address_leads_to_its_cell(shown: Shown) -> None:
     shown.go("K2209")
     shown.until(lambda: shown.cell("K2209").count(), "the last row")
-    shown.until(lambda: shown.cell("K2209").get_attribute("aria-selected") == "true", "it is selected", 5)
+    shown.until(lambda: shown.cell("K2209").get_attribute("aria-selected") == "true", "it is selected")
     shown.until(lambda: shown.formula() == "=MAX(0,SUMPRODUCT(E2209:J2209,E$6:J$6))", "its formula")
     shown.go("linear!B9")
     shown.until(lambda: shown.tab.get_by_role("tab", selected=True).text_content() == "linear", "the other sheet")
@@ -58,7 +58,7 @@ def test_keys_move_as_in_any_spreadsheet(shown: Shown) -> None:
         for key in keys.split():
             shown.tab.keyboard.press(key)
         box = shown.tab.get_by_test_id("name-box")
-        shown.until(lambda: box.input_value() == address, f"{keys} leads to {address}, not {box.input_value()}", 10)
+        shown.until(lambda: box.input_value() == address, f"{keys} leads to {address}, not {box.input_value()}")
 
     shown.go("A9")
     at("ArrowRight ArrowDown", "B10")
@@ -119,8 +119,8 @@ def test_a_link_leads_to_its_sheet(shown: Shown) -> None:
     shown.tab.keyboard.press("Escape")
     assert box is not None
     shown.tab.mouse.click(box["x"] + 10, box["y"] + box["height"] / 2)
-    shown.until(lambda: sheet() == "nnet", "a click on a link shows where it leads", 5)
+    shown.until(lambda: sheet() == "nnet", "a click on a link shows where it leads")
     shown.show("Start")
     shown.go("B12")
     shown.tab.keyboard.press("Alt+Enter")
-    shown.until(lambda: sheet() == "mmult", "the keyboard follows a link", 5)
+    shown.until(lambda: sheet() == "mmult", "the keyboard follows a link")

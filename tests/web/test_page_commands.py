@@ -150,7 +150,7 @@ def test_pause_stop_and_reset(shown: Shown) -> None:
     assert (parameters(shown) == waiting).all()
     loss = shown.number(LOSS)
     shown.press("Go on")
-    shown.until(lambda: (parameters(shown) != waiting).any(), "it goes on", 30)
+    shown.until(lambda: (parameters(shown) != waiting).any(), "it goes on")
     press(shown, "stop")
     ready(shown)
     assert shown.number(LOSS) <= loss
@@ -193,7 +193,7 @@ def test_gradients_are_those_of_the_sheet(shown: Shown) -> None:
     press(shown, "gradients")
     expect(shown.tab.get_by_role("tab", name="SGD gradients")).to_be_visible(timeout=60_000)
     shown.show("SGD gradients")
-    shown.until(lambda: shown.cell("B5").count() and shown.text("B5"), "the gradients", 30)
+    shown.until(lambda: shown.cell("B5").count() and shown.text("B5"), "the gradients")
     assert [shown.number(cell) for cell in ("B5", "C5", "D5")] == pytest.approx(by_hand, abs=0.0051)
     assert [shown.text(cell) for cell in ("A5", "B4", "C4", "D4")] == ["6", "G", "H", "I"]
 
@@ -207,7 +207,7 @@ def test_the_log_has_every_step_and_a_chart(shown: Shown) -> None:
     loss = shown.number(LOSS)
     shown.show("SGD log")
     shown.go("A102")
-    shown.until(lambda: shown.cell("A102").count() and shown.text("A102"), "the last row", 30)
+    shown.until(lambda: shown.cell("A102").count() and shown.text("A102"), "the last row")
     last = [shown.number(cell) for cell in ("A102", "B102")]
     assert last == pytest.approx([100, loss], rel=1e-3) or last[0] in (99, 100)
     assert shown.text("A103") == ""
@@ -220,14 +220,14 @@ def test_the_log_has_every_step_and_a_chart(shown: Shown) -> None:
 def test_the_report_tells_the_standard_errors(shown: Shown, data: tuple[np.ndarray, np.ndarray]) -> None:
     """Of the best parabola; NumPy's covariances are those of the same regression."""
     shown.type("N3", "auto")
-    shown.until(lambda: shown.text("N3") == "auto", "the optimizer", 30)
+    shown.until(lambda: shown.text("N3") == "auto", "the optimizer")
     press(shown, "train")
     shown.until(lambda: shown.text("G6") != "0.0000", "training", 60)
     ready(shown)
     press(shown, "report")
     expect(shown.tab.get_by_role("tab", name="SGD report")).to_be_visible(timeout=60_000)
     shown.show("SGD report")
-    shown.until(lambda: shown.cell("A1").count() and shown.text("A1"), "the report", 30)
+    shown.until(lambda: shown.cell("A1").count() and shown.text("A1"), "the report")
     best, covariance = np.polyfit(*data, 2, cov=True)
     texts = shown.tab.locator(".grid-body td").all_text_contents()
     numbers = [float(text) for text in texts if re.fullmatch(r"-?\d+\.\d+", text)]
@@ -273,7 +273,7 @@ def test_goal_seek_solves_what_is_selected(shown: Shown) -> None:
     press(shown, "goal-seek")
     shown.until(lambda: shown.text("C30") != "1", "a solution", 90)
     assert shown.number("C30") == pytest.approx(20 ** (1 / 3), rel=1e-6)
-    shown.until(lambda: shown.number("A30") == pytest.approx(20), "the goal", 10)
+    shown.until(lambda: shown.number("A30") == pytest.approx(20), "the goal")
 
 
 def test_no_command_was_left_out() -> None:

@@ -104,10 +104,10 @@ def test_a_button_that_cannot_be_used_tells_why(shown: Shown) -> None:
 
 def test_a_step_and_a_training_are_shown_with_their_loss(shown: Shown) -> None:
     shown.press("Step")
-    shown.until(lambda: step(shown) == 1, "the first step", 90)
+    shown.until(lambda: step(shown) == 1, "the first step")
     expect(shown.tab.locator(".loss-chart canvas")).to_have_count(1)
     shown.press("Train")
-    shown.until(lambda: shown.state == "Ready" and step(shown) == 100, "the end of the training", 90)
+    shown.until(lambda: shown.state == "Ready" and step(shown) == 100, "the end of the training")
     expect(shown.tab.locator(".loss-chart [role=img]")).to_have_attribute(
         "aria-label", re.compile("The loss went from")
     )
@@ -135,14 +135,14 @@ def test_slow_motion_pause_and_stop(shown: Shown) -> None:
     speed.press("Home")
     expect(speed).to_have_attribute("aria-valuetext", "1 step a second")
     shown.press("Train")
-    shown.until(lambda: step(shown) >= 1, "a step", 60)
+    shown.until(lambda: step(shown) >= 1, "a step")
     shown.press("Pause")
     shown.until(lambda: shown.state == "Paused", "the pause")
     assert step(shown) < 60
     shown.press("Go on")
     shown.until(lambda: shown.state == "Training", "it goes on")
     speed.press("End")
-    shown.until(lambda: shown.state == "Ready", "as fast as it can, it ends", 60)
+    shown.until(lambda: shown.state == "Ready", "as fast as it can, it ends")
     shown.press("Reset")
     shown.until(lambda: shown.text("G6") == "0.0000", "the parameters of before")
 
@@ -194,7 +194,7 @@ def test_frozen_rows_follow_a_jump_far_to_the_right(context: BrowserContext, ser
     shown = uploaded(context, served, path, "S")
     shown.go("BXT5")
     at = "() => [...document.querySelectorAll('.dvn-scroller')].map(part => part.scrollLeft)"
-    shown.until(lambda: min(shown.tab.evaluate(at)) > 100_000, "both parts of the sheet there", 20)
+    shown.until(lambda: min(shown.tab.evaluate(at)) > 100_000, "both parts of the sheet there")
     upper, lower = shown.tab.evaluate(at)
     assert upper == lower
     shown.tab.close()
@@ -228,8 +228,8 @@ def test_a_lying_chart_begins_at_the_bottom_unless_reversed(
     shown = uploaded(context, served, path, "S")
     canvases = shown.tab.locator(".chart-on-sheet canvas")
     expect(canvases).to_have_count(2)
-    shown.until(lambda: canvases.nth(0).evaluate(COLOURED) > 1.5, "the longest bar at the top", 20)
-    shown.until(lambda: canvases.nth(1).evaluate(COLOURED) < 0.67, "the longest bar at the bottom", 20)
+    shown.until(lambda: canvases.nth(0).evaluate(COLOURED) > 1.5, "the longest bar at the top")
+    shown.until(lambda: canvases.nth(1).evaluate(COLOURED) < 0.67, "the longest bar at the bottom")
     shown.tab.close()
 
 
@@ -265,7 +265,7 @@ def test_a_model_is_set_up_by_pointing(context: BrowserContext, served: Served, 
     shown.tab.locator(".panel [data-command=set-loss]").click()
     expect(train).to_have_attribute("aria-disabled", "false")
     shown.press("Train")
-    shown.until(lambda: shown.state == "Ready" and shown.text("F2")[:1] in "12" and step(shown) > 0, "the line", 90)
+    shown.until(lambda: shown.state == "Ready" and shown.text("F2")[:1] in "12" and step(shown) > 0, "the line")
     shown.until(lambda: abs(shown.number("F2") - 2) < 0.05, "the slope is 2")
     assert shown.errors == []
 

@@ -14,6 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from tests.live_books import PATIENCE
 from tests.web.served import Served, serving
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def test_the_token_is_swapped_for_a_cookie(served: Served) -> None:
-    with httpx.Client(base_url=served.origin) as stranger:
+    with httpx.Client(base_url=served.origin, timeout=PATIENCE) as stranger:
         assert stranger.get(served.path).status_code == 403
         assert stranger.get(f"{served.path}?token=wrong").status_code == 403
         answer = stranger.get(f"{served.path}?token={served.token}&sheet=nnet")
@@ -41,7 +42,7 @@ def test_the_token_is_swapped_for_a_cookie(served: Served) -> None:
 
 
 def test_the_exchange_leads_nowhere_else(served: Served) -> None:
-    answer = httpx.get(f"{served.origin}//elsewhere.example/?token={served.token}")
+    answer = httpx.get(f"{served.origin}//elsewhere.example/?token={served.token}", timeout=PATIENCE)
     assert answer.headers["location"].startswith("/elsewhere.example")
 
 
@@ -71,7 +72,7 @@ def test_other_sites_are_refused(served: Served, method: str, headers: dict[str,
 
 
 def test_a_write_says_where_it_comes_from(served: Served) -> None:
-    answer = httpx.post(f"{served.origin}/api/start", headers={"Cookie": served.cookie})
+    answer = httpx.post(f"{served.origin}/api/start", headers={"Cookie": served.cookie}, timeout=PATIENCE)
     assert answer.status_code == 403
 
 

@@ -36,6 +36,8 @@ from sgdsheet.sheet.syntax import (
     walk,
 )
 
+_Chosen = Callable[[Tensor, Tensor], Tensor]
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -239,31 +241,25 @@ def deciding(node: Node) -> Iterator[Node]:
 
 def hull(one: Places, two: Places) -> Places:
     """`A1:INDEX(…)`: all cells between two references, which must lie on one sheet."""
-    found = Places(
-        one.sheets,
-        one.sheet,
-        torch.minimum(one.top, two.top),
-        torch.minimum(one.left, two.left),
-        torch.maximum(one.bottom, two.bottom),
-        torch.maximum(one.right, two.right),
-        one.fault,
-    ).failing(two.fault)
-    return found.failing(~one.same_sheet(two) * int(Fault.VALUE))
+    return _cornered(one, two, torch.minimum, torch.maximum)
 
 
 def common(one: Places, two: Places) -> Places:
     """`A1:C3 B2:D4`: the cells that two references have in common; #NULL! if there are none."""
+    found = _cornered(one, two, torch.maximum, torch.minimum)
+    return found.failing(((found.top > found.bottom) | (found.left > found.right)) * int(Fault.NULL))
+
+
+def _cornered(one: Places, two: Places, first: _Chosen, last: _Chosen) -> Places:
+    """The rectangles whose first and last rows and columns are chosen from those of two references on one sheet."""
     found = Places(
         one.sheets,
         one.sheet,
-        torch.maximum(one.top, two.top),
-        torch.maximum(one.left, two.left),
-        torch.minimum(one.bottom, two.bottom),
-        torch.minimum(one.right, two.right),
+        *(first(one.top, two.top), first(one.left, two.left)),
+        *(last(one.bottom, two.bottom), last(one.right, two.right)),
         one.fault,
     ).failing(two.fault)
-    found = found.failing(~one.same_sheet(two) * int(Fault.VALUE))
-    return found.failing(((found.top > found.bottom) | (found.left > found.right)) * int(Fault.NULL))
+    return found.failing(~one.same_sheet(two) * int(Fault.VALUE))
 
 
 # --- positions --------------------------------------------------------------------------------------------

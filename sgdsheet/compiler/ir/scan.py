@@ -341,17 +341,21 @@ class Scan:
         return np.asarray(factors.solve(right.reshape(-1), trans="T" if transposed else "N")).reshape(n, m)
 
 
-class _Solved(torch.autograd.Function):
-    """The rows of a scan as a differentiable function of what it was called with."""
-
-    @staticmethod
-    def forward(scan: Scan, *tensors: Tensor) -> Tensor:
-        return scan.solve(tensors)
+class _OfScan(torch.autograd.Function):
+    """What keeps a scan, what it was called with, and its rows for the gradient."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.scan = inputs[0]
         ctx.save_for_backward(*inputs[1:], output)
+
+
+class _Solved(_OfScan):
+    """The rows of a scan as a differentiable function of what it was called with."""
+
+    @staticmethod
+    def forward(scan: Scan, *tensors: Tensor) -> Tensor:
+        return scan.solve(tensors)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -370,17 +374,12 @@ class _Solved(torch.autograd.Function):
         return _SolvedTogether.apply(scan, *together), 0  # type: ignore[no-untyped-call]
 
 
-class _SolvedTogether(torch.autograd.Function):
+class _SolvedTogether(_OfScan):
     """The rows of a scan for many sets of what it is called with: each tensor has one more dimension, the first."""
 
     @staticmethod
     def forward(scan: Scan, *tensors: Tensor) -> Tensor:
         return scan.solve_together(tensors)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.scan = inputs[0]
-        ctx.save_for_backward(*inputs[1:], output)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

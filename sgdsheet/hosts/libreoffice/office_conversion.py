@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from sgdsheet.errors import FileError, HostError
-from sgdsheet.hosts.libreoffice.office_process import kill_group
-from sgdsheet.hosts.libreoffice.programs import office_environment, soffice
+from sgdsheet.hosts.libreoffice.office_process import kill_group, start_office
+from sgdsheet.hosts.libreoffice.programs import soffice
 
 PATIENCE = 180.0
 """Seconds that a conversion may take."""
@@ -60,18 +60,11 @@ def converted(name: str, data: bytes, ending: str) -> bytes:
 
 
 def _convert(program: Path, name: str, source: Path, folder: Path, profile: Path) -> None:
-    process = subprocess.Popen(
-        [
-            *(str(program), "--headless", "--norestore", "--nologo", "--nofirststartwizard"),
-            *(f"-env:UserInstallation={profile.as_uri()}", f"--infilter={_FILTERS[source.suffix]}"),
-            *("--convert-to", "xlsx:Calc MS Excel 2007 XML"),
-            *("--outdir", str(folder), str(source)),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=office_environment(),
+    process = start_office(
+        program,
+        *("--headless", "--nofirststartwizard", f"-env:UserInstallation={profile.as_uri()}"),
+        *(f"--infilter={_FILTERS[source.suffix]}", "--convert-to", "xlsx:Calc MS Excel 2007 XML"),
+        *("--outdir", str(folder), str(source)),
     )
     try:
         process.wait(PATIENCE)

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -141,19 +141,12 @@ class Office:
         self.profile = Path(tempfile.mkdtemp(prefix="sgdsheet-office-"))
         if prepare is not None:
             prepare(self.profile)
-        options = [
+        self.process = start_office(
+            self._program,
             *([] if visible else ["--headless"]),
-            *("--norestore", "--nologo", "--nodefault", "--nofirststartwizard"),
-            f"-env:UserInstallation={self.profile.as_uri()}",
+            *("--nodefault", "--nofirststartwizard", f"-env:UserInstallation={self.profile.as_uri()}"),
             f"--accept=pipe,name={self.pipe};urp;",
-        ]
-        self.process = subprocess.Popen(
-            [str(self._program), *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # soffice is a script: its children are ended with it
-            env=office_environment(os.environ if environment is None else environment),
+            environment=os.environ if environment is None else environment,
         )
         try:
             self.agent = self._connect()
@@ -270,14 +263,7 @@ def _forget(pipe: str) -> None:
 
 def _hand_over(*options: str) -> bool:
     """Hand options on to the office that runs with the person's profile; False if none does."""
-    start = subprocess.Popen(
-        [str(soffice()), *options, "--nologo", "--norestore", "--headless"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=office_environment(),
-    )
+    start = start_office(soffice(), *options, "--headless")
     try:
         start.wait(timeout=_INVITE)
     except subprocess.TimeoutExpired:  # none was running with that profile: this one is new, and empty
@@ -300,6 +286,21 @@ def _answers(place: Path) -> bool:
         return True
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(place)) == 0
+
+
+def start_office(program: Path, *options: str, environment: Mapping[str, str] = os.environ) -> subprocess.Popen[bytes]:
+    """Start LibreOffice without its logo and without asking what to recover.
+
+    Its process leads a group: soffice is a script, whose children are ended with it.
+    """
+    return subprocess.Popen(
+        [str(program), "--nologo", "--norestore", *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=office_environment(environment),
+    )
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
