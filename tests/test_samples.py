@@ -412,6 +412,56 @@ def test_validation_rows(tmp_path: Path) -> None:
         assert session.loss == float(trained().detach())
 
 
+@pytest.mark.parametrize("every", [4, 11])
+@pytest.mark.parametrize(
+    ("pooled", "more"),
+    [
+        ("=SUMPRODUCT(F2:F24,G2:G24)/SUM(G2:G24)", {}),
+        ("=SUMPRODUCT(F2:F24,G2:G24)/Y1", {"Y1": "=SUM(G2:G24)"}),
+        ("=SUMPRODUCT(F2:F24,G2:G24)/Y2", {"Y1": "=SUM(G2:G24)", "Y2": "=Y1*1"}),
+    ],
+    ids=["in the formula", "in a cell", "in two cells"],
+)
+def test_validation_divides_by_the_weights_of_its_rows(
+    tmp_path: Path, pooled: str, more: dict[str, Any], every: int
+) -> None:
+    """A weighted mean over the validation rows, and R² about their own mean; samples read means of all rows."""
+    marks = torch.tensor([index % every == every - 2 for index in range(COUNT)])
+    weights = torch.linspace(0.1, 3.0, COUNT, dtype=torch.float64)
+    content = {
+        **cells(pooled, Z2="=1-SUM(F2:F24)/DEVSQ(E2:E24)", Y5="=AVERAGE(C2:C24)", X2_X24=[[n] for n in range(COUNT)]),
+        **more,
+        f"G2:G{LAST}": [[float(weight)] for weight in weights],
+        f"H2:H{LAST}": [[bool(mark)] for mark in marks],
+        f"F2:F{LAST}": "=($A$1*(C{r}-$Y$5)+$A$2*(D{r}-AVERAGE(D$2:D$24))+$A$3+$X$2-E{r})^2",
+    }
+    trained = model(tmp_path, content, {**NAMES, "sgd_valid": "H2:H24", "sgd_metric": "Z2"})
+    session = Session(trained, optimizer="sgd", lr=1e-3, steps=2)
+    session.run()
+    found, table = values(trained), data()
+    inputs = table[:, :2] - table[:, :2].mean(0)
+    errors = (found[0] * inputs[:, 0] + found[1] * inputs[:, 1] + found[2] - table[:, 2])[marks] ** 2
+    output, weight = table[marks, 2], weights[marks]
+    assert session.valid_loss == pytest.approx(float((errors * weight).sum() / weight.sum()), rel=1e-9)
+    determination = 1 - float(errors.sum() / ((output - output.mean()) ** 2).sum())
+    assert session.valid_metric == pytest.approx(determination, rel=1e-9)
+
+
+def test_one_validation_row_has_no_deviations(tmp_path: Path) -> None:
+    """Its weighted mean is its error; R² about its own mean would divide by 0 and is refused with its cell."""
+    marks = {f"H2:H{LAST}": [[index == 6] for index in range(COUNT)]}
+    weights = {f"G2:G{LAST}": [[float(index + 1)] for index in range(COUNT)]}
+    content = {**cells("=SUMPRODUCT(F2:F24,G2:G24)/SUM(G2:G24)", Z2="=1-SUM(F2:F24)/DEVSQ(E2:E24)"), **marks, **weights}
+    names = {**NAMES, "sgd_valid": "H2:H24"}
+    trained = model(tmp_path, content, names)
+    session = Session(trained, optimizer="sgd", lr=1e-3, steps=1)
+    session.run()
+    error = errors_by_hand(torch.tensor(values(trained), dtype=torch.float64), torch.tensor([6]))
+    assert session.valid_loss == pytest.approx(float(error), rel=1e-9)
+    with refusal(FormulaError, cell="Model!Z2", cause="is an error over the validation rows"):
+        Session(model(tmp_path, content, {**names, "sgd_metric": "Z2"}), optimizer="sgd", steps=1)
+
+
 def test_random_validation_rows(tmp_path: Path) -> None:
     chosen = []
     for seed in (1, 1, 2):

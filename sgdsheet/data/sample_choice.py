@@ -57,11 +57,14 @@ def sheet_samples(model: SheetModel, settings: Settings, generator: torch.Genera
         marked = kept_back(problem.data.height, settings, generator)
     if bool(marked.all()):
         raise ProblemError("all samples are validation rows", cell=problem.valid, remedy="Keep some for training")
-    layout = SheetRows(model, problem.data)
-    cells = _judged_cells(problem)
-    judged = layout.reduction(cells)
-    trained = layout.reduction(cells[:1]) if len(cells) > 1 else judged
     training, validation = torch.nonzero(~marked).flatten(), torch.nonzero(marked).flatten()
+    cells = _judged_cells(problem)
+    layout = SheetRows(model, problem.data, validation if len(validation) else None)
+    judged = layout.reduction(cells)
+    if layout.judged is not None:
+        judged.over(judged.data.batch(validation))  # refuses what these rows make an error, before anything is changed
+    same = len(cells) == 1 and layout.judged is None
+    trained = judged if same else SheetRows(model, problem.data).reduction(cells[:1])
     return Samples(layout, {"train": judged.data}, training, validation, cells, judged, trained, trained.data)
 
 

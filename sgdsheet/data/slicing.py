@@ -55,18 +55,29 @@ def cut_blocks(
     home: Home = _as_it_is,
     data: Sequence[Range] = (),
     total: int | None = None,
+    *,
+    judged: str | None = None,
 ) -> Iterator[Block]:
     """The blocks for `size` of the samples. Raises FormulaError, with its cell, if a formula ties them.
 
     `home` names the sheet on which the samples of a sheet lie from now on: there may be more of them than there
     is room on their own. `data` are columns of the samples over which sums and averages are cut as well: unless
     given, what sums up data alone does so over all samples. `total` is how many samples there are, if not as many as
-    rows: sums over a batch are scaled up to it.
+    rows: sums over a batch are scaled up to it. `judged` names a sheet where the data of the samples of this batch lie:
+    what a formula that is no sample's own sums up of data alone, such as the weights that the loss divides by, is over
+    them as well.
     """
     along = along_samples(blocks, rows)
     for block in blocks:
-        cutter = _Cutter(block, along, blocks, parameters, rows, size, home, data, total or rows.height)
-        yield cutter.cut(along.get(id(block)))
+        start = along.get(id(block))
+        own = judged if start is None else None
+        cutter = _Cutter(block, along, blocks, parameters, rows, size, home, data, total or rows.height, own)
+        yield cutter.cut(start)
+
+
+def spans_samples(area: Area, rows: Range) -> bool:
+    """Whether an area of a formula that is no sample's own is exactly the rows of all samples."""
+    return area.sheet == rows.sheet and (area.top.base, area.bottom.base) == (rows.top, rows.bottom)
 
 
 def along_samples(blocks: Sequence[Block], rows: Range) -> dict[int, int]:
@@ -104,6 +115,7 @@ class _Cutter:
     home: Home
     data: Sequence[Range]
     total: int
+    judged: str | None = None
 
     def cut(self, start: int | None) -> Block:
         block = self.block
@@ -236,7 +248,7 @@ class _Cutter:
             counted = over is OverSamples.COUNT and self._per_sample(part.arguments[0])
             return Number(float(self.total)) if counted else part
         if not self._is_live(part):
-            return None
+            return self._judged(part, self.judged) if self.judged and over.is_reduced else None
         arguments = [self._summed_up(item) for item in part.arguments]
         per_sample = [self._per_sample(item) for item in arguments]
         if not any(per_sample):
@@ -254,6 +266,20 @@ class _Cutter:
             raise self._tied("mixes samples and other values in one sum")
         cut = Call(part.name, tuple(self._array(item) for item in part.arguments))
         return Binary("*", cut, self._scale) if over is OverSamples.SUM else cut
+
+    def _judged(self, part: Call, sheet: str) -> Node | None:
+        """A sum or an average of data alone over the samples that are judged; None if it is not over all samples."""
+        areas = [node for node in walk(part) if isinstance(node, Area)]
+        if not areas or not all(spans_samples(area, self.rows) for area in areas):
+            return None
+
+        def moved(node: Node) -> Node | None:
+            if not isinstance(node, Area):
+                return None
+            return replace(node, sheet=sheet, bottom=node.bottom._replace(base=node.top.base + self.size - 1))
+
+        cut = transform(part, moved)
+        return Binary("*", cut, self._scale) if over_samples(part) is OverSamples.SUM else cut
 
     @property
     def _scale(self) -> Number:

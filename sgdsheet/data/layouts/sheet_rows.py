@@ -8,10 +8,12 @@ and depends on no parameter, calculated or not, numbers, texts or errors.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, fx
 
+from sgdsheet.compiler.frontend.blocks import Block, bounding_range
 from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.passes import simplify
@@ -28,26 +30,89 @@ from sgdsheet.data.layouts.layout import (
     with_constants,
     with_constants_for_arguments,
 )
-from sgdsheet.data.slicing import cut_blocks
-from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.data.slicing import along_samples, cut_blocks, spans_samples
+from sgdsheet.errors import FormulaError
+from sgdsheet.sheet.references import MAX_COLUMN, Cell, Range
+from sgdsheet.sheet.syntax import Area, walk
+from sgdsheet.sheet.workbook import Sheet, Workbook
 
 _FEW = 2
 """Rows of the smallest program: with one row, the dimension of the samples would be lost."""
 
+_JUDGED = "\0judged"
+"""The name of a sheet that only the program has, with the rows that are judged."""
+
 
 class SheetRows:
-    """The rows of `sgd_data`, in a model whose data are all in the sheet."""
+    """The rows of `sgd_data`, in a model whose data are all in the sheet.
 
-    def __init__(self, model: SheetModel, rows: Range) -> None:
+    Sums are scaled to all rows of the sheet, whichever they are over. Where rows are `judged`, those of validation by
+    their indices [samples], what the loss divides by is over them as well; what a sample reads of a whole column stays
+    that of all rows.
+    """
+
+    def __init__(self, model: SheetModel, rows: Range, judged: Tensor | None = None) -> None:
         self.model = model
         self.rows = rows
+        self.judged = judged
         self.translate: Translate = as_it_is
 
     def reduction(self, cells: Sequence[Cell]) -> SheetReduction:
         return SheetReduction(self, tuple(cells))
 
     def judging(self, whole: Whole) -> SheetRows:
-        return self  # a sum is scaled to all rows of the sheet, whichever it is over
+        return self
+
+    def with_sums_of_data(self, plan: Plan, cells: Sequence[Cell]) -> list[Block]:
+        """The blocks of a plan, with the cells that sum up data alone for the loss and its like, and for no sample."""
+        planner = self.model.planner.among([*self.model.problem.parameters, *self._typed_columns()])
+        every = planner.plan([Range.of_cell(cell) for cell in cells]).taken_apart().live
+        along, live = along_samples(every, self.rows), {block.range: block for block in plan.live}
+        of_samples: list[Range] = []  # what samples read, directly or not
+        for block in reversed(every):
+            if id(block) in along or any(map(block.range.intersection, of_samples)):
+                of_samples += block.reads()
+        return [
+            live.get(block.range, block)
+            for block in every
+            if block.range in live or (self._sums_data(block) and not any(map(block.range.intersection, of_samples)))
+        ]
+
+    def with_judged(self, workbook: Workbook, size: int) -> Workbook:
+        """The workbook with a sheet more: so many rows below each other, from the row of the first sample on.
+
+        They are the judged ones; for other sizes, which only tell how the program looks, there are more or fewer.
+        """
+        assert self.judged is not None
+        own = self.judged.tolist()
+        indices = [*own, *(own if len(own) < _FEW else []), *sorted({*range(self.rows.height)} - {*own})][:size]
+        values, (_, columns) = workbook.sheets[self.rows.sheet].values, workbook.sheets[self.rows.sheet].extent
+        judged = Sheet(_JUDGED)
+        for place, index in enumerate(indices):
+            for column in range(1, columns + 1):
+                value = values.get((self.rows.top + index, column))
+                if value is not None:
+                    judged.values[self.rows.top + place, column] = value
+        return replace(workbook, sheets={**workbook.sheets, _JUDGED: judged})
+
+    def _typed_columns(self) -> list[Range]:
+        """The columns beside the samples that hold no formula and no parameter."""
+        sheet = self.model.workbook.sheets[self.rows.sheet]
+        columns = [self.rows._replace(left=column, right=column) for column in range(1, sheet.extent[1] + 1)]
+        return [
+            column
+            for column in columns
+            if not any(map(column.intersection, self.model.problem.parameters))
+            and not any(place in sheet.formulas for place in column.positions())
+        ]
+
+    def _sums_data(self, block: Block) -> bool:
+        """Whether a block is one cell that reads nothing of the samples but all of them."""
+        areas = [part for part in walk(block.tree) if isinstance(part, Area) and part.sheet == self.rows.sheet]
+        beside = self.rows._replace(left=1, right=MAX_COLUMN)
+        return block.range.size == 1 and all(
+            spans_samples(area, self.rows) or not bounding_range(area, 1, 1).intersection(beside) for area in areas
+        )
 
 
 class SheetReduction:
@@ -64,7 +129,8 @@ class SheetReduction:
         self.cells = cells
         plan = layout.model.planner.plan([Range.of_cell(cell) for cell in cells]).taken_apart()
         self._workbook = with_constants(layout.model, plan)
-        self._plan = Plan(plan.live, plan.depends)
+        blocks = plan.live if layout.judged is None else layout.with_sums_of_data(plan, cells)
+        self._plan = Plan(blocks, {id(block) for block in blocks})
         self._suspicious = False
         self._programs: dict[int, BatchProgram] = {}
         self._closed: dict[int, fx.GraphModule] = {}
@@ -72,9 +138,13 @@ class SheetReduction:
         if any(bool(tensor.isnan().any()) for tensor in whole.values() if tensor.is_floating_point()):
             self._suspicious = True
             whole = dict(self._build(layout.rows.height).named_buffers())
-        few = whole if layout.rows.height == _FEW else dict(self._build(_FEW).named_buffers())
+        size = layout.rows.height
+        # Two judged rows may have nothing that can be divided by, where nearly all have.
+        less = _FEW if layout.judged is None else max(size - 1, _FEW)
+        few = whole if size == _FEW else dict(self._build(less).named_buffers())
         pairs = zip(whole.values(), few.values(), strict=True)
-        self._dims = [_dimension(one, other, layout.rows.height) for one, other in pairs]
+        self._dims = [_dimension(one, other, size) for one, other in pairs]
+        self._shapes = [_without(tensor, dim) for tensor, dim in zip(whole.values(), self._dims, strict=True)]
         columns = [
             tensor.movedim(dim, 0).contiguous()
             for tensor, dim in zip(whole.values(), self._dims, strict=True)
@@ -116,24 +186,40 @@ class SheetReduction:
 
     def _compiled(self, size: int, batch: Sequence[Tensor]) -> fx.GraphModule:
         module = self._build(size)
-        names = (name for name, _ in module.named_buffers())
-        columns = {name: dim for name, dim in zip(names, self._dims, strict=True) if dim is not None}
+        buffers = dict(module.named_buffers())
+        fits = len(buffers) == len(self._dims) and self._shapes == [
+            _without(tensor, dim) for tensor, dim in zip(buffers.values(), self._dims, strict=True)
+        ]
+        if not fits:
+            raise FormulaError(
+                "what it divides by, or calculates otherwise of the data alone, is an error over the validation rows",
+                cell=self.cells[-1],
+                remedy="Choose other validation rows, or more of them",
+            )
+        columns = {name: dim for name, dim in zip(buffers, self._dims, strict=True) if dim is not None}
         return simplify(_with_arguments(module, columns), examples=batch)
 
     def _build(self, size: int) -> fx.GraphModule:
         """The cells for so many rows. Its buffers are the same ones, in the same order, for every size."""
-        parameters = self.layout.model.problem.parameters
-        blocks = list(cut_blocks(self._plan.blocks, parameters, self.layout.rows, size))
+        layout, parameters, workbook, judged = self.layout, self.layout.model.problem.parameters, self._workbook, None
+        if layout.judged is not None:
+            workbook, judged = layout.with_judged(workbook, size), _JUDGED
+        blocks = list(cut_blocks(self._plan.blocks, parameters, layout.rows, size, judged=judged))
         program = build_program(
-            self._workbook,
+            workbook,
             parameters,
             Plan(blocks, {id(block) for block in blocks}),  # none of them may keep its saved values
-            dtype=self.layout.model.dtype,
-            shared=self.layout.model.shared_parameters,
+            dtype=layout.model.dtype,
+            shared=layout.model.shared_parameters,
             generic=True,
             suspicious=self._suspicious,
         )
         return program.module(stacked_cells(program, self.cells))
+
+
+def _without(tensor: Tensor, dim: int | None) -> list[int]:
+    """The shape of a tensor without a dimension, if it has that."""
+    return [size for place, size in enumerate(tensor.shape) if place != dim]
 
 
 def _dimension(whole: Tensor, few: Tensor, height: int) -> int | None:
