@@ -104,14 +104,22 @@ class Desk:
     def until(self, holds: Callable[[], bool], what: str, seconds: float = 0) -> float:
         """Wait until something holds; the seconds that it took. Raises Different: `what` was not seen within `seconds`.
 
-        Without a limit it waits as long as Excel may take to answer.
+        Without a limit it waits as long as Excel may take to answer. A look that fails is taken again: a sheet may go,
+        or get its name, while it is looked at. At the end the error of the last look is raised.
         """
         start, seconds = time.monotonic(), seconds or _TO_ANSWER
-        while not holds():
+        while True:
+            try:
+                if holds():
+                    return time.monotonic() - start
+                failed: Exception = Different(f"not within {seconds:g} seconds: {what}")
+            except Different:
+                raise
+            except Exception as error:  # Excel's own, which differ by system
+                failed = error
             if time.monotonic() > start + seconds:
-                raise Different(f"not within {seconds:g} seconds: {what}")
+                raise failed
             time.sleep(0.1)
-        return time.monotonic() - start
 
     def status_bar(self) -> str:
         return str(self._call(getattr, self.app, "status_bar") or "")
