@@ -160,7 +160,9 @@ def test_extension_that_does_not_answer_is_removed_again(machine: Machine, monke
     assert "not installed" in machine.run("status", "a")
 
 
-def test_part_of_the_extension_is_gone(machine: Machine) -> None:
+def test_part_of_the_extension_is_gone(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setenv("SAL_USE_VCLPLUGIN", "gen")  # with it, LibreOffice wants a screen even where it is headless
     machine.run("install", "a")
     (part,) = machine.profile("a").glob("user/uno_packages/**/component.py")
     part.unlink()
@@ -200,6 +202,8 @@ def test_nothing_of_an_environment_is_inherited(tmp_path: Path) -> None:
     path = os.pathsep.join(map(str, (venv, conda, tmp_path, shims, "/usr/bin")))
     found = office_environment({**kept, **dict.fromkeys(gone.split(), "x"), "PATH": path})
     assert found == {**kept, "PATH": os.pathsep.join(["/usr/bin", str(tmp_path), "/usr/bin"])}
+    assert "SAL_USE_VCLPLUGIN" not in office_environment({"SAL_USE_VCLPLUGIN": "gen"})
+    assert office_environment({"SAL_USE_VCLPLUGIN": "gen"}, visible=True)["SAL_USE_VCLPLUGIN"] == "gen"
     assert office_environment({})["PATH"]
 
 

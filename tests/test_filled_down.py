@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from sgdsheet.hosts.libreoffice.filled_down import FilledDown
@@ -42,7 +44,7 @@ def written(pattern: str, rows: range) -> list[str]:
 def test_each_row_has_the_formula_that_it_shows(pattern: str) -> None:
     filled = FilledDown()
     for row, text in enumerate(written(pattern, range(7, 20)), 7):
-        found = filled.formula(text, row, 4)
+        (found,) = filled.column([text], row, 4)
         assert formula_text(found, row, 4) == to_excel(text)
         assert relative_key(found.text, found.row, found.column) == relative_key(to_excel(text), row, 4)
 
@@ -50,13 +52,27 @@ def test_each_row_has_the_formula_that_it_shows(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", FILLED)
 def test_copies_share_one_object(pattern: str) -> None:
     filled = FilledDown()
-    found = {id(filled.formula(text, row, 4)) for row, text in enumerate(written(pattern, range(7, 20)), 7)}
-    assert len(found) == 1
+    found = filled.column(written(pattern, range(7, 20)), 7, 4)
+    found += filled.column(written(pattern, range(7, 30))[13:], 20, 4)  # the next block of a large sheet
+    assert len(found) == 23
+    assert len(set(map(id, found))) == 1
 
 
 def test_a_gap_ends_a_run_and_columns_are_their_own() -> None:
     filled = FilledDown()
-    first = [filled.formula(f"=A{row}", row, 4) for row in (1, 2)]
+    first = filled.column(["=A1", "=A2"], 1, 4)
     assert first[0] is first[1]
-    assert filled.formula("=A4", 4, 4) is not first[0]
-    assert filled.formula("=A3", 3, 5).text == "A3"
+    assert filled.column(["=A4"], 4, 4)[0] is not first[0]
+    assert filled.column(["=A3"], 3, 5)[0].text == "A3"
+
+
+def test_a_column_at_once_is_as_one_cell_after_the_other() -> None:
+    """Wherever copies end: what is compared at once grows as long as they go on."""
+    odd = random.Random(4)
+    texts = [f"=A{row}*2" if odd.random() < 0.9 else f"=A{odd.randrange(1, 9)}+$B{row}" for row in range(1, 400)]
+    whole, single = FilledDown(), FilledDown()
+    found = whole.column(texts, 1, 4)
+    alone = [formula for row, text in enumerate(texts, 1) for formula in single.column([text], row, 4)]
+    assert found == alone
+    assert [formula_text(formula, row, 4) for row, formula in enumerate(found, 1)] == [text[1:] for text in texts]
+    assert 10 < len(set(map(id, found))) < 200

@@ -14,7 +14,7 @@ from com.sun.star.awt import Rectangle  # type: ignore[import-not-found]
 from com.sun.star.lang import Locale  # type: ignore[import-not-found]
 from com.sun.star.table import CellAddress  # type: ignore[import-not-found]
 
-from sgdsheet.hosts.libreoffice.agent.cells import FORMULAS, Refused, array_areas, corners, rectangle
+from sgdsheet.hosts.libreoffice.agent.cells import FORMULAS, Refused, array_areas, corners, formula_texts, rectangle
 from sgdsheet.hosts.libreoffice.agent.requests import Agent, connect
 
 EVERYTHING = 1023  # com.sun.star.sheet.CellFlags
@@ -84,7 +84,7 @@ class HarnessAgent(Agent):
         page = self._sheet(book, sheet)
         cells = rectangle(page, area)
         areas = [corners(address) for address in cells.queryContentCells(FORMULAS).RangeAddresses]
-        return array_areas(page, areas, area, cells.getFormulaArray()) if areas else []
+        return array_areas(page, areas, formula_texts(cells, areas))
 
     def do_put(self, book: str, sheet: str, top: int, left: int, rows: list[list[Any]]) -> None:
         """Put values into cells, whatever stands there. A boolean is a number of a format of its own."""

@@ -9,6 +9,7 @@ from xlwings import base_classes
 
 from sgdsheet.hosts.libreoffice.calc_reader import formulas, values
 from sgdsheet.hosts.libreoffice.notation import to_excel
+from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import ExcelError
 from tests.xlwings_com import EXCEPTION, Cells, ComError, areas_of
@@ -212,11 +213,12 @@ class CellRange(base_classes.Range):
     @property
     def formula(self) -> Any:
         area, block = self._area, self.api.block(formulas=True)
-        known, texts = values(block), formulas(block)
+        known = values(block)
+        texts = {place: formula_text(formula, *place) for place, formula in formulas(block).items()}
         for array in block.get("arrays", ()):
             first = texts.get((array[0], array[1]))
             whole = Range(area.sheet, *array)
-            text = first.text if first is not None else to_excel(block["formulas"][0][0] or "")
+            text = first if first is not None else to_excel(block["formulas"][0][0][0])
             texts.update({(cell.row, cell.column): text for cell in whole.cells()})
         rows = tuple(
             tuple(
@@ -316,7 +318,7 @@ def _single(text: Any) -> str:
 def _shown(text: Any, value: Any) -> str:
     """The content of a cell as a text."""
     if text is not None:
-        return f"={getattr(text, 'text', text)}"
+        return f"={text}"
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, ExcelError):

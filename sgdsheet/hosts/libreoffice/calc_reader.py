@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import repeat
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +65,14 @@ def _rows(pairs: Sequence[Sequence[int]] | None) -> set[int] | None:
 
 def values(block: Mapping[str, Any]) -> dict[Position, Value]:
     """The values of a block of cells. LibreOffice gives booleans as numbers, errors as nothing, and nothing as ''."""
-    top, left, _, right = block["area"]
-    found: dict[Position, Value] = {}
-    columns = range(left, right + 1)
-    errors = {(row, column): code for row, column, code in block.get("errors", ())}
-    for row, line in enumerate(block["values"], top):
-        found.update(zip(zip(repeat(row), columns, strict=False), line, strict=True))
-        if None in line:
-            for column, value in zip(columns, line, strict=True):
-                if value is None:
-                    found[row, column] = _ERRORS.get(errors.get((row, column), 0), ExcelError.VALUE)
-    empty = {place for place, value in found.items() if value == ""}
-    if empty:
+    given = list(chain.from_iterable(block["values"]))
+    found: dict[Position, Value] = dict(zip(_positions([block["area"]]), given, strict=True))
+    if None in given:
+        errors = {(row, column): code for row, column, code in block.get("errors", ())}
+        for place in [place for place, value in found.items() if value is None]:
+            found[place] = _ERRORS.get(errors.get(place, 0), ExcelError.VALUE)
+    if "" in given:
+        empty = {place for place, value in found.items() if value == ""}
         for place in empty.difference(_positions(block.get("formula_areas", ()))):
             del found[place]
     for position in _positions(block.get("booleans", ())):
@@ -90,34 +86,45 @@ def formulas(block: Mapping[str, Any], filled: FilledDown | None = None) -> dict
 
     With `filled`, which knows the blocks above, cells that a formula was filled down into share one object.
     """
-    top, left, _, _ = block["area"]
+    filled = filled or FilledDown()
     arrays = {
         position: (area[0], area[1], area[2], area[3])
         for area in block.get("arrays", ())
         for position in _positions([area])
     }
     found: dict[Position, Formula] = {}
-    whole: dict[tuple[int, int, int, int], Formula] = {}
-    for row, column in _positions(block.get("formula_areas", ())):
-        text = block["formulas"][row - top][column - left]
-        array = arrays.get((row, column)) if arrays else None
-        if array is not None:
-            if array not in whole:
-                whole[array] = Formula(to_excel(text), array[0], array[1], array)  # the same in all of its cells
-            if (row, column) == array[:2]:
-                found[row, column] = whole[array]
+    for area, rows in zip(block.get("formula_areas", ()), block.get("formulas", ()), strict=True):
+        top, left, _, _ = area
+        if arrays:
+            found.update(_with_arrays(area, rows, arrays, filled))
             continue
-        formula = filled.formula(text, row, column) if filled is not None else Formula(to_excel(text), row, column)
-        if formula.text not in _CONSTANTS:
-            found[row, column] = formula
-    return found
+        columns = [filled.column(texts, top, column) for column, texts in enumerate(zip(*rows, strict=True), left)]
+        found.update(zip(_positions([area]), chain.from_iterable(zip(*columns, strict=True)), strict=True))
+    constants = {id(formula) for formula in found.values() if formula.text in _CONSTANTS}
+    return {place: formula for place, formula in found.items() if id(formula) not in constants} if constants else found
+
+
+def _with_arrays(
+    area: Sequence[int],
+    rows: Sequence[Sequence[str]],
+    arrays: Mapping[Position, tuple[int, int, int, int]],
+    filled: FilledDown,
+) -> Iterator[tuple[Position, Formula]]:
+    """The formulas of an area, those of arrays at their first cells only: all of their cells have the same text."""
+    texts = chain.from_iterable(rows)
+    for (row, column), text in zip(_positions([area]), texts, strict=True):
+        array = arrays.get((row, column))
+        if array is None:
+            yield (row, column), filled.column((text,), row, column)[0]
+        elif (row, column) == array[:2]:
+            yield (row, column), Formula(to_excel(text), row, column, array)
 
 
 def _positions(areas: Sequence[Sequence[int]]) -> Iterator[Position]:
-    for top, left, bottom, right in areas:
-        for row in range(top, bottom + 1):
-            for column in range(left, right + 1):
-                yield row, column
+    """The cells of areas, row by row."""
+    return chain.from_iterable(
+        product(range(top, bottom + 1), range(left, right + 1)) for top, left, bottom, right in areas
+    )
 
 
 def _table(sheets: Mapping[str, Sheet], name: str, sheet: str, *rest: int) -> Table:

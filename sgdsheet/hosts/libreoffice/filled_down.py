@@ -7,7 +7,9 @@ else that is done with it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from sgdsheet.hosts.libreoffice.notation import to_excel
 from sgdsheet.sheet.formula import filled_down
@@ -39,6 +41,36 @@ class _Run:
     layout: str | None = None
     offsets: tuple[int, ...] = ()
 
+    def copies(self, texts: Sequence[str], start: int) -> int:
+        """How many of the texts, from one on, are what the next cells of the run show. They belong to the run then.
+
+        They are compared by ever more at once: a column of copies is done in a few turns, and one of formulas of which
+        each is another takes no longer than by one at a time.
+        """
+        if self.layout is None:
+            self.layout, self.offsets = _layout(self.text, self.row, self.formula.text)
+        count, at_once = 0, 1
+        while self.layout and (given := texts[start + count : start + count + at_once]):
+            expected = self._below(count, len(given))
+            same = len(given)
+            if expected != tuple(given):
+                same = next(place for place, text in enumerate(given) if text != expected[place])
+            count, at_once = count + same, 2 * at_once
+            if same < len(given):
+                break
+        if count:
+            self.row, self.text = self.row + count, texts[start + count - 1]
+        return count
+
+    def _below(self, skipped: int, count: int) -> tuple[str, ...]:
+        """What the cells below show, after some that are skipped."""
+        assert self.layout is not None
+        if not self.offsets:
+            return (self.layout % (),) * count
+        first = self.row + 1 + skipped
+        rows = (range(first + offset, first + offset + count) for offset in self.offsets)
+        return tuple(map(self.layout.__mod__, zip(*rows, strict=True)))
+
 
 class FilledDown:
     """The formulas of one sheet, to be met from top to bottom in each column."""
@@ -46,17 +78,18 @@ class FilledDown:
     def __init__(self) -> None:
         self._runs: dict[int, _Run] = {}
 
-    def formula(self, text: str, row: int, column: int) -> Formula:
-        """What the cell holds, of which LibreOffice gives the text `=$A1*2`; no array formula."""
-        run = self._runs.get(column)
-        if run is not None and run.row == row - 1:
-            if run.layout is None:
-                run.layout, run.offsets = _layout(run.text, run.row, run.formula.text)
-            if run.layout and run.layout % tuple([row + offset for offset in run.offsets]) == text:
-                run.row, run.text = row, text
-                return run.formula
-        found = Formula(to_excel(text), row, column)
-        self._runs[column] = _Run(text, row, found)
+    def column(self, texts: Sequence[str], row: int, column: int) -> list[Formula]:
+        """What the cells from one in a row downwards hold, of which LibreOffice gives texts such as `=$A1*2`."""
+        found: list[Formula] = []
+        while len(found) < len(texts):
+            start, here = len(found), row + len(found)
+            run = self._runs.get(column)
+            copies = run.copies(texts, start) if run is not None and run.row == here - 1 else 0
+            if run is None or not copies:
+                formula = Formula(to_excel(texts[start]), here, column)
+                run, copies = _Run(texts[start], here, formula), 1
+                self._runs[column] = run
+            found += repeat(run.formula, copies)
         return found
 
 

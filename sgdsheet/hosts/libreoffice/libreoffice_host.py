@@ -108,9 +108,9 @@ class LibreOfficeHost:
     def read_formulas(self, areas: Sequence[Range]) -> dict[Cell, str]:
         found = {}
         for area, block in zip(areas, self._areas(areas, formulas=True), strict=True):
-            for row, line in enumerate(block["formulas"], area.top):
-                for column, text in enumerate(line, area.left):
-                    if text is not None:
+            for (top, left, _, _), rows in zip(block["formula_areas"], block["formulas"], strict=True):
+                for row, line in enumerate(rows, top):
+                    for column, text in enumerate(line, left):
                         found[Cell(area.sheet, row, column)] = f"={to_excel(text)}"
         return found
 

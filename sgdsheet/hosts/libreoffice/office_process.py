@@ -299,7 +299,7 @@ def start_office(program: Path, *options: str, environment: Mapping[str, str] = 
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env=office_environment(environment),
+        env=office_environment(environment, visible="--headless" not in options),
     )
 
 

@@ -21,6 +21,9 @@ _ACTIVE = ("PYTHON", "__PYVENV", "VIRTUAL_ENV", "_OLD_VIRTUAL_", "CONDA_", "_CON
            "POETRY_", "PYENV_")  # fmt: skip
 """The beginnings of environment variables that are about a Python environment."""
 
+_WINDOWS = "SAL_USE_VCLPLUGIN"
+"""The environment variable that says how LibreOffice shows windows."""
+
 _FLATPAK = "org.libreoffice.LibreOffice"
 """LibreOffice's name among Flatpaks."""
 
@@ -87,14 +90,17 @@ def bundled_python(program: Path) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def office_environment(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+def office_environment(inherited: Mapping[str, str] = os.environ, *, visible: bool = False) -> dict[str, str]:
     """What LibreOffice's programs inherit: our own environment variables, without any Python environment.
+
+    Unless it is to be `visible`, LibreOffice is not told how to show windows: where there is no screen, it would end.
 
     LibreOffice's Python is the system's on Linux, and takes the first `python3` in PATH for its home. In an active
     environment it does not find `uno` then, and LibreOffice ends with “bad_alloc” and an empty registry.
     """
     folders = [folder for folder in inherited.get("PATH", os.defpath).split(os.pathsep) if not _of_environment(folder)]
-    kept = {name: value for name, value in inherited.items() if not name.upper().startswith(_ACTIVE)}
+    left_out = _ACTIVE if visible else (*_ACTIVE, _WINDOWS)
+    kept = {name: value for name, value in inherited.items() if not name.upper().startswith(left_out)}
     system = [] if sys.platform == "win32" else [os.path.join(os.sep, "usr", "bin")]
     return {**kept, "PATH": os.pathsep.join([*system, *folders])}
 

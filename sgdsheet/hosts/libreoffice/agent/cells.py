@@ -35,6 +35,12 @@ def corners(address: Any) -> list[int]:
     return [address.StartRow + 1, address.StartColumn + 1, address.EndRow + 1, address.EndColumn + 1]
 
 
+def size(area: list[int]) -> int:
+    """How many cells there are in an area."""
+    top, left, bottom, right = area
+    return (bottom - top + 1) * (right - left + 1)
+
+
 def a1(row: int, column: int) -> str:
     letters = ""
     while column > 0:
@@ -53,10 +59,6 @@ def content_areas(sheet: Any) -> list[list[int]]:
     if not areas:
         return []
     around = [fold(area[corner] for area in areas) for corner, fold in enumerate((min, min, max, max))]
-
-    def size(area: list[int]) -> int:
-        return (area[2] - area[0] + 1) * (area[3] - area[1] + 1)
-
     return [around] if size(around) <= sum(map(size, areas)) + PER_AREA * len(areas) else areas
 
 
@@ -117,12 +119,24 @@ def read_cells(cells: Any, values: Any, words: tuple[str, str] | None, formulas:
     if formulas:
         areas = [corners(address) for address in cells.queryContentCells(FORMULAS).RangeAddresses]
         found["formula_areas"] = areas
-        texts = cells.getFormulaArray() if areas else ()
-        found["formulas"] = [[text if text[:1] in ("=", "{") else None for text in row] for row in texts]
-        found["arrays"] = array_areas(sheet, areas, found["area"], texts)
+        found["formulas"] = formula_texts(cells, areas)
+        found["arrays"] = array_areas(sheet, areas, found["formulas"])
     if words is not None:
         found["booleans"] = boolean_areas(cells, values, words)
     return found
+
+
+def formula_texts(cells: Any, areas: list[list[int]]) -> list[Any]:
+    """The formulas of each of these areas of some cells, row by row; without the constants where that is faster."""
+    around = corners(cells.RangeAddress)
+    if size(around) > sum(map(size, areas)) + PER_AREA * len(areas):
+        return [rectangle(cells.Spreadsheet, area).getFormulaArray() for area in areas]
+    texts = cells.getFormulaArray() if areas else ()
+    first_row, first, _, _ = around
+    return [
+        [row[left - first : right - first + 1] for row in texts[top - first_row : bottom - first_row + 1]]
+        for top, left, bottom, right in areas
+    ]
 
 
 def boolean_areas(cells: Any, values: Any, words: tuple[str, str]) -> list[list[int]]:
@@ -166,16 +180,14 @@ def error_codes(document: Any, cells: Any, values: Any) -> list[list[int]]:
     return found
 
 
-def array_areas(sheet: Any, areas: list[list[int]], around: list[int], texts: Any) -> list[list[int]]:
-    """The areas of array formulas, each once."""
+def array_areas(sheet: Any, areas: list[list[int]], texts: list[Any]) -> list[list[int]]:
+    """The areas of array formulas, each once; `texts` are the formulas of each of the areas."""
     found: list[list[int]] = []
     covered: set[tuple[int, int]] = set()
-    if not any(text[:1] == "{" for row in texts for text in row):
-        return found
-    for top, left, bottom, right in areas:
-        for row in range(top, bottom + 1):
-            for column in range(left, right + 1):
-                if (row, column) in covered or texts[row - around[0]][column - around[1]][:1] != "{":
+    for number, (top, left, _, _) in enumerate(areas):
+        for row, line in enumerate(texts[number], top):
+            for column, text in enumerate(line, left):
+                if text[:1] != "{" or (row, column) in covered:
                     continue
                 cursor = sheet.createCursorByRange(rectangle(sheet, [row, column, row, column]))
                 cursor.collapseToCurrentArray()

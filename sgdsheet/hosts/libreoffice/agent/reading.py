@@ -15,6 +15,7 @@ from sgdsheet.hosts.libreoffice.agent.cells import (
     read_block,
     recalculate,
     rectangle,
+    size,
 )
 
 Exclusively = Callable[[Callable[[], Any]], Any]
@@ -45,7 +46,7 @@ class WorkbookReader:
 
     def _small(self) -> dict[str, Any] | None:
         layout = self._layout()
-        if sum(_size(area) for _, areas in layout["sheets"] for area in areas) > _AT_ONCE:
+        if sum(size(area) for _, areas in layout["sheets"] for area in areas) > _AT_ONCE:
             return None
         return self._filled(layout, lambda work: work())
 
@@ -53,7 +54,7 @@ class WorkbookReader:
         """Read a large workbook in pieces, and again if cells were moved meanwhile: some were met twice, or never."""
         for _ in range(_ATTEMPTS):
             layout = self._exclusively(self._layout)
-            self._cells, self._read = sum(_size(area) for _, areas in layout["sheets"] for area in areas), 0
+            self._cells, self._read = sum(size(area) for _, areas in layout["sheets"] for area in areas), 0
             found = self._filled(layout, self._exclusively)
             if self._exclusively(self._layout) == layout:
                 return found
@@ -103,7 +104,7 @@ class WorkbookReader:
     def _piece(self, area: list[int], now: Callable[[Callable[[Any], Any]], Any]) -> Any:
         found = now(partial(self._block_at, area))
         if self._cells:
-            self._read += _size(area)
+            self._read += size(area)
             self.told(self._read / self._cells)
         return found
 
@@ -139,17 +140,12 @@ class WorkbookReader:
 
 def _has_subtotal(sheet: dict[str, Any]) -> bool:
     """Whether it matters for a formula of a sheet which rows are hidden."""
-    lines = (line for block in sheet["blocks"] for line in block.get("formulas", ()))
-    return any(text is not None and _is_subtotal(text) for line in lines for text in line)
+    lines = (line for block in sheet["blocks"] for rows in block.get("formulas", ()) for line in rows)
+    return any(_is_subtotal(text) for line in lines for text in line)
 
 
 def _is_subtotal(formula: str) -> bool:
     return "SUBTOTAL(" in formula or "AGGREGATE(" in formula
-
-
-def _size(area: list[int]) -> int:
-    top, left, bottom, right = area
-    return (bottom - top + 1) * (right - left + 1)
 
 
 def _pieces(area: list[int]) -> Iterator[list[int]]:
