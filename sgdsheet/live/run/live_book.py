@@ -271,9 +271,9 @@ class LiveBook:
 
     def _read(self) -> Workbook:
         """Read the whole workbook."""
-        began = perf_counter()
+        began, host = perf_counter(), self.host  # connected first: what is being done is shown there
         with stage("reading the workbook", at_once=self._last_reading > _LONG_READING):
-            workbook = self.host.read()
+            workbook = host.read()
         self._last_reading = perf_counter() - began
         return workbook
 
