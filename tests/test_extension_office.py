@@ -387,21 +387,6 @@ def test_train_runs_on_until_stop_and_undo_takes_it_back(screen: Screen) -> None
     until(lambda: not screen.said())
 
 
-def test_a_killed_process_is_told_of_at_once_and_undone(screen: Screen) -> None:
-    train(screen)
-    (process,) = screen.children()
-    os.kill(process, signal.SIGKILL)
-    killed = time.monotonic()
-    until(lambda: "has ended" in screen.said())
-    assert time.monotonic() - killed < most(2.0, 15.0)
-    assert screen.enabled("Train")
-    assert not screen.enabled("Stop")
-    assert screen.read("A1:A2") != [4.0, -2.0]
-    screen.click("Undo the training")
-    until(lambda: screen.read("A1:A2") == [4.0, -2.0])
-    assert screen.children() != [process]
-
-
 def test_sheets_that_a_click_asks_for_come_to_the_front(screen: Screen) -> None:
     screen.write((1, 1), 4.0)
     for label, sheet, cell in (("Gradients", GRADIENTS, (5, 2)), ("Report", REPORT, (1, 1)), ("Log", LOG, (1, 1))):
@@ -429,6 +414,22 @@ def test_goal_seek_of_what_is_selected(screen: Screen) -> None:
     screen.select("A1")
     screen.click("Undo")
     until(lambda: screen.read("N1") == [1.0])
+
+
+def test_a_killed_process_is_told_of_at_once_and_undone(screen: Screen) -> None:
+    """Among the last: once in many runs, LibreOffice 7.4 itself was gone some time after the process was killed."""
+    train(screen)
+    (process,) = screen.children()
+    os.kill(process, signal.SIGKILL)
+    killed = time.monotonic()
+    until(lambda: "has ended" in screen.said())
+    assert time.monotonic() - killed < most(2.0, 15.0)
+    assert screen.enabled("Train")
+    assert not screen.enabled("Stop")
+    assert screen.read("A1:A2") != [4.0, -2.0]
+    screen.click("Undo the training")
+    until(lambda: screen.read("A1:A2") == [4.0, -2.0])
+    assert screen.children() != [process]
 
 
 def test_what_goes_wrong_is_said_on_top_of_the_sheet(screen: Screen) -> None:
