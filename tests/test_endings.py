@@ -194,6 +194,25 @@ def test_a_plateau_is_no_convergence() -> None:
     assert (session.stopped, session.reason) == ("stalled", "no parameter changes the loss around here: a plateau")
 
 
+@pytest.mark.parametrize("start", [(0, 100, 200), (0, 100, 10), (-1, 1000, 3), (-100, 1000, 300)])
+def test_a_parameter_that_ran_away_is_no_convergence(start: tuple[float, ...]) -> None:
+    """Box's curve of two exponentials: far off, EXP underflows, and whatever the parameter is, it makes no difference.
+
+    The other parameters' steps were then compared with rounding of its size, and any gradient passed for none.
+    """
+    rows = [round(0.1 * row, 1) for row in range(1, 11)]
+    formula = "(EXP(-C{r}*$A$1)-EXP(-C{r}*$A$2)-$A$3*(EXP(-C{r})-EXP(-10*C{r})))^2"
+    cells: dict[str, Any] = {"A1": [[item] for item in start], "C1": [[item] for item in rows], "Z1": "=SUM(D1:D10)"}
+    cells |= {f"D{row}": "=" + formula.replace("{r}", str(row)) for row in range(1, 11)}
+    model = compiled(cells, "A1:A3")
+    session = Session(model)
+    session.run()
+    gradient = max(abs(slope) for slope in model.gradients().values())
+    minimum = session.loss < 1e-12
+    assert (session.stopped == "converged") == minimum
+    assert minimum or gradient > 1e-6 or "Sheet1!A2" in session.reason
+
+
 def test_a_saddle_is_no_convergence(tmp_path: Path) -> None:
     """(x² - 9)² has a gradient of 0 at 0, and its top there."""
     session = Session(fourth_power(tmp_path, 0))

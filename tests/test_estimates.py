@@ -155,6 +155,27 @@ def test_weights(square: str, loss: str) -> None:
     assert any("weights are taken as relative" in note for note in found.notes)
 
 
+def test_several_columns() -> None:
+    """The closed form s² (X'X)⁻¹ of a cubic, its correlations, AIC and BIC, calculated with NumPy alone."""
+    formula = "=$A$1+$A$2*C{r}+$A$3*C{r}^2+$A$4*C{r}^3"
+    found = fitted(compiled(line_cells(A1=column([0.1, 0.1, 0.1, 0.1]), **fill("E1:E8", formula)), "A1:A4"))
+    design, y = np.vander(X, 4, increasing=True), np.array(Y)
+    beta, *_ = np.linalg.lstsq(design, y, rcond=None)
+    rss = float(((y - design @ beta) ** 2).sum())
+    covariance = rss / 4 * np.linalg.inv(design.T @ design)
+    expected = np.sqrt(np.diag(covariance))
+    statistics = found.statistics
+    assert statistics is not None
+    assert [item.value for item in statistics.estimates] == pytest.approx(beta, rel=1e-8)
+    assert errors(found) == pytest.approx(expected, rel=1e-8)
+    reach = stats.t.ppf(0.975, 4) * expected
+    assert [item.high for item in statistics.estimates] == pytest.approx(beta + reach, rel=1e-8)
+    assert statistics.correlation == pytest.approx(covariance / np.outer(expected, expected), rel=1e-7)
+    likelihood = stats.norm.logpdf(y - design @ beta, scale=np.sqrt(rss / 8)).sum()
+    assert statistics.aic == pytest.approx(2 * 5 - 2 * likelihood, rel=1e-9)
+    assert statistics.bic == pytest.approx(5 * np.log(8) - 2 * likelihood, rel=1e-9)
+
+
 def test_through_the_origin() -> None:
     """As statsmodels 0.14, R and LINEST say: R² compares with 0."""
     found = fitted(compiled(line_cells(**fill("E1:E8", "=$A$2*C{r}")), "A2"))
@@ -260,6 +281,18 @@ def test_two_parameters_that_do_the_same() -> None:
     assert any("Sheet1!A2 and Sheet1!A3 can change together" in note for note in found.notes)
 
 
+def test_what_belongs_together_is_told_apart() -> None:
+    """Two sums, and one that does nothing: a sentence for each."""
+    cells = line_cells(A1=column([0.1, 0.2, 0.3, 0.4, 0.5]), **fill("E1:E8", "=$A$1+$A$2+($A$3*$A$4)*C{r}+0*$A$5"))
+    found = fitted(compiled(cells, "A1:A5"))
+    assert errors(found) == [None] * 5
+    assert found.statistics is not None
+    assert (found.statistics.groups, found.statistics.freedom) == (((0, 1), (2, 3), (4,)), 6)
+    together = [note.partition(" can change together")[0] for note in found.notes if "together" in note]
+    assert together == ["Sheet1!A1 and Sheet1!A2", "Sheet1!A3 and Sheet1!A4"]
+    assert any(note.startswith("Sheet1!A5 does nothing here") for note in found.notes)
+
+
 def test_a_penalty_is_no_observation() -> None:
     found = fitted(compiled(line_cells("=SUM(F1:F8)+0.1*SUMSQ(A1:A2)"), "A1:A2"))
     assert found.statistics is None
@@ -346,6 +379,53 @@ def test_logistic_regression(form: str) -> None:
     assert statistics.aic == pytest.approx(20.05975692868935, rel=1e-9)
     assert statistics.bic == pytest.approx(22.05122147579733, rel=1e-9)
     assert (statistics.count, statistics.method) == (20, "maximum likelihood")
+
+
+def test_the_information_of_a_logistic_regression() -> None:
+    """X'WX with the weights p (1 - p), at the maximum that Newton's steps find on their own."""
+    statistics = fitted(logit(*LOGITS["its negative"][:3], maximize=False)).statistics
+    assert statistics is not None
+    x, y = np.column_stack([np.ones(20), HOURS]), np.array(PASSED)
+    beta = np.zeros(2)
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-x @ beta))
+        information = x.T @ (x * (p * (1 - p))[:, None])
+        beta += np.linalg.solve(information, x.T @ (y - p))
+    covariance = np.linalg.inv(information)
+    expected = np.sqrt(np.diag(covariance))
+    assert [item.standard_error for item in statistics.estimates] == pytest.approx(expected, rel=1e-8)
+    assert statistics.correlation[0, 1] == pytest.approx(covariance[0, 1] / np.prod(expected), rel=1e-8)
+
+
+LOOSE = {
+    "a sum": ("=1/(1+EXP(-($A$1+$A$2+$A$3*C{r})))", ["Sheet1!A1 and Sheet1!A2"], 2),
+    "a product": ("=1/(1+EXP(-($A$1+$A$2*$A$3*C{r})))", ["Sheet1!A2 and Sheet1!A3"], 0),
+    "the same column twice": ("=1/(1+EXP(-($A$1+$A$2*C{r}+$A$3*2*C{r})))", ["Sheet1!A2 and Sheet1!A3"], 0),
+}
+
+
+@pytest.mark.parametrize("label", ["Log-likelihood", "Total"])
+@pytest.mark.parametrize("form", LOOSE)
+def test_a_likelihood_that_does_not_tell_parameters_apart(form: str, label: str) -> None:
+    """No figure is an error of 10⁷: rounding is no information. Of any other loss there is a line as well."""
+    formula, named, known = LOOSE[form]
+    cells = {
+        "A1": column([0.1, 0.2, 0.3]),
+        "C1": column(HOURS),
+        "D1": column(PASSED),
+        **fill("E1:E20", formula),
+        **fill("F1:F20", BERNOULLI),
+        "Y1": label,
+        "Z1": "=-SUM(F1:F20)",
+    }
+    found = fitted(compiled(cells, "A1:A3"))
+    assert [note.partition(" can change together")[0] for note in found.notes if "together" in note] == named
+    if label == "Total":
+        assert found.statistics is None
+        return
+    determined = [place for place, item in enumerate(errors(found)) if item is not None]
+    assert determined == [known]
+    assert errors(found)[known] == pytest.approx([1.760994314156, 0, 0.628720845945][known], rel=1e-6)
 
 
 def test_poisson_regression() -> None:

@@ -68,6 +68,9 @@ _MOST_IN_PRODUCTS, _ITERATIONS = 5_000, 400
 _AT_BOUND = 1e-10
 """Distance from a bound, relative to the parameter, up to which it is at the bound."""
 
+_FAR_AWAY = 100
+"""How many times as large as at the start, or as 1, a parameter is that has run away."""
+
 _NOT_YET = "no step brings anything any more, but this is no minimum"
 
 
@@ -96,6 +99,8 @@ class Place:
     upper: Vector | None = None
     size: int = 0
     """How many numbers one evaluation reads."""
+    cells: Sequence[object] = ()
+    """The parameters' cells, in their order, by which a verdict calls them."""
 
 
 def judge(place: Place) -> Verdict:
@@ -111,6 +116,9 @@ def judge(place: Place) -> Verdict:
         return _by_products(place, values, free) or _by_gradient(place, value, gradient, values, free)
     jacobian = _jacobian(place, len(values))
     if jacobian is not None:
+        lost = _run_away(place, jacobian[1], values, free)
+        if lost is not None:
+            return lost
         found = _by_offset(place, *jacobian, values, free)
         if found.converged:
             return _not_downward(_hessian(place, graph, free))
@@ -130,6 +138,8 @@ def _by_offset(
         return Verdict(True)
     columns = jacobian[:, free]
     lengths = np.linalg.norm(columns, axis=0)
+    magnitudes = np.abs(values[free])
+    reach = _FLAT * float((magnitudes * lengths).max(initial=0.0))
     lengths[lengths == 0] = 1.0
     left, sizes, right = np.linalg.svd(columns / lengths, full_matrices=False)
     kept = sizes > _FLAT * sizes.max(initial=0.0)
@@ -139,13 +149,35 @@ def _by_offset(
     freedom = max(1, len(residuals) - int(kept.sum()))
     deviation = math.sqrt(max(total - float(along @ along), 0.0) / freedom)
     errors = deviation * np.linalg.norm(spread, axis=1) / lengths
-    magnitudes = np.abs(values[free])
     settled = offset <= _OFFSET and bool((step <= _STEP * np.maximum(magnitudes, errors)).all())
-    reach = _FLAT * float((magnitudes * lengths).max(initial=0.0)) / lengths
-    exact = bool((step <= np.maximum(_EXACT_STEP * magnitudes, reach)).all())
+    exact = bool((step <= np.maximum(_EXACT_STEP * magnitudes, reach / lengths)).all())
     if settled or exact:
         return Verdict(True)
     return Verdict(False, f"{_NOT_YET}: the relative offset is {offset:.2g}")
+
+
+def _run_away(place: Place, jacobian: NDArray[np.float64], values: Vector, free: NDArray[np.bool_]) -> Verdict | None:
+    """Parameters that went so far from the start that they do nothing any more; None where there are none.
+
+    There the loss is flat, as it is at a minimum; it is none, as other values of theirs are better or worse.
+    """
+    far = np.abs(values) > _FAR_AWAY * (1 + np.abs(_flat(place.start)))
+    lost = np.flatnonzero(free & far & ~jacobian.any(axis=0))
+    if not len(lost) or _squares(place.residuals, place.parameters) <= _PERFECT * _squares(
+        place.residuals, place.start
+    ):
+        return None
+    before = _jacobian(place, len(values), place.start)
+    lost = lost[before[1][:, lost].any(axis=0)] if before is not None else lost
+    if not len(lost):
+        return None
+    where = ", ".join(f"{place.cells[index]} ({values[index]:.3g})" for index in lost[:3] if place.cells)
+    one = len(lost) == 1
+    what = where + (", …" if len(lost) > 3 else "") if where else "a parameter" if one else "parameters"
+    return Verdict(
+        False,
+        f"{what} went to where {'it does' if one else 'they do'} nothing any more; start closer, or set bounds",
+    )
 
 
 def _is_strict(
@@ -310,11 +342,16 @@ def _held(place: Place, values: Vector, gradient: Vector) -> NDArray[np.bool_]:
     return held
 
 
-def _jacobian(place: Place, count: int) -> tuple[Vector, NDArray[np.float64]] | None:
-    """The residuals [residuals] and their Jacobian [residuals, parameters]; None where they are unknown or too many."""
+def _jacobian(
+    place: Place, count: int, at: Sequence[Tensor] | None = None
+) -> tuple[Vector, NDArray[np.float64]] | None:
+    """The residuals [residuals] and their Jacobian [residuals, parameters], at the present parameters or others.
+
+    None where they are unknown or too many.
+    """
     if place.residuals is None:
         return None
-    parameters = [tensor.detach() for tensor in place.parameters]
+    parameters = [tensor.detach() for tensor in (place.parameters if at is None else at)]
     try:
         with torch.no_grad():
             size = place.residuals(*parameters).numel()

@@ -411,6 +411,7 @@ class Run:
                     None if bounds is None else bounds.lower.double().numpy(),
                     None if bounds is None else bounds.upper.double().numpy(),
                     model.numbers_read(),
+                    [cell for area, _ in model.ranges() for cell in area.cells()],
                 )
             )
         return found if found.converged else Verdict(False, self._roughness() or found.reason)

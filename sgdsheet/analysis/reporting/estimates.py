@@ -27,6 +27,9 @@ ON_BOUND, UNKNOWN, NO_FREEDOM = "on a bound", "not determined", "no degrees of f
 _RANK = 1e-12
 """Singular values below this share of the largest are 0 but for rounding."""
 
+_FLAT = 1e-10
+"""Second derivatives along a direction below this share of the largest are 0 but for rounding."""
+
 _ROUNDING = 1e-29
 """Share of the observations' sum of squares up to which that of the residuals is nothing but rounding."""
 
@@ -82,6 +85,8 @@ class FitStatistics:
     weighted: bool = False
     exact: bool = False
     """Whether the residuals are 0 but for rounding."""
+    groups: tuple[tuple[int, ...], ...] = ()
+    """The places of parameters that can change together without changing anything; one that does nothing is alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +94,13 @@ class Covariance:
     """The inverse of an information matrix [parameters, parameters], NaN for parameters that it says nothing about.
 
     `rank` is the number of directions with information. `unknown` [parameters] tells which parameters could move
-    without changing anything.
+    without changing anything; `groups` are the places of those that move together.
     """
 
     matrix: Floats
     rank: int
     unknown: Booleans
+    groups: tuple[tuple[int, ...], ...] = ()
 
 
 def covariance(root: Floats, free: Booleans, active: Floats | None = None) -> Covariance:
@@ -123,7 +129,27 @@ def covariance(root: Floats, free: Booleans, active: Floats | None = None) -> Co
     found[loose, :] = found[:, loose] = np.nan
     matrix[np.ix_(places, places)] = found
     unknown[places] = loose
-    return Covariance(matrix, int(kept.sum()), unknown)
+    groups = tuple(tuple(places[list(group)].tolist()) for group in _together(along[:, ~kept]))
+    return Covariance(matrix, int(kept.sum()), unknown, groups)
+
+
+def _together(directions: Floats) -> list[list[int]]:
+    """Which rows of orthonormal directions [parameters, directions] belong together, and to no others.
+
+    Two do if their entries in the projection on the directions are not 0: where a direction is a sum of parts that are
+    free on their own, these are told apart.
+    """
+    projection = np.abs(directions @ directions.T)
+    linked = projection > _SHARE
+    left, found = set(np.flatnonzero(np.linalg.norm(directions, axis=1) > _SHARE).tolist()), []
+    while left:
+        group, reached = set[int](), {min(left)}
+        while reached:
+            group |= reached
+            reached = {int(other) for place in reached for other in np.flatnonzero(linked[place])} & left - group
+        left -= group
+        found.append(sorted(group))
+    return found
 
 
 def _tangents(active: Floats | None, count: int) -> Floats:
@@ -199,6 +225,7 @@ def least_squares_statistics(
         plain,
         bool((weights != 1).any()),
         exact,
+        found.groups,
     )
 
 
@@ -217,16 +244,9 @@ def likelihood_statistics(
     number of observations, if that is known. `free` and `active` are as for least squares.
     """
     free = np.ones(len(values), dtype=bool) if free is None else free
-    places = np.flatnonzero(free)
-    scales = np.sqrt(np.maximum(np.abs(np.diag(information)[places]), 1e-300))
-    basis = _tangents(active[:, places] / scales if active is not None else None, len(places))
-    along = basis.T @ (information[np.ix_(places, places)] / np.outer(scales, scales)) @ basis
-    sizes, directions = np.linalg.eigh((along + along.T) / 2)
-    if len(sizes) and sizes[0] < -1e-8 * float(np.abs(sizes).max()):
+    found = inverse(information, free, active)
+    if found is None:
         return None
-    root = np.zeros((len(sizes), len(values)))
-    root[:, places] = np.sqrt(np.maximum(sizes, 0.0))[:, None] * (basis @ directions).T * scales
-    found = covariance(root, free, active)
     aic = 2 * found.rank - 2 * log_likelihood
     return FitStatistics(
         "maximum likelihood",
@@ -237,7 +257,26 @@ def likelihood_statistics(
         log_likelihood=log_likelihood,
         aic=aic,
         bic=math.log(count) * found.rank - 2 * log_likelihood if count else None,
+        groups=found.groups,
     )
+
+
+def inverse(information: Floats, free: Booleans, active: Floats | None = None) -> Covariance | None:
+    """The inverse of a matrix of second derivatives [parameters, parameters], as `covariance` has it of its root.
+
+    None if it curves downwards in some direction.
+    """
+    places = np.flatnonzero(free)
+    scales = np.sqrt(np.maximum(np.abs(np.diag(information)[places]), 1e-300))
+    basis = _tangents(active[:, places] / scales if active is not None else None, len(places))
+    along = basis.T @ (information[np.ix_(places, places)] / np.outer(scales, scales)) @ basis
+    sizes, directions = np.linalg.eigh((along + along.T) / 2)
+    if len(sizes) and sizes[0] < -1e-8 * float(np.abs(sizes).max()):
+        return None
+    sizes[sizes < _FLAT * sizes.max(initial=0.0)] = 0.0  # the root would make much of their rounding
+    root = np.zeros((len(sizes), len(free)))
+    root[:, places] = np.sqrt(sizes)[:, None] * (basis @ directions).T * scales
+    return covariance(root, free, active)
 
 
 def _estimates(

@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import fx
 
 from sgdsheet.analysis.reporting.estimates import (
     ON_BOUND,
-    UNKNOWN,
     FitStatistics,
+    inverse,
     least_squares_statistics,
     likelihood_statistics,
 )
 from sgdsheet.analysis.reporting.likelihood import Likelihood, likelihood_of
+from sgdsheet.compiler.model import SheetModel
 from sgdsheet.sheet.references import Cell
 from sgdsheet.train.constrained.constraints import HOLDS
 from sgdsheet.train.constrained.flat_functions import FlatModel
+from sgdsheet.train.constrained.problem_kind import problem_kind
 from sgdsheet.train.least_squares import columns_of
 from sgdsheet.train.residuals import Regression, regression_of
 from sgdsheet.train.solution import Solution, flat
@@ -31,6 +34,14 @@ MOST_PARAMETERS = 200
 
 _MOST_NUMBERS = 5_000_000
 """Entries of a Jacobian up to which there are statistics."""
+
+_POLISH = 5
+"""Newton's steps towards the minimum itself, at most."""
+
+_VALLEY, _CLOSE = 1e-6, 1e-9
+"""Curvatures below this share of the largest may be those along a valley; a share of the objective that is rounding."""
+
+_LOOSE = "can change together without changing "
 
 _AT_BOUND = 1e-9
 """Distance from a bound, relative to the parameter, up to which it is at the bound."""
@@ -57,6 +68,8 @@ def fitted_model(solution: Solution) -> FittedModel:
         return found
     regression = regression_of(solution.module, solution.names, model.problem, solution.parameters)
     likelihood = likelihood_of(solution) if regression is None else ""
+    if regression is None and likelihood == "":
+        found.notes.extend(_loose_together(solution))
     if isinstance(likelihood, str) and likelihood:
         found.notes.append(f"No standard errors: {likelihood}.")
     if regression is None and isinstance(likelihood, str):
@@ -138,22 +151,12 @@ def _elsewhere(solution: Solution) -> list[torch.Tensor]:
 def _maximum_likelihood(
     solution: Solution, likelihood: Likelihood, free: Booleans, active: Floats | None, notes: list[str]
 ) -> FitStatistics | None:
-    parameters, model = list(solution.parameters), solution.model
-    with torch.enable_grad():
-        objective = model.as_objective(solution.module.forward()) * likelihood.factor
-        parts = torch.autograd.grad(objective, parameters, create_graph=True, materialize_grads=True)
-        gradient = torch.cat([part.reshape(-1) for part in parts])
-        rows = []
-        try:
-            for item in gradient.unbind() if gradient.requires_grad else ():
-                rows.append(flat(torch.autograd.grad(item, parameters, retain_graph=True, materialize_grads=True)))
-        except (RuntimeError, NotImplementedError):
-            return None
-    information = np.stack(rows) if rows else np.zeros((len(free), len(free)))
-    if not np.isfinite(information).all():
+    at_minimum = _second_derivatives(solution, free if active is None else None)
+    if at_minimum is None:
         return None
+    objective, information = likelihood.factor * at_minimum.objective, likelihood.factor * at_minimum.matrix
     found = likelihood_statistics(
-        solution.values, -float(objective.detach()), information, count=likelihood.count, free=free, active=active
+        solution.values, -objective, information, count=likelihood.count, free=free, active=active
     )
     if found is None:
         notes.append("No standard errors: the likelihood does not curve downwards here in every direction.")
@@ -164,6 +167,86 @@ def _maximum_likelihood(
     if likelihood.count is None:
         notes.append("No BIC: the formula of the loss does not show how many observations there are.")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Curved:
+    """What has to become small, its gradient [parameters], and its second derivatives [parameters, parameters]."""
+
+    objective: float
+    gradient: Floats
+    matrix: Floats
+
+
+def _second_derivatives(solution: Solution, free: Booleans | None = None) -> _Curved | None:
+    """The second derivatives at the minimum; None where they cannot be calculated.
+
+    Where it is told which parameters are `free`, Newton's steps lead from the parameters as they are to the point
+    itself: in a valley, what is left of the gradient would look like curvature along it.
+    """
+    module, names, model = solution.module, list(solution.names), solution.model
+    parameters = [item.detach().clone().requires_grad_() for item in solution.parameters]
+    found = _derivatives(module, names, model, parameters)
+    for _ in range(_POLISH if free is not None and found is not None else 0):
+        assert found is not None
+        assert free is not None
+        moved = _after_newton(parameters, found, free)
+        after = _derivatives(module, names, model, moved)
+        if after is None or not _length(after, free) < 0.5 * _length(found, free):
+            break
+        if not after.objective <= found.objective + _CLOSE * abs(found.objective):
+            break
+        parameters, found = moved, after
+    return found
+
+
+def _derivatives(
+    module: fx.GraphModule, names: list[str], model: SheetModel, parameters: list[torch.Tensor]
+) -> _Curved | None:
+    with torch.enable_grad():
+        values = dict(zip(names, parameters, strict=True))
+        objective = model.as_objective(torch.func.functional_call(module, values, ()))
+        if not objective.requires_grad:
+            size = sum(item.numel() for item in parameters)
+            return _Curved(float(objective), np.zeros(size), np.zeros((size, size)))
+        parts = torch.autograd.grad(objective, parameters, create_graph=True, materialize_grads=True)
+        gradient = torch.cat([part.reshape(-1) for part in parts])
+        rows = []
+        try:
+            for item in gradient.unbind() if gradient.requires_grad else ():
+                rows.append(flat(torch.autograd.grad(item, parameters, retain_graph=True, materialize_grads=True)))
+        except (RuntimeError, NotImplementedError):  # nobody can list which operations have no such derivative
+            return None
+    matrix = np.stack(rows) if rows else np.zeros((len(gradient), len(gradient)))
+    slopes = flat([gradient])
+    if not np.isfinite(matrix).all() or not np.isfinite(slopes).all():
+        return None
+    return _Curved(float(objective.detach()), slopes, (matrix + matrix.T) / 2)
+
+
+def _after_newton(parameters: list[torch.Tensor], found: _Curved, free: Booleans) -> list[torch.Tensor]:
+    """The parameters after Newton's step in those that are free, which stays across a valley."""
+    places = np.flatnonzero(free)
+    scales = _scales(found, free)
+    scaled = found.matrix[np.ix_(places, places)] * np.outer(scales, scales)
+    step = np.zeros(len(free))
+    step[places] = -scales * (np.linalg.pinv(scaled, rcond=_VALLEY, hermitian=True) @ (scales * found.gradient[places]))
+    moved, at = [], 0
+    for item in parameters:
+        part = torch.from_numpy(step[at : at + item.numel()]).reshape(item.shape).to(item)
+        moved.append((item.detach() + part).requires_grad_())
+        at += item.numel()
+    return moved
+
+
+def _length(found: _Curved, free: Booleans) -> float:
+    """The length of the gradient, in units in which each second derivative is 1."""
+    return float(np.linalg.norm(_scales(found, free) * found.gradient[free]))
+
+
+def _scales(found: _Curved, free: Booleans) -> Floats:
+    diagonal = np.abs(np.diag(found.matrix)[free])
+    return np.asarray(1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)))
 
 
 def _times(likelihood: Likelihood) -> str:
@@ -210,14 +293,34 @@ def _explain(found: FittedModel, statistics: FitStatistics) -> None:
         found.notes.append(
             f"{_listed(bound)} {'is' if len(bound) == 1 else 'are'} on a bound and taken as fixed: no standard error."
         )
-    unknown = [cell for cell, item in pairs if item.missing == UNKNOWN]
-    if unknown:
-        alone = len(unknown) == 1
-        what = "does nothing here" if alone else "can change together without changing any fitted value"
-        found.notes.append(
-            f"{_listed(unknown)} {what}, so the data do not determine {'it' if alone else 'them'}: no standard error. "
-            f"{'Leave it out of the parameters' if alone else 'Fix one of them, or leave it out'}."
-        )
+    for group in statistics.groups:
+        cells = [found.cells[place] for place in group]
+        if len(cells) == 1:
+            what, it, so = "does nothing here", "it", "Leave it out of the parameters"
+        else:
+            what, it, so = _LOOSE + "any fitted value", "them", "Fix one of them, or leave it out"
+        found.notes.append(f"{_listed(cells)} {what}, so the data do not determine {it}: no standard error. {so}.")
+
+
+def _loose_together(solution: Solution) -> list[str]:
+    """A sentence for each group of parameters that the loss, of whatever kind, does not tell apart at its minimum."""
+    constraints = solution.constraints
+    kind = problem_kind(solution.model, constraints).objective
+    precise = all(item.dtype == torch.float64 for item in solution.parameters)
+    if kind.stepped_cells or kind.kinked_cells or not precise or (constraints is not None and constraints.labels):
+        return []
+    if not solution.verdict.converged:
+        return []
+    free = _free(solution)
+    curved = _second_derivatives(solution, free)
+    known = inverse(curved.matrix, free) if curved is not None else None
+    cells = [cell for area, _ in solution.model.ranges() for cell in area.cells()]
+    return [
+        f"{_listed([cells[place] for place in group])} {_LOOSE}the loss: their values are not determined. "
+        "Fix one of them, or leave it out."
+        for group in (known.groups if known is not None else ())
+        if len(group) > 1
+    ]
 
 
 def _listed(cells: list[Cell], most: int = 6) -> str:

@@ -52,10 +52,13 @@ def as_json(fitted: FittedModel | None) -> dict[str, Any]:
 
 
 def as_lines(fitted: FittedModel) -> list[str]:
-    """A small table for a terminal, in rich's markup; for very many parameters one line."""
+    """A small table for a terminal, in rich's markup; for very many parameters one line.
+
+    Where there are no statistics, it is the notes about them.
+    """
     statistics = fitted.statistics
     if statistics is None:
-        return []
+        return [shown(note) for note in fitted.notes]
     figures = [f"R² {statistics.r_squared:.6g}"] if statistics.r_squared is not None else []
     if statistics.deviation is not None:
         figures.append(f"standard error of the regression {statistics.deviation:.6g}")
