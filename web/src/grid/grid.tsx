@@ -43,6 +43,7 @@ const MARGIN_COLUMNS = 10;
 const DRAWN_ONE_BY_ONE = 4000; // cells; where more change at once, everything is drawn
 const WHOLE_ROWS = 60; // changed cells of which whole rows are drawn, for texts that run over them
 const GLOW_FRAME = 40; // milliseconds
+const GLOW_PATIENCE = 150; // milliseconds that a fading glow waits for the next cells, to be drawn in their frame
 const READER_PAUSE = 400; // milliseconds until screen readers are told of changed cells, in the table in the canvas
 
 type Part = "top" | "body";
@@ -222,13 +223,14 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
       if (!full) glow.start(keys.filter((at) => !cells.get(rowOf(at), columnOf(at))?.extra?.fill));
       if (full || keys.length > DRAWN_ONE_BY_ONE) setEverything((count) => count + 1);
       else {
-        redraw(withRows(keys));
+        redraw(new Set([...withRows(keys), ...glow.fading()]));
         reader ||= window.setTimeout(() => {
           reader = 0;
           setEverything((count) => count + 1);
         }, keys.length > WHOLE_ROWS ? 4 * READER_PAUSE : READER_PAUSE);
       }
-      if (!timer) timer = window.setTimeout(fade, GLOW_FRAME);
+      window.clearTimeout(timer);
+      timer = window.setTimeout(fade, GLOW_PATIENCE);
     });
     return () => {
       forget();
