@@ -32,21 +32,23 @@ export function connect(book: string): void {
   });
 }
 
-const CALM = 100; // milliseconds that what only follows a training may wait for the next cells
+const CALM = 250; // milliseconds that what only follows a training may wait for the next cells
+const FOLLOWS = 120; // milliseconds, at least, between two frames in which it is shown
 
 let waiting: FromServer[] = [];
 let planned = false;
 let calm = 0;
+let shownAt = 0;
 
 /**
  * Components hear of messages once per frame, however many come; cells, and the book they belong to, go ahead. What
- * follows a training is shown in the same frame as its cells: drawing a frame costs more than what changes in it. That
- * something else is being done now is never shown later than what it does to the cells.
+ * follows a training is shown in the same frame as its cells, though not with all of them: drawing a frame costs more
+ * than what changes in it. That something else is being done now is never shown later than what it does to the cells.
  */
 function take(message: FromServer): void {
   if (message.type === "cells" || message.type === "book") {
     apply(message);
-    if (waiting.length) plan();
+    if (waiting.length && performance.now() - shownAt >= FOLLOWS) plan();
     return;
   }
   if (message.type === "status" && (getState().link !== "open" || message.state !== getState().status.state)) {
@@ -73,6 +75,7 @@ function plan(): void {
 
 function applyPlanned(): void {
   planned = false;
+  shownAt = performance.now();
   applyWaiting();
 }
 

@@ -120,14 +120,15 @@ export function inOneGo(changes: () => void): void {
   for (const listener of listeners) listener();
 }
 
-function subscribe(listener: () => void): () => void {
+/** Have a function called whenever something in the state has changed. Returns what ends that. */
+export function onUpdates(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
 /** A part of the state, in a component; it is drawn again when that part is another object or value. */
 export function useStore<T>(part: (state: State) => T): T {
-  return useSyncExternalStore(subscribe, () => part(state));
+  return useSyncExternalStore(onUpdates, () => part(state));
 }
 
 export function sheetInfo(state: State): SheetInfo | undefined {
@@ -140,6 +141,11 @@ export function selectionOf(state: State): Selection {
 
 export function modelOf(state: State): Model | undefined {
   return state.book?.models[state.sheet];
+}
+
+/** The gradients of the sheet in view by the keys of their cells, if they are to be shown. */
+export function gradientsOf(state: State): Map<number, number> | undefined {
+  return state.showGradients ? state.gradients[state.sheet] : undefined;
 }
 
 // --- the cells, which change too often to be part of the state ---------------------------------------------

@@ -17,12 +17,21 @@ export function seriesColor(palette: Palette, place: number, own: string | null)
 
 export const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
+// Made once: making one takes longer than all else that a refresh changes in the panel.
+const ONE_DECIMAL = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
+const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+/** A whole number with commas: 12,345. */
+export function counted(value: number): string {
+  return WHOLE.format(value);
+}
+
 /** A number as short as it can be said: 0.0123, 1.2e-7, 34,500. */
 export function short(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(2).replace("e+", "e");
-  if (size >= 1000) return value.toLocaleString("en-US", { maximumFractionDigits: size < 1e4 ? 1 : 0 });
+  if (size >= 1000) return (size < 1e4 ? ONE_DECIMAL : WHOLE).format(value);
   return String(Number(value.toPrecision(4)));
 }
 

@@ -6,7 +6,7 @@ import type { Palette } from "../grid/colours";
 import type { HistoryPoint } from "../protocol";
 import { useStore } from "../store";
 import { usePalette } from "../theme";
-import { axis, logarithmic, padded, seriesColor, short } from "./looks";
+import { axis, counted, logarithmic, padded, seriesColor, short } from "./looks";
 import { Plot, type PlotData, type PlotOptions } from "./plot";
 
 const HEIGHT = 190;
@@ -81,7 +81,7 @@ export function LossChart(): JSX.Element {
         >
           Learning rate
         </button>
-        <span className="chart-step">{at ? `step ${at[0].toLocaleString("en-US")}` : ""}</span>
+        <span className="chart-step">{at ? `step ${counted(at[0])}` : ""}</span>
       </div>
     </div>
   );

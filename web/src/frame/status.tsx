@@ -1,5 +1,6 @@
 // The last line: what the run does, and what the marks of the cells mean.
 
+import { counted } from "../charts/looks";
 import { markedAreas, ROLE_NAMES, type Role } from "../grid/roles";
 import { modelOf, useStore } from "../store";
 
@@ -15,7 +16,7 @@ export function Status(): JSX.Element {
   const status = useStore((state) => state.status);
   const link = useStore((state) => state.link);
   const parts = [
-    status.step != null && `step ${status.step.toLocaleString("en")}${status.steps ? ` of ${status.steps.toLocaleString("en")}` : ""}`,
+    status.step != null && `step ${counted(status.step)}${status.steps ? ` of ${counted(status.steps)}` : ""}`,
     status.loss != null && `loss ${Number(status.loss.toPrecision(5))}`,
     status.state === "training" && status.steps_per_second != null && `${Math.round(status.steps_per_second)} steps/s`,
   ].filter(Boolean);

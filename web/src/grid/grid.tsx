@@ -20,7 +20,18 @@ import { ChartsOnSheet } from "../charts/charts_on_sheet";
 import { followLink, linkAt, look, select, selectedAreas, setWidths } from "../live";
 import type { Area, CellStyle, Place } from "../protocol";
 import { columnOf, key, rowOf } from "../shown_cells";
-import { cellsOf, type CellChange, getState, modelOf, onCells, selectionOf, sheetInfo, useStore } from "../store";
+import {
+  cellsOf,
+  type CellChange,
+  getState,
+  gradientsOf,
+  modelOf,
+  onCells,
+  onUpdates,
+  selectionOf,
+  sheetInfo,
+  useStore,
+} from "../store";
 import { usePalette } from "../theme";
 import { CellEditor } from "./cell_editor";
 import type { Palette } from "./colours";
@@ -101,7 +112,6 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
   const sheet = geometry.sheet;
   const styles = useStore((state) => state.book?.styles ?? NO_STYLES);
   const model = useStore(modelOf);
-  const gradients = useStore((state) => (state.showGradients ? state.gradients[state.sheet] : undefined));
   const selection = useStore(selectionOf);
   const references = useStore(referenceColors);
   const editing = useStore((state) => (state.editing?.sheet === sheet.name ? state.editing : null));
@@ -127,8 +137,8 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
   const topHeight = frozenRows ? HEADER + geometry.down(1, frozenRows + 1) + 1 : 0;
 
   const painter = useMemo(
-    () => new Painter({ palette, geometry, cells, styles, model, gradients, glow }),
-    [palette, geometry, cells, styles, model, gradients, glow],
+    () => new Painter({ palette, geometry, cells, styles, model, glow }),
+    [palette, geometry, cells, styles, model, glow],
   );
   const areas = useMemo(() => selectedAreas(), [selection, geometry]);
   const columns = useMemo<GridColumn[]>(
@@ -195,6 +205,18 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
     [geometry, frozenRows],
   );
 
+  /** Gradients change as it trains: only their cells are drawn again, not all that this component shows. */
+  useLayoutEffect(() => {
+    let shown: Map<number, number> | undefined;
+    const show = (): void => {
+      const now = gradientsOf(getState());
+      if (now !== shown) redraw(painter.show(now));
+      shown = now;
+    };
+    show();
+    return onUpdates(show);
+  }, [painter, redraw]);
+
   const withRows = useCallback(
     (keys: number[]): number[] => {
       if (keys.length > WHOLE_ROWS) return keys;
@@ -224,10 +246,11 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
       if (full || keys.length > DRAWN_ONE_BY_ONE) setEverything((count) => count + 1);
       else {
         redraw(new Set([...withRows(keys), ...glow.fading()]));
+        const often = keys.length > WHOLE_ROWS || getState().status.state === "training";
         reader ||= window.setTimeout(() => {
           reader = 0;
           setEverything((count) => count + 1);
-        }, keys.length > WHOLE_ROWS ? 4 * READER_PAUSE : READER_PAUSE);
+        }, often ? 4 * READER_PAUSE : READER_PAUSE);
       }
       window.clearTimeout(timer);
       timer = window.setTimeout(fade, GLOW_PATIENCE);
@@ -454,7 +477,7 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
     }
     const [row, column] = [args.location[1] + offset(part) + 1, args.location[0] + 1];
     frame.current?.classList.toggle("on-link", linkAt([row, column]) !== undefined);
-    const has = gradients?.has(key(row, column)) || cells.get(row, column)?.extra?.uncalculated;
+    const has = gradientsOf(getState())?.has(key(row, column)) || cells.get(row, column)?.extra?.uncalculated;
     if (!has) setHovered(null);
     else setHovered({ row, column, x: args.bounds.x + args.bounds.width / 2, y: args.bounds.y });
   };
@@ -588,7 +611,7 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
       {editing?.source === "cell" && (
         <CellEditor editing={editing} geometry={geometry} bounds={bounds} frame={frame} scrolled={scrolled} />
       )}
-      {hovered && <Hint {...hovered} gradient={gradients?.get(key(hovered.row, hovered.column))} frame={frame} />}
+      {hovered && <Hint {...hovered} frame={frame} />}
     </div>
   );
 }
@@ -598,11 +621,11 @@ interface HintProps {
   column: number;
   x: number;
   y: number;
-  gradient: number | undefined;
   frame: React.RefObject<HTMLDivElement>;
 }
 
-function Hint({ row, column, x, y, gradient, frame }: HintProps): JSX.Element {
+function Hint({ row, column, x, y, frame }: HintProps): JSX.Element {
+  const gradient = useStore((state) => gradientsOf(state)?.get(key(row, column)));
   const box = frame.current?.getBoundingClientRect();
   const text =
     gradient === undefined

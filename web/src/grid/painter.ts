@@ -10,7 +10,7 @@ import { fillInTheDark, lineInTheDark, type Palette, textInTheDark } from "./col
 import { drawIcon } from "./condition_icons";
 import type { Geometry } from "./geometry";
 import type { Glow } from "./glow";
-import { fontOf, LINE, linesOf, PADDING, POINT, USUAL_SIZE, widthOf } from "./text_measure";
+import { fitsInto, fontOf, LINE, linesOf, PADDING, POINT, USUAL_SIZE, widthOf } from "./text_measure";
 import { markAt, type Marked, markedAreas, roleColor } from "./roles";
 
 const FURTHEST = 40; // columns that a text may run over
@@ -34,7 +34,6 @@ export interface Scene {
   cells: ShownCells;
   styles: CellStyle[];
   model: Model | undefined;
-  gradients: Map<number, number> | undefined;
   glow: Glow;
 }
 
@@ -57,13 +56,20 @@ interface Text {
 
 export class Painter {
   private readonly marks: Marked[];
-  private readonly greatest: number;
+  private gradients: Map<number, number> | undefined;
+  private greatest = 0;
 
   constructor(private readonly scene: Scene) {
     this.marks = markedAreas(scene.model);
-    let greatest = 0;
-    for (const gradient of scene.gradients?.values() ?? []) greatest = Math.max(greatest, Math.abs(gradient));
-    this.greatest = greatest;
+  }
+
+  /** Show these gradients from now on; returns the keys of the cells to be drawn again for it. */
+  show(gradients: Map<number, number> | undefined): Set<number> {
+    const keys = new Set([...(this.gradients?.keys() ?? []), ...(gradients?.keys() ?? [])]);
+    this.gradients = gradients;
+    this.greatest = 0;
+    for (const gradient of gradients?.values() ?? []) this.greatest = Math.max(this.greatest, Math.abs(gradient));
+    return keys;
   }
 
   /** Draw the cell into its rectangle. */
@@ -261,6 +267,10 @@ export class Painter {
     return widthOf(text, this.fontOf(style));
   }
 
+  private fits(text: string, style: CellStyle, room: number): boolean {
+    return fitsInto(text, this.fontOf(style), room);
+  }
+
   private fontOf(style: CellStyle): string {
     return fontOf(style, this.scene.palette.font);
   }
@@ -278,22 +288,25 @@ export class Painter {
       if (fitted === null) return;
       shown = [fitted];
     }
-    context.save();
-    context.beginPath();
-    context.rect(clip.x, clip.y, clip.width, clip.height);
-    context.clip();
+    const height = size * LINE;
+    const all = height * shown.length;
+    const clips = !this.isInside(shown, text, room, clip, box, all);
+    if (clips) {
+      context.save();
+      context.beginPath();
+      context.rect(clip.x, clip.y, clip.width, clip.height);
+      context.clip();
+    }
     context.font = this.fontOf(style);
     context.fillStyle = text.color;
     context.textAlign = text.align;
     context.textBaseline = "middle";
-    const height = size * LINE;
     const x =
       text.align === "left"
         ? left + PADDING + indent
         : text.align === "right"
           ? left + text.width - PADDING + 1 - indent
           : left + text.width / 2;
-    const all = height * shown.length;
     const first =
       style.valign === "top"
         ? box.y + 2
@@ -305,7 +318,13 @@ export class Painter {
       context.fillText(line, x, y);
       if (style.underline || style.strike) this.drawStrokes(context, line, style, text.align, x, y, size);
     });
-    context.restore();
+    if (clips) context.restore();
+  }
+
+  /** Whether a text lies within its cell by itself: most do, and a clip costs more than the text. */
+  private isInside(lines: string[], { shift, style }: Text, room: number, clip: Rect, box: Rect, height: number): boolean {
+    if (shift || lines.length > 1 || style.italic || box.height > clip.height || height + 2 > box.height) return false;
+    return box.width <= clip.width && this.fits(lines[0] ?? "", style, room);
   }
 
   private drawStrokes(
@@ -325,7 +344,7 @@ export class Painter {
 
   /** A number as it fits: whole, rounded if its format is General, else ##; nothing in a pixel of a picture. */
   private fitted({ text, style, width }: Text, room: number): string | null {
-    const fits = (shown: string): boolean => this.measure(shown, style) <= room + PADDING;
+    const fits = (shown: string): boolean => this.fits(shown, style, room + PADDING);
     if (fits(text)) return text;
     if (style.general && /^-?\d+\.\d+$/.test(text)) {
       const decimals = text.length - text.indexOf(".") - 1;
@@ -360,7 +379,7 @@ export class Painter {
       context.lineTo(x, y + 8);
       context.fill();
     }
-    const gradient = mark.role === "parameter" ? this.scene.gradients?.get(key(row, column)) : undefined;
+    const gradient = mark.role === "parameter" ? this.gradients?.get(key(row, column)) : undefined;
     if (gradient !== undefined) this.drawGradient(context, rect, gradient);
   }
 

@@ -35,6 +35,30 @@ export function widthOf(text: string, font: string): number {
   return width;
 }
 
+/**
+ * Whether a text is at most so many pixels wide. Numbers that change all the time are not measured one by one: where
+ * there is room for as many of the widest digits, and a little more, that is enough to know.
+ */
+export function fitsInto(text: string, font: string, room: number): boolean {
+  if (NUMBER.test(text) && (text.length + 0.5) * widestDigit(font) <= room) return true;
+  return widthOf(text, font) <= room;
+}
+
+const NUMBER = /^[\d.,+-]+$/;
+
+/** The width of the widest of what plain numbers consist of, as it is beside another of its kind. */
+function widestDigit(font: string): number {
+  let width = widest.get(font);
+  if (width === undefined) {
+    width = Math.max(...DIGITS.map((digit) => widthOf(digit, font))) / 2;
+    widest.set(font, width);
+  }
+  return width;
+}
+
+const widest = new Map<string, number>();
+const DIGITS = [..."0123456789.,+-"].map((digit) => digit + digit);
+
 /** A text in lines: at its line breaks, and if it is to wrap, between words, or within a word that is too long. */
 export function linesOf(text: string, font: string, wrap: boolean, room: number): string[] {
   const lines: string[] = [];

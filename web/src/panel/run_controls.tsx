@@ -1,6 +1,6 @@
 // The buttons of a run and how far it is: Step, Train or Pause, Stop, and what brings parameters back or anew.
 
-import { short } from "../charts/looks";
+import { counted, short } from "../charts/looks";
 import { command as ask } from "../live";
 import type { Command } from "../protocol";
 import { useStore } from "../store";
@@ -86,8 +86,8 @@ function Progress(): JSX.Element {
         <div>
           <dt>Step</dt>
           <dd>
-            {step != null ? step.toLocaleString("en-US") : "–"}
-            {steps ? <small> of {steps.toLocaleString("en-US")}</small> : null}
+            {step != null ? counted(step) : "–"}
+            {steps ? <small> of {counted(steps)}</small> : null}
           </dd>
         </div>
         <div>
