@@ -136,6 +136,7 @@ def test_slow_motion_pause_and_stop(shown: Shown) -> None:
     expect(speed).to_have_attribute("aria-valuetext", "1 step a second")
     shown.press("Train")
     shown.until(lambda: step(shown) >= 1, "a step")
+    shown.until(lambda: not shown.tab.evaluate("document.getAnimations().length"), "nothing moves but the cells")
     shown.press("Pause")
     shown.until(lambda: shown.state == "Paused", "the pause")
     assert step(shown) < 60
