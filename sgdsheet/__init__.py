@@ -23,9 +23,13 @@ Importing this package does not import torch; the first use of `compile` or `Ses
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False
+"""What type checkers take for true. `typing` itself takes longer to be imported than the rest of this module."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from sgdsheet.analysis.diagnosis import Finding as Finding
     from sgdsheet.analysis.diagnosis import diagnose as diagnose
     from sgdsheet.analysis.diagnosis import explain_rise as explain_rise

@@ -66,7 +66,7 @@ IMPORT_BY_NAME = (
     *("sgdsheet", "apps.cli", "apps.cli.*", "compiler.functions", "apps.examples", "system.extras", "data.formats"),
     *("train.algorithms", "hosts.live_hosts", "hosts.web.calculation", "live.commands", "live.ipc.worker"),
 )
-IMPORT_IN_FUNCTIONS = ("apps.cli", "apps.cli.*", "live.commands.*")  # to be instant until something is done
+IMPORT_IN_FUNCTIONS = ("__main__", "apps.cli", "apps.cli.*", "live.commands.*")  # to be instant until something is done
 NAMED_BY_OTHERS = (
     "apps.cli.*",
     "live.commands.*",

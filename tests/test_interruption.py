@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sgdsheet.apps import cli
+from sgdsheet.system import interruption
 from tests.live_books import PATIENCE
 from tests.training_books import ROOT, write
 
@@ -62,7 +65,7 @@ def test_a_bar_and_one_line(large: Path, stage: str) -> None:
                 running.send_signal(signal.SIGINT)
                 sent = True
         assert sent, shown
-        assert running.wait(PATIENCE) == 1
+        assert running.wait(PATIENCE) == interruption.STATUS
     finally:
         running.kill()
         running.wait()
@@ -91,6 +94,60 @@ def test_ctrl_c_that_a_library_swallows(
     with pytest.raises(SystemExit if pressed else AttributeError) as ended:
         cli.main(["inspect"])
     if pressed:
-        assert ended.value.code == 1
+        assert ended.value.code == interruption.STATUS
         assert capsys.readouterr().err == "sgdsheet: interrupted: no workbook was written\n"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_waits_for_a_library(
+    times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that would swallow it is loaded as a whole, and then the command ends; pressed twice, it ends at once."""
+    (tmp_path / f"greedy{times}.py").write_text(
+        "import signal\n"
+        "try:\n    signal.raise_signal(signal.SIGINT)\nexcept BaseException:\n    pass\n"
+        + "signal.raise_signal(signal.SIGINT)\n" * (times - 1)
+        + "LOADED = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    loaded = []
+
+    def load_and_work(**_: object) -> None:
+        loaded.append(importlib.import_module(f"greedy{times}").LOADED)
+        threading.Event().wait(PATIENCE)
+        pytest.fail("Ctrl-C was lost")
+
+    monkeypatch.setattr(cli, "cli", load_and_work)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["inspect"])
+    assert ended.value.code == interruption.STATUS
+    assert loaded == [True] * (times == 1)
+    assert capsys.readouterr().err == "sgdsheet: interrupted: no workbook was written\n"
+
+
+@pytest.mark.parametrize("when", ["before the command line is loaded", "when the command is done"])
+def test_ctrl_c_before_and_after_a_command(when: str) -> None:
+    """There is one line and the status, not a traceback or a killed process."""
+    program = """
+import signal, sys
+from sgdsheet import __main__ as program
+from sgdsheet.system import interruption
+if "before" in sys.argv[1]:
+    class Finder:
+        def find_spec(self, name, *_):
+            if name == "click":
+                signal.raise_signal(signal.SIGINT)
+    sys.meta_path.insert(0, Finder())
+    sys.argv[1:] = ["--help"]
+    program.main()
+else:
+    sys.argv[1:] = ["--version"]
+    try:
+        program.main()
+    except SystemExit:
+        signal.raise_signal(signal.SIGINT)
+"""
+    found = subprocess.run([sys.executable, "-c", program, when], cwd=ROOT, capture_output=True, text=True)
+    assert found.stderr == "sgdsheet: interrupted: no workbook was written\n"
+    assert found.returncode == interruption.STATUS

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sgdsheet.apps.cli import COMMANDS
 from sgdsheet.problem.optimizers import OPTIMIZERS
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.algorithms import OWN
@@ -31,20 +32,22 @@ OTHER_MODULES, COUNTED_APART = 520, ("sgdsheet", "torch", "torchgen", "numpy")
 """How many modules of others it may load, besides those that are as many as torch and NumPy want."""
 
 PROGRAM = """
+import ast
 import sys
 from sgdsheet.apps.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as ended:
-    assert not ended.code, ended.code
+for arguments in ast.literal_eval(sys.argv[1]):
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        assert not ended.code, ended.code
 print(" ".join(sys.modules))
 """
 
 
-def loaded(*arguments: object) -> set[str]:
-    """The modules that a command has loaded when it is done."""
-    words = [str(item) for item in arguments]
-    found = subprocess.run([sys.executable, "-c", PROGRAM, *words], cwd=ROOT, capture_output=True, text=True)
+def loaded(*commands: Sequence[object]) -> set[str]:
+    """The modules that a program has loaded when it is done with some commands, each with its arguments."""
+    words = repr([[str(item) for item in arguments] for arguments in commands])
+    found = subprocess.run([sys.executable, "-c", PROGRAM, words], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     return set(found.stdout.splitlines()[-1].split())
 
@@ -64,7 +67,7 @@ def loaded(*arguments: object) -> set[str]:
     ids=["train", "train-adam", "check", "inspect", "functions"],
 )
 def test_nothing_heavy_is_loaded(arguments: Sequence[str], tmp_path: Path) -> None:
-    found = loaded(*(item.format(folder=tmp_path) for item in arguments))
+    found = loaded([item.format(folder=tmp_path) for item in arguments])
     assert found & HEAVY == set()
     assert len([name for name in found if name.startswith("sgdsheet")]) <= OWN_MODULES[arguments[0]]
     assert len([name for name in found if name.split(".")[0] not in COUNTED_APART]) <= OTHER_MODULES
@@ -73,13 +76,28 @@ def test_nothing_heavy_is_loaded(arguments: Sequence[str], tmp_path: Path) -> No
 def test_what_is_left_out_is_there_where_it_is_needed(tmp_path: Path) -> None:
     """Least squares and the judgement of what it found: products with the Jacobian need no sympy."""
     arguments = ("workbooks/linear_regression.xlsx", "--sheet", "fit", "--optimizer", "auto")
-    found = loaded("train", *arguments, "-o", tmp_path / "out.xlsx")
+    found = loaded(("train", *arguments, "-o", tmp_path / "out.xlsx"))
     assert "scipy.optimize" in found
     assert found & {"sympy", "torch.fx.experimental.symbolic_shapes", "torch._dynamo"} == set()
 
 
 def test_what_needs_no_torch_has_none(tmp_path: Path) -> None:
-    assert "torch" not in loaded("new", "quadratic", "-o", tmp_path / "new.xlsx")
+    """The help pages of all commands, too: one process shows them all."""
+    lists = (("--version",), ("functions",), ("functions", "SUMPRODUCT"), ("functions", "--json"), ("data",), ("new",))
+    made = ("new", "quadratic", "-o", tmp_path / "new.xlsx")
+    assert (
+        loaded(made, *lists, ("--help",), *((command, "--help") for command in COMMANDS)) & {*HEAVY, "torch"} == set()
+    )
+
+
+def test_ctrl_c_is_looked_after_before_much_is_loaded() -> None:
+    """What the program loads before takes a few milliseconds."""
+    program = "import sys; from sgdsheet import __main__; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-S", "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    ours = {"sgdsheet", "sgdsheet.__main__", "sgdsheet.system", "sgdsheet.system.interruption"}
+    names = set(found.stdout.split())
+    assert {name for name in names if name.startswith("sgdsheet")} == ours
+    assert names & {"click", "typing", "re", "pathlib", "numpy"} == set()
 
 
 def test_the_first_cells_in_the_browser_need_nothing_heavy() -> None:

@@ -14,9 +14,8 @@ from pathlib import Path
 import click
 
 from sgdsheet import __version__
-from sgdsheet.apps.cli.interruption import forget_saved, was_pressed, watched, what_was_written
 from sgdsheet.errors import SettingError, SgdSheetError, one_line
-from sgdsheet.system import garbage, processes
+from sgdsheet.system import garbage, interruption, processes
 from sgdsheet.system.standard_output import for_ourselves
 
 _LINE = re.compile(r'^HELP_LINE, PLACE = "(.+)", (\d+)$', re.MULTILINE)
@@ -82,19 +81,19 @@ def cli(context: click.Context) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line. Exit status: 0 done, 1 the workbook has a problem, 2 wrong usage."""
+    """Run the command line. Exit status: 0 done, 1 the workbook has a problem, 2 wrong usage, 130 Ctrl-C."""
     garbage.collect_rarely()
-    forget_saved()
+    interruption.forget_saved()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # “ or ✓ on a terminal that does not know them
     try:
-        with watched(), for_ourselves():
+        with interruption.watched(), for_ourselves():
             cli(args=arguments, prog_name="sgdsheet", standalone_mode=False)
             sys.stdout.flush()
     except (click.exceptions.Abort, KeyboardInterrupt):  # Click makes the one of the other, but not at its very end
-        print(f"sgdsheet: interrupted: {what_was_written()}", file=sys.stderr)
-        sys.exit(1)
+        print(interruption.message(), file=sys.stderr)
+        sys.exit(interruption.STATUS)
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -111,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(line, file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingError) and error.cell is None else 1)
     except Exception:
-        if not was_pressed():
+        if not interruption.was_pressed():
             raise
-        print(f"sgdsheet: interrupted: {what_was_written()}", file=sys.stderr)
-        sys.exit(1)
+        print(interruption.message(), file=sys.stderr)
+        sys.exit(interruption.STATUS)

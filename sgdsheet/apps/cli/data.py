@@ -8,7 +8,7 @@ import click
 
 from sgdsheet.apps.cli.common import console, json_option, print_json, shown
 from sgdsheet.apps.cli.files import InputFile
-from sgdsheet.data import datasets, download
+from sgdsheet.data import datasets
 from sgdsheet.errors import quoted
 
 HELP_LINE, PLACE = "Fetch a dataset, or list them", 110
@@ -38,6 +38,8 @@ def command(name: str | None, origin: str | None, as_json: bool) -> None:
     if origin is not None:
         path = datasets.copy_from(dataset, Path(origin).expanduser())
     else:
+        from sgdsheet.data import download  # imports requests: not for the list and the help page
+
         path = download.fetch(dataset, lambda line: None if as_json else out.print(shown(line)))
     if as_json:
         print_json({"name": name, "path": str(path), "description": dataset.description})

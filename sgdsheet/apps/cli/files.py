@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from sgdsheet.apps.cli.interruption import note_saved
 from sgdsheet.apps.cli.progress import working
 from sgdsheet.errors import FileError, HostError, SgdSheetError
 from sgdsheet.hosts.file import FileHost, load
@@ -19,7 +18,7 @@ from sgdsheet.hosts.office_locks import holder_of
 from sgdsheet.problem.definition import Problem, named_origin
 from sgdsheet.problem.source_names import split_origin
 from sgdsheet.sheet.workbook import Workbook
-from sgdsheet.system import processes
+from sgdsheet.system import interruption, processes
 from sgdsheet.system.book_lock import lock_file
 from sgdsheet.system.outputs import Input, Output, Product, check
 
@@ -132,7 +131,7 @@ def save(host: FileHost, target: Path, *, in_place: bool) -> None:
     """Save what was trained. If that fails, it is saved where there is room, and the FileError says where."""
     try:
         host.save(None if in_place else target)
-        note_saved(target)
+        interruption.note_saved(target)
     except FileError as error:
         for place in (_free(target), _free(Path(tempfile.gettempdir()) / target.name)):
             with suppress(FileError):
