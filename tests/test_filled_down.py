@@ -76,3 +76,12 @@ def test_a_column_at_once_is_as_one_cell_after_the_other() -> None:
     assert found == alone
     assert [formula_text(formula, row, 4) for row, formula in enumerate(found, 1)] == [text[1:] for text in texts]
     assert 10 < len(set(map(id, found))) < 200
+
+
+def test_the_next_reading_has_the_same_objects() -> None:
+    first = FilledDown()
+    before = [*first.column(["=A1", "=A2"], 1, 2), *first.column(["=C1*2", "=C2*3"], 1, 4)]
+    second = FilledDown(first.met)
+    now = [*second.column(["=A1", "=A2"], 1, 2), *second.column(["=C1*2", "=C2*4"], 1, 4)]
+    assert [one is two for one, two in zip(before, now, strict=True)] == [True, True, True, False]
+    assert second.met.keys() == set(now)

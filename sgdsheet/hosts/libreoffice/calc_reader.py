@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
-from sgdsheet.hosts.libreoffice.filled_down import FilledDown
+from sgdsheet.hosts.libreoffice.filled_down import FilledDown, Formulas
 from sgdsheet.hosts.libreoffice.notation import to_excel
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import DefinedName, ExcelError, Formula, Position, Sheet, Table, Value, Workbook
@@ -25,10 +27,10 @@ _ERRORS = {
 _CONSTANTS = {"TRUE", "FALSE", *(error.value for error in ExcelError)}
 
 
-def workbook(key: str, read: Mapping[str, Any]) -> Workbook:
-    """The whole workbook."""
+def workbook(key: str, read: Mapping[str, Any], known: Formulas | None = None, met: Formulas | None = None) -> Workbook:
+    """The whole workbook. `known` and `met` are the formulas of an earlier reading and of this one (`FilledDown`)."""
     path = Path(key)
-    sheets = {item["name"]: _sheet(item) for item in read["sheets"]}
+    sheets = {item["name"]: _sheet(item, FilledDown(known, met)) for item in read["sheets"]}
     names = [DefinedName(name, to_excel(content), scope) for name, scope, content in read["names"]]
     tables = [_table(sheets, *table) for table in read["tables"]]
     return Workbook(
@@ -44,14 +46,13 @@ def workbook(key: str, read: Mapping[str, Any]) -> Workbook:
     )
 
 
-def _sheet(read: Mapping[str, Any]) -> Sheet:
+def _sheet(read: Mapping[str, Any], filled: FilledDown) -> Sheet:
     name = read["name"]
     sheet = Sheet(name, merged=[Range(name, *area) for area in read["merged"]], protected=read["protected"])
     rows = read.get("rows") or {}
     sheet.hidden_rows, sheet.filtered_rows = _rows(rows.get("hidden")), rows.get("filtered")
     if sheet.filtered_rows is not None:
         sheet.filtered_rows = set(sheet.filtered_rows)
-    filled = FilledDown()
     for block in read["blocks"]:
         sheet.values.update(values(block))
         sheet.formulas.update(formulas(block, filled))
@@ -65,7 +66,7 @@ def _rows(pairs: Sequence[Sequence[int]] | None) -> set[int] | None:
 
 def values(block: Mapping[str, Any]) -> dict[Position, Value]:
     """The values of a block of cells. LibreOffice gives booleans as numbers, errors as nothing, and nothing as ''."""
-    given = list(chain.from_iterable(block["values"]))
+    given = _unpacked(block)
     found: dict[Position, Value] = dict(zip(_positions([block["area"]]), given, strict=True))
     if None in given:
         errors = {(row, column): code for row, column, code in block.get("errors", ())}
@@ -78,6 +79,16 @@ def values(block: Mapping[str, Any]) -> dict[Position, Value]:
     for position in _positions(block.get("booleans", ())):
         if isinstance(value := found.get(position), float):
             found[position] = value != 0
+    return found
+
+
+def _unpacked(block: Mapping[str, Any]) -> list[Any]:
+    """The values of a block row by row, as the agent has packed them."""
+    numbers = array("d")
+    numbers.frombytes(b64decode(block["numbers"]))
+    found: list[Any] = numbers.tolist()
+    for place, value in block["others"]:
+        found[place] = value
     return found
 
 

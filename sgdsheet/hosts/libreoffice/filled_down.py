@@ -27,6 +27,10 @@ _REFERENCES = re.compile(
 )
 
 
+Formulas = dict[Formula, Formula]
+"""Formulas, each by itself."""
+
+
 @dataclass(slots=True)
 class _Run:
     """Cells below each other with one formula. `text` is what the last of them, in `row`, shows.
@@ -73,10 +77,16 @@ class _Run:
 
 
 class FilledDown:
-    """The formulas of one sheet, to be met from top to bottom in each column."""
+    """The formulas of one sheet, to be met from top to bottom in each column.
 
-    def __init__(self) -> None:
+    `known` are formulas of an earlier reading: those that are met again are these objects, so that two readings of a
+    large sheet are compared quickly. `met` are the formulas of this reading.
+    """
+
+    def __init__(self, known: Formulas | None = None, met: Formulas | None = None) -> None:
         self._runs: dict[int, _Run] = {}
+        self._known = {} if known is None else known
+        self.met = {} if met is None else met
 
     def column(self, texts: Sequence[str], row: int, column: int) -> list[Formula]:
         """What the cells from one in a row downwards hold, of which LibreOffice gives texts such as `=$A1*2`."""
@@ -86,11 +96,15 @@ class FilledDown:
             run = self._runs.get(column)
             copies = run.copies(texts, start) if run is not None and run.row == here - 1 else 0
             if run is None or not copies:
-                formula = Formula(to_excel(texts[start]), here, column)
-                run, copies = _Run(texts[start], here, formula), 1
-                self._runs[column] = run
+                run, copies = self._begin(texts[start], here, column), 1
             found += repeat(run.formula, copies)
         return found
+
+    def _begin(self, text: str, row: int, column: int) -> _Run:
+        formula = Formula(to_excel(text), row, column)
+        formula = self.met[formula] = self._known.get(formula, formula)
+        run = self._runs[column] = _Run(text, row, formula)
+        return run
 
 
 def _layout(text: str, row: int, translated: str) -> tuple[str, tuple[int, ...]]:

@@ -17,6 +17,7 @@ from sgdsheet.errors import HostError, one_line
 from sgdsheet.hosts import refusals
 from sgdsheet.hosts.base import ReportSheet, Tone
 from sgdsheet.hosts.libreoffice import calc_reader as reading
+from sgdsheet.hosts.libreoffice.filled_down import Formulas
 from sgdsheet.hosts.libreoffice.notation import name_content, to_excel
 from sgdsheet.hosts.libreoffice.office_process import AgentProcess, invite, listening, withdraw
 from sgdsheet.sheet.references import Cell, Range, rectangles
@@ -54,13 +55,18 @@ class LibreOfficeHost:
         self._quiet = False
         self._book = book
         self._book = self._ask("attach")
+        self._formulas: Formulas = {}
+        """The formulas of the last reading."""
 
     @property
     def key(self) -> str:
         return self._book
 
     def read(self) -> Workbook:
-        return reading.workbook(self._book, self._ask("read"))
+        met: Formulas = {}
+        found = reading.workbook(self._book, self._ask("read"), self._formulas, met)
+        self._formulas = met
+        return found
 
     def read_part(self, choose: Callable[[Workbook], Sequence[Range] | None]) -> Workbook:
         outline = self._ask("read", only=[])
