@@ -90,6 +90,30 @@ def test_nothing_else_changes(tmp_path: Path) -> None:
         assert one == two
 
 
+def test_what_no_gradient_goes_through_is_calculated(tmp_path: Path) -> None:
+    """Positions, texts and classes that follow from the parameters, and the metric that counts them."""
+    cells: dict[str, Any] = {
+        "G1": "=MATCH(MAX(C2:C6),C2:C6,0)",
+        "G2": '=IF(E1>1,"steep: "&TEXT(E1,"0.00"),"flat")',
+        "G3": "=INDEX(A2:A6,G1)+E1",
+        "G4": '=COUNTIF(H2:H6,"high")/ROWS(H2:H6)',
+        "G5": "=BESSELQ(E1,1)+G1",
+    }
+    cells |= {f"H{row}": f'=INDEX({{"low","high"}},MATCH(C{row},{{-9,4}},1))' for row in range(2, 7)}
+    found = trained(line_book(tmp_path, cells, {"sgd_metric": "Model!$G$4"}))
+    assert found["not_recalculated"] == ["Model!G5"]
+    after = values(tmp_path / "line-trained.xlsx")
+    slope, line = after["E1"], [after[f"C{row}"] for row in range(2, 7)]
+    assert isinstance(slope, float)
+    assert after["G1"] == 5
+    assert after["G2"] == f"steep: {slope:.2f}"
+    assert after["G3"] == 4 + slope
+    classes = ["high" if isinstance(item, float) and item >= 4 else "low" for item in line]
+    assert [after[f"H{row}"] for row in range(2, 7)] == classes
+    assert after["G4"] == found["metric"] == classes.count("high") / 5
+    assert "G5" not in after
+
+
 def test_no_mark_where_everything_was_calculated(tmp_path: Path) -> None:
     assert trained(calculated(tmp_path))["not_recalculated"] == []
     with zipfile.ZipFile(tmp_path / "line.xlsx") as old, zipfile.ZipFile(tmp_path / "line-trained.xlsx") as new:

@@ -26,6 +26,7 @@ from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.ir.values import UNSETTLED, Kind, Value
 from sgdsheet.compiler.passes import simplify
 from sgdsheet.compiler.program import Program, build_program, parameter_tensor
+from sgdsheet.compiler.recalculator import Recalculator
 from sgdsheet.errors import (
     DataError,
     NoModelError,
@@ -175,6 +176,8 @@ class SheetModel(nn.Module):
         found = evaluate(program).values.get(cell)
         if found is None and not program.failures:
             return self.workbook.sheets[cell.sheet].values.get(cell[1:])
+        if found is None:
+            found = self.dependent_cells().values.get(cell)
         return None if isinstance(found, ExcelError) else found
 
     def values_of(self, areas: Sequence[Range]) -> dict[Cell, CellValue | None]:
@@ -252,15 +255,41 @@ class SheetModel(nn.Module):
     ) -> CellValues:
         """The values of all formula cells of the workbook that depend on a parameter (or of all formula cells).
 
-        `changed` are other cells with new values: what depends on them is calculated, too.
+        `changed` are other cells with new values: what depends on them is calculated, too. What has no place in a
+        model, such as a look-up of what training moves, or texts made of it, is calculated with the present parameters
+        as constants.
         """
         if not changed:
-            return evaluate(self.everything() if everything else self._exact(self.planner.plan_dependents()))
+            plan = None if everything else self.planner.plan_dependents()
+            found = evaluate(self.everything() if plan is None else self._exact(plan))
+            return self._with_the_rest(found, self.workbook)
         workbook, areas = self.workbook.with_values(changed), list(self.problem.parameters)
         for sheet in dict.fromkeys(cell.sheet for cell in changed):
             for top, left, rows, columns in rectangles({cell[1:] for cell in changed if cell.sheet == sheet}):
                 areas.append(Range(sheet, top, left, top + rows - 1, left + columns - 1))
-        return evaluate(self._exact(self.planner.on(workbook, areas).plan_dependents(), workbook))
+        found = evaluate(self._exact(self.planner.on(workbook, areas).plan_dependents(), workbook))
+        return self._with_the_rest(found, workbook)
+
+    def _with_the_rest(self, found: CellValues, workbook: Workbook) -> CellValues:
+        """The values, with those of blocks that could not be calculated but can where all else is constant."""
+        unknown = {cell for block, _ in found.failures for cell in block.range.cells()}
+        if not unknown:
+            return found
+        known = {**dict.fromkeys(unknown, 0.0), **found.values, **self.parameter_cells()}
+        settled = replace(workbook.with_values(known), stale=False)  # a copy of each sheet that is changed below
+        for cell in unknown:
+            settled.sheets[cell.sheet].values.pop(cell[1:], None)
+        more = {
+            cell: value
+            for result in Recalculator(settled).missing().results
+            for place, value in result.values_in(result.area)
+            if (cell := Cell(result.area.sheet, *place)) in unknown
+        }
+        left = [pair for pair in found.failures if not all(cell in more for cell in pair[0].range.cells())]
+        without_value = {cell for block, _ in left for cell in block.range.cells()}
+        return CellValues(
+            {**found.values, **{cell: value for cell, value in more.items() if cell not in without_value}}, left
+        )
 
     def _exact(self, plan: Plan, workbook: Workbook | None = None) -> Program:
         """A program in float64, as a spreadsheet calculates, whatever the model is trained in."""
