@@ -104,18 +104,17 @@ def _made(operation: Operation, arguments: Sequence[Any], out: Tensor) -> Operat
 # --- numbers one by one -----------------------------------------------------------------------------------
 
 
-@form(
-    *ELEMENTWISE,
-    *(torch.expm1, torch.tan, torch.sinh, torch.cosh, torch.square, torch.lgamma, torch.digamma, torch.erf),
-    *(torch.erfc, torch.log1p, torch.log10, torch.log2, torch.atan, torch.atanh, torch.asin, torch.acos, torch.acosh),
-    *(torch.asinh, torch.nn.functional.logsigmoid, torch.floor, torch.ceil, torch.trunc, torch.round, torch.pow),
-    *(torch.where, torch.maximum, torch.minimum, torch.atan2, torch.remainder, torch.eq, torch.ne, torch.lt, torch.le),
-    *(torch.gt, torch.ge, torch.isnan, torch.isfinite, torch.isinf, torch.logical_and, torch.logical_or),
-    *(torch.logical_not, torch.logical_xor, torch.Tensor.to, torch.bitwise_and, torch.bitwise_or, torch.bitwise_not),
-    *(torch.deg2rad, torch.rad2deg, torch.special.ndtri, torch.clamp),
-)
+def elementwise(*functions: Any) -> None:
+    """Declare operations on numbers one by one; those with a derivative are declared with their rule."""
+    for function in functions:
+        FORMS[function] = _elementwise
+
+
 def _elementwise(starts: Starts, operation: Operation) -> Iterator[Operation]:
     yield _made(operation, [starts.beside(item) for item in operation.arguments], _out(starts, operation))
+
+
+elementwise(*ELEMENTWISE, torch.digamma, torch.Tensor.to)
 
 
 @form(torch.Tensor.copy_, torch.Tensor.add_, torch.Tensor.zero_)

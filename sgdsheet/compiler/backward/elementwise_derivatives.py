@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sgdsheet.compiler.backward.batched_forms import elementwise
 from sgdsheet.compiler.backward.derivative_table import Pullback, Rule, derivative, values, without_gradient
 from sgdsheet.compiler.backward.tape import Operand, Tape, aten
 
@@ -20,10 +21,16 @@ Local = Callable[[Tape, Tensor, Tensor], Tensor]
 """The derivative of an elementwise operation from its operand x and its result y."""
 
 
+def _each(*targets: Any) -> Callable[[Rule], Rule]:
+    """Declare the rule of an operation on numbers one by one, which is the same for many starts at once."""
+    elementwise(*(target for target in targets if callable(target)))
+    return derivative(*targets)
+
+
 def _factor(function: Callable[[Tensor], Tensor], local: Local, *targets: Any) -> None:
     """Declare y = f(x) whose gradient is that of y, times a factor."""
 
-    @derivative(function, *targets)
+    @_each(function, *targets)
     def rule(tape: Tape, x: Operand) -> Found:
         y = tape(function, x.value)
         return y, lambda g: tape.give(x, lambda: tape.product(g, local(tape, x.value, y)))
@@ -32,7 +39,7 @@ def _factor(function: Callable[[Tensor], Tensor], local: Local, *targets: Any) -
 def _divisor(function: Callable[[Tensor], Tensor], local: Local) -> None:
     """Declare y = f(x) whose gradient is that of y, by a divisor."""
 
-    @derivative(function)
+    @_each(function)
     def rule(tape: Tape, x: Operand) -> Found:
         y = tape(function, x.value)
         return y, lambda g: tape.give(x, lambda: tape(torch.div, g, local(tape, x.value, y)))
@@ -88,37 +95,37 @@ def _density(tape: Tape, quantile: Tensor) -> Tensor:
     return tape.scaled(tape(torch.exp, half_square), math.sqrt(2 * math.pi))
 
 
-@derivative(torch.neg, operator.neg)
+@_each(torch.neg, operator.neg)
 def _neg(tape: Tape, x: Operand) -> Found:
     return tape(torch.neg, x.value), lambda g: tape.give(x, lambda: g, factor=-1.0)
 
 
-@derivative(torch.tanh)
+@_each(torch.tanh)
 def _tanh(tape: Tape, x: Operand) -> Found:
     y = tape(torch.tanh, x.value)
     return y, lambda g: tape.give(x, lambda: tape(aten.tanh_backward.default, g, y))
 
 
-@derivative(torch.sigmoid)
+@_each(torch.sigmoid)
 def _sigmoid(tape: Tape, x: Operand) -> Found:
     y = tape(torch.sigmoid, x.value)
     return y, lambda g: tape.give(x, lambda: tape(aten.sigmoid_backward.default, g, y))
 
 
-@derivative(F.logsigmoid)
+@_each(F.logsigmoid)
 def _logsigmoid(tape: Tape, x: Operand) -> Found:
     """Its derivative is sigmoid(-x)."""
     y = tape(F.logsigmoid, x.value)
     return y, lambda g: tape.give(x, lambda: tape.product(g, tape(torch.sigmoid, tape(torch.neg, x.value))))
 
 
-@derivative(torch.relu)
+@_each(torch.relu)
 def _relu(tape: Tape, x: Operand) -> Found:
     y = tape(torch.clamp_min, x.value, 0)
     return y, lambda g: tape.give(x, lambda: tape(aten.threshold_backward.default, g, y, 0))
 
 
-@derivative(torch.clamp_min)
+@_each(torch.clamp_min)
 def _clamp_min(tape: Tape, x: Operand, least: Any) -> Found:
     """The gradient counts where x ≥ least, which is where x is above the number before that."""
     if isinstance(least, Operand):
@@ -128,13 +135,13 @@ def _clamp_min(tape: Tape, x: Operand, least: Any) -> Found:
     return y, lambda g: tape.give(x, lambda: tape(aten.threshold_backward.default, g, x.value, below))
 
 
-@derivative(torch.clamp_max)
+@_each(torch.clamp_max)
 def _clamp_max(tape: Tape, x: Operand, most: float) -> Found:
     y, limit = tape(torch.clamp_max, x.value, most), _number(most, x.value)
     return y, lambda g: tape.give(x, lambda: _where(tape, tape(torch.le, x.value, limit), g, None))
 
 
-@derivative(torch.clamp)
+@_each(torch.clamp)
 def _clamp(tape: Tape, x: Operand, min: float | None = None, max: float | None = None) -> Found:
     """The gradient counts where x is one of the limits or between them."""
     y = tape(torch.clamp, x.value, min, max)
@@ -151,7 +158,7 @@ def _where(tape: Tape, condition: Tensor, chosen: Tensor | None, other: Tensor |
     return tape(torch.where, condition, zero if chosen is None else chosen, zero if other is None else other)
 
 
-@derivative(torch.where)
+@_each(torch.where)
 def _choose(tape: Tape, condition: Operand, first: Any, second: Any) -> Found:
     first, second = (
         tape.pair(first, second)
@@ -178,7 +185,7 @@ def _pairs(rule: Rule) -> Rule:
     return with_numbers
 
 
-@derivative(operator.add, torch.add)
+@_each(operator.add, torch.add)
 @_pairs
 def _add(tape: Tape, a: Operand, b: Operand) -> Found:
     def back(g: Tensor) -> None:
@@ -188,7 +195,7 @@ def _add(tape: Tape, a: Operand, b: Operand) -> Found:
     return tape(torch.add, a.value, b.value), back
 
 
-@derivative(operator.sub, torch.sub)
+@_each(operator.sub, torch.sub)
 @_pairs
 def _sub(tape: Tape, a: Operand, b: Operand) -> Found:
     def back(g: Tensor) -> None:
@@ -198,7 +205,7 @@ def _sub(tape: Tape, a: Operand, b: Operand) -> Found:
     return tape(torch.sub, a.value, b.value), back
 
 
-@derivative(operator.mul, torch.mul)
+@_each(operator.mul, torch.mul)
 @_pairs
 def _mul(tape: Tape, a: Operand, b: Operand) -> Found:
     def back(g: Tensor) -> None:
@@ -212,7 +219,7 @@ def _mul(tape: Tape, a: Operand, b: Operand) -> Found:
     return tape(torch.mul, a.value, b.value), back
 
 
-@derivative(operator.truediv, torch.div)
+@_each(operator.truediv, torch.div)
 @_pairs
 def _div(tape: Tape, a: Operand, b: Operand) -> Found:
     quotient = tape(torch.div, a.value, b.value)
@@ -225,7 +232,7 @@ def _div(tape: Tape, a: Operand, b: Operand) -> Found:
     return quotient, back
 
 
-@derivative(operator.pow, torch.pow)
+@_each(operator.pow, torch.pow)
 def _pow(tape: Tape, base: Any, exponent: Any) -> Found:
     if not isinstance(exponent, Operand):
         return _power(tape, base, exponent)
@@ -268,12 +275,12 @@ def _power(tape: Tape, x: Operand, exponent: float) -> Found:
     return y, back
 
 
-@derivative(torch.maximum)
+@_each(torch.maximum)
 def _larger(tape: Tape, a: Operand, b: Operand) -> Found:
     return _extreme(tape, torch.maximum, a, b)
 
 
-@derivative(torch.minimum)
+@_each(torch.minimum)
 def _smaller(tape: Tape, a: Operand, b: Operand) -> Found:
     return _extreme(tape, torch.minimum, a, b)
 
@@ -290,7 +297,7 @@ def _extreme(tape: Tape, function: Callable[[Tensor, Tensor], Tensor], a: Operan
     return tape(function, a.value, b.value), back
 
 
-@derivative(torch.atan2)
+@_each(torch.atan2)
 def _atan2(tape: Tape, y: Operand, x: Operand) -> Found:
     def back(g: Tensor) -> None:
         squares = tape(torch.add, tape(torch.mul, x.value, x.value), tape(torch.mul, y.value, y.value))
@@ -301,7 +308,7 @@ def _atan2(tape: Tape, y: Operand, x: Operand) -> Found:
     return tape(torch.atan2, y.value, x.value), back
 
 
-@derivative(torch.remainder)
+@_each(torch.remainder)
 @_pairs
 def _remainder(tape: Tape, a: Operand, b: Operand) -> Found:
     def back(g: Tensor) -> None:
@@ -317,7 +324,7 @@ def _remainder(tape: Tape, a: Operand, b: Operand) -> Found:
 def _flat(function: Callable[..., Tensor]) -> None:
     """Declare an operation whose derivative is 0 wherever it has one."""
 
-    @derivative(function)
+    @_each(function)
     def rule(tape: Tape, x: Operand, *others: Any, **options: Any) -> Found:
         zero = torch.zeros((), dtype=x.value.dtype).expand(x.value.shape)
         return tape(function, x.value, *values(others), **options), lambda g: tape.give(x, lambda: zero)
@@ -328,13 +335,18 @@ for _stepped in (torch.floor, torch.ceil, torch.trunc, torch.round, torch.sign):
 
 for _function in (
     *(torch.eq, torch.ne, torch.lt, torch.le, torch.gt, torch.ge, torch.isnan, torch.isfinite, torch.isinf),
-    *(torch.logical_and, torch.logical_or, torch.logical_not, torch.logical_xor, torch.any, torch.all),
+    *(torch.logical_and, torch.logical_or, torch.logical_not, torch.logical_xor),
 ):
+    elementwise(_function)
+    without_gradient(_function, _function)
+
+for _function in (torch.any, torch.all):
     without_gradient(_function, _function)
 
 
 def _compared(function: Callable[..., Tensor], *targets: Any) -> None:
     """Declare an operator of two operands whose result has no gradient."""
+    elementwise(function)
 
     @derivative(*targets)
     def rule(tape: Tape, first: Any, second: Any) -> Found:
@@ -349,6 +361,7 @@ _compared(torch.gt, operator.gt)
 _compared(torch.ge, operator.ge)
 _compared(torch.bitwise_and, operator.and_)
 _compared(torch.bitwise_or, operator.or_)
+elementwise(torch.bitwise_not)
 without_gradient(torch.bitwise_not, operator.invert)
 without_gradient(torch.argmax, torch.argmax)
 
