@@ -83,6 +83,8 @@ DIFFER: dict[str, tuple[str, ...]] = {
     "libreoffice: TRUE is a number": ("TYPE", "ISEVEN", "ISODD"),
     "both: a text is no day off, the documentation has one": ("NETWORKDAYS.INTL",),
     "ironcalc: numbers in texts and unusual formats stay as they are": ("TEXT",),
+    "libreoffice: nothing but payments has no rate": ("MIRR",),
+    "libreoffice: observations and expectations have one shape": ("CHISQ.TEST",),
 }
 
 

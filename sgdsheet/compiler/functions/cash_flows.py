@@ -194,18 +194,23 @@ def xirr(numbers: Tensor, dates: Tensor, counts: Tensor, guess: Tensor = _GUESS)
     fixed=(),
     arguments=(3, 3),
     derivative=Derivative.SMOOTH,
-    examples={"MIRR({-120000,39000,30000,21000,37000,46000},0.1,0.12)": 0.126094130366},
+    examples={
+        "MIRR({-120000,39000,30000,21000,37000,46000},0.1,0.12)": 0.126094130366,
+        "MIRR({-100,-50},0.1,0.12)": -1,
+        "MIRR({100,50},0.1,0.12)": "#DIV/0!",
+    },
 )
 def mirr(numbers: Tensor, counts: Tensor, cost: Tensor, gain: Tensor) -> Tensor:
     """The rate of return where what comes in is invested at another rate than what goes out is paid for."""
     size = size_of(numbers, counts)
     gains, costs = torch.where(numbers > 0.0, numbers, 0.0), torch.where(numbers < 0.0, numbers, 0.0)
-    possible = torch.any(gains > 0.0, -1) & torch.any(costs < 0.0, -1) & (cost > -1.0) & (gain > -1.0) & (size > 1.0)
+    spends = torch.any(costs < 0.0, -1) & (cost > -1.0) & (gain > -1.0) & (size > 1.0)
+    possible = spends & torch.any(gains > 0.0, -1)
     cost, gain = inside(possible, cost), inside(possible, gain)
     earned = _present(gains, counts, 1.0 + gain) * torch.exp(size * torch.log1p(gain))
     paid = -_present(costs, counts, 1.0 + cost) * (1.0 + cost)
     growth = torch.log(inside(possible, earned) / inside(possible, paid)) / inside(possible, size - 1.0)
-    return failing(~possible, torch.expm1(growth), Fault.DIV0)
+    return failing(~spends, torch.where(possible, torch.expm1(growth), -1.0), Fault.DIV0)
 
 
 @formula(

@@ -25,10 +25,7 @@ _CRITERION = re.compile(r"(<=|>=|<>|<|>|=)?(.*)", re.DOTALL)
 
 
 def _matches(context: Context, cells: Value, wanted: Node) -> Value:
-    """Which cells meet a criterion such as 5, "male", ">0.5", "<>x" or "a*".
-
-    Where a criterion that depends on a parameter is an error `_failing` makes one of the result.
-    """
+    """Which cells meet a criterion such as 5, "male", ">0.5", "<>x" or "a*"; an error is met by the same error."""
     builder = context.builder
     later = _compared_later(context, cells, wanted)
     if later is not None:
@@ -36,10 +33,21 @@ def _matches(context: Context, cells: Value, wanted: Node) -> Value:
     criterion = context.lower(wanted, array=context.array)
     if criterion.only(Kind.NUMBER, Kind.BLANK):
         met = _compared(builder, cells, "=", criterion, Kind.NUMBER)
-        return builder.spoiled(met, builder.errors_of(criterion)) if criterion.constant else met
+        return met if criterion.constant else _without_errors(builder, met, cells, criterion)
     if not criterion.constant:
         raise varying(builder, "has a criterion that depends on", criterion, remedy="Use a fixed criterion")
-    return builder.spoiled(_met(builder, cells, criterion), builder.errors_of(criterion))
+    return _met(builder, cells, criterion)
+
+
+def _without_errors(builder: Builder, met: Value, cells: Value, criterion: Value) -> Value:
+    """What meets a criterion that depends on a parameter: where it is an error, only cells with the same one would."""
+    errors = builder.errors_of(criterion)
+    if errors is None:
+        return met
+    if cells.has(Kind.ERROR):
+        raise varying(builder, "has a criterion beside cells with errors that depends on", criterion, remedy="Fix it")
+    sound = builder.elementwise(torch.logical_not, builder.conditions(errors), kind=Kind.BOOLEAN)
+    return _both(builder, met, sound)
 
 
 def _compared_later(context: Context, cells: Value, wanted: Node) -> Value | None:
@@ -55,17 +63,7 @@ def _compared_later(context: Context, cells: Value, wanted: Node) -> Value | Non
     if len(signs) > 1 or not signs <= set(operators.COMPARE):
         return None
     written = builder.elementwise(_as_written, number) if builder.dtype == torch.float64 else number
-    return _compared(builder, cells, signs.pop(), written, Kind.NUMBER)
-
-
-def _failing(context: Context, criteria: Sequence[Node], result: Value) -> Value:
-    """A result with an error where a criterion is one that depends on a parameter."""
-    builder = context.builder
-    for part in (part for wanted in reversed(criteria) for part in _joined_parts(wanted)):
-        value = context.lower(part, array=context.array)
-        if not value.constant:
-            result = builder.spoiled(result, builder.errors_of(value))
-    return result
+    return _without_errors(builder, _compared(builder, cells, signs.pop(), written, Kind.NUMBER), cells, number)
 
 
 def _joined_parts(wanted: Node) -> Sequence[Node]:
@@ -118,7 +116,7 @@ class _How(Enum):
     TEXT = auto()
     PATTERN = auto()
     FAULT = auto()
-    """An error, written as a text: `"#N/A"`."""
+    """An error, also one that is written as a text: `"#N/A"`."""
     NOTHING = auto()
     """Blank cells or empty text: `""`."""
     BLANK = auto()
@@ -130,13 +128,14 @@ def _met(builder: Builder, cells: Value, criterion: Value) -> Value:
 
     All criteria of one sort are met or not at once: the copies of `SUMIF(A:A,D2,B:B)` differ in a number only.
     """
-    pairs = torch.stack([criterion.tensor.to(builder.dtype), criterion.kind_tensor().to(builder.dtype)], -1)
+    kinds = criterion.kind_tensor()
+    operand = torch.where(kinds == Kind.ERROR, fault_codes(criterion.tensor), criterion.tensor.to(builder.dtype))
+    pairs = torch.stack([operand.to(builder.dtype), kinds.to(builder.dtype)], -1)
     different, inverse = torch.unique(pairs.reshape(-1, 2), dim=0, return_inverse=True)
     sorts: dict[tuple[str, _How], dict[int, float | str]] = {}
     for index, (number, kind) in enumerate(different.tolist()):
-        if kind != Kind.ERROR:
-            sign, how, operand = _parsed(builder, number, Kind(int(kind)))
-            sorts.setdefault((sign, how), {})[index] = operand
+        sign, how, meant = _parsed(builder, number, Kind(int(kind)))
+        sorts.setdefault((sign, how), {})[index] = meant
     found = Value(torch.zeros(cells.sizes, dtype=torch.bool), cells.axes, cells.sizes, Kind.BOOLEAN)
     for (sign, how), operands in sorts.items():
         numbers = torch.zeros(len(different), dtype=builder.dtype)
@@ -156,7 +155,7 @@ def _met(builder: Builder, cells: Value, criterion: Value) -> Value:
 def _parsed(builder: Builder, number: float, kind: Kind) -> tuple[str, _How, float | str]:
     """The sign of a criterion, what it compares with, and the operand itself; a blank criterion means 0."""
     if kind is not Kind.TEXT:
-        return "=", _How.BOOLEAN if kind is Kind.BOOLEAN else _How.NUMBER, number
+        return "=", {Kind.BOOLEAN: _How.BOOLEAN, Kind.ERROR: _How.FAULT}.get(kind, _How.NUMBER), number
     match = _CRITERION.fullmatch(builder.texts[int(number)])
     assert match is not None
     sign, operand = match[1] or "=", match[2]
@@ -188,8 +187,12 @@ def _met_sort(
     """The cells that meet criteria of one sort. `numbers` has the operand of each copy, see `_numbers`."""
     if how in (_How.NUMBER, _How.BOOLEAN):
         return _compared(builder, cells, sign, numbers, Kind[how.name])
-    if (cells.has(Kind.TEXT) or how is _How.FAULT) and not cells.constant:
+    if cells.has(Kind.TEXT) and not cells.constant:
         raise varying(builder, "looks for text that depends on", cells, remedy="Keep text out of the way to the loss")
+    if how is _How.FAULT and not cells.constant:
+        if builder.errors_of(cells) is not None:
+            raise varying(builder, "looks for an error in what depends on", cells, remedy="Look for it with ISERROR")
+        cells = Value(torch.zeros(cells.sizes, dtype=builder.dtype), cells.axes, cells.sizes)
     if how in (_How.NOTHING, _How.BLANK):
         return _compared_with_nothing(builder, cells, sign, text_too=how is _How.NOTHING)
     is_text = Value(cells.kind_tensor() == Kind.TEXT, cells.axes, cells.sizes, Kind.BOOLEAN)
@@ -215,8 +218,11 @@ def _faulty(builder: Builder, cells: Value, faults: Value) -> Value:
 
 
 def _compared(builder: Builder, cells: Value, sign: str, operand: Value, kind: Kind) -> Value:
-    """Comparison with numbers or booleans: other kinds are unlike them; numeric text is like its number."""
-    numbers, alike = _as_numbers(builder, cells), _alike(builder, cells, kind, equality=sign in ("=", "<>"))
+    """Comparison with numbers or booleans: other kinds are unlike them.
+
+    Numeric text is equal to its number, and yet it is counted as unlike it by `"<>5"`.
+    """
+    numbers, alike = _as_numbers(builder, cells), _alike(builder, cells, kind, equality=sign == "=")
     result = builder.elementwise(operators.COMPARE[sign], numbers, operand, kind=Kind.BOOLEAN)
     return (
         _either(builder, result, replace(alike, data=~alike.tensor)) if sign == "<>" else _both(builder, result, alike)
@@ -352,8 +358,7 @@ def _sum_and_count(context: Context, pairs: Sequence[Node], area: Node) -> tuple
     clean = torch.where(kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
     numbers = builder.stored(cells).with_kinds(clean)
     chosen = builder.where(counted, numbers, builder.number(0.0))
-    total = _failing(context, pairs[1::2], builder.reduce(torch.sum, chosen, over))
-    return total, builder.reduce(torch.sum, builder.numbers(counted), over)
+    return builder.reduce(torch.sum, chosen, over), builder.reduce(torch.sum, builder.numbers(counted), over)
 
 
 def _like(area: Node, shape: Node) -> Node:
@@ -444,7 +449,7 @@ def countifs(context: Context, *pairs: Node) -> Value:
     met, _, blanks = _all_met(context, pairs)
     over = _axes(_apart(context, pairs[1::2]))
     count = operators.add(builder, builder.reduce(torch.sum, builder.numbers(met), over), blanks)
-    return _failing(context, pairs[1::2], _without_padding(context, count, pairs))
+    return _without_padding(context, count, pairs)
 
 
 @function(
@@ -496,7 +501,6 @@ def _extreme_of_met(context: Context, area: Node, pairs: Sequence[Node], *, larg
     beyond = builder.number(torch.finfo(builder.dtype).max * (-1.0 if largest else 1.0))
     chosen = builder.where(counted, builder.stored(cells).with_kinds(clean), beyond)
     found = builder.reduce(torch.amax if largest else torch.amin, chosen, over)
-    found = _failing(context, pairs[1::2], found)
     some = builder.reduced_bits(torch.any, counted, over[::-1])
     if builder.always(some, lambda there: there):
         return found

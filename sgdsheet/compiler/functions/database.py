@@ -29,11 +29,11 @@ def _heading(cell: Cell) -> str:
 
 
 def _meets(cell: Cell, criterion: Cell) -> bool:
-    """Whether a cell meets a criterion; a blank criterion is always met."""
-    if criterion is None or criterion == "":
+    """Whether a cell meets a criterion; a blank criterion is always met, and an empty text by any text."""
+    if criterion is None:
         return True
     if not isinstance(criterion, str):
-        return type(cell) is type(criterion) and cell == criterion
+        return _compared(cell, "=", criterion) if is_number(criterion) else cell is criterion
     match = _CRITERION.fullmatch(criterion)
     assert match is not None
     sign, operand = match[1] or "", match[2]
@@ -42,10 +42,7 @@ def _meets(cell: Cell, criterion: Cell) -> bool:
         return _compared(cell, sign or "=", number)
     if sign in ("<", "<=", ">", ">="):
         raise FormulaError("compares texts by their order in a table of criteria", remedy="Compare numbers")
-    if operand.casefold() in ("true", "false"):
-        same = isinstance(cell, bool) and cell == (operand.casefold() == "true")
-        return not same if sign == "<>" else same
-    if operand == "":
+    if sign and operand == "":
         return (cell is None) if sign == "=" else (cell is not None)
     text = cell if isinstance(cell, str) else None
     wanted = pattern(operand if sign else f"{operand}*")
@@ -54,8 +51,9 @@ def _meets(cell: Cell, criterion: Cell) -> bool:
 
 
 def _compared(cell: Cell, sign: str, number: float) -> bool:
+    """Whether a cell is to a number as a sign says; a text that is the number is equal to it, and unequal as well."""
     if not is_number(cell):
-        return sign == "<>"
+        return sign == "<>" or (sign == "=" and isinstance(cell, str) and text_number(cell) == number)
     results = {"=": cell == number, "<>": cell != number, "<": cell < number, ">": cell > number}
     return results.get(sign, cell <= number if sign == "<=" else cell >= number)
 
@@ -177,13 +175,21 @@ _declare(
 )
 
 
-@plain("DCOUNTA", examples={f'DCOUNTA({_TABLE},"Tree",{{"Height";">10"}})': 4})
+@plain(
+    "DCOUNTA",
+    examples={
+        f'DCOUNTA({_TABLE},"Tree",{{"Height";">10"}})': 4,
+        f'DCOUNTA({_TABLE},,{{"Height";">10"}})': 4,
+    },
+)
 def dcounta(table: Grid, field: Cell, criteria: Grid) -> float | ExcelError:
     """How many cells are not blank in the rows that meet criteria."""
     column = _column(table, field)
-    if column is None:
+    if isinstance(field, ExcelError):
+        return field
+    if column is None and not (field is None or field == ""):
         return ExcelError.VALUE
-    return float(sum(row[column] is not None for row in _rows(table, criteria)))
+    return float(sum(column is None or row[column] is not None for row in _rows(table, criteria)))
 
 
 @plain(
@@ -191,9 +197,9 @@ def dcounta(table: Grid, field: Cell, criteria: Grid) -> float | ExcelError:
     examples={f'DGET({_TABLE},"Height",{{"Tree";"=Cherry"}})': 13, f'DGET({_TABLE},"Height",{_APPLES})': "#NUM!"},
 )
 def dget(table: Grid, field: Cell, criteria: Grid) -> Cell:
-    """The one cell in the row that meets criteria."""
+    """The one cell that holds something in the rows that meet criteria."""
     column = _column(table, field)
     if column is None:
         return ExcelError.VALUE
-    found = [row[column] for row in _rows(table, criteria)]
+    found = [row[column] for row in _rows(table, criteria) if row[column] not in (None, "")]
     return found[0] if len(found) == 1 else ExcelError.NUM if found else ExcelError.VALUE

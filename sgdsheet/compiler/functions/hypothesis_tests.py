@@ -12,9 +12,11 @@ from sgdsheet.sheet.workbook import ExcelError
 
 
 def _pairs(one: Grid, two: Grid) -> list[tuple[float, float]] | ExcelError:
-    """The pairs of numbers at the same places; #N/A for ranges of different sizes."""
+    """The pairs of numbers, in their order; #N/A for ranges of different sizes, before an error in them."""
     if one.height * one.width != two.height * two.width:
         return ExcelError.NA
+    if error := one.error() or two.error():
+        return error
     found = zip(one.cells(), two.cells(), strict=True)
     return [(x, y) for x, y in found if is_number(x) and is_number(y)]
 
@@ -22,18 +24,19 @@ def _pairs(one: Grid, two: Grid) -> list[tuple[float, float]] | ExcelError:
 @plain(
     "CHISQ.TEST",
     arrays=True,
-    examples={"CHISQ.TEST({58,35;11,25;10,23},{45.35,47.65;17.56,18.44;16.09,16.91})": 0.000308192},
+    examples={
+        "CHISQ.TEST({58,35;11,25;10,23},{45.35,47.65;17.56,18.44;16.09,16.91})": 0.000308192,
+        "CHISQ.TEST({1;2.1},{1,2.2})": 0.9462473587,
+    },
 )
 def chisq_test(actual: Grid, expected: Grid) -> float | ExcelError:
     """Probability that observations agree with what is expected (χ² test)."""
-    if error := actual.error() or expected.error():
-        return error
     pairs = _pairs(actual, expected)
     if isinstance(pairs, ExcelError):
         return pairs
     rows, columns = actual.height, actual.width
     freedom = (rows - 1) * (columns - 1) if rows > 1 and columns > 1 else rows * columns - 1
-    if freedom < 1 or (actual.height, actual.width) != (expected.height, expected.width):
+    if freedom < 1:
         return ExcelError.NA
     if any(e == 0 for _, e in pairs):
         return ExcelError.DIV0
@@ -78,9 +81,10 @@ _T_TEST = "{3,4,5,8,9,1,2,4,5},{6,19,3,2,14,4,5,17,1}"
 @plain("T.TEST", arrays=True, examples={f"T.TEST({_T_TEST},2,1)": 0.196016})
 def t_test(one: Grid, two: Grid, tails: float, kind: float) -> float | ExcelError:
     """Probability that two means are the same: of pairs (1), of equal (2) or unequal variances (3)."""
-    if error := one.error() or two.error():
-        return error
     sides, way = math.trunc(tails), math.trunc(kind)
+    error = one.error() or two.error()
+    if error is not None and (way != 1 or sides not in (1, 2)):
+        return error
     if sides not in (1, 2) or way not in (1, 2, 3):
         return ExcelError.NUM
     found = _paired(one, two) if way == 1 else _unpaired(one.numbers(), two.numbers(), way == 2)

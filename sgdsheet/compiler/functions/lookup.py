@@ -151,8 +151,10 @@ def _looked_up(context: Context, key: Node, table: Node, number: Node, about: No
     for outside, fault in ((floors.tensor > limit, Fault.REF), (floors.tensor < 1, Fault.VALUE)):
         wrong = Value(outside, floors.axes, floors.sizes, Kind.BOOLEAN)
         place = builder.spoiled(place, wrong, fault) if bool(outside.any()) else place
-    for argument in (numbers, wanted):  # an argument that is an error goes before one that does not fit
-        place = builder.spoiled(place, builder.errors_of(argument))
+    wrong_number = builder.errors_of(numbers)  # an argument that is an error goes before one that does not fit
+    if wrong_number is not None:
+        place = builder.spoiled(place, builder.conditions(wrong_number), Fault.REF)
+    place = builder.spoiled(place, builder.errors_of(wanted))
     taken = floors.tensor.clamp(1, limit)
     if floors.axes and bool((taken != taken.reshape(-1)[0]).any()):
         whole = value if value is not None else context.lower(table, array=True)
@@ -375,6 +377,7 @@ def hyperlink(address: str, shown: Cell = None) -> Cell:
 
 @plain(
     "ADDRESS",
+    left_out_is_default=True,
     examples={
         "ADDRESS(2,3)": "$C$2",
         "ADDRESS(2,3,2)": "C$2",
@@ -385,9 +388,9 @@ def hyperlink(address: str, shown: Cell = None) -> Cell:
 def address(row: float, column: float, kind: float = 1.0, letters: bool = True, sheet: str | None = None) -> Cell:
     """The address of a cell as a text."""
     line, place, way = int(row), int(column), int(kind)
-    if not 1 <= line <= MAX_ROW or not 1 <= place <= MAX_COLUMN or not 1 <= way <= 4:
+    if not 1 <= line <= MAX_ROW or not 1 <= place <= MAX_COLUMN or not 1 <= way <= 8:
         return ExcelError.VALUE
-    fixed_row, fixed_column = way in (1, 2), way in (1, 3)
+    fixed_row, fixed_column = way in (1, 2, 5, 6), way in (1, 3, 5, 7)  # Excel takes 5 to 8 for 1 to 4
     if letters:
         found = f"{'$' * fixed_column}{column_letters(place)}{'$' * fixed_row}{line}"
     else:

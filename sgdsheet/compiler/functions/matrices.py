@@ -167,7 +167,9 @@ def index(
         if single.only(Kind.ERROR) and not single.is_array:
             return single
     height, width = _shape(context, array)
-    rows_, columns_ = _place(context, row_node), _place(context, column_node)
+    rows_, columns_ = _in_common(_place(context, row_node)), _in_common(_place(context, column_node))
+    if column_node is None and min(height, width) > 1 and context.shape(array) is not None:
+        return _without_column(context.builder, rows_)
     if not (rows_.constant and columns_.constant):
         return _at_run_time(context, array, rows_, columns_ if column_node is not None else None)
     builder = context.builder
@@ -199,6 +201,23 @@ def index(
     for found in errors:
         value = builder.spoiled(value, found)
     return value
+
+
+def _in_common(place: Value) -> Value:
+    """A position that is the same number for all copies of the formula, as one number."""
+    if not (place.constant and place.axes and set(place.axes) <= set("RC") and place.only(Kind.NUMBER)):
+        return place
+    first = place.tensor.reshape(-1)[0]
+    return Value(first) if bool((place.tensor == first).all()) else place
+
+
+def _without_column(builder: Builder, place: Value) -> Value:
+    """The #REF! that Excel saved for one number and a range of several rows and columns."""
+    found = builder.spoiled(builder.number(0.0), builder.boolean(True), Fault.REF)
+    if not place.constant:
+        return found
+    wrong = Value(builder.cleaned(place).tensor < 0, place.axes, place.sizes, Kind.BOOLEAN)
+    return builder.spoiled(builder.spoiled(found, wrong, Fault.VALUE), builder.errors_of(place))
 
 
 _TURNED = {"h": "w", "w": "h"}
@@ -234,6 +253,8 @@ def _index(placer: Placer, arguments: Sequence[Node]) -> Places:
     if not rest:
         flat = (found.height == 1) & (found.width > 1)
         rows_, columns_ = torch.where(flat, zero, rows_), torch.where(flat, rows_, zero)
+        square = (found.height > 1) & (found.width > 1)
+        found = found.failing(torch.where(square, torch.where(rows_ < 0, int(Fault.VALUE), int(Fault.REF)), 0))
     return picked_place(found, rows_, columns_).failing(row_fault).failing(column_fault)
 
 

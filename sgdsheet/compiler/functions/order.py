@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sgdsheet.compiler.functions.formulas import failing
 from sgdsheet.compiler.functions.moments import size_of
-from sgdsheet.compiler.functions.plain import Grid, plain
+from sgdsheet.compiler.functions.plain import Grid, is_number, plain
 from sgdsheet.compiler.functions.range_numbers import over_numbers, over_numbers_at
 from sgdsheet.compiler.functions.registry import Derivative
 from sgdsheet.compiler.ir.values import Fault
@@ -130,9 +130,9 @@ def trimmean(numbers: Tensor, counts: Tensor, share: Tensor) -> Tensor:
 
 def _rank(numbers: Tensor, counts: Tensor, number: Tensor, order: Tensor, *, mean: bool) -> Tensor:
     wanted = torch.unsqueeze(number, -1)
-    higher = torch.sum((numbers > wanted) & counts, -1)
-    lower = torch.sum((numbers < wanted) & counts, -1)
-    same = torch.sum((numbers == wanted) & counts, -1)
+    higher, lower, same = (
+        size_of(numbers, relation(numbers, wanted) & counts) for relation in (torch.gt, torch.lt, torch.eq)
+    )
     place = torch.where(order == 0.0, higher, lower) + 1.0
     if mean:
         place = place + (same - 1.0) / 2.0
@@ -233,9 +233,14 @@ def percentrank_exc(grid: Grid, number: float, digits: float = 3.0) -> float | E
 
 
 def _modes(grids: tuple[Grid, ...]) -> list[float] | ExcelError:
-    """The numbers that occur most often, in the order in which they come."""
-    if error := next((found for grid in grids if (found := grid.error())), None):
-        return error
+    """The numbers that occur most often, in the order in which they come.
+
+    A single value that is no number is #VALUE!, as Excel saved it of texts and blank cells; in ranges it is skipped.
+    """
+    for grid in grids:
+        single = next(grid.cells()) if grid.height * grid.width == 1 else 0.0
+        if error := grid.error() or (None if is_number(single) else ExcelError.VALUE):
+            return error
     times = Counter(number for grid in grids for number in grid.numbers())
     most = max(times.values(), default=0)
     return [number for number, count in times.items() if count == most] if most > 1 else ExcelError.NA
@@ -250,7 +255,12 @@ def mode_sngl(*grids: Grid) -> float | ExcelError:
     return found if isinstance(found, ExcelError) else found[0]
 
 
-@plain("MODE", skips_blanks=True, arrays=True, examples={"MODE({5.6,4,4,3,2,4})": 4})
+@plain(
+    "MODE",
+    skips_blanks=True,
+    arrays=True,
+    examples={"MODE({5.6,4,4,3,2,4})": 4},
+)
 def mode(*grids: Grid) -> float | ExcelError:
     """The number that occurs most often."""
     return mode_sngl(*grids)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from enum import Enum
 
 import torch
-from torch import Tensor
 
 from sgdsheet.compiler.functions import operators
 from sgdsheet.compiler.functions.wildcards import has_wildcards, matching, pattern
@@ -26,7 +25,7 @@ class Way(Enum):
     ASCENDING = "<="
     """Find the last cell that is not above the key, by bisection: the cells have to ascend."""
     DESCENDING = ">="
-    """Find the last cell that is not below the key, by bisection: the cells have to descend."""
+    """Find the first cell that is the key, else the last one that is not below it: the cells have to descend."""
     BELOW = "the key, else the largest below it"
     ABOVE = "the key, else the smallest above it"
 
@@ -59,8 +58,10 @@ def find(builder: Builder, key: Value, cells: Value, way: Way, *, last: bool = F
     key = key.with_kinds(torch.where(kinds == Kind.BLANK, int(Kind.NUMBER), kinds).to(torch.uint8))
     if "k" not in cells.axes:
         cells = builder.expanded(cells, cells.axes + "k", (*cells.sizes, 1))
-    if way in (Way.ASCENDING, Way.DESCENDING):
-        place = _bisected(builder, key, cells, way)
+    if way is Way.ASCENDING:
+        place = _bisected(builder, key, cells)
+    elif way is Way.DESCENDING:
+        place = _descended(builder, key, cells)
     else:
         place = _scanned(builder, key, cells, way, last=last)
     return builder.spoiled(place, errors)
@@ -89,10 +90,13 @@ def _found_later(builder: Builder, key: Value, cells: Value, way: Way, *, last: 
         met = builder.elementwise(operation, numbers, other, kind=Kind.BOOLEAN)
         return builder.elementwise(torch.logical_and, met, own, kind=Kind.BOOLEAN)
 
-    if way in (Way.ASCENDING, Way.DESCENDING):
-        place = _end_later(builder, which(torch.le if way is Way.ASCENDING else torch.ge, key), last=True)
+    if way is Way.ASCENDING:
+        place = _end_later(builder, which(torch.le, key), last=True)
     else:
         place = _end_later(builder, which(torch.eq, key), last=last)
+    if way is Way.DESCENDING:
+        there = builder.elementwise(torch.gt, place, builder.number(0.0), kind=Kind.BOOLEAN)
+        place = builder.where(there, place, _end_later(builder, which(torch.ge, key), last=True))
     if way in (Way.BELOW, Way.ABOVE):
         beyond = which(torch.lt if way is Way.BELOW else torch.gt, key)
         candidates = builder.where(beyond, numbers, builder.number(way.worst))
@@ -182,28 +186,51 @@ def _or_missing(builder: Builder, place: Value) -> Value:
     return builder.spoiled(place, missing, Fault.NA) if bool(missing.tensor.any()) else place
 
 
-def _bisected(builder: Builder, key: Value, cells: Value, way: Way) -> Value:
+def _bisected(builder: Builder, key: Value, cells: Value) -> Value:
     """As Excel looks in sorted cells; in others it finds what bisection happens to meet, and so do we."""
-    if _is_sorted(builder, cells, way) or _is_beyond_all(builder, key, cells, way):
-        met = operators.compare(builder, way.value, cells, key)
+    if _is_sorted(builder, cells, Way.ASCENDING) or _is_beyond_all(builder, key, cells, Way.ASCENDING):
+        met = operators.compare(builder, "<=", cells, key)
         found = builder.elementwise(torch.logical_and, builder.conditions(met), _same_kind(builder, key, cells))
         return _or_missing(builder, _end(builder, replace(found, kinds=Kind.BOOLEAN), last=True))
+    return _row_by_row(builder, key, cells, _bisection)
+
+
+def _descended(builder: Builder, key: Value, cells: Value) -> Value:
+    """As Excel looks in cells that descend: one after the other, up to the key or the first one below it."""
     kinds = {kind for value in (key, cells) for kind in value.kind_tensor().unique().tolist()}
-    if len(kinds) > 1:
+    if len(kinds) == 1:
+        return _row_by_row(builder, key, cells, _descent)
+    if not (_is_sorted(builder, cells, Way.DESCENDING) or _is_beyond_all(builder, key, cells, Way.DESCENDING)):
         raise FormulaError(
             "looks something up in cells that are not sorted", remedy="Sort them, or look for the exact key"
         )
+    place = _end(builder, _equal(builder, key, cells, pattern_too=False), last=False)
+    met = operators.compare(builder, ">=", cells, key)
+    above = builder.elementwise(torch.logical_and, builder.conditions(met), _same_kind(builder, key, cells))
+    other = _end(builder, replace(above, kinds=Kind.BOOLEAN), last=True)
+    exact = builder.elementwise(torch.gt, place, builder.number(0.0), kind=Kind.BOOLEAN)
+    return _or_missing(builder, builder.where(exact, place, other))
+
+
+_Search = Callable[[list[float], list[bool], float], int]
+
+
+def _row_by_row(builder: Builder, key: Value, cells: Value, search: _Search) -> Value:
+    """Where a search through single cells ends, for each copy of the formula."""
     length = cells.size("k")
     axes, sizes = builder.union_axes([key, replace(cells, axes=cells.axes.replace("k", ""), sizes=_without_k(cells))])
-    rows = builder.expanded(_ordered(builder, cells), axes + "k", (*sizes, length)).tensor.reshape(-1, length)
-    keys = builder.expanded(_ordered(builder, key), axes, sizes).tensor.reshape(-1)
-    sign = 1.0 if way is Way.ASCENDING else -1.0
-    places = [_bisection(row, wanted, sign) for row, wanted in zip(rows, keys.tolist(), strict=True)]
+    same = _same_kind(builder, key, cells)
+    own, rows = (
+        builder.expanded(value, axes + "k", (*sizes, length)).tensor.reshape(-1, length).tolist()
+        for value in (same, _ordered(builder, cells))
+    )
+    keys = builder.expanded(_ordered(builder, key), axes, sizes).tensor.reshape(-1).tolist()
+    places = [float(search(row, fits, wanted)) for row, fits, wanted in zip(rows, own, keys, strict=True)]
     return _or_missing(builder, Value(torch.tensor(places, dtype=builder.dtype).reshape(sizes), axes, sizes))
 
 
 def _is_beyond_all(builder: Builder, key: Value, cells: Value, way: Way) -> bool:
-    """Whether no cell of its kind stands behind a key or beside it: bisection then ends at the last of them.
+    """Whether no cell of its kind stands behind a key or beside it: the search then ends at the last of them.
 
     `LOOKUP(9E+307,A:A)` is the last number of a column, whatever their order and what else is there.
     """
@@ -216,15 +243,37 @@ def _without_k(value: Value) -> tuple[int, ...]:
     return tuple(size for axis, size in zip(value.axes, value.sizes, strict=True) if axis != "k")
 
 
-def _bisection(row: Tensor, wanted: float, sign: float) -> int:
-    low, high = 0, len(row) - 1
-    while low <= high:
+def _bisection(row: list[float], fits: list[bool], wanted: float) -> int:
+    """The place, from 1, at which Excel's bisection ends; 0 if below all that it meets.
+
+    A cell of another kind than the key is passed over towards the end. At a cell that is the key the search stops, and
+    takes the last of those that follow and are the key, too.
+    """
+    low, high = -1, len(row)
+    while high - low > 1:
         middle = (low + high) // 2
-        if sign * float(row[middle]) <= sign * wanted:
-            low = middle + 1
+        there = middle
+        while there < high and not fits[there]:
+            there += 1
+        if there == high or (there > middle and there == high - 1 and row[there] > wanted):
+            high = middle
+        elif row[there] > wanted:
+            high = there
+        elif row[there] < wanted:
+            low = there
         else:
-            high = middle - 1
-    return high + 1
+            while there + 1 < high and fits[there + 1] and row[there + 1] == wanted:
+                there += 1
+            return there + 1
+    return low + 1
+
+
+def _descent(row: list[float], fits: list[bool], wanted: float) -> int:
+    """The place, from 1, of the first cell that is the key, or of the last one before the first below it."""
+    for place, (number, _) in enumerate(zip(row, fits, strict=True)):
+        if number <= wanted:
+            return place + (number == wanted)
+    return len(row)
 
 
 def _is_sorted(builder: Builder, cells: Value, way: Way) -> bool:

@@ -110,6 +110,10 @@ def sumproduct(context: Context, *arrays: Value) -> Value:
     if len({(value.size("h"), value.size("w")) for value in arrays}) > 1:
         return builder.error(Fault.VALUE)
     *others, last = [_as_numbers(context, value) for value in arrays]
+    for value in arrays:
+        if value.size("h") == value.size("w") == 1 and value.has(Kind.TEXT):  # only in a range, a text counts as 0
+            is_text = Value(value.kind_tensor() == Kind.TEXT, value.axes, value.sizes, Kind.BOOLEAN)
+            last = builder.spoiled(last, is_text, Fault.VALUE)
     if not others:
         return builder.reduce(torch.sum, last)
     first = others[0]
