@@ -371,6 +371,16 @@ def test_a_jump_is_no_rounding(tmp_path: Path) -> None:
     assert refused(path).startswith("Model!G2: saved as 4.5, but its formula gives 0.5")
 
 
+def test_rounding_within_a_formula(tmp_path: Path) -> None:
+    """Excel's sine of π is 1.225148E-16, ours 1.224647E-16; no rounding makes 1E-9 of it."""
+    known = {"G1": ("=SIN(PI())", 1.22514845490862e-16), "G3": ("=COS(RADIANS(G2))*1000", 6.12574227454310e-14)}
+    path = calculated(tmp_path, {"G2": 90, **known})
+    assert check_workbook(load(path)).mismatches == []
+    for wrong in (("=SIN(PI())", 1e-9), ("=2*COS(RADIANS(G2))", 1e-6)):
+        path = calculated(tmp_path, {"G2": 90, "G4": wrong})
+        assert [str(item.cell) for item in check_workbook(load(path)).mismatches] == ["Model!G4"]
+
+
 def test_float32_is_compared_in_float64(tmp_path: Path) -> None:
     path = calculated(tmp_path)
     assert trained(path, "--precision", "float32")["warnings"] == []

@@ -19,7 +19,7 @@ from torch import Tensor, fx
 from sgdsheet.compiler.evaluation import cell_values, evaluate
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.planning import Plan
-from sgdsheet.compiler.functions.registry import inexact
+from sgdsheet.compiler.functions.registry import inexact, is_smooth
 from sgdsheet.compiler.ir.values import Kind
 from sgdsheet.compiler.ir.values import Value as Computed
 from sgdsheet.compiler.program import Program, build_program
@@ -35,6 +35,7 @@ from sgdsheet.sheet.agreement import (
     written_by_office,
 )
 from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.syntax import Binary, Call, Node, Number, transform
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 from sgdsheet.system.long_work import checkpoint
 
@@ -42,8 +43,9 @@ _ENOUGH = 20
 """Causes after which no more are looked for."""
 
 _DRAWS, _LAST_DIGITS, _SLACK = 3, 1e-13, 64.0
-"""How a formula's rounding is measured: it is calculated `_DRAWS` times with inputs that are changed at random by the
-share `_LAST_DIGITS`; rounding explains a difference of up to `_SLACK` times what that changes."""
+"""How a formula's rounding is measured: it is calculated `_DRAWS` times with inputs, and results of smooth functions in
+it, that are changed at random by the share `_LAST_DIGITS`; rounding explains a difference of up to `_SLACK` times what
+that changes. So `SIN(PI())` may be 1.22515E-16, as Excel has it, or 1.22465E-16, as we have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +271,10 @@ def _locally(workbook: Workbook, block: Block) -> dict[Cell, Value]:
 
 
 def _rounding(workbook: Workbook, block: Block, own: Mapping[Cell, Value]) -> tuple[dict[Cell, float], float]:
-    """How much the last digits of what a block reads change its cells, and the largest number that it reads."""
+    """How much the last digits of what a block reads and goes through change its cells, and the largest number read.
+
+    The latter is 1 where it reads none.
+    """
     read = {
         Cell(area.sheet, *place): value
         for area in block.reads()
@@ -288,10 +293,23 @@ def _rounding(workbook: Workbook, block: Block, own: Mapping[Cell, Value]) -> tu
             for (cell, number), change in zip(numbers.items(), changes, strict=True)
             if not number.is_integer() or cell[1:] in workbook.sheets[cell.sheet].formulas
         }
-        for cell, value in _locally(workbook.with_values(moved), block).items():
+        unsteady = replace(block, tree=_unsteady(block.tree, generator))
+        for cell, value in _locally(workbook.with_values(moved), unsteady).items():
             if is_number(value) and is_number(before := own.get(cell)):
                 spread[cell] = max(spread[cell], abs(float(value) - float(before)))
-    return spread, max(map(abs, numbers.values()), default=0.0)
+    return spread, max(map(abs, numbers.values()), default=1.0)
+
+
+def _unsteady(tree: Node, generator: np.random.Generator) -> Node:
+    """The formula with the last digits of what its smooth functions give changed at random."""
+
+    def change(node: Node) -> Node | None:
+        if not (isinstance(node, Call) and is_smooth(node)):
+            return None
+        inner = replace(node, arguments=tuple(transform(argument, change) for argument in node.arguments))
+        return Binary("*", inner, Number(1.0 + generator.uniform(-_LAST_DIGITS, _LAST_DIGITS)))
+
+    return transform(tree, change)
 
 
 def is_number(value: object) -> TypeGuard[float]:

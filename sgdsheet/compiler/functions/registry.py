@@ -289,6 +289,12 @@ def over_samples(node: Node) -> OverSamples:
     return found.over_samples if found is not None else OverSamples.UNKNOWN
 
 
+def is_smooth(node: Node) -> bool:
+    """Whether a part calls a function of single numbers whose result has no jumps, but roundings."""
+    found = declared(node)
+    return found is not None and found.takes is Takes.SCALARS and found.derivative is Derivative.SMOOTH
+
+
 def inexact(tree: Node) -> float:
     """How far Excel's result of a formula may be from the exact one because of a function that it calls."""
     return max((found.inexact for part in walk(tree) if (found := declared(part)) is not None), default=0.0)
