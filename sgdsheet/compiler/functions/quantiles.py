@@ -188,7 +188,9 @@ def f_inv_rt(probability: Tensor, first: Tensor, second: Tensor) -> Tensor:
     possible = (probability > 0.0) & (probability <= 1.0) & _are_degrees(first) & _are_degrees(second)
     some = possible & (probability < 1.0)
     share = inside(some, probability, 0.5)
-    return failing(~possible, torch.where(some, _f_quantile(1.0 - share, share, first, second), 0.0))
+    # 1/X is F distributed, too, and has the share in its lower tail, where the smallest shares have all their digits.
+    found = 1.0 / _f_quantile(share, 1.0 - share, second, first)
+    return failing(~possible, torch.where(some, found, 0.0))
 
 
 # --- Student's t ------------------------------------------------------------------------------------------
