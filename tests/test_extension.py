@@ -322,6 +322,13 @@ def test_hundred_thousand_cells(child: Child) -> None:
     assert time.perf_counter() - start < 60
 
 
+def test_training_is_loaded_before_anything_is_pressed(child: Child) -> None:
+    assert child.ask({"warm": True}, 60)["ok"]
+    maps = Path(f"/proc/{child._process.pid}/maps")
+    if maps.exists():
+        until(lambda: "libtorch" in maps.read_text(encoding="utf-8"))
+
+
 def test_command_about_a_book_that_is_not_open(child: Child) -> None:
     request = {"command": "check", "host": "libreoffice", "book": "nowhere.xlsx", "wait": 60}
     reply = child.ask({"command": request}, 60)

@@ -448,6 +448,27 @@ def moved(screen: Screen) -> float:
     return abs(after - before)
 
 
+def test_a_workbook_with_a_model_has_its_process_ready(screen: Screen) -> None:
+    """Nothing is pressed: to open it is enough. One without a model starts nothing."""
+    for process in screen.children():
+        os.kill(process, signal.SIGKILL)
+    until(lambda: not screen.children())
+    for name in ("plain", "model"):
+        path = screen.folder / f"{name}.xlsx"
+        with xlsxwriter.Workbook(path) as book:
+            sheet = book.add_worksheet("Sheet1")
+            sheet.write("A1", 4.0)
+            sheet.write_formula("B1", "=(A1-1)^2", None, 9.0)
+            if name == "model":
+                book.define_name("Sheet1!sgd_loss", "=Sheet1!$B$1")
+                book.define_name("Sheet1!sgd_params", "=Sheet1!$A$1")
+        assert screen.agent.ask({"do": "open", "path": str(path), "hidden": False})["ok"]
+        if name == "plain":
+            assert not screen.children()
+    (process,) = until(screen.children)
+    until(lambda: "libtorch" in Path(f"/proc/{process}/maps").read_text(encoding="utf-8"))
+
+
 def test_the_trainer_ends_with_the_office(screen: Screen) -> None:
     with suppress(HostError):
         screen.agent.ask({"do": "quit"}, timeout=30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import Any
 
 from sgdsheet.apps.libreoffice_ext.cell_calls import Calls
@@ -14,6 +15,7 @@ from sgdsheet.hosts.libreoffice import LibreOfficeHost
 from sgdsheet.live.commands import COMMANDS
 from sgdsheet.live.ipc.pending_request import refusal
 from sgdsheet.live.ipc.trainer import Trainer
+from sgdsheet.live.ipc.worker import load
 from sgdsheet.system import processes
 
 
@@ -41,7 +43,13 @@ class Bridge:
         return bool(self._link.channel().ask({"do": "state", "book": book, "state": state})["ok"])
 
     def _command(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Do what a button or a menu asks. A link in a workbook has an address, too: it gets no further than these."""
+        """Do what a button or a menu asks. A link in a workbook has an address, too: it gets no further than these.
+
+        What training needs is loaded before any button is pressed where the office asks to `warm` up.
+        """
+        if "warm" in message:
+            threading.Thread(target=load, name="sgdsheet warming up", daemon=True).start()
+            return {"ok": True}
         request = message["command"]
         if request.get("command") not in COMMANDS:
             return refusal(SettingError(f"{quoted(str(request.get('command')))} is no button of sgdsheet"))

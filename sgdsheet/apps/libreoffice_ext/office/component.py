@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import uno  # type: ignore[import-not-found]
 import unohelper  # type: ignore[import-not-found]
 from com.sun.star.awt.MessageBoxType import INFOBOX  # type: ignore[import-not-found]
+from com.sun.star.document import XDocumentEventListener  # type: ignore[import-not-found]
 from com.sun.star.frame import XDispatch, XDispatchProvider, XTerminateListener  # type: ignore[import-not-found]
 from com.sun.star.lang import XInitialization, XServiceInfo  # type: ignore[import-not-found]
 
@@ -29,12 +31,13 @@ from sgdsheet.apps.libreoffice_ext.office.chosen_python import CannotStart  # no
 from sgdsheet.apps.libreoffice_ext.office.clicks import CommandQueue  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.office_functions import Evaluator  # noqa: E402
 from sgdsheet.hosts.libreoffice.agent.bars import OURS, Bars  # noqa: E402
-from sgdsheet.hosts.libreoffice.agent.requests import Agent, key_of  # noqa: E402
+from sgdsheet.hosts.libreoffice.agent.requests import Agent, is_spreadsheet, key_of  # noqa: E402
 
 _FUNCTIONS, _COMMANDS = "org.sgdsheet.Functions", "org.sgdsheet.Commands"
 _ADD_IN, _HANDLER = "com.sun.star.sheet.AddIn", "com.sun.star.frame.ProtocolHandler"
 _SCHEME = "org.sgdsheet:"
 _CALL = 60.0  # seconds that a function in a cell may take
+_MODELS = ("sgd_", "solver_")  # how names begin that say that a workbook is to be trained
 _LINK = "A link in this workbook wants to press a button of sgdsheet. Links cannot do that: press the button yourself."
 _HELP = (_HERE.parent / "help.txt").read_text(encoding="utf-8")
 _RULES: dict[str, dict[str, Any]] = json.loads((_HERE.parent / "buttons.json").read_text(encoding="utf-8"))
@@ -69,6 +72,9 @@ class _Office:
         self._commands = CommandQueue(self.ask, self._failed)
         self.functions = Evaluator(self._call, key_of)
         self._desktop().addTerminateListener(_AtTheEnd(self))
+        broadcaster = "com.sun.star.frame.GlobalEventBroadcaster"
+        events = context.ServiceManager.createInstanceWithContext(broadcaster, context)
+        events.addDocumentEventListener(_AtTheBeginning(self))
 
     def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
         """Ask the child, which is started if it is not there."""
@@ -77,6 +83,18 @@ class _Office:
                 self._child = Child(self._agent.answer, self._calculating_agent.answer, self._ended)
             child = self._child
         return child.ask(message, timeout)
+
+    def warm_up_for(self, document: Any) -> None:
+        """Have the child load what training needs, which takes seconds, if the document is one that can be trained.
+
+        Whoever opens such a workbook is likely to press a button. Does not wait for it.
+        """
+        if is_spreadsheet(document) and _has_model(document):
+            threading.Thread(target=self._warm_up, name="sgdsheet warming up", daemon=True).start()
+
+    def _warm_up(self) -> None:
+        with suppress(CannotStart):  # a click will say so
+            self.ask({"warm": True}, _CALL)
 
     def press(self, command: str, book: str) -> None:
         """Have a command done that a person has clicked on."""
@@ -136,6 +154,26 @@ class _Office:
 @lru_cache(maxsize=None)  # noqa: UP033 (LibreOffice 7 brings Python 3.8)
 def _office() -> _Office:
     return _Office(uno.getComponentContext())
+
+
+def _has_model(document: Any) -> bool:
+    sheets = document.Sheets
+    owners = [document, *(sheets.getByIndex(number) for number in range(sheets.Count))]
+    return any(name.lower().startswith(_MODELS) for owner in owners for name in owner.NamedRanges.ElementNames)
+
+
+class _AtTheBeginning(unohelper.Base, XDocumentEventListener):  # type: ignore[misc]
+    """Sees each workbook that gets a window."""
+
+    def __init__(self, office: _Office) -> None:
+        self._office = office
+
+    def documentEventOccured(self, event: Any) -> None:
+        if event.EventName == "OnViewCreated":
+            self._office.warm_up_for(event.Source)
+
+    def disposing(self, _event: Any) -> None:
+        pass
 
 
 class _AtTheEnd(unohelper.Base, XTerminateListener):  # type: ignore[misc]
