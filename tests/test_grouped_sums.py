@@ -1,4 +1,4 @@
-"""GROUPBY: groups of one column, as Microsoft's documentation describes them."""
+"""GROUPBY: groups of one column or several, as Microsoft's documentation describes them."""
 
 from __future__ import annotations
 
@@ -45,6 +45,32 @@ def test_several_columns_of_values() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (",,0", "a 2022 9, b 2020 1, b 2021 6, c 2020 10"),
+        (",,1", "a 2022 9, b 2020 1, b 2021 6, c 2020 10, Total  26"),
+        (",,-1", "Total  26, a 2022 9, b 2020 1, b 2021 6, c 2020 10"),
+        (",,0,-1", "c 2020 10, b 2020 1, b 2021 6, a 2022 9"),
+        (",,0,{-2,1}", "a 2022 9, b 2021 6, b 2020 1, c 2020 10"),
+        (",,0,{-2,1},,1", "a 2022 9, b 2021 6, b 2020 1, c 2020 10"),
+        (",,0,{2,-1},,1", "c 2020 10, b 2020 1, b 2021 6, a 2022 9"),
+        (",,0,-3,,1", "c 2020 10, a 2022 9, b 2021 6, b 2020 1"),
+        (",,0,2,F2:F7<>2022", "b 2020 1, b 2021 6, c 2020 10"),
+    ],
+)
+def test_several_columns_of_groups(options: str, expected: str) -> None:
+    """Groups in groups are a hierarchy, or with 1 as the last argument a table that is sorted as a whole."""
+    cells = {"E1": ["Who", "b", "a", "B", "c", "a", "b"], "F1": ["Year", 2021, 2022, 2021, 2020, 2022, 2020]}
+    cells["G1"] = ["Sales", 5, 7, 1, 10, 2, 1]
+    rows = [row.split(" ") for row in expected.split(", ")]
+    area = [f"{column}{row}" for row in range(1, len(rows) + 1) for column in "JKL"]
+    found = values({**cells, f"J1:L{len(rows)}": f"{{=GROUPBY(E2:F7,G2:G7,SUM{options})}}"}, *area)
+    assert [f"{item:g}" if isinstance(item, float) else item for item in found] == [
+        item for row in rows for item in row
+    ]
+
+
+@pytest.mark.parametrize(
     ("formula", "error"),
     [
         ("GROUPBY(C2:C6,B2:B5,SUM)", ExcelError.VALUE),
@@ -62,6 +88,8 @@ def test_errors(formula: str, error: ExcelError) -> None:
     ("formula", "cause"),
     [
         ("GROUPBY(A2:C6,B2:B6,SUM)", "groups by several columns"),
+        ("GROUPBY(A2:C6,B2:B6,SUM,,2)", "gives subtotals"),
+        ("GROUPBY(A2:C6,B2:B6,SUM,,0,4)", "sorts groups in groups"),
         ("GROUPBY(C2:C6,B2:B6,SKEW)", "groups by SKEW"),
         ("GROUPBY(D2:D6,B2:B6,SUM)", "blank cells or errors"),
         ("GROUPBY(C2:C6,B2:B6,SUM,2)", "makes up headers"),

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from sgdsheet.compiler.functions.plain import Cell, Grid, is_number, plain
+from sgdsheet.compiler.functions.plain import Cell, Grid, Rows, is_number, plain
 from sgdsheet.compiler.functions.reshaping import sorted_places
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
@@ -50,54 +50,93 @@ _TOTALS: Mapping[str, Callable[[_Numbers], Cell]] = {
         "INDEX(GROUPBY(B1:B4,A1:A4,AVERAGE,,0,-2),1,2)": 25,
         "ROWS(GROUPBY(B1:B4,A1:A4,SUM,,,,A1:A4>15))": 3,
     },
-    note="Groups by one column and totals by the name of a function; the last row is called “Total”, as in English.",
+    note="Totals by the name of a function, without subtotals; the last row is called “Total”, as in English.",
 )
 def groupby(
     fields: Grid,
     values: Grid,
     function: str,
     headers: float = _AUTOMATIC,
-    totals: float = 1.0,
-    order: float = 1.0,
+    totals: Cell = None,
+    order: Grid | None = None,
     chosen: Grid | None = None,
+    relation: float = 0.0,
 ) -> list[list[Cell]] | ExcelError:
     """A table of the totals of each group."""
-    name = function.upper()
-    if fields.width > 1:
-        raise FormulaError("groups by several columns", remedy="Group by one column")
+    name, depth = function.upper(), _depth(totals, fields.width)
+    if isinstance(depth, ExcelError):
+        return depth
     if name not in (*_TOTALS, "COUNTA", "PERCENTOF"):
         raise FormulaError(f"groups by {name}, which is not supported there", remedy=f"Use {', '.join(_TOTALS)}")
-    count = values.width
-    place, depth = math.trunc(order), math.trunc(totals)
+    count, width = values.width, fields.width
+    places = [1] if order is None else [math.trunc(item) if is_number(item) else 0 for item in order.cells()]
     marks = [True] * fields.height if chosen is None else list(map(_is_set, chosen.cells()))
-    if fields.height != values.height or len(marks) != fields.height or not 1 <= abs(place) <= 1 + count:
+    if fields.height != values.height or len(marks) != fields.height or math.trunc(relation) not in (0, 1):
         return ExcelError.VALUE
-    if depth not in (-1, 0, 1):
-        return ExcelError.VALUE  # subtotals need groups in groups
+    if not all(1 <= abs(place) <= width + count for place in places):
+        return ExcelError.VALUE
     top = _header(values, math.trunc(headers))
-    keys, rows = [row[0] for row in fields.rows[top:]], values.rows[top:]
-    groups: dict[tuple[type, Cell], list[int]] = {}
-    for number, (key, mark) in enumerate(zip(keys, marks[top:], strict=True)):
-        if key is None or isinstance(key, ExcelError):
-            raise FormulaError("groups by blank cells or errors", remedy="Fill them, or leave them out by the filter")
-        if mark:
-            groups.setdefault((type(key), key.casefold() if isinstance(key, str) else key), []).append(number)
+    keys, rows = fields.rows[top:], values.rows[top:]
+    groups = _groups(keys, marks[top:])
     if not groups:
         return ExcelError.CALC
-    listed = [number for numbers in groups.values() for number in numbers]
+    listed = [number for numbers in groups for number in numbers]
 
-    def line(first: Cell, numbers: Sequence[int]) -> list[Cell]:
+    def line(first: Sequence[Cell], numbers: Sequence[int]) -> list[Cell]:
         columns = ([rows[number][column] for number in numbers] for column in range(count))
         whole = ([rows[number][column] for number in listed] for column in range(count))
-        return [first, *(_total(name, part, every) for part, every in zip(columns, whole, strict=True))]
+        return [*first, *(_total(name, part, every) for part, every in zip(columns, whole, strict=True))]
 
-    found = [line(keys[numbers[0]], numbers) for numbers in groups.values()]
-    by = [[row[abs(place) - 1] for row in found], [row[0] for row in found]]
-    table = [found[at] for at in sorted_places(found, by, [1 if place > 0 else -1, 1])]
+    found = [line(keys[numbers[0]], numbers) for numbers in groups]
+    by = _order(places, width, is_table=math.trunc(relation) == 1)
+    sorted_by = [[row[abs(place) - 1] for row in found] for place in by]
+    table = [found[at] for at in sorted_places(found, sorted_by, [1 if place > 0 else -1 for place in by])]
     if depth:
-        whole = line("Total", listed)
+        whole = line(["Total", *[""] * (width - 1)], listed)
         table = [whole, *table] if depth < 0 else [*table, whole]
-    return [[fields.rows[0][0], *values.rows[0]], *table] if math.trunc(headers) == _SHOWN else table
+    return [[*fields.rows[0], *values.rows[0]], *table] if math.trunc(headers) == _SHOWN else table
+
+
+def _groups(keys: Rows, marks: Sequence[bool]) -> list[list[int]]:
+    """The rows of each group, of those that are marked."""
+    groups: dict[tuple[tuple[type, Cell], ...], list[int]] = {}
+    for number, (key, mark) in enumerate(zip(keys, marks, strict=True)):
+        if any(item is None or isinstance(item, ExcelError) for item in key):
+            raise FormulaError("groups by blank cells or errors", remedy="Fill them, or leave them out by the filter")
+        if mark:
+            known = tuple((type(item), item.casefold() if isinstance(item, str) else item) for item in key)
+            groups.setdefault(known, []).append(number)
+    return list(groups.values())
+
+
+def _depth(totals: Cell, width: int) -> int | ExcelError:
+    """Where the row of totals stands: 1 below, -1 above, 0 nowhere."""
+    if totals is None:
+        if width > 1:  # “and, where possible, subtotals”: where that is, and how they are called, is not documented
+            raise FormulaError("groups by several columns without saying which totals", remedy="Say 0, 1 or -1")
+        return 1
+    if isinstance(totals, ExcelError):
+        return totals
+    depth = math.trunc(totals) if is_number(totals) else 0
+    if abs(depth) > width or not is_number(totals):
+        return ExcelError.VALUE  # subtotals need groups in groups
+    if abs(depth) > 1:
+        raise FormulaError("gives subtotals of groups, whose names are not documented", remedy="Say 0, 1 or -1")
+    return depth
+
+
+def _order(places: Sequence[int], width: int, *, is_table: bool) -> list[int]:
+    """The columns by which the groups are sorted, the first one first; downwards where they are negative.
+
+    In a hierarchy each column of groups is sorted within the one before it. By which totals Excel would sort groups in
+    groups is not documented: FormulaError.
+    """
+    rest = [column for column in range(1, width + 1) if column not in map(abs, places)]
+    if width == 1 or is_table:
+        return [*places, *rest]
+    if any(abs(place) > width for place in places):
+        raise FormulaError("sorts groups in groups by their totals", remedy="Sort by the columns of groups")
+    return sorted([*places, *rest], key=abs)
 
 
 def _header(values: Grid, headers: int) -> int:
