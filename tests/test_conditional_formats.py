@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 
-from sgdsheet.apps.web.conditional_formats import conditional_formats
+from sgdsheet.apps.web.conditional_formats import ConditionalFormats, conditional_formats
+from sgdsheet.apps.web.rule_operands import CellReader
+from sgdsheet.hosts.web.cell_store import CellStore
 from sgdsheet.sheet.appearance import CellStyle, Mark, Rule
+from sgdsheet.sheet.block_values import BlockValues
 from sgdsheet.sheet.references import Range
-from sgdsheet.sheet.workbook import ExcelError, Position, Value
+from sgdsheet.sheet.workbook import ExcelError, Position, Sheet, Value, Workbook
 
 AREA = Range("S", 1, 1, 4, 1)
 RED = CellStyle(fill="#ff0000", bold=True)
@@ -119,3 +124,35 @@ def test_the_first_rule_decides() -> None:
     first = Rule("cellIs", 1, (AREA,), style=RED, operator="greaterThan", formulas=("2",), stop=True)
     second = Rule("cellIs", 2, (AREA,), style=CellStyle(fill="#00ff00"), operator="greaterThan", formulas=("1",))
     assert shown(first, second, values=[1.0, 2.0, 3.0, None]) == [None, "#00ff00", "#ff0000", None]
+
+
+OPERATORS = ["equal", "notEqual", "greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"]
+BETWEEN = [("between", ("1", "-1")), ("notBetween", ("-1", "1")), ("between", ("2",)), ("equal", ('"x"',))]
+
+
+def test_arrays_of_numbers_look_as_their_cells_do() -> None:
+    """Training writes arrays, again and again; the cells get what they would get one by one."""
+    comparisons = [(operator, ("1",)) for operator in OPERATORS] + BETWEEN
+    rules = [Rule("cellIs", number, (AREA,), RED, False, *how) for number, how in enumerate(comparisons)]
+    rules += [
+        scale(("min", "", "#000000"), ("max", "", "#ffffff")),
+        scale(("min", "", "#2f6db5"), ("num", "0", "#ffffff"), ("max", "", "#d9730d")),
+        scale(("num", "-1", "#000000"), ("percentile", "50", "#00ff00"), ("num", "1", "#ffffff")),
+    ]
+    chance = random.Random(2)
+    for rule in rules:
+        store = CellStore(Workbook("book", sheets={"S": Sheet("S")}))
+        reader = CellReader(store.values_in, store.at_once)
+        followed = ConditionalFormats(reader)
+        for turn in range(12):
+            numbers = np.array([[float(chance.choice((-2, -1, -0.5, 0, 0.5, 1, 2)))] for _ in range(4)])
+            store.put([BlockValues(AREA, numbers)])
+            if turn == 6:
+                store.mark_outdated([AREA])  # a while without arrays
+            reader.look()
+            before = followed.extras() if turn else {}
+            different = followed.look([rule], [AREA], frozenset({AREA}) if turn else None)
+            plain = conditional_formats([rule], [AREA], store.values_in)
+            assert followed.extras() == plain, (rule, turn)
+            places = before.keys() | plain.keys()
+            assert {at for at in places if before.get(at) != plain.get(at)} <= different

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from sgdsheet.sheet import displayed_text
 from sgdsheet.sheet.displayed_text import Displayed, displayed, general, is_date
 from sgdsheet.sheet.workbook import ExcelError, Value
 
@@ -91,3 +94,23 @@ def test_formats_of_dates_are_known(code: str, date: bool) -> None:
 @pytest.mark.parametrize("value", [1.5, -2.0, 0.0, "text"])
 def test_every_format_shows_something(value: Value, code: str) -> None:
     assert isinstance(displayed(value, code).text, str)
+
+
+PLAIN = ["0", "0.00", "#,##0", "#,##0.000", "0%", "0.0%", "#,##0.0%", "0.000000"]
+WORDS = ['"yes";"no"', '[>=0.1]"+";[<=-0.1]"-";""', '"a"', '[Red]"up";[Blue]"down";"-"', "0.0;\\-;"]
+
+
+def test_what_is_fast_shows_what_all_digits_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain digits, and sections of nothing but words, have a way of their own."""
+    chance = random.Random(5)
+    numbers = [chance.choice((1, -1)) * 10 ** chance.uniform(-9, 12) for _ in range(400)]
+    numbers += [*(round(number, 2) for number in numbers), *(n / 2000 for n in range(-30, 30))]
+    numbers += [0.0, -0.0, 1e300, 999.995]
+    cases = [(number, code) for number in numbers for code in PLAIN + WORDS]
+    fast = [displayed(*case) for case in cases]
+    displayed.cache_clear()
+    monkeypatch.setattr(displayed_text, "_plain", lambda code: None)
+    monkeypatch.setattr(displayed_text, "_fixed_words", lambda code: None)
+    slow = [displayed(*case) for case in cases]
+    displayed.cache_clear()
+    assert [(case, one) for case, one, two in zip(cases, fast, slow, strict=True) if one != two] == []

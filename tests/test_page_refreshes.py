@@ -60,6 +60,7 @@ class Opened:
             book.number_formats,
             formulas,
             book if follows else None,
+            book.values_at_once if follows else None,
         )
 
 

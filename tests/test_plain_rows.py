@@ -78,7 +78,11 @@ FORMS = [
     '<c r="{}"><f t="shared" ref="A1:A9" si="{{column}}">A{{row}}+1</f><v>2</v></c>',
     '<c r="{}"><f t="shared" si="{{column}}"/><v>3</v></c>',
     '<c r="{}"><f t="array" ref="{}">A1:A2*2</f><v>3</v></c>',
-    '<c r="{}" t="inlineStr"><is><t>x</t></is></c>',
+    '<c r="{}" t="inlineStr"><is><t>x &amp; _x0041_ y</t></is></c>',
+    '<c r="{}" s="2" t="inlineStr"><is><t xml:space="preserve"> é\n</t></is></c>',
+    '<c r="{}" t="inlineStr"><is><t></t></is></c>',
+    '<c r="{}" t="inlineStr"><is><r><t>bold</t></r><r><t> not</t></r></is></c>',
+    '<c r="{}" t="inlineStr"><is><t>x</t><rPh sb="0" eb="1"><t>y</t></rPh></is></c>',
     '<c r="{}"><v>1</v><extLst/></c>',
     "<c><v>7</v></c>",
 ]

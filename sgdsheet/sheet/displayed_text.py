@@ -49,7 +49,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<>": lambda a, b: a != b,
 }
 QUOTED = re.compile(r'"[^"]*"?|\\.|_.|\*.')
-_PLAIN = re.compile(r"0(\.0{1,9})?")
+_PLAIN = re.compile(r"(?P<commas>#,##)?0(?P<decimals>\.0{1,9})?(?P<percent>%)?")
 GENERAL_WORD = re.compile(r"general|standard", re.IGNORECASE)
 FRACTION = re.compile(r"(?P<whole>[#0?]+\s+)?(?P<top>[#0?]+)\s*/\s*(?P<bottom>[#0?]+|\d+)")
 
@@ -210,11 +210,13 @@ def _is_text(section: Section) -> bool:
 def _shown(number: float, code: str, date1904: bool) -> str:
     if not code:
         return "-" if number < 0 else ""
+    if (words := _fixed_words(code)) is not None:
+        return "-" + words if number < 0 else words
+    if plain := _plain(code):
+        return _plain_digits(number, *plain, code)
     bare = QUOTED.sub("", code)
     if GENERAL_WORD.search(bare):
         return _with_general(number, code)
-    if plain := _PLAIN.fullmatch(code):
-        return _plain_digits(number, len(plain[1]) - 1 if plain[1] else 0, code)
     tokens = sections_of(code)[0]
     kinds = {token.kind for token in tokens}
     if kinds == {"text"}:
@@ -236,11 +238,32 @@ def _with_general(number: float, code: str) -> str:
     return before + general(number) + behind
 
 
-def _plain_digits(number: float, decimals: int, code: str) -> str:
+@cache
+def _fixed_words(code: str) -> str | None:
+    """What a section shows of each number, where that is nothing but words; None for all other sections."""
+    if GENERAL_WORD.search(QUOTED.sub("", code)):
+        return None
+    tokens = sections_of(code)[0]
+    fixed = all(token.kind in ("literal", "other") for token in tokens)
+    return "".join(token.text for token in tokens) if fixed else None
+
+
+@cache
+def _plain(code: str) -> tuple[int, str, bool] | None:
+    """Decimals, the sign between thousands, and whether it is percent, of a section of plain digits; else None."""
+    found = _PLAIN.fullmatch(code)
+    if found is None:
+        return None
+    return len(found["decimals"] or ".") - 1, "," if found["commas"] else "", found["percent"] is not None
+
+
+def _plain_digits(number: float, decimals: int, comma: str, percent: bool, code: str) -> str:
     """A number with so many decimals, fast unless it lies where halves are rounded."""
-    scaled = abs(number) * 10**decimals
+    shown = number * 100 if percent else number
+    scaled = abs(shown) * 10**decimals
     if scaled < 1e9 and abs(scaled - math.floor(scaled) - 0.5) > 1e-4:
-        return f"{number:.{decimals}f}" if number or not math.copysign(1, number) < 0 else f"{0:.{decimals}f}"
+        text = f"{shown or 0.0:{comma}.{decimals}f}"
+        return text + "%" if percent else text
     return _digits(number, sections_of(code)[0], code)
 
 

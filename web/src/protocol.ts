@@ -148,6 +148,8 @@ export interface CellsMessage {
   /** Cells of the area that are not in the list are empty. */
   full: boolean;
   cells: SentCell[];
+  /** Numbers that show nothing but a colour: row, column, style, and red, green and blue in one, of each in turn. */
+  pixels?: number[];
 }
 
 export interface StatusMessage {

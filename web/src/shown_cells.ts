@@ -33,15 +33,21 @@ export class ShownCells {
   take(message: CellsMessage): number[] {
     const changed: number[] = [];
     const named = message.full ? new Set<number>() : null;
-    for (const [row, column, text, kind, style, extra] of message.cells) {
+    const hold = (row: number, column: number, cell: ShownCell): void => {
       const at = key(row, column);
       named?.add(at);
       const before = this.cells.get(at);
-      if (before?.text === text && before.kind === kind && before.style === style && sameExtra(before.extra, extra)) {
-        continue;
-      }
-      this.cells.set(at, { text, kind, style, extra });
+      const same = before?.text === cell.text && before.kind === cell.kind && before.style === cell.style;
+      if (same && sameExtra(before.extra, cell.extra)) return;
+      this.cells.set(at, cell);
       changed.push(at);
+    };
+    for (const [row, column, text, kind, style, extra] of message.cells) hold(row, column, { text, kind, style, extra });
+    const pixels = message.pixels ?? [];
+    for (let at = 0; at < pixels.length; at += 4) {
+      const [row = 0, column = 0, style = 0, color = 0] = pixels.slice(at, at + 4);
+      const extra = { fill: `#${color.toString(16).padStart(6, "0")}` };
+      hold(row, column, { text: "", kind: "n", style, extra });
     }
     if (named) {
       for (const at of this.cells.keys()) {

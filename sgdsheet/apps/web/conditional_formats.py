@@ -6,12 +6,16 @@ calculated by the compiler's own evaluator, if it is there: without it, the cell
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sgdsheet.apps.web.format_conditions import condition
-from sgdsheet.apps.web.format_scales import bars, icons, scale
-from sgdsheet.apps.web.rule_operands import Evaluate, Operands, ValuesIn, operands_of, reads_cells
+import numpy as np
+from numpy.typing import NDArray
+
+from sgdsheet.apps.web.format_conditions import comparison_codes, condition
+from sgdsheet.apps.web.format_scales import bars, filled, icons, scale, scale_codes
+from sgdsheet.apps.web.rule_operands import Evaluate, Operands, ValuesIn, arrays_in, operands_of, reads_cells
 from sgdsheet.sheet.appearance import CellStyle, Rule
 from sgdsheet.sheet.displayed_text import GENERAL
 from sgdsheet.sheet.references import Range
@@ -32,6 +36,10 @@ class ConditionalFormats:
         self._values_in, self._evaluate = values_in, evaluate
         self._met: list[tuple[Rule, list[Range]]] = []
         self._given: list[dict[Position, Extra]] = []
+        self._coded: list[_Coded | None] = []
+        """What the rules gave as arrays at the last look, where they did."""
+        self._rules_at: dict[Position, list[int]] = {}
+        """The places of the rules that are seen in cells."""
         self._again: dict[frozenset[Range], list[int]] = {}
         """The places of the rules that are looked at again after the last changes: training changes the same cells."""
 
@@ -43,7 +51,8 @@ class ConditionalFormats:
         if changed is None:
             self._met = [(rule, seen) for rule in rules if (seen := _seen(rule, areas))]
             self._given = [{} for _ in self._met]
-            self._again = {}
+            self._coded = [None for _ in self._met]
+            self._again, self._rules_at = {}, {}
             again = list(range(len(self._met)))
         elif changed in self._again:
             again = self._again[changed]
@@ -55,6 +64,11 @@ class ConditionalFormats:
         for place, (rule, seen), operands in zip(
             again, met, operands_of(met, self._values_in, self._evaluate), strict=True
         ):
+            coded, known = _coded(rule, operands, seen, self._values_in), self._coded[place]
+            self._coded[place] = coded
+            if coded is not None and known is not None and len(coded.codes) == len(known.codes):
+                different.update(_take_codes(self._given[place], seen, known, coded))
+                continue
             before, now = self._given[place], dict(_given(rule, operands, seen, self._values_in))
             different.update(at for at, extra in now.items() if before.get(at) != extra)
             different.update(before.keys() - now.keys())
@@ -63,17 +77,62 @@ class ConditionalFormats:
 
     def extras(self, among: Collection[Position] | None = None) -> dict[Position, Extra]:
         """What the rules give to all cells, or to some; of several that give the same thing, the first one decides."""
+        if not self._rules_at:
+            for place, (_, seen) in enumerate(self._met):
+                for part in seen:
+                    for at in part.positions():
+                        self._rules_at.setdefault(at, []).append(place)
         found: dict[Position, Extra] = {}
-        stopped: set[Position] = set()
-        for (rule, _), given in zip(self._met, self._given, strict=True):
-            items = given.items() if among is None else [(at, given[at]) for at in among if at in given]
-            for at, extra in items:
-                if at in stopped:
+        for at in self._rules_at if among is None else among:
+            for place in self._rules_at.get(at, ()):
+                extra = self._given[place].get(at)
+                if extra is None:
                     continue
-                found[at] = {**extra, **found.get(at, {})}
-                if rule.stop:
-                    stopped.add(at)
+                found[at] = {**extra, **found[at]} if at in found else extra
+                if self._met[place][0].stop:
+                    break
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """What a rule gives to cells that hold nothing but numbers: a code for each cell of the areas that it is seen in.
+
+    `codes` are as [rows, columns], and `extra` is what a code stands for.
+    """
+
+    codes: list[NDArray[np.int64]]
+    extra: Callable[[int], Extra | None]
+
+
+def _coded(rule: Rule, operands: Operands, seen: list[Range], values_in: ValuesIn) -> _Coded | None:
+    """What a rule gives as arrays; None where it, or what the cells hold, is of another kind."""
+    if rule.kind not in ("colorScale", "cellIs") or (arrays := arrays_in(seen, values_in)) is None:
+        return None
+    if rule.kind == "colorScale":
+        return _Coded(scale_codes(rule, operands, arrays, values_in), filled)
+    codes = comparison_codes(rule, operands, arrays) if rule.style is not None else None
+    if codes is None or rule.style is None:
+        return None
+    changes = _changes(rule.style)
+    return _Coded(codes, lambda code: changes if code else None)
+
+
+def _take_codes(given: dict[Position, Extra], seen: list[Range], before: _Coded, now: _Coded) -> Iterator[Position]:
+    """Bring what a rule gives up to date where the codes are others than before; those cells."""
+    for part, old, new in zip(seen, before.codes, now.codes, strict=True):
+        rows, columns = np.nonzero(new != old)
+        for at, code in zip(
+            zip((rows + part.top).tolist(), (columns + part.left).tolist(), strict=True),
+            new[rows, columns].tolist(),
+            strict=True,
+        ):
+            extra = now.extra(code)
+            if extra is None:
+                given.pop(at, None)
+            else:
+                given[at] = extra
+            yield at
 
 
 def conditional_formats(

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sgdsheet.apps.web.format_scales import numbers_in
-from sgdsheet.apps.web.rule_operands import Operands, ValuesIn
+from sgdsheet.apps.web.format_scales import numbers_of
+from sgdsheet.apps.web.rule_operands import Numbers, Operands, ValuesIn
 from sgdsheet.sheet.appearance import Rule
 from sgdsheet.sheet.number_format import finite_number
 from sgdsheet.sheet.references import Range
@@ -53,6 +54,29 @@ def _expression(rule: Rule, operands: Operands) -> Test | None:
 
 def _is_true(value: Value | None) -> bool:
     return bool(value) if isinstance(value, bool | float) else False
+
+
+def comparison_codes(rule: Rule, operands: Operands, numbers: list[Numbers]) -> list[NDArray[np.int64]] | None:
+    """Where a comparison with numbers holds for numbers, 1 or 0; None for one with something else."""
+    sides = [operands.constant(text) for text in rule.formulas]
+    known = [side for side in sides if type(side) is float]
+    if rule.operator not in _COMPARED or not known or len(known) < len(sides):
+        return None
+    low, high = sorted((known[0], known[-1])) if rule.operator in _BETWEEN else (known[0], known[-1])
+    return [_COMPARED[rule.operator](each, low, high).astype(np.int64) for each in numbers]
+
+
+_BETWEEN = ("between", "notBetween")
+_COMPARED: dict[str, Callable[[Numbers, float, float], NDArray[np.bool_]]] = {
+    "equal": lambda numbers, first, _: numbers == first,
+    "notEqual": lambda numbers, first, _: numbers != first,
+    "greaterThan": lambda numbers, first, _: numbers > first,
+    "greaterThanOrEqual": lambda numbers, first, _: numbers >= first,
+    "lessThan": lambda numbers, first, _: numbers < first,
+    "lessThanOrEqual": lambda numbers, first, _: numbers <= first,
+    "between": lambda numbers, low, high: (low <= numbers) & (numbers <= high),
+    "notBetween": lambda numbers, low, high: (numbers < low) | (high < numbers),
+}
 
 
 def _comparison(rule: Rule, operands: Operands) -> Test | None:
@@ -106,7 +130,7 @@ def _ranked(value: Value | None, other: Value | None) -> tuple[int, Any]:
 
 
 def _among_numbers(rule: Rule, values_in: ValuesIn) -> Test | None:
-    numbers = numbers_in(rule.areas, values_in)[1]
+    numbers = numbers_of(rule.areas, values_in)
     if not len(numbers):
         return None
     given = rule.attributes

@@ -8,8 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sgdsheet.apps.web.rule_operands import Operands, ValuesIn
+from sgdsheet.apps.web.rule_operands import Numbers, Operands, ValuesIn, arrays_in
 from sgdsheet.sheet.appearance import Mark, Rule
 from sgdsheet.sheet.number_format import finite_number
 from sgdsheet.sheet.references import Range
@@ -28,16 +29,30 @@ def scale(
     if marks is None or len(rule.colours) != len(marks):
         return ()
     places, numbers = numbers_in(seen, values_in)
+    return zip(places, map(filled, _colours(rule, marks, numbers).tolist()), strict=True)
+
+
+def scale_codes(rule: Rule, operands: Operands, numbers: list[Numbers], values_in: ValuesIn) -> list[NDArray[np.int64]]:
+    """The colours of numbers as `filled` takes them; none where the marks cannot be told."""
+    marks = _places(rule, operands, values_in)
+    if marks is None or len(rule.colours) != len(marks):
+        return []
+    return [_colours(rule, marks, each) for each in numbers]
+
+
+def _colours(rule: Rule, marks: Numbers, numbers: Numbers) -> NDArray[np.int64]:
+    """The colours of numbers, as `filled` takes them."""
     colours = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in rule.colours], dtype=float)
     order = np.argsort(marks, kind="stable")
     parts = [np.interp(numbers, marks[order], colours[order, channel]) for channel in range(3)]
     whole = np.rint(parts).astype(np.int64)
-    codes = (whole[0] << 16 | whole[1] << 8 | whole[2]).tolist()
-    return zip(places, map(_filled, codes), strict=True)
+    codes: NDArray[np.int64] = whole[0] << 16 | whole[1] << 8 | whole[2]
+    return codes
 
 
 @lru_cache(maxsize=1 << 16)
-def _filled(code: int) -> dict[str, Any]:
+def filled(code: int) -> dict[str, Any]:
+    """A cell of a colour: red, green and blue in one number."""
     return {"fill": f"#{code:06x}"}
 
 
@@ -97,6 +112,15 @@ def numbers_in(areas: Iterable[Range], values_in: ValuesIn) -> tuple[list[Positi
     return list(found), np.fromiter(found.values(), dtype=float, count=len(found))
 
 
+def numbers_of(areas: Iterable[Range], values_in: ValuesIn) -> Numbers:
+    """The numbers in areas."""
+    areas = list(areas)
+    arrays = arrays_in(areas, values_in)
+    if arrays is None:
+        return numbers_in(areas, values_in)[1]
+    return np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0)
+
+
 def _places(rule: Rule, operands: Operands, values_in: ValuesIn) -> np.ndarray[Any, Any] | None:
     """Where the marks lie; None if one cannot be told."""
     numbers: np.ndarray[Any, Any] | None = None
@@ -107,7 +131,7 @@ def _places(rule: Rule, operands: Operands, values_in: ValuesIn) -> np.ndarray[A
             place = operands.number(mark.text)
         else:
             if numbers is None:
-                numbers = numbers_in(rule.areas, values_in)[1]
+                numbers = numbers_of(rule.areas, values_in)
             place = _in_range(mark, numbers)
         if place is None or not math.isfinite(place):
             return None

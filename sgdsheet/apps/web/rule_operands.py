@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.appearance import LooseFormula, Rule
@@ -17,6 +21,54 @@ Evaluate = Callable[[tuple[LooseFormula, ...]], list[dict[Position, Value]]]
 
 Operand = Callable[[Position], Value | None]
 """What a rule compares a cell with; None where that is not known."""
+
+Numbers = NDArray[np.float64]
+"""Numbers of cells [rows, columns]."""
+
+
+class Stored(Protocol):
+    """The values of cells at one moment."""
+
+    def __call__(self, area: Range) -> Mapping[Position, Value]:
+        """The values that cells show; empty ones are left out."""
+        ...
+
+    def array(self, area: Range) -> NDArray[Any] | None:
+        """The numbers [rows, columns] of an area, where they stand in one array of nothing but numbers; else None."""
+        ...
+
+
+class CellReader:
+    """Reads cells: as they are at each call, or, where `at_once` is there, all of them as they were at one moment."""
+
+    def __init__(self, values_in: ValuesIn, at_once: Callable[[], Stored] | None = None) -> None:
+        self._values_in, self._at_once = values_in, at_once
+        self._stored: Stored | None = None
+
+    def look(self) -> None:
+        """Read the cells as they are now, from now on."""
+        self._stored = self._at_once() if self._at_once is not None else None
+
+    def __call__(self, area: Range) -> Mapping[Position, Value]:
+        """The values that cells show; empty ones are left out."""
+        return self._values_in(area) if self._stored is None else self._stored(area)
+
+    def array(self, area: Range) -> Numbers | None:
+        """The numbers [rows, columns] of an area, where they stand in one array of nothing but numbers; else None."""
+        return None if self._stored is None else self._stored.array(area)
+
+
+def arrays_in(areas: Iterable[Range], values_in: ValuesIn) -> list[Numbers] | None:
+    """The numbers of areas, where each is one array of nothing but numbers; else None."""
+    if not isinstance(values_in, CellReader):
+        return None
+    found = []
+    for area in areas:
+        if (array := values_in.array(area)) is None:
+            return None
+        found.append(array)
+    return found
+
 
 _FIXED = re.compile(r"(?:(?:'(?:[^']|'')+'|[\w.]+)!)?\$[A-Za-z]{1,3}\$\d{1,7}")
 _MOST_CELLS = 20_000
@@ -36,6 +88,10 @@ class Operands:
             return lambda at: value
         known = self._calculated.get(text)
         return None if known is None else known.get
+
+    def constant(self, text: str) -> Value | None:
+        """What a text stands for at each cell alike; None where that is not the case, or cannot be told."""
+        return _plain(text, self._rule, self._values_in)
 
     def number(self, text: str) -> float | None:
         """The number that a text stands for, at whichever cell."""

@@ -76,6 +76,7 @@ class ServedBook:
             book.number_formats,
             RuleFormulas(lambda asked: book.loose_values(sheet, asked), lambda: book.version),
             book,
+            book.values_at_once,
         )
 
     def look(self, sheet: str) -> SheetLook:

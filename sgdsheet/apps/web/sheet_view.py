@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from sgdsheet.apps.web.conditional_formats import ConditionalFormats, Extra
 from sgdsheet.apps.web.rule_formulas import RuleFormulas
-from sgdsheet.apps.web.rule_operands import ValuesIn
+from sgdsheet.apps.web.rule_operands import CellReader, Numbers, Stored, ValuesIn
 from sgdsheet.sheet.appearance import Appearance, CellStyle, SheetLook
 from sgdsheet.sheet.displayed_text import GENERAL, displayed, hides_numbers
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range
@@ -73,6 +75,7 @@ class SheetView:
         number_formats: Mapping[Cell, str],
         formulas: RuleFormulas | None = None,
         changes: Changes | None = None,
+        at_once: Callable[[], Stored] | None = None,
     ) -> None:
         self._formulas = formulas
         self._sheet, self._number_formats = sheet, number_formats
@@ -82,8 +85,8 @@ class SheetView:
         self._hiding: set[int] = set()
         """The styles that show nothing of any number: pictures of pixels, in colours of a scale."""
         self._read_styles()
-        self._date1904, self._values_in = date1904, values_in
-        self._formats = ConditionalFormats(values_in, formulas)
+        self._date1904, self._reader = date1904, CellReader(values_in, at_once)
+        self._formats = ConditionalFormats(self._reader, formulas)
         self._area: Range | None = None
         self._version = 0
         """The version of the cells at the last look."""
@@ -93,6 +96,9 @@ class SheetView:
         """The styles of the areas that were looked at last, which never change."""
         self._style_of: dict[Position, int] = {}
         self._values: dict[Position, Value] = {}
+        """The values at the last look; of cells that show nothing of their numbers, those of some look."""
+        self._arrays: dict[Range, Numbers] = {}
+        """The numbers at the last look of the areas that had changed then, of those of nothing but numbers."""
         self._uncalculated: set[Position] = set()
         self._plain: dict[Position, tuple[Entry, str | None]] = {}
         """The entries of the last look without conditional formats, and the colours of number formats."""
@@ -128,6 +134,9 @@ class SheetView:
             self._look, self._area, self._styles, self._plain = look, None, {}, {}
             self._read_styles()
         changed = self._changed() if area == self._area and typed == self._typed else None
+        if changed is None and self._changes is not None:
+            self._version = self._changes.version
+        self._reader.look()  # what has changed since the version is known is looked at once more
         parts = self.areas(area)
         if changed is None:
             self._area, self._typed, self._known_pieces = area, typed, {}
@@ -152,6 +161,8 @@ class SheetView:
     def _read_styles(self) -> None:
         self._codes = [style.number_format for style in self._appearance.styles]
         self._hiding = {number for number, code in enumerate(self._codes) if hides_numbers(code)}
+        if any(rule.style is not None and rule.style.number_format != GENERAL for rule in self._look.rules):
+            self._hiding = set()  # a conditional format may show the number
 
     def _changed(self) -> frozenset[Range] | None:
         """The areas of the sheet that have changed since the last look; None if it may be anything."""
@@ -172,12 +183,11 @@ class SheetView:
 
     def _look_at_all(self, parts: Sequence[Range]) -> set[Position]:
         """Look at all cells of areas; returns those that are shown somehow."""
-        if self._changes is not None:
-            self._version = self._changes.version
+        self._arrays = {}
         self._styles = {part: self._styles.get(part) or self._look.styles_in(part) for part in parts}
         self._style_of = {at: style for styles in self._styles.values() for at, style in styles.items()}
         before, known, self._plain = self._values, self._plain, {}
-        self._values = {at: value for part in parts for at, value in self._values_in(part).items()}
+        self._values = {at: value for part in parts for at, value in self._reader(part).items()}
         for at in self._values.keys() | self._style_of.keys():
             value = self._values.get(at)
             same = at in known and at not in self._typed and value is not None and _same(before.get(at), value)
@@ -185,28 +195,44 @@ class SheetView:
         self._uncalculated = set()
         return {*self._plain}
 
-    def _look_at(self, pieces: Iterable[_Piece]) -> set[Position]:
+    def _look_at(self, pieces: Sequence[_Piece]) -> set[Position]:
         """Look at the cells of areas that have changed; returns those that hold something else now."""
         different: set[Position] = set()
+        if not pieces:
+            return different
+        arrays: dict[Range, Numbers] = {}
+        known, self._arrays = self._arrays, arrays
         for piece, only_colours in pieces:
-            now = self._values_in(piece)
-            if only_colours and _all_numbers(now, piece) and _all_numbers(self._values, piece):
-                self._values.update(now)
+            array, before = self._reader.array(piece), known.get(piece)
+            if array is not None:
+                arrays[piece] = array
+                if only_colours and (before is not None or _all_numbers(self._values, piece)):
+                    continue
+            if array is not None and before is not None:
+                rows, columns = np.nonzero(array != before)
+                places = zip((rows + piece.top).tolist(), (columns + piece.left).tolist(), strict=True)
+                for at, number in zip(places, array[rows, columns].tolist(), strict=True):
+                    self._hold(at, number)
+                    different.add(at)
                 continue
+            now = self._reader(piece)
             for at in piece.positions():
                 value = now.get(at)
-                if _same(self._values.get(at), value):
-                    continue
-                different.add(at)
-                if value is not None:
-                    self._values[at] = value
-                else:
-                    del self._values[at]
-                if value is not None or at in self._style_of:
-                    self._plain[at] = self._plain_entry(at, value)
-                else:
-                    self._plain.pop(at, None)
+                if not _same(self._values.get(at), value):
+                    self._hold(at, value)
+                    different.add(at)
         return different
+
+    def _hold(self, at: Position, value: Value | None) -> None:
+        """Take another value of a cell."""
+        if value is not None:
+            self._values[at] = value
+        else:
+            del self._values[at]
+        if value is not None or at in self._style_of:
+            self._plain[at] = self._plain_entry(at, value)
+        else:
+            self._plain.pop(at, None)
 
     def _plain_entry(self, at: Position, value: Value | None) -> tuple[Entry, str | None]:
         """A cell without conditional formats, and the colour of its number format."""

@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -266,16 +266,16 @@ class SocketClient:
         if view.is_behind:
             asyncio.get_running_loop().call_later(_AGAIN, self.due, "cells")
         self._fresh = False
-        cells = _news({} if full else self._shown, shown, view)
+        news = _news({} if full else self._shown, shown, view)
         self._shown = shown
-        if cells or full:
+        if full or any(news.values()):
             self._room.look_at_status()
             if "status" in self._due and self._room.status["state"] != IDLE:  # no cell of a run comes before it
                 await self._send_due("status")
             self._version += 1
             self._sent_at["cells"] = time.monotonic()
             head = {"type": "cells", "version": self._version, "sheet": area.sheet, "area": list(area[1:])}
-            await self._send({**head, "full": full, "cells": cells})
+            await self._send({**head, "full": full, **news})
             self._room.shown()
 
     async def _send_history(self) -> None:
@@ -301,14 +301,23 @@ class SocketClient:
             await self._socket.send_text(text)
 
 
-def _news(before: Mapping[Position, Entry], now: Mapping[Position, Entry], view: SheetView) -> list[list[Any]]:
-    """What a page that has the cells `before` lacks. The view knows what has changed since its look before the last."""
-    if before is view.base:
-        places = [at for at in view.different if before.get(at) != now.get(at)]
-    else:
-        places = [at for at, entry in now.items() if before.get(at) != entry]
-        places += before.keys() - now.keys()
-    return [[*at, *now.get(at, NOTHING)] for at in places]
+def _news(before: Mapping[Position, Entry], now: Mapping[Position, Entry], view: SheetView) -> dict[str, list[Any]]:
+    """What a page that has the cells `before` lacks. The view knows what has changed since its look before the last.
+
+    Pixels of pictures come in `pixels` as row, column, style and colour, one after the other; other cells in `cells`.
+    """
+    places: Iterable[Position] = view.different if before is view.base else before.keys() | now.keys()
+    cells: list[list[Any]] = []
+    pixels: list[int] = []
+    for at in places:
+        entry = now.get(at, NOTHING)
+        if before.get(at) == entry or (entry is NOTHING and at not in before):
+            continue
+        if len(entry) == 4 and not entry[0] and entry[1] == "n" and len(entry[3]) == 1 and "fill" in entry[3]:
+            pixels += (*at, entry[2], int(entry[3]["fill"][1:], 16))
+        else:
+            cells.append([*at, *entry])
+    return {"cells": cells, "pixels": pixels} if pixels else {"cells": cells}
 
 
 def _finite(value: Any) -> Any:

@@ -22,6 +22,25 @@ from sgdsheet.sheet.workbook import Position, Value, Workbook
 T = TypeVar("T")
 
 
+class StoredValues:
+    """The values of cells at one moment: what is calculated or written later is not seen."""
+
+    def __init__(self, store: CellStore, pending: Mapping[Range, BlockValues]) -> None:
+        self._store, self._pending = store, pending
+
+    def __call__(self, area: Range) -> dict[Position, Value]:
+        """The values that cells show; empty ones are left out."""
+        return self._store.values_in(area, pending=self._pending)
+
+    def array(self, area: Range) -> NDArray[np.float64] | None:
+        """The numbers [rows, columns] of an area, where they stand in one array of nothing but numbers; else None."""
+        own = self._store.around(area, self._pending)
+        if own is None or (result := self._pending[own]).kinds is not None:
+            return None
+        rows = slice(area.top - own.top, area.bottom - own.top + 1)
+        return result.numbers[rows, area.left - own.left : area.right - own.left + 1]
+
+
 class CellStore:
     """The values of a workbook's cells. One thread changes them at a time; any thread may read them meanwhile.
 
@@ -35,12 +54,36 @@ class CellStore:
         self._pending: dict[Range, BlockValues] = {}
         self._written: set[Range] = set()
         """The areas among those that are pending which are no results: numbers were written there."""
+        self._around: dict[Range, Range] = {}
+        """The areas that are pending in which others lie, as far as they were asked for."""
         self._lock = threading.Lock()
 
-    def values_in(self, area: Range, *, outdated: bool = True) -> dict[Position, Value]:
-        """The values that cells show; empty ones are left out, and those that are `outdated` if they are not wanted."""
+    def at_once(self) -> StoredValues:
+        """The values that cells show now, to be looked at one after the other."""
         with self._lock:
-            found = self._values_in(area)
+            return StoredValues(self, dict(self._pending))
+
+    def around(self, area: Range, pending: Mapping[Range, BlockValues]) -> Range | None:
+        """The area of results in which an area lies whose cells show nothing else; None if there is none."""
+        with self._lock:
+            if self._outdated.get(area.sheet):
+                return None
+            own = self._around.get(area)
+            if own not in pending:
+                own = next((other for other in pending if other.contains(area)), None)
+                if own is not None:
+                    self._around[area] = own
+            return own
+
+    def values_in(
+        self, area: Range, *, outdated: bool = True, pending: Mapping[Range, BlockValues] | None = None
+    ) -> dict[Position, Value]:
+        """The values that cells show; empty ones are left out, and those that are `outdated` if they are not wanted.
+
+        `pending` are results of a moment ago that are looked at in place of those that there are now.
+        """
+        with self._lock:
+            found = self._values_in(area, self._pending if pending is None else pending)
             if outdated and (old := self._outdated.get(area.sheet)):
                 found.update((place, value) for place, value in _within(area, old) if value is not None)
         return found
@@ -60,7 +103,7 @@ class CellStore:
             known = [self._pending.get(area) for area in areas]
             if all(result is not None and result.kinds is None for result in known):
                 return HeldNumbers(np.concatenate([result.numbers.ravel() for result in known if result]), {})
-            values = [(area, self._values_in(area)) for area in areas]
+            values = [(area, self._values_in(area, self._pending)) for area in areas]
             return held_numbers(own.get(place) for area, own in values for place in area.positions())
 
     def set_numbers(self, areas: Sequence[Range], numbers: NDArray[np.float64], results: Iterable[BlockValues]) -> None:
@@ -125,15 +168,15 @@ class CellStore:
     def _settle(self) -> None:
         for area, result in self._pending.items():
             self.workbook.sheets[area.sheet].values.update(result.values_in(area))
-        self._pending, self._written = {}, set()
+        self._pending, self._written, self._around = {}, set(), {}
 
-    def _values_in(self, area: Range) -> dict[Position, Value]:
+    def _values_in(self, area: Range, pending: Mapping[Range, BlockValues]) -> dict[Position, Value]:
         sheet = self.workbook.sheets.get(area.sheet)
         if sheet is None:
             return {}
         name, top, left, bottom, right = area
         parts = []
-        for own, result in self._pending.items():
+        for own, result in pending.items():
             if own[0] == name and own[1] <= bottom and own[2] <= right and own[3] >= top and own[4] >= left:
                 if own[1] <= top and own[2] <= left and own[3] >= bottom and own[4] >= right:
                     return dict(result.values_in(area))  # no other one overlaps it

@@ -25,7 +25,7 @@ from sgdsheet.hosts.web import open_books
 from sgdsheet.hosts.web.book_events import BookEvents, Event
 from sgdsheet.hosts.web.book_filing import BookFiling
 from sgdsheet.hosts.web.calculation import Calculation
-from sgdsheet.hosts.web.cell_store import CellStore
+from sgdsheet.hosts.web.cell_store import CellStore, StoredValues
 from sgdsheet.hosts.web.changeable_cells import ChangeableCells
 from sgdsheet.hosts.web.edit_history import Change, Content, EditHistory, Widths
 from sgdsheet.hosts.web.typed_text import number_format, typed
@@ -145,6 +145,10 @@ class OpenBook:
     def values_in(self, area: Range) -> dict[Position, Value]:
         """The values that cells show; empty ones are left out. Never waits for a calculation."""
         return self._store.values_in(area)
+
+    def values_at_once(self) -> StoredValues:
+        """The values that cells show now, all of one moment. Never waits for a calculation."""
+        return self._store.at_once()
 
     def numbers_in(self, areas: Sequence[Range]) -> HeldNumbers:
         """What the cells of areas hold, as arrays; waits for a calculation as `calculated_in` does."""

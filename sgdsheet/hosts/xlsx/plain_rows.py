@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _FORMULA = r'<f(?: aca="false")?>([^<]+)</f>|<f t="shared"(?: ref="([A-Z0-9:]+)")? si="(\d+)"(?:/>|>([^<]*)</f>)'
+_INLINE = r' t="inlineStr"><is><t(?: xml:space="preserve")?>([^<]*)(</t>)</is></c>'
 CELL = re.compile(
-    r'<c r="([A-Z]{1,3})([1-9]\d{0,6})"(?: s="\d+")?(?: t="(n|s|str|b|e)")?'
-    rf"(?:/>|>(?:{_FORMULA})?(?:<v>([^<]*)(</v>))?</c>)",
+    r'<c r="([A-Z]{1,3})([1-9]\d{0,6})"(?: s="\d+")?'
+    rf"(?:{_INLINE}|"
+    r'(?: t="(n|s|str|b|e)")?'
+    rf"(?:/>|>(?:{_FORMULA})?(?:<v>([^<]*)(</v>))?</c>))",
     re.ASCII,
 )
-"""A cell: its column, row and type; its formula, or the area, index and text of a shared one; its value."""
+"""A cell: its column and row; its text, where that stands within it; or its type, its formula, or the area, index and
+text of a shared one, and its value."""
 _USUAL = "spans|s|customFormat|ht|hidden|customHeight|outlineLevel|collapsed|thickTop|thickBot|x14ac:dyDescent"
 _ROW = re.compile(
     rf'<row r="([1-9]\d{{0,6}})"((?: (?:{_USUAL})="[\w.: -]*")*)>',

@@ -282,7 +282,7 @@ class _Reader:
         values, formulas, columns = self._sheet.values, self._sheet.formulas, self._columns
         try:
             # Runs once per cell: what is frequent stands first, and calls nothing of ours.
-            for letters, own_row, kind, text, area, index, shared, value, has_value in row.cells:
+            for letters, own_row, words, is_inline, kind, text, area, index, shared, value, has_value in row.cells:
                 if own_row != digits:
                     return False
                 column = columns.get(letters) or self._column_of(letters)
@@ -300,6 +300,8 @@ class _Reader:
                         attributes = {"si": index, "ref": area} if area else {"si": index}
                         self._read_shared(position, attributes, unescaped(shared).removeprefix("="))
                 if not has_value:
+                    if is_inline:
+                        values[position] = unescape(unescaped(words))
                     continue
                 if kind == "" or kind == "n":
                     if value:
