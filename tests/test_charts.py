@@ -267,6 +267,21 @@ def test_shares_add_up_to_one(workbook: Workbook) -> None:
     assert [bar.get_y() + bar.get_height() for bar in above] == [1.0] * 5
 
 
+@pytest.mark.parametrize("kind", [ChartKind.LINE, ChartKind.AREA])
+@pytest.mark.parametrize(("stacking", "sums"), [(Stacking.SUM, [-2 * y for y in Y]), (Stacking.SHARE, [-0.5] * 5)])
+def test_stacked_lines_show_sums(workbook: Workbook, kind: ChartKind, stacking: Stacking, sums: list[float]) -> None:
+    parts = tuple(Series(kind, "", (), item.values, stacking=stacking) for item in workbook.charts[2].series)
+    chart = Chart(workbook.charts[2].sheet, "", Axis(), Axis(), parts)
+    values = {area("B2").first._replace(row=row): Y[row - 2] for row in range(2, 7)}
+    values |= {area("C2").first._replace(row=row): -3 * Y[row - 2] for row in range(2, 7)}
+    painter = ChartPainter(Figure().subplots(), [ChartReader(chart, workbook).drawing(values.get)])
+    first, both = painter.axes.lines
+    assert list(first.get_ydata()) == (Y if stacking is Stacking.SUM else [0.25] * 5)
+    assert list(both.get_ydata()) == sums
+    low, high = painter.axes.get_ylim()
+    assert low < min(sums) < max(first.get_ydata()) < high
+
+
 def test_what_diverges_does_not_flatten_the_rest(workbook: Workbook) -> None:
     painter = moved(workbook, 0, [2.0, 1.0])
     wide = moved(workbook, 0, [2e6, 1.0])

@@ -39,6 +39,8 @@ def other_kinds(path: Path) -> Path:
             ({"type": "area", "subtype": "percent_stacked"}, rows),
             ({"type": "column", "subtype": "stacked"}, rows),
             ({"type": "bar"}, rows),
+            ({"type": "line", "subtype": "stacked"}, rows),
+            ({"type": "line", "subtype": "percent_stacked"}, rows),
             ({"type": "line"}, [{**columns[0], **marked}, {**columns[1], **unmarked}]),
             ({"type": "scatter", "subtype": "straight"}, [{**x, **item, **unmarked} for item in columns]),
             ({"type": "scatter", "subtype": "straight_with_markers"}, [{**x, **item, **marked} for item in columns]),

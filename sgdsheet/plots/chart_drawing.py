@@ -144,7 +144,7 @@ class ChartPainter:
                         patch.set_x(bottom)
                         patch.set_width(height)
             else:
-                artist.set_data(curve.x, curve.y)
+                artist.set_data(curve.x, self._piled(drawing, place))
 
     @property
     def moving(self) -> list[Any]:
@@ -171,7 +171,8 @@ class ChartPainter:
                 marker = "o" if series.marker else None
                 size = 5 if len(curve.x) <= 60 else 2.5
                 (line,) = self.axes.plot(
-                    curve.x, curve.y, color=colour, label=_label(curve), marker=marker, markersize=size,
+                    curve.x, self._piled(drawing, place), color=colour, label=_label(curve),
+                    marker=marker, markersize=size,
                     linestyle="-" if series.line else "none", markeredgecolor="white", markeredgewidth=0.5,
                     linewidth=2, zorder=3 if series.line else 2,
                 )  # fmt: skip
@@ -211,6 +212,18 @@ class ChartPainter:
                 found[place].append(up if height >= 0 else down)
                 above[index] = (up + max(height, 0.0), down + min(height, 0.0))
         return found
+
+    def _piled(self, drawing: Drawing, place: int) -> list[float]:
+        """The heights of a line: where lines are stacked, each shows the sum of those up to it."""
+        curve = drawing.curves[place]
+        if curve.series.stacking is Stacking.NONE:
+            return list(curve.y)
+        below = [other for other in drawing.curves[:place] if _is_piled(other)]
+        piled = self._heights(drawing, curve)
+        for other in below:
+            for index, height in enumerate(self._heights(drawing, other)[: len(piled)]):
+                piled[index] += height
+        return [math.nan if math.isnan(own) else value for own, value in zip(curve.y, piled, strict=True)]
 
     def _heights(self, drawing: Drawing, curve: Curve) -> list[float]:
         heights = [0.0 if math.isnan(value) else value for value in curve.y]
@@ -290,8 +303,16 @@ class ChartPainter:
     def _shown(self, frame: Drawing, curve: Curve, side: str) -> list[float]:
         if side == "x" or curve.series.stacking is Stacking.NONE:
             return list(getattr(curve, side))
-        bottoms = self._bottoms(frame)[frame.curves.index(curve)]
+        place = frame.curves.index(curve)
+        if _is_piled(curve):
+            return self._piled(frame, place)
+        bottoms = self._bottoms(frame)[place]
         return [bottom + height for bottom, height in zip(bottoms, self._heights(frame, curve), strict=True)]
+
+
+def _is_piled(curve: Curve) -> bool:
+    """Whether a series is a line that shows the sum of those before it and of its own."""
+    return curve.series.stacking is not Stacking.NONE and curve.series.kind not in (ChartKind.BAR, ChartKind.COLUMN)
 
 
 def _label(curve: Curve) -> str:

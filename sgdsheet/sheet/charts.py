@@ -29,7 +29,7 @@ class ChartKind(Enum):
 
 
 class Stacking(Enum):
-    """Whether bars stand beside each other or on top of each other."""
+    """Whether bars stand beside each other or on top of each other, and lines and areas add up."""
 
     NONE = "clustered"
     SUM = "stacked"

@@ -234,6 +234,33 @@ def test_a_lying_chart_begins_at_the_bottom_unless_reversed(
     shown.tab.close()
 
 
+REDDISH = """canvas => {
+  const {width, height} = canvas, pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+  let count = 0;
+  for (let at = 0; at < pixels.length; at += 4)
+    count += pixels[at + 3] > 200 && pixels[at] > 180 && pixels[at + 1] < 90 && pixels[at + 2] < 90;
+  return count;
+}"""
+
+
+def test_stacked_lines_do_not_lie_on_each_other(context: BrowserContext, served: Served, tmp_path: Path) -> None:
+    path = tmp_path / "lines.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("S")
+        sheet.write_column("A1", [1, 2, 3, 4])
+        for place, kind in enumerate(({"type": "line"}, {"type": "line", "subtype": "stacked"})):
+            chart = book.add_chart(kind)
+            for colour in ("#E02020", "#2020E0"):
+                chart.add_series({"values": "=S!$A$1:$A$4", "line": {"color": colour}})
+            sheet.insert_chart(1 + 16 * place, 3, chart)
+    shown = uploaded(context, served, path, "S")
+    canvases = shown.tab.locator(".chart-on-sheet canvas")
+    expect(canvases).to_have_count(2)
+    shown.until(lambda: canvases.nth(1).evaluate(REDDISH) > 200, "the first line, below the sum")
+    assert canvases.nth(0).evaluate(REDDISH) < 100
+    shown.tab.close()
+
+
 def test_the_panel_is_accessible(shown: Shown) -> None:
     assert shown.axe() == []
 

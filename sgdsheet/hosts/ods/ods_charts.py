@@ -126,7 +126,7 @@ class _Plot:
             _colour(style, filled=filled),
             line=kind is ChartKind.AREA or (not filled and style.get("stroke") != "none"),
             marker=not filled and symbol != "none",
-            stacking=self._stacking() if filled and not kind.is_round else Stacking.NONE,
+            stacking=Stacking.NONE if kind is ChartKind.SCATTER or kind.is_round else self._stacking(),
             slice_colours=self._slice_colours(node) if kind.is_round else (),
         )
 

@@ -133,7 +133,7 @@ def _series(group: Node, node: Node, sheet: str) -> Series | None:
         _colour(node, filled=filled),
         line=not bars and not kind.is_round and not node.all("spPr", "ln", "noFill") and not _only_markers(group),
         marker=not filled and marked,
-        stacking=stacking if filled else Stacking.NONE,
+        stacking=stacking if filled or kind is ChartKind.LINE else Stacking.NONE,
         slice_colours=_slice_colours(node) if kind.is_round else (),
     )
 
