@@ -2,13 +2,14 @@
 
     python benchmarks/growth.py [--live] [--json FILE] [NAME …]
 
-For each dimension (cells, formulas, blocks, array formulas, names, sheets, parameters) a workbook is made in two
-sizes, one ten times the other. What takes longer, or more memory, by more than 13 times is not linear: the last line
-says so, and the exit status is 1. Seconds are those of the processor, the least of several rounds that take the two
-sizes in turn, so that other programs disturb little; what is done in less than a tenth of a second, or in less than ten
-megabytes, says nothing. Memory is what Python and NumPy hold at most. With `--live`, the workbook is also read in a
-LibreOffice, which is another process: there, seconds are those of the clock. `tests/test_growth.py` counts calls
-instead.
+For each dimension (cells, formulas, blocks, array formulas, names, sheets, models, conditional formats, parameters) a
+workbook is made in two sizes, one ten times the other. Both are trained on the file, and opened as for the browser:
+shown, calculated, read as a live run reads it, edited, and what a person and a command did is undone. What takes
+longer, or more memory, by more than 13 times is not linear: the last line says so, and the exit status is 1. Seconds
+are those of the processor, the least of several rounds that take the two sizes in turn, so that other programs disturb
+little; what is done in less than a tenth of a second, or in less than ten megabytes, says nothing. Memory is what
+Python and NumPy hold at most. With `--live`, the workbook is also read in a LibreOffice, which is another process:
+there, seconds are those of the clock. `tests/test_growth.py` counts calls instead.
 """
 
 from __future__ import annotations
@@ -29,10 +30,18 @@ import torch
 import xlsxwriter
 
 import sgdsheet
+from sgdsheet.apps.web.rule_formulas import RuleFormulas
+from sgdsheet.apps.web.sheet_view import SheetView
 from sgdsheet.compiler.backward.flat_program import flat_program
 from sgdsheet.hosts import libreoffice
 from sgdsheet.hosts.file import FileHost
 from sgdsheet.hosts.libreoffice.office_process import Office
+from sgdsheet.hosts.web.open_book import OpenBook
+from sgdsheet.hosts.web.web_host import WebHost
+from sgdsheet.live.undo.snapshots import History
+from sgdsheet.live.undo.tracking import PARAMETERS
+from sgdsheet.problem.definition import find_problem, models_in
+from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.system.garbage import collect_rarely
 
 MOST = 13.0
@@ -99,6 +108,37 @@ def sheets(book: Book, sheet: Sheet, count: int) -> None:
     sheet.write_formula("K1", f"=SUM(B1:B{count})")
 
 
+def models(book: Book, sheet: Sheet, count: int) -> None:
+    """Models, each on a sheet of its own; the loss sums up theirs."""
+    for number in range(count):
+        name = f"part{number}"
+        other = book.add_worksheet(name)
+        other.write_column(0, 0, [1, 2, 3])
+        for row in range(3):
+            other.write_formula(row, 1, f"=(A{row + 1}*$H$1*model!$H$1-1)^2")
+        other.write_number("H1", 0.5)
+        other.write_formula("K1", "=SUM(B1:B3)")
+        book.define_name(f"{name}!sgd_loss", f"={name}!$K$1")
+        book.define_name(f"{name}!sgd_params", f"={name}!$H$1")
+        sheet.write_formula(number, 1, f"={name}!K1")
+    sheet.write_formula("K1", f"=SUM(B1:B{count})")
+
+
+def conditional_formats(book: Book, sheet: Sheet, count: int) -> None:
+    """Conditional formats, each of one row: comparisons, formulas and scales of colours in turn."""
+    red = book.add_format({"font_color": "red"})
+    for row in range(count):
+        sheet.write_number(row, 0, row % 7)
+        sheet.write_formula(row, 1, f"=(A{row + 1}*$H$1-1)^2")
+        rules = (
+            {"type": "cell", "criteria": ">", "value": row % 5, "format": red},
+            {"type": "formula", "criteria": f"=$B{row + 1}>$H$1+{row % 3}", "format": red},
+            {"type": "2_color_scale"},
+        )
+        sheet.conditional_format(row, 0, row, 1, rules[row % 3])
+    sheet.write_formula("K1", f"=SUM(B1:B{count})")
+
+
 def parameters(book: Book, sheet: Sheet, count: int) -> None:
     """Parameter cells, each read by one formula."""
     for row in range(count):
@@ -113,7 +153,9 @@ DIMENSIONS: dict[str, tuple[Callable[[Book, Sheet, int], None], int]] = {
     "blocks": (blocks, 400),
     "array formulas": (array_formulas, 400),
     "names": (names, 400),
-    "sheets": (sheets, 20),
+    "sheets": (sheets, 50),
+    "models": (models, 50),
+    "conditional formats": (conditional_formats, 200),
     "parameters": (parameters, 5_000),
 }
 """What makes a workbook with so much of it, and how much the smaller one has."""
@@ -179,15 +221,16 @@ def _measured(path: Path, params: str, now: Callable[[], float]) -> dict[str, fl
     found = {}
     gc.collect()
     with closing(FileHost(path)) as host:
-        start = now()
-        for stage in _stages(host, params):
-            found[stage] = now() - start
+        for stages in (_stages(host, params), _open_stages(path, params)):
             start = now()
+            for stage in stages:
+                found[stage] = now() - start
+                start = now()
     return found
 
 
 def _stages(host: FileHost, params: str) -> Iterator[str]:
-    """Do one stage after the other, each told when it is done."""
+    """Do one stage after the other on a file, each told when it is done."""
     workbook = host.read()
     yield "read"
     model = sgdsheet.compile(workbook, loss="model!K1", params=params, trust_formulas=True)
@@ -204,6 +247,44 @@ def _stages(host: FileHost, params: str) -> Iterator[str]:
     host.write({**values, **model.parameter_cells()})
     host.saved_bytes()
     yield "write back"
+
+
+def _open_stages(path: Path, params: str) -> Iterator[str]:
+    """Do one stage after the other on an open workbook, each told when it is done."""
+    book = OpenBook(FileHost(path), str(path))
+    look = book.appearance()
+    yield "open"
+    models_in(book.workbook)
+    yield "find models"
+    book.change({Cell("model", 1, 9): 1.0}, "typing")
+    yield "calculate everything"
+    formulas = RuleFormulas(lambda asked: book.loose_values("model", asked), lambda: book.version)
+    view = SheetView(
+        *(look, lambda: look.sheet("model"), "model", False, book.values_in, book.number_formats, formulas, book)
+    )
+    seen = Range("model", 1, 1, book.workbook.sheets["model"].extent[0], 2)
+    view.entries(seen, book.uncalculated_in)
+    yield "show"
+    workbook = WebHost(book).read()
+    yield "live reading"
+    book.change({Cell("model", 1, 8): 0.75}, "typing")
+    yield "recalculate"
+    view.entries(seen, book.uncalculated_in)
+    yield "show again"
+    book.undo()
+    yield "undo typing"
+    problem = find_problem(workbook, loss="model!K1", params=params)
+    cells = {cell: 0.25 for area in problem.parameters for cell in area.cells()}
+    before = book.write(cells)
+    yield "write parameters"
+    history = History(str(path), path.with_suffix(".json"))
+    history.begin("train", dict(before), "model", {PARAMETERS: problem.parameters})
+    history.wrote(cells)
+    book.write({cell: value for cell, value in history.pop().before.items() if value is not None})
+    yield "undo training"
+    book.data()
+    yield "save"
+    book.close()
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from tests.sheets import HOME, book
 ROOT = Path(__file__).parent.parent
 GROWTH: dict[str, Any] = runpy.run_path(str(ROOT / "benchmarks" / "growth.py"))
 
-FEW = {"cells": 300, "formulas": 200, "parameters": 200, "sheets": 4}
+FEW = {"cells": 300, "formulas": 200, "parameters": 200, "sheets": 4, "models": 4}
 """How much the smaller workbook has of some dimensions; of the others 40."""
 
 

@@ -396,8 +396,8 @@ def named_origin(workbook: Workbook, sheet: str) -> dict[str, Any]:
 def _inputs(workbook: Workbook, sheet: str) -> tuple[Input, ...]:
     """The `sgd_input_<field>` names that this sheet sees."""
     found = []
-    for name in dict.fromkeys(item.name.casefold() for item in workbook.names):
-        text = name_text(workbook, sheet, name) if name.startswith(_INPUT) else None
+    for name in workbook.names_beginning(_INPUT):
+        text = name_text(workbook, sheet, name)
         if text is None:
             continue
         areas = areas_of(workbook, text, sheet, f"the name {name} on sheet {sheet}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import islice, takewhile
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -134,14 +136,17 @@ class _NameIndex(NamedTuple):
 
     names: list[DefinedName]
     size: int
-    items: dict[str, list[DefinedName]]
+    items: dict[str, dict[str | None, DefinedName]]
+    """The names of each spelling by their sheet; None for the workbook's."""
+    spellings: list[str]
+    """All spellings in order."""
 
     @classmethod
     def of(cls, names: list[DefinedName]) -> _NameIndex:
-        items: dict[str, list[DefinedName]] = {}
+        items: dict[str, dict[str | None, DefinedName]] = {}
         for item in names:
-            items.setdefault(item.name.casefold(), []).append(item)
-        return cls(names, len(names), items)
+            items.setdefault(item.name.casefold(), {}).setdefault(item.sheet, item)
+        return cls(names, len(names), items, sorted(items))
 
     def fits(self, names: list[DefinedName]) -> bool:
         """Whether it is of this list, to which nothing was added: nobody exchanges an item of a list of names."""
@@ -232,11 +237,19 @@ class Workbook:
 
     def defined_name(self, name: str, sheet: str) -> DefinedName | None:
         """The name as a formula on `sheet` sees it: the sheet's own before the workbook's."""
+        same = self._indexed().items.get(name.casefold(), {})
+        return same.get(sheet) or same.get(None)
+
+    def names_beginning(self, start: str) -> list[str]:
+        """The spellings of names that begin with a text, all of it without regard to case."""
+        spellings, start = self._indexed().spellings, start.casefold()
+        first = bisect_left(spellings, start)
+        return list(takewhile(lambda item: item.startswith(start), islice(spellings, first, None)))
+
+    def _indexed(self) -> _NameIndex:
         if self._index is None or not self._index.fits(self.names):
             self._index = _NameIndex.of(self.names)
-        same = self._index.items.get(name.casefold(), ())
-        own = next((item for item in same if item.sheet == sheet), None)
-        return own or next((item for item in same if item.sheet is None), None)
+        return self._index
 
     def table(self, name: str) -> Table | None:
         """Table by name, without regard to case."""

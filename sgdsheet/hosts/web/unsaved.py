@@ -44,12 +44,11 @@ class Unsaved:
         same = [cell for cell in edited if cell in self.original and self._is_original(sheets[cell.sheet], cell)]
         file.leave(same)
         file.edit({cell: _edit(sheets[cell.sheet], cell, formats.get(cell)) for cell in {*edited} - {*same}})
-        for area in (area for area in self.calculated if area.sheet in sheets):
-            sheet = sheets[area.sheet]
-            places = [place for place in area.positions() if place in sheet.formulas]
-            known = {Cell(sheet.name, *place): sheet.values[place] for place in places if place in sheet.values}
-            file.write(known)
-            file.mark_uncalculated([Cell(sheet.name, *place) for place in places if place not in sheet.values])
+        found = (area for area in self.calculated if area.sheet in sheets)
+        places = [(sheets[area.sheet], at) for area in found for at in area.positions()]
+        results = [(sheet, at) for sheet, at in places if at in sheet.formulas]
+        file.write({Cell(sheet.name, *at): sheet.values[at] for sheet, at in results if at in sheet.values})
+        file.mark_uncalculated([Cell(sheet.name, *at) for sheet, at in results if at not in sheet.values])
         for name, areas in self.names.values():
             file.define_name(name, areas)
         for name in self.reports & reports.keys():
