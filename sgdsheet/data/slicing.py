@@ -76,7 +76,7 @@ def cut_blocks(
 
 
 def spans_samples(area: Area, rows: Range) -> bool:
-    """Whether an area of a formula that is no sample's own is exactly the rows of all samples."""
+    """Whether an area that stands still is exactly the rows of all samples."""
     return area.sheet == rows.sheet and (area.top.base, area.bottom.base) == (rows.top, rows.bottom)
 
 
@@ -194,13 +194,14 @@ class _Cutter:
         return bounding_range(area, 1, 1)
 
     def _spans(self, area: Area) -> bool:
-        """Whether the area is exactly all samples."""
+        """Whether the area is exactly all samples: their rows, or the results of formulas with one row for each."""
         slides = self.block.rows > 1 and (area.top.down or area.bottom.down)
-        if slides or area.bottom.base - area.top.base + 1 != self.rows.height:
+        if slides or any(own.contains(self._bounds(area)) for own in self.parameters):
             return False
-        if any(own.contains(self._bounds(area)) for own in self.parameters):
-            return False
-        return _is_along(area.sheet, area.top.base, self.blocks, self.along, self.rows)
+        if spans_samples(area, self.rows):
+            return True
+        is_as_high = area.bottom.base - area.top.base + 1 == self.rows.height
+        return is_as_high and _is_along(area.sheet, area.top.base, self.blocks, self.along, self.rows)
 
     def _is_live(self, node: Node) -> bool:
         """Whether a part of the formula depends on a parameter."""

@@ -78,13 +78,10 @@ class FlatProgram:
         for call in self._backward:
             call()
 
-    @torch.inference_mode()
     def calculate(self) -> None:
         """Calculate loss, objective and gradients."""
-        for call in self._forward:
-            call()
-        for call in self._backward:
-            call()
+        self.forward()
+        self.backward()
 
     @property
     def nbytes(self) -> int:
@@ -299,8 +296,7 @@ def _compared(
     found: FlatProgram, module: fx.GraphModule, parameters: Sequence[Tensor], as_objective: Callable[[Any], Any]
 ) -> tuple[list[float], list[float]]:
     """`_beside_autograd` of a program at the present parameters."""
-    found.forward()
-    found.backward()
+    found.calculate()
     return _beside_autograd([found.loss, found.objective, *found.gradients], module, parameters, as_objective)
 
 

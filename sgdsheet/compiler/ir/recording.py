@@ -52,6 +52,8 @@ class Recorder:
     generic: bool = False
     suspicious: bool = False
     domains: Domains = field(default_factory=Domains)
+    constant: dict[fx.Node, bool] = field(default_factory=dict)
+    """Whether nodes are made of constants alone, of those that were asked for (`tracing.is_constant`)."""
     _names: dict[int, str] = field(default_factory=dict)
     _attributes: dict[int, fx.Node] = field(default_factory=dict)
     _kept: list[Tensor] = field(default_factory=list)

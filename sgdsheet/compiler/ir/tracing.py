@@ -18,6 +18,7 @@ class Records(Protocol):
 
     graph: fx.Graph
     buffers: dict[str, Tensor]
+    constant: dict[fx.Node, bool]
 
     def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Tensor | fx.Node: ...
 
@@ -49,16 +50,17 @@ def is_constant(item: object) -> bool:
     if not isinstance(item, fx.Proxy):
         return True
     assert isinstance(item.tracer, _Tracer)
-    buffers, waiting = item.tracer.recorder.buffers, [item.node]
-    seen = set(waiting)
+    recorder, waiting = item.tracer.recorder, [item.node]
+    known = recorder.constant
     while waiting:
-        node = waiting.pop()
-        if node.op == "placeholder" or (node.op == "get_attr" and str(node.target) not in buffers):
-            return False
-        more = [other for other in node.all_input_nodes if other not in seen]
-        seen.update(more)
-        waiting += more
-    return True
+        node = waiting[-1]
+        unknown = [other for other in node.all_input_nodes if other not in known]
+        if node not in known and unknown:
+            waiting += unknown
+            continue
+        varies = node.op == "placeholder" or (node.op == "get_attr" and str(node.target) not in recorder.buffers)
+        known[waiting.pop()] = not varies and all(known[other] for other in node.all_input_nodes)
+    return known[item.node]
 
 
 def _without_stand_ins(item: Any) -> Any:

@@ -191,10 +191,13 @@ class SheetReduction:
             _without(tensor, dim) for tensor, dim in zip(buffers.values(), self._dims, strict=True)
         ]
         if not fits:
+            where, remedy = "the validation rows", "Choose other validation rows, or more of them"
+            if self.layout.judged is None:
+                where, remedy = f"{size:,} samples, but not over all", "Choose larger batches, or train on all rows"
             raise FormulaError(
-                "what it divides by, or calculates otherwise of the data alone, is an error over the validation rows",
+                f"what it divides by, or calculates otherwise of the data alone, is an error over {where}",
                 cell=self.cells[-1],
-                remedy="Choose other validation rows, or more of them",
+                remedy=remedy,
             )
         columns = {name: dim for name, dim in zip(buffers, self._dims, strict=True) if dim is not None}
         return simplify(_with_arguments(module, columns), examples=batch)
