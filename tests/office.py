@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sgdsheet.errors import HostError
 from sgdsheet.hosts.libreoffice import LibreOfficeHost
@@ -70,7 +70,13 @@ _FILTERS = {
 }
 
 
-def look(office: Office, path: Path, script: str) -> Any:
+class Listening(Protocol):
+    """An office that listens on a pipe."""
+
+    pipe: str
+
+
+def look(office: Listening, path: Path, script: str) -> Any:
     """Run a script under LibreOffice's Python, past our own agent; what it prints, as JSON.
 
     The script has `desktop` and, for the file at `path`, `document`.

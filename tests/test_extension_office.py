@@ -40,7 +40,7 @@ from sgdsheet.sheet.workbook import ExcelError, Value
 from tests.activated import USER, empty_environment, environment_with_sgdsheet, own, tool_folder
 from tests.errors import refusal
 from tests.live_books import PATIENCE, most
-from tests.office import available
+from tests.office import available, look
 
 PROGRAMS = ("Xvfb", "xdotool", "unopkg")
 MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -107,6 +107,7 @@ class Screen:
     environment: dict[str, str] = field(default_factory=dict)
     status: dict[str, str] = field(default_factory=dict)
     without_python: list[Value | None] = field(default_factory=list)
+    pipe: str = ""
 
     def run(self, *arguments: str) -> str:
         """One of our commands. Root cannot install extensions: there it runs as nobody, see `tool_folder`."""
@@ -446,6 +447,21 @@ def moved(screen: Screen) -> float:
     assert isinstance(before, float)
     assert isinstance(after, float)
     return abs(after - before)
+
+
+def test_training_ends_where_the_workbook_is_saved_under_another_name(screen: Screen) -> None:
+    """Two trainings of one workbook under two names would follow: the window's buttons know the new one only."""
+    train(screen)
+    new = screen.folder / "other.xlsx"
+    script = f"""
+from com.sun.star.beans import PropertyValue
+document.storeAsURL({new.as_uri()!r}, (PropertyValue("FilterName", 0, "Calc MS Excel 2007 XML", 0),))
+"""
+    look(screen, screen.folder / "book.xlsx", script)
+    until(lambda: "Saved under another name" in screen.said())
+    until(lambda: screen.enabled("Train") and not screen.enabled("Stop"))
+    until(lambda: moved(screen) == 0.0)
+    assert screen.read("A1:A2") != [4.0, -2.0]
 
 
 def test_a_workbook_with_a_model_has_its_process_ready(screen: Screen) -> None:

@@ -103,6 +103,34 @@ def test_ctrl_c_leaves_the_best(program: LibreOffice, book: OfficeBook) -> None:
     assert abs(json.loads(out)["loss"] - loss(book)) <= 1e-9
 
 
+def test_the_sheet_says_so_when_the_terminal_is_killed(program: LibreOffice, book: OfficeBook) -> None:
+    """The status bar is the office's again, a bar on top of the sheet tells what happened, and the next run works."""
+    before, bar = loss(book), book.status_bar()
+    told = "import json; print(json.dumps(document.CurrentController.hasInfobar('sgdsheet')))"
+    assert not book.look(told)
+    options = ("--sheet", SHEET, "--optimizer", "adam", "--steps", "100000000")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sgdsheet", "attach", *where(program), *options],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: loss(book) < before)
+        assert book.status_bar() != bar
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+    until(lambda: _still(book))
+    assert book.look(told)
+    assert run("attach", *where(program), "--sheet", SHEET, "--steps", "1", "--json").json["steps"] == 1
+
+
+def _still(book: OfficeBook) -> bool:
+    """Whether the status bar shows the same for a moment."""
+    shown = book.status_bar()
+    return all(book.status_bar() == shown for _ in range(3))
+
+
 def test_one_terminal_at_a_time(program: LibreOffice, book: OfficeBook) -> None:
     before = loss(book)
     command = [sys.executable, "-m", "sgdsheet", "attach", *where(program), "--sheet", SHEET, "--steps", "100000000"]

@@ -433,6 +433,7 @@ def test_live_commands(command: str) -> None:
             assert (reply["ok"], reply["kind"]) == (False, "ProofError")
             text = reply["error"]
         assert text.startswith("Model!E4: saved as 36, but its formula gives 18.6745")
+        assert "Recalculate all of it (LibreOffice: Ctrl+Shift+F9, Excel: Ctrl+Alt+F9) and try again" in text
         assert host.workbook.sheets[SHEET].values[1, 5] == SLOPE
         host.workbook.sheets[SHEET].values |= {(1, 7): "trust formulas", (1, 8): "yes"}
         if command not in ("export",):

@@ -24,6 +24,12 @@ from sgdsheet.system.long_work import stage
 
 NEVER_CALCULATED = "the file was never calculated: calculated here"
 
+RECALCULATE = (
+    "Recalculate it in a spreadsheet and save it; to train on what the formulas give: --trust-formulas,"
+    " or the setting “trust formulas”"
+)
+"""The remedy where a file's saved values are not those of its formulas."""
+
 _NAMED = 3
 """Cells that a refusal names with both values."""
 
@@ -84,8 +90,7 @@ class Proof:
             f"{self.complaint}. Either the workbook was changed without being recalculated, or sgdsheet calculates"
             " this otherwise",
             cell=self.mismatches[0].cell,
-            remedy="Recalculate it in a spreadsheet and save it; to train on what the formulas give: --trust-formulas,"
-            " or the setting “trust formulas”",
+            remedy=RECALCULATE,
         )
 
 

@@ -17,10 +17,10 @@ import torch
 
 from sgdsheet.compiler.evaluation import one_thread
 from sgdsheet.compiler.model import SheetModel
-from sgdsheet.errors import Interrupted, SgdSheetError, TrainingError
+from sgdsheet.errors import Interrupted, ProofError, SgdSheetError, TrainingError
 from sgdsheet.live.run import messages
 from sgdsheet.live.run.failures import bug
-from sgdsheet.live.run.trainable import Numbers, Trainable, latest_numbers, put_numbers
+from sgdsheet.live.run.trainable import Numbers, Trainable, for_spreadsheet, latest_numbers, put_numbers
 from sgdsheet.problem.optimizers import Family
 from sgdsheet.problem.settings import Settings
 from sgdsheet.system.long_work import LongWork
@@ -205,6 +205,8 @@ class BackgroundRun(threading.Thread):
                 self._train()
         except Interrupted as stop:
             self.interrupted = str(stop)
+        except ProofError as error:
+            self.error = for_spreadsheet(error)
         except SgdSheetError as error:
             self.error = error
         except Exception as error:

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from sgdsheet.errors import SgdSheetError, TrainingError
+from sgdsheet.errors import ProofError, SgdSheetError, TrainingError
 from sgdsheet.hosts.base import LiveHost, Tone
 from sgdsheet.live.run.background import BackgroundRun
 from sgdsheet.live.run.live_run import LiveRun, log_of
 from sgdsheet.live.run.manual_run import ManualRun
 from sgdsheet.live.run.report_sheets import REPORT_SHEETS
 from sgdsheet.live.run.status import IDLE, Status
-from sgdsheet.live.run.trainable import Trainable, find_trainable
+from sgdsheet.live.run.trainable import Trainable, find_trainable, for_spreadsheet
 from sgdsheet.live.undo import tracking
 from sgdsheet.live.undo.snapshots import Contents, History
 from sgdsheet.problem.optimizers import OPTIMIZERS
@@ -92,6 +92,8 @@ class LiveBook:
                 self.history.refresh()
             with work.under():
                 reply = command(self, sheet, options)
+        except ProofError as error:
+            raise for_spreadsheet(error) from None
         finally:
             self._note_work()
             self._release_lock()

@@ -366,7 +366,7 @@ class LiveRun:
         self.status.loss = shown if isinstance(shown, float) else None
         edited = edited_since(self.run.trainable, now, best)
         if edited is None:
-            return messages.differs(shown, result.loss)
+            return messages.differs(shown, result.loss, trusted=self.trainable.settings.trust_formulas)
         return messages.changed(edited, shown, result.loss, result.step)
 
     def _grow_log(self, *, final: bool) -> None:

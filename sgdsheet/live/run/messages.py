@@ -44,10 +44,19 @@ def finished(
     return f"loss {number_text(start)} → {number_text(loss)}{batch} in {took}{true}{better}{how}"
 
 
-def differs(found: object, ours: float) -> str:
-    """Says that the spreadsheet shows another loss (`found`) than we calculate, although nothing was changed."""
+ALL_OF_IT = "all of it (LibreOffice: Ctrl+Shift+F9, Excel: Ctrl+Alt+F9)"
+"""What a person has to recalculate where a spreadsheet still shows what a file had saved, and the keys for it."""
+
+
+def differs(found: object, ours: float, *, trusted: bool = False) -> str:
+    """Says that the spreadsheet shows another loss (`found`) than we calculate, although nothing was changed.
+
+    Where the formulas are `trusted`, those that depend on no parameter may still show what was saved of them.
+    """
     shown = number_text(found) if isinstance(found, float) else str(found)
-    return f"the spreadsheet calculates {shown} where sgdsheet has {ours:.10g}: press Check to see which cells differ"
+    trust = f"recalculate {ALL_OF_IT}; if that does not help, " if trusted else ""
+    remedy = f"{trust}press Check to see which cells differ"
+    return f"the spreadsheet calculates {shown} where sgdsheet has {ours:.10g}: {remedy}"
 
 
 def changed(where: Sequence[Cell], found: object, ours: float, steps: int) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from sgdsheet.compiler.model import SheetModel, compile
-from sgdsheet.compiler.proof import required
-from sgdsheet.errors import ProblemError
+from sgdsheet.compiler.proof import RECALCULATE, required
+from sgdsheet.errors import ProblemError, ProofError
+from sgdsheet.live.run.messages import ALL_OF_IT
 from sgdsheet.live.run.report_sheets import REPORT_SHEETS
 from sgdsheet.problem.definition import (
     SPREADSHEET,
@@ -146,6 +147,14 @@ def same_model(one: Trainable, two: Trainable) -> bool:
         and first.tables == second.tables
         and all(_same_sheet(first.sheets[name], second.sheets[name], ignored) for name in names)
     )
+
+
+def for_spreadsheet(error: ProofError) -> ProofError:
+    """The error with what a person does about it whose workbook is open, rather than a file."""
+    if error.remedy != RECALCULATE:
+        return error
+    trust = "to train on what the formulas give: the setting “trust formulas”, in attach --trust-formulas"
+    return ProofError(error.cause, cell=error.cell, remedy=f"Recalculate {ALL_OF_IT} and try again; {trust}")
 
 
 def names_of(workbook: Workbook) -> list[DefinedName]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -38,6 +39,10 @@ _ADD_IN, _HANDLER = "com.sun.star.sheet.AddIn", "com.sun.star.frame.ProtocolHand
 _SCHEME = "org.sgdsheet:"
 _CALL = 60.0  # seconds that a function in a cell may take
 _MODELS = ("sgd_", "solver_")  # how names begin that say that a workbook is to be trained
+_SAVED_AS = (
+    "Saved under another name: training has stopped. Press Train to go on; Undo belongs to the file of the old name,"
+    " which is as it was saved last."
+)
 _LINK = "A link in this workbook wants to press a button of sgdsheet. Links cannot do that: press the button yourself."
 _HELP = (_HERE.parent / "help.txt").read_text(encoding="utf-8")
 _RULES: dict[str, dict[str, Any]] = json.loads((_HERE.parent / "buttons.json").read_text(encoding="utf-8"))
@@ -74,7 +79,7 @@ class _Office:
         self._desktop().addTerminateListener(_AtTheEnd(self))
         broadcaster = "com.sun.star.frame.GlobalEventBroadcaster"
         events = context.ServiceManager.createInstanceWithContext(broadcaster, context)
-        events.addDocumentEventListener(_AtTheBeginning(self))
+        events.addDocumentEventListener(_DocumentEvents(self))
 
     def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
         """Ask the child, which is started if it is not there."""
@@ -95,6 +100,20 @@ class _Office:
     def _warm_up(self) -> None:
         with suppress(CannotStart):  # a click will say so
             self.ask({"warm": True}, _CALL)
+
+    def saved_as(self, old: str, new: str) -> None:
+        """A workbook has another name now: buttons and history go by the name, so its training ends."""
+        if old != new and self.buttons.state(old) != IDLE:
+            self.buttons.set_state(new, IDLE)
+            self.press("stop", old)
+            threading.Thread(target=self._tell_when_ended, args=(old, _SAVED_AS), daemon=True).start()
+
+    def _tell_when_ended(self, book: str, text: str) -> None:
+        """Say why a training was ended, in place of how it went."""
+        end = time.monotonic() + _CALL
+        while self.buttons.state(book) != IDLE and time.monotonic() < end:
+            time.sleep(0.1)
+        self._tell(book, text, "warning")
 
     def press(self, command: str, book: str) -> None:
         """Have a command done that a person has clicked on."""
@@ -162,15 +181,24 @@ def _has_model(document: Any) -> bool:
     return any(name.lower().startswith(_MODELS) for owner in owners for name in owner.NamedRanges.ElementNames)
 
 
-class _AtTheBeginning(unohelper.Base, XDocumentEventListener):  # type: ignore[misc]
-    """Sees each workbook that gets a window."""
+class _DocumentEvents(unohelper.Base, XDocumentEventListener):  # type: ignore[misc]
+    """Sees each workbook that gets a window, and each that gets another name."""
 
     def __init__(self, office: _Office) -> None:
         self._office = office
+        self._names: dict[str, str] = {}
+        """The names of the documents that are being saved under another name, by what tells documents apart."""
 
     def documentEventOccured(self, event: Any) -> None:
+        document = event.Source
         if event.EventName == "OnViewCreated":
-            self._office.warm_up_for(event.Source)
+            self._office.warm_up_for(document)
+        elif event.EventName == "OnSaveAs" and is_spreadsheet(document):
+            self._names[document.RuntimeUID] = key_of(document)
+        elif event.EventName in ("OnSaveAsDone", "OnSaveAsFailed") and is_spreadsheet(document):
+            old = self._names.pop(document.RuntimeUID, None)
+            if old is not None:
+                self._office.saved_as(old, key_of(document))
 
     def disposing(self, _event: Any) -> None:
         pass
