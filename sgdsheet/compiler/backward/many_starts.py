@@ -20,7 +20,7 @@ from sgdsheet.compiler.backward.flat_program import (
 )
 from sgdsheet.compiler.backward.tape import NoRuleError
 
-_CACHE = 4_000_000
+_CACHE = 1_000_000
 """Bytes of the results of starts that are calculated at a time: what the processor keeps near."""
 
 _FEWEST = 16
