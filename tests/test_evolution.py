@@ -428,6 +428,24 @@ def test_what_cannot_be_batched_is_tried_one_by_one(tmp_path: Path, monkeypatch:
     assert "one by one" in session.ending
 
 
+def test_a_slow_clock_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found depends on the points that are tried, not on the seconds, unless somebody has set a limit."""
+    cells = {"A1": [[4.3, -3.7]], "A2": "=20+A1^2-10*COS(2*PI()*A1)+B1^2-10*COS(2*PI()*B1)"}
+    limits = [("A1:B1", AT_MOST, 5.12), ("A1:B1", AT_LEAST, -5.12)]
+    model = models.model(tmp_path, cells, "A2", "A1:B1", MIN, limits, neg=2)
+    quick = solved(model, optimizer="evolutionary", seed=1)
+    clock = itertools.count(0.0, 1000.0)
+    monkeypatch.setattr("sgdsheet.train.discrete.evolution.time.monotonic", lambda: next(clock))
+    again = models.model(tmp_path, cells, "A2", "A1:B1", MIN, limits, neg=2)
+    slow = solved(again, optimizer="evolutionary", seed=1)
+    assert (slow.loss, slow.ending) == (quick.loss, quick.ending)
+    assert again.parameter_cells() == model.parameter_cells()
+    limited = solved(
+        models.model(tmp_path, cells, "A2", "A1:B1", MIN, limits, neg=2), optimizer="evolutionary", time_limit=5
+    )
+    assert limited.stopped == "time"
+
+
 def test_errors_are_no_solutions(tmp_path: Path) -> None:
     """Below 2 the loss is an error, and lower values than elsewhere stand right beside it."""
     cells = {"A1": [[5.0, 1.0]], "A2": "=SQRT(A1-2)+ROUND(B1,0)^2"}

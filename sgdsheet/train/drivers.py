@@ -177,6 +177,7 @@ def searched(run: Run) -> Steps:
         settings.gap if settings.gap is not None else solver.gap or 0.0,
         settings.seed if settings.seed is not None else solver.seed or 0,
         solver.population,
+        timed=bool(settings.time_limit or solver.seconds),
     )
     counted = settings.steps is not None or settings.epochs is not None or chosen.method is Method.EVOLUTION
     most = run.plan.steps if counted else math.inf

@@ -56,6 +56,13 @@ _MOST_WIDENINGS = 4
 _POLISH_STEPS = 300
 """Steps of descent from a point, at most."""
 
+_MOST_POINTS, _MOST_NUMBERS, _MOST_ALONE = 1_000_000, 6_000_000_000, 60_000
+"""Where nobody has said how long to search: points that are tried, numbers read for all of them, and points that are
+tried one by one. Each takes about a minute of one processor."""
+
+_PROCESSOR_SECONDS = 240.0
+"""Seconds of the processor after which such a search ends all the same: some functions cost a thousand times others."""
+
 
 def evolve(flat: FlatModel, discrete: Discrete | None, limits: Limits) -> Generator[Look, None, None]:
     """Search with a population; the model holds the best point so far at every yield, and at the end.
@@ -75,7 +82,9 @@ class _Evolution:
     best: Best = field(init=False)
     kept: Point | None = None
     """The best point that meets the constraints, as the compiled programs have it."""
-    ends: float = field(init=False)
+    begun: float = field(init=False)
+    used_before: float = field(init=False)
+    """Seconds of the processor that this process had used when the search began."""
     bound: float | None = field(init=False)
     """What no loss can be better than; None where nothing is proved."""
     size: float = 1.0
@@ -88,7 +97,7 @@ class _Evolution:
         smooth = self._has_gradient()
         loose = _LOOSE if smooth and self.flat.split < self.flat.count else HOLDS
         self.best = Best(Population(self.flat), self.box, loose)
-        self.ends = time.monotonic() + self.limits.seconds
+        self.begun, self.used_before = time.monotonic(), time.process_time()
 
     def _known_bound(self) -> float | None:
         """The better one of two bounds: by the rules for whole tensors, and number by number between the bounds."""
@@ -106,7 +115,7 @@ class _Evolution:
                 before = self._energy_of_kept()
                 yield from self._run(number)
                 yield from self._widened(number)
-                yield from improved(self.best, self.ends, self.limits.seed + number, self._look)
+                yield from improved(self.best, self._is_time, self.limits.seed + number, self._look)
                 self._polish()
                 yield self._look()
                 after = self._energy_of_kept()
@@ -125,7 +134,18 @@ class _Evolution:
         yield self._end()
 
     def _over(self) -> bool:
-        return time.monotonic() >= self.ends or self._proved()
+        return self._is_time() or self._proved()
+
+    def _is_time(self) -> bool:
+        """Whether the search has had its time, or as many points as one without a time limit tries."""
+        if self.limits.timed:
+            return time.monotonic() - self.begun >= self.limits.seconds
+        population = self.best.population
+        tried = population.evaluated
+        most = _MOST_POINTS if population.batched else _MOST_ALONE
+        if tried >= most or tried * self.flat.model.numbers_read() >= _MOST_NUMBERS:
+            return True
+        return time.process_time() - self.used_before >= _PROCESSOR_SECONDS
 
     def _proved(self) -> bool:
         """Whether the point that is kept is as good as any can be, but for rounding."""
@@ -146,7 +166,7 @@ class _Evolution:
         searched += self._said_of_bounds()
         if not self.best.population.batched:
             searched += "; they had to be tried one by one, which is slow"
-        outcome = OUT_OF_TIME if time.monotonic() >= self.ends else UNPROVED
+        outcome = OUT_OF_TIME if self.limits.timed and self._is_time() else UNPROVED
         return replace(self._look(), outcome=outcome, reason=searched)
 
     def _said_of_bounds(self) -> str:
@@ -282,7 +302,7 @@ class _Evolution:
         flat.set(x)
         try:
             for _ in solve(flat.model, constraints, max_steps=_POLISH_STEPS):
-                if time.monotonic() >= self.ends:
+                if self._is_time():
                     break
         except SgdSheetError:
             return

@@ -65,7 +65,7 @@ def branch_by_intervals(
     start, begun = flat.get(), time.monotonic()
     last, failure = None, None
     try:
-        for look in evolve(flat, discrete, replace(limits, seconds=limits.seconds * _SHARE)):
+        for look in evolve(flat, discrete, replace(limits, seconds=limits.seconds * _SHARE, timed=True)):
             if look.outcome:
                 last = look
             else:

@@ -20,14 +20,17 @@ SECONDS = 60.0
 class Limits:
     """When a search ends: after so many seconds, or within the share `gap` of the best possible loss.
 
-    `population` is the number of points of an evolutionary search; None lets it choose. The same `seed` gives the same
-    result, as long as no time limit strikes.
+    Where nobody has said how many seconds (`timed` is false), a search with a population counts the points that it
+    tries instead of looking at the clock: a busy machine then finds what an idle one does. `population` is the number
+    of points of an evolutionary search; None lets it choose. The same `seed` gives the same result, as long as no time
+    limit strikes.
     """
 
     seconds: float = SECONDS
     gap: float = 0.0
     seed: int = 0
     population: int | None = None
+    timed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

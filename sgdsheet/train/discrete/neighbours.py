@@ -8,7 +8,6 @@ Martin and Stützle, “Iterated local search”, in Handbook of Metaheuristics,
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Generator
 from functools import cache
 
@@ -29,33 +28,35 @@ _KICKS = 30
 """Random moves away from the best permutation, after each of which it is improved anew."""
 
 
-def improved(best: Best, ends: float, seed: int, look: Callable[[], Look]) -> Generator[Look, None, None]:
-    """Improve the best point by moves to its best neighbour, until none is better or it is time (of `monotonic`).
+def improved(
+    best: Best, is_time: Callable[[], bool], seed: int, look: Callable[[], Look]
+) -> Generator[Look, None, None]:
+    """Improve the best point by moves to its best neighbour, until none is better or it is time.
 
     Yields a look after each move.
     """
     random = np.random.default_rng(seed)
-    yield from _descended(best, best.x, ends, random, look)
+    yield from _descended(best, best.x, is_time, random, look)
     groups = [group for group in best.box.permutations if len(group) > 3]
     for _ in range(_KICKS if groups else 0):
-        if time.monotonic() >= ends or best.x is None:
+        if is_time() or best.x is None:
             return
         x = best.x.copy()
         for group in groups:
             cuts = np.sort(random.choice(np.arange(1, len(group)), 3, replace=False))
             a, b, c, d = np.split(x[group], cuts)
             x[group] = np.concatenate([a, c, b, d])  # the double bridge, which single moves don't undo
-        yield from _descended(best, x, ends, random, look)
+        yield from _descended(best, x, is_time, random, look)
 
 
 def _descended(
-    best: Best, x: Floats | None, ends: float, random: np.random.Generator, look: Callable[[], Look]
+    best: Best, x: Floats | None, is_time: Callable[[], bool], random: np.random.Generator, look: Callable[[], Look]
 ) -> Generator[Look, None, None]:
     """Steepest descent from a point among neighbours."""
     if x is None or not best.box.whole.any():
         return
     energy = float(best.energies(x[None, :])[0])
-    while time.monotonic() < ends:
+    while not is_time():
         around = _neighbours(best, x, random)
         if not len(around):
             return
