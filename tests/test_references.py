@@ -60,6 +60,11 @@ FORMULAS: dict[str, float | bool | str] = {
     "VLOOKUP(30,OFFSET(A1,0,0,6,2),2,FALSE)": 3,
     # corners
     "SUM(A1:INDEX(A1:A6,3))": 60,
+    # references that decide where others are
+    'INDIRECT(ADDRESS(ROW(INDIRECT("A3")),COLUMN(B1)))': 3,
+    'SUM(OFFSET(A1,ROW(INDIRECT("B2"))-1,0,ROWS(A1:INDEX(A1:A6,2))))': 50,
+    "SUM(B1:INDEX(B1:B6,MATCH(4,OFFSET(B1,0,0,6),0)))": 10,
+    'IFERROR(INDIRECT(ADDRESS(ROW(INDIRECT("nowhere 1")),1)),"none")': "none",
     "SUM(INDEX(A1:A6,2):INDEX(A1:A6,4))": 90,
     "SUM(INDEX(A1:B6,5,2):A4)": 99,
     "SUM(A2:OFFSET(A2,D1,0))": 90,
@@ -669,3 +674,11 @@ def test_a_range_that_a_condition_chooses_has_a_gradient() -> None:
     (parameter,) = built.parameters()
     assert parameter.grad is not None
     assert parameter.grad.flatten().tolist() == [1.0, 1.0, 1.0]
+
+
+def test_where_a_cell_is_does_not_depend_on_what_it_holds() -> None:
+    """CELL("address") of the formula's own cell is no circle; its contents would be."""
+    assert value('=CELL("address",Z1)', {}) == "$Z$1"
+    assert value('=CELL("row",Z1)+1', {}) == 2
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="the formula depends on its own cell"):
+        value('=CELL("contents",Z1)', {})

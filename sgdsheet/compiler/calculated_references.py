@@ -70,9 +70,12 @@ def planner_of(workbook: Workbook, parameters: Iterable[Range], table: BlockTabl
 
 
 def _settled(workbook: Workbook, table: BlockTable, block: Block) -> list[Block]:
-    """The block with areas in place of its calculated references, taken apart where these follow no one rule."""
+    """The block with areas in place of its calculated references, taken apart where these follow no one rule.
+
+    References that decide where others are come first.
+    """
     try:
-        parts = list(calculated(block.tree))
+        parts = _first_parts(block.tree)
         deciders = tuple(node for part in parts for node in deciding(part))
         read = [area for node in deciders for area in areas_of(node, block)]
         plan = Planner(workbook, (), table).plan(read)
@@ -84,11 +87,26 @@ def _settled(workbook: Workbook, table: BlockTable, block: Block) -> list[Block]
             return _settled(workbook, table, replace(block, tree=each))
         found = [placer.of_part(part, array=block.array or id(part) in in_arrays) for part in parts]
         reading = tuple(node for node in deciders if any(isinstance(item, Area) for item in walk(node)))
-        return [piece for area in _alike(found) for piece in _pieces(replace(block, deciders=reading), found, area)]
+        settled = replace(block, deciders=(*block.deciders, *reading))
+        pieces = [piece for area in _alike(found) for piece in _pieces(settled, found, area)]
     except SgdSheetError as error:
         cell = block.range.first if error.cell is None else error.cell
         cause = error.cause if error.cell is not None else f"the formula {error.cause}"
         return [replace(block, tree=Node(), error=FormulaError(cause, cell=cell, remedy=error.remedy))]
+    left = [next(calculated(piece.tree), None) is not None for piece in pieces]
+    return [
+        final
+        for piece, more in zip(pieces, left, strict=True)
+        for final in (_settled(workbook, table, piece) if more else [piece])
+    ]
+
+
+def _first_parts(tree: Node) -> list[Node]:
+    """The calculated references of a formula, or those by which the places of others are decided."""
+    parts = list(calculated(tree))
+    while inner := [found for part in parts for node in deciding(part) for found in calculated(node)]:
+        parts = list({id(part): part for part in inner}.values())
+    return parts
 
 
 _ARRAYS = ("INDEX", "LOOKUP", "MATCH", "XLOOKUP", "XMATCH", "FILTER", "SORT", "SORTBY", "UNIQUE")
@@ -180,7 +198,7 @@ def _pieces(block: Block, found: Sequence[Places], copies: _Copies) -> list[Bloc
         right=own.left + (copies.right + 1) * block.width - 1,
     )
     piece = replace(block.trimmed(cut), parts=())
-    parts, wanted = list(calculated(piece.tree)), located(piece.tree)
+    parts, wanted = _first_parts(piece.tree), located(piece.tree)
     nodes = [_node(places, copies) for places in found]
     whole = (not isinstance(node, Picked) or id(part) not in wanted for part, node in zip(parts, nodes, strict=True))
     if all(node is not None for node in nodes) and all(whole):

@@ -25,7 +25,7 @@ from sgdsheet.compiler.ir.builder import Builder
 from sgdsheet.compiler.ir.values import UNSETTLED, Fault, Kind, Value
 from sgdsheet.compiler.ir.varying import varying
 from sgdsheet.errors import FormulaError
-from sgdsheet.sheet.syntax import Area, ArrayConstant, Call, Node, Shared, Union, children, walk
+from sgdsheet.sheet.syntax import Area, ArrayConstant, Call, Node, Shared, Text, Union, children, walk
 
 
 class Takes(Enum):
@@ -226,6 +226,8 @@ class Function:
     """The argument that may be a function itself, by its name alone: `GROUPBY(A1:A9,B1:B9,SUM)`."""
     picks_area: bool = False
     """Whether it picks one of several ranges in brackets."""
+    reads_for: frozenset[str] = frozenset()
+    """First arguments for which it reads the range beside them; for other texts it asks only where that is."""
     names: tuple[str, ...] = ()
     """What its arguments are called; the last one is repeated."""
     note: str = ""
@@ -274,13 +276,21 @@ def areas_read(node: Node) -> Iterator[Area]:
     asked = {
         id(part)
         for call in walk(node)
-        if (function := declared(call)) is not None and function.reference_arguments
+        if (function := declared(call)) is not None and (function.reference_arguments or function.reads_for)
         for position, part in enumerate(children(call))
-        if position in function.reference_arguments and isinstance(part, Area)
+        if position in _asked(function, call) and isinstance(part, Area)
     }
     for part in walk(node):
         if isinstance(part, Area) and id(part) not in asked:
             yield part
+
+
+def _asked(function: Function, call: Node) -> frozenset[int]:
+    """The positions of the arguments of which a call asks only where they are."""
+    match children(call):
+        case (Text(value=what), *_) if function.reads_for and what.lower() not in function.reads_for:
+            return function.range_arguments
+    return function.reference_arguments
 
 
 def over_samples(node: Node) -> OverSamples:
@@ -328,6 +338,7 @@ def function(
     areas_apart: bool = False,
     picks_area: bool = False,
     takes_function: int | None = None,
+    reads_for: Iterable[str] = (),
     names: Sequence[str] = (),
     note: str = "",
 ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
@@ -339,6 +350,7 @@ def function(
     Without `booleans`, TRUE and FALSE are #VALUE! to a function of single values, as to those of the old ToolPak.
     `additive` is for sums and means over samples. `areas_apart` says that several ranges in brackets are as many
     arguments, `picks_area` that it takes one of them. `takes_function` is the argument that may be a function itself.
+    `reads_for` are the texts as first argument for which it reads a range, and does not only ask where that is.
     `names` are what the arguments are called, if not as those of the implementation; `note` says what is refused, or
     differs from Excel.
     """
@@ -377,6 +389,7 @@ def function(
             areas_apart=areas_apart,
             picks_area=picks_area,
             takes_function=takes_function,
+            reads_for=frozenset(reads_for),
             names=tuple(names) or _names_of(implementation, described),
             note=note,
         )

@@ -90,6 +90,7 @@ _KNOWN = ("row", "col", "address", "contents", "type")
     takes=Takes.FORMULAS,
     derivative=Derivative.NONE,
     range_arguments=[1],
+    reads_for=("contents", "type"),
     names=("what", "reference"),
     note="It tells row, col, address, contents and type; formats, widths and file names are refused.",
     examples={'CELL("row",A3)': 3, 'CELL("address",B2)': "$B$2", 'CELL("contents",A1)': 10, 'CELL("type",B1)': "l"},
