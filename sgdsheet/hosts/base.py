@@ -191,6 +191,10 @@ class ArrayHost(Protocol):
         """How often something else than `write`, `exchange` and `exchange_numbers` has changed the workbook."""
         ...
 
+    def edits_when_read(self, workbook: Workbook) -> int | None:
+        """What `edits` was when `read` has given a workbook; None where that is not known any more."""
+        ...
+
     def read_numbers(self, areas: Sequence[Range]) -> HeldNumbers:
         """What cells hold, as `read_values` tells it."""
         ...

@@ -30,13 +30,18 @@ class WebHost:
         self._book = book
         self._quiet = False
         self._used: dict[str, Sheet] = {}
+        self._read: tuple[Workbook, int] | None = None
+        """What was read last, and what `edits` was then."""
 
     @property
     def key(self) -> str:
         return self._book.key
 
     def read(self) -> Workbook:
-        return self._book.snapshot()
+        with self._book.turn:
+            found = self._book.snapshot()
+            self._read = found, self._book.edits
+        return found
 
     def read_part(self, choose: Callable[[Workbook], Sequence[Range] | None]) -> Workbook:
         return self.read()
@@ -60,6 +65,9 @@ class WebHost:
     @property
     def edits(self) -> int:
         return self._book.edits
+
+    def edits_when_read(self, workbook: Workbook) -> int | None:
+        return self._read[1] if self._read is not None and self._read[0] is workbook else None
 
     def read_numbers(self, areas: Sequence[Range]) -> HeldNumbers:
         with self._book.turn:

@@ -79,11 +79,15 @@ class ChangeDetector:
     def changed(self, host: LiveHost) -> bool:
         """Read as many parts as there is time for; whether one of them holds something else than when it was read last.
 
-        Where the host knows of every edit, nothing is read as long as there was none. Raises HostError if the
-        spreadsheet program refuses.
+        Where the host knows of every edit, nothing is read as long as there was none since it has read the workbook.
+        Raises HostError if the spreadsheet program refuses.
         """
         if isinstance(host, ArrayHost) and host.edits != self._edits:
-            self._edits, self._unread = host.edits, len(self._parts)
+            if self._edits < 0:
+                known = host.edits_when_read(self._workbook)
+                self._edits = -1 if known is None else known
+            if host.edits != self._edits:
+                self._edits, self._unread = host.edits, len(self._parts)
         now = self._clock()
         self._credit = min(_MOST_CREDIT, self._credit + _SHARE * (now - self._last))
         self._last = now

@@ -35,7 +35,8 @@ class RefreshTimer:
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
-        self._next = clock()
+        self._next = self._asked = clock()
+        """When the next refresh is due, and when the last one was, which begins a little later if others are busy."""
         self._rate_inside: float | None = None
         self._rate_outside: float | None = None
         self._recent: deque[float] = deque(maxlen=_REMEMBERED)
@@ -50,6 +51,7 @@ class RefreshTimer:
     def begin(self, step: int) -> None:
         """Note that a refresh begins, at this step of the training."""
         now = self._clock()
+        self._asked = max(self._next, now - FASTEST / 2)
         if self._ended is not None:
             self._rate_outside = _blend(self._rate_outside, _rate(self._ended, (now, step)))
         self._began = (now, step)
@@ -63,7 +65,7 @@ class RefreshTimer:
         self._rate_inside = _blend(self._rate_inside, _rate(self._began, (now, step)))
         self._recent.append(now - began)
         self._ended = (now, step)
-        self._next = max(began + self.interval, now)
+        self._next = max(min(self._asked, began) + self.interval, now)
 
     def restart(self) -> None:
         """Forget at which step the training was: it has paused or was changed."""
