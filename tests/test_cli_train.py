@@ -312,3 +312,13 @@ def test_workbook_that_openpyxl_cannot_load(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as after:
         assert {name: after.read(name) for name in after.namelist() if "worksheets" not in name} == kept
     assert sgdsheet.compile(load(path))().item() == pytest.approx(found["loss"], abs=1e-12)
+
+
+def test_starts_in_one_valley_ended_in_one_minimum(tmp_path: Path) -> None:
+    """A line through points has one; where Adam's starts stand when its steps are used up is no other."""
+    found = run("train", line_book(tmp_path), "--restarts", "10", "--seed", "1", "--steps", "5", "--json")
+    quartiles = found.json["restarts"]["quartiles"]
+    assert quartiles[2] > 1.01 * quartiles[0]
+    assert found.json["restarts"]["minima"] == 1
+    said = " ".join(run("train", line_book(tmp_path), "--restarts", "10", "--seed", "1", "--steps", "5").out.split())
+    assert "10 starts ended in the one valley that there is, at different heights: best" in said

@@ -97,7 +97,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         else {
             "starts": spread.starts,
             "finite": len(spread.losses),
-            "minima": spread.minima,
+            "minima": _minima(session, spread.minima),
             "best": session.model.from_objective(spread.quantile(0.0)),
             "quartiles": [session.model.from_objective(spread.quantile(share)) for share in (0.25, 0.5, 0.75)],
         },
@@ -181,12 +181,22 @@ def report(out: Console, outcome: Outcome) -> None:
     out.print("Wrote " + shown(str(outcome.output)) + before + shown("".join(f", {path}" for path in outcome.written)))
 
 
+def _minima(session: sgdsheet.Session, losses: int) -> int:
+    """In how many minima the starts ended: in one where there is no other, at however many different losses."""
+    from sgdsheet.train.constrained.problem_kind import kind_of  # imports torch: not for the help page
+
+    return 1 if losses > 1 and kind_of(session.model).convex else losses
+
+
 def _report_details(out: Console, outcome: Outcome) -> None:
     session = outcome.session
     spread = session.distribution
     if spread is not None and spread.losses and spread.starts > 1:
         low, middle, high = (session.model.from_objective(spread.quantile(share)) for share in (0.0, 0.5, 0.999))
-        ends = "one minimum" if spread.minima == 1 else f"{spread.minima:,} different minima"
+        minima = _minima(session, spread.minima)
+        ends = "one minimum" if minima == 1 else f"{minima:,} different minima"
+        if minima < spread.minima:
+            ends = "the one valley that there is, at different heights"
         out.print(f"{spread.starts:,} starts ended in {ends}: best {low:.6g}, median {middle:.6g}, worst {high:.6g}")
     if session.valid_loss is not None:
         metric = f", metric {session.valid_metric:.4g}" if session.valid_metric is not None else ""
