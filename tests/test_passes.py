@@ -13,7 +13,7 @@ from torch import fx
 
 import sgdsheet
 from sgdsheet.compiler.passes import PASSES, Pass, each_node, simplify
-from sgdsheet.compiler.passes.layers import pooling_of_channels_last
+from sgdsheet.compiler.passes.layers import kernels_of_channels_last, pooling_of_channels_last
 from sgdsheet.compiler.passes.shapes import known_shape, note_shapes, set_shape
 from sgdsheet.data.layouts.example import OneExample
 from sgdsheet.data.sample_choice import bind_samples
@@ -150,3 +150,27 @@ def test_channels_last_in_memory() -> None:
     gradients = [torch.autograd.grad(item.square().sum(), images)[0] for item in found]
     assert torch.equal(*found)
     assert torch.equal(*gradients)
+
+
+def test_kernels_of_images_of_one_channel() -> None:
+    """Their maps come with the channels side by side, with the same values and gradient, and pooling copies nothing."""
+    graph = fx.Graph()
+    image, kernels = (graph.placeholder(name) for name in ("image", "kernels"))
+    set_shape(kernels, (8, 1, 3, 3))
+    graph.output(graph.call_function(torch.conv2d, (image, kernels)))
+    before = fx.GraphModule(torch.nn.Module(), graph)
+    after = fx.GraphModule(torch.nn.Module(), fx.Graph())
+    after.graph.output(after.graph.graph_copy(graph, {}))
+    set_shape(next(node for node in after.graph.nodes if node.target == "kernels"), (8, 1, 3, 3))
+    kernels_of_channels_last(after.graph)
+    after.recompile()
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(5, 1, 1, 6, 6, generator=generator)
+    turned = torch.randn(3, 8, 1, 3, generator=generator).permute(1, 2, 0, 3)  # as kernels lie that a sheet holds
+    weights = turned.clone(memory_format=torch.preserve_format).requires_grad_()
+    found = [torch.vmap(module.forward, in_dims=(0, None))(images, weights) for module in (before, after)]
+    gradients = [torch.autograd.grad(item.square().sum(), weights)[0] for item in found]
+    torch.testing.assert_close(*found)
+    torch.testing.assert_close(*gradients)
+    assert found[1].squeeze(1).is_contiguous(memory_format=torch.channels_last)
+    assert not found[0].squeeze(1).is_contiguous(memory_format=torch.channels_last)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
-from sgdsheet.compiler.passes.shapes import set_shape, shape_of
+from sgdsheet.compiler.passes.shapes import known_shape, set_shape, shape_of
 from sgdsheet.compiler.passes.windows import correlate
 
 _SCALES = 1e-9, 1e9
@@ -88,6 +88,22 @@ def pooling_of_channels_last(graph: fx.Graph, node: fx.Node) -> fx.Node | None:
     together = set_shape(graph.call_method("contiguous", (moved,)), shape)
     back = set_shape(graph.call_method("permute", (together, 2, 0, 1)), shape_of(cells))
     return graph.call_function(F.max_pool2d, (back, *node.args[1:]))
+
+
+def kernels_of_channels_last(graph: fx.Graph) -> None:
+    """Let kernels for images of one channel lie in memory as if there were several.
+
+    Torch then makes its channels side by side, and `pooling_of_channels_last` has nothing to move.
+    """
+    for node in graph.nodes:
+        kernels = node.args[1] if node.target is torch.conv2d else None
+        shape = known_shape(kernels) if isinstance(kernels, fx.Node) else None
+        if shape is None or len(shape) != 4 or shape[1] != 1 or shape[0] < _CHANNELS:
+            continue
+        with graph.inserting_before(node):
+            flat = graph.call_method("reshape", (kernels, (shape[0], *shape[2:], 1)))
+            together = graph.call_method("contiguous", (flat,))
+            node.update_arg(1, set_shape(graph.call_method("permute", (together, 0, 3, 1, 2)), shape))
 
 
 def _read_here_only(item: object, target: object) -> fx.Node | None:

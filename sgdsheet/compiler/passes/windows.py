@@ -87,7 +87,9 @@ def write_convolutions(graph: fx.Graph) -> None:
             weights = kernels
             if not channels:
                 image = graph.call_method("unsqueeze", (image, 0))
-                weights = graph.call_method("unsqueeze", (weights, 1 if several else 0))
+                place, shape = int(several), shape_of(kernels)
+                weights = graph.call_method("unsqueeze", (weights, place))
+                set_shape(weights, (*shape[:place], 1, *shape[place:]))
             if not several:
                 weights = graph.call_method("unsqueeze", (weights, 0))
             options = {} if stride == (1, 1) else {"stride": stride}

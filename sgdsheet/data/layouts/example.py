@@ -14,7 +14,7 @@ from torch import Tensor, fx
 from sgdsheet.compiler.ir.recording import Data
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.passes import each_node, simplify
-from sgdsheet.compiler.passes.layers import pooling_of_channels_last
+from sgdsheet.compiler.passes.layers import kernels_of_channels_last, pooling_of_channels_last
 from sgdsheet.compiler.program import Program, build_program
 from sgdsheet.data.binding import Binding
 from sgdsheet.data.layouts.layout import Closed, Translate, Whole, as_it_is, numbers_in, with_constants
@@ -84,6 +84,7 @@ class OneExample:
             for area in self.areas
         ]
         found = simplify(program.module(output).to(device), examples=examples)
+        kernels_of_channels_last(found.graph)
         each_node(pooling_of_channels_last)(found.graph)
         found.recompile()
         return found
