@@ -38,7 +38,7 @@ def chisq_test(actual: Grid, expected: Grid) -> float | ExcelError:
     freedom = (rows - 1) * (columns - 1) if rows > 1 and columns > 1 else rows * columns - 1
     if freedom < 1:
         return ExcelError.NA
-    if any(e == 0 for _, e in pairs):
+    if not pairs or any(e == 0 for _, e in pairs):
         return ExcelError.DIV0
     statistic = math.fsum((o - e) ** 2 / e for o, e in pairs)
     return (

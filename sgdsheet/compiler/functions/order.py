@@ -64,12 +64,12 @@ def median(numbers: Tensor, counts: Tensor) -> Tensor:
     return _share(numbers, counts, 0.5, inclusive=True)
 
 
-@over_numbers_at("LARGE", whole=True, examples={"LARGE({3,5,3,5,4},3)": 4, "LARGE({3,4,5},4)": "#NUM!"})
+@over_numbers_at("LARGE", examples={"LARGE({3,5,3,5,4},3)": 4, "LARGE({3,4,5},4)": "#NUM!"})
 def large(numbers: Tensor, counts: Tensor, place: Tensor) -> Tensor:
     """The largest number but so many."""
-    size = size_of(numbers, counts)
-    possible = (place >= 1.0) & (place <= size)
-    return failing(~possible, _at(_ascending(numbers, counts), torch.where(possible, size - place, 0.0)))
+    size, whole = size_of(numbers, counts), torch.ceil(place)  # as Excel saved it: 1.0000000001 is 2, 0.99 is none
+    possible = (place >= 1.0) & (whole <= size)
+    return failing(~possible, _at(_ascending(numbers, counts), torch.where(possible, size - whole, 0.0)))
 
 
 @over_numbers_at("SMALL", whole=True, examples={"SMALL({1,4,8,3,7,12,54,8,23},2)": 3})
