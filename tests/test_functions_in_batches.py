@@ -23,6 +23,7 @@ SHARES = [0.05, 0.9, 0.3, 0.5, 0.7, 0.15, 0.97, 0.4, 0.6, 0.25, 0.8, 0.1]
         ("DISC(40000,A{r},90+$G$1,100)", 0.04),
         ("CUMIPMT($G$1,60,1000,1,INT(B{r}*50)+1,0)", 0.01),
         ("GAMMA.INV(B{r},$G$1,2)", 1.5),
+        ("INDEX($G$1:$H$2,1,1+(B{r}>0.92))", 1.5),  # the first samples have the same column
     ],
 )
 def test_a_batch_is_the_mean_of_its_rows(tmp_path: Path, formula: str, start: float) -> None:

@@ -14,6 +14,7 @@ from scipy.optimize import brentq, fsolve
 import sgdsheet
 from sgdsheet.errors import ProblemError, SettingError
 from sgdsheet.problem.definition import find_problem
+from sgdsheet.problem.solver_names import Direction
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 from sgdsheet.train.session import Session
@@ -200,6 +201,19 @@ def test_value_of(loan: Path) -> None:
 )
 def test_wrong_usage(loan: Path, options: tuple[str, ...]) -> None:
     assert run("train", loan, *options, "--params", "B1").status == 2
+
+
+def test_a_named_loss_is_maximized() -> None:
+    """It does not matter whether an option or a name says which cell it is. Targets have no largest value."""
+    cells: Cells = {"A1": 1.0, "Z1": "=3-(A1-2)^2", "AA1": 5.0}
+    found = book(cells, names={"sgd_loss": "Sheet1!Z1", "sgd_params": "Sheet1!A1"})
+    problem = find_problem(found, maximize=True)
+    assert (str(problem.loss), problem.direction) == ("Sheet1!Z1", Direction.MAXIMISE)
+    several = book(
+        {**cells, "Z2": "=A1", "AA2": 1.0}, names={"sgd_targets": "Sheet1!Z1:AA2", "sgd_params": "Sheet1!A1"}
+    )
+    with refusal(SettingError, cause="none of them is to be maximized"):
+        find_problem(several, maximize=True)
 
 
 # --- live ---------------------------------------------------------------------------------------------------

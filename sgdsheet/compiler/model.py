@@ -340,7 +340,7 @@ def compile(
     """Compile the model of a sheet.
 
     The problem is taken from the sheet's names (see `find_problem`), or `loss` and `params` are A1 references; with
-    `maximize`, the cell `loss` is to become as large as possible.
+    `maximize`, the loss cell is to become as large as possible.
     `precision` is float64, which Excel calculates in, or float32; left out, it is float32 only for a model that is
     trained on data from a file. `source` is that file, or the name of a dataset, in place of what the sheet names.
     With `trust_formulas` (the sheet's setting, unless given) no saved result is used that

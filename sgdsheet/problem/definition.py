@@ -158,7 +158,7 @@ def find_problem(
 ) -> Problem:
     """Find the model of a sheet and check it.
 
-    `loss` and `params` are A1 references that take the place of the names; with `maximize`, the cell `loss` is to
+    `loss` and `params` are A1 references that take the place of the names; with `maximize`, the loss cell is to
     become as large as possible. `targets` are references to cells and the values that they are to reach, in place of
     `loss`. Raises NoModelError if there is no model, SeveralModelsError if there are some and no
     `sheet` to tell them apart, ProblemError if it cannot be used; the remedy is taken from `advice`.
@@ -167,8 +167,6 @@ def find_problem(
     if that is None, the sheet's setting. Solver replaces them unasked: where nothing is written (`only_read`), its
     models may have them.
     """
-    if maximize and loss is None:
-        raise SettingError("nothing says what to maximize", remedy="Say --loss REF, too")
     if targets and (loss is not None or maximize):
         raise SettingError("cells are to reach values, and another one is the loss", remedy="Leave one of them out")
     if sheet is not None:
@@ -183,10 +181,14 @@ def find_problem(
         problem = _from_options(workbook, sheet, targets[0][0] if targets else loss, params)
         if targets:
             problem = _reaching(problem, [_target(workbook, problem.sheet, *item) for item in targets])
-        if maximize:
-            problem = replace(problem, direction=Direction.MAXIMISE)
     else:
         problem = _from_names(workbook, sheet if sheet is not None else _only_sheet(workbook, advice), advice)
+    if maximize and problem.targets:
+        raise SettingError(
+            "cells are to reach values, and none of them is to be maximized", remedy="Say --loss REF, too"
+        )
+    if maximize:
+        problem = replace(problem, direction=Direction.MAXIMISE, target=0.0)
     overwrite = overwrites_formulas(problem.settings) if overwrite_formulas is None else overwrite_formulas
     if overwrite or (only_read and problem.source == SOLVER):
         problem = replace(problem, overwritten=formula_cells(workbook, problem.parameters))

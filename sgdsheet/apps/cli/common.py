@@ -24,7 +24,7 @@ _sheet_option = click.option("--sheet", "-s", metavar="NAME", help="The sheet, i
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 _loss_option = click.option("--loss", metavar="REF", help="The loss cell, if the sheet does not name one.")
 _maximize_option = click.option(
-    "--maximize", "--maximise", "maximize", is_flag=True, help="Make the cell of --loss as large as possible."
+    "--maximize", "--maximise", "maximize", is_flag=True, help="Make the loss cell as large as possible."
 )
 _params_option = click.option("--params", metavar="REF", help="The parameter cells, such as B2:B9 or B2:B9,D4.")
 

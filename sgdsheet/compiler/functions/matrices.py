@@ -167,7 +167,7 @@ def index(
         if single.only(Kind.ERROR) and not single.is_array:
             return single
     height, width = _shape(context, array)
-    rows_, columns_ = _in_common(_place(context, row_node)), _in_common(_place(context, column_node))
+    rows_, columns_ = (_in_common(context.builder, _place(context, node)) for node in (row_node, column_node))
     if column_node is None and min(height, width) > 1 and context.shape(array) is not None:
         return _without_column(context.builder, rows_)
     if not (rows_.constant and columns_.constant):
@@ -203,9 +203,11 @@ def index(
     return value
 
 
-def _in_common(place: Value) -> Value:
-    """A position that is the same number for all copies of the formula, as one number."""
-    if not (place.constant and place.axes and set(place.axes) <= set("RC") and place.only(Kind.NUMBER)):
+def _in_common(builder: Builder, place: Value) -> Value:
+    """A position that is the same number for all copies of the formula, as one number; other samples have others."""
+    if builder.generic or not (
+        place.constant and place.axes and set(place.axes) <= set("RC") and place.only(Kind.NUMBER)
+    ):
         return place
     first = place.tensor.reshape(-1)[0]
     return Value(first) if bool((place.tensor == first).all()) else place
