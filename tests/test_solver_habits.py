@@ -10,6 +10,7 @@ import pytest
 import xlsxwriter
 
 from sgdsheet.hosts.file import FileHost, load
+from sgdsheet.problem.definition import SPREADSHEET, models_in
 from sgdsheet.sheet.formula import moved
 from sgdsheet.sheet.references import Cell
 from tests.cli_books import fill, run
@@ -119,6 +120,15 @@ def test_the_setting_of_a_sheet(tmp_path: Path) -> None:
             book.define_name(f"Model!sgd_{name}", f"=Model!{area}")
     assert run("train", path, "-o", tmp_path / "out.xlsx", "--json").json["loss"] == pytest.approx(0, abs=1e-9)
     assert (1, 1) not in load(tmp_path / "out.xlsx").sheets["Model"].formulas
+    assert [model.error for model in models_in(load(path))] == [None]
+
+
+def test_an_open_workbook_is_told_of_the_setting(tmp_path: Path) -> None:
+    """Options of commands are no help to somebody who has the sheet in front of them."""
+    (model,) = models_in(load(solver_book(tmp_path, FORMULAS, adj="Model!$A$1:$A$2")), SPREADSHEET)
+    assert model.error is not None
+    assert "with the setting “overwrite formulas”, numbers replace the formulas in A1" in str(model.error)
+    assert "--" not in str(model.error)
 
 
 def test_a_formula_that_was_never_calculated_is_no_start(tmp_path: Path) -> None:

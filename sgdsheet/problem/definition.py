@@ -260,12 +260,13 @@ class FoundModel:
     error: ProblemError | None = None
 
 
-def models_in(workbook: Workbook) -> list[FoundModel]:
-    """The models of all sheets, in the order of the sheets."""
+def models_in(workbook: Workbook, advice: Advice = COMMAND_LINE) -> list[FoundModel]:
+    """The models of all sheets, in the order of the sheets, as the sheets' settings have them."""
     found = []
     for sheet in sheets_with_problem(workbook):
         try:
-            found.append(FoundModel(sheet, find_problem(workbook, sheet)))
+            problem = find_problem(workbook, sheet, overwrite_formulas=None, advice=advice)
+            found.append(FoundModel(sheet, problem))
         except ProblemError as error:
             found.append(FoundModel(sheet, error=error))
     return found

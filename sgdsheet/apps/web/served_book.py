@@ -22,7 +22,7 @@ from sgdsheet.hosts.web.autosave import Autosave, kept_of, recover
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.status import IDLE
-from sgdsheet.problem.definition import FoundModel, Problem, models_in
+from sgdsheet.problem.definition import SPREADSHEET, FoundModel, Problem, models_in
 from sgdsheet.sheet.appearance import SheetLook
 from sgdsheet.sheet.references import Cell, Range, parse_range
 
@@ -94,7 +94,7 @@ class ServedBook:
         workbook = self.book.workbook
         state = (tuple(workbook.names), tuple(workbook.sheets), self.book.version if not self.training else None)
         if self._models is None or self._models[0] != state:
-            self._models = state, models_in(workbook)
+            self._models = state, models_in(workbook, SPREADSHEET)
         return self._models[1]
 
     def problem(self, sheet: str) -> Problem | None:
