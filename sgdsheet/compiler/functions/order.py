@@ -79,10 +79,15 @@ def small(numbers: Tensor, counts: Tensor, place: Tensor) -> Tensor:
     return failing(~possible, _at(_ascending(numbers, counts), torch.where(possible, place - 1.0, 0.0)))
 
 
-@over_numbers_at("PERCENTILE.INC", also=["PERCENTILE"], examples={"PERCENTILE.INC({1,3,2,4},0.3)": 1.9})
+@over_numbers_at(
+    "PERCENTILE.INC",
+    also=["PERCENTILE"],
+    examples={"PERCENTILE.INC({1,3,2,4},0.3)": 1.9, "PERCENTILE.INC({4},2)": "#NUM!"},
+)
 def percentile_inc(numbers: Tensor, counts: Tensor, share: Tensor) -> Tensor:
     """The number below which a share of the numbers lies, the ends included."""
-    return _share(numbers, counts, share, inclusive=True)
+    possible = (share >= 0.0) & (share <= 1.0)
+    return failing(~possible, _share(numbers, counts, torch.where(possible, share, 0.0), inclusive=True))
 
 
 @over_numbers_at(
