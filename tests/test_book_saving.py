@@ -17,6 +17,7 @@ from sgdsheet.hosts.file import load
 from sgdsheet.hosts.web.autosave import Autosave, kept_of, recover
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.hosts.web.web_host import WebHost
+from sgdsheet.sheet.formula import moved
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.system import recovery
 from tests.errors import refusal
@@ -57,7 +58,8 @@ def as_edited(path: Path) -> None:
         **{(1, 1): 10.0, (3, 1): 3.0, (1, 2): 20.0, (2, 2): 0.0, (3, 2): 7.0, (1, 3): 27.0},
         **{(1, 4): 13.5, (2, 4): "text", (3, 4): 46355.0, (4, 4): True},
     }
-    assert {place: formula.text for place, formula in sheet.formulas.items()} == {
+    texts = {place: moved(item.text, item.row, item.column, *place) for place, item in sheet.formulas.items()}
+    assert texts == {
         **{(1, 2): "A1*2", (2, 2): "A2*2", (1, 3): "SUM(B1:B3)", (1, 4): "C1/2"},
     }
     names = {(name.name, name.sheet): name.text.replace("$", "") for name in load(path).names}
