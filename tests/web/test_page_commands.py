@@ -141,7 +141,7 @@ def test_pause_stop_and_reset(shown: Shown) -> None:
     shown.until(lambda: re.search(r"step [1-9]", numbers.text_content() or ""), "a step", 60)
     press(shown, "pause")
     shown.until(lambda: shown.state == "Paused", "the pause")
-    shown.tab.wait_for_timeout(300)
+    shown.tab.wait_for_timeout(1000)  # more than the table for screen readers waits for more cells to change
     waiting = parameters(shown)
     shown.tab.wait_for_timeout(2500)  # more than a step of this speed
     assert (parameters(shown) == waiting).all()

@@ -234,6 +234,11 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
   useEffect(() => {
     let timer = 0;
     let reader = 0;
+    const tellReaders = (): void => {
+      window.clearTimeout(reader);
+      reader = 0;
+      setEverything((count) => count + 1);
+    };
     const fade = (): void => {
       timer = 0;
       const keys = glow.fading();
@@ -247,16 +252,20 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
       else {
         redraw(new Set([...withRows(keys), ...glow.fading()]));
         const often = keys.length > WHOLE_ROWS || getState().status.state === "training";
-        reader ||= window.setTimeout(() => {
-          reader = 0;
-          setEverything((count) => count + 1);
-        }, often ? 4 * READER_PAUSE : READER_PAUSE);
+        reader ||= window.setTimeout(tellReaders, often ? 4 * READER_PAUSE : READER_PAUSE);
       }
       window.clearTimeout(timer);
       timer = window.setTimeout(fade, GLOW_PATIENCE);
     });
+    let trained = false;
+    const unfollow = onUpdates(() => {
+      const trains = getState().status.state === "training";
+      if (trained && !trains && reader) tellReaders(); // what training has come to does not wait
+      trained = trains;
+    });
     return () => {
       forget();
+      unfollow();
       window.clearTimeout(timer);
       window.clearTimeout(reader);
     };
