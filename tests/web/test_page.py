@@ -74,6 +74,8 @@ def test_keys_move_as_in_any_spreadsheet(shown: Shown) -> None:
     shown.tab.keyboard.press("Control+PageDown")
     shown.until(lambda: shown.tab.get_by_role("tab", selected=True).text_content() == "mmult", "the next sheet")
     shown.until(lambda: shown.tab.get_by_test_id("grid").get_by_role("group").count(), "its cells")
+    focused = "() => document.querySelector('[data-testid=grid]').contains(document.activeElement)"
+    shown.until(lambda: shown.tab.evaluate(focused), "the keyboard in the sheet")
     at("ArrowDown", "A2")
 
 
