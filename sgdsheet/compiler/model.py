@@ -173,11 +173,9 @@ class SheetModel(nn.Module):
     def value_of(self, cell: Cell) -> CellValue | None:
         """The value of a cell at the present parameters; None if it is empty or cannot be calculated here."""
         program = self._exact(self.planner.plan([Range.of_cell(cell)]))
-        found = evaluate(program).values.get(cell)
+        found = self._with_the_rest(evaluate(program), self.workbook).values.get(cell)
         if found is None and not program.failures:
             return self.workbook.sheets[cell.sheet].values.get(cell[1:])
-        if found is None:
-            found = self.dependent_cells().values.get(cell)
         return None if isinstance(found, ExcelError) else found
 
     def values_of(self, areas: Sequence[Range]) -> dict[Cell, CellValue | None]:
