@@ -85,6 +85,8 @@ class _Evolution:
     begun: float = field(init=False)
     used_before: float = field(init=False)
     """Seconds of the processor that this process had used when the search began."""
+    numbers: int = field(init=False)
+    """How many numbers are read for a point."""
     bound: float | None = field(init=False)
     """What no loss can be better than; None where nothing is proved."""
     size: float = 1.0
@@ -98,6 +100,7 @@ class _Evolution:
         loose = _LOOSE if smooth and self.flat.split < self.flat.count else HOLDS
         self.best = Best(Population(self.flat), self.box, loose)
         self.begun, self.used_before = time.monotonic(), time.process_time()
+        self.numbers = self.flat.model.numbers_read()
 
     def _known_bound(self) -> float | None:
         """The better one of two bounds: by the rules for whole tensors, and number by number between the bounds."""
@@ -143,7 +146,7 @@ class _Evolution:
         population = self.best.population
         tried = population.evaluated
         most = _MOST_POINTS if population.batched else _MOST_ALONE
-        if tried >= most or tried * self.flat.model.numbers_read() >= _MOST_NUMBERS:
+        if tried >= most or tried * self.numbers >= _MOST_NUMBERS:
             return True
         return time.process_time() - self.used_before >= _PROCESSOR_SECONDS
 
