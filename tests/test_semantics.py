@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 import pytest
+import torch
 
-from sgdsheet.sheet.references import Cell, Range
+from sgdsheet.sheet.references import Cell, Range, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Table
 from tests.sheets import HOME, check, compiled, slope, value, values
 
@@ -399,3 +400,18 @@ def test_defined_names() -> None:
 def test_names_may_point_to_the_left() -> None:
     """A name that means “the cell to the left” is written as the last column."""
     check({"A1": 3, "B1": "=left*2", "Z1": "=B1"}, "A1", 6, names={"left": f"{HOME}!XFD1"})
+
+
+def test_values_behind_a_look_up_that_has_no_place_in_the_program() -> None:
+    """The text that stands beside the nearest cell below a parameter, and what is made of it."""
+    cells = {"A1": 2.5, "C1": [[1, "low"], [2, "mid"], [3, "high"]], "Z1": "=(A1-1)^2"}
+    cells |= {"B1": "=VLOOKUP(A1,C1:D3,2)", "B2": "=UPPER(B1)", "B3": "=1/(A1-2.5)"}
+    model = compiled(cells, "A1")
+    found = model.values_of([parse_range("A1:B3", HOME)])
+    assert [found[Cell(HOME, row, 2)] for row in (1, 2, 3)] == ["mid", "MID", ExcelError.DIV0]
+    assert found[Cell(HOME, 1, 1)] == 2.5
+    assert found[Cell(HOME, 2, 1)] is None
+    assert [model.value_of(Cell(HOME, row, 2)) for row in (1, 2, 3)] == ["mid", "MID", None]
+    with torch.no_grad():
+        next(model.parameters()).fill_(3.5)
+    assert model.value_of(Cell(HOME, 2, 2)) == "HIGH"

@@ -171,22 +171,20 @@ class SheetModel(nn.Module):
         return sum(tensor.numel() for tensor in [*self.program.buffers(), *self.parameters()])
 
     def value_of(self, cell: Cell) -> CellValue | None:
-        """The value of a cell at the present parameters; None if it is empty or cannot be calculated here."""
-        program = self._exact(self.planner.plan([Range.of_cell(cell)]))
-        found = self._with_the_rest(evaluate(program), self.workbook).values.get(cell)
-        if found is None and not program.failures:
-            return self.workbook.sheets[cell.sheet].values.get(cell[1:])
+        """The value of a cell at the present parameters; None if it is empty, an error, or not calculated here."""
+        found = self.values_of([Range.of_cell(cell)])[cell]
         return None if isinstance(found, ExcelError) else found
 
     def values_of(self, areas: Sequence[Range]) -> dict[Cell, CellValue | None]:
         """The values of cells at the present parameters; None for those that are empty or cannot be calculated here."""
         program = self._exact(self.planner.plan(list(areas)))
-        found = {**evaluate(program).values, **self.parameter_cells()}
-        unknown = {cell for block, _ in program.failures for cell in block.range.cells()}
+        found = self._with_the_rest(evaluate(program), self.workbook)
+        known = {**found.values, **self.parameter_cells()}
+        unknown = {cell for block, _ in found.failures for cell in block.range.cells()}
         values: dict[Cell, CellValue | None] = {}
         for cell in (cell for area in areas for cell in area.cells()):
             saved = self.workbook.sheets[cell.sheet].values.get(cell[1:])
-            values[cell] = None if cell in unknown else found.get(cell, saved)
+            values[cell] = None if cell in unknown else known.get(cell, saved)
         return values
 
     def from_objective(self, objective: float) -> float:
