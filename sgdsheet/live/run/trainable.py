@@ -193,9 +193,12 @@ def _differences(one: Sheet, two: Sheet, ignored: set[Cell]) -> Iterator[Cell]:
                 yield Cell(one.name, *position)
     if one.values == two.values:
         return
+    first, second = one.values.get, two.values.get
+    positions = [position for position, value in two.values.items() if first(position) != value]
+    positions += [position for position in one.values if second(position) is None]
     arrays = _arrays(one)
-    for position in one.values.keys() | two.values.keys():
-        if position in one.formulas or position in two.formulas or one.values.get(position) == two.values.get(position):
+    for position in positions:
+        if position in one.formulas or position in two.formulas:
             continue
         cell = Cell(one.name, *position)
         if cell not in ignored and not any(area.contains(Range.of_cell(cell)) for area in arrays):
