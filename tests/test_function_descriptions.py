@@ -103,6 +103,16 @@ def test_an_unknown_name_gets_the_nearest_ones() -> None:
     assert run("functions", "QQQQQQ").err.count("lists them all") == 1
 
 
+def test_a_pattern_lists_what_fits() -> None:
+    shown = run("functions", "sgd_*").out
+    assert "SGD_GRAD(loss, params)" in shown
+    assert "SUM" not in shown
+    found = [item["name"] for item in run("functions", "*.INV", "--json").json["functions"]]
+    assert "NORM.INV" in found
+    assert all(name.endswith(".INV") for name in found)
+    assert "No function fits QQ*" in run("functions", "QQ*").err
+
+
 def test_absent_functions_are_not_supported_ones() -> None:
     assert not set(ABSENT) & set(names())
 

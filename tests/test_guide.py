@@ -12,7 +12,6 @@ from sgdsheet.apps import examples
 from sgdsheet.apps.cli import cli
 from sgdsheet.apps.excel_addin.generated import ribbon
 from sgdsheet.apps.libreoffice_ext.actions import ACTIONS
-from sgdsheet.apps.udf.declarations import declarations
 from sgdsheet.live.commands import COMMANDS as COMMANDS_LIVE
 
 GUIDE = Path(__file__).parent.parent / "addin" / "GUIDE.md"
@@ -33,15 +32,6 @@ def bold() -> list[str]:
     return [found.removesuffix(".") for found in re.findall(r"\*\*([^*]+)\*\*", TEXT)]
 
 
-def function_table() -> str:
-    """The part between the two comments, from the registry."""
-    rows = ["| function | what it gives |", "|---|---|"]
-    for function in declarations():
-        names = [f"[{each['name']}]" if each["optional"] else each["name"] for each in function["arguments"]]
-        rows.append(f"| `{function['name']}({', '.join(names)})` | {function['help']} |")
-    return "\n".join(rows)
-
-
 def button_table() -> str:
     """The part between the two comments, from the declarations of the commands."""
     rows = ["| button | what it does |", "|---|---|"]
@@ -51,11 +41,9 @@ def button_table() -> str:
 
 
 def written(text: str) -> str:
-    """The guide with its two tables as they should be."""
-    for kind, table in (("buttons", button_table()), ("functions", function_table())):
-        pattern = rf"(<!-- {kind}: [^>]*-->\n).*?(\n<!-- end of {kind} -->)"
-        text = re.sub(pattern, lambda found, table=table: found[1] + table + found[2], text, flags=re.DOTALL)
-    return text
+    """The guide with its table as it should be."""
+    pattern = r"(<!-- buttons: [^>]*-->\n).*?(\n<!-- end of buttons -->)"
+    return re.sub(pattern, lambda found: found[1] + button_table() + found[2], text, flags=re.DOTALL)
 
 
 def subcommand(words: list[str]) -> tuple[click.Command, list[str]]:
@@ -101,9 +89,9 @@ def test_buttons_of_excel_only() -> None:
         assert label in RIBBON - TOOLBAR
 
 
-def test_tables() -> None:
-    """`.venv/bin/python -m tests.test_guide` writes them anew."""
-    assert TEXT.count("<!-- end of ") == 2
+def test_the_table_of_buttons() -> None:
+    """`.venv/bin/python -m tests.test_guide` writes it anew."""
+    assert TEXT.count("<!-- end of ") == 1
     assert written(TEXT) == TEXT
 
 

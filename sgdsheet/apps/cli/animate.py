@@ -14,16 +14,17 @@ from sgdsheet.apps.cli.common import (
     count,
     figure,
     json_option,
-    model_arguments,
     print_json,
     shown,
+    source_option,
     with_source,
 )
-from sgdsheet.apps.cli.files import DATA, OutputFile, guard, read_book
+from sgdsheet.apps.cli.files import OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
+from sgdsheet.apps.cli.model_choice import ModelChoice, model_arguments
 from sgdsheet.apps.cli.progress import progress_bar, working
-from sgdsheet.apps.cli.train import settings_options
-from sgdsheet.problem.settings import DECLARATIONS, combine
+from sgdsheet.apps.cli.setting_options import settings_options
+from sgdsheet.problem.settings import combine
 from sgdsheet.system.outputs import ANIMATION
 
 HELP_LINE, PLACE = "Draw the sheet's charts while it trains", 60
@@ -42,14 +43,12 @@ HELP_LINE, PLACE = "Draw the sheet's charts while it trains", 60
 )
 @click.option("--seconds", type=float, default=6.0, metavar="N", show_default=True, help="How long it moves.")
 @click.option("--width", type=int, default=900, metavar="N", show_default=True, help="How many pixels it is wide.")
-@click.option("--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given.")
+@source_option
 @json_option
 def command(
     book: str,
-    sheet: str | None,
-    loss: str | None,
-    params: str | None,
-    maximize: bool,
+    choice: ModelChoice,
+    chosen: dict[str, Any],
     as_json: bool,
     output: str,
     **options: Any,
@@ -57,20 +56,9 @@ def command(
     """Train BOOK and draw its own charts as they move, with the loss beside them. BOOK is only read."""
     from sgdsheet.plots.animation import animate, check_request, moving_charts  # imports torch: not for the help page
 
-    chosen = {item.key: options[item.key] for item in DECLARATIONS}
-    combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     workbook = read_book(book, quiet=as_json)
     problem = with_source(
-        find_model(
-            workbook,
-            book,
-            sheet,
-            loss,
-            params,
-            maximize=maximize,
-            overwrite_formulas=options["overwrite_formulas"],
-        ),
-        options["source"],
+        find_model(workbook, book, choice, overwrite_formulas=chosen["overwrite_formulas"]), options["source"]
     )
     settings = combine(problem.settings, chosen)
     guard(workbook, problem)

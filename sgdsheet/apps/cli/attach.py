@@ -15,7 +15,7 @@ from sgdsheet.apps.cli.common import console, json_option, print_json, shown
 from sgdsheet.apps.cli.guidance import candidate_to_mark
 from sgdsheet.apps.cli.outcome import STOPPED
 from sgdsheet.apps.cli.progress import progress_bar
-from sgdsheet.apps.cli.train import settings_options
+from sgdsheet.apps.cli.setting_options import settings_options
 from sgdsheet.errors import (
     BookClosedError,
     HostError,
@@ -28,7 +28,6 @@ from sgdsheet.errors import (
 )
 from sgdsheet.hosts.live_hosts import LIVE_HOSTS, connect, leave, open_books
 from sgdsheet.live.ipc.trainer import Trainer
-from sgdsheet.problem.settings import DECLARATIONS, combine
 
 _TICK = 0.1
 _LONG = 3600.0
@@ -48,17 +47,22 @@ HELP_LINE, PLACE = "Train a workbook that is open in a spreadsheet", 80
 @settings_options
 @json_option
 def command(
-    book: str | None, sheet: str | None, host: str | None, where: str, log_sheet: bool, as_json: bool, **options: Any
+    book: str | None,
+    sheet: str | None,
+    host: str | None,
+    where: str,
+    log_sheet: bool,
+    chosen: dict[str, Any],
+    as_json: bool,
 ) -> None:
     """Train the workbook BOOK where it is open, in Excel or LibreOffice, which stays usable meanwhile.
 
     Without BOOK, the only workbook that is open. Ctrl-C stops and leaves the best parameters in the sheet.
     """
     # In this process and not in the background trainer: who closes the terminal wants the training to end.
-    chosen = {item.key: options[item.key] for item in DECLARATIONS if options[item.key] is not None}
-    combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
+    said = {key: value for key, value in chosen.items() if value is not None}
     try:
-        _attach(*_find(book, host, where), where, sheet, {**chosen, "log": log_sheet}, as_json=as_json)
+        _attach(*_find(book, host, where), where, sheet, {**said, "log": log_sheet}, as_json=as_json)
     finally:
         leave()
 

@@ -13,22 +13,20 @@ from rich.console import Console
 import sgdsheet
 from sgdsheet.apps.cli.check_groups import by_office_line, differ_line, groups_as_dict, show_groups, value_text
 from sgdsheet.apps.cli.common import (
-    chosen_targets,
     console,
     count,
     figure,
     json_option,
-    model_arguments,
     print_json,
     shown,
-    target_options,
 )
 from sgdsheet.apps.cli.files import OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open, model_lines, show_candidates
+from sgdsheet.apps.cli.model_choice import ModelChoice, model_and_target_arguments
 from sgdsheet.apps.cli.overview import frozen_as_dict, frozen_line, models_as_dict, unsupported_as_dict
 from sgdsheet.apps.cli.progress import working
 from sgdsheet.errors import DataError, FormulaError, ProblemError, SgdSheetError, one_line, quoted
-from sgdsheet.problem.definition import Problem, find_problem, models_in
+from sgdsheet.problem.definition import Problem, models_in
 from sgdsheet.sheet.workbook import Workbook
 from sgdsheet.system.outputs import PAGE
 
@@ -46,8 +44,7 @@ HELP_LINE, PLACE = "Prove values and gradients; find what hinders training", 30
 
 
 @click.command("check")
-@model_arguments
-@target_options
+@model_and_target_arguments
 @click.option(
     "--all",
     "everything",
@@ -64,12 +61,7 @@ HELP_LINE, PLACE = "Prove values and gradients; find what hinders training", 30
 @json_option
 def command(
     book: str,
-    sheet: str | None,
-    loss: str | None,
-    params: str | None,
-    maximize: bool,
-    value: float | None,
-    value_of: tuple[str, ...],
+    choice: ModelChoice,
     everything: bool,
     html: str | None,
     as_json: bool,
@@ -81,26 +73,16 @@ def command(
     from sgdsheet.analysis import checking  # imports torch: not for the help page
     from sgdsheet.train.constrained.problem_kind import kind_of
 
-    targets = chosen_targets(loss, value, value_of)
     workbook = read_book(book, quiet=as_json)
     guard(workbook)
     findings: list[Finding] = []
     kind: ProblemKind | None = None
     try:
-        problem = find_problem(
-            workbook,
-            sheet,
-            None if value is not None else loss,
-            params,
-            maximize=maximize,
-            targets=targets,
-            overwrite_formulas=None,
-            only_read=True,
-        )
+        problem = choice.problem(workbook, only_read=True)
     except ProblemError as error:
-        if loss or params or targets or not (everything or is_open(workbook, error, sheet)):
+        if choice.is_new or not (everything or is_open(workbook, error, choice.sheet)):
             raise
-        _check_without_model(workbook, book, sheet, html, as_json)
+        _check_without_model(workbook, book, choice.sheet, html, as_json)
         return
     with working("checking", quiet=as_json):
         try:

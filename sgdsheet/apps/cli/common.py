@@ -6,65 +6,21 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
-from sgdsheet.apps.cli.files import BOOK
+from sgdsheet.apps.cli.files import DATA
 from sgdsheet.problem import chosen_source
 from sgdsheet.problem.definition import Problem
 from sgdsheet.sheet.references import Range
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_book_argument = click.argument("book", type=BOOK)
-_sheet_option = click.option("--sheet", "-s", metavar="NAME", help="The sheet, if several have a model.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-_loss_option = click.option("--loss", metavar="REF", help="The loss cell, if the sheet does not name one.")
-_maximize_option = click.option(
-    "--maximize", "--maximise", "maximize", is_flag=True, help="Make the loss cell as large as possible."
+source_option = click.option(
+    "--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given."
 )
-_params_option = click.option("--params", metavar="REF", help="The parameter cells, such as B2:B9 or B2:B9,D4.")
-
-
-def model_arguments(command: F) -> F:
-    """The workbook, and the options that say which model of it: `book`, `sheet`, `loss`, `params`, `maximize`."""
-    for decorate in (_maximize_option, _params_option, _loss_option, _sheet_option, _book_argument):
-        command = decorate(command)
-    return command
-
-
-def target_options(command: F) -> F:
-    """The options that say which values cells are to reach: `value` and `value_of`."""
-    value = click.option(
-        "--value", type=float, metavar="NUMBER", help="The value that the cell of --loss is to reach: goal seek."
-    )
-    value_of = click.option(
-        "--value-of",
-        "value_of",
-        multiple=True,
-        metavar="REF=NUMBER",
-        help="A cell and the value that it is to reach, in place of --loss; once for each cell.",
-    )
-    return value_of(value(command))
-
-
-def chosen_targets(loss: str | None, value: float | None, value_of: Sequence[str]) -> list[tuple[str, float]]:
-    """The cells that are to reach values, as references. With `value`, `loss` is the first, and no longer a loss."""
-    if value is not None and loss is None:
-        raise click.UsageError("--value needs --loss, the cell that is to reach it")
-    found = [(loss, value)] if value is not None and loss is not None else []
-    for text in value_of:
-        cell, sign, number = text.rpartition("=")
-        try:
-            found.append((cell.strip(), float(number)))
-        except ValueError:
-            sign = ""
-        if not sign or not cell.strip():
-            raise click.UsageError(f"--value-of {text}: write a cell and a number, such as B7=100")
-    return found
 
 
 def with_source(problem: Problem, source: str | None) -> Problem:

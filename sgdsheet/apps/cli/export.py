@@ -8,9 +8,10 @@ from shlex import quote
 import click
 
 import sgdsheet
-from sgdsheet.apps.cli.common import console, model_arguments, shown
+from sgdsheet.apps.cli.common import console, shown
 from sgdsheet.apps.cli.files import OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
+from sgdsheet.apps.cli.model_choice import ModelChoice, model_arguments
 from sgdsheet.apps.cli.progress import working
 from sgdsheet.errors import FileError
 from sgdsheet.system.outputs import MODULE
@@ -29,14 +30,14 @@ HELP_LINE, PLACE = "Write the sheet as stand-alone PyTorch", 90
     show_default=True,
     help="Where to write.",
 )
-def command(book: str, sheet: str | None, loss: str | None, params: str | None, maximize: bool, output: str) -> None:
+def command(book: str, choice: ModelChoice, output: str) -> None:
     """Write the model of BOOK as readable PyTorch that imports torch only."""
     path = Path(output)
     from sgdsheet.compiler.torch_source import save_export  # imports torch: not for the help page
 
     workbook = read_book(book, quiet=False)
     guard(workbook)
-    problem = find_model(workbook, book, sheet, loss, params, maximize=maximize, only_read=True)
+    problem = find_model(workbook, book, choice, only_read=True)
     try:
         with working("compiling", quiet=False):
             model = sgdsheet.compile(workbook, problem=problem, precision="float64")

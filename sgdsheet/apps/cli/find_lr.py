@@ -9,9 +9,10 @@ import click
 from rich.console import Console
 
 import sgdsheet
-from sgdsheet.apps.cli.common import console, json_option, model_arguments, print_json, shown, with_source
-from sgdsheet.apps.cli.files import DATA, OutputFile, guard, read_book
+from sgdsheet.apps.cli.common import console, json_option, print_json, shown, source_option, with_source
+from sgdsheet.apps.cli.files import OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
+from sgdsheet.apps.cli.model_choice import ModelChoice, model_arguments
 from sgdsheet.apps.cli.progress import working
 from sgdsheet.apps.cli.sparkline import bars
 from sgdsheet.plots.loss_curves import save_learning_rate_plot
@@ -33,7 +34,7 @@ HELP_LINE, PLACE = "Suggest a learning rate", 40
 
 @click.command("find-lr")
 @model_arguments
-@click.option("--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given.")
+@source_option
 @click.option("--optimizer", metavar="NAME", help="For which optimizer; the sheet's, or sgd, unless given.")
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), metavar="VALUE", help="Its momentum.")
 @click.option("--trust-formulas", is_flag=True, default=None, help="Although saved values are not what they give.")
@@ -46,10 +47,7 @@ HELP_LINE, PLACE = "Suggest a learning rate", 40
 @json_option
 def command(
     book: str,
-    sheet: str | None,
-    loss: str | None,
-    params: str | None,
-    maximize: bool,
+    choice: ModelChoice,
     source: str | None,
     optimizer: str | None,
     momentum: float | None,
@@ -65,7 +63,7 @@ def command(
     from sgdsheet.train.session import threads
 
     workbook = read_book(book, quiet=as_json)
-    problem = with_source(find_model(workbook, book, sheet, loss, params, maximize=maximize, only_read=True), source)
+    problem = with_source(find_model(workbook, book, choice, only_read=True), source)
     guard(workbook, problem)
     if plot is not None:
         optional("matplotlib", "plot")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import click
@@ -19,6 +20,8 @@ HELP_LINE, PLACE = "List the Excel functions, or explain one; optimizers and set
 
 _WIDTH = 14
 """Columns for the labels beside a function's explanation."""
+_WIDEST = 34
+"""Columns for how functions are called, beside what they give."""
 
 
 @click.command("functions")
@@ -27,9 +30,13 @@ _WIDTH = 14
 def command(name: str | None, as_json: bool) -> None:
     """Explain the Excel function NAME: its arguments, examples, its derivative, what differs from Excel.
 
-    Without NAME, list all functions that formulas may call, the optimizers and the settings."""
-    if name is not None:
+    A NAME with * lists the functions that fit, such as "SGD_*". Without NAME, list all functions that formulas may
+    call, the optimizers and the settings."""
+    if name is not None and "*" not in name:
         _explain(name, as_json)
+        return
+    if name is not None:
+        _list_fitting(name, as_json)
         return
     content = describe()
     if as_json:
@@ -68,6 +75,21 @@ def _list_functions(out: Console, functions: list[dict[str, Any]]) -> None:
         out.print()
     out.print(f"{len(functions)} functions. “sgdsheet functions NAME” explains one.")
     out.print()
+
+
+def _list_fitting(pattern: str, as_json: bool) -> None:
+    found = [item for item in describe()["functions"] if fnmatchcase(item["name"], pattern.upper())]
+    if not found:
+        raise click.UsageError(f"No function fits {pattern.upper()}. “sgdsheet functions” lists them all")
+    if as_json:
+        print_json({"functions": found})
+        return
+    table = Table(box=None, show_header=False)
+    table.add_column(style="bold", max_width=_WIDEST)
+    table.add_column()
+    for item in found:
+        table.add_row(shown(item["signature"]), shown(item["help"]))
+    console().print(table)
 
 
 def _explain(name: str, as_json: bool) -> None:

@@ -12,12 +12,12 @@ import click
 from rich.console import Console
 
 from sgdsheet.apps.cli.common import count, shown
+from sgdsheet.apps.cli.model_choice import ModelChoice
 from sgdsheet.errors import NoModelError, ProblemError, SeveralModelsError, one_line, quoted
 from sgdsheet.problem.definition import (
     Direction,
     FoundModel,
     Problem,
-    find_problem,
     models_in,
     only_solver_left,
     sheets_with_problem,
@@ -70,29 +70,16 @@ def inspect_command(book: str) -> str:
 def find_model(
     workbook: Workbook,
     book: str,
-    sheet: str | None,
-    loss: str | None,
-    params: str | None,
+    choice: ModelChoice,
     *,
-    maximize: bool = False,
-    targets: Sequence[tuple[str, float]] = (),
     overwrite_formulas: bool | None = None,
     only_read: bool = False,
 ) -> Problem:
     """The model that options or names on the sheet say; errors say which commands would go on."""
     try:
-        return find_problem(
-            workbook,
-            sheet,
-            loss,
-            params,
-            maximize=maximize,
-            targets=targets,
-            overwrite_formulas=overwrite_formulas,
-            only_read=only_read,
-        )
+        return choice.problem(workbook, overwrite_formulas=overwrite_formulas, only_read=only_read)
     except NoModelError as error:
-        error.more = _best_candidate(workbook, book, sheet)
+        error.more = _best_candidate(workbook, book, choice.sheet)
         raise
     except SeveralModelsError as error:
         words = _running(book, without=("sheet",))

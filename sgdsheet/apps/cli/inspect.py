@@ -10,19 +10,17 @@ from rich.table import Table
 
 import sgdsheet
 from sgdsheet.apps.cli.common import (
-    chosen_targets,
     console,
     count,
     figure,
     json_option,
-    model_arguments,
     print_json,
     shown,
-    target_options,
     with_source,
 )
 from sgdsheet.apps.cli.files import DATA, read_book
 from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open
+from sgdsheet.apps.cli.model_choice import ModelChoice, model_and_target_arguments
 from sgdsheet.apps.cli.overview import (
     describe_book,
     models_as_dict,
@@ -32,7 +30,7 @@ from sgdsheet.apps.cli.overview import (
 )
 from sgdsheet.apps.cli.progress import working
 from sgdsheet.errors import ProblemError, one_line
-from sgdsheet.problem.definition import Direction, Problem, find_problem, models_in, sheets_with_problem
+from sgdsheet.problem.definition import Direction, Problem, models_in, sheets_with_problem
 from sgdsheet.sheet.formula import formula_text
 from sgdsheet.sheet.workbook import Workbook
 
@@ -62,18 +60,12 @@ HELP_LINE, PLACE = "Show what was found: loss, parameters, blocks", 50
 
 
 @click.command("inspect")
-@model_arguments
-@target_options
+@model_and_target_arguments
 @click.option("--source", type=DATA, metavar="FILE", help="The data; those that the sheet names unless given.")
 @json_option
 def command(
     book: str,
-    sheet: str | None,
-    loss: str | None,
-    params: str | None,
-    maximize: bool,
-    value: float | None,
-    value_of: tuple[str, ...],
+    choice: ModelChoice,
     source: str | None,
     as_json: bool,
 ) -> None:
@@ -82,23 +74,13 @@ def command(
     Where no model is named: its sheets, what can be calculated, and cells that look like a loss, with the commands to
     train them.
     """
-    targets = chosen_targets(loss, value, value_of)
     workbook = read_book(book, quiet=as_json)
     try:
-        problem = find_problem(
-            workbook,
-            sheet,
-            None if value is not None else loss,
-            params,
-            maximize=maximize,
-            targets=targets,
-            overwrite_formulas=None,
-            only_read=True,
-        )
+        problem = choice.problem(workbook, only_read=True)
     except ProblemError as error:
-        if loss or params or targets or not is_open(workbook, error, sheet):
+        if choice.is_new or not is_open(workbook, error, choice.sheet):
             raise
-        _without_model(workbook, book, sheet, as_json)
+        _without_model(workbook, book, choice.sheet, as_json)
         return
     problem = with_source(problem, source)
     with working("compiling", quiet=as_json):

@@ -14,13 +14,13 @@ from sgdsheet.apps.cli.common import (
     count,
     figure,
     json_option,
-    model_arguments,
     print_json,
     shown,
     with_source,
 )
 from sgdsheet.apps.cli.files import DATA, OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
+from sgdsheet.apps.cli.model_choice import ModelChoice, model_arguments
 from sgdsheet.apps.cli.progress import working
 from sgdsheet.problem.settings import combine
 from sgdsheet.sheet.defined_names import areas_of
@@ -45,9 +45,7 @@ HELP_LINE, PLACE = "Evaluate a trained sheet on every sample of a file", 20
     help="A .csv or .parquet file.",
 )
 @json_option
-def command(
-    book: str, sheet: str | None, loss: str | None, params: str | None, maximize: bool, as_json: bool, **options: Any
-) -> None:
+def command(book: str, choice: ModelChoice, as_json: bool, **options: Any) -> None:
     """Evaluate BOOK on all samples of its source, and write each sample's predictions into a file."""
     from sgdsheet.data.predictions import predict
     from sgdsheet.data.splits import origin_of  # imports torch: not for the help page
@@ -55,7 +53,7 @@ def command(
 
     output = Path(options["output"])
     workbook = read_book(book, quiet=as_json)
-    own = find_model(workbook, book, sheet, loss, params, maximize=maximize, only_read=True)
+    own = find_model(workbook, book, choice, only_read=True)
     problem = with_source(own, options["source"])
     origin_of(problem)
     guard(workbook, problem)

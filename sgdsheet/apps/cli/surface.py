@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import sgdsheet
-from sgdsheet.apps.cli.common import console, json_option, print_json, shown, with_source
-from sgdsheet.apps.cli.files import BOOK, DATA, OutputFile, guard, read_book
+from sgdsheet.apps.cli.common import console, json_option, print_json, shown, source_option, with_source
+from sgdsheet.apps.cli.files import BOOK, OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
+from sgdsheet.apps.cli.model_choice import ModelChoice
 from sgdsheet.apps.cli.progress import progress_bar, working
-from sgdsheet.apps.cli.train import settings_options
-from sgdsheet.problem.settings import DECLARATIONS, combine
+from sgdsheet.apps.cli.setting_options import settings_options
+from sgdsheet.problem.settings import combine
 from sgdsheet.system.outputs import PICTURE
 
 if TYPE_CHECKING:
@@ -37,10 +38,17 @@ HELP_LINE, PLACE = "Draw the loss over one or two parameters", 70
 @click.option("--between", metavar="LOW:HIGH", help="What to show of each parameter, such as -4:4 or -4:4,0:10.")
 @click.option("--no-path", is_flag=True, help="Don't train: show no path.")
 @click.option("--three-d", is_flag=True, help="As a relief instead of contours.")
-@click.option("--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given.")
+@source_option
 @json_option
 def command(
-    book: str, sheet: str | None, loss: str | None, params: str | None, as_json: bool, output: str, **options: Any
+    book: str,
+    sheet: str | None,
+    loss: str | None,
+    params: str | None,
+    chosen: dict[str, Any],
+    as_json: bool,
+    output: str,
+    **options: Any,
 ) -> None:
     """Draw the loss of BOOK over one parameter, with its tangent, or over two, with the path of a training.
 
@@ -50,18 +58,10 @@ def command(
     """
     from sgdsheet.plots.surface import surface  # imports torch: not for the help page
 
-    chosen = {item.key: options[item.key] for item in DECLARATIONS}
-    combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     between = _spans(options["between"])
     workbook = read_book(book, quiet=as_json)
-    problem = find_model(
-        workbook,
-        book,
-        sheet,
-        loss,
-        params if loss is not None else None,
-        overwrite_formulas=options["overwrite_formulas"],
-    )
+    choice = ModelChoice(sheet, loss, params if loss is not None else None)
+    problem = find_model(workbook, book, choice, overwrite_formulas=chosen["overwrite_formulas"])
     problem = with_source(problem, options["source"])
     settings = combine(problem.settings, chosen)
     guard(workbook, problem)

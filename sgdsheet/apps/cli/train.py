@@ -11,14 +11,10 @@ import click
 import sgdsheet
 from sgdsheet.apps.cli.checkpointing import Checkpoints
 from sgdsheet.apps.cli.common import (
-    F,
-    chosen_targets,
     console,
     json_option,
     listed,
-    model_arguments,
     print_json,
-    target_options,
     with_source,
 )
 from sgdsheet.apps.cli.files import (
@@ -32,8 +28,10 @@ from sgdsheet.apps.cli.files import (
     save,
 )
 from sgdsheet.apps.cli.guidance import find_model
+from sgdsheet.apps.cli.model_choice import ModelChoice, model_and_target_arguments
 from sgdsheet.apps.cli.outcome import Outcome, announce, as_dict, report
 from sgdsheet.apps.cli.progress import progress_bar, working
+from sgdsheet.apps.cli.setting_options import settings_options
 from sgdsheet.errors import FileError, SettingError
 from sgdsheet.hosts.file import output_name
 from sgdsheet.plots.loss_curves import save_plot
@@ -44,7 +42,7 @@ from sgdsheet.problem.definition import (
     sheets_with_problem,
 )
 from sgdsheet.problem.optimizers import Family
-from sgdsheet.problem.settings import DECLARATIONS, combine
+from sgdsheet.problem.settings import combine
 from sgdsheet.sheet.agreement import same_value
 from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
@@ -58,23 +56,11 @@ _MOST_LOSSES = 100_000
 """Losses from the start on that are kept, to explain a rise by."""
 
 
-def settings_options(command: F) -> F:
-    """One option per setting, from the one declaration of each."""
-    for item in reversed(DECLARATIONS):
-        if item.switch:
-            command = click.option(item.flag, item.key, is_flag=True, default=None, help=f"{item.help}.")(command)
-            continue
-        help_text = f"{item.help} ({item.allowed})."
-        command = click.option(item.flag, item.key, metavar="VALUE", help=help_text)(command)
-    return command
-
-
 HELP_LINE, PLACE = "Train the parameters of a workbook", 10
 
 
 @click.command("train")
-@model_arguments
-@target_options
+@model_and_target_arguments
 @settings_options
 @click.option(
     "--source",
@@ -119,15 +105,10 @@ HELP_LINE, PLACE = "Train the parameters of a workbook", 10
     help="Go on where a checkpoint stopped.",
 )
 @json_option
-def command(
-    book: str, sheet: str | None, loss: str | None, params: str | None, maximize: bool, as_json: bool, **options: Any
-) -> None:
+def command(book: str, choice: ModelChoice, chosen: dict[str, Any], as_json: bool, **options: Any) -> None:
     """Train the parameters of BOOK and write a trained copy, with nothing else in the file changed."""
-    targets = chosen_targets(loss, options["value"], options["value_of"])
-    chosen = {item.key: options[item.key] for item in DECLARATIONS}
     if options["output"] is not None and options["in_place"]:
         raise click.UsageError("--output and --in-place exclude each other")
-    combine((), chosen)  # a wrong flag is wrong usage, whatever the workbook holds
     target = _target(Path(book), options)
     hold(target)  # before it is read: what another run is about to write must not be missed
     with working(f"reading {Path(book).name}", quiet=as_json):
@@ -135,16 +116,7 @@ def command(
         workbook = host.read()
     host.check_output(target)
     replaced = target.exists() and not options["in_place"]
-    problem = find_model(
-        workbook,
-        book,
-        sheet,
-        None if options["value"] is not None else loss,
-        params,
-        maximize=maximize,
-        targets=targets,
-        overwrite_formulas=options["overwrite_formulas"],
-    )
+    problem = find_model(workbook, book, choice, overwrite_formulas=chosen["overwrite_formulas"])
     problem = with_source(problem, options["source"])
     if not options["in_place"] and same(Path(book), target):
         raise SettingError(f"--output names the workbook “{target}” itself", remedy="Say --in-place if that is meant")
@@ -175,7 +147,7 @@ def command(
         return
     out = console()
     if not as_json:
-        announce(out, session, [] if sheet or loss else sheets_with_problem(workbook))
+        announce(out, session, [] if choice.sheet or choice.loss else sheets_with_problem(workbook))
     from sgdsheet.analysis.reporting.fitted_model import fitted_model  # imports torch: not for the help page
     from sgdsheet.analysis.reporting.solution_report import report_page
     from sgdsheet.analysis.trajectory import last_record
