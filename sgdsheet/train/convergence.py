@@ -20,10 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sgdsheet.train.curvature import Vector, flattened, gradient_of, hessian_of
 from sgdsheet.train.jacobian_products import JacobianProducts
 from sgdsheet.train.least_squares import columns_of
-
-Vector = NDArray[np.float64]
+from sgdsheet.train.runaway import runaway
 
 _OFFSET = 1e-4
 """Share of the residuals that a linear model of them may still explain."""
@@ -71,6 +71,14 @@ _AT_BOUND = 1e-10
 _FAR_AWAY = 100
 """How many times as large as at the start, or as 1, a parameter is that has run away."""
 
+_WEAK, _LOADS, _DIGITS = 1e-6, 1e-2, 6
+"""Directions are weak whose singular value, of the scaled Jacobian, is less than this share of the largest; a parameter
+belongs to one where it changes, relative to its size, by this share of what another one does; what fits as well does so
+to this many digits."""
+
+_NAMED = 3
+"""Cells that a sentence names."""
+
 _NOT_YET = "no step brings anything any more, but this is no minimum"
 
 
@@ -80,6 +88,8 @@ class Verdict:
 
     converged: bool
     reason: str = ""
+    endless: bool = False
+    """Whether there is no finite optimum: the loss gets better for ever as parameters grow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +115,20 @@ class Place:
 
 def judge(place: Place) -> Verdict:
     """Whether the parameters are at a minimum. They stay as they are."""
-    value, graph, gradient = _gradient(place)
+    found = _by_criteria(place)
+    count = sum(tensor.numel() for tensor in place.parameters)
+    if count > _MOST_PARAMETERS or place.size * count > 200 * _MOST_NUMBERS:
+        return found
+    lost = runaway(place.objective, place.parameters, flattened(place.start), place.lower, place.upper)
+    return found if lost is None else Verdict(False, lost.in_words(place.cells), endless=True)
+
+
+def _by_criteria(place: Place) -> Verdict:
+    """Whether the criteria for a minimum hold, as far as they see: a loss that is flat far away meets them, too."""
+    value, graph, gradient = gradient_of(place.objective, place.parameters)
     if not math.isfinite(value) or not np.isfinite(gradient).all():
         return Verdict(False, "the gradient is not finite")
-    values = _flat(place.parameters)
+    values = flattened(place.parameters)
     free = ~_held(place, values, gradient)
     if not gradient[free].any():
         return _stationary(place, value, graph, free)
@@ -121,7 +141,7 @@ def judge(place: Place) -> Verdict:
             return lost
         found = _by_offset(place, *jacobian, values, free)
         if found.converged:
-            return _not_downward(_hessian(place, graph, free))
+            return _not_downward(hessian_of(graph, place.parameters, free))
         return Verdict(True) if _is_strict(place, value, graph, gradient, values, free) else found
     return _by_newton(place, value, graph, gradient, values, free)
 
@@ -153,7 +173,27 @@ def _by_offset(
     exact = bool((step <= np.maximum(_EXACT_STEP * magnitudes, reach / lengths)).all())
     if settled or exact:
         return Verdict(True)
+    weak = sizes[kept] < _WEAK * sizes.max(initial=0.0)
+    strong_step = np.abs(spread[:, ~weak] @ along[~weak]) / lengths
+    reached = float(np.linalg.norm(along[~weak])) <= _OFFSET * math.sqrt(total)
+    if weak.any() and reached and bool((strong_step <= _STEP * np.maximum(magnitudes, errors)).all()):
+        loads = np.abs(right.T[:, kept][:, weak]).max(axis=1) / lengths / np.maximum(magnitudes, _FLAT)
+        loose = np.flatnonzero(free)[loads > _LOADS * loads.max()]
+        return Verdict(
+            False,
+            f"the data hardly determine {_listed(place, loose, values)}, as other values of "
+            f"{'it' if len(loose) == 1 else 'these together'} fit as well to {_DIGITS} digits; "
+            "fix one of them, give bounds, or try restarts",
+        )
     return Verdict(False, f"{_NOT_YET}: the relative offset is {offset:.2g}")
+
+
+def _listed(place: Place, chosen: NDArray[np.int64], values: Vector) -> str:
+    """Some parameters by their cells, with their values."""
+    names = [f"{place.cells[index]} ({values[index]:.3g})" for index in chosen[:_NAMED] if place.cells]
+    if not names:
+        return "a parameter" if len(chosen) == 1 else "parameters"
+    return ", ".join(names) + (", …" if len(chosen) > _NAMED else "")
 
 
 def _run_away(place: Place, jacobian: NDArray[np.float64], values: Vector, free: NDArray[np.bool_]) -> Verdict | None:
@@ -161,7 +201,7 @@ def _run_away(place: Place, jacobian: NDArray[np.float64], values: Vector, free:
 
     There the loss is flat, as it is at a minimum; it is none, as other values of theirs are better or worse.
     """
-    far = np.abs(values) > _FAR_AWAY * (1 + np.abs(_flat(place.start)))
+    far = np.abs(values) > _FAR_AWAY * (1 + np.abs(flattened(place.start)))
     lost = np.flatnonzero(free & far & ~jacobian.any(axis=0))
     if not len(lost) or _squares(place.residuals, place.parameters) <= _PERFECT * _squares(
         place.residuals, place.start
@@ -171,13 +211,9 @@ def _run_away(place: Place, jacobian: NDArray[np.float64], values: Vector, free:
     lost = lost[before[1][:, lost].any(axis=0)] if before is not None else lost
     if not len(lost):
         return None
-    where = ", ".join(f"{place.cells[index]} ({values[index]:.3g})" for index in lost[:3] if place.cells)
-    one = len(lost) == 1
-    what = where + (", …" if len(lost) > 3 else "") if where else "a parameter" if one else "parameters"
-    return Verdict(
-        False,
-        f"{what} went to where {'it does' if one else 'they do'} nothing any more; start closer, or set bounds",
-    )
+    they = "it does" if len(lost) == 1 else "they do"
+    where = _listed(place, lost, values)
+    return Verdict(False, f"{where} went to where {they} nothing any more; start closer, or set bounds")
 
 
 def _is_strict(
@@ -188,7 +224,7 @@ def _is_strict(
     Where residuals stay large, their own curvature makes a minimum in directions that their Jacobian knows nothing of,
     and the relative offset is then the rounding of these.
     """
-    hessian = _hessian(place, graph, free)
+    hessian = hessian_of(graph, place.parameters, free)
     if hessian is None or not (np.diag(hessian) > 0).all():
         return False
     scales = 1 / np.sqrt(np.diag(hessian))
@@ -198,7 +234,10 @@ def _is_strict(
     along = directions.T @ (scales * gradient[free])
     step = np.abs(scales * (directions @ (along / curvatures)))
     gain = 0.5 * float(np.sum(along**2 / curvatures))
-    return gain <= _GAIN * abs(value) and bool((step <= 0.01 * _STEP * np.abs(values[free])).all())
+    errors = scales * np.sqrt(
+        abs(value) * (directions**2 @ (1 / curvatures))
+    )  # the size of one that is 0 at the minimum
+    return gain <= _GAIN * abs(value) and bool((step <= 0.01 * _STEP * np.maximum(np.abs(values[free]), errors)).all())
 
 
 def _by_products(place: Place, values: Vector, free: NDArray[np.bool_]) -> Verdict | None:
@@ -210,7 +249,7 @@ def _by_products(place: Place, values: Vector, free: NDArray[np.bool_]) -> Verdi
         return None
     try:
         with torch.no_grad():
-            residuals = _flat([place.residuals(*[tensor.detach() for tensor in place.parameters])])
+            residuals = flattened([place.residuals(*[tensor.detach() for tensor in place.parameters])])
         products = JacobianProducts(place.residuals, [tensor.detach() for tensor in place.parameters])
         lengths = products.lengths()
     except (RuntimeError, NotImplementedError):  # nobody can list which operations have no such derivative
@@ -236,7 +275,7 @@ def _by_newton(
     place: Place, value: float, graph: Tensor, gradient: Vector, values: Vector, free: NDArray[np.bool_]
 ) -> Verdict:
     """Any smooth loss: Newton's step, and what it would gain."""
-    hessian = _hessian(place, graph, free)
+    hessian = hessian_of(graph, place.parameters, free)
     if hessian is None:
         return _by_gradient(place, value, gradient, values, free)
     diagonal = np.abs(np.diag(hessian))
@@ -280,7 +319,7 @@ def _stationary(place: Place, value: float, graph: Tensor, free: NDArray[np.bool
         return Verdict(True)  # all parameters are held at bounds
     if len(free) > _MOST_PARAMETERS:
         return Verdict(True)
-    hessian = _hessian(place, graph, free)
+    hessian = hessian_of(graph, place.parameters, free)
     if value != 0 and hessian is not None and not hessian.any():
         return Verdict(False, "no parameter changes the loss around here: a plateau")
     return _not_downward(hessian)
@@ -307,28 +346,12 @@ def _saddle() -> Verdict:
 # --- derivatives ------------------------------------------------------------------------------------------
 
 
-def _flat(tensors: Sequence[Tensor]) -> Vector:
-    return np.asarray(torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).cpu().double().numpy())
-
-
 def _squares(residuals: Callable[..., Tensor] | None, parameters: Sequence[Tensor]) -> float:
     """The sum of the squares of the residuals at some parameters; NaN where it cannot be calculated."""
     if residuals is None:
         return math.nan
     with torch.no_grad():
         return float(residuals(*[tensor.detach() for tensor in parameters]).square().sum())
-
-
-def _gradient(place: Place) -> tuple[float, Tensor, Vector]:
-    """The objective, and its gradient [parameters]: with a graph for second derivatives, and as numbers."""
-    objective = place.objective()
-    parameters = list(place.parameters)
-    if not objective.requires_grad:
-        nothing = torch.cat([torch.zeros_like(tensor).reshape(-1) for tensor in parameters])
-        return float(objective), nothing, _flat([nothing])
-    parts = torch.autograd.grad(objective, parameters, create_graph=True, materialize_grads=True)
-    whole = torch.cat([part.reshape(-1) for part in parts])
-    return float(objective.detach()), whole, _flat([whole])
 
 
 def _held(place: Place, values: Vector, gradient: Vector) -> NDArray[np.bool_]:
@@ -360,21 +383,5 @@ def _jacobian(
         residuals, columns = columns_of(place.residuals, parameters)
     except (RuntimeError, NotImplementedError):  # nobody can list which operations have no such derivative
         return None
-    found = _flat([columns]).reshape(size, count)
-    return (_flat([residuals]), found) if np.isfinite(found).all() else None
-
-
-def _hessian(place: Place, graph: Tensor, free: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-    """The second derivatives [free, free] of the free parameters; None where they cannot be calculated."""
-    places = np.flatnonzero(free)
-    if not graph.requires_grad:
-        return np.zeros((len(places), len(places)))
-    parameters, rows = list(place.parameters), []
-    try:
-        for index in places.tolist():
-            parts = torch.autograd.grad(graph[index], parameters, retain_graph=True, materialize_grads=True)
-            rows.append(_flat(parts)[places])
-    except (RuntimeError, NotImplementedError):
-        return None
-    found = np.stack(rows)
-    return (found + found.T) / 2 if np.isfinite(found).all() else None
+    found = flattened([columns]).reshape(size, count)
+    return (flattened([residuals]), found) if np.isfinite(found).all() else None

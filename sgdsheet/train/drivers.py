@@ -96,6 +96,8 @@ def descend(run: Run, descent: Descent, *, measure: bool) -> Steps:
                 run.end_by(run.judged())
             seconds = time.perf_counter() - started
             yield Step(run.steps_taken, loss, rate, seconds, epoch, valid_loss, metric, descent.gradient_norm)
+        if searching:
+            run.end_out_of_steps()
         run.end(STEPS)
     finally:
         run.last = copies(run.parameters)  # a checkpoint goes on from here, not from the best
@@ -132,7 +134,7 @@ def fit(run: Run, *, measure: bool) -> Steps:
             run.looked_last = (None, None)
             epoch, valid_loss, metric = run.end_epoch()
             yield Step(run.steps_taken, loss, 1.0, time.perf_counter() - started, epoch, valid_loss, metric)
-        run.end(STEPS)
+        run.end_out_of_steps()
     finally:
         points.close()
         if not handed_on:

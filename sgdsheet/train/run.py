@@ -39,9 +39,11 @@ from sgdsheet.train.tensors import copies, put
 from sgdsheet.train.validation_curve import ValidationCurve
 
 CONVERGED, STALLED, STEPS, DIVERGED, EARLY = "converged", "stalled", "steps", "diverged", "early"
+ENDLESS = "no finite optimum"
 """How a run ends: at a minimum, as a criterion says (converged); where nothing moves any more, but no criterion holds
 (stalled); with all steps used up (steps); with a loss that is not finite, or far above that at the start (diverged); or
-because validation got no better (early). A search ends with an optimum that is proved (optimal), or without a proof
+because validation got no better (early); or with a loss that gets better for ever as parameters grow (no finite
+optimum). A search ends with an optimum that is proved (optimal), or without a proof
 (best found); and every run may end with the time limit (time): see `discrete.looks`."""
 
 _LISTED = 3
@@ -370,7 +372,12 @@ class Run:
 
     def end_by(self, verdict: Verdict) -> None:
         """Say that the run ended because nothing moves any more: at a minimum if the verdict is so, else stalled."""
-        self.end(CONVERGED if verdict.converged else STALLED, verdict.reason)
+        self.end(CONVERGED if verdict.converged else ENDLESS if verdict.endless else STALLED, verdict.reason)
+
+    def end_out_of_steps(self) -> None:
+        """Say that all steps are used up, or that no number of them would have been enough."""
+        verdict = self.judged() if not self.stopped else Verdict(False)
+        self.end(ENDLESS if verdict.endless else STEPS, verdict.reason if verdict.endless else "")
 
     def judged(self, known: Verdict | None = None) -> Verdict:
         """Whether the present parameters are at a minimum of the objective over all training rows.
@@ -414,7 +421,7 @@ class Run:
                     [cell for area, _ in model.ranges() for cell in area.cells()],
                 )
             )
-        return found if found.converged else Verdict(False, self._roughness() or found.reason)
+        return found if found.converged or found.endless else Verdict(False, self._roughness() or found.reason)
 
     def _roughness(self) -> str:
         """Which cells make it impossible to judge by derivatives, in words; empty where none do."""

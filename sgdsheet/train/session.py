@@ -116,8 +116,8 @@ class Session:
     @property
     def stopped(self) -> str:
         """How the run ended, in a word: converged, stalled, steps (all were used up), diverged, early (validation
-        got no better), optimal (which is proved), best found (which is not) or time (the limit was reached); empty
-        while it has not."""
+        got no better), no finite optimum (the loss gets better for ever), optimal (which is proved), best found
+        (which is not) or time (the limit was reached); empty while it has not."""
         return self._run.stopped
 
     @property
