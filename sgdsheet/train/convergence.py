@@ -20,10 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgdsheet.train.curvature import Vector, flattened, gradient_of, hessian_of
 from sgdsheet.train.jacobian_products import JacobianProducts
 from sgdsheet.train.least_squares import columns_of
 from sgdsheet.train.runaway import runaway
+from sgdsheet.train.second_derivatives import Vector, flattened, gradient_of, hessian_of
 
 _OFFSET = 1e-4
 """Share of the residuals that a linear model of them may still explain."""

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgdsheet.train.curvature import Vector, flattened, gradient_of, hessian_of
+from sgdsheet.train.second_derivatives import Vector, flattened, gradient_of, hessian_of
 from sgdsheet.train.tensors import put
 
 _STEPS, _FEWEST = 8, 5
