@@ -155,6 +155,22 @@ def test_optimizers_keep_and_restore_their_state(name: str) -> None:
     assert isinstance(first, torch.optim.Optimizer)
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1}], ids=str)
+def test_a_step_in_one_operation_is_that_of_torch(name: str, options: dict[str, float]) -> None:
+    row = OPTIMIZERS[name]
+    tensors = [[torch.tensor([3.0, -2.0]).requires_grad_(), torch.tensor(0.5).requires_grad_()] for _ in range(2)]
+    ours = build_optimizer(row, tensors[0], 0.1, Settings(**options))
+    theirs = getattr(torch.optim, row.class_name)(tensors[1], lr=0.1, fused=True, **row.options, **options)
+    for number in range(5):
+        for parameters in tensors:
+            parameters[0].grad = parameters[0].detach() * (number - 1.5)
+            parameters[1].grad = None if number == 2 else parameters[1].detach().exp()
+        ours.step()
+        theirs.step()
+        assert all(map(torch.equal, *tensors))
+
+
 def test_garbage_is_collected_as_usual_while_training() -> None:
     program = """
 import gc

@@ -275,13 +275,10 @@ def restarts(run: Run) -> Steps:
         while run.steps_taken < plan.steps:
             started = time.perf_counter()
             batch, ends_epoch = next(batches)
-            losses = starts.step(objectives(batch))
+            starts.step(objectives(batch))
             run.steps_taken += 1
             run.epochs_done += int(ends_epoch and run.samples is not None)
-            lowest = losses.min().item()
-            if not math.isfinite(lowest):
-                lowest = losses.nan_to_num(math.inf).min().item()
-            best = run.model.from_objective(lowest)
+            best = run.model.from_objective(starts.lowest_now)
             yield Step(run.steps_taken, best, starts.learning_rate, time.perf_counter() - started)
         done = True
     finally:

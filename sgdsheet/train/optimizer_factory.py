@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from sgdsheet.problem.schedules import SCHEDULES
 from sgdsheet.problem.settings import Settings
 from sgdsheet.train.algorithms import OWN
 
-_FUSED = ("Adam", "AdamW")
+_FUSED = {"Adam": torch._fused_adam_, "AdamW": torch._fused_adamw_}
 """Classes of `torch.optim` that take a step on the CPU in one operation, in half the time. It reads parameters and
 gradients as they lie in memory."""
 
@@ -38,28 +39,50 @@ def build_optimizer(
     if row.weight_decay and settings.weight_decay:
         options["weight_decay"] = settings.weight_decay
     held = list(parameters)
-    if row.class_name in _FUSED and all(item.device.type == "cpu" and item.is_contiguous() for item in held):
+    plain = all(item.device.type == "cpu" and item.is_contiguous() for item in held)
+    if row.class_name in _FUSED and plain and len({item.dtype for item in held}) == 1:
         options["fused"] = True
     run = {"steps": steps, "seed": seed, "bounds": bounds}
     options |= {name: run[name] for name in row.run_options}
     kind: type[torch.optim.Optimizer] = OWN.get(row.class_name) or getattr(torch.optim, row.class_name)
-    built: torch.optim.Optimizer = _for_eager_steps(kind)(held, **options)  # type: ignore[arg-type]  # classes have a hash
+    fused = bool(options.get("fused"))
+    built: torch.optim.Optimizer = _for_eager_steps(kind, fused)(held, **options)  # type: ignore[arg-type]  # classes have a hash
     return built
 
 
 @functools.cache
-def _for_eager_steps(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+def _for_eager_steps(kind: type[torch.optim.Optimizer], fused: bool) -> type[torch.optim.Optimizer]:
     """A class of optimizers without what torch wraps around its methods for `torch.compile` and its profiler.
 
     The wrappers import `torch._dynamo`, which takes as long as the rest of torch, and cost microseconds in each step.
     Nothing here compiles or profiles an optimizer. `inspect.unwrap` finds the methods as they were written; a step is
-    written to run without gradients. Classes whose methods are not wrapped stay as they are in effect.
+    written to run without gradients. Classes whose methods are not wrapped stay as they are in effect. A `fused` step
+    calls its one operation without looking for it.
     """
     methods = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
     bare = {name: inspect.unwrap(getattr(kind, name)) for name in methods}
-    step = torch.no_grad()(inspect.unwrap(kind.step))
+    step: Any = torch.no_grad()(_fused_step(_FUSED[kind.__name__]) if fused else inspect.unwrap(kind.step))
     step.hooked = True  # torch puts the profiler's wrapper around the step of a class that does not say so
     return type(kind.__name__, (kind,), {**bare, "step": step, "__module__": kind.__module__})
+
+
+def _fused_step(operation: Callable[..., None]) -> Callable[..., Any]:
+    """A step of Adam or AdamW, on parameters of one data type, as `torch.optim` takes it with `fused`."""
+
+    def step(optimizer: Any, closure: Callable[[], Any] | None = None) -> Any:
+        loss = torch.enable_grad()(closure)() if closure is not None else None
+        for group in optimizer.param_groups:
+            lists: list[list[Tensor]] = [[] for _ in range(6)]  # as `torch.optim` passes them on: the last are counts
+            optimizer._init_group(group, *lists)
+            if not lists[0]:
+                continue
+            torch._foreach_add_(lists[-1], 1)
+            first, second = group["betas"]
+            options = {name: group[name] for name in ("amsgrad", "lr", "weight_decay", "eps", "maximize")}
+            operation(*lists, beta1=first, beta2=second, **options)
+        return loss
+
+    return step
 
 
 def build_scheduler(optimizer: torch.optim.Optimizer, name: str, rate: float, steps: int) -> LRScheduler | None:

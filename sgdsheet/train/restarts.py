@@ -118,6 +118,7 @@ class BatchedStarts:
         self.best = [moved.detach().clone() for moved in self.moved]
         """The best parameters of each start [..., count], in the order of `lowest`."""
         self.lowest = self.stacked[0].new_full((count,), math.inf) if keep_best else None
+        self.lowest_now = math.inf
         self._read_by: StartObjectives | None = None
 
     def cells(self) -> list[Tensor]:
@@ -129,21 +130,39 @@ class BatchedStarts:
         self.optimizer = build_optimizer(row, self.moved, rate, settings)
         self.scheduler = build_scheduler(self.optimizer, schedule, rate, steps)
 
+    @torch.inference_mode()
     def step(self, objectives: StartObjectives) -> Tensor:
-        """Take a step with every start; returns their objectives [count] before it."""
+        """Take a step with every start; returns their objectives [count] before it, which the next step may overwrite.
+
+        `lowest_now` is the lowest of them that is finite, else infinity.
+        """
         self._share(objectives)
         found, gradients = objectives.with_gradients(self.cells())
+        lowest, highest = (each.item() for each in found.aminmax())
+        if not math.isfinite(highest - lowest):
+            finite = found.isfinite()
+            lowest = torch.where(finite, found, math.inf).min().item()
+            for gradient in gradients:
+                if gradient is not None:
+                    gradient[~finite] = 0.0
+        self.lowest_now = lowest
         for place, (moved, gradient) in enumerate(zip(self.moved, gradients, strict=True)):
-            if gradient is not None:  # a start that blew up gets no new push
-                gradient = gradient.nan_to_num_(0.0, 0.0, 0.0)
-                gradient = gradient if self.units is None else gradient * self.units[place]
-                moved.grad = gradient.movedim(0, -1).contiguous()
+            if gradient is not None:
+                self._push(place, moved, gradient)
         self._remember(found)
         self.optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
         self._limit()
         return found
+
+    def _push(self, place: int, moved: nn.Parameter, gradient: Tensor) -> None:
+        """Give the optimizer a gradient [count, …], where it lies if it can; a start that blew up gets no new push."""
+        gradient.nan_to_num_(0.0, 0.0, 0.0)
+        if self.units is not None:
+            gradient = gradient * self.units[place]
+        if moved.grad is None or moved.grad.data_ptr() != gradient.data_ptr():
+            moved.grad = gradient.movedim(0, -1).contiguous()
 
     def _share(self, objectives: StartObjectives) -> None:
         """Keep the parameters where the objectives read them, if they are read as they are."""
@@ -171,8 +190,8 @@ class BatchedStarts:
             return
         better = losses < self.lowest
         torch.fmin(self.lowest, losses, out=self.lowest)
-        for best, moved in zip(self.best, self.moved, strict=True):
-            torch.where(better, moved.detach(), best, out=best)
+        for best, stacked in zip(self.best, self.stacked, strict=True):
+            torch.where(better, stacked.movedim(0, -1), best, out=best)
 
     def _in_cells(self, stacks: Sequence[Tensor]) -> list[Tensor]:
         """Stacked parameters as the cells hold them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -28,10 +27,10 @@ class StartObjectives(Protocol):
         ...
 
     def with_gradients(self, stacks: Sequence[Tensor]) -> tuple[Tensor, list[Tensor | None]]:
-        """The objectives [starts] and their gradients, like `stacks`; the next call may take the gradients' place.
+        """The objectives [starts] and their gradients, like `stacks`; the next call may take their place.
 
-        None stands for the gradient of a parameter that the loss does not depend on. A start without a finite objective
-        has a gradient of 0 or none that counts.
+        None stands for the gradient of a parameter that the loss does not depend on. That of a start without a finite
+        objective does not count.
         """
         ...
 
@@ -55,8 +54,9 @@ class VmapObjectives:
         with torch.no_grad():
             return torch.cat([self._objectives(part) for part in self._parts(stacks)])
 
+    @torch.inference_mode(False)
     def with_gradients(self, stacks: Sequence[Tensor]) -> tuple[Tensor, list[Tensor | None]]:
-        leaves = [stacked.detach().requires_grad_() for stacked in stacks]
+        leaves = [stacked.detach().clone().requires_grad_() for stacked in stacks]
         found = []
         for part in self._parts(leaves):
             objectives = self._objectives(part)
@@ -108,15 +108,8 @@ class FlatObjectives:
         if len(stacks[0]) == program.count:
             self._put(stacks)
             program.calculate()
-            objectives, gradients = program.objectives.clone(), list(self._found)
-        else:
-            objectives, gradients = self._by_groups(stacks)
-        if not math.isfinite(objectives.sum().item()):
-            lost = ~torch.isfinite(objectives)
-            for gradient in gradients:
-                if gradient is not None:
-                    gradient[lost] = 0.0
-        return objectives, gradients
+            return program.objectives, list(self._found)
+        return self._by_groups(stacks)
 
     def _by_groups(self, stacks: Sequence[Tensor]) -> tuple[Tensor, list[Tensor | None]]:
         objectives = torch.empty(len(stacks[0]), dtype=self._program.objectives.dtype)

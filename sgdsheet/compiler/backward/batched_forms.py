@@ -45,7 +45,7 @@ class Starts:
         place = storage_of(tensor)
         if place not in self._memory:
             numbers = tensor.untyped_storage().nbytes() // tensor.element_size()
-            self._memory[place] = torch.zeros(numbers * self.count, dtype=tensor.dtype)
+            self._memory[place] = torch.empty(numbers * self.count, dtype=tensor.dtype)
         strides = [stride * self.count for stride in tensor.stride()]
         offset = tensor.storage_offset() * self.count
         return self._memory[place].as_strided([*tensor.shape, self.count], [*strides, 1], offset)
@@ -259,6 +259,10 @@ def _shared_first(shared: Tensor, each: Tensor, out: Tensor) -> Iterator[Operati
     """A matrix [rows, inner] times one of each start [inner, columns, starts]: one product for all starts."""
     right, left = _flattened(each), _flattened(out)
     if (right is None or left is None) and each.shape[1] <= _FEW:  # column by column
+        if out.transpose(0, 1).is_contiguous():
+            factors = shared.expand(each.shape[1], *shared.shape), each.transpose(0, 1)
+            yield Operation(torch.bmm, factors, {}, out.transpose(0, 1))
+            return
         for place in range(each.shape[1]):
             yield Operation(torch.mm, (shared, each[:, place]), {}, out[:, place])
         return
