@@ -150,6 +150,112 @@ def test_what_grows_without_end_is_not_offered(tmp_path: Path) -> None:
     assert any("gets better without end" in item["reason"] for item in found["declined"])
 
 
+ORDERS: Content = {
+    "A1": "Annual demand", "B1": 12000, "A2": "Order cost", "B2": 50, "A3": "Holding cost per unit", "B3": 2,
+    "A4": "Order quantity", "B4": 500, "A6": "Ordering cost", "B6": "=B1/B4*B2", "A7": "Holding cost", "B7": "=B4/2*B3",
+    "A8": "Total cost", "B8": "=B6+B7",
+}  # fmt: skip
+ELASTIC: Content = {
+    "A1": "Price", "B1": 10, "A2": "Elasticity", "B2": -1.5, "A3": "Base demand", "B3": 1000, "A4": "Base price",
+    "B4": 10, "A5": "Unit cost", "B5": 4, "A7": "Demand", "B7": "=B3*(B1/B4)^B2", "A8": "Revenue", "B8": "=B1*B7",
+    "A9": "Cost", "B9": "=B5*B7", "A10": "Profit", "B10": "=B8-B9",
+}  # fmt: skip
+SHARPE: Content = {
+    "A1": "Asset", "B1": "Weight", "C1": "Return", "D1": "Volatility",
+    **column("A", 2, ["Stocks", "Bonds", "Gold"]), **column("B", 2, [0.5, 0.3, 0.2]),
+    **column("C", 2, [0.08, 0.03, 0.04]), **column("D", 2, [0.18, 0.06, 0.15]),
+    "A5": "Portfolio return", "B5": "=SUMPRODUCT(B2:B4,C2:C4)",
+    "A6": "Portfolio volatility", "B6": "=SQRT(SUMPRODUCT((B2:B4*D2:D4)^2))",
+    "A7": "Risk-free", "B7": 0.02, "A8": "Sharpe ratio", "B8": "=(B5-B7)/B6",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "loss", "parameters", "best"),
+    [(ORDERS, "B8", ["S!B4"], 2 * (12000 * 50 * 2 / 2) ** 0.5), (ELASTIC, "B10", ["S!B1"], None)],
+    ids=["order quantity", "price"],
+)
+def test_what_a_person_decides_is_changed(
+    tmp_path: Path, cells: Content, loss: str, parameters: list[str], best: float | None
+) -> None:
+    """Costs have their least, and profits their most, between the ends: both by closed forms."""
+    first = candidates(book(tmp_path / "book.xlsx", S=cells))[0]
+    assert (first["loss_cell"], first["parameters"]) == (f"S!{loss}", parameters)
+    price = 4 * 1.5 / 0.5  # the price of a constant elasticity
+    wanted = best if best is not None else 1000 * (price / 10) ** -1.5 * (price - 4)
+    assert run(*shlex.split(first["command"])[1:], "--json").json["loss"] == pytest.approx(wanted, rel=1e-9)
+
+
+def test_a_number_that_would_go_on_without_end_stays(tmp_path: Path) -> None:
+    """The lower the free rate, the higher the ratio: only the weights are to be changed."""
+    cells = {**SHARPE, "A7": "sigma", "A8": "Sharpe ratio"}  # called like a parameter
+    first = candidates(book(tmp_path / "book.xlsx", S=cells))[0]
+    assert (first["loss_cell"], first["parameters"]) == ("S!B8", ["S!B2:B4"])
+    first = candidates(book(tmp_path / "free.xlsx", S=SHARPE))[0]
+    assert (first["loss_cell"], first["parameters"]) == ("S!B8", ["S!B2:B4"])
+    assert "come to 1 together" in first["remark"]
+    assert candidates(book(tmp_path / "line.xlsx", S=LINE))[0]["remark"] == ""
+
+
+LOAN: Content = {
+    "A1": "Loan amount", "B1": 200000, "A2": "Annual rate", "B2": 0.045, "A3": "Years", "B3": 25,
+    "A4": "Monthly payment", "B4": "=PMT(B2/12,B3*12,-B1)", "A5": "Total interest", "B5": "=B4*B3*12-B1",
+}  # fmt: skip
+EVEN: Content = {
+    "A1": "Price", "B1": 25, "A2": "Unit cost", "B2": 15, "A3": "Fixed costs", "B3": 20000, "A4": "Units sold",
+    "B4": 1500, "A6": "Revenue", "B6": "=B1*B4", "A7": "Total cost", "B7": "=B3+B2*B4", "A8": "Profit", "B8": "=B6-B7",
+}  # fmt: skip
+SAVINGS: Content = {
+    "A1": "Starting balance", "B1": 5000, "A2": "Monthly deposit", "B2": 300, "A3": "Annual return", "B3": 0.05,
+    "A4": "Years", "B4": 10, "A5": "Final balance", "B5": "=FV(B3/12,B4*12,-B2,-B1)",
+}  # fmt: skip
+HOURS: Content = {
+    "A1": "Start", "B1": "End", "C1": "Hours", "D1": "Pay", **column("A", 2, [9.0, 8.5, 9.25] * 3),
+    **column("B", 2, [17.0, 16.0, 18.0] * 3), **filled("C", 2, 9, "=B#-A#"), **filled("D", 2, 9, "=C#*$G$1"),
+    "F1": "Hourly rate", "G1": 18.5, "A12": "Total", "C12": "=SUM(C2:C10)", "D12": "=SUM(D2:D10)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "cell", "value", "parameter", "others"),
+    [
+        (LOAN, "B5", 150000.0, "B2", ["B3"]),
+        (EVEN, "B8", 0.0, "B1", ["B4", "B2", "B3"]),
+        (SAVINGS, "B5", 60000.0, "B2", ["B1", "B3", "B4"]),
+        (HOURS, "D12", 1500.0, "G1", []),
+    ],
+    ids=["loan", "break-even", "savings", "hours"],
+)
+def test_a_value_to_reach_where_nothing_is_a_loss(
+    tmp_path: Path, cells: Content, cell: str, value: float | None, parameter: str, others: list[str]
+) -> None:
+    """Goal seek: its command, as it is printed, makes the cell come to the value."""
+    path = book(tmp_path / "plan.xlsx", S=cells)
+    found = run("inspect", path, "--json").json
+    assert (found["candidates"], found["missing"]) == ([], [])
+    first = found["goal_seek"][0]
+    assert (first["cell"], first["parameter"]) == (f"S!{cell}", f"S!{parameter}")
+    assert first["others"] == [f"S!{other}" for other in others]
+    assert value is None or first["value"] == value
+    outcome = run(*shlex.split(first["command"])[1:], "--json").json
+    assert outcome["loss"] == pytest.approx(first["value"], rel=1e-9, abs=1e-6)
+    assert first["command"] in run("train", path).err
+
+
+def test_a_budget_has_nothing_to_train(tmp_path: Path) -> None:
+    """Sums of what was spent are no losses, and no number decides them: that is said, and no command."""
+    spent = {f"{letter}{row}": 100.0 + row for letter in "BCD" for row in range(2, 6)}
+    cells = {"A1": "Budget", **spent, **filled("E", 2, 4, "=SUM(B#:D#)"), "A6": "Total", "E6": "=SUM(E2:E5)"}
+    found = run("inspect", book(tmp_path / "budget.xlsx", S=cells), "--json").json
+    assert [found[key] for key in ("candidates", "missing", "goal_seek")] == [[], [], []]
+
+
+def test_a_total_is_that_of_what_stands_above_it(tmp_path: Path) -> None:
+    cells = {**MIX, "A6": "Total", "D1": "Profit"}
+    found = run("inspect", book(tmp_path / "mix.xlsx", S=cells), "--json").json
+    assert [item["loss_cell"] for item in found["declined"]] == ["S!D6"]
+
+
 @pytest.mark.parametrize(
     ("label", "formula"),
     [

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import islice
 
-import torch
-
+from sgdsheet.analysis.no_optimum import cells_without_end, refuse_without_optimum
 from sgdsheet.compiler.calculated_references import block_table
 from sgdsheet.compiler.candidates.missing_losses import MissingLoss, missing_losses_of
 from sgdsheet.compiler.candidates.ranking import Candidate, candidates_of
+from sgdsheet.compiler.candidates.wanted_values import WantedValue, wanted_values_of
 from sgdsheet.compiler.frontend.block_table import BlockTable
 from sgdsheet.compiler.frontend.dependence import unreached
 from sgdsheet.compiler.frontend.planning import Planner
@@ -20,22 +20,22 @@ from sgdsheet.compiler.model import SheetModel
 from sgdsheet.compiler.proof import required
 from sgdsheet.errors import ProblemError, SgdSheetError
 from sgdsheet.problem.definition import Direction, Problem, find_problem
-from sgdsheet.sheet.references import Range, without
+from sgdsheet.sheet.references import Cell, Range, without
 from sgdsheet.sheet.workbook import Workbook
+from sgdsheet.train.goals import goals_of
+from sgdsheet.train.session import Session
 
 MOST_OFFERED = 5
 """Candidates that are offered at most."""
 
 _MOST_TRIED = 12
+_MOST_GOALS = 3
+_MORE = 1.1
+"""How many times its present value a result is to be in an example."""
+
+_STEPS_TO_GOAL = 50
 _MOST_CELLS = 3_000_000
 """Cells of all candidates together that are tried, so that a large workbook takes no longer than a person waits."""
-
-_FAR = (0.1, 1.0, 10.0, 100.0)
-"""How far from the start the gradient is looked at, in sizes of the parameters."""
-
-
-_RAY = (10.0, 1e3, 1e5)
-"""How far along its gradient the objective is looked at, in sizes of the parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,30 @@ class Declined:
     error: SgdSheetError
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A result with a value that it reaches, as was tried, by changing one number; `others` may be changed instead."""
+
+    cell: Cell
+    label: str
+    present: float
+    value: float
+    changed: Cell
+    others: tuple[Cell, ...]
+
+
 @dataclass(slots=True)
 class Suggestions:
     """Models that a workbook seems to hold: those that can be trained, the best first, and those that cannot.
 
-    Where none can be trained, `missing` are losses to write with which one could.
+    Where none can be trained, `missing` are losses to write with which one could, and where there are none of these
+    either, `goals` are results that can reach a value.
     """
 
     offered: list[Candidate] = field(default_factory=list)
     declined: list[Declined] = field(default_factory=list)
     missing: list[MissingLoss] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
 
 
 def suggestions(
@@ -66,6 +80,7 @@ def suggestions(
     found = tried(workbook, candidates_of(workbook, sheet, table=table), table, most)
     if not found.offered:
         found.missing = _missing(workbook, table, sheet)
+        found.goals = [] if found.missing else _goals(workbook, table, sheet)
     return found
 
 
@@ -80,6 +95,39 @@ def _missing(workbook: Workbook, table: BlockTable, sheet: str | None) -> list[M
             candidate = trained_once(written, item.candidate, block_table(written))
             found[item.cell.sheet] = replace(item, candidate=candidate)
     return list(found.values())
+
+
+def _goals(workbook: Workbook, table: BlockTable, sheet: str | None) -> list[Goal]:
+    """Results that reach a value: 0 for a balance, else an example a little above what they are."""
+    found = []
+    for item in islice(wanted_values_of(workbook, table, sheet), _MOST_GOALS):
+        with suppress(SgdSheetError):
+            found.append(_reached(workbook, table, item))
+    return found
+
+
+def _reached(workbook: Workbook, table: BlockTable, item: WantedValue) -> Goal:
+    """The first of the item's inputs that makes its cell reach the value. Raises ProblemError if none does."""
+
+    def model_of(inputs: Sequence[Cell], value: float) -> SheetModel:
+        params = ",".join(str(Range.of_cell(cell)) for cell in inputs)
+        target = (str(item.cell), value)
+        return SheetModel(
+            workbook, find_problem(workbook, item.cell.sheet, None, params, targets=[target]), table=table
+        )
+
+    model = model_of(item.inputs, 0.0)
+    required(model)
+    present = float(model().detach())
+    value = 0.0 if item.is_balance and present else float(f"{present * _MORE:.2g}") or 1.0
+    inputs = [cell for cell, slope in model.gradients().items() if slope]
+    for cell in sorted(inputs, key=item.inputs.index):
+        one = model_of([cell], value)
+        for _ in Session(one, steps=_STEPS_TO_GOAL):
+            pass
+        if all(goal.reached for goal in goals_of(one)):
+            return Goal(item.cell, item.label, present, value, cell, tuple(other for other in inputs if other != cell))
+    raise ProblemError("no number that it reads makes it reach the value", cell=item.cell, remedy="Want another value")
 
 
 def tried(workbook: Workbook, candidates: Iterable[Candidate], table: BlockTable, most: int) -> Suggestions:
@@ -97,15 +145,32 @@ def tried(workbook: Workbook, candidates: Iterable[Candidate], table: BlockTable
 
 
 def trained_once(workbook: Workbook, candidate: Candidate, table: BlockTable) -> Candidate:
-    """The candidate, without the parameters that have no gradient. Raises what training it would raise."""
-    problem = _problem(workbook, candidate, table)
-    model = SheetModel(workbook, problem, table=table)
+    """The candidate, without the parameters that have no gradient, or that would move without end.
+
+    Raises what training it would raise.
+    """
+    model = SheetModel(workbook, _problem(workbook, candidate, table), table=table)
     required(model)
     loss = float(model().detach())
     if not math.isfinite(loss):
         raise model.explain_bad_loss()
-    _check_gradient(model)
-    return replace(candidate, parameters=problem.parameters)
+    endless = [Range.of_cell(cell) for cell in cells_without_end(model)]
+    left = without(model.problem.parameters, endless) if endless else ()
+    if left:
+        model = SheetModel(workbook, replace(model.problem, parameters=left), table=table)
+    refuse_without_optimum(model, is_fit=candidate.is_fit)
+    return replace(candidate, parameters=model.problem.parameters, remark=_remark(model))
+
+
+def _remark(model: SheetModel) -> str:
+    """The remark that shares would not remain shares of one whole."""
+    shares = list(model.parameter_cells().values())
+    if len(shares) < 2 or not all(0 < share < 1 for share in shares) or not math.isclose(math.fsum(shares), 1.0):
+        return ""
+    return (
+        "they come to 1 together now, and nothing keeps it so: if they are shares, compare the cell of their sum"
+        " with 1, as in =B9=1, in a cell that you name sgd_constraints"
+    )
 
 
 def _problem(workbook: Workbook, candidate: Candidate, table: BlockTable) -> Problem:
@@ -123,77 +188,3 @@ def _problem(workbook: Workbook, candidate: Candidate, table: BlockTable) -> Pro
     if not parameters:
         raise ProblemError("its inputs have no gradient", cell=problem.loss, remedy="Use smooth formulas")
     return replace(problem, parameters=parameters)
-
-
-def _check_gradient(model: SheetModel) -> None:
-    """Refuse a loss without a gradient, and one that only ever falls: without constraints it has no minimum."""
-    loss = model.problem.loss
-    start = _gradient(model)
-    if not bool(start.isfinite().all()):
-        raise ProblemError("its gradient is not finite", cell=loss, remedy="Start from other parameters")
-    if not bool(start.any()):
-        raise ProblemError("its gradient is zero", cell=loss, remedy="Start from other parameters")
-    if _is_linear(model, start):
-        raise ProblemError(
-            "it is linear in its parameters: without constraints it has no optimum",
-            cell=loss,
-            remedy="Set them up in Excel's Solver: sgdsheet reads its models from the file",
-        )
-    if _is_unbounded(model, start):
-        raise ProblemError(
-            "it gets better without end along its gradient: without constraints it has no optimum",
-            cell=loss,
-            remedy="Set them up in Excel's Solver: sgdsheet reads its models from the file",
-        )
-
-
-def _is_unbounded(model: SheetModel, start: torch.Tensor) -> bool:
-    """Whether the objective gets better and better, at least in proportion, along its gradient at the start."""
-    sign = -1.0 if model.problem.direction is Direction.MINIMISE else 1.0
-    direction = sign * start
-    gains: list[float] = []
-    before = float(model.objective().detach())
-    for far in _RAY:
-        with torch.no_grad():
-            for (_, tensor), part in zip(model.ranges(), direction.split(_sizes(model)), strict=True):
-                tensor.add_(part.sign().reshape(tensor.shape) * tensor.abs().clamp(min=1.0) * far)
-            gains.append(before - float(model.objective()))
-        model.reset_parameters()
-    return all(
-        math.isfinite(gain) and gain > 0.5 * (far / near) * less > 0
-        for (near, less), (far, gain) in pairwise(zip(_RAY, gains, strict=True))
-    )
-
-
-def _sizes(model: SheetModel) -> list[int]:
-    return [tensor.numel() for _, tensor in model.ranges()]
-
-
-def _gradient(model: SheetModel) -> torch.Tensor:
-    tensors = [tensor for _, tensor in model.ranges()]
-    parts = torch.autograd.grad(model(), tensors, allow_unused=True)
-    return torch.cat(
-        [
-            (torch.zeros_like(tensor) if part is None else part).flatten()
-            for part, tensor in zip(parts, tensors, strict=True)
-        ]
-    )
-
-
-def _is_linear(model: SheetModel, start: torch.Tensor) -> bool:
-    """Whether the gradient is the same near and far."""
-    generator = torch.Generator().manual_seed(0)
-    largest = float(start.abs().max())
-    try:
-        for far in _FAR:
-            with torch.no_grad():
-                for _, tensor in model.ranges():
-                    size = tensor.abs().clamp(min=1.0) * far
-                    draw = torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype)
-                    tensor.add_(size * (2 * draw - 1))
-            there = _gradient(model)
-            if not bool(((there - start).abs() <= 1e-9 * largest).all()):
-                return False
-    finally:
-        model.reset_parameters()
-    return True

@@ -22,11 +22,11 @@ from sgdsheet.problem.definition import (
     only_solver_left,
     sheets_with_problem,
 )
-from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.sheet.workbook import Workbook
 
 if TYPE_CHECKING:
-    from sgdsheet.analysis.trial import Suggestions
+    from sgdsheet.analysis.trial import Goal, Suggestions
     from sgdsheet.compiler.candidates.missing_losses import MissingLoss
     from sgdsheet.compiler.candidates.ranking import Candidate
 
@@ -57,6 +57,21 @@ def candidate_command(book: str, candidate: Candidate, *words: str) -> str:
     start = words or ("train", _book_word(book))
     wish = ("--maximize",) if candidate.direction is Direction.MAXIMISE else ()
     return shell_command("sgdsheet", *start, "--sheet", sheet, "--loss", loss, "--params", params, *wish)
+
+
+def goal_command(book: str, goal: Goal) -> str:
+    """`sgdsheet train BOOK --sheet S --value-of REF=NUMBER --params REF`, quoted for a shell."""
+    sheet, wanted = goal.cell.sheet, f"{Range.of_cell(goal.cell).a1}={goal.value:.12g}"
+    params = _cells((goal.changed,), sheet)
+    return shell_command(
+        "sgdsheet", "train", _book_word(book), "--sheet", sheet, "--value-of", wanted, "--params", params
+    )
+
+
+def _cells(cells: Sequence[Cell], sheet: str) -> str:
+    """References to cells, without the sheet where it is this one."""
+    areas = [Range.of_cell(cell) for cell in cells]
+    return ",".join(area.a1 if area.sheet == sheet else str(area) for area in areas)
 
 
 def inspect_command(book: str) -> str:
@@ -113,13 +128,16 @@ def _best_candidate(workbook: Workbook, book: str, sheet: str | None) -> list[st
     """The best candidate as a command, and where to see more."""
     found = _found(workbook, sheet)
     best = next(iter(found.offered), None)
+    running = _running(book, without=("sheet", "loss", "params", "maximize"))
     if best is not None:
-        running = _running(book, without=("sheet", "loss", "params", "maximize"))
         if running[0] == "surface" and best.parameter_count > 2:
             running = ("train", _book_word(book))
         first = f"  {one_line(_named(best))} looks like one: {candidate_command(book, best, *running)}"
     else:
         first = _nothing(found)
+        if found.goals and running[0] == "train":
+            goal = found.goals[0]
+            first += f"; {one_line(_goal_in_words(goal))}: {goal_command(book, goal)}"
     return [first, f"  What is in the workbook: {inspect_command(book)}"]
 
 
@@ -137,6 +155,12 @@ def _nothing(found: Suggestions) -> str:
         return _NOTHING
     item = found.missing[0]
     return f"  No cell says yet how wrong the sheet is: write ={one_line(item.formula)} into {item.cell}"
+
+
+def _goal_in_words(goal: Goal) -> str:
+    """What a goal would change, and to what end."""
+    place = _cells((goal.changed,), goal.cell.sheet)
+    return f"{goal.cell} {quoted(goal.label)} comes to {goal.value:.12g} by changing {place}"
 
 
 def candidate_to_mark(workbook: Workbook, book: str, sheet: str | None) -> list[str]:
@@ -185,6 +209,7 @@ def candidates_as_dict(book: str, found: Suggestions) -> dict[str, Any]:
                 "parameter_count": item.parameter_count,
                 "data": [str(area) for area in item.data],
                 "command": candidate_command(book, item),
+                "remark": item.remark,
             }
             for item in found.offered
         ],
@@ -206,6 +231,18 @@ def candidates_as_dict(book: str, found: Suggestions) -> dict[str, Any]:
                 "command": candidate_command(book, item.candidate),
             }
             for item in found.missing
+        ],
+        "goal_seek": [
+            {
+                "cell": str(item.cell),
+                "label": item.label,
+                "present": item.present,
+                "value": item.value,
+                "parameter": str(item.changed),
+                "others": [str(cell) for cell in item.others],
+                "command": goal_command(book, item),
+            }
+            for item in found.goals
         ],
     }
 
@@ -246,6 +283,8 @@ def _show_candidate(out: Console, book: str, item: Candidate, mark: str) -> None
         f"   {wish} as possible by changing {shown(_listed(item.parameters, sheet))}"
         f" ({count(item.parameter_count, 'number')})"
     )
+    if item.remark:
+        out.print(f"   [yellow]![/yellow] {shown(item.remark)}")
     if item.data:
         out.print(f"   [dim]over the data in {shown(_listed(item.data, sheet))}[/dim]")
     out.print(f"   [green]{shown(candidate_command(book, item))}[/green]", soft_wrap=True)
@@ -278,12 +317,28 @@ def _show_none(out: Console, book: str, found: Suggestions, *, brief: bool) -> N
     if found.declined:
         out.print("Nothing as it stands.")
         _show_declined(out, found)
+    else:
+        out.print(_NOTHING.strip() + ".")
+    for goal in found.goals:
+        _show_goal(out, book, goal)
+    if found.declined or found.goals:
         return
-    out.print(_NOTHING.strip() + ".")
     out.print()
     out.print("A loss is one cell that says how wrong the sheet is, such as =SUMXMY2(predictions, targets).")
     command = shell_command("sgdsheet", "train", _book_word(book))
     out.print(f"Write one, then: {shown(command)} --sheet NAME --loss CELL --params CELLS", soft_wrap=True)
+
+
+def _show_goal(out: Console, book: str, item: Goal) -> None:
+    """A value that a result reaches (goal seek), and the command for it."""
+    out.print()
+    out.print(
+        f"Goal seek: [bold]{shown(item.cell)}[/bold] {shown(quoted(item.label))} is {item.present:.6g};"
+        f" it comes to {item.value:.12g}, or another value that you want, by changing one number:"
+    )
+    out.print(f"   [green]{shown(goal_command(book, item))}[/green]", soft_wrap=True)
+    if item.others:
+        out.print(f"   [dim]or instead {shown(_cells(item.others, item.cell.sheet).replace(',', ', '))}[/dim]")
 
 
 def _show_missing(out: Console, book: str, item: MissingLoss) -> None:

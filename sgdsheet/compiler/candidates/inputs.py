@@ -106,7 +106,7 @@ def inputs_of(workbook: Workbook, blocks: Iterable[Block], labels: Labels, *, ga
     for item in found:
         item.labels = labels.of_area(item.area, in_rows=not _in_series(item.readings))
         item.score = _score(item, workbook.sheets[item.area.sheet])
-        if gain and item.series == 1 and any(set(words_of(text)) & vocabulary.PRICE for text, _ in item.labels[:1]):
+        if gain and not item.is_data and any(set(words_of(text)) & vocabulary.PRICE for text, _ in item.labels[:1]):
             item.score = 3.0
         if _stands_for_the_bias(item.area, workbook.sheets[item.area.sheet], readings):
             item.score = -4.5
@@ -205,6 +205,8 @@ def _score(item: Input, sheet: Sheet) -> float:
     if item.area.size > 64 and item.reuse == 1:
         score -= 2.0
     words = word_score(item.labels)
+    if item.area.size > 1 and words > 0 and set(words_of(item.labels[0][0])) & vocabulary.OF_EACH:
+        words = -words
     if words < 0 and item.reuse >= _LONG and not _in_series(item.readings) and not is_setting(item.labels):
         words /= 2  # the weight of the feature “age” stands below “age”
     return score + words + _number_score(item, sheet)

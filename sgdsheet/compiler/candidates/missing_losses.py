@@ -175,7 +175,7 @@ def _proposal(
     label = labels.of_cell(block.range.first)
     if not set(words_of(label)) & (vocabulary.LOSS | vocabulary.PREDICTION):
         label = ""  # of something beside it
-    objective = Objective(cell, block, label, Direction.MINIMISE, 0.0)
+    objective = Objective(cell, block, label, Direction.MINIMISE, 0.0, is_fit=True)
     candidate = candidate_of(workbook, labels, objective, upstream(table, block.range), only_sure=True)
     if candidate is None:
         return None

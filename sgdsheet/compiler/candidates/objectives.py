@@ -23,6 +23,9 @@ _MOST_COPIES = 12
 _MOST_SUMMANDS = 50
 """Blocks behind a sum that are looked at."""
 
+_FIT = 2.5
+"""The least score of a formula that sums up squares, logarithms or their like."""
+
 _DESCRIPTIVE = ("statistics", "moments", "order")
 """The categories of functions that describe a list of numbers."""
 
@@ -39,6 +42,8 @@ class Objective:
     label: str
     direction: Direction
     score: float
+    is_fit: bool = False
+    """Whether the formula sums up squares, logarithms or their like, and so has an optimum by itself."""
 
 
 def objectives_of(workbook: Workbook, table: BlockTable, labels: Labels, sheets: tuple[str, ...]) -> list[Objective]:
@@ -74,7 +79,7 @@ def _in_block(workbook: Workbook, table: BlockTable, labels: Labels, block: Bloc
         alone = 1.0 if block.range.size == 1 else 0.0
         maximise = gain and not minus
         direction = Direction.MAXIMISE if maximise else Direction.MINIMISE
-        yield Objective(cell, block, label, direction, words + shape + place + alone)
+        yield Objective(cell, block, label, direction, words + shape + place + alone, shape >= _FIT)
 
 
 def _reads_ranges_of_data(block: Block, table: BlockTable) -> bool:
@@ -94,25 +99,29 @@ def _is_descriptive(node: Node) -> bool:
 
 
 def label_score(labels: Labels, cell: Cell) -> tuple[float, bool]:
-    """What the words beside a cell say, and whether it is something to make as large as possible."""
+    """What the words beside a cell say, and whether it is something to make as large as possible.
+
+    A total is that of what stands above it: the “Total” under “Profit” is a profit.
+    """
     texts = (labels.left(cell), labels.name(Range.of_cell(cell)), labels.above(cell), labels.row_title(cell))
+    so_far = 0.0
     for text, weight in zip((*texts, labels.heading(cell)), (4.0, 4.0, 3.0, 1.5, 1.5), strict=True):
         words = words_of(text)
         known = set(words)
         gain = bool(known & vocabulary.GAIN) and not known & vocabulary.NEGATIVE
         if known & vocabulary.VETO:
-            return -weight, False
+            return so_far or -weight, False
         if known >= vocabulary.R_SQUARED:
-            return -weight / 2, False
+            return so_far or -weight / 2, False
         if known & vocabulary.GAIN or known & vocabulary.LOSS:
-            return weight, gain and not known & vocabulary.LOSS
+            return so_far + weight, gain and not known & vocabulary.LOSS
         if known & vocabulary.SQUARE:
-            return weight, False
+            return so_far + weight, False
         if known & vocabulary.OTHER:
-            return -weight / 2, False
+            return so_far or -weight / 2, False
         if known & vocabulary.NEUTRAL:
-            return weight / 3, False
-    return 0.0, False
+            so_far = so_far or weight / 3
+    return so_far, False
 
 
 # --- formulas ---------------------------------------------------------------------------------------------

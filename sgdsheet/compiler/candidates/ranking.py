@@ -22,6 +22,9 @@ _LEAST = 3.5
 _SURE = 1.0
 """The least score of numbers that are taken for parameters."""
 
+_MORE_THAN_PARTS = 0.1
+"""How much likelier a gain is than the likeliest of its parts."""
+
 _MOST_LOOKED_AT = 24
 """Cells whose inputs are looked for."""
 
@@ -42,6 +45,10 @@ class Candidate:
     cells: int
     """Formula cells that flow into the loss."""
     score: float
+    is_fit: bool
+    """Whether the loss sums up squares, logarithms or their like, and so has an optimum by itself."""
+    remark: str = ""
+    """What a person should know before training it."""
 
     @property
     def parameter_count(self) -> int:
@@ -61,7 +68,23 @@ def candidates_of(
         candidate = candidate_of(workbook, labels, objective, blocks)
         if candidate is not None:
             found.append((candidate, blocks))
-    yield from _distinct(sorted(found, key=lambda pair: -pair[0].score))
+    yield from _distinct(sorted(found, key=lambda pair: -_score_with_parts(pair[0], pair[1], found)))
+
+
+def _score_with_parts(
+    candidate: Candidate, blocks: Sequence[Block], others: Sequence[tuple[Candidate, list[Block]]]
+) -> float:
+    """The score; a gain is likelier than what it is made of, as a Sharpe ratio is than the volatility in it."""
+    if candidate.direction is not Direction.MAXIMISE:
+        return candidate.score
+    parts = (
+        other.score + _MORE_THAN_PARTS
+        for other, _ in others
+        if other.loss != candidate.loss
+        and set(other.parameters) <= set(candidate.parameters)
+        and any(block.range.contains(Range.of_cell(other.loss)) for block in blocks)
+    )
+    return max([candidate.score, *parts])
 
 
 def candidate_of(
@@ -91,6 +114,7 @@ def candidate_of(
         objective.direction,
         cells,
         objective.score + flow + min(sure, 3.0),
+        objective.is_fit,
     )
 
 

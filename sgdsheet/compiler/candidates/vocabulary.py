@@ -72,8 +72,8 @@ DATA = _words(
     x y x1 x2 t time date dates year years month months day days week quarter period obs observation observations
     observed actual actuals target targets label labels data measured measurement measurements sample samples
     input inputs id index row no number age price prices demand capacity capacities available availability
-    required requirement requirements supply limit limits maximum minimum max min salary sales temperature
-    income expected known given history historical returns return yield yields maturity strike spot covariance
+    required requirement requirements supply limit limits maximum minimum max min salary sales temperature risk
+    income expected known given free historical history returns return yield yields maturity strike spot covariance
     correlation cost costs margin fare survived feature features dataset
     datum zeit preis preise kosten nachfrage prix date demande precio fecha demanda
     """
@@ -98,8 +98,14 @@ TARGET = _words(
 )
 """What predictions are compared with."""
 
+OF_EACH = _words("volatility vol volatilities")
+"""What is fitted where it is one number, and known where each of several things has its own."""
+
 PRICE = _words("price premium discount fee preis prix precio")
 """What is chosen where a profit is to become large, and observed elsewhere."""
+
+DECIDED = _words("growth deposit payment instalment installment saving savings contribution wage einzahlung rabatt")
+"""What a person decides in a plan, besides parameters and prices."""
 
 SETTING = _words(
     """
