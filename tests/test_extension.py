@@ -29,7 +29,7 @@ from sgdsheet.apps.libreoffice_ext import actions, extension_install, oxt
 from sgdsheet.apps.libreoffice_ext.calc_functions import CalcFunction, calc_functions
 from sgdsheet.apps.libreoffice_ext.link import Link
 from sgdsheet.apps.libreoffice_ext.office.cellerrors import cell_error
-from sgdsheet.apps.libreoffice_ext.office.child import Child
+from sgdsheet.apps.libreoffice_ext.office.child import GONE, Child
 from sgdsheet.apps.libreoffice_ext.office.chosen_python import (
     CannotStart,
     Settings,
@@ -458,6 +458,31 @@ def test_a_process_that_speaks_nonsense_is_ended(state: Path, tmp_path: Path, li
     until(lambda: not child.alive())
     assert "has ended" in child.ask({"call": "SGD_VERSION", "arguments": []}, 30)["error"]
     child.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the process is a shell script")
+def test_nothing_that_a_dead_process_asked_for_is_done_after_its_end_is_told(state: Path, tmp_path: Path) -> None:
+    """Else how a training goes would be shown in place of that it has ended."""
+    python = tmp_path / "python"
+    first, second = (json.dumps({"ask": number, "request": {"number": number}}) for number in (1, 2))
+    python.write_text(f"""#!/bin/sh\necho '{{"hello": 1}}\n{first}'\nread request\necho '{second}'\n""")
+    python.chmod(0o755)
+    write_settings(Settings(str(python)))
+    done: list[object] = []
+    dead = threading.Event()
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        done.append(request["number"])
+        return {"ok": dead.wait(30)}
+
+    child = Child(answer, refuse, lambda: done.append("the end"))
+    until(lambda: done == [1])
+    assert child.ask({"call": "SGD_VERSION"}, 30) is GONE
+    assert done == [1]
+    dead.set()
+    until(lambda: len(done) > 1)
+    child.close()
+    assert done == [1, "the end"]
 
 
 def test_cell_says_so_when_there_is_no_python(state: Path) -> None:

@@ -417,30 +417,27 @@ def test_goal_seek_of_what_is_selected(screen: Screen) -> None:
     until(lambda: screen.read("N1") == [1.0])
 
 
-def told_of_a_kill(screen: Screen) -> float:
-    """Kill the process while it trains, and undo what it did. Returns after how many seconds the sheet has said so."""
+def test_a_killed_process_is_told_of_at_once_and_undone(screen: Screen) -> None:
+    """Among the last: once in many runs, LibreOffice 7.4 itself was gone some time after the process was killed.
+
+    The cells with functions of ours, which the kill leaves without an answer, do not keep it from being told.
+    """
     train(screen)
     (process,) = screen.children()
     os.kill(process, signal.SIGKILL)
     killed = time.monotonic()
     until(lambda: "has ended" in screen.said())
-    seconds = time.monotonic() - killed
+    assert time.monotonic() - killed < most(2.0, 15.0)
     assert screen.enabled("Train")
     assert not screen.enabled("Stop")
-    assert screen.read("A1:A2") != [4.0, -2.0]
+    x, y = screen.read("A1:A2")
+    assert (x, y) != (4.0, -2.0)
+    assert isinstance(x, float)
+    assert isinstance(y, float)
+    until(lambda: screen.read("F1:F2") == [pytest.approx(2 * (x - 1)), pytest.approx(6 * (y - 2))])
     screen.click("Undo the training")
     until(lambda: screen.read("A1:A2") == [4.0, -2.0])
     assert screen.children() != [process]
-    return seconds
-
-
-def test_a_killed_process_is_told_of_at_once_and_undone(screen: Screen) -> None:
-    """Among the last: once in many runs, LibreOffice 7.4 itself was gone some time after the process was killed.
-
-    In one run of many it took a minute to say so, with nothing else found; the best of three counts.
-    """
-    limit = most(2.0, 15.0)
-    assert any(told_of_a_kill(screen) < limit for _ in range(3))
 
 
 def test_what_goes_wrong_is_said_on_top_of_the_sheet(screen: Screen) -> None:
@@ -472,6 +469,8 @@ document.storeAsURL({new.as_uri()!r}, (PropertyValue("FilterName", 0, "Calc MS E
     until(lambda: screen.enabled("Train") and not screen.enabled("Stop"))
     until(lambda: moved(screen) == 0.0)
     assert screen.read("A1:A2") != [4.0, -2.0]
+    screen.click("Undo")
+    until(lambda: screen.read("A1:A2") == [4.0, -2.0])
 
 
 def test_a_workbook_with_a_model_has_its_process_ready(screen: Screen) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from sgdsheet.errors import TrainingError
 from sgdsheet.live.undo.snapshots import History
+from sgdsheet.sheet.references import Cell
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 from sgdsheet.system.book_lock import BookLock
 from tests.errors import refusal
@@ -334,3 +335,20 @@ def _takes(lock: BookLock) -> bool:
     except TrainingError:
         return False
     return True
+
+
+def test_a_workbook_that_is_saved_under_another_name(desk: Desk, host: MemoryHost) -> None:
+    """It is no longer trained under the old name, and is undone under the new one, which may have been another's."""
+    History.open("new.xlsx").begin("another workbook", {Cell(SHEET, 1, 5): 99.0})
+    desk.ask("train", wait=0.0)
+    desk.until_step(1)
+    desk.hosts["new.xlsx"] = host
+    assert desk.trainer.saved_as("memory", "line.xlsx", "new.xlsx")["ok"]
+    assert desk.ask("status")["state"] == "idle"
+    assert column(host, 1, 2) != list(START)
+    desk.done("undo", "new.xlsx")
+    assert column(host, 1, 2) == list(START)
+    assert not desk.ask("undo", "new.xlsx")["ok"]
+    assert History.open("line.xlsx").can_undo  # the file of the old name is as it was
+    assert desk.trainer.saved_as("memory", "never used.xlsx", "new.xlsx")["ok"]
+    assert not desk.ask("status", "new.xlsx")["can_undo"]

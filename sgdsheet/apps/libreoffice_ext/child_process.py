@@ -42,14 +42,23 @@ class Bridge:
         """Tell the office's buttons the state of a workbook's training."""
         return bool(self._link.channel().ask({"do": "state", "book": book, "state": state})["ok"])
 
+    def _saved_as(self, old: str, new: str) -> dict[str, Any]:
+        """A workbook has another name: its training ends, its history goes with it, and the old name is forgotten."""
+        reply = self._trainer.saved_as("libreoffice", old, new)
+        self._link.channel().ask({"do": "detach", "book": old})
+        return reply
+
     def _command(self, message: dict[str, Any]) -> dict[str, Any]:
         """Do what a button or a menu asks. A link in a workbook has an address, too: it gets no further than these.
 
-        What training needs is loaded before any button is pressed where the office asks to `warm` up.
+        What training needs is loaded before any button is pressed where the office asks to `warm` up; that a workbook
+        was `saved_as` another, it tells, too.
         """
         if "warm" in message:
             threading.Thread(target=load, name="sgdsheet warming up", daemon=True).start()
             return {"ok": True}
+        if "saved_as" in message:
+            return self._saved_as(*message["saved_as"])
         request = message["command"]
         if request.get("command") not in COMMANDS:
             return refusal(SettingError(f"{quoted(str(request.get('command')))} is no button of sgdsheet"))

@@ -15,7 +15,7 @@ from sgdsheet.live.ipc.pending_request import finite, refusal
 from sgdsheet.live.ipc.worker import Worker
 from sgdsheet.live.run.failures import bug
 from sgdsheet.live.run.status import Status
-from sgdsheet.live.undo.snapshots import History
+from sgdsheet.live.undo.snapshots import History, carry_over
 
 log = logging.getLogger("sgdsheet.live")
 
@@ -65,6 +65,23 @@ class Trainer:
         """Whether anything is being done."""
         with self._lock:
             return any(worker.busy for worker in self._workers.values())
+
+    def saved_as(self, host: str, old: str, new: str) -> dict[str, Any]:
+        """End the training of a workbook that a person has saved under another name; its history goes with it.
+
+        The reply tells whether the history could be written. Never raises.
+        """
+        with self._lock:
+            workers = [self._workers.pop((host, book), None) for book in (old, new)]
+        for worker in workers:
+            if worker is not None:
+                worker.close()
+                worker.join()
+        try:
+            carry_over(old, new)
+        except SgdSheetError as error:
+            return refusal(error)
+        return {"ok": True}
 
     def close(self) -> None:
         """Stop all training, leaving the best parameters in the sheets, and let go of all workbooks."""

@@ -214,6 +214,19 @@ class History:
         }
 
 
+def carry_over(book: str, other: str) -> None:
+    """Give the history of a workbook to the name under which a person has saved it, in place of any that was there.
+
+    The file of the old name keeps its own. Raises FileError if it cannot be written.
+    """
+    history = History.open(book)
+    history.book, history.path = other, state_folder.book_file(other, ".json")
+    if history.original:
+        history._save()
+    else:
+        history.path.unlink(missing_ok=True)
+
+
 def _storable(before: Contents) -> Contents:
     return {cell: None if isinstance(value, ExcelError) else value for cell, value in before.items()}
 

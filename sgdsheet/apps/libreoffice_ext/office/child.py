@@ -19,6 +19,7 @@ import queue
 import subprocess
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from sgdsheet.apps.libreoffice_ext.office.chosen_python import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MODULE = "sgdsheet.apps.libreoffice_ext.child_process"
-_GONE: Message = {"ok": False, "error": "sgdsheet's process has ended. Try again: it starts anew", "kind": "HostError"}
+GONE: Message = {"ok": False, "error": "sgdsheet's process has ended. Try again: it starts anew", "kind": "HostError"}
 _NO_WINDOW = 0x0800_0000 if os.name == "nt" else 0  # subprocess.CREATE_NO_WINDOW, which only Windows has
 _START = 60.0  # seconds: the first import of torch from a slow disk
 
@@ -42,7 +43,8 @@ _START = 60.0  # seconds: the first import of torch from a slow disk
 class Child:
     """One process. `answer` answers what it asks of the office, `answer_call` what it asks for a function's sake.
 
-    `on_end` is called when it has ended although nobody closed it.
+    `on_end` is called when it has ended although nobody closed it, after the last of its requests: nothing that it
+    asked for is done later.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Child:
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._answer, self._answer_call, self._on_end = answer, answer_call, on_end
-        self._closed = False
+        self._closed = self._over = False
         self._python = read_settings().python
         self._process = _spawn(self._python)
         self._waiting: dict[int, queue.SimpleQueue[Message]] = {}
@@ -77,8 +79,8 @@ class Child:
             number = self._last
             self._waiting[number] = mailbox
         try:
-            if not self._send(encode_line({"id": number, **message})):
-                return _GONE
+            if self._over or not self._send(encode_line({"id": number, **message})):
+                return GONE
             while True:
                 received = mailbox.get(timeout=timeout)
                 if "ask" not in received:
@@ -105,19 +107,17 @@ class Child:
 
     def _read(self) -> None:
         """Sort what arrives. Never calls the office: a function that waits for its reply holds the office's lock."""
-        with _stream(self._process.stdout) as lines:
-            try:
-                for message in read_messages(lines):
-                    self._sort(message)
-            except (ValueError, KeyError, TypeError):  # not what our own process says
-                self._process.kill()
-                self._process.wait()
+        with _stream(self._process.stdout) as lines, suppress(ValueError, KeyError, TypeError):
+            for message in read_messages(lines):  # an error is not what our own process says
+                self._sort(message)
+        if not self._closed:
+            self._process.kill()
+            self._process.wait()
+        self._over = True
         self._hello.put({})
         for mailbox in list(self._waiting.values()):
-            mailbox.put(_GONE)
+            mailbox.put(GONE)
         self._asked.put(None)
-        if not self._closed:
-            self._on_end()
 
     def _sort(self, message: Message) -> None:
         if "hello" in message:
@@ -130,7 +130,10 @@ class Child:
 
     def _answer_all(self) -> None:
         while (message := self._asked.get()) is not None:
-            self._reply_to(message, self._answer)
+            if not self._over:
+                self._reply_to(message, self._answer)
+        if not self._closed:
+            self._on_end()
 
     def _read_errors(self) -> None:
         with _stream(self._process.stderr) as lines:

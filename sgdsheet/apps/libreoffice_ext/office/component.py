@@ -27,7 +27,7 @@ sys.path.insert(0, str(_HERE / "pythonpath"))  # before any sgdsheet that is ins
 
 from sgdsheet.apps.libreoffice_ext.office.button_rules import IDLE, STARTING, Button, ButtonRules  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.calculating_reader import CalculatingAgent  # noqa: E402
-from sgdsheet.apps.libreoffice_ext.office.child import Child  # noqa: E402
+from sgdsheet.apps.libreoffice_ext.office.child import GONE, Child  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.chosen_python import CannotStart  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.clicks import CommandQueue  # noqa: E402
 from sgdsheet.apps.libreoffice_ext.office.office_functions import Evaluator  # noqa: E402
@@ -40,8 +40,8 @@ _SCHEME = "org.sgdsheet:"
 _CALL = 60.0  # seconds that a function in a cell may take
 _MODELS = ("sgd_", "solver_")  # how names begin that say that a workbook is to be trained
 _SAVED_AS = (
-    "Saved under another name: training has stopped. Press Train to go on; Undo belongs to the file of the old name,"
-    " which is as it was saved last."
+    "Saved under another name: training has stopped. Press Train to go on, or Undo to take it back. The file of the old"
+    " name is as it was saved last."
 )
 _LINK = "A link in this workbook wants to press a button of sgdsheet. Links cannot do that: press the button yourself."
 _HELP = (_HERE.parent / "help.txt").read_text(encoding="utf-8")
@@ -71,6 +71,8 @@ class _Office:
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._told = False
+        self._unanswered = False
+        """Whether the child has ended before it had answered all functions."""
         self.buttons = ButtonRules(_RULES)
         self._agent = _ToolbarAgent(context, self.buttons)
         self._calculating_agent = CalculatingAgent(context)
@@ -81,10 +83,10 @@ class _Office:
         events = context.ServiceManager.createInstanceWithContext(broadcaster, context)
         events.addDocumentEventListener(_DocumentEvents(self))
 
-    def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
-        """Ask the child, which is started if it is not there."""
+    def ask(self, message: dict[str, Any], timeout: float, *, anew: bool = True) -> dict[str, Any]:
+        """Ask the child, which is started if there is none, and `anew` if it has ended and nobody was told so yet."""
         with self._lock:
-            if self._child is None or not self._child.alive():
+            if self._child is None or (anew and not self._child.alive()):
                 self._child = Child(self._agent.answer, self._calculating_agent.answer, self._ended)
             child = self._child
         return child.ask(message, timeout)
@@ -101,37 +103,53 @@ class _Office:
         with suppress(CannotStart):  # a click will say so
             self.ask({"warm": True}, _CALL)
 
-    def saved_as(self, old: str, new: str) -> None:
-        """A workbook has another name now: buttons and history go by the name, so its training ends."""
-        if old != new and self.buttons.state(old) != IDLE:
+    def saved_as(self, old: str, new: str, document: Any) -> None:
+        """A workbook has another name now. Buttons and history go by the name: its training ends, Undo goes with it."""
+        if old == new:
+            return
+        if self.buttons.state(old) != IDLE:
             self.buttons.set_state(new, IDLE)
-            self.press("stop", old)
-            threading.Thread(target=self._tell_when_ended, args=(old, _SAVED_AS), daemon=True).start()
+            threading.Thread(target=self._tell_when_ended, args=(old, new, _SAVED_AS), daemon=True).start()
+        if self._child is not None or _has_model(document):
+            self._commands.put({"saved_as": [old, new]}, new)
 
-    def _tell_when_ended(self, book: str, text: str) -> None:
+    def _tell_when_ended(self, old: str, new: str, text: str) -> None:
         """Say why a training was ended, in place of how it went."""
         end = time.monotonic() + _CALL
-        while self.buttons.state(book) != IDLE and time.monotonic() < end:
+        while self.buttons.state(old) != IDLE and time.monotonic() < end:
             time.sleep(0.1)
-        self._tell(book, text, "warning")
+        self._tell(new, text, "warning")
 
     def press(self, command: str, book: str) -> None:
         """Have a command done that a person has clicked on."""
         if command == "train" and self.buttons.state(book) == IDLE:
             self.buttons.set_state(book, STARTING)
-        self._commands.put(command, book, {"front": True} if self.buttons.shows(command) else {})
+        options = {"front": True} if self.buttons.shows(command) else {}
+        request = {"command": command, "host": "libreoffice", "book": book, "options": options}
+        self._commands.put({"command": request}, book)
 
-    def _failed(self, request: dict[str, Any], text: str, tone: str) -> None:
-        book = request["book"]
-        if request["command"] == "train" and self.buttons.state(book) == STARTING:
+    def _failed(self, message: dict[str, Any], book: str, text: str, tone: str) -> None:
+        command = message.get("command", {}).get("command")
+        if command == "train" and self.buttons.state(book) == STARTING:
             self.buttons.set_state(book, IDLE)
         self._tell(book, text, tone)
 
     def _ended(self) -> None:
-        """The child has ended by itself, or was killed: nobody else will say so where it trained."""
-        for book in self.buttons.trained():
+        """The child has ended by itself, or was killed: nobody else will say so where it trained.
+
+        Functions in cells that it has not answered show an error; they are calculated again.
+        """
+        books = self.buttons.trained()
+        for book in books:
             self.buttons.set_state(book, IDLE)
         self._agent.leave()
+        with self._lock:
+            if self._child is not None and not self._child.alive():
+                self._child = None
+        if self._unanswered:
+            self._unanswered = False
+            for book in books:
+                self._agent.answer({"do": "recalculate", "book": book})
 
     def close(self) -> None:
         with self._lock:
@@ -144,14 +162,19 @@ class _Office:
         return "\n\n".join(self.functions.reasons) or "No SGD_ function has given an error since LibreOffice started."
 
     def _call(self, message: dict[str, Any]) -> dict[str, Any]:
-        """A function's call. That there is no child to ask is said once in a window, not once per cell."""
+        """A function's call. That there is no child to ask is said once in a window, not once per cell.
+
+        Where the child has ended, the office is not kept waiting for a new one: it has to say so first.
+        """
         try:
-            return self.ask(message, _CALL)
+            reply = self.ask(message, _CALL, anew=False)
         except CannotStart as error:
             if not self._told:
                 self._told = True
                 self.tell_in_front(str(error), "error")
             raise
+        self._unanswered = self._unanswered or reply is GONE
+        return reply
 
     def _tell(self, book: str, text: str, tone: str) -> None:
         """A bar on top of the sheet. Not from a thread that calculates: it may have to wait for the office."""
@@ -198,7 +221,7 @@ class _DocumentEvents(unohelper.Base, XDocumentEventListener):  # type: ignore[m
         elif event.EventName in ("OnSaveAsDone", "OnSaveAsFailed") and is_spreadsheet(document):
             old = self._names.pop(document.RuntimeUID, None)
             if old is not None:
-                self._office.saved_as(old, key_of(document))
+                self._office.saved_as(old, key_of(document), document)
 
     def disposing(self, _event: Any) -> None:
         pass

@@ -97,6 +97,11 @@ class Agent:
                 return self._keep(document)
         raise Refused("not open", book=book)
 
+    def do_detach(self, book: str) -> None:
+        """Forget which document a key stands for: the document has another name now."""
+        self._books.pop(book, None)
+        self._sheets = {key: sheet for key, sheet in self._sheets.items() if key[0] != book}
+
     def do_open(self, path: str, hidden: bool) -> str:
         """Open a file; the key."""
         url = uno.systemPathToFileUrl(path)
@@ -230,6 +235,10 @@ class Agent:
             return [read_block(document, cells, words, formulas) for cells in blocks]
 
         return self._exclusively(read)
+
+    def do_recalculate(self, book: str) -> None:
+        """Calculate all formulas, also those of which nothing has changed."""
+        self._exclusively(self._book(book).calculateAll)
 
     def _words(self, document: Any) -> tuple[str, str]:
         """TRUE and FALSE in the person's language."""
