@@ -27,6 +27,25 @@ def processors() -> int:
     return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
 
+_SPINS = "GOMP_SPINCOUNT"
+
+
+def let_waiting_threads_sleep() -> None:
+    """Have torch's threads, where they wait for each other, soon leave their processor to other programs; Linux only.
+
+    To be called before torch is loaded. Else they look again and again for some 10 ms, and where others want a
+    processor meanwhile, a step with two threads takes ten to twenty times as long. The number is libgomp's own for more
+    threads than processors. What a person has set in the environment stays.
+    """
+    if sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault(_SPINS, "1000")
+
+
+def waiting_threads_sleep() -> bool:
+    """Whether torch's threads soon leave their processor to other programs where they wait for each other."""
+    return sys.platform == "linux" and _SPINS in os.environ
+
+
 def wait_for_the_first(seconds: float = 10.0) -> None:
     """Let the first process say what is wrong: what is wrong for one is wrong for all.
 

@@ -37,6 +37,7 @@ from sgdsheet.train.run import CONVERGED, EARLY, STEPS, Run, Step
 from sgdsheet.train.run_plan import RunPlan
 from sgdsheet.train.solution import Solution
 from sgdsheet.train.tensors import copies, put
+from sgdsheet.train.thread_count import ThreadCount
 
 _SMALL_MODEL = 2_000_000
 """Numbers read per step below which one thread is fastest."""
@@ -94,6 +95,10 @@ class Session:
         self._resumed: dict[str, Any] | None = None
         self._start_drawn = False
         self._waits_for_end = True
+        self.threads = ThreadCount(1)
+        """The threads of the next step of an iteration."""
+        self.left = 0
+        """Processors that a step leaves to other programs, if it is no slower then."""
         self.loss_of_batch = False
         """Whether `loss` is that of the last batch, before its step; see `end_soon`."""
 
@@ -254,6 +259,7 @@ class Session:
 
     def __iter__(self) -> Iterator[Step]:
         count = self._thread_count()
+        self.threads = ThreadCount(count, self.left if count == torch.get_num_threads() else 0)
         solved = bool(self.plan.solved or self.plan.fitted or self.plan.search is not None)
         polished = self.settings.restarts is not None
         solving = solved or (polished and self._run.fit is not None)
@@ -263,7 +269,8 @@ class Session:
         try:
             # The driver is closed before the final loss is calculated.
             with blas, closing(self._driver()) as steps:
-                while (step := _next_step(steps, count)) is not None:
+                while (step := _next_step(steps, self.threads.now)) is not None:
+                    self.threads.took(step.seconds)
                     self.seconds += step.seconds
                     last = step.loss
                     self.learning_rate = step.learning_rate

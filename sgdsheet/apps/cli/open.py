@@ -11,6 +11,7 @@ import click
 
 from sgdsheet.apps.cli.common import console, json_option, shown
 from sgdsheet.apps.cli.files import BOOK
+from sgdsheet.system.processes import let_waiting_threads_sleep
 
 HELP_LINE, PLACE = "Show a workbook in the browser, live", 5
 
@@ -28,6 +29,7 @@ def command(book: str | None, no_browser: bool, port: int | None, as_json: bool)
     from sgdsheet.apps.web.bookshelf import Bookshelf
     from sgdsheet.apps.web.server import Server
 
+    let_waiting_threads_sleep()
     shelf = Bookshelf()
     path = f"/book/{shelf.open(Path(book)).id}" if book is not None else "/"
     server = Server(shelf, port)

@@ -97,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--idle-minutes", type=float, default=IDLE_MINUTES, help="leave after so long without work")
     parser.add_argument("--after", help="end at once if another than this one was the last to start")
     options = parser.parse_args(arguments)
+    processes.let_waiting_threads_sleep()
     lock = FileLock(state_folder.lock_path())
     if not _acquired(lock, last_service() if options.after is None else options.after):
         return

@@ -24,7 +24,7 @@ from sgdsheet.live.run.trainable import Numbers, Trainable, for_spreadsheet, lat
 from sgdsheet.problem.optimizers import Family
 from sgdsheet.problem.settings import Settings
 from sgdsheet.system.long_work import LongWork
-from sgdsheet.system.processes import processors
+from sgdsheet.system.processes import processors, waiting_threads_sleep
 from sgdsheet.train.logbook import Record
 from sgdsheet.train.run import Step
 from sgdsheet.train.session import Session
@@ -36,8 +36,8 @@ _LOG_ROWS = 600
 """Rows of the log sheet while it grows: a chart of more takes long to draw anew."""
 
 _OTHERS = 1
-"""Processors that are left to the spreadsheet. Where torch's threads get none of their own, they wait for each other:
-two threads on one free processor take ten times as long as one thread."""
+"""Processors that are left to the spreadsheet, unless training is faster with all of them. That is tried only where
+threads that wait for each other soon sleep: else two on one free processor take ten times as long as one thread."""
 
 _SHARE = 0.03
 """Share of the time that calculating the loss cell may take, where the steps do not tell its value."""
@@ -152,6 +152,11 @@ class BackgroundRun(threading.Thread):
         return self._session.plan.steps + self._offset if self._session is not None else None
 
     @property
+    def takes_all_processors(self) -> bool:
+        """Whether a step takes all processors: whatever else is calculated then slows the training down."""
+        return self._session is not None and 1 < processors() <= self._session.threads.now
+
+    @property
     def paused(self) -> bool:
         return self._paused
 
@@ -199,7 +204,8 @@ class BackgroundRun(threading.Thread):
     # --- the thread -------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        torch.set_num_threads(max(1, min(torch.get_num_threads(), processors() - _OTHERS)))
+        if not waiting_threads_sleep():
+            torch.set_num_threads(max(1, min(torch.get_num_threads(), processors() - _OTHERS)))
         try:
             with self.work.under():
                 self._train()
@@ -262,6 +268,7 @@ class BackgroundRun(threading.Thread):
 
         After a change, returns the state of the session (None if it has ended) and the parameters.
         """
+        session.left = _OTHERS if waiting_threads_sleep() else 0
         steps = iter(session)
         self._steps_tell_loss = _steps_tell_loss(session)
         with closing(steps):  # type: ignore[type-var]

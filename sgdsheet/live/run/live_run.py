@@ -17,7 +17,7 @@ from sgdsheet.live.run.failures import bug, explained
 from sgdsheet.live.run.log_view import LogView
 from sgdsheet.live.run.loss_check import LossCheck, edited_since, loss_agrees, loss_in_sheet
 from sgdsheet.live.run.parameter_cells import ParameterCells
-from sgdsheet.live.run.refresh_rate import RefreshTimer, StepRate
+from sgdsheet.live.run.refresh_rate import FASTEST, GENTLE, RefreshTimer, StepRate
 from sgdsheet.live.run.report_sheets import REPORT_SHEETS
 from sgdsheet.live.run.status import IDLE, PAUSED, TRAINING, Status
 from sgdsheet.live.run.trainable import Trainable, find_trainable, names_of
@@ -155,6 +155,7 @@ class LiveRun:
     # --- refreshing -------------------------------------------------------------------------------------
 
     def _refresh(self, *, final: bool = False) -> None:
+        self._timer.fastest = GENTLE if self.run.takes_all_processors else FASTEST
         self._timer.begin(self.run.step)
         progress = self.run.progress(_STEP_PATIENCE)
         if progress is None and (doing := self.run.work.text):

@@ -1,4 +1,7 @@
-"""How often the sheet is refreshed: sixteen times a second, or less where that would slow the training down."""
+"""How often the sheet is refreshed: sixteen times a second, or less where that would slow the training down.
+
+A training that takes all processors is slowed down by everything that a refresh makes others do: then ten times.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from time import perf_counter
 
 FASTEST = 1 / 16
 """Seconds between two refreshes, at least."""
+
+GENTLE = 1 / 10.5
+"""Seconds between two refreshes, at least, of a training that takes all processors."""
 
 _SLOWEST = 2.0
 """Seconds between two refreshes, at most."""
@@ -30,11 +36,12 @@ _LEAST, _MOST = 0.25, 1.0
 class RefreshTimer:
     """Says when to refresh, by comparing the speed of training during refreshes with the speed in between.
 
-    `clock` gives seconds.
+    `clock` gives seconds, and `fastest` is the time between two refreshes, at least.
     """
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
+        self.fastest = FASTEST
         self._next = self._asked = clock()
         """When the next refresh is due, and when the last one was, which begins a little later if others are busy."""
         self._rate_inside: float | None = None
@@ -51,7 +58,7 @@ class RefreshTimer:
     def begin(self, step: int) -> None:
         """Note that a refresh begins, at this step of the training."""
         now = self._clock()
-        self._asked = max(self._next, now - FASTEST / 2)
+        self._asked = max(self._next, now - self.fastest / 2)
         if self._ended is not None:
             self._rate_outside = _blend(self._rate_outside, _rate(self._ended, (now, step)))
         self._began = (now, step)
@@ -81,7 +88,7 @@ class RefreshTimer:
         else:
             lost = 1 - inside / outside
         busy = median(self._recent) if self._recent else 0.0
-        return min(_SLOWEST, max(FASTEST, busy * lost / _SHARE))
+        return min(_SLOWEST, max(self.fastest, busy * lost / _SHARE))
 
 
 class StepRate:
