@@ -100,6 +100,10 @@ class MemoryHost:
         self.write(values)
 
     @_in_turn
+    def recalculate(self) -> None:
+        self._calculate(self._open())
+
+    @_in_turn
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
         found = {cell: self.sheet(cell.sheet).values.get((cell.row, cell.column)) for cell in values}
         self.write(values)

@@ -7,10 +7,12 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
+import xlsxwriter  # type: ignore[import-untyped]
 
 from sgdsheet.hosts.live_hosts import LIVE_HOSTS
+from sgdsheet.sheet.references import Cell
 from tests import office
-from tests.host_contract import LiveHostContract, MemoryProgram, OpenBook, Program, build
+from tests.host_contract import LiveHostContract, MemoryProgram, OpenBook, Program, build, one
 from tests.web_program import WebProgram
 from tests.xlwings_program import ExcelOverLibreOffice
 
@@ -56,3 +58,13 @@ def book(program: Program, path: Path) -> Iterator[OpenBook]:
 
 class TestLiveHost(LiveHostContract):
     """Every test of the contract with every program."""
+
+
+def test_what_a_file_had_saved_is_calculated_anew(program: Program, tmp_path: Path) -> None:
+    path, cell = tmp_path / "stale.xlsx", Cell("Sheet1", 1, 1)
+    with xlsxwriter.Workbook(path) as book:
+        book.add_worksheet("Sheet1").write_formula("A1", "=2+3", None, 7)
+    opened = program.open(path)
+    opened.host.recalculate()
+    assert one(opened.host, cell) == 5.0
+    opened.host.close()

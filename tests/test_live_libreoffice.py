@@ -242,6 +242,32 @@ def test_report_of_a_fit(live: Live) -> None:
     assert residuals[-1] == pytest.approx(values[last, 4], abs=1e-5)
 
 
+def test_formulas_that_are_trusted_are_calculated_before(program: LibreOffice, tmp_path: Path) -> None:
+    """Also those that no parameter reaches: the sheet shows the loss that training came to."""
+    path = tmp_path / "stale.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet(SHEET)
+        sheet.write_formula("A1", "=2+3", None, 7)
+        sheet.write("B1", 1.0)
+        sheet.write_formula("C1", "=(B1-A1)^2", None, 36)
+        book.define_name(f"{SHEET}!sgd_loss", f"={SHEET}!$C$1")
+        book.define_name(f"{SHEET}!sgd_params", f"={SHEET}!$B$1")
+    live = Live(program, path)
+    try:
+        live.done("train", **SETTINGS, steps=3)
+        assert live.until_idle()["failed"] == "ProofError"
+        live.done("train", **SETTINGS, steps=3, trust_formulas=True)
+        status = live.until_idle()
+        assert status["message"].endswith("steps used up")  # and no word of another loss in the sheet
+        (x,) = live.parameters().values()
+        assert isinstance(x, float)
+        assert live.loss() == pytest.approx((x - 5) ** 2, rel=1e-12)
+        assert status["loss"] == pytest.approx(live.loss(), rel=1e-12)
+    finally:
+        live.close()
+        live.book.shut()
+
+
 def test_goal_seek(program: LibreOffice, tmp_path: Path) -> None:
     """What is selected, then what is named; missed values are said with their cells; undone by one press."""
     path = tmp_path / "loan.xlsx"

@@ -270,6 +270,9 @@ class HarnessAgent(Agent):
     def do_calculate(self, book: str) -> None:
         self._book(book).calculate()
 
+    def do_calculate_all(self, book: str) -> None:
+        self._book(book).calculateAll()
+
     def do_drawing(self, book: str, on: bool) -> None:
         """Whether the window shows changes at once."""
         document = self._book(book)

@@ -181,6 +181,10 @@ class App(base_classes.App):
         for path in self.office.ask("paths"):
             self.office.ask("automatic", book=path, on=mode != "manual")
 
+    def CalculateFull(self) -> None:
+        for path in self.office.ask("paths"):
+            self.office.ask("calculate_all", book=path)
+
     def calculate(self) -> None:
         for path in self.office.ask("paths"):
             self.office.ask("calculate", book=path)

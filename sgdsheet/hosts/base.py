@@ -111,6 +111,10 @@ class LiveHost(Host, Protocol):
         """The values of some cells, recalculated; empty cells are left out. One call per area."""
         ...
 
+    def recalculate(self) -> None:
+        """Calculate all formulas anew where the program can: what a file had saved of them, which may be old, goes."""
+        ...
+
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
         """Write as `write` does, and return what stood in the cells at that moment; empty ones are left out.
 

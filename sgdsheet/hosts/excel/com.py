@@ -92,6 +92,9 @@ class ComNative:
     def hide(self, name: xw.Name) -> None:
         name.api.Visible = False
 
+    def calculate_all(self, app: xw.App) -> None:
+        app.api.CalculateFull()
+
     def settle(self, app: xw.App) -> None:
         if app.api.CalculationState != _DONE:  # a key press interrupts a calculation
             app.calculate()

@@ -110,6 +110,10 @@ class ExcelHost:
         """Write as `write` does, over formulas as well."""
         self._put(values, lambda sheet, area: put_values(sheet, area, values), replace=True)
 
+    def recalculate(self) -> None:
+        """Calculate all formulas of all open workbooks anew: Excel has no other way. On macOS only what has changed."""
+        self._call(self._native.calculate_all, self._app)
+
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
         """Write, and return what stood there just before.
 

@@ -79,6 +79,9 @@ class MacNative:
     def hide(self, name: xw.Name) -> None:
         name.api.visible.set(False)
 
+    def calculate_all(self, app: xw.App) -> None:
+        app.calculate()
+
     def settle(self, app: xw.App) -> None:
         """Apple events are answered after the calculation."""
 

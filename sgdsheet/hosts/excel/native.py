@@ -75,6 +75,10 @@ class Native(Protocol):
 
     def hide(self, name: xw.Name) -> None: ...
 
+    def calculate_all(self, app: xw.App) -> None:
+        """Calculate all formulas, also those of which nothing has changed where that can be asked for."""
+        ...
+
     def settle(self, app: xw.App) -> None:
         """Return when Excel has finished calculating."""
         ...

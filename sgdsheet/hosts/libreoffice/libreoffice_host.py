@@ -88,6 +88,9 @@ class LibreOfficeHost:
         if values:
             self._ask("write", blocks=_blocks(values), undo=True, replace=True)
 
+    def recalculate(self) -> None:
+        self._ask("recalculate")
+
     def exchange(self, values: Mapping[Cell, Value]) -> dict[Cell, Value]:
         """Write, and tell what stood there at that moment.
 

@@ -74,6 +74,9 @@ class WebHost:
             self._use(area.sheet for area in areas)
             return self._book.numbers_in(areas)
 
+    def recalculate(self) -> None:
+        """What the file has saved of formulas stays until something that they need changes."""
+
     def replace_formulas(self, values: Mapping[Cell, Value]) -> None:
         self._book.replace_formulas(values)
 

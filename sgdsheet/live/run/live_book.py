@@ -198,11 +198,16 @@ class LiveBook:
     def read_to_change(self, sheet: str | None, options: Options) -> Trainable:
         """Read the workbook for a command that writes parameters.
 
+        Where the setting `trust formulas` says so, the spreadsheet calculates all of them: it is to show what is
+        trained, not what a file had saved.
+
         Where the setting `overwrite formulas` says so, the numbers that formulas in parameter cells give now take the
         place of these formulas.
         """
         workbook = self._read()
         found = self._trainable(workbook, sheet, options)
+        if found.settings.trust_formulas:
+            self.host.recalculate()
         self.replaced = areas = found.problem.overwritten
         if not areas:
             return found
