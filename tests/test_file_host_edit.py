@@ -309,6 +309,25 @@ def test_what_no_cell_can_hold(tmp_path: Path, edit: CellEdit, cause: str) -> No
     assert host.saved_bytes() == (tmp_path / "book.xlsx").read_bytes()
 
 
+@pytest.mark.parametrize("text", ['"_x0041_"&B1', '"a\r\nb"&B1'])
+def test_a_formula_is_read_as_it_was_typed(tmp_path: Path, text: str) -> None:
+    edited(tmp_path, sheet(), {"A1": FormulaEdit(text, "x")})
+    assert FileHost(tmp_path / "out.xlsx").read().sheets["S1"].formulas[1, 1].text == text
+
+
+def test_no_formula_has_a_control_character(tmp_path: Path) -> None:
+    with refusal(FileError, cell="'S1'!A1", cause="control character", remedy="CHAR"):
+        edited(tmp_path, sheet(), {"A1": FormulaEdit('"a\x0bb"', "x")})
+
+
+def test_an_array_as_large_as_the_sheet_is_no_more_work(tmp_path: Path) -> None:
+    text = sheet('<row r="1"><c r="B1"><f t="array" ref="B1:XFD1048576">A2:A3</f><v>1</v></c></row>')
+    found = edited(tmp_path, text, {"A1": Constant(1.0)})
+    assert found == text.replace('<c r="B1">', '<c r="A1"><v>1</v></c><c r="B1">')
+    with refusal(FileError, cell="'S1'!B2", cause="array formula"):
+        edited(tmp_path, text, {"B1": Constant(1.0), "B2": Constant(1.0)})
+
+
 @pytest.mark.parametrize("text", ["1+", "SUM(", ")", ""])
 def test_what_is_no_formula(tmp_path: Path, text: str) -> None:
     with refusal(FormulaError, cell="'S1'!B1", cause="cannot be read"):
@@ -422,7 +441,7 @@ def test_no_formula_refers_to_a_table_that_is_not_there(table_book: Path) -> Non
 # --- the list of all formulas, names ----------------------------------------------------------------------
 
 
-def chain_book(folder: Path) -> Path:
+def chain_parts() -> dict[str, str | bytes]:
     content = parts(sheet('<row r="1"><c r="A1"><f>1</f><v>1</v></c><c r="B1"><f>2</f><v>2</v></c></row>'))
     content["xl/calcChain.xml"] = f'<calcChain xmlns="{MAIN}"><c r="A1" i="1"/><c r="B1"/></calcChain>'
     content["[Content_Types].xml"] = str(content["[Content_Types].xml"]).replace(
@@ -430,8 +449,12 @@ def chain_book(folder: Path) -> Path:
     )
     links = (("worksheet", "worksheets/sheet1.xml"), ("calcChain", "calcChain.xml"))
     content["xl/_rels/workbook.xml.rels"] = relationships(*links)
+    return content
+
+
+def chain_book(folder: Path) -> Path:
     path = folder / "chain.xlsx"
-    path.write_bytes(zipped(content))
+    path.write_bytes(zipped(chain_parts()))
     return path
 
 
@@ -457,6 +480,23 @@ def test_the_calculation_chain(tmp_path: Path, changes: Mapping[str, CellEdit], 
             member(path, "xl/calcChain.xml")
     else:
         assert member(path, "xl/calcChain.xml").decode() == f'<calcChain xmlns="{MAIN}">{chain}</calcChain>'
+
+
+def test_the_calculation_chain_lists_no_cell_of_an_array_that_is_gone(tmp_path: Path) -> None:
+    content = chain_parts()
+    content["xl/worksheets/sheet1.xml"] = sheet(
+        '<row r="1"><c r="A1"><f t="array" ref="A1:B1">{1,2}</f><v>1</v></c><c r="B1"><v>2</v></c>'
+        '<c r="C1"><f>1</f><v>1</v></c></row>'
+    )
+    chain = '<c r="A1" i="1" a="1"/><c r="B1" a="1"/><c r="C1"/>'
+    content["xl/calcChain.xml"] = f'<calcChain xmlns="{MAIN}">{chain}</calcChain>'
+    (tmp_path / "array.xlsx").write_bytes(zipped(content))
+    host = FileHost(tmp_path / "array.xlsx")
+    host.edit(edits_at({"A1": Constant(1.0), "B1": Constant(2.0)}))
+    host.save(tmp_path / "out.xlsx")
+    assert member(tmp_path / "out.xlsx", "xl/calcChain.xml").decode() == (
+        f'<calcChain xmlns="{MAIN}"><c i="1" r="C1"/></calcChain>'
+    )
 
 
 NAMES = '<definedNames>{}</definedNames><calcPr calcId="1"/>'

@@ -195,12 +195,15 @@ def test_damaged_table(tmp_path: Path) -> None:
 
 
 def test_two_sheets_must_differ(tmp_path: Path) -> None:
-    for old, new, words in (
-        ("S2", "s1", "two sheets of the name 's1'"),
-        ("rId2", "rId1", "two sheets for one part"),
+    book, links = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
+    for part, old, new, words in (
+        (book, '"S2"', '"s1"', "two sheets of the name 's1'"),
+        (book, '"rId2"', '"rId1"', "two sheets for one part"),
+        (links, "worksheets/sheet2.xml", "worksheets/SHEET1.xml", "two sheets for one part"),
     ):
         content = parts(sheet(), sheet())
-        content["xl/workbook.xml"] = str(content["xl/workbook.xml"]).replace(f'"{old}"', f'"{new}"')
+        assert old in str(content[part])
+        content[part] = str(content[part]).replace(old, new)
         path = tmp_path / "book.xlsx"
         path.write_bytes(zipped(content))
         with refusal(FileError, cause=words):

@@ -185,6 +185,12 @@ def test_what_is_no_table(tmp_path: Path, text: bytes, cause: str) -> None:
         sgdsheet.load(table(tmp_path, text))
 
 
+def test_a_text_that_is_too_long_is_not_cut(tmp_path: Path) -> None:
+    assert sgdsheet.load(table(tmp_path, "1," + "x" * 32_767)).sheets["line"].values[1, 2] == "x" * 32_767
+    with refusal(FileError, cell="line!B2", cause="longer than 32,767", remedy="Shorten"):
+        sgdsheet.load(table(tmp_path, "1,2\n1," + "x" * 32_768))
+
+
 def test_a_sheet_of_any_file_name(tmp_path: Path) -> None:
     assert list(sgdsheet.load(table(tmp_path, "1", "a[1] 'x' " + "y" * 40 + ".csv")).sheets) == ["a_1_ 'x' " + "y" * 22]
 

@@ -84,7 +84,31 @@ def test_a_number_that_no_date_can_hold_stays_a_number(tmp_path: Path) -> None:
     assert 'office:value="46355.123456789"' in found
 
 
+def test_a_formula_is_typed_over_one_that_was_typed_before(tmp_path: Path) -> None:
+    typed = edited(tmp_path, row(empty()), {"A1": FormulaEdit("1+1", 2.0)})
+    assert edited(tmp_path, typed, {"A1": FormulaEdit("1+1", 2.0)}) == typed
+    assert edited(tmp_path, typed, {"A1": Cleared()}) == row("<table:table-cell></table:table-cell>")
+
+
+@pytest.mark.parametrize("text", ["a\tb", "a\rb", "a\r\nb", "\n", " a  b "])
+def test_spaces_of_all_kinds_stay(tmp_path: Path, text: str) -> None:
+    edited(tmp_path, row(empty()), {"A1": Constant(text)})
+    assert FileHost(tmp_path / "out.ods").read().sheets["S1"].values == {(1, 1): text}
+
+
+def test_a_result_that_no_file_of_this_kind_can_hold_is_left_out(tmp_path: Path) -> None:
+    host = FileHost(ods(tmp_path / "a.ods", content(row(number(1, "of:=CHAR(7)"), number(1)))))
+    host.write({parse_range("A1", "S1").first: "\x07", parse_range("B1", "S1").first: 2.0})
+    host.save(tmp_path / "out.ods")
+    found = FileHost(tmp_path / "out.ods").read().sheets["S1"]
+    assert found.values == {(1, 2): 2.0}
+    assert found.formulas[1, 1].text == "CHAR(7)"
+
+
 def test_what_is_refused(tmp_path: Path) -> None:
+    for edit in (Constant("a\x0bb"), FormulaEdit('"\x07"', "x")):
+        with refusal(FileError, cell="'S1'!A1", cause="control character"):
+            edited(tmp_path, row(empty()), {"A1": edit})
     merged = row(number(1, more=' table:number-columns-spanned="2"'), "<table:covered-table-cell/>")
     with refusal(FileError, cell="'S1'!B1", cause="merged"):
         edited(tmp_path, merged, {"B1": Constant(1.0)})

@@ -16,7 +16,8 @@ from typing import Any
 import xlsxwriter  # type: ignore[import-untyped]
 
 from sgdsheet.errors import FileError
-from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW
+from sgdsheet.hosts.cell_edit import impossible
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
 
 ENDINGS = (".csv", ".tsv")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -24,7 +25,6 @@ _NOT_IN_NAMES = re.compile(r"[\[\]:*?/\\\x00-\x1f]")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _WITH_COMMA = re.compile(r"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _TRUTH = {"TRUE": True, "FALSE": False}
-_MOST_TEXT = 32_767
 _LINES = 50
 """Lines from which it is told what stands between the cells."""
 _SAVE = "Save it as “CSV UTF-8”, or as .xlsx"
@@ -64,7 +64,10 @@ def _write(page: Any, row: int, column: int, cell: str, number: re.Pattern[str])
     elif plain.startswith("=") and len(plain) > 1:
         page.write_formula(row, column, plain, None, "")
     else:
-        page.write_string(row, column, cell[:_MOST_TEXT])
+        place = Cell(page.name, row + 1, column + 1)
+        if (cause := impossible(place, cell)) is not None:
+            raise FileError(cause, cell=place, remedy="Shorten it in the table")
+        page.write_string(row, column, cell)
 
 
 def _decoded(name: str, data: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
+from sgdsheet.hosts.xlsx.file_formula import IMPOSSIBLE
 from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import ExcelError, Value
 
@@ -15,6 +16,8 @@ EXTENSION = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.
 
 EXCELS_PREFIX, EXCELS = "msoxl", "http://schemas.microsoft.com/office/excel/formula"
 """The prefix of formulas in Excel's notation, and the namespace that it stands for."""
+DECLARED = "xmlns"
+"""What stands for a namespace in the names of attributes that say what a prefix means."""
 
 
 def _spelled(namespace: str, name: str) -> str:
@@ -22,6 +25,7 @@ def _spelled(namespace: str, name: str) -> str:
     return f"{namespace} {name}"
 
 
+EXCELS_DECLARED = _spelled(DECLARED, EXCELS_PREFIX)
 SPREADSHEET, SHEET = _spelled(OFFICE, "spreadsheet"), _spelled(TABLE, "table")
 ROW, CELL, COVERED = _spelled(TABLE, "table-row"), _spelled(TABLE, "table-cell"), _spelled(TABLE, "covered-table-cell")
 NAMES, NAMED_RANGE = _spelled(TABLE, "named-expressions"), _spelled(TABLE, "named-range")
@@ -96,6 +100,11 @@ def duration(text: str) -> float:
 
 def _part_of_day(hours: str, minutes: str, seconds: str) -> float:
     return (int(hours) * 3600 + int(minutes) * 60 + float(seconds.replace(",", "."))) / 86400
+
+
+def is_impossible(value: Value | None) -> bool:
+    """Whether a value is a text with characters that XML cannot hold, such as a vertical tab."""
+    return isinstance(value, str) and IMPOSSIBLE.search(value) is not None
 
 
 def value_type(value: Value) -> str:

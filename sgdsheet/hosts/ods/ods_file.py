@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from sgdsheet.errors import FileError
 from sgdsheet.hosts.book_file import Names, OwnSheets, Widths
-from sgdsheet.hosts.cell_edit import Change, Changes, Constant, FormulaEdit, has_edits
+from sgdsheet.hosts.cell_edit import Change, Changes, Constant, FormulaEdit, has_edits, value_of, without_result
+from sgdsheet.hosts.ods import content as odf
 from sgdsheet.hosts.ods.ods_charts import read_ods_charts
 from sgdsheet.hosts.ods.ods_looks import read_ods_appearance
 from sgdsheet.hosts.ods.ods_patch import patch_content
@@ -71,9 +72,9 @@ class OdsFile:
         part = self._content()
         if any(map(has_edits, changes.values())):
             book = with_sheets(self._book or self.read(), own)
-            changes = {
-                name: _possible(book, name, planned(book, name, values).changes) for name, values in changes.items()
-            }
+            plans = {name: planned(book, name, values).changes for name, values in changes.items()}
+            changes = {name: _in_notation(book, name, values) for name, values in plans.items()}
+        changes = {name: _possible(name, values) for name, values in changes.items()}
         patched = patch_content(part, changes, names)
         if widths:
             patched = with_widths(replace(part, data=patched), widths)
@@ -115,8 +116,22 @@ class OdsFile:
         return None
 
 
-def _possible(book: Workbook, name: str, changes: Mapping[Position, Change]) -> Mapping[Position, Change]:
-    """The changes of a sheet as such a file can hold them. Raises FileError for a formula that it cannot."""
+def _possible(name: str, changes: Mapping[Position, Change]) -> Mapping[Position, Change]:
+    """The changes of a sheet without results that such a file cannot hold. Raises FileError for what was typed."""
+    found: dict[Position, Change] = {}
+    for place, item in changes.items():
+        if isinstance(item, Constant) and odf.is_impossible(item.value):
+            raise FileError(
+                "the text has a control character in it, which no .ods file can hold",
+                cell=Cell(name, *place),
+                remedy="Type it without, or save the workbook as .xlsx in LibreOffice",
+            )
+        found[place] = without_result(item) if odf.is_impossible(value_of(item)) else item
+    return found
+
+
+def _in_notation(book: Workbook, name: str, changes: Mapping[Position, Change]) -> Mapping[Position, Change]:
+    """The changes of a sheet with formulas as such a file has them. Raises FileError for one that it cannot hold."""
     found: dict[Position, Change] = {}
     for place, item in changes.items():
         if isinstance(item, FormulaEdit):

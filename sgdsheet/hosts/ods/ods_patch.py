@@ -18,7 +18,7 @@ from sgdsheet.sheet.references import Range
 from sgdsheet.sheet.workbook import ExcelError, Position, Value
 
 _VALUES = (odf.TYPE, odf.VALUE, odf.DATE, odf.TIME, odf.BOOLEAN, odf.STRING, odf.EXTENDED_TYPE)
-_FORMULAS = (odf.FORMULA, odf.MATRIX_ROWS, odf.MATRIX_COLUMNS)
+_FORMULAS = (odf.FORMULA, odf.EXCELS_DECLARED, odf.MATRIX_ROWS, odf.MATRIX_COLUMNS)
 
 
 def patch_content(
@@ -75,7 +75,7 @@ class _Patcher(PartEditor):
         for (sheet, name), areas in names.items():
             self._names.setdefault(sheet, {})[name.casefold()] = name, areas
         self._report, self._old_report = report, old_report
-        self._prefixes: dict[str, list[bytes]] = {}
+        self._prefixes: dict[str, list[bytes]] = {odf.DECLARED: [b"xmlns"]}
         self._tables = 0
         self._wanted: dict[int, dict[int, Change]] = {}
         self._sheet_span: Span | None = None
@@ -292,7 +292,7 @@ class _Patcher(PartEditor):
             found += b' %sboolean-value="%s"' % (office, b"true" if value else b"false")
         elif isinstance(value, (str, ExcelError)):
             text = "" if is_error else str(value)
-            found += b' %sstring-value="%s"' % (office, attribute(text).replace(b"\n", b"&#10;"))
+            found += b' %sstring-value="%s"' % (office, attribute(text))
         else:
             found += b' %svalue="%s"' % (office, odf.number(value).encode())
         if extended or (is_error and self._prefixes.get(odf.EXTENSION)):
@@ -304,7 +304,7 @@ class _Patcher(PartEditor):
         """The attributes of a formula that is put into a cell: in Excel's notation, as Excel writes it there."""
         if not isinstance(change, FormulaEdit):
             return b""
-        text = attribute(f"{odf.EXCELS_PREFIX}:={change.text}").replace(b"\n", b"&#10;")
+        text = attribute(f"{odf.EXCELS_PREFIX}:={change.text}")
         space = b' xmlns:%s="%s"' % (odf.EXCELS_PREFIX.encode(), odf.EXCELS.encode())
         return b'%s %sformula="%s"' % (space, self._prefix(odf.TABLE), text)
 
@@ -321,7 +321,7 @@ class _Patcher(PartEditor):
         prefix = self._prefix(odf.TEXT)
         found = []
         for line in text.split("\n"):
-            body = attribute(line).replace(b"\t", b"<%stab/>" % prefix)
+            body = attribute(line).replace(b"&#9;", b"<%stab/>" % prefix)
             while b"  " in body:  # several spaces would be read as one
                 body = body.replace(b"  ", b" <%ss/>" % prefix)
             found.append(b"<%sp>%s</%sp>" % (prefix, body, prefix))

@@ -15,6 +15,11 @@ _TAG = re.compile(rb"""<([^\s/>]+)[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>"
 ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
 """An attribute in a start tag: its name, and its value in quotes."""
 
+_ENTITIES = (
+    *(("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")),
+    *(("\t", "&#9;"), ("\n", "&#10;"), ("\r", "&#13;")),  # written plainly, they are read as spaces
+)
+
 Key = tuple[str, tuple[tuple[str, str], ...], tuple["Key", ...]]
 
 
@@ -176,7 +181,7 @@ class Document(PartEditor):
 
 def attribute(value: str) -> bytes:
     """Text as the content of an attribute in double quotes."""
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+    for character, entity in _ENTITIES:
         value = value.replace(character, entity)
     return value.encode("ascii", "xmlcharrefreplace")
 

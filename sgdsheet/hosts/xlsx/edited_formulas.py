@@ -46,6 +46,16 @@ class _Area(NamedTuple):
     bottom: int
     right: int
 
+    @property
+    def size(self) -> int:
+        return Range("", *self).size
+
+    def among(self, values: Collection[Position]) -> Iterator[Position]:
+        """The cells that lie in the area, which may be as large as the sheet."""
+        if self.size <= len(values):
+            return (place for place in Range("", *self).positions() if place in values)
+        return (at for at in values if self.top <= at[0] <= self.bottom and self.left <= at[1] <= self.right)
+
 
 def planned(book: Workbook, name: str, changes: Mapping[Position, Change]) -> Plan:
     """What edits of a sheet mean for its other cells. Raises SgdSheetError for what cannot be done."""
@@ -57,19 +67,19 @@ def planned(book: Workbook, name: str, changes: Mapping[Position, Change]) -> Pl
     index = _Index(edits)
     _refuse_merged(sheet, edits, index)
     _refuse_headers(sheet, tables, edits, index)
-    spilled = _spilled(sheet, edits, index)
+    spilled, filled = _spilled(sheet, edits, index)
     in_tables = {place: table.name for table in tables for place in index.inside(_Area(*table.area[1:]))}
     written = {
         place: FormulaEdit(in_file(item.text, Cell(name, *place), in_tables.get(place), book), item.value)
         for place, item in edits.items()
         if isinstance(item, FormulaEdit)
     }
-    before = sheet.formulas.keys() & edits.keys()
+    before = (sheet.formulas.keys() & edits.keys()) | filled
     return Plan(
         {**changes, **spilled, **written},
         _sharing(sheet, edits),
         frozenset(before - written.keys()),
-        bool(written.keys() - before),
+        bool(written.keys() - sheet.formulas.keys()),
     )
 
 
@@ -80,6 +90,8 @@ def ground(book: Workbook) -> Workbook:
         areas = [_Area(*table.area[1:]) for table in book.tables.values() if table.area.sheet == sheet.name]
         areas = [line for area in areas for line in (area._replace(bottom=area.top), area._replace(top=area.bottom))]
         areas += [_Area(*formula.array) for formula in sheet.formulas.values() if formula.array is not None]
+        if sum(area.size for area in areas) > len(sheet.values):
+            return sheet
         places = {place for area in areas for place in Range("", *area).positions()}
         return replace(sheet, values={place: value for place, value in sheet.values.items() if place in places})
 
@@ -139,9 +151,15 @@ def _refuse_headers(sheet: Sheet, tables: Iterable[Table], edits: Mapping[Positi
                     )
 
 
-def _spilled(sheet: Sheet, edits: Mapping[Position, CellEdit], index: _Index) -> dict[Position, Cleared]:
-    """The other cells of dynamic arrays whose formula is replaced: they become empty."""
+def _spilled(
+    sheet: Sheet, edits: Mapping[Position, CellEdit], index: _Index
+) -> tuple[dict[Position, Cleared], set[Position]]:
+    """The other cells of dynamic arrays whose formula is replaced, which become empty; and the edited cells of arrays.
+
+    The calculation chain has all cells that an array formula fills.
+    """
     found: dict[Position, Cleared] = {}
+    filled: set[Position] = set()
     for anchor, formula in sheet.formulas.items():
         if formula.array is None or formula.array == (*anchor, *anchor):
             continue
@@ -149,16 +167,16 @@ def _spilled(sheet: Sheet, edits: Mapping[Position, CellEdit], index: _Index) ->
         touched = list(index.inside(area))
         if not touched:
             continue
-        cells = [place for place in Range(sheet.name, *area).positions() if place != anchor]
+        filled.update(touched)
         if anchor in edits and formula.dynamic:
-            found.update((place, Cleared()) for place in cells if place not in edits and place in sheet.values)
-        elif anchor not in edits or any(place not in edits for place in cells):
+            found.update((place, Cleared()) for place in area.among(sheet.values) if place not in edits)
+        elif len(touched) < area.size:
             raise FileError(
                 f"an array formula fills this cell ({Range(sheet.name, *area).a1})",
                 cell=Cell(sheet.name, *next((place for place in touched if place != anchor), anchor)),
                 remedy="Change all its cells at once",
             )
-    return found
+    return found, filled
 
 
 # --- shared formulas --------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ from sgdsheet.sheet.syntax import (
 )
 from sgdsheet.sheet.workbook import Workbook
 
+IMPOSSIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML cannot hold."""
 MAX_LENGTH = 8_192
 """Characters that Excel allows in a formula."""
 
@@ -90,6 +92,10 @@ def in_file(text: str, cell: Cell, table: str | None = None, book: Workbook | No
 @lru_cache(maxsize=200_000)  # a workbook that is not saved is kept again and again, with all its new formulas
 def _spelled(text: str, cell: Cell, table: str | None) -> tuple[str, frozenset[str], frozenset[str]]:
     """The formula in a file's words, and the sheets and tables that it names."""
+    if IMPOSSIBLE.search(text):
+        raise FileError(
+            "the formula has a control character in it, which no file can hold", cell=cell, remedy="Write CHAR(…)"
+        )
     try:
         tree = parse(text, cell.row, cell.column)
     except FormulaError as error:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sgdsheet.hosts.book_file import Names
 from sgdsheet.hosts.xlsx.edit import Document, Element, attribute
 from sgdsheet.hosts.xlsx.xlsx_reader import Outline
-from sgdsheet.hosts.xlsx.xml import escape
+from sgdsheet.hosts.xlsx.xml import escape_formula
 
 BEFORE_NAMES = ("sheets", "functionGroups", "externalReferences")
 """The elements of a workbook that stand before its names, and always there: the sheets."""
@@ -27,7 +27,7 @@ def with_names(outline: Outline, names: Names) -> bytes:
     for (sheet, name), areas in names.items():
         scope, folded = numbers[sheet], name.casefold()
         same = [row for row in rows if _key(row) == (folded, scope)]
-        text = escape(",".join(area.absolute for area in areas))
+        text = escape_formula(",".join(area.absolute for area in areas))
         if not areas:
             gone += same
         elif same and not same[0].is_empty:

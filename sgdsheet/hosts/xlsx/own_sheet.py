@@ -18,7 +18,7 @@ from sgdsheet.hosts.xlsx.package import Package, relationships_part
 from sgdsheet.hosts.xlsx.part_lists import CONTENT_TYPES, content_types, unlink
 from sgdsheet.hosts.xlsx.styles import default_font, merge_styles
 from sgdsheet.hosts.xlsx.xlsx_reader import Outline, SheetEntry
-from sgdsheet.hosts.xlsx.xml import escape, read_strings
+from sgdsheet.hosts.xlsx.xml import escape, escape_formula, read_strings
 from sgdsheet.sheet.references import quote_sheet
 
 MARK = "sgd_log"
@@ -233,7 +233,7 @@ def _mark(book: Document, index: int, name: str) -> None:
     """A hidden name that belongs to the sheet, by which it is known as ours."""
     prefix, names = book.root.prefix, book.root.child("definedNames")
     line = b'<%sdefinedName name="%s" localSheetId="%d" hidden="1">%s</%sdefinedName>'
-    mark = line % (prefix, MARK.encode(), index, escape(f"{quote_sheet(name)}!$A$1"), prefix)
+    mark = line % (prefix, MARK.encode(), index, escape_formula(f"{quote_sheet(name)}!$A$1"), prefix)
     if names is not None:
         book.append(names, mark)
     else:

@@ -11,7 +11,7 @@ from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.cell_edit import Change, Cleared, Constant, FormulaEdit, value_of
 from sgdsheet.hosts.xlsx.edit import ATTRIBUTE, PartEditor, Span, with_edits
 from sgdsheet.hosts.xlsx.excerpt import excerpt
-from sgdsheet.hosts.xlsx.xml import Part, cell_column, escape, expect_worksheet, row_number, truth
+from sgdsheet.hosts.xlsx.xml import Part, cell_column, escape, escape_formula, expect_worksheet, row_number, truth
 from sgdsheet.sheet.references import Cell, Range, address, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Position, Value
 
@@ -237,7 +237,7 @@ class _Patcher(PartEditor):
         name, shared = span.name, b""
         if shares.area:
             shared = b' t="shared" ref="%s" si="%s"' % (shares.area.encode(), self._shared.encode())
-        self.replace(span.start, span.end, b"<%s%s>%s</%s>" % (name, shared, escape(shares.text), name))
+        self.replace(span.start, span.end, b"<%s%s>%s</%s>" % (name, shared, escape_formula(shares.text), name))
         if self._target is not None:
             self._target.formula_end = span.end
 
@@ -405,7 +405,7 @@ def _formula(change: Change, prefix: bytes) -> bytes:
     """The element of a formula that is put into a cell."""
     if not isinstance(change, FormulaEdit):
         return b""
-    return b"<%sf>%s</%sf>" % (prefix, escape(change.text), prefix)
+    return b"<%sf>%s</%sf>" % (prefix, escape_formula(change.text), prefix)
 
 
 def _kind(value: Value | None, calculated: bool) -> str:

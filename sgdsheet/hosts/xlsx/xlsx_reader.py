@@ -64,9 +64,9 @@ def read_outline(package: Package) -> Outline:
         target = relationship.target if relationship.kind == "worksheet" else None
         names.add(name.casefold())
         if target is not None:
-            if target in taken:
+            if target.casefold() in taken:
                 raise part.error(f"has two sheets for one part ({target})")
-            taken.add(target)
+            taken.add(target.casefold())
         sheets.append(SheetEntry(name, target, node.attributes.get("sheetId", "")))
     return Outline(part, root, relationships, sheets)
 

@@ -211,8 +211,13 @@ def unescape(text: str) -> str:
 
 def escape(text: str) -> bytes:
     """Text as element content, pure ASCII so that it fits every encoding a part may declare."""
-    text = _NEEDS_ESCAPE.sub(lambda match: f"_x{ord(match[0]):04X}_", text)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escape_formula(_NEEDS_ESCAPE.sub(lambda match: f"_x{ord(match[0]):04X}_", text))
+
+
+def escape_formula(text: str) -> bytes:
+    """A formula as element content: formulas are read as they stand there, without the escapes of other texts."""
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\r", "&#13;")):
+        text = text.replace(character, entity)
     return text.encode("ascii", "xmlcharrefreplace")
 
 
