@@ -160,7 +160,7 @@ def test_formulas(tmp_path: Path) -> None:
         '<row r="5"><c r="A5"><f t="shared" ref="A5:A6" si="0">C5</f></c>'
         '<c r="B5"><f t="shared" si="0"/></c></row>'
         '<row r="6"><c r="A6"><f t="shared" ref="A6:B6" si="1">D6</f></c></row>'
-        '<row r="8"><c r="A8"><f t="dataTable" ref="A8:B9" dt2D="1" r1="C1" r2="C2"/><v>7</v></c></row>',
+        '<row r="8"><c r="B8"><f t="dataTable" ref="B8:C8" dt2D="1" r1="C1" r2="C2"/><v>7</v></c></row>',
     )
     shared = Formula("B2+1", 2, 1)
     assert found.formulas == {
@@ -173,9 +173,10 @@ def test_formulas(tmp_path: Path) -> None:
         (5, 1): Formula("C5", 5, 1),
         (5, 2): Formula("C5", 5, 1),
         (6, 1): Formula("D6", 6, 1),
+        **dict.fromkeys([(8, 2), (8, 3)], Formula("MULTIPLE.OPERATIONS($A$7,$C$1,B$7,$C$2,$A8)", 8, 2)),
     }
     assert found.formulas[(3, 1)] is found.formulas[(2, 1)]
-    assert found.values[(8, 1)] == 7.0
+    assert found.values[(8, 2)] == 7.0
     assert (3, 2) not in found.values
 
 

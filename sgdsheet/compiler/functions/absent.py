@@ -45,6 +45,12 @@ _declare(
     frozen=True,
 )
 _declare("GETPIVOTDATA", "it reads a pivot table, which only the spreadsheet calculates", frozen=True)
+_declare(
+    "MULTIPLE.OPERATIONS",
+    "it is a cell of a what-if data table ({=TABLE(…)} in Excel), which only the spreadsheet calculates",
+    frozen=True,
+)
+_declare("TABLE", "it fills a what-if data table, which only the spreadsheet calculates", frozen=True, changes=True)
 _declare("INFO", "it tells about the program that calculates", frozen=True)
 _declare("CALL REGISTER.ID", "it calls a library of the machine")
 _declare("PIVOTBY", "how it orders and adds up groups is not published in enough detail")

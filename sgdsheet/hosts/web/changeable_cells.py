@@ -9,6 +9,7 @@ from sgdsheet.hosts import refusals
 from sgdsheet.hosts.cell_edit import impossible
 from sgdsheet.hosts.web.edit_history import Content
 from sgdsheet.hosts.xlsx.file_formula import in_file
+from sgdsheet.hosts.xlsx.what_if import filled_by_table, fills
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell, Range
 from sgdsheet.sheet.workbook import Formula, Sheet, Workbook
 
@@ -30,6 +31,8 @@ class ChangeableCells:
         formula = sheet.formulas.get(cell[1:])
         if formula is not None and formula.array is None and not replace:
             raise refusals.formula_cell(cell)
+        if fills(formula):
+            raise filled_by_table(cell)
         for area in self._arrays(sheet):
             if area[0] <= cell.row <= area[2] and area[1] <= cell.column <= area[3]:
                 raise refusals.array_cell(cell)

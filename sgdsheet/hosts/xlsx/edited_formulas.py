@@ -17,6 +17,7 @@ from sgdsheet.hosts.cell_edit import CellEdit, Change, Cleared, Constant, Formul
 from sgdsheet.hosts.xlsx.edit import Document
 from sgdsheet.hosts.xlsx.file_formula import in_file
 from sgdsheet.hosts.xlsx.patch import Shares
+from sgdsheet.hosts.xlsx.what_if import filled_by_table, fills
 from sgdsheet.hosts.xlsx.xml import Part
 from sgdsheet.sheet.formula import moved
 from sgdsheet.sheet.references import Cell, Range, address
@@ -67,6 +68,8 @@ def planned(book: Workbook, name: str, changes: Mapping[Position, Change]) -> Pl
     index = _Index(edits)
     _refuse_merged(sheet, edits, index)
     _refuse_headers(sheet, tables, edits, index)
+    if (place := next((place for place in edits if fills(sheet.formulas.get(place))), None)) is not None:
+        raise filled_by_table(Cell(name, *place))
     spilled, filled = _spilled(sheet, edits, index)
     in_tables = {place: table.name for table in tables for place in index.inside(_Area(*table.area[1:]))}
     written = {

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import NamedTuple, TypeVar
 
-from sgdsheet.errors import FileError, FormulaError
+from sgdsheet.errors import FormulaError
 from sgdsheet.hosts.cell_edit import Change, Cleared, Constant, FormulaEdit, value_of
 from sgdsheet.hosts.xlsx.edit import ATTRIBUTE, PartEditor, Span, with_edits
 from sgdsheet.hosts.xlsx.excerpt import excerpt
+from sgdsheet.hosts.xlsx.what_if import filled_by_table
 from sgdsheet.hosts.xlsx.xml import Part, cell_column, escape, escape_formula, expect_worksheet, row_number, truth
 from sgdsheet.sheet.references import Cell, Range, address, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Position, Value
@@ -317,11 +318,7 @@ class _Patcher(PartEditor):
     def _refuse_what_if(self, row: int, column: int) -> None:
         here = Range("", row, column, row, column)
         if any(area.contains(here) for area in self._what_if):
-            raise FileError(
-                "a what-if data table fills this cell",
-                cell=Cell(self._sheet, row, column),
-                remedy="Change the table in Excel",
-            )
+            raise filled_by_table(Cell(self._sheet, row, column))
 
     # --- cells that are not in the file yet ---
 

@@ -12,6 +12,7 @@ from datetime import date
 
 from sgdsheet.errors import FileError
 from sgdsheet.hosts.xlsx.plain_rows import Layout, Row, layout_of, plain_row, unescaped
+from sgdsheet.hosts.xlsx.what_if import table_formulas
 from sgdsheet.hosts.xlsx.xml import (
     Part,
     cell_column,
@@ -234,7 +235,9 @@ class _Reader:
         text = self._formula_text.removeprefix("=")
         kind = attributes.get("t")
         if kind == "dataTable":
-            return  # a what-if table has no formula of its own, only saved values
+            area = parse_range(attributes.get("ref", ""), self._sheet.name)
+            self._sheet.formulas.update(table_formulas(area, attributes))
+            return
         if kind == "shared":
             self._read_shared(position, attributes, text)
         elif text.strip():
