@@ -83,9 +83,47 @@ def test_a_regression_of_several_columns_is_that_of_numpy() -> None:
     assert np.isnan(table[2:, 2:]).all()
 
 
-def test_regressors_that_depend_on_each_other_are_refused() -> None:
-    with refusal(FormulaError, cell="Sheet1!Z1", cause="^the formula fits regressors that depend on each other"):
-        value("=INDEX(LINEST(A1:A4,B1:C4),1)", {"A1:A4": [1, 2, 4, 3], "B1:C4": [[1, 2], [2, 4], [3, 6], [4, 8]]})
+COLLINEAR: dict[str, Any] = {
+    "A1:A5": [3.1, 4.9, 7.2, 8.8, 11.1], "B1:B5": [1, 2, 3, 4, 5], "C1:C5": [2, 4, 6, 8, 10], "D1:D5": [7, 7, 7, 7, 7],
+    "E1:E5": [4, 1, 0, 2, 2], "G1:I2": [[6, 12, 7], [6, 11, 7]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", ["LINEST(A1:A5,B1:C5)", "LOGEST(A1:A5,B1:C5,,TRUE)", "LINEST(A1:A5,B1:D5)"])
+def test_coefficients_of_regressors_that_depend_on_each_other_are_refused(call: str) -> None:
+    """Which of them Excel leaves out is not documented."""
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="regressors that depend on each other"):
+        value(f"=INDEX({call},1)", COLLINEAR)
+
+
+def test_a_regressor_without_spread_has_the_coefficient_0() -> None:
+    """As Excel's documentation of LINEST says: 0 for it and its error, and as many degrees of freedom more."""
+    table = values({**COLLINEAR, "K1:M5": "{=LINEST(A1:A5,D1:E5,TRUE,TRUE)}"}, "K1:M5")
+    alone = values({**COLLINEAR, "K1:L5": "{=LINEST(A1:A5,E1:E5,TRUE,TRUE)}"}, "K1:L5")
+    for row in range(5):
+        line, short = table[3 * row : 3 * row + 3], alone[2 * row : 2 * row + 2]
+        if row < 2:
+            assert line == [pytest.approx(short[0], rel=1e-12), 0.0, pytest.approx(short[1], rel=1e-12)]
+        else:
+            assert line[:2] == pytest.approx(short, rel=1e-12)
+            assert line[2] is ExcelError.NA
+    assert values({**COLLINEAR, "K1:L1": "{=LINEST(A1:A5,D1:D5)}"}, "K1:L1") == [0.0, pytest.approx(7.02)]
+    assert value("=INDEX(LINEST({1;2;5},{0;0;0},FALSE),1)", {}) == 0.0
+
+
+def test_predictions_by_regressors_that_depend_on_each_other() -> None:
+    """A line is one line, however it is divided among B, C = 2B and the constant D: at 6 it is 1.05 + 1.99 6."""
+    found = values({**COLLINEAR, "K1:K5": "{=TREND(A1:A5,B1:D5)}"}, "K1:K5")
+    assert found == pytest.approx([1.05 + 1.99 * x for x in range(1, 6)], rel=1e-12)
+    assert value("=TREND(A1:A5,B1:D5,G1:I1)", COLLINEAR) == pytest.approx(1.05 + 1.99 * 6, rel=1e-12)
+    assert value("=GROWTH({2;4;8},{1,2;2,4;3,6},{4,8})", {}) == pytest.approx(16, rel=1e-12)
+    with refusal(FormulaError, cell="Sheet1!Z1", cause="at places where these do not"):
+        value("=TREND(A1:A5,B1:D5,G2:I2)", COLLINEAR)
+
+
+def test_regressors_that_parameters_make_depend_on_each_other() -> None:
+    cells = {**COLLINEAR, "F1:F5": "=B1*$G$1", "Z1": "=INDEX(LINEST(A1:A5,CHOOSE({1,2},B1:B5,F1:F5)),1)"}
+    assert values(cells, "Z1", params=["G1"]) == [ExcelError.NUM]
 
 
 def test_the_exported_program_needs_torch_alone(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -103,6 +103,10 @@ def covariance_s(one: Tensor, two: Tensor, counts: Tensor) -> Tensor:
 # --- several regressors -----------------------------------------------------------------------------------
 
 
+_DEPENDENT = 1e-10
+"""A regressor of which no larger share is left beside the others depends on them."""
+
+
 class _Data:
     """What a regression is about: `ys` [copies, n], `xs` [copies, n, k], and the shape of the ranges."""
 
@@ -157,20 +161,41 @@ def _array(builder: Builder, data: Tensor) -> Value:
 
 
 def _fit(ys: Tensor, xs: Tensor, constant: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Coefficients [copies, k], the intercept [copies], and the inverse of R of the decomposition of the regressors."""
+    """Coefficients [copies, k], the intercept [copies], and R of the decomposition of the regressors [copies, n, k].
+
+    All coefficients are errors where regressors that a parameter moves depend on each other.
+    """
     centre_x, centre_y = torch.mean(xs, -2, keepdim=True), torch.mean(ys, -1, keepdim=True)
     if not constant:
         centre_x, centre_y = centre_x * 0.0, centre_y * 0.0
     factors = torch.linalg.qr(xs - centre_x)
     turned = torch.matmul(torch.transpose(factors[0], -1, -2), torch.unsqueeze(ys - centre_y, -1))
     found = torch.squeeze(torch.linalg.solve_triangular(factors[1], turned, upper=True), -1)
+    left, whole = torch.diagonal(factors[1], dim1=-2, dim2=-1), torch.sum((xs - centre_x) ** 2, -2)
+    found = failing(torch.any(left**2 <= _DEPENDENT**2 * whole, -1, keepdim=True), found)
     start = torch.squeeze(centre_y, -1) - torch.sum(torch.squeeze(centre_x, -2) * found, -1)
     return found, start, factors[1]
 
 
 def _coefficients(ys: Tensor, xs: Tensor, constant: bool) -> Tensor:
+    """The coefficients of the regressors [copies, n, k], the last first, and the intercept."""
     found, start, _ = _fit(ys, xs, constant)
     return torch.cat([torch.flip(found, [-1]), torch.unsqueeze(start, -1)], -1)
+
+
+def _columns(matrix: Tensor, used: Sequence[int], regressors: int) -> Tensor:
+    """Some columns of a matrix [copies, n, regressors], in their order."""
+    return matrix if len(used) == regressors else matrix[..., list(used)]
+
+
+def _with_removed(table: Tensor, used: Sequence[int], regressors: int) -> Tensor:
+    """A row [copies, k + 1] of coefficients, the last regressor first, with 0 for the regressors that are not used."""
+    if len(used) == regressors:
+        return table
+    columns = [used.index(column) if column in used else None for column in range(regressors)]
+    zeros = table[..., :1] * 0.0
+    parts = [zeros if at is None else table[..., len(used) - 1 - at, None] for at in reversed(columns)]
+    return torch.cat([*parts, table[..., -1:]], -1)
 
 
 def _table(ys: Tensor, xs: Tensor, constant: bool, points: int, regressors: int) -> Tensor:
@@ -200,17 +225,63 @@ def _table(ys: Tensor, xs: Tensor, constant: bool, points: int, regressors: int)
     return torch.stack([first, second, *others], -2)
 
 
-def _refuse_collinear(data: _Data, constant: bool) -> None:
-    """Which regressors Excel leaves out where they depend on each other is not known."""
+def _used(data: _Data, constant: bool) -> tuple[list[int], list[int]]:
+    """The columns of the regressors that a fit uses, and those that the others make superfluous.
+
+    A column without spread (beside an intercept; else, one of zeros) is in neither: Excel's documentation of LINEST
+    says that it is removed, and gets the coefficient 0. Which of several columns that depend on each other Excel
+    removes is not documented. Raises FormulaError where there are too few points.
+    """
     if not data.given.constant:
+        return list(range(data.regressors)), []
+    xs = data.matrix(data.given, data.regressors)
+    assert isinstance(xs, Tensor)
+    if xs.shape[-2] < xs.shape[-1] + constant:
+        raise FormulaError("fits more regressors than there are points for", remedy="Leave some out")
+    found = [_independent(one, constant) for one in xs.reshape(-1, *xs.shape[-2:])]
+    if any(one != found[0] for one in found):
+        raise FormulaError("fits regressors that depend on each other in some copies", remedy="Leave some out")
+    return found[0]
+
+
+def _independent(xs: Tensor, constant: bool) -> tuple[list[int], list[int]]:
+    """The columns of a matrix [points, columns], from the left, that do not depend on those before them; and others."""
+    level = xs[0] if constant else torch.zeros_like(xs[0])
+    spread = [column for column in range(xs.shape[1]) if bool((xs[:, column] != level[column]).any())]
+    centred = xs - xs.mean(0) if constant else xs
+    used: list[int] = []
+    for column in spread:
+        diagonal = torch.linalg.qr(centred[:, [*used, column]])[1].diagonal().abs()
+        if bool(diagonal[-1] > _DEPENDENT * centred[:, column].norm()):
+            used.append(column)
+    return used, [column for column in spread if column not in used]
+
+
+def _refuse_dependent(superfluous: Sequence[int]) -> None:
+    if superfluous:
+        raise FormulaError(
+            "asks for the coefficients of regressors that depend on each other, of which Excel leaves one out that"
+            " its documentation does not tell",
+            remedy="Leave one out",
+        )
+
+
+def _refuse_other_places(data: _Data, places: object, constant: bool, used: list[int], superfluous: list[int]) -> None:
+    """Raise FormulaError where what is predicted depends on which of the superfluous regressors are left out."""
+    if not superfluous:
         return
     xs = data.matrix(data.given, data.regressors)
     assert isinstance(xs, Tensor)
-    centred = xs - xs.mean(-2, keepdim=True) if constant else xs
-    diagonal = torch.linalg.qr(centred)[1].diagonal(dim1=-2, dim2=-1).abs()
-    scale = centred.norm(dim=-2)
-    if xs.shape[-2] < xs.shape[-1] + constant or bool((diagonal <= 1e-10 * scale).any()):
-        raise FormulaError("fits regressors that depend on each other, or too few points", remedy="Leave some out")
+    if isinstance(places, Tensor):
+        centre = xs.mean(-2, keepdim=True) if constant else torch.zeros_like(xs[..., :1, :])
+        rule = torch.linalg.lstsq((xs - centre)[..., used], (xs - centre)[..., superfluous]).solution
+        there = places - centre
+        apart = (there[..., superfluous] - torch.matmul(there[..., used], rule)).abs()
+        if bool((apart <= 1e-9 * (1.0 + places.abs().amax())).all()):
+            return
+    raise FormulaError(
+        "predicts by regressors that depend on each other, at places where these do not", remedy="Leave one out"
+    )
 
 
 def _result(data: _Data, operation: Callable[..., Tensor], height: int, width: int, *others: object) -> Value:
@@ -261,17 +332,28 @@ def _linest(
     if data.wrong is not None:
         return context.builder.error(data.wrong)
     start, full = _flag(context, constant, True), _flag(context, stats, False)
-    _refuse_collinear(data, start)
-    width = data.regressors + 1
+    used, superfluous = _used(data, start)
+    _refuse_dependent(superfluous)
+    regressors, width = data.regressors, data.regressors + 1
     if not full:
-        return _result(data, lambda y, x: back(_coefficients(straight(y), x, start)), 1, width)
-    points, regressors = data.points, data.regressors
-    if points - regressors - start < 1:
+        return _result(
+            data,
+            lambda y, x: back(
+                _with_removed(_coefficients(straight(y), _columns(x, used, regressors), start), used, regressors)
+            ),
+            1,
+            width,
+        )
+    points = data.points
+    if points - len(used) - start < 1 or not used:
         raise FormulaError("asks for the statistics of a fit without a rest", remedy="Give it more points")
 
     def table(y: Tensor, x: Tensor) -> Tensor:
-        found = _table(straight(y), x, start, points, regressors)
-        return torch.cat([back(found[..., :1, :]), found[..., 1:, :]], -2)
+        found = _table(straight(y), _columns(x, used, regressors), start, points, len(used))
+        first = back(_with_removed(found[..., 0, :], used, regressors))
+        second = _with_removed(found[..., 1, :], used, regressors)
+        nothing = [found[..., 2:, :1] * torch.nan] * (regressors - len(used))
+        return torch.cat([torch.stack([first, second], -2), torch.cat([found[..., 2:, :], *nothing], -1)], -2)
 
     return _result(data, table, 5, width)
 
@@ -357,7 +439,7 @@ def _predicted(
     if data.wrong is not None:
         return context.builder.error(data.wrong)
     start = _flag(context, constant, True)
-    _refuse_collinear(data, start)
+    regressors, (used, superfluous) = data.regressors, _used(data, start)
     at = data.given if new is None or isinstance(new, Omitted) else context.lower(new, array=True)
     height, width, several = at.size("h"), at.size("w"), data.regressors > 1
     if not only_numbers(at):
@@ -370,11 +452,13 @@ def _predicted(
         height, width = (1, width) if data.across else (height, 1)
 
     def predicted(y: Tensor, x: Tensor, places: Tensor) -> Tensor:
-        found, level, _ = _fit(straight(y), x, start)
-        return back(torch.squeeze(torch.matmul(places, torch.unsqueeze(found, -1)), -1) + torch.unsqueeze(level, -1))
+        found, level, _ = _fit(straight(y), _columns(x, used, regressors), start)
+        heights = torch.matmul(_columns(places, used, regressors), torch.unsqueeze(found, -1))
+        return back(torch.squeeze(heights, -1) + torch.unsqueeze(level, -1))
 
     places = data.builder.expanded(at, data.axes + "hw", (*data.sizes, at.size("h"), at.size("w"))).data
     if several and data.across:
         places = data.builder.method("transpose", places, -1, -2)
     places = data.builder.method("reshape", places, (*data.sizes, -1, data.regressors))
+    _refuse_other_places(data, places, start, used, superfluous)
     return _result(data, predicted, height, width, places)
