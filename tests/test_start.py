@@ -90,6 +90,28 @@ def test_what_needs_no_torch_has_none(tmp_path: Path) -> None:
     )
 
 
+def test_inspect_shows_what_needs_no_torch_before_it_loads_torch() -> None:
+    program = """
+import sys
+from sgdsheet.apps.cli import main
+class Torch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            sys.exit("torch")
+sys.meta_path.insert(0, Torch())
+try:
+    main(["inspect", "workbooks/titanic.xlsx", "--sheet", "nnet"])
+except SystemExit as ended:
+    assert ended.code == "torch"
+main(["inspect", "workbooks/quadratic.xlsx"])
+"""
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (1, "torch\n")
+    lines = [line.split() for line in found.stdout.splitlines() if line]
+    assert ["parameters", "nnet!E6:J7", "12"] in lines
+    assert lines[-1] == ["centred", "27", "15", "67", "46"]
+
+
 def test_ctrl_c_is_looked_after_before_much_is_loaded() -> None:
     """What the program loads before takes a few milliseconds."""
     program = "import sys; from sgdsheet import __main__; print(*sys.modules)"

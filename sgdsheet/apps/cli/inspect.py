@@ -25,7 +25,8 @@ from sgdsheet.apps.cli.overview import (
     describe_book,
     models_as_dict,
     sheets_as_dict,
-    show_book,
+    show_models,
+    show_sheets,
     unsupported_as_dict,
 )
 from sgdsheet.apps.cli.progress import working
@@ -72,7 +73,7 @@ def command(
     """Show what was found in BOOK: the loss, the parameters, the data, and the blocks between them.
 
     Where no model is named: its sheets, what can be calculated, and cells that look like a loss, with the commands to
-    train them.
+    train them. What can be read off the workbook is shown at once, and the rest when torch is loaded.
     """
     workbook = read_book(book, quiet=as_json)
     try:
@@ -82,31 +83,35 @@ def command(
             raise
         _without_model(workbook, book, choice.sheet, as_json)
         return
-    problem = with_source(problem, source)
+    problem, out = with_source(problem, source), console()
+    if not as_json:
+        _show_named(out, named(workbook, problem))
     with working("compiling", quiet=as_json):
         model = sgdsheet.compile(workbook, problem=problem, precision="float64")
-        content = describe(workbook, model)
+        compiled = calculated(model)
     if as_json:
-        content.update(_elsewhere(workbook, book))
-        print_json(content)
+        print_json({**named(workbook, model.problem), **compiled, **_elsewhere(workbook, book)})
     else:
-        _show(console(), model.problem, content)
+        _show_calculated(out, problem, compiled)
 
 
 def _without_model(workbook: Workbook, book: str, sheet: str | None, as_json: bool) -> None:
-    from sgdsheet.analysis.checking import check_workbook  # imports torch: not for the help page
+    out, chosen = console(), workbook.sheet(sheet) if sheet is not None else None
+    name = chosen.name if chosen else None
+    if not as_json:
+        show_sheets(out, workbook, name)
+    from sgdsheet.analysis.checking import check_workbook  # imports torch: what is shown before waits for nothing
     from sgdsheet.analysis.trial import Suggestions, suggestions
     from sgdsheet.compiler.calculated_references import block_table
 
-    chosen = workbook.sheet(sheet) if sheet is not None else None
-    name, table = chosen.name if chosen else None, block_table(workbook)
+    table = block_table(workbook)
     report = check_workbook(workbook, name, table=table)
     named = sheets_with_problem(workbook) if chosen is None else []
     found = Suggestions() if named else suggestions(workbook, name, table=table)
     if as_json:
         print_json({**dict.fromkeys(_MODEL_KEYS), **describe_book(workbook, book, report, found)})
     else:
-        show_book(console(), workbook, book, report, found)
+        show_models(out, workbook, book, report, found)
 
 
 def _elsewhere(workbook: Workbook, book: str) -> dict[str, Any]:
@@ -126,12 +131,8 @@ def _elsewhere(workbook: Workbook, book: str) -> dict[str, Any]:
     return {**candidates_as_dict(book, found), "unsupported": unsupported}
 
 
-def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
-    """The findings as plain data."""
-    from sgdsheet.data.description import described  # imports torch: not for the help page
-    from sgdsheet.train.constrained.problem_kind import kind_of
-
-    problem = model.problem
+def named(workbook: Workbook, problem: Problem) -> dict[str, Any]:
+    """What the workbook says of a model, as plain data: found without torch."""
     home = workbook.sheets[problem.loss.sheet]
     formula = home.formulas.get(problem.loss[1:])
     return {
@@ -144,21 +145,30 @@ def describe(workbook: Workbook, model: sgdsheet.SheetModel) -> dict[str, Any]:
         "loss_cell": str(problem.loss),
         "loss_formula": "=" + formula_text(formula, *problem.loss[1:]) if formula else None,
         "loss_saved": home.values.get(problem.loss[1:]),
-        "loss": float(model().item()),
         "parameters": problem.parameter_count,
         "parameter_ranges": [{"range": str(area), "count": area.size} for area in problem.parameters],
-        "unused_parameters": [str(area) for area in model.unused],
         "overwritten_formulas": [str(area) for area in problem.overwritten],
         "constraints": [str(item) for item in problem.constraints],
         "non_negative": problem.non_negative,
-        "problem": kind_of(model).as_dict(),
         "data": str(problem.data) if problem.data else None,
         "samples": problem.data.height if problem.data else None,
-        "file": described(model),
         "metric_cell": str(problem.metric) if problem.metric else None,
         "settings": {item.name: item.value for item in problem.settings},
         "sheets": sheets_as_dict(workbook),
         "models": models_as_dict(models_in(workbook)),
+    }
+
+
+def calculated(model: sgdsheet.SheetModel) -> dict[str, Any]:
+    """What is known of a model once it is compiled, as plain data."""
+    from sgdsheet.data.description import described  # imports torch: not for the help page
+    from sgdsheet.train.constrained.problem_kind import kind_of
+
+    return {
+        "loss": float(model().item()),
+        "unused_parameters": [str(area) for area in model.unused],
+        "problem": kind_of(model).as_dict(),
+        "file": described(model),
         "formulas": sum(block.range.size for block in model.blocks),
         "blocks": [
             {"range": str(block.range), "cells": block.range.size, "formula": "=" + block.text}
@@ -181,42 +191,54 @@ _REMARKS = {
 """What is remarkable about parameters, by the key of their ranges."""
 
 
-def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
+def _facts() -> Table:
+    """A table of facts; those that are printed one after the other have columns of one width."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(min_width=len("constraints"))
+    facts.add_column()
+    return facts
+
+
+def _show_named(out: Console, content: dict[str, Any]) -> None:
     book, sheet = shown(content["book"]), shown(content["sheet"])
     out.print(f"[bold]{book}[/bold], sheet [bold]{sheet}[/bold] (found by {shown(content['source'])})")
     out.print()
-    facts = Table.grid(padding=(0, 2))
+    facts = _facts()
     for number, item in enumerate(content["targets"]):
         facts.add_row(
             "targets" if number == 0 else "", f"[bold]{shown(item['cell'])}[/bold] is to reach {item['value']:g}"
         )
-    if not problem.targets:
+    if not content["targets"]:
         facts.add_row(
             "loss", f"[bold]{shown(content['loss_cell'])}[/bold]  {shown(one_line(content['loss_formula'] or ''))}"
         )
-        value = f"{figure(content['loss'])}, {_WISH[problem.direction]}"
-        facts.add_row("", value + (f": {problem.target:g}" if problem.direction is Direction.VALUE else ""))
     for number, item in enumerate(content["parameter_ranges"]):
         facts.add_row("parameters" if number == 0 else "", f"[bold]{shown(item['range'])}[/bold]  {item['count']:,}")
-    for key, remark in _REMARKS.items():
-        if content[key]:
-            facts.add_row("", f"[yellow]![/yellow] {shown(', '.join(content[key][:_LISTED]))} {remark}")
+    _add_remark(facts, content, "overwritten_formulas")
     for number, text in enumerate(content["constraints"]):
         facts.add_row("constraints" if number == 0 else "", shown(text))
     if content["non_negative"]:
         facts.add_row("", "all parameters at least 0 (Solver's setting)")
-    for number, line in enumerate(content["problem"]["lines"]):
-        facts.add_row("problem" if number == 0 else "", shown(line))
     if content["data"]:
-        what = "preview" if content["file"] else "samples"
-        facts.add_row(what, f"{shown(content['data'])}  {count(content['samples'], 'row')}")
-    if content["file"]:
-        _add_file(facts, content["file"])
+        facts.add_row("sample rows", f"{shown(content['data'])}  {count(content['samples'], 'row')}")
     if content["metric_cell"]:
         facts.add_row("metric", shown(content["metric_cell"]))
     if content["settings"]:
         listed = ", ".join(f"{name} {_value(value)}" for name, value in content["settings"].items())
         facts.add_row("settings", shown(listed))
+    out.print(facts)
+
+
+def _show_calculated(out: Console, problem: Problem, content: dict[str, Any]) -> None:
+    facts = _facts()
+    if not problem.targets:
+        value = f"{figure(content['loss'])}, {_WISH[problem.direction]}"
+        facts.add_row("loss now", value + (f": {problem.target:g}" if problem.direction is Direction.VALUE else ""))
+    _add_remark(facts, content, "unused_parameters")
+    for number, line in enumerate(content["problem"]["lines"]):
+        facts.add_row("problem" if number == 0 else "", shown(line))
+    if content["file"]:
+        _add_file(facts, content["file"])
     out.print(facts)
     out.print()
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
@@ -229,6 +251,11 @@ def _show(out: Console, problem: Problem, content: dict[str, Any]) -> None:
     out.print()
     blocks, cells = count(len(content["blocks"]), "block"), count(content["formulas"], "formula cell")
     out.print(f"{cells} in {blocks} between the parameters and the loss.")
+
+
+def _add_remark(facts: Table, content: dict[str, Any], key: str) -> None:
+    if content[key]:
+        facts.add_row("", f"[yellow]![/yellow] {shown(', '.join(content[key][:_LISTED]))} {_REMARKS[key]}")
 
 
 def _add_file(facts: Table, file: dict[str, Any]) -> None:

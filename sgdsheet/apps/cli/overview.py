@@ -98,16 +98,21 @@ def describe_book(workbook: Workbook, book: str, report: Report, found: Suggesti
     }
 
 
-def show_book(out: Console, workbook: Workbook, book: str, report: Report, found: Suggestions) -> None:
-    """Show what is in a workbook to a person."""
-    models = models_in(workbook)
-    sheets = summaries(workbook)
-    title = f"{count(len(sheets), 'sheet')}, {count(report.formulas, 'formula cell')}"
-    title += "" if models else "; no model is named yet"
+def show_sheets(out: Console, workbook: Workbook, sheet: str | None = None) -> None:
+    """Show the sheets of a workbook to a person, and how many formulas they have, or that one; it takes no torch."""
+    found = summaries(workbook)
+    formulas = sum(item.formulas for item in found if sheet in (None, item.name))
+    title = f"{count(len(found), 'sheet')}, {count(formulas, 'formula cell')}"
+    title += "" if models_in(workbook) else "; no model is named yet"
     out.print(f"[bold]{shown(workbook.name)}[/bold]  {title}")
     out.print()
-    _show_sheets(out, sheets)
+    _show_table(out, found)
     out.print()
+
+
+def show_models(out: Console, workbook: Workbook, book: str, report: Report, found: Suggestions) -> None:
+    """Show what can be calculated in a workbook, its models, and what could be one, to a person."""
+    models = models_in(workbook)
     show_supported(out, report)
     out.print()
     if models:
@@ -118,7 +123,7 @@ def show_book(out: Console, workbook: Workbook, book: str, report: Report, found
         show_candidates(out, book, found)
 
 
-def _show_sheets(out: Console, sheets: Sequence[SheetSummary]) -> None:
+def _show_table(out: Console, sheets: Sequence[SheetSummary]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     table.add_column("sheet", overflow="fold")
     for title in ("rows", "columns", "formulas", "typed numbers"):
