@@ -375,6 +375,56 @@ def test_tied_samples_are_refused(tmp_path: Path, name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_two_rows_are_not_taken_apart(tmp_path: Path) -> None:
+    """In programs for two samples, two constants would be taken for a column of them."""
+    trained = model(tmp_path, cells("=AVERAGE(F2:F3)"), {**NAMES, "sgd_data": "C2:F3"})
+    with refusal(ProblemError, cell="Model!C2:F3", cause="sgd_data is two rows only"):
+        Session(trained, batch_size=1)
+
+
+Chosen = Callable[[Tensor, Tensor], Tensor]
+"""The loss of a batch from its errors [batch] and from its inputs D and weights G [batch, 2]; NaN is no weight."""
+
+LEFT_OUT: dict[str, tuple[dict[str, Any], str, Chosen]] = {
+    "text in place of an error": (
+        {"H2_H24": '=IF(G{r}="","",F{r})'},
+        "=AVERAGE(H2:H24)",
+        lambda error, table: error[table[:, 1].isfinite()].mean(),
+    ),
+    "FALSE in place of an error": (
+        {"H2_H24": "=IF(ISNUMBER(G{r}),F{r})"},
+        "=SUM(H2:H24)/COUNT(H2:H24)",
+        lambda error, table: error[table[:, 1].isfinite()].mean(),
+    ),
+    "in the array": ({}, "{=AVERAGE(IF(G2:G24>1,F2:F24))}", lambda error, table: error[table[:, 1] > 1].mean()),
+    "by a criterion": ({}, '=AVERAGEIF(G2:G24,">1",F2:F24)', lambda error, table: error[table[:, 1] > 1].mean()),
+    "beside data": ({}, "=SUM(F2:F24,D2:D24)", lambda error, table: (error + table[:, 0]).sum() * COUNT / len(error)),
+    "larger than data": ({}, "=MAX(F2:F24,D2:D24)", lambda error, table: torch.maximum(error, table[:, 0]).max()),
+}
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_samples_that_are_left_out(tmp_path: Path, name: str) -> None:
+    """Which samples count, and data that are summed up beside them, are those of the batch, not of the first rows."""
+    more, pooled, chosen = LEFT_OUT[name]
+    weights = [None if row % 5 in (1, 3) and row > 2 else 0.2 + row / 8 for row in range(COUNT)]
+    trained = sheet(tmp_path, pooled, G2_G24=[[weight] for weight in weights], **more)
+    errors = errors_by_hand(torch.tensor(START, dtype=torch.float64), torch.arange(COUNT))
+    known = torch.tensor([math.nan if weight is None else weight for weight in weights], dtype=torch.float64)
+    table = torch.column_stack([data()[:, 1], known])
+    session = Session(trained, optimizer="sgd", lr=1e-15, batch_size=9, epochs=1, shuffle="no")
+    expected = [float(chosen(*part)) for part in zip(errors.split(9), table.split(9), strict=True)]
+    assert [step.loss for step in session] == pytest.approx(expected, rel=1e-9)
+
+
+def test_blank_cells_that_the_first_rows_do_not_have(tmp_path: Path) -> None:
+    """A program of the first rows would take nothing for 0 in other rows: refused, with the cell."""
+    column = [[None if row == 20 else 1.0] for row in range(COUNT)]
+    trained = sheet(tmp_path, "=SUMXMY2(F2:F24,G2:G24)", G2_G24=column)
+    with refusal(FormulaError, cell="Model!Z1", cause="is a number in each of the first"):
+        Session(trained, optimizer="sgd", batch_size=5, epochs=1)
+
+
 def test_a_share_of_all_is_a_share_of_the_batch(tmp_path: Path) -> None:
     """A row may read all rows together (a softmax over the samples, say)."""
     more, pooled, _ = TIED["against all"]

@@ -392,7 +392,11 @@ class BlockLowering:
             return self.builder.error(Fault.VALUE)
         if (error := literal_error(found, node)) is not None:
             return self.builder.error(Fault[error.name])
-        return found.evaluate(self, node)
+        before, self.builder.of_batch = self.builder.of_batch, node.of_batch
+        try:
+            return found.evaluate(self, node)
+        finally:
+            self.builder.of_batch = before
 
     def _array_constant(self, node: ArrayConstant) -> Value:
         items = [self._lower(item) for row in node.rows for item in row]

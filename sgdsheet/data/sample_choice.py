@@ -25,6 +25,9 @@ from sgdsheet.problem.definition import Problem
 from sgdsheet.problem.settings import Settings
 from sgdsheet.sheet.references import Cell
 
+_FEWEST = 3
+"""Rows of the sheet, at least, that are taken apart: in a program for two, two constants look like two samples."""
+
 
 def samples_of(model: SheetModel, settings: Settings, generator: torch.Generator) -> Samples | None:
     """The samples of a model. None where nobody asks for some of them: neither a source, nor batches or validation."""
@@ -49,8 +52,9 @@ def sheet_samples(model: SheetModel, settings: Settings, generator: torch.Genera
         return None
     if not wanted:
         return None
-    if problem.data.height < 2:
-        raise ProblemError("sgd_data is one row", cell=problem.data, remedy="Name the rows of all samples sgd_data")
+    if problem.data.height < _FEWEST:
+        cause = "sgd_data is one row" if problem.data.height == 1 else "sgd_data is two rows only"
+        raise ProblemError(cause, cell=problem.data, remedy="Name the rows of all samples sgd_data")
     if problem.valid is not None:
         marked = marked_rows(model, problem.valid, problem.data)
     else:

@@ -265,7 +265,7 @@ class _Cutter:
         compared = per_sample if _heaps_arguments(part) else per_sample[:1]
         if over is not OverSamples.EXTREME and not all(compared):
             raise self._tied("mixes samples and other values in one sum")
-        cut = Call(part.name, tuple(self._array(item) for item in part.arguments))
+        cut = Call(part.name, tuple(self._array(item) for item in part.arguments), of_batch=True)
         return Binary("*", cut, self._scale) if over is OverSamples.SUM else cut
 
     def _judged(self, part: Call, sheet: str) -> Node | None:

@@ -167,10 +167,14 @@ class TableReference(Node):
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
-    """A function call; `name` is in capitals and without `_xlfn.` and similar prefixes."""
+    """A function call; `name` is in capitals and without `_xlfn.` and similar prefixes.
+
+    `of_batch` says that it sums up the samples of a batch: what it reads of constants will be that of other batches.
+    """
 
     name: str
     arguments: tuple[Node, ...]
+    of_batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +313,7 @@ def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:
             return changed
         match part:
             case Call():
-                return Call(part.name, tuple(copied(item) for item in part.arguments))
+                return Call(part.name, tuple(copied(item) for item in part.arguments), part.of_batch)
             case Applied():
                 return Applied(copied(part.function), tuple(copied(item) for item in part.arguments))
             case Unary():

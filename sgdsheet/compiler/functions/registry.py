@@ -604,8 +604,8 @@ def numbers_of(
             counts = (value.kinds == Kind.NUMBER) | (value.kinds == Kind.ERROR)
             clean = torch.where(value.kinds == Kind.ERROR, int(Kind.ERROR), int(Kind.NUMBER)).to(torch.uint8)
             number = Value(value.data, value.axes, value.sizes, clean, value.reference)
-            mask = None if bool(counts.all()) else Value(counts, value.axes, value.sizes, Kind.BOOLEAN)
-            yield builder.numbers(number), mask
+            whole = not builder.generic and bool(counts.all())
+            yield builder.numbers(number), None if whole else Value(counts, value.axes, value.sizes, Kind.BOOLEAN)
         elif value.kinds in (Kind.NUMBER, Kind.ERROR):
             yield value, None
 
@@ -655,8 +655,15 @@ def count_of(builder: Builder, arguments: Iterable[Value]) -> Value:
     too. A constant, unless a parameter decides between numbers and what is none."""
     result = builder.number(0.0)
     for value in arguments:
-        result = builder.elementwise(torch.add, result, builder.reduce(torch.sum, counted(builder, value)))
+        result = builder.elementwise(torch.add, result, _how_many(builder, value))
     return result
+
+
+def _how_many(builder: Builder, value: Value) -> Value:
+    """How many numbers there are in an argument of COUNT, for each copy of the formula."""
+    if value.only(Kind.NUMBER):
+        return builder.number(float(value.size("h") * value.size("w")))
+    return builder.reduce(torch.sum, counted(builder, value))
 
 
 def counted(builder: Builder, value: Value) -> Value:

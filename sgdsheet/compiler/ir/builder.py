@@ -55,11 +55,13 @@ class _Choice(NamedTuple):
 class Builder(Recorder):
     """Records what happens to `Value`s. `texts` are the texts that occur, by their index; `kept` is the size of all
     results that depend on parameters. `unsure` says that some of them are a number or TRUE or FALSE, and which is not
-    recorded. `calendar` says how texts are read as dates."""
+    recorded. `of_batch` says that a function over the samples of a batch is lowered: what it sums up of constants is
+    recorded, for other batches. `calendar` says how texts are read as dates."""
 
     texts: list[str] = field(default_factory=list)
     kept: int = 0
     unsure: bool = False
+    of_batch: bool = False
     calendar: Calendar = field(default_factory=Calendar)
     _codes: dict[str, int] = field(default_factory=dict)
     _choices: dict[fx.Node, _Choice] = field(default_factory=dict)
@@ -445,7 +447,8 @@ class Builder(Recorder):
         second = self.expanded(Value(other.kind_tensor(), other.axes, other.sizes), axes, sizes).tensor
         if isinstance(condition.data, Tensor):
             taken = self.expanded(replace(condition, kinds=Kind.NUMBER), axes, sizes).tensor
-            return simplified(torch.where(taken, first, second))
+            chosen_kinds = torch.where(taken, first, second)
+            return chosen_kinds if self.generic and axes else simplified(chosen_kinds)  # other samples choose otherwise
         if bool((first == second).all()):
             return simplified(first.contiguous())
         if chosen.has(Kind.TEXT) or other.has(Kind.TEXT):
@@ -473,6 +476,8 @@ class Builder(Recorder):
         over = [value.axes.index(axis) for axis in axes if axis in value.axes]
         if not over:
             return value
+        if self.of_batch and value.constant:
+            value = replace(value, data=self.attribute(value.tensor))
         if (function in _SHARE or value.constant) and (errors := self.errors_of(value)) is not None:
             clean = self.reduce(function, self.cleaned(value), axes)
             return self.spoiled(clean, self.any_error(errors, axes))

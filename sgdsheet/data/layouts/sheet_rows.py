@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, fx
@@ -134,14 +135,15 @@ class SheetReduction:
         self._suspicious = False
         self._programs: dict[int, BatchProgram] = {}
         self._closed: dict[int, fx.GraphModule] = {}
-        whole = dict(self._build(layout.rows.height).named_buffers())
-        if any(bool(tensor.isnan().any()) for tensor in whole.values() if tensor.is_floating_point()):
-            self._suspicious = True
-            whole = dict(self._build(layout.rows.height).named_buffers())
         size = layout.rows.height
+        module = self._build(size)
+        if any(bool(tensor.isnan().any()) for tensor in module.buffers() if tensor.is_floating_point()):
+            self._suspicious = True
+            module = self._build(size)
+        whole, self._operations = dict(module.named_buffers()), _operations(module)
         # Two judged rows may have nothing that can be divided by, where nearly all have.
         less = _FEW if layout.judged is None else max(size - 1, _FEW)
-        few = whole if size == _FEW else dict(self._build(less).named_buffers())
+        few = whole if size == _FEW else dict(self._alike(self._build(less), less).named_buffers())
         pairs = zip(whole.values(), few.values(), strict=True)
         self._dims = [_dimension(one, other, size) for one, other in pairs]
         self._shapes = [_without(tensor, dim) for tensor, dim in zip(whole.values(), self._dims, strict=True)]
@@ -199,8 +201,28 @@ class SheetReduction:
                 cell=self.cells[-1],
                 remedy=remedy,
             )
+        self._alike(module, size)
         columns = {name: dim for name, dim in zip(buffers, self._dims, strict=True) if dim is not None}
         return simplify(_with_arguments(module, columns), examples=batch)
+
+    def _alike(self, module: fx.GraphModule, size: int) -> fx.GraphModule:
+        """The program for so many rows, if it has the operations of that for all rows.
+
+        Else FormulaError: it is not that of other samples, some of which hold text or nothing where its rows hold
+        numbers.
+        """
+        pairs = zip_longest(_operations(module), self._operations)
+        other = next((place for place, (own, whole) in enumerate(pairs) if own != whole), None)
+        if other is None:
+            return module
+        nodes = list(module.graph.nodes)
+        area: Range | None = nodes[min(other, len(nodes) - 1)].meta.get("area")
+        raise FormulaError(
+            f"what it reads is a number in each of the first {size:,} samples, or in none, and in some of all samples",
+            cell=self.cells[-1] if area is None else area.first,
+            remedy="Let numbers stand in place of texts, errors and blank cells, with 0 as the weight of these samples;"
+            " or train on all rows at once",
+        )
 
     def _build(self, size: int) -> fx.GraphModule:
         """The cells for so many rows. Its buffers are the same ones, in the same order, for every size."""
@@ -223,6 +245,25 @@ class SheetReduction:
 def _without(tensor: Tensor, dim: int | None) -> list[int]:
     """The shape of a tensor without a dimension, if it has that."""
     return [size for place, size in enumerate(tensor.shape) if place != dim]
+
+
+def _operations(module: fx.GraphModule) -> list[object]:
+    """What a program does with what, but for numbers: these tell of sizes."""
+    places: dict[object, object] = {name: f"buffer {place}" for place, (name, _) in enumerate(module.named_buffers())}
+    found: list[object] = []
+
+    def named(item: object) -> object:
+        if isinstance(item, (tuple, list)):
+            return tuple(map(named, item))
+        if isinstance(item, dict):
+            return tuple((key, named(part)) for key, part in item.items())
+        return None if isinstance(item, (int, float)) else places.get(item, item)
+
+    for place, node in enumerate(module.graph.nodes):
+        target = places.get(node.target, node.target) if node.op == "get_attr" else node.target
+        found.append((node.op, target, named(node.args), named(node.kwargs)))
+        places[node] = place
+    return found
 
 
 def _dimension(whole: Tensor, few: Tensor, height: int) -> int | None:
