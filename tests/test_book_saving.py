@@ -11,12 +11,14 @@ import openpyxl  # type: ignore[import-untyped]
 import pytest
 import xlsxwriter  # type: ignore[import-untyped]
 
+from sgdsheet.apps.web.served_book import ServedBook
 from sgdsheet.errors import FileError, HostError
 from sgdsheet.hosts.base import LineChart, ReportSheet
-from sgdsheet.hosts.file import load
+from sgdsheet.hosts.file import FileHost, load
 from sgdsheet.hosts.web.autosave import Autosave, kept_of, recover
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.hosts.web.web_host import WebHost
+from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.sheet.formula import moved
 from sgdsheet.sheet.references import Cell, Range
 from sgdsheet.system import recovery
@@ -258,3 +260,36 @@ def test_what_was_kept_of_another_state_of_the_file_is_not_taken(path: Path) -> 
     assert kept_of(book) is None
     assert recover(book) == 0
     book.close()
+
+
+def test_what_was_kept_of_another_state_of_the_file_is_a_workbook_of_its_own(path: Path) -> None:
+    book = edited(path)
+    Autosave(book).close()
+    book.close()  # the process ends here, and another program changes the file
+    with xlsxwriter.Workbook(path) as other:
+        other.add_worksheet("S").write("A1", 5)
+    served = ServedBook("id", OpenBook.open(path), Trainer(lambda *_: WebHost(served.book)))
+    said: list[str] = []
+    served.book.subscribe(lambda event: said.append(event.text))
+    assert served.take_up() == 0
+    place = Path(said[-1].rpartition(" is in ")[2])
+    as_edited(place)
+    served.book.edit([(cell("A1"), "6")])
+    served.close()
+    served.trainer.close()
+    as_edited(place)
+
+
+def test_what_is_named_while_the_file_is_written_is_not_saved_yet(path: Path) -> None:
+    class Slow(FileHost):
+        def save(self, output: str | Path | None = None) -> None:
+            book.define_name("sgd_loss", [Range("S", 1, 3, 1, 3)])
+            super().save(output)
+
+    book = OpenBook(Slow(path), str(path), path)
+    book.edit([(cell("A1"), "10")])
+    book.save()
+    assert book.dirty
+    assert not load(path).names
+    book.save()
+    assert [item.name for item in load(path).names] == ["sgd_loss"]

@@ -352,3 +352,15 @@ def test_a_workbook_that_is_saved_under_another_name(desk: Desk, host: MemoryHos
     assert History.open("line.xlsx").can_undo  # the file of the old name is as it was
     assert desk.trainer.saved_as("memory", "never used.xlsx", "new.xlsx")["ok"]
     assert not desk.ask("status", "new.xlsx")["can_undo"]
+
+
+def test_other_parameters_of_the_same_shape_are_not_those_that_were_trained(desk: Desk, host: MemoryHost) -> None:
+    desk.done("step")
+    put(host, 1, 7.0)
+    values = host.workbook.sheets[SHEET].values
+    values[1, 6], values[2, 6] = 5.0, 6.0
+    refer(host, "$E$1", "$F$1")
+    refer(host, "$E$2", "$F$2")
+    desk.done("set-params", areas=[f"{SHEET}!F1:F2"])
+    assert "E1" in refused(desk, host, "undo")
+    assert (values[1, 6], values[2, 6]) == (5.0, 6.0)

@@ -89,6 +89,21 @@ def listed() -> list[Recovery]:
     return sorted(_all(), key=lambda item: item.kept, reverse=True)
 
 
+def set_aside(kept: Recovery, name: str) -> Path:
+    """Put what was kept into a file of its own, called like `name`, which nothing takes the place of; returns its path.
+
+    Raises FileError if it is damaged, or the disk is full.
+    """
+    data, own = kept.data(), Path(name)
+    path = kept.path.with_name(f"{own.stem}-unsaved-{kept.digest[:8]}{own.suffix}")
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise FileError(f"“{path}” cannot be written: {error.strerror or error}", remedy="Free some space") from None
+    discard(kept.book)
+    return path
+
+
 def discard(book: str) -> None:
     """Forget what was kept of a workbook, because it was saved or nobody wants it."""
     with suppress(OSError):

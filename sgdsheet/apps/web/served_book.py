@@ -18,7 +18,8 @@ from sgdsheet.apps.web.rule_formulas import RuleFormulas
 from sgdsheet.apps.web.sheet_view import SheetView
 from sgdsheet.errors import HostError, SgdSheetError
 from sgdsheet.hosts.base import ReportSheet
-from sgdsheet.hosts.web.autosave import Autosave, kept_of, recover
+from sgdsheet.hosts.web.autosave import Autosave, kept_of, recover, set_aside
+from sgdsheet.hosts.web.book_events import Event
 from sgdsheet.hosts.web.open_book import OpenBook
 from sgdsheet.live.ipc.trainer import Trainer
 from sgdsheet.live.run.status import IDLE
@@ -220,7 +221,9 @@ class ServedBook:
     def take_up(self) -> int:
         """Take up what an earlier session left unsaved, and keep from now on what is not saved; returns how much.
 
-        It is a change that can be taken back. This loads what calculates.
+        It is a change that can be taken back. This loads what calculates. What cannot be taken up, because another
+        program has changed the file since, becomes a workbook of its own, and pages are told where. Raises
+        SgdSheetError.
         """
         if self._autosave is not None:
             return 0
@@ -228,6 +231,9 @@ class ServedBook:
         try:
             if kept is not None and (taken := recover(self.book)):
                 self.recovered = kept.kept
+            elif kept is None and (place := set_aside(self.book)) is not None:
+                text = f"The file was changed after what was not saved last time. That is in {place}"
+                self.book.events.tell(Event("message", text=text))
         finally:
             self._autosave = Autosave(self.book)
         return taken

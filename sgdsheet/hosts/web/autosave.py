@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 
 from sgdsheet.errors import FormulaError, SgdSheetError
-from sgdsheet.hosts.file import FileHost
+from sgdsheet.hosts.file import FileHost, output_name
 from sgdsheet.hosts.web.book_events import Event
 from sgdsheet.hosts.web.kept_sheets import kept_sheets
 from sgdsheet.hosts.web.open_book import OpenBook
@@ -38,6 +39,15 @@ def kept_of(book: OpenBook) -> Recovery | None:
     """What was kept of an earlier session that ended without saving, if it fits the file as it is."""
     found = recovery.find(book.key)
     return found if found is not None and found.base == book.base else None
+
+
+def set_aside(book: OpenBook) -> Path | None:
+    """Put what was kept of an earlier session into a workbook of its own, whose path is returned; None if nothing was.
+
+    For what cannot be taken up: else what is changed next would take its place. Raises FileError.
+    """
+    found = recovery.find(book.key)
+    return recovery.set_aside(found, output_name(Path(book.name)).name) if found is not None else None
 
 
 def recover(book: OpenBook) -> int:

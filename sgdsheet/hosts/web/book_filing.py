@@ -39,13 +39,14 @@ class BookFiling:
             with self._turn:
                 version = self._told()
                 before, self._unsaved.original = self._unsaved.original, {}
-            base = self.base
+            base, saved = self.base, False
             try:
                 self._file.save(path)
-                base = digest_of(self._file.data)
-                self._unsaved.dirty = version != self._events.version
+                base, saved = digest_of(self._file.data), True
             finally:
                 with self._turn:
+                    if saved:
+                        self._unsaved.dirty = self._unsaved.untold or version != self._events.version
                     if base == self.base:  # it was not saved in place
                         self._unsaved.original.update(before)
                     self.base = base

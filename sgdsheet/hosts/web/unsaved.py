@@ -57,6 +57,11 @@ class Unsaved:
             file.set_widths(name, widths)
         self.edited, self.calculated, self.names, self.reports, self.widths = set(), set(), {}, set(), {}
 
+    @property
+    def untold(self) -> bool:
+        """Whether there are changes that the file has not been told of."""
+        return bool(self.edited or self.calculated or self.names or self.reports or self.widths)
+
     def held(self, contents: Mapping[Cell, Content]) -> None:
         """Note what cells held before they were edited, if nothing is known of that yet."""
         for cell, content in contents.items():

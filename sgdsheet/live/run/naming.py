@@ -8,6 +8,7 @@ from dataclasses import replace
 from sgdsheet.errors import ProblemError, SettingError
 from sgdsheet.live.run.live_book import LiveBook, Options, Reply
 from sgdsheet.live.run.trainable import find_trainable
+from sgdsheet.live.undo.tracking import PARAMETERS, model_areas
 from sgdsheet.problem.definition import check_loss, check_parameters
 from sgdsheet.sheet.defined_names import name_text
 from sgdsheet.sheet.references import Range, parse_range
@@ -19,7 +20,7 @@ _WHAT = {"sgd_loss": "the loss cell", "sgd_params": "the parameters", "sgd_data"
 def set_name(book: LiveBook, name: str, sheet: str | None, options: Options) -> Reply:
     """Give a name to the selection, or to the option `areas`, if the sheet can be trained with it."""
     book.refuse_while_training("changing the model")
-    workbook = book.host.read()
+    workbook = book.read_tracked()
     areas = _clipped(workbook, _areas(book, sheet or workbook.active, options))
     home = areas[0].sheet
     candidate = _with_name(workbook, name, areas)
@@ -32,6 +33,9 @@ def set_name(book: LiveBook, name: str, sheet: str | None, options: Options) -> 
     elif name == "sgd_params":
         check_parameters(workbook, areas)
     book.host.define_name(name, areas)
+    known = book.history.areas.get(home, {})
+    if name == "sgd_params" and known.get(PARAMETERS) != model_areas(candidate, home).get(PARAMETERS):
+        book.history.let_go(home, PARAMETERS)
     book.manual_run = None
     text = f"{_WHAT[name]}: {', '.join(str(area) for area in areas)}{_missing(candidate, home)}"
     book.host.status(text)

@@ -167,6 +167,12 @@ class History:
         self.original = {cell: value for cell, value in self.original.items() if cell not in gone}
         self.after = {cell: value for cell, value in self.after.items() if cell not in gone}
 
+    def let_go(self, sheet: str, role: str) -> None:
+        """Note that a person has given the name of a role to other cells: it does not tell where the old ones are."""
+        if self.areas.get(sheet, {}).pop(role, None) is not None:
+            with suppress(FileError):  # a disk that is full by now is no reason to fail
+                self._save()
+
     def pop(self) -> Level:
         """Remove the newest level and return it. Raises HostError if there is none."""
         if not self.levels:
