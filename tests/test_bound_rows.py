@@ -186,6 +186,7 @@ OVER_PARTS: dict[str, Rows] = {
     "by the largest": Rows([LINE, ERROR, "=G{r}/$B$1"], "=AVERAGE(H{a}:H{b})", more={"B1": "=MAX(G{a}:G{b})"}),
     "weighted": Rows(loss="=SUMPRODUCT(F{a}:F{b},G{a}:G{b})/SUM(G{a}:G{b})"),
     "averages of some": Rows(loss='=AVERAGEIF(F{a}:F{b},">0",G{a}:G{b})'),
+    "average of errors or FALSE": Rows([LINE, ERROR, "=IF(F{r}>0,G{r})"], "=AVERAGE(H{a}:H{b})"),
     "count of some": Rows(loss='=COUNTIF(F{a}:F{b},">0")/COUNT(F{a}:F{b})+0*AVERAGE(G{a}:G{b})'),
 }
 

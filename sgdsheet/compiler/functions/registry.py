@@ -663,7 +663,9 @@ def _how_many(builder: Builder, value: Value) -> Value:
     """How many numbers there are in an argument of COUNT, for each copy of the formula."""
     if value.only(Kind.NUMBER):
         return builder.number(float(value.size("h") * value.size("w")))
-    return builder.reduce(torch.sum, counted(builder, value))
+    count = builder.reduce(torch.sum, counted(builder, value))
+    builder.counts_samples = builder.counts_samples or (builder.of_batch and not count.constant)
+    return count
 
 
 def counted(builder: Builder, value: Value) -> Value:

@@ -56,12 +56,14 @@ class Builder(Recorder):
     """Records what happens to `Value`s. `texts` are the texts that occur, by their index; `kept` is the size of all
     results that depend on parameters. `unsure` says that some of them are a number or TRUE or FALSE, and which is not
     recorded. `of_batch` says that a function over the samples of a batch is lowered: what it sums up of constants is
-    recorded, for other batches. `calendar` says how texts are read as dates."""
+    recorded, for other batches; `counts_samples` that some divide by how many of these are numbers. `calendar` says how
+    texts are read as dates."""
 
     texts: list[str] = field(default_factory=list)
     kept: int = 0
     unsure: bool = False
     of_batch: bool = False
+    counts_samples: bool = False
     calendar: Calendar = field(default_factory=Calendar)
     _codes: dict[str, int] = field(default_factory=dict)
     _choices: dict[fx.Node, _Choice] = field(default_factory=dict)

@@ -285,7 +285,12 @@ class RowsReduction:
                     "the cell belongs to a single sample", cell=cell, remedy="Name a cell that averages over the rows"
                 )
         how = (on_samples(cell, self._blocks, layout.areas) for cell in cells)
-        self.additive = all(item in (OnSamples.FIXED, OnSamples.ADDITIVE) for item in how)
+        self.additive = all(item in (OnSamples.FIXED, OnSamples.ADDITIVE) for item in how) and not self._counts()
+
+    def _counts(self) -> bool:
+        """Whether a mean leaves out samples that hold no number: more of them in one part than in another."""
+        calls = (part.name for block in self._blocks for part in walk(block.tree) if isinstance(part, Call))
+        return "AVERAGE" in calls and self.layout.build(self._workbook, self._blocks, 2).builder.counts_samples
 
     def _along(self) -> Iterator[Range]:
         along = along_samples(self._blocks, self.layout.data)
