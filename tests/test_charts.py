@@ -282,6 +282,17 @@ def test_stacked_lines_show_sums(workbook: Workbook, kind: ChartKind, stacking: 
     assert low < min(sums) < max(first.get_ydata()) < high
 
 
+@pytest.mark.parametrize(("kind", "seen"), [(ChartKind.LINE, [Y[1], math.nan, Y[3]]), (ChartKind.AREA, Y[1:4])])
+def test_a_gap_in_what_is_stacked(workbook: Workbook, kind: ChartKind, seen: list[float]) -> None:
+    """A line is broken where its cell is empty; an area goes on as high as the one below it."""
+    parts = tuple(Series(kind, "", (), item.values, stacking=Stacking.SUM) for item in workbook.charts[2].series)
+    chart = Chart(workbook.charts[2].sheet, "", Axis(), Axis(), parts)
+    values = {area("B2").first._replace(row=row): Y[row - 2] for row in range(2, 7)}
+    values |= {area("C2").first._replace(row=row): 0.0 for row in (3, 5)}
+    painter = ChartPainter(Figure().subplots(), [ChartReader(chart, workbook).drawing(values.get)])
+    assert list(painter.axes.lines[1].get_ydata())[1:4] == pytest.approx(seen, nan_ok=True)
+
+
 def test_what_diverges_does_not_flatten_the_rest(workbook: Workbook) -> None:
     painter = moved(workbook, 0, [2.0, 1.0])
     wide = moved(workbook, 0, [2e6, 1.0])

@@ -214,7 +214,10 @@ class ChartPainter:
         return found
 
     def _piled(self, drawing: Drawing, place: int) -> list[float]:
-        """The heights of a line: where lines are stacked, each shows the sum of those up to it."""
+        """The heights of a line or an area: where they are stacked, each shows the sum of those up to it.
+
+        Lines have gaps where their own cell is empty; an area goes on at the height of those below it.
+        """
         curve = drawing.curves[place]
         if curve.series.stacking is Stacking.NONE:
             return list(curve.y)
@@ -223,6 +226,8 @@ class ChartPainter:
         for other in below:
             for index, height in enumerate(self._heights(drawing, other)[: len(piled)]):
                 piled[index] += height
+        if curve.series.kind is ChartKind.AREA:
+            return piled
         return [math.nan if math.isnan(own) else value for own, value in zip(curve.y, piled, strict=True)]
 
     def _heights(self, drawing: Drawing, curve: Curve) -> list[float]:

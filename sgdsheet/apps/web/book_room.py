@@ -18,6 +18,8 @@ log = logging.getLogger("sgdsheet.web")
 
 _BEAT = 0.05
 """Seconds between two looks at the trainer's status."""
+_STATUS_EVERY = 0.12
+"""Seconds between two steps of a run that goes on which pages are told of."""
 _GRADIENTS_EVERY = 0.4
 """Seconds between two looks at the gradients of a run that goes on."""
 _QUIET, _LONG_QUIET = 0.15, 0.8
@@ -60,7 +62,7 @@ class BookRoom:
         self._looked: dict[str, tuple[int, float]] = {}
         """The version that gradients were last looked at by sheet, and when."""
         self._diagnosed: dict[str, int] = {}
-        self._changed_at = 0.0
+        self._changed_at = self._told_at = 0.0
         self._prepared = False
         self._preparing: asyncio.Task[None] | None = None
 
@@ -154,10 +156,12 @@ class BookRoom:
             self._take(status)
 
     def _take(self, status: dict[str, Any]) -> None:
-        if status == self.status:
+        now, before = time.monotonic(), self.status.get("state")
+        goes_on = status["state"] == TRAINING == before
+        if status == self.status or (goes_on and now - self._told_at < _STATUS_EVERY):
             return
-        ended = self.status.get("state") in (TRAINING, "starting") and status["state"] == IDLE
-        self.status = status
+        ended = before in (TRAINING, "starting") and status["state"] == IDLE
+        self.status, self._told_at = status, now
         self.all_due("status")
         if ended:
             self._ended(status)

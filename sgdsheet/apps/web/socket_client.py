@@ -36,7 +36,7 @@ _MOST_WAITING = 50
 """Messages for people that wait for a slow page; the oldest are dropped first."""
 _MOST_ASKED = 16
 """Requests of one page that are being done at once."""
-_PAUSES = {"cells": 1 / 40, "charts": 1 / 10, "history": 1 / 10, "path": 1 / 10}
+_PAUSES = {"cells": 1 / 40, "charts": 1 / 8, "history": 1 / 8, "path": 1 / 8}
 """Seconds between two messages of this kind, at least."""
 
 _AGAIN = 0.4

@@ -116,35 +116,38 @@ function dataOf(chart: Chart): PlotData {
   const places = Array.from({ length: count }, (_, index) => index);
   const seen = (value: number | null): number | null => (chart.log_y && value !== null && value <= 0 ? null : value);
   const columns = chart.series.map((series) => places.map((index) => seen(series.y[index] ?? null)));
-  return [places, ...(stacked(chart) ? onTop(columns, chart.stacking === "percentStacked", addsUp(chart)).reverse() : columns)];
+  return [places, ...(stacked(chart) ? onTop(chart, columns).reverse() : columns)];
 }
 
 function stacked(chart: Chart): boolean {
-  const bars = chart.series.every((series) => ["bar", "column"].includes(series.kind ?? chart.kind));
-  const areas = chart.series.every((series) => (series.kind ?? chart.kind) === "area");
-  return (bars || areas || addsUp(chart)) && chart.stacking !== undefined && chart.stacking !== "clustered";
+  const one = allBars(chart) || all(chart, "area") || all(chart, "line");
+  return one && chart.stacking !== undefined && chart.stacking !== "clustered";
 }
 
-/** Whether all series are lines, which show a plain sum if they are stacked. */
-function addsUp(chart: Chart): boolean {
-  return chart.series.every((series) => (series.kind ?? chart.kind) === "line");
+function all(chart: Chart, ...kinds: string[]): boolean {
+  return chart.series.every((series) => kinds.includes(series.kind ?? chart.kind));
+}
+
+function allBars(chart: Chart): boolean {
+  return all(chart, "bar", "column");
 }
 
 /**
- * Each series on top of those before it. What is below 0 hangs below what is below 0, but for lines: each of them shows
- * the sum of those up to it, and none where its own cell is empty.
+ * Each series on top of those before it. Bars below 0 hang below those below 0; a line or an area shows the sum of those
+ * up to it, a line none where its own cell is empty.
  */
-function onTop(columns: (number | null)[][], shares: boolean, sums: boolean): (number | null)[][] {
+function onTop(chart: Chart, columns: (number | null)[][]): (number | null)[][] {
+  const [bars, lines] = [allBars(chart), all(chart, "line")];
   const count = columns[0]?.length ?? 0;
   const totals = Array.from({ length: count }, (_, row) => columns.reduce((sum, column) => sum + Math.abs(column[row] ?? 0), 0));
   const above = Array<number>(count).fill(0);
   const below = Array<number>(count).fill(0);
   return columns.map((column) =>
     column.map((value, row) => {
-      const part = (value ?? 0) / (shares ? totals[row] || 1 : 1);
-      const pile = part < 0 && !sums ? below : above;
+      const part = (value ?? 0) / (chart.stacking === "percentStacked" ? totals[row] || 1 : 1);
+      const pile = part < 0 && bars ? below : above;
       pile[row] = (pile[row] ?? 0) + part;
-      return sums && value === null ? null : pile[row];
+      return lines && value === null ? null : pile[row];
     }),
   );
 }

@@ -16,7 +16,7 @@ export function Status(): JSX.Element {
   const status = useStore((state) => state.status);
   const link = useStore((state) => state.link);
   const parts = [
-    status.step != null && `step ${counted(status.step)}${status.steps ? ` of ${counted(status.steps)}` : ""}`,
+    status.step != null && (status.step > 0 || status.state === "training") && `step ${counted(status.step)}${status.steps ? ` of ${counted(status.steps)}` : ""}`,
     status.loss != null && `loss ${Number(status.loss.toPrecision(5))}`,
     status.state === "training" && status.steps_per_second != null && `${Math.round(status.steps_per_second)} steps/s`,
   ].filter(Boolean);
