@@ -61,25 +61,34 @@ def _for_eager_steps(kind: type[torch.optim.Optimizer], fused: bool) -> type[tor
     """
     methods = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
     bare = {name: inspect.unwrap(getattr(kind, name)) for name in methods}
-    step: Any = torch.no_grad()(_fused_step(_FUSED[kind.__name__]) if fused else inspect.unwrap(kind.step))
+    step: Any = torch.no_grad()(_fused_step(kind) if fused else inspect.unwrap(kind.step))
     step.hooked = True  # torch puts the profiler's wrapper around the step of a class that does not say so
     return type(kind.__name__, (kind,), {**bare, "step": step, "__module__": kind.__module__})
 
 
-def _fused_step(operation: Callable[..., None]) -> Callable[..., Any]:
-    """A step of Adam or AdamW, on parameters of one data type, as `torch.optim` takes it with `fused`."""
+def _fused_step(kind: type[torch.optim.Optimizer]) -> Callable[..., Any]:
+    """A step of Adam or AdamW, on parameters of one data type, as `torch.optim` takes it with `fused`.
 
-    def step(optimizer: Any, closure: Callable[[], Any] | None = None) -> Any:
+    Where a parameter moves for the first time, torch takes the step, and makes its state.
+    """
+    operation, usual = _FUSED[kind.__name__], inspect.unwrap(kind.step)
+
+    def step(optimizer: torch.optim.Optimizer, closure: Callable[[], Any] | None = None) -> Any:
         loss = torch.enable_grad()(closure)() if closure is not None else None
-        for group in optimizer.param_groups:
-            lists: list[list[Tensor]] = [[] for _ in range(6)]  # as `torch.optim` passes them on: the last are counts
-            optimizer._init_group(group, *lists)
-            if not lists[0]:
+        groups = [[item for item in group["params"] if item.grad is not None] for group in optimizer.param_groups]
+        if not all(optimizer.state.get(item) for moved in groups for item in moved):
+            usual(optimizer)
+            return loss
+        for group, moved in zip(optimizer.param_groups, groups, strict=True):
+            if not moved:
                 continue
-            torch._foreach_add_(lists[-1], 1)
+            states = [optimizer.state[item] for item in moved]
+            means, squares, counts = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
+            torch._foreach_add_(counts, 1)
             first, second = group["betas"]
             options = {name: group[name] for name in ("amsgrad", "lr", "weight_decay", "eps", "maximize")}
-            operation(*lists, beta1=first, beta2=second, **options)
+            gradients = [item.grad for item in moved]
+            operation(moved, gradients, means, squares, [], counts, beta1=first, beta2=second, **options)
         return loss
 
     return step

@@ -22,5 +22,5 @@ def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 def norm_of_gradient(parameters: Sequence[Tensor]) -> float:
     """Euclidean length of the gradient that backward left."""
-    parts = [parameter.grad.norm() for parameter in parameters if parameter.grad is not None]
-    return float(torch.stack(parts).norm().item()) if parts else 0.0
+    parts = [torch.linalg.vector_norm(parameter.grad) for parameter in parameters if parameter.grad is not None]
+    return float(torch.linalg.vector_norm(torch.stack(parts)).item()) if parts else 0.0
