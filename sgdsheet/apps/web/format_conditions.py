@@ -60,23 +60,24 @@ def comparison_codes(rule: Rule, operands: Operands, numbers: list[Numbers]) -> 
     """Where a comparison with numbers holds for numbers, 1 or 0; None for one with something else."""
     sides = [operands.constant(text) for text in rule.formulas]
     known = [side for side in sides if type(side) is float]
-    if rule.operator not in _COMPARED or not known or len(known) < len(sides):
+    if rule.operator not in _HOLDS or not known or len(known) < len(sides):
         return None
-    low, high = sorted((known[0], known[-1])) if rule.operator in _BETWEEN else (known[0], known[-1])
-    return [_COMPARED[rule.operator](each, low, high).astype(np.int64) for each in numbers]
+    holds, first, second = _HOLDS[rule.operator], known[0], known[-1]
+    return [np.asarray(holds(np.sign(each - first), np.sign(each - second)), dtype=np.int64) for each in numbers]
 
 
-_BETWEEN = ("between", "notBetween")
-_COMPARED: dict[str, Callable[[Numbers, float, float], NDArray[np.bool_]]] = {
-    "equal": lambda numbers, first, _: numbers == first,
-    "notEqual": lambda numbers, first, _: numbers != first,
-    "greaterThan": lambda numbers, first, _: numbers > first,
-    "greaterThanOrEqual": lambda numbers, first, _: numbers >= first,
-    "lessThan": lambda numbers, first, _: numbers < first,
-    "lessThanOrEqual": lambda numbers, first, _: numbers <= first,
-    "between": lambda numbers, low, high: (low <= numbers) & (numbers <= high),
-    "notBetween": lambda numbers, low, high: (numbers < low) | (high < numbers),
+_HOLDS: dict[str, Callable[[Any, Any], Any]] = {
+    "equal": lambda first, _: first == 0,
+    "notEqual": lambda first, _: first != 0,
+    "greaterThan": lambda first, _: first > 0,
+    "greaterThanOrEqual": lambda first, _: first >= 0,
+    "lessThan": lambda first, _: first < 0,
+    "lessThanOrEqual": lambda first, _: first <= 0,
+    "between": lambda first, second: first * second <= 0,
+    "notBetween": lambda first, second: first * second > 0,
 }
+"""Whether a comparison holds, of how values stand to its two sides (the same one twice where it has one): -1, 0 or 1,
+as a number or as an array [values]."""
 
 
 def _comparison(rule: Rule, operands: Operands) -> Test | None:
@@ -85,17 +86,7 @@ def _comparison(rule: Rule, operands: Operands) -> Test | None:
     if not known or len(known) < len(sides):
         return None
     one, two = known[0], known[-1]
-    tests: dict[str, Callable[[Value | None, Value | None, Value | None], bool]] = {
-        "equal": lambda value, first, _: _order(value, first) == 0,
-        "notEqual": lambda value, first, _: _order(value, first) != 0,
-        "greaterThan": lambda value, first, _: _order(value, first) > 0,
-        "greaterThanOrEqual": lambda value, first, _: _order(value, first) >= 0,
-        "lessThan": lambda value, first, _: _order(value, first) < 0,
-        "lessThanOrEqual": lambda value, first, _: _order(value, first) <= 0,
-        "between": lambda value, first, second: _is_between(value, first, second),
-        "notBetween": lambda value, first, second: not _is_between(value, first, second),
-    }
-    test = tests.get(rule.operator)
+    test = _HOLDS.get(rule.operator)
     if test is None:
         return None
 
@@ -103,18 +94,13 @@ def _comparison(rule: Rule, operands: Operands) -> Test | None:
         first, second = one(at), two(at)
         if first is None or second is None or any(isinstance(item, ExcelError) for item in (value, first, second)):
             return False
-        return test(value, first, second)
+        return bool(test(_order(value, first), _order(value, second)))
 
     return holds
 
 
-def _is_between(value: Value | None, first: Value | None, second: Value | None) -> bool:
-    low, high = (first, second) if _order(first, second) <= 0 else (second, first)
-    return _order(value, low) >= 0 >= _order(value, high)
-
-
-def _order(value: Value | None, other: Value | None) -> float:
-    """Negative, 0 or positive, as Excel orders values: numbers, then texts, then FALSE and TRUE."""
+def _order(value: Value | None, other: Value | None) -> int:
+    """-1, 0 or 1, as Excel orders values: numbers, then texts, then FALSE and TRUE."""
     one, two = _ranked(value, other), _ranked(other, value)
     return 0 if one == two else (-1 if one < two else 1)
 
