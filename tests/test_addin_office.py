@@ -271,12 +271,12 @@ def test_no_tag_reaches_python_as_code(office: Office) -> None:
     tags = ["", "Train", "train ", "train'", "a');import os;('", "é", "tráin", "ſtop", "train\n", "a" * 41, "ａ", "x0"]
     characters = st.characters(codec="utf-16", exclude_characters="\0")
 
-    @given(st.lists(st.text(characters, max_size=45), min_size=150, max_size=150))
+    @given(st.lists(st.text(characters, max_size=45), min_size=50, max_size=50))
     @settings(max_examples=1, phases=[Phase.generate])
     def collect(texts: list[str]) -> None:
         tags.extend(texts)
 
-    @given(st.lists(st.text(string.ascii_letters + "_'();", max_size=6), min_size=150, max_size=150))
+    @given(st.lists(st.text(string.ascii_letters + "_'();", max_size=6), min_size=50, max_size=50))
     @settings(max_examples=1, phases=[Phase.generate])
     def collect_near(texts: list[str]) -> None:
         tags.extend(texts)

@@ -80,9 +80,10 @@ def write_book(path: Path) -> None:
         sheet.write_formula("C5", '=HYPERLINK("org.sgdsheet:step","a link")', None, "a link")
         sheet.write_formula("C6", '=HYPERLINK("org.sgdsheet:quit","a link")', None, "a link")
         settings = {"optimizer": "sgd", "learning_rate": 1e-6, "steps": 100_000_000}  # nobody waits for the end
-        for row, setting in enumerate(settings.items()):
+        # A training at full speed takes a processor from the functions in cells, for which the window waits.
+        for row, setting in enumerate({**settings, "steps per second": 30}.items()):
             sheet.write_row(row, 7, setting)
-        book.define_name("Sheet1!sgd_settings", "=Sheet1!$H$1:$I$3")
+        book.define_name("Sheet1!sgd_settings", "=Sheet1!$H$1:$I$4")
         book.define_name("Sheet1!sgd_loss", "=Sheet1!$B$1")
         book.define_name("Sheet1!sgd_params", "=Sheet1!$A$1:$A$2")
 
@@ -108,6 +109,7 @@ class Screen:
     status: dict[str, str] = field(default_factory=dict)
     without_python: list[Value | None] = field(default_factory=list)
     pipe: str = ""
+    eyes: subprocess.Popen[str] | None = None
 
     def run(self, *arguments: str) -> str:
         """One of our commands. Root cannot install extensions: there it runs as nobody, see `tool_folder`."""
@@ -144,11 +146,19 @@ class Screen:
         environment = self.environment or None
         self.processes.append(subprocess.Popen(arguments, env=environment, start_new_session=True, **quiet, **options))
 
+    def look(self, *request: object) -> Any:
+        """What `office_view.py` answers."""
+        if self.eyes is None:
+            command = [str(office_python()), str(Path(__file__).with_name("office_view.py")), self.pipe]
+            self.eyes = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.eyes.stdin is not None
+        assert self.eyes.stdout is not None
+        print(json.dumps(request), file=self.eyes.stdin, flush=True)
+        return json.loads(self.eyes.stdout.readline())
+
     def shown(self) -> list[Shown]:
         """What a screen reader finds, from the top down; nothing while the window is still being built."""
-        script = Path(__file__).with_name("office_buttons.py")
-        done = subprocess.run([str(office_python()), str(script), self.pipe], capture_output=True)
-        return [Shown(*item) for item in json.loads(done.stdout)] if done.returncode == 0 else []
+        return [Shown(*item) for item in self.look("shown") or ()]
 
     def buttons(self) -> dict[str, Shown]:
         """The buttons by their labels; of two, the one of the toolbar, which is above a bar on the sheet."""
@@ -178,9 +188,7 @@ class Screen:
 
     def view(self, row: int = 1, column: int = 1) -> dict[str, Any]:
         """Where a cell is on the screen, and whether a bar of ours is on top of the sheet."""
-        script = Path(__file__).with_name("office_view.py")
-        arguments = [str(office_python()), str(script), self.pipe, str(row), str(column)]
-        found: dict[str, Any] = json.loads(subprocess.run(arguments, capture_output=True, check=True).stdout)
+        found: dict[str, Any] = self.look("cell", row, column)
         return found
 
     def follow_link(self, row: int, column: int) -> None:
@@ -225,6 +233,10 @@ class Screen:
             self.processes[-1].wait(timeout=10)
         if hasattr(self, "agent"):
             self.agent.close()
+        if self.eyes is not None:
+            with self.eyes:
+                self.eyes.kill()
+            self.eyes = None
         for process in reversed(self.processes):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -260,7 +260,7 @@ def test_what_a_person_types_between_two_refreshes_is_never_lost(book: office.Of
     trainer = threading.Thread(target=refresh)
     trainer.start()
     try:
-        for text in (f"typed {number}" for number in range(150)):
+        for text in (f"typed {number}" for number in range(60)):
             person.write({PARAMETERS[0]: text})
             until(lambda text=text: text in told)
     finally:
