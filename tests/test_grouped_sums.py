@@ -1,4 +1,4 @@
-"""GROUPBY: groups of one column or several, as Microsoft's documentation describes them."""
+"""GROUPBY and PIVOTBY: groups of one column or several, as Microsoft's documentation describes them."""
 
 from __future__ import annotations
 
@@ -98,3 +98,44 @@ def test_errors(formula: str, error: ExcelError) -> None:
 def test_what_is_refused(formula: str, cause: str) -> None:
     with refusal(FormulaError, cell="Sheet1!Z1", cause=cause):
         value(f"={formula}", CELLS)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("SUM", " 2020 2021 2022 Total, a   9 9, b  6  6, c 10   10, Total 10 6 9 25"),
+        ("SUM,,0,-1,0,-1", " 2022 2021 2020, c   10, b  6 , a 9  "),
+        ("COUNT,,-1,1,-1", " Total 2020 2021 2022, Total 5 1 2 2, a 2   2, b 2  2 , c 1 1  "),
+        ("_xleta.MAX,1,1,1,0,1,B1:B6>4", " 2020 2021 2022, a   7, b  5 , c 10  , Total 10 5 7"),
+    ],
+)
+def test_pivoted_table(options: str, expected: str) -> None:
+    """Rows, columns and totals where Microsoft's documentation puts them; a pair without values is empty."""
+    lines = [line.split(" ") for line in expected.split(", ")]
+    area = f"F1:{'FGHIJ'[len(lines[0]) - 1]}{len(lines)}"
+    found = values({**CELLS, area: f"{{=PIVOTBY(C1:C6,A1:A6,B1:B6,{options})}}"}, area)
+    assert [f"{item:g}" if isinstance(item, float) else item for item in found] == [
+        cell for line in lines for cell in line
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "cause"),
+    [
+        ("PIVOTBY(A2:C6,C2:C6,B2:B6,SUM)", "several columns"),
+        ("PIVOTBY(A2:A6,C2:C6,B2:B6,SUM,3)", "headers"),
+        ("PIVOTBY(A2:A6,C2:C6,B2:B6,SUM,,2)", "totals of another depth"),
+        ("PIVOTBY(A2:A6,C2:C6,B2:B6,SUM,,,2)", "by their totals"),
+        ("PIVOTBY(A2:A6,C2:C6,B2:B6,PERCENTOF)", "PERCENTOF"),
+        ("PIVOTBY(A2:A6,C2:C6,B2:B6,HSTACK(SUM,MAX))", "several functions at once"),
+        ("GROUPBY(A2:A6,B2:B6,HSTACK(SUM,MAX))", "several functions at once"),
+    ],
+)
+def test_what_is_not_documented_in_detail_is_refused(call: str, cause: str) -> None:
+    with refusal(FormulaError, cell="Sheet1!Z1", cause=cause):
+        value(f"=INDEX({call},1,1)", CELLS)
+
+
+def test_a_pivoted_table_of_columns_of_other_lengths() -> None:
+    assert value("=INDEX(PIVOTBY(A2:A6,C2:C5,B2:B6,SUM),1,1)", CELLS) is ExcelError.VALUE
+    assert value("=INDEX(PIVOTBY(A2:A6,C2:C6,B2:B6,SUM,,,,,,A2:A6>9999),1,1)", CELLS) is ExcelError.CALC

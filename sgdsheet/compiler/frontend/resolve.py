@@ -409,11 +409,13 @@ def _function_as_text(call: Call) -> Call:
     place = declared.takes_function if declared is not None else None
     if place is None or place >= len(call.arguments):
         return call
-    by = call.arguments[place]
-    if not isinstance(by, Name) or by.sheet is not None:
-        return call
-    text = Text(_FUNCTION_ITSELF.sub("", by.name).upper())
-    return Call(call.name, (*call.arguments[:place], text, *call.arguments[place + 1 :]))
+    by: Node = call.arguments[place]
+    text: Node | None = None
+    if isinstance(by, Name) and by.sheet is None:
+        text = Text(_FUNCTION_ITSELF.sub("", by.name).upper())
+    elif isinstance(by, Call) and by.name in ("HSTACK", "VSTACK"):
+        text = NotSupported("", f"calls {call.name} with several functions at once", "Call it once for each")
+    return call if text is None else Call(call.name, (*call.arguments[:place], text, *call.arguments[place + 1 :]))
 
 
 def _combine(operator: str, left: Node, right: Node) -> Node:

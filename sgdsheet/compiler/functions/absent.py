@@ -53,7 +53,6 @@ _declare(
 _declare("TABLE", "it fills a what-if data table, which only the spreadsheet calculates", frozen=True, changes=True)
 _declare("INFO", "it tells about the program that calculates", frozen=True)
 _declare("CALL REGISTER.ID", "it calls a library of the machine")
-_declare("PIVOTBY", "how it orders and adds up groups is not published in enough detail")
 _declare(
     "FORECAST.ETS FORECAST.ETS.CONFINT FORECAST.ETS.SEASONALITY FORECAST.ETS.STAT",
     "how Excel chooses the smoothing of its forecast is not published",

@@ -23,7 +23,7 @@ CATEGORIES: Mapping[str, tuple[str, ...]] = {
     ),
     "Logic and errors": ("logical", "faults", "forms"),
     "Lookup and references": ("lookup", "found_cells"),
-    "Arrays": ("reshaping", "grouped_sums"),
+    "Arrays": ("reshaping", "grouped_sums", "pivoted_sums"),
     "Text": ("text", "formatting", "more_texts", "bytes_of_texts", "regular_expressions"),
     "Dates and times": ("dates",),
     "Information": ("information", "sheet_information"),

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from sgdsheet.compiler.functions.plain import Cell, Grid, Rows, is_number, plain
+from sgdsheet.compiler.functions.plain import Cell, Grid, is_number, plain
 from sgdsheet.compiler.functions.reshaping import sorted_places
 from sgdsheet.errors import FormulaError
 from sgdsheet.sheet.workbook import ExcelError
@@ -22,7 +22,7 @@ def _least(count: int, otherwise: Cell, total: Callable[[_Numbers], float]) -> C
     return lambda numbers: total(numbers) if len(numbers) >= count else otherwise
 
 
-_TOTALS: Mapping[str, Callable[[_Numbers], Cell]] = {
+TOTALS: Mapping[str, Callable[[_Numbers], Cell]] = {
     "SUM": math.fsum,
     "AVERAGE": _least(1, ExcelError.DIV0, statistics.fmean),
     "COUNT": lambda numbers: float(len(numbers)),
@@ -66,18 +66,18 @@ def groupby(
     name, depth = function.upper(), _depth(totals, fields.width)
     if isinstance(depth, ExcelError):
         return depth
-    if name not in (*_TOTALS, "COUNTA", "PERCENTOF"):
-        raise FormulaError(f"groups by {name}, which is not supported there", remedy=f"Use {', '.join(_TOTALS)}")
+    if name not in (*TOTALS, "COUNTA", "PERCENTOF"):
+        raise FormulaError(f"groups by {name}, which is not supported there", remedy=f"Use {', '.join(TOTALS)}")
     count, width = values.width, fields.width
     places = [1] if order is None else [math.trunc(item) if is_number(item) else 0 for item in order.cells()]
-    marks = [True] * fields.height if chosen is None else list(map(_is_set, chosen.cells()))
+    marks = [True] * fields.height if chosen is None else list(map(is_set, chosen.cells()))
     if fields.height != values.height or len(marks) != fields.height or math.trunc(relation) not in (0, 1):
         return ExcelError.VALUE
     if not all(1 <= abs(place) <= width + count for place in places):
         return ExcelError.VALUE
-    top = _header(values, math.trunc(headers))
+    top = header_rows(values, math.trunc(headers))
     keys, rows = fields.rows[top:], values.rows[top:]
-    groups = _groups(keys, marks[top:])
+    groups = groups_of(keys, marks[top:])
     if not groups:
         return ExcelError.CALC
     listed = [number for numbers in groups for number in numbers]
@@ -85,7 +85,7 @@ def groupby(
     def line(first: Sequence[Cell], numbers: Sequence[int]) -> list[Cell]:
         columns = ([rows[number][column] for number in numbers] for column in range(count))
         whole = ([rows[number][column] for number in listed] for column in range(count))
-        return [*first, *(_total(name, part, every) for part, every in zip(columns, whole, strict=True))]
+        return [*first, *(total(name, part, every) for part, every in zip(columns, whole, strict=True))]
 
     found = [line(keys[numbers[0]], numbers) for numbers in groups]
     by = _order(places, width, is_table=math.trunc(relation) == 1)
@@ -97,7 +97,7 @@ def groupby(
     return [[*fields.rows[0], *values.rows[0]], *table] if math.trunc(headers) == _SHOWN else table
 
 
-def _groups(keys: Rows, marks: Sequence[bool]) -> list[list[int]]:
+def groups_of(keys: Sequence[Sequence[Cell]], marks: Sequence[bool]) -> list[list[int]]:
     """The rows of each group, of those that are marked."""
     groups: dict[tuple[tuple[type, Cell], ...], list[int]] = {}
     for number, (key, mark) in enumerate(zip(keys, marks, strict=True)):
@@ -139,7 +139,7 @@ def _order(places: Sequence[int], width: int, *, is_table: bool) -> list[int]:
     return sorted([*places, *rest], key=abs)
 
 
-def _header(values: Grid, headers: int) -> int:
+def header_rows(values: Grid, headers: int) -> int:
     """How many rows are headers."""
     if headers == _GENERATED:
         raise FormulaError("makes up headers of groups, whose names differ by language", remedy="Write the headers")
@@ -149,11 +149,12 @@ def _header(values: Grid, headers: int) -> int:
     return int(headers in (_HIDDEN, _SHOWN))
 
 
-def _is_set(mark: Cell) -> bool:
+def is_set(mark: Cell) -> bool:
+    """Whether a filter keeps a row."""
     return mark is True or (is_number(mark) and mark != 0.0)
 
 
-def _total(name: str, cells: Sequence[Cell], every: Sequence[Cell]) -> Cell:
+def total(name: str, cells: Sequence[Cell], every: Sequence[Cell]) -> Cell:
     """The total of some values; `every` are those of all groups."""
     if name == "COUNTA":
         return float(sum(item is not None for item in cells))
@@ -163,4 +164,4 @@ def _total(name: str, cells: Sequence[Cell], every: Sequence[Cell]) -> Cell:
     if name == "PERCENTOF":
         whole = math.fsum(item for item in every if is_number(item))
         return math.fsum(numbers) / whole if whole else ExcelError.DIV0
-    return _TOTALS[name](numbers)
+    return TOTALS[name](numbers)
