@@ -270,6 +270,13 @@ def test_what_describes_typed_numbers_is_not_offered(tmp_path: Path, label: str,
     assert candidates(book(tmp_path / "grades.xlsx", Grades=cells)) == []
 
 
+def test_a_piece_of_a_long_column_is_data(tmp_path: Path) -> None:
+    """The squares of the first of thirty quantities could be made 0 by changing these, which nobody wants."""
+    cells = {"A1": "quantity", **column("A", 2, [float(3 + row % 7) for row in range(30)]), "C1": "=SUMSQ(A2:A5)"}
+    cells |= {"C2": "=SUM(A6:A8)^2", "C3": "=SUMSQ(A29:A31)"}
+    assert candidates(book(tmp_path / "log.xlsx", S=cells)) == []
+
+
 FITTED: Content = {key: value for key, value in LINE.items() if key[0] in "ABCFG" and key not in ("F4", "G4")}
 """A line beside its data: nothing says how far they are apart."""
 

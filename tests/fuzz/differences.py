@@ -61,6 +61,7 @@ AGGREGATES = {
     *("COUNTIFS", "SUMXMY2", "SUMX2MY2", "SUMX2PY2", "MMULT", "XOR", "AND", "OR"),
 }
 SPREADS = {"VAR", "VARP", "VAR.S", "VAR.P", "STDEV", "STDEVP", "STDEV.S", "STDEV.P", "DEVSQ"}
+WITH_TEXTS = {"VARPA", "VARA", "STDEVPA", "STDEVA", "AVERAGEA", "MAXA", "MINA"}
 PAIRS = {"SUMXMY2", "SUMX2MY2", "SUMX2PY2"}
 LOOKUPS = {"MATCH", "VLOOKUP", "HLOOKUP", "XLOOKUP"}
 IFS = {"SUMIF", "SUMIFS", "AVERAGEIF", "AVERAGEIFS", "COUNTIF", "COUNTIFS", "MAXIFS", "MINIFS"}
@@ -845,6 +846,51 @@ DIFFERENCES = (
         IRON,
         "IronCalc's NOT does not go through an array",
         lambda item: item.array and "NOT" in names(item) and reads_ranges(item),
+    ),
+    *(
+        Difference(
+            engine,
+            "a text alone is #VALUE! in SUMPRODUCT, as Excel saved it",
+            lambda item: (
+                name(item) == "SUMPRODUCT" and item.ours is ExcelError.VALUE and has_text(item) and not ranges(item)
+            ),
+        )
+        for engine in (OFFICE, IRON)
+    ),
+    *(
+        Difference(
+            engine,
+            "a text that is a number, written as an argument of VARPA and its like, counts in Excel as that number",
+            lambda item: (
+                name(item) in WITH_TEXTS
+                and not error(item.ours)
+                and any(isinstance(value, str) for value in constants(item))
+            ),
+        )
+        for engine in (OFFICE, IRON)
+    ),
+    *(
+        Difference(
+            engine,
+            "INDEX with one number below 0 and another beyond the range: which of the two errors it is",
+            lambda item: name(item) == "INDEX" and item.ours is ExcelError.REF and not refused(item),
+            Side.UNKNOWN,
+        )
+        for engine in (OFFICE, IRON)
+    ),
+    *(
+        Difference(
+            engine,
+            "NPV leaves out the texts, TRUE and FALSE of array constants in Excel",
+            lambda item: name(item) == "NPV" and any(isinstance(value, (str, bool)) for value in constants(item)),
+        )
+        for engine in (OFFICE, IRON)
+    ),
+    Difference(
+        IRON,
+        "a range as the principal of FVSCHEDULE in an array formula: its first cell, or one for each",
+        lambda item: item.array and name(item) == "FVSCHEDULE" and ranges(item),
+        Side.UNKNOWN,
     ),
     Difference(
         IRON,

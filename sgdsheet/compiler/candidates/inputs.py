@@ -204,12 +204,26 @@ def _score(item: Input, sheet: Sheet) -> float:
         score -= 1.0
     if item.area.size > 64 and item.reuse == 1:
         score -= 2.0
+    if item.reuse == 1 and _is_part_of_column(item.area, sheet):
+        score -= 8.0
     words = word_score(item.labels)
     if item.area.size > 1 and words > 0 and set(words_of(item.labels[0][0])) & vocabulary.OF_EACH:
         words = -words
     if words < 0 and item.reuse >= _LONG and not _in_series(item.readings) and not is_setting(item.labels):
         words /= 2  # the weight of the feature “age” stands below “age”
     return score + words + _number_score(item, sheet)
+
+
+def _is_part_of_column(area: Range, sheet: Sheet) -> bool:
+    """Whether an area is a piece of a long column of typed numbers, of which a formula reads only some."""
+    if area.width > 1 or area.height >= _LONG:
+        return False
+    first, last = max(1, area.top - _LONG), area.bottom + _LONG
+    around = typed_numbers(sheet, Range(area.sheet, first, area.left, last, area.left))
+    run = [row for row, _ in sorted(around)]
+    before = next((far for far in range(1, _LONG + 1) if area.top - far not in run), _LONG) - 1
+    after = next((far for far in range(1, _LONG + 1) if area.bottom + far not in run), _LONG) - 1
+    return before + after + 1 >= _LONG
 
 
 def is_setting(labels: Sequence[tuple[str, float]]) -> bool:

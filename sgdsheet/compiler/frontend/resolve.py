@@ -413,7 +413,7 @@ def _function_as_text(call: Call) -> Call:
     text: Node | None = None
     if isinstance(by, Name) and by.sheet is None:
         text = Text(_FUNCTION_ITSELF.sub("", by.name).upper())
-    elif isinstance(by, Call) and by.name in ("HSTACK", "VSTACK"):
+    elif isinstance(by, Call) and by.arguments and all(isinstance(item, Name) for item in by.arguments):
         text = NotSupported("", f"calls {call.name} with several functions at once", "Call it once for each")
     return call if text is None else Call(call.name, (*call.arguments[:place], text, *call.arguments[place + 1 :]))
 
