@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from sgdsheet.data.formats.delimited import read as read_table
 from sgdsheet.data.tables import table_writer
 from tests.bound_books import COUNT, START, Rows, numbers, save
 from tests.cli_books import run
@@ -238,6 +239,21 @@ def test_repeated_fields_keep_all_digits(tmp_path: Path, monkeypatch: pytest.Mon
     _, rows = rows_of(tmp_path / "predictions.csv")
     assert rows[:, 1].tolist() == data["x"].tolist()
     assert set(rows[:, 2]) == {0.1}
+
+
+def test_long_whole_numbers_keep_all_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Identifiers of samples have up to 19 digits, of which float64 keeps 15."""
+    monkeypatch.chdir(tmp_path)
+    data = numbers()
+    data["x"] = 2**53 + 1 + 2 * np.arange(len(data["x"]))
+    run("predict", Rows(names={"sgd_output": "F4:F{b}"}).file(tmp_path, data))
+    with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["x"] for row in csv.DictReader(file)] == [str(number) for number in data["x"]]
+    table = tmp_path / "people.csv"
+    table.write_text("id,x\n9007199254740993,1\n7,2\n")
+    assert read_table(table, "train").fields["id"].tolist() == ["9007199254740993", "7"]
+    table.write_text("id,x\n9007199254740992,1\n7,1e300\n")
+    assert read_table(table, "train").fields["id"].tolist() == [2.0**53, 7.0]
 
 
 # --- cells that are no numbers ------------------------------------------------------------------------------

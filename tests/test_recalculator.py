@@ -139,6 +139,23 @@ def test_programs_that_were_recorded_know_errors_by_their_kind(tmp_path: Path) -
     assert book.values_in(Range("S", 1, 2, 3, 2))[2, 2] is True
 
 
+def test_programs_that_were_recorded_take_for_equal_what_excel_does(tmp_path: Path) -> None:
+    """Numbers that differ in their last digits only are equal in comparisons; a last difference of them is 0."""
+    path = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(path) as file:
+        sheet = file.add_worksheet("S")
+        sheet.write_column("A1", [1, 0.2])
+        for row, formula in enumerate(("=IF(A1+A2=0.3,1,0)", "=A1-0.4-0.1", "=IF(B2=0,1,0)", "=IF(A1*3>A2+0.1,1,0)")):
+            sheet.write_formula(row, 1, formula)
+    book = OpenBook.from_bytes(path.name, path.read_bytes())
+    for number in (2.0, 3.0, 4.0, 0.1, 0.5, 0.1, 5.0):
+        book.write({Cell("S", 1, 1): number})
+        agrees_with_a_fresh_calculation(book)
+        if number in (0.1, 0.5):
+            assert book.value_of(Cell("S", 1 if number == 0.1 else 3, 2)) == 1.0
+    book.close()
+
+
 def test_a_recorded_program_is_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:
     """The convolutions of a sheet are one operation each after some writes, and give what the formulas give."""
     assert {each.name for each in PASSES} >= _HIDING

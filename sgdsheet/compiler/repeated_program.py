@@ -1,7 +1,8 @@
 """A recalculation that was recorded once, to be run again and again with other numbers in the same cells.
 
 A recorded program does not know which error a cell holds, nor of a number beyond all bounds that comes back to a finite
-one: where anything on the way is not finite, a run gives nothing, and the cells are calculated one operation at a time.
+one, nor what Excel takes for equal, or for 0, because only the last digits differ. Where anything on the way is not
+finite, or numbers are so close to each other, a run gives nothing: the cells are calculated one operation at a time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import operator
 import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,6 +46,11 @@ _SPREADING = frozenset(
     )
 )
 """Operations whose result is not finite where a number that they are given is not: infinity times 0 is not a number."""
+
+_COMPARING = frozenset((torch.eq, torch.ne, torch.lt, torch.le, torch.gt, torch.ge))
+_CLOSE = 1e-14
+"""Share of the larger number by which two may differ that Excel's comparisons, or the last sum of a formula, take for
+equal."""
 
 _HIDING = frozenset(("the scale of a convolution in its kernels", "logarithm of a sum of exponentials"))
 """Passes after which a number on the way, which is an error if it is beyond all bounds, is not calculated any more."""
@@ -148,7 +155,9 @@ class RepeatedProgram:
         """The nodes as one function, with a sum of each tensor that could hide that it was not finite."""
         graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
         looked_at, nodes = set(self._looked_at), [node for node, _ in self.nodes]
-        needed, sums = {*nodes} - {*self.strange}, []
+        results = [_node(value) for _, value in self.results]
+        last = set(results)
+        needed, sums = {*nodes} - {*self.strange}, list[fx.Node]()
         for name in self.inputs:
             copies[next(node for node in self.program.builder.graph.nodes if node.target == name)] = graph.placeholder(
                 name
@@ -159,8 +168,11 @@ class RepeatedProgram:
             spread = any(user.target in _SPREADING for user in node.users if user in needed)
             if node in looked_at and node not in self.strange and not spread:
                 sums.append(graph.call_method("sum", (copies[node],)))  # finite, if all of them are
-        results = tuple(copies[_node(value)] for _, value in self.results)
-        graph.output((results, tuple(sums), tuple(copies[node] for node in self.strange)))
+            if node.target in _COMPARING or (node in last and node.target in (operator.add, operator.sub)):
+                sums += _told_apart(graph, node.target, fx.node.map_arg(node.args, copies.__getitem__))
+        graph.output(
+            (tuple(copies[node] for node in results), tuple(sums), tuple(copies[node] for node in self.strange))
+        )
         targets = {str(node.target) for node in graph.nodes if node.op == "get_attr"}
         buffers = {name: tensor for name, tensor in self.program.builder.buffers.items() if name in targets}
         return fx.GraphModule(buffers, graph, "Recalculation")
@@ -258,6 +270,22 @@ def _agree(found: Collection[BlockValues], known: Collection[BlockValues]) -> bo
 def _kinds(result: BlockValues) -> NDArray[np.uint8]:
     """The kinds of all cells."""
     return np.zeros(result.numbers.shape, np.uint8) if result.kinds is None else result.kinds
+
+
+def _told_apart(graph: fx.Graph, operation: object, operands: Sequence[Any]) -> list[fx.Node]:
+    """0 where each of the numbers that are compared, added or subtracted is equal to its partner, or clearly another
+    one; infinite where some are so close that Excel takes them for equal. None where one is 0, and can only be equal.
+    """
+    if any(not isinstance(item, fx.Node) and item == 0 for item in operands):
+        return []
+    one, other = operands
+    distance = graph.call_function(operator.add if operation is operator.add else operator.sub, (one, other))
+    size = graph.call_function(torch.abs, tuple(item for item in operands if isinstance(item, fx.Node))[:1])
+    far = graph.call_function(torch.abs, (distance,))
+    close = graph.call_function(torch.le, (far, graph.call_function(operator.mul, (size, _CLOSE))))
+    apart = graph.call_function(torch.gt, (far, 0.0))
+    both = graph.call_function(torch.logical_and, (close, apart))
+    return [graph.call_method("sum", (graph.call_function(torch.where, (both, torch.inf, 0.0)),))]
 
 
 def _node(value: Tensors) -> fx.Node:

@@ -43,6 +43,8 @@ class SampleData:
     device: torch.device
     texts: dict[str, Array] = field(default_factory=dict)
     """The fields that hold text, by name. No formula reads them: in the tensors they are zeros."""
+    whole: dict[str, Array] = field(default_factory=dict)
+    """The fields of whole numbers that may have more digits than a formula calculates with, by name."""
 
     @property
     def count(self) -> int:
@@ -55,16 +57,16 @@ class SampleData:
 
     def part(self, start: int, stop: int) -> SampleData:
         """The samples from `start` to before `stop`, which are not copied."""
-        return self._with([tensor[start:stop] for tensor in self.tensors], lambda texts: texts[start:stop])
+        return self._with([tensor[start:stop] for tensor in self.tensors], lambda values: values[start:stop])
 
     def picked(self, places: Array) -> SampleData:
         """The samples at these places [samples]."""
         chosen = torch.from_numpy(places)
-        return self._with([tensor.index_select(0, chosen) for tensor in self.tensors], lambda texts: texts[places])
+        return self._with([tensor.index_select(0, chosen) for tensor in self.tensors], lambda values: values[places])
 
     def _with(self, tensors: list[Tensor], choose: Callable[[Array], Array]) -> SampleData:
-        texts = {name: choose(values) for name, values in self.texts.items()}
-        return SampleData(self.name, tensors, self.dtype, self.device, texts)
+        texts, whole = ({name: choose(values) for name, values in own.items()} for own in (self.texts, self.whole))
+        return SampleData(self.name, tensors, self.dtype, self.device, texts, whole)
 
     @staticmethod
     def joined(parts: Sequence[SampleData]) -> SampleData:
@@ -74,7 +76,8 @@ class SampleData:
             return first
         tensors = [torch.cat(column) for column in zip(*(part.tensors for part in parts), strict=True)]
         texts = {name: np.concatenate([part.texts[name] for part in parts]) for name in first.texts}
-        return SampleData(first.name, tensors, first.dtype, first.device, texts)
+        whole = {name: np.concatenate([part.whole[name] for part in parts]) for name in first.whole}
+        return SampleData(first.name, tensors, first.dtype, first.device, texts, whole)
 
     def batch(self, indices: Tensor) -> list[Tensor]:
         """The arguments [batch, ...] of a program for the samples of these indices [batch], on the device."""
@@ -128,11 +131,17 @@ def load(
         area = binding.area
         sizes = (area.width,) if by_rows else (area.height, area.width)
         tensors.append(tensor.reshape(len(tensor), *(size for size in sizes if size > 1)))
-    return SampleData(source.name, _placed(tensors, device), dtype, device, texts)
+    whole = {name: source.fields[name] for name in bound & source.fields.keys() if _is_long(source.fields[name])}
+    return SampleData(source.name, _placed(tensors, device), dtype, device, texts, whole)
 
 
 def _is_text(values: Array) -> bool:
     return values.dtype.kind not in "buif"
+
+
+def _is_long(values: Array) -> bool:
+    """Whether a field is one whole number per sample with up to 19 digits: float64 keeps 15."""
+    return values.dtype.kind in "iu" and values.dtype.itemsize == 8 and values.size == len(values)
 
 
 def _parts(source: Source, pieces: Sequence[Piece]) -> list[Tensor]:

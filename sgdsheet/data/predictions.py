@@ -42,6 +42,8 @@ class _Field:
         if self.field in data.texts:
             texts: list[str | None] = data.texts[self.field].tolist()
             return texts
+        if self.field in data.whole:
+            return data.whole[self.field].reshape(-1)
         tensor = data.tensors[self.index]
         found: NDArray[np.float64] = (tensor if tensor.dim() == 1 else tensor[:, self.column]).double().cpu().numpy()
         return found

@@ -17,7 +17,7 @@ from sgdsheet.system.atomic import replacing
 from sgdsheet.system.extras import optional
 from sgdsheet.system.outputs import TABLE, ready
 
-Column = NDArray[np.float64] | list[str | None]
+Column = NDArray[np.float64] | NDArray[np.integer[Any]] | list[str | None]
 Add = Callable[[Sequence[Column]], None]
 """Adds rows to a table, given column by column. Each column holds the same type of values every time."""
 
@@ -67,6 +67,8 @@ def _no_formula(text: str | None) -> str | None:
 
 def _plain(number: float) -> float | int | None:
     """Whole numbers without a fraction, as in a sheet; what is no number leaves a gap."""
+    if isinstance(number, int):
+        return number
     if number != number:
         return None
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
@@ -79,7 +81,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Add]:
         writers: list[Any] = []
 
         def add(parts: Sequence[Column]) -> None:
-            types = [arrow.string() if isinstance(part, list) else arrow.float64() for part in parts]
+            types = [arrow.string() if isinstance(part, list) else arrow.from_numpy_dtype(part.dtype) for part in parts]
             schema = arrow.schema(list(zip(columns, types, strict=True)), metadata={"sgdsheet_predictions": "1"})
             if not writers:
                 writers.append(stack.enter_context(parquet.ParquetWriter(path, schema)))

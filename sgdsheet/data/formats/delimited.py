@@ -1,7 +1,8 @@
 """Tables as text: .csv (commas, semicolons or tabs between the cells) and .tsv.
 
 A column in which every cell is a number or empty is float64, with NaN for empty; so is one in which every cell is
-TRUE, FALSE (1 and 0, in any case) or empty; any other column is text.
+TRUE, FALSE (1 and 0, in any case) or empty; any other column is text, also one of whole numbers with digits that
+float64 does not keep, as long identifiers have them.
 The first row is a header if all of it is text, or if it has text where the second row has a number (or TRUE or
 FALSE); without a header the columns are called A, B, C, as in a spreadsheet.
 
@@ -12,6 +13,7 @@ go through the file a piece at a time.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -26,6 +28,9 @@ from sgdsheet.sheet.references import column_letters
 _CELLS_AT_ONCE = 1 << 16
 _LONGEST_LINE = 64 << 20
 _SAVE = "Save it as “CSV UTF-8”"
+_EXACT = 2.0**53
+"""Up to this one, float64 keeps every whole number."""
+_WHOLE = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 _TRUTH = {"true": 1.0, "false": 0.0}
 _WORDS = {*_TRUTH, ""}
 """The words, in small letters, in a column of TRUE and FALSE; it may have empty cells."""
@@ -140,7 +145,7 @@ def _all_numbers(path: Path, delimiter: str, width: int, header: bool) -> list[A
             raise
         except ValueError:
             return None
-    return list(values.T) if values.shape[1] == width else None
+    return list(values.T) if values.shape[1] == width and not (np.abs(values) >= _EXACT).any() else None
 
 
 def _cell_by_cell(path: Path, delimiter: str, width: int, header: bool) -> list[Array]:
@@ -215,4 +220,6 @@ def _numbers(cells: Sequence[str]) -> Array | None:
             numbers = np.fromiter(map(convert, filled), np.float64, len(cells))
         except ValueError:
             return None
-    return None if any("_" in cell for cell in cells) else numbers
+    large = np.flatnonzero(np.abs(numbers) >= _EXACT).tolist()
+    loses = any(_WHOLE.fullmatch(cells[place]) and int(cells[place]) != int(numbers[place]) for place in large)
+    return None if loses or any("_" in cell for cell in cells) else numbers
