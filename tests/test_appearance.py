@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from openpyxl.styles.borders import Side
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sgdsheet.hosts.file import FileHost
+from sgdsheet.hosts.xlsx.package import Package
 from sgdsheet.sheet.appearance import Appearance, CellStyle
 from sgdsheet.sheet.references import Range
 
@@ -110,6 +112,19 @@ def test_empty_cells_have_the_style_of_their_row_or_column(drawn: Appearance) ->
     assert drawn.styles[styles[7, 5]].underline
     assert drawn.styles[styles[7, 5]].align == "center"
     assert (6, 5) not in styles
+
+
+def test_columns_that_overlap_are_no_more_work() -> None:
+    file, part = BytesIO(), "xl/worksheets/sheet1.xml"
+    with xlsxwriter.Workbook(file) as book:
+        book.add_worksheet("S")
+    package = Package("a.xlsx", file.getvalue())
+    columns = b'<cols><col min="2" max="2" style="2"/>' + b'<col min="1" max="16384" style="1"/>' * 5_000 + b"</cols>"
+    data = package.rewritten({part: package.part(part).data.replace(b"<sheetData", columns + b"<sheetData")})
+    look, start = looks(data).sheet("S"), time.process_time()
+    for _ in range(50):
+        assert look.styles_in(Range("S", 1, 1, 60, 20))[60, 20] == 1
+    assert time.process_time() - start < 10
 
 
 def test_conditional_formats(drawn: Appearance) -> None:

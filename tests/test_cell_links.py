@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import openpyxl
@@ -51,3 +52,9 @@ def test_odd_links_are_left_out() -> None:
     assert len(found) <= 101
     many = b"".join(b'<hyperlink ref="A%d" location="A1"/>' % row for row in range(1, 9_000))
     assert 0 < len(read_links(many)) <= 5_000
+
+
+def test_links_as_large_as_the_sheet_are_no_more_work() -> None:
+    start = time.process_time()
+    assert len(read_links(b'<hyperlink ref="A1:XFD1048576" location="A1"/>' * 4_000)) == 100
+    assert time.process_time() - start < 10

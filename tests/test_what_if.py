@@ -55,6 +55,14 @@ def test_what_each_cell_depends_on(attributes: dict[str, str], first: str, last:
     assert formula_text(found[6, 5], 6, 5) == f"MULTIPLE.OPERATIONS({last})"
 
 
+def test_tables_that_name_more_cells_than_there_can_be_are_refused(tmp_path: Path) -> None:
+    tables = (
+        f'<row r="{row}"><c r="A{row}"><f t="dataTable" ref="A1:ZZ700" r1="A1"/></c></row>' for row in range(1, 3)
+    )
+    with refusal(FileError, cause="more than 500,000 cells"):
+        load(book_file(tmp_path, sheet("".join(tables))))
+
+
 def test_saved_values_stay_and_that_is_said(tmp_path: Path) -> None:
     path = table_book(tmp_path)
     found = run("check", path, "--all", "--json").json

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from itertools import islice
 
 from sgdsheet.errors import FormulaError
 from sgdsheet.hosts.xlsx.edit import ATTRIBUTE
@@ -33,6 +34,7 @@ def read_links(data: bytes) -> dict[Position, str]:
             cells = parse_range(area, "")
         except FormulaError:
             continue
-        for _, place in zip(range(_MOST_CELLS), cells.positions(), strict=False):
-            found[place] = target
+        bottom, right = min(cells.bottom, cells.top + _MOST_CELLS), min(cells.right, cells.left + _MOST_CELLS)
+        first = cells._replace(bottom=bottom, right=right)  # the area may be as large as the sheet
+        found.update(dict.fromkeys(islice(first.positions(), _MOST_CELLS), target))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import replace
 
 from sgdsheet.errors import FileError
@@ -97,8 +98,7 @@ def _read_sizes(root: Node, look: SheetLook) -> None:
         look.default_width = round(width * _PER_CHARACTER) if width else -(-base // 8) * 8
         height = _float(node.attributes.get("defaultRowHeight"))
         look.default_height = round(height * _PER_POINT) if height else look.default_height
-    for node in root.all("cols", "col"):
-        first, last = _whole(node.attributes.get("min")), _whole(node.attributes.get("max"))
+    for first, last, node in _columns(root):
         width = _float(node.attributes.get("width"))
         pixels = round(width * _PER_CHARACTER) if width else look.default_width
         columns = range(first, min(last, first + _MOST_COLUMNS) + 1)
@@ -114,12 +114,21 @@ def _read_sizes(root: Node, look: SheetLook) -> None:
 
 def _column_styles(root: Node) -> list[tuple[int, int, int]]:
     """First and last column, and the style, of the columns whose empty cells have one."""
-    found = []
-    for node in root.all("cols", "col"):
-        style = _whole(node.attributes.get("style"))
-        if style:
-            found.append((_whole(node.attributes.get("min")), _whole(node.attributes.get("max")), style))
-    return found
+    styles = ((first, last, _whole(node.attributes.get("style"))) for first, last, node in _columns(root))
+    return [item for item in styles if item[2]]
+
+
+def _columns(root: Node) -> Iterator[tuple[int, int, Node]]:
+    """The runs of columns, each with its first and last; of those that overlap, which no program writes, the first."""
+    runs = [
+        (_whole(node.attributes.get("min")), _whole(node.attributes.get("max")), node)
+        for node in root.all("cols", "col")
+    ]
+    end = 0
+    for first, last, node in sorted(runs, key=lambda run: run[0]):
+        if end < first <= last:
+            end = min(last, MAX_COLUMN)
+            yield first, end, node
 
 
 class _Rows:

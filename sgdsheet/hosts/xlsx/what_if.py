@@ -14,16 +14,14 @@ from sgdsheet.hosts.xlsx.xml import truth
 from sgdsheet.sheet.references import Cell, Range, column_letters, parse_range
 from sgdsheet.sheet.workbook import Formula
 
-_LARGEST = 100_000
-"""Cells of a table, at most."""
+MOST_CELLS = 500_000
+"""Cells of all tables of a sheet, at most: a few bytes could name more than any memory has."""
 
 _GONE, _NAME = "#REF!", "MULTIPLE.OPERATIONS"
 
 
 def table_formulas(area: Range, attributes: Mapping[str, str]) -> dict[tuple[int, int], Formula]:
-    """The formula of each cell of a table, one object for all. Raises ValueError for a table that is too large."""
-    if area.size > _LARGEST:
-        raise ValueError(f"has a what-if data table of {area.size:,} cells")
+    """The formula of each cell of a table, one object for all."""
     first = _input(attributes, "1")
     above, beside = _place(area.top - 1, area.left, fixed="row"), _place(area.top, area.left - 1, fixed="column")
     if truth(attributes.get("dt2D")):

@@ -12,7 +12,7 @@ from datetime import date
 
 from sgdsheet.errors import FileError
 from sgdsheet.hosts.xlsx.plain_rows import Layout, Row, layout_of, plain_row, unescaped
-from sgdsheet.hosts.xlsx.what_if import table_formulas
+from sgdsheet.hosts.xlsx.what_if import MOST_CELLS, table_formulas
 from sgdsheet.hosts.xlsx.xml import (
     Part,
     cell_column,
@@ -105,6 +105,7 @@ class _Reader:
         self._shared: dict[str, Formula] = {}
         self._waiting: list[tuple[Position, str]] = []
         self._columns: dict[str, _Column] = {}
+        self._in_tables = 0  # cells of what-if data tables
 
     def run(self) -> Sheet:
         layout = layout_of(self._part.data)
@@ -236,6 +237,9 @@ class _Reader:
         kind = attributes.get("t")
         if kind == "dataTable":
             area = parse_range(attributes.get("ref", ""), self._sheet.name)
+            self._in_tables += area.size
+            if self._in_tables > MOST_CELLS:
+                raise ValueError(f"what-if data tables of more than {MOST_CELLS:,} cells")
             self._sheet.formulas.update(table_formulas(area, attributes))
             return
         if kind == "shared":
