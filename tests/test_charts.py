@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 
 import sgdsheet
 from sgdsheet.analysis.observation import Observer, charts_of_fit
+from sgdsheet.apps.web.chart_data import chart_for_page
 from sgdsheet.plots.chart_drawing import ChartPainter, ChartReader, Curve
 from sgdsheet.plots.look import look, new_figure
 from sgdsheet.plots.painters import painter_of
 from sgdsheet.plots.pie_drawing import shares
 from sgdsheet.sheet.charts import Axis, Chart, ChartKind, Series, Stacking
-from sgdsheet.sheet.references import Range, parse_range
+from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Range, parse_range
 from sgdsheet.sheet.workbook import Workbook
 from tests.chart_books import X, Y, charted
 
@@ -298,6 +299,14 @@ def test_what_diverges_does_not_flatten_the_rest(workbook: Workbook) -> None:
     wide = moved(workbook, 0, [2e6, 1.0])
     assert painter.axes.get_ylim()[0] < 12
     assert wide.axes.get_ylim()[0] > 1e6  # where the training ends is always whole
+
+
+def test_a_chart_of_a_whole_sheet_has_as_many_points_as_a_column() -> None:
+    whole = Range(SHEET, 1, 1, MAX_ROW, MAX_COLUMN)
+    chart = Chart(SHEET, "", Axis(), Axis(), (Series(ChartKind.LINE, "", (), (whole,)),))
+    shown = chart_for_page(chart, lambda _: {(1, 1): 2.0, (MAX_ROW, MAX_COLUMN): 1.0})
+    assert shown["series"][0]["y"][0] == 2.0
+    assert shown["series"][0]["x"][-1] == MAX_ROW
 
 
 @pytest.mark.parametrize("name", ["quadratic", "titanic", "mnist_cnn"])

@@ -15,7 +15,7 @@ from sgdsheet.hosts.file import FileHost
 from sgdsheet.hosts.ods import ods_reader
 from sgdsheet.hosts.ods.open_formula import areas_in_excel, formula_in_excel
 from sgdsheet.sheet.formula import parse
-from sgdsheet.sheet.references import Cell, Range, parse_range
+from sgdsheet.sheet.references import MAX_COLUMN, Cell, Range, parse_range
 from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
 from sgdsheet.train.logbook import Record
 from tests.cli_books import run
@@ -218,6 +218,13 @@ def test_a_file_cannot_grow_without_limit(tmp_path: Path, monkeypatch: pytest.Mo
         read(tmp_path, row(empty(), times=1048576) + row(number(1)))
     with refusal(FileError, cause="no number of cells"):
         read(tmp_path, row(cell('table:number-columns-repeated="0"')))
+
+
+def test_columns_beyond_the_sheet_are_not_looked_at(tmp_path: Path) -> None:
+    columns = '<table:table-column table:visibility="collapse" table:number-columns-repeated="900"/>' * 100
+    path = ods(tmp_path / "a.ods", content(columns + row(number(1))), styles_xml="<a/>")
+    hidden = FileHost(path).appearance().sheet("S1").hidden_columns
+    assert MAX_COLUMN - 1_000 < max(hidden) < MAX_COLUMN + 1_000
 
 
 def test_a_file_that_does_not_begin_with_its_type(tmp_path: Path) -> None:

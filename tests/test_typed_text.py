@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sgdsheet.apps.web.cell_details import input_text
 from sgdsheet.errors import FormulaError
 from sgdsheet.hosts.web.typed_text import number_format, typed
 from sgdsheet.sheet.workbook import ExcelError, Formula, Value
@@ -123,3 +124,23 @@ def test_days_are_counted_from_1904_where_the_workbook_does() -> None:
 )
 def test_formats(text: str, expected: str | None) -> None:
     assert number_format(text) == expected
+
+
+@pytest.mark.parametrize("date1904", [False, True])
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        *((text, "General") for text in ("007", "=x", "=(", "TRUE", "'a", " 5", "#N/A", "12%", "2024-01-01", "plain")),
+        *((number, "yyyy-mm-dd hh:mm") for number in (0.5, 1.5, 44000.0, 45292.26388888889, 45292.123456789, -3.0)),
+        *((number, "0%") for number in (0.07, 1 / 3, 0.1234567890123456, 1e-9)),
+        *((number, "General") for number in (1 / 3, 1e300, -5e-324, 123456789012345678.0)),
+    ],
+)
+def test_what_the_field_of_a_cell_shows_is_read_as_what_the_cell_holds(value: Value, code: str, date1904: bool) -> None:
+    assert typed(input_text(value, code, date1904=date1904), 1, 1, date1904=date1904) == value
+
+
+def test_the_field_of_a_cell_shows_what_a_person_would_type() -> None:
+    shown = [input_text(44000.0, "d-mmm-yy"), input_text(44000.0, "d-mmm-yy", date1904=True), input_text(0.07, "0%")]
+    assert shown == ["2020-06-18", "2024-06-19", "7%"]
+    assert [input_text(text, "General") for text in ("007", "a", "")] == ["'007", "a", ""]

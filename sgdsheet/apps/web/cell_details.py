@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from sgdsheet.errors import SgdSheetError
+from sgdsheet.hosts.web.typed_text import DAYS_TO_1904, typed
 from sgdsheet.problem.definition import Problem
 from sgdsheet.sheet.defined_names import areas_of
 from sgdsheet.sheet.displayed_text import is_date
@@ -19,23 +20,44 @@ from sgdsheet.sheet.workbook import Formula, Value, Workbook
 _MOST_REFERENCES = 40
 
 
-def input_text(value: Value | None, code: str) -> str:
-    """A value as a person types it: a number with all its digits, a date as a date, a share as percent."""
-    if value is None:
+def input_text(value: Value | None, code: str, *, date1904: bool = False) -> str:
+    """A value as a person types it: a number with all its digits, a date as a date, a share as percent.
+
+    Whatever would be read as another value is not shown so: of a date with parts of a second there is the number, and
+    a text that looks like a number has an apostrophe before it, as in Excel.
+    """
+    if value is None or value == "":
         return ""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, str):
-        return value
+        return value if _reads(value, value, date1904) else f"'{value}"
     if not isinstance(value, float):
         return str(value)
-    if is_date(code) and (parts := date_parts(value)) is not None and value >= 1:
-        seconds = round((value - int(value)) * 86_400)
-        day = "{:04d}-{:02d}-{:02d}".format(*parts)
-        return f"{day} {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}" if seconds else day
-    if code.rstrip().endswith("%") and 1e-6 < abs(value) < 1e9:
-        return f"{value * 100:.13g}%"
-    return repr(value).removesuffix(".0") if abs(value) < 1e15 else f"{value:.17g}"
+    number = repr(value).removesuffix(".0") if abs(value) < 1e15 else f"{value:.17g}"
+    return next((text for text in _nicer(value, code, date1904) if _reads(text, value, date1904)), number)
+
+
+def _nicer(value: float, code: str, date1904: bool) -> Iterator[str]:
+    """A number as a date or as percent, where its format shows it so."""
+    day = value + DAYS_TO_1904 if date1904 else value
+    if is_date(code) and (parts := date_parts(day)) is not None and day >= 1:
+        seconds = round((day - int(day)) * 86_400)
+        text = "{:04d}-{:02d}-{:02d}".format(*parts)
+        yield f"{text} {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}" if seconds else text
+    elif code.rstrip().endswith("%") and 1e-6 < abs(value) < 1e9:
+        yield from (f"{value * 100:.{digits}g}%" for digits in range(13, 18))
+
+
+def _reads(text: str, value: str | float, date1904: bool) -> bool:
+    """Whether a text that is typed means a value; a number to the millisecond, if it is a day."""
+    try:
+        found = typed(text, 1, 1, date1904=date1904)
+    except SgdSheetError:
+        return False
+    if isinstance(found, float) and isinstance(value, float) and not text.endswith("%"):
+        return abs(found - value) * 86_400_000 < 1
+    return type(found) is type(value) and found == value
 
 
 def references(workbook: Workbook, formula: Formula, cell: Cell) -> list[dict[str, Any]]:

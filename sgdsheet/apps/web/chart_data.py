@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from sgdsheet.apps.web.rule_operands import ValuesIn
 from sgdsheet.sheet.charts import Chart, ChartKind, Series, UndrawnChart, Words
 from sgdsheet.sheet.displayed_text import displayed
-from sgdsheet.sheet.references import Range
+from sgdsheet.sheet.references import MAX_ROW, Range
 from sgdsheet.sheet.workbook import Value
 from sgdsheet.train.thinning import evenly_spaced
 
@@ -76,12 +77,13 @@ def _series(series: Series, number: int, values_in: ValuesIn) -> dict[str, Any]:
 
 
 def _listed(areas: Sequence[Range], values_in: ValuesIn) -> list[Value | None]:
-    """The values of all cells, in their order."""
+    """The values of all cells, in their order: of an area that is larger than a column, as many as a column has."""
     found: list[Value | None] = []
     for area in areas:
         values = values_in(area)
         bottom = area.bottom if area.size <= 100_000 else max((row for row, _ in values), default=area.top)
-        found += [values.get(at) for at in area._replace(bottom=max(bottom, area.top)).positions()]
+        filled = area._replace(bottom=max(bottom, area.top))
+        found += [values.get(at) for at in islice(filled.positions(), MAX_ROW)]
     return found
 
 

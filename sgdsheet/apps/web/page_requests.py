@@ -139,7 +139,7 @@ def cell(served: ServedBook, message: Message) -> Message:
     return {
         "formula": text,
         "array": formula is not None and formula.array is not None,
-        "input": text if text is not None else cell_details.input_text(value, code),
+        "input": text if text is not None else cell_details.input_text(value, code, date1904=workbook.date1904),
         "value": shown,
         "exact": value if isinstance(value, bool | float) else str(value) if value is not None else None,
         "kind": kind_of(value) if value is not None else "",

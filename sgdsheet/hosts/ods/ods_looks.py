@@ -191,8 +191,10 @@ class _Reader:
             hidden = attributes.get(odf.VISIBILITY, "visible") != "visible"
             last_column = first + count - 1
             names = attributes.get(_STYLE, ""), attributes.get(_DEFAULT_CELLS, DEFAULT)
-            table.columns.append((first, last_column, *names, hidden))
-            if self._column_level:
+            inside = first <= MAX_COLUMN
+            if inside:
+                table.columns.append((first, last_column, *names, hidden))
+            if self._column_level and inside:
                 few_columns = range(first, min(last_column, first + _MOST_COLUMNS) + 1)
                 table.column_levels.update(dict.fromkeys(few_columns, self._column_level))
             self._next_column += count
@@ -208,7 +210,8 @@ class _Reader:
         if self._row_style:
             table.row_styles[self._row_style] = table.row_styles.get(self._row_style, 0) + self._rows
             if self._rows <= _MOST_ROWS:
-                table.heights.update(dict.fromkeys(range(self._row, self._row + self._rows), self._row_style))
+                rows = range(self._row, min(self._row + self._rows - 1, MAX_ROW) + 1)
+                table.heights.update(dict.fromkeys(rows, self._row_style))
         self._row += self._rows
         self._runs = []
 

@@ -25,7 +25,7 @@ _ERRORS = {error.value: error for error in ExcelError}
 _TRUTHS = {"TRUE": True, "FALSE": False}
 _OPEN = {"(": ")", "{": "}"}
 _QUOTED = re.compile(r'"(?:[^"]|"")*"|\'(?:[^\']|\'\')*\'')
-_1904 = 1_462
+DAYS_TO_1904 = 1_462
 """Days from 1 January 1900 to the first day of workbooks that count from 1904."""
 
 _WORDS = re.compile(
@@ -137,7 +137,7 @@ def _moment(plain: str, date1904: bool) -> float | None:
         known = None if first is None or second is None else first + second
     if known is None or math.isnan(known):
         return None
-    return known - _1904 if date1904 and known >= _1904 else known
+    return known - DAYS_TO_1904 if date1904 and known >= DAYS_TO_1904 else known
 
 
 def _american(text: str) -> float | None:
