@@ -16,6 +16,7 @@ from sgdsheet.errors import ProblemError, SettingError, TrainingError
 from sgdsheet.train.constrained.constraints import compile_constraints, no_constraints
 from sgdsheet.train.constrained.flat_functions import FlatModel
 from sgdsheet.train.discrete.population import Population
+from sgdsheet.train.discrete.search import Method
 from tests import solver_models as models
 from tests.errors import refusal
 from tests.solver_models import ALL_DIFFERENT, AT_LEAST, AT_MOST, BINARY, EQUAL, INTEGER, MAX, MIN
@@ -394,13 +395,15 @@ def test_a_small_round_trip_is_proved(tmp_path: Path) -> None:
     assert session.ending == "optimal: all 5,040 points were tried"
 
 
-def test_a_longer_round_trip_is_found(tmp_path: Path) -> None:
+def test_a_longer_round_trip_is_proved(tmp_path: Path) -> None:
     model, distances = tour(12, 2)
     compiled = models.model(tmp_path, **model)
     session = solved(compiled)
     assert session.loss == pytest.approx(shortest(distances), rel=1e-12)
     assert sorted(numbers(compiled)) == list(range(1, 13))
-    assert session.stopped == "best found"
+    assert session.stopped == "optimal"
+    assert session.plan.search is not None
+    assert session.plan.search.method is Method.BRANCH_AND_BOUND
 
 
 # --- populations --------------------------------------------------------------------------------------------

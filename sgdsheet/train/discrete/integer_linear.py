@@ -45,12 +45,15 @@ _SECONDS_TO_BLAME = 10.0
 """Seconds for finding out whether constraints or the loss make a model impossible."""
 
 
-def solve_integer_linear(flat: FlatModel, discrete: Discrete, limits: Limits) -> Generator[Look, None, None]:
+def solve_integer_linear(
+    flat: FlatModel, discrete: Discrete, limits: Limits, programme: IntegerProgram
+) -> Generator[Look, None, None]:
     """The best point of a linear model with whole numbers; the model holds the best one so far at every yield.
 
-    Raises TrainingError if no point meets the constraints, or the loss has no limit.
+    `programme` is the model as a linear programme, as `programme_of` has it, or one with more variables. Raises
+    TrainingError if no point meets the constraints, or the loss has no limit.
     """
-    yield from _Search(flat, discrete, limits, programme_of(flat, discrete)).run()
+    yield from _Search(flat, discrete, limits, programme).run()
 
 
 # --- the model as a linear programme ------------------------------------------------------------------------
@@ -80,7 +83,7 @@ def programme_of(flat: FlatModel, discrete: Discrete) -> IntegerProgram:
         discrete.whole,
     )
     if direction is Direction.VALUE:
-        found = _with_distance(found, flat.model.problem.target)
+        found = with_distance(found, flat.model.problem.target)
     for group in discrete.permutations:
         found = with_permutation(found, group)
     return found
@@ -113,7 +116,7 @@ def coefficients(flat: FlatModel) -> scipy.sparse.csr_array:
     return scipy.sparse.vstack(found, format="csr")
 
 
-def _with_distance(found: IntegerProgram, target: float) -> IntegerProgram:
+def with_distance(found: IntegerProgram, target: float) -> IntegerProgram:
     """Minimise the distance of the loss from a target: a variable that is not below it on either side."""
     slopes, offset = found.costs, found.constant - target
     extra = scipy.sparse.csr_array(np.stack([slopes, -slopes]))
@@ -171,6 +174,8 @@ class _Search(Incumbent):
     programme: IntegerProgram
     start: Floats = field(init=False)
     bound: float | None = None
+    size: float = 0.0
+    """The sizes of the terms of the costs, added up, at the best point."""
 
     def __post_init__(self) -> None:
         self.start = self.flat.get()
@@ -230,6 +235,7 @@ class _Search(Incumbent):
     def _take(self, result: Any) -> None:
         """Take up the solver's point and bound, in the units of the sheet."""
         if result.x is not None:
+            self.size = float(np.abs(self.programme.costs) @ np.abs(result.x))
             self.offer(self.rounded(np.asarray(result.x)[: self.programme.parameters]))
             if not self.discrete.whole.all():
                 exact = with_whole_fixed(self.programme, np.asarray(result.x))
@@ -266,9 +272,7 @@ class _Search(Incumbent):
 
     def _rounding(self) -> float:
         """Differences between the sheet's loss and HiGHS's bound that rounding and its tolerances explain."""
-        assert self.best is not None
-        terms = np.abs(self.programme.costs[: len(self.best.x)]) @ np.abs(self.best.x)
-        return float(1e-7 * (terms + abs(self.programme.constant))) + 2e-6 / cost_factor(self.programme)
+        return 1e-7 * (self.size + abs(self.programme.constant)) + 2e-6 / cost_factor(self.programme)
 
     def _after_time(self) -> str:
         after = f"after {self.limits.seconds:g} seconds"

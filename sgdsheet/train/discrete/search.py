@@ -17,11 +17,13 @@ from sgdsheet.train.constrained.flat_functions import FlatModel
 from sgdsheet.train.constrained.problem_kind import ProblemKind, problem_kind
 from sgdsheet.train.discrete.enumeration import MOST_POINTS, enumerate_points
 from sgdsheet.train.discrete.evolution import evolve
-from sgdsheet.train.discrete.integer_linear import solve_integer_linear
+from sgdsheet.train.discrete.highs import IntegerProgram
+from sgdsheet.train.discrete.integer_linear import programme_of, solve_integer_linear
 from sgdsheet.train.discrete.interval_search import branch_by_intervals
 from sgdsheet.train.discrete.looks import Limits, Look
 from sgdsheet.train.discrete.outer_approximation import approximate
 from sgdsheet.train.discrete.points import box_of
+from sgdsheet.train.discrete.value_variables import tabulated_programme
 
 _FEW_POINTS = 100_000
 """Points that are all tried, also where the model is convex."""
@@ -49,6 +51,8 @@ class Search:
 
     method: Method
     why: str = ""
+    programme: IntegerProgram | None = None
+    """The linear model that stands for one that is not linear."""
 
 
 def chosen_search(model: SheetModel, constraints: ConstraintModel | None, settings: Settings) -> Search | None:
@@ -77,7 +81,11 @@ def _for_whole_numbers(model: SheetModel, constraints: ConstraintModel) -> Searc
         return Search(Method.APPROXIMATION, "a convex model with whole numbers")
     if count <= MOST_POINTS and count * model.numbers_read() <= _MOST_NUMBERS:
         return Search(Method.ENUMERATION, f"a model that is not linear, with {int(count):,} points of whole numbers")
-    method = Method.EVOLUTION if constraints.discrete is None or constraints.discrete.permutations else Method.INTERVALS
+    assert constraints.discrete is not None
+    programme = tabulated_programme(flat, constraints.discrete)
+    if programme is not None:
+        return Search(Method.BRANCH_AND_BOUND, "a model that is linear in the values of its whole numbers", programme)
+    method = Method.EVOLUTION if constraints.discrete.permutations else Method.INTERVALS
     return Search(method, "a model that is not linear, with whole numbers")
 
 
@@ -112,4 +120,5 @@ def search(
     elif chosen.method is Method.INTERVALS:
         yield from branch_by_intervals(flat, discrete, _linear_residuals(constraints), limits)
     else:
-        yield from solve_integer_linear(flat, discrete, limits)
+        programme = chosen.programme or programme_of(flat, discrete)
+        yield from solve_integer_linear(flat, discrete, limits, programme)
