@@ -44,6 +44,7 @@ HELP_LINE, PLACE = "Train a workbook that is open in a spreadsheet", 80
 @click.option("--host", type=click.Choice(list(LIVE_HOSTS)), help="The program; whichever has the workbook open.")
 @click.option("--where", default="", metavar="NAME", help="Which instance: LibreOffice's pipe, Excel's process.")
 @click.option("--log-sheet", is_flag=True, help="Add a sheet “SGD log” with a chart that grows.")
+@click.option("--undo", is_flag=True, help="Do not train: take back what the last training has changed.")
 @settings_options
 @json_option
 def command(
@@ -52,6 +53,7 @@ def command(
     host: str | None,
     where: str,
     log_sheet: bool,
+    undo: bool,
     chosen: dict[str, Any],
     as_json: bool,
 ) -> None:
@@ -61,20 +63,25 @@ def command(
     """
     # In this process and not in the background trainer: who closes the terminal wants the training to end.
     said = {key: value for key, value in chosen.items() if value is not None}
+    if undo and (said or log_sheet):
+        raise click.UsageError("--undo trains nothing: leave out what is said of a training")
+    options = None if undo else {**said, "log": log_sheet}
     try:
-        _attach(*_find(book, host, where), where, sheet, {**said, "log": log_sheet}, as_json=as_json)
+        _attach(*_find(book, host, where), where, sheet, options, as_json=as_json)
     finally:
         leave()
 
 
-def _attach(name: str, key: str, where: str, sheet: str | None, chosen: dict[str, Any], *, as_json: bool) -> None:
-    """Train the workbook `key` in the program `name`, and say how it ended."""
+def _attach(
+    name: str, key: str, where: str, sheet: str | None, chosen: dict[str, Any] | None, *, as_json: bool
+) -> None:
+    """Train the workbook `key` in the program `name`, and say how it ended. If nothing is chosen, undo a training."""
     trainer = Trainer(connect)
     request = {"host": name, "book": key, "where": where, "sheet": sheet}
-    if not as_json:
+    if not as_json and chosen is not None:
         console().print(f"[bold]{shown(key)}[/bold] in {shown(name)}; Ctrl-C stops")
     try:
-        outcome = _train(trainer, request, chosen, quiet=as_json)
+        outcome = _undo(trainer, request) if chosen is None else _train(trainer, request, chosen, quiet=as_json)
     except NoModelError as error:
         error.more = _candidate_to_mark(name, key, where, sheet)
         raise
@@ -137,6 +144,12 @@ def _candidate_to_mark(host: str, key: str, where: str, sheet: str | None) -> li
     with closing(connect(host, key, where)) as book:
         workbook = book.read()
     return candidate_to_mark(workbook, key, sheet if sheet is not None else workbook.active)
+
+
+def _undo(trainer: Trainer, request: dict[str, Any]) -> dict[str, Any]:
+    """Take back the last training, also of a terminal that was killed."""
+    done = _checked(trainer.handle({**request, "command": "undo", "wait": _LONG}))
+    return {"message": done["message"]}
 
 
 def _train(trainer: Trainer, request: dict[str, Any], options: dict[str, Any], *, quiet: bool) -> dict[str, Any]:

@@ -13,8 +13,8 @@ OURS = "sgdsheet"
 """The name of the bar, and what stands before its text."""
 
 ENDED = (
-    "The program that trained this workbook has ended. The parameters are those that were shown last; Undo in the"
-    " toolbar SGD brings back those from before the training."
+    "The program that trained this workbook has ended. The parameters are those that were shown last. Undo in the"
+    " toolbar SGD, or sgdsheet attach --undo in a terminal, brings back those from before."
 )
 
 _TONES = {"info": 0, "warning": 2, "error": 3}  # com.sun.star.frame.InfobarType
