@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import subprocess
 import sys
@@ -155,6 +156,26 @@ def test_momentum_and_decay_apply(tmp_path: Path) -> None:
         session = Session(trained, restarts=3, optimizer="sgd", lr=0.01, steps=30, seed=0, **options)  # type: ignore[arg-type]
         found.append([step.loss for step in session][-2])
     assert len({round(loss, 6) for loss in found}) == 3
+
+
+@pytest.mark.parametrize("options", [{}, {"restarts": 64}], ids=str)
+def test_calls_of_a_step(tmp_path: Path, options: dict[str, Any]) -> None:
+    """A step of many starts calls no more functions, torch's operations among them, than one of a single run."""
+    most = 170
+    steps, calls = iter(Session(network(tmp_path), optimizer="adam", lr=0.05, steps=30, seed=0, **options)), 0
+
+    def counted(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    list(itertools.islice(steps, 10))
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    try:
+        list(itertools.islice(steps, 10))
+    finally:
+        sys.setprofile(before)
+    assert calls <= 10 * most, calls
 
 
 # --- what comes out -------------------------------------------------------------------------------------
