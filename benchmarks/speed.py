@@ -315,9 +315,13 @@ def start_up() -> list[dict]:
 
 
 STARTED = {
-    "train": ("train", "--sheet", "raw", "--steps", "3", "-o", "{folder}/trained.xlsx"),
-    "check": ("check", "--sheet", "raw"),
-    "inspect": ("inspect",),
+    "train": ("quadratic", "--sheet", "raw", "--steps", "3", "-o", "{folder}/trained.xlsx"),
+    "check": ("quadratic", "--sheet", "raw"),
+    "inspect": ("quadratic",),
+    "predict": (
+        *("linear_regression", "--sheet", "fit", "--source", "{folder}/points.csv", "--cells", "C8:C107"),
+        *("-o", "{folder}/predictions.csv"),
+    ),
 }
 """Commands on a small workbook, of which starting is the main part."""
 
@@ -333,12 +337,12 @@ def started() -> list[dict]:
 
     A round before that translates all modules to bytecode, as an installation has them.
     """
-    book = HERE / "workbooks" / "quadratic.xlsx"
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "points.csv").write_text("x,y\n1,2\n2,3\n3,5\n", encoding="utf-8")
         programs = {"import torch": [sys.executable, "-c", "import torch"]}
-        for name, (command, *rest) in STARTED.items():
-            options = [item.format(folder=folder) for item in rest]
-            programs[f"sgdsheet {name}"] = [sys.executable, "-m", "sgdsheet", command, str(book), *options]
+        for command, (book, *rest) in STARTED.items():
+            path, options = HERE / "workbooks" / f"{book}.xlsx", [item.format(folder=folder) for item in rest]
+            programs[f"sgdsheet {command}"] = [sys.executable, "-m", "sgdsheet", command, str(path), *options]
         programs[FIRST_LINE] = programs["sgdsheet inspect"]
         programs["sgdsheet functions"] = [sys.executable, "-m", "sgdsheet", "functions"]
         programs["sgdsheet --help"] = [sys.executable, "-m", "sgdsheet", "--help"]

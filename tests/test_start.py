@@ -25,7 +25,7 @@ HEAVY = {
 }
 """Modules that take from a twentieth of a second to as long as torch itself."""
 
-OWN_MODULES = {"train": 390, "check": 375, "inspect": 365, "functions": 120}
+OWN_MODULES = {"train": 390, "check": 375, "inspect": 365, "predict": 300, "functions": 120}
 """How many modules of the package a command may load; each takes half a millisecond."""
 
 OTHER_MODULES, COUNTED_APART = 520, ("sgdsheet", "torch", "torchgen", "numpy")
@@ -62,11 +62,16 @@ def loaded(*commands: Sequence[object]) -> set[str]:
         ),
         ("check", "workbooks/quadratic.xlsx", "--sheet", "raw"),
         ("inspect", "workbooks/quadratic.xlsx"),
+        (
+            *("predict", "workbooks/linear_regression.xlsx", "--sheet", "fit", "--source", "{folder}/points.csv"),
+            *("--cells", "C8:C107", "-o", "{folder}/out.csv"),
+        ),
         ("functions",),
     ],
-    ids=["train", "train-adam", "check", "inspect", "functions"],
+    ids=["train", "train-adam", "check", "inspect", "predict", "functions"],
 )
 def test_nothing_heavy_is_loaded(arguments: Sequence[str], tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("x,y\n1,2\n2,3\n", encoding="utf-8")
     found = loaded([item.format(folder=tmp_path) for item in arguments])
     assert found & HEAVY == set()
     assert len([name for name in found if name.startswith("sgdsheet")]) <= OWN_MODULES[arguments[0]]
