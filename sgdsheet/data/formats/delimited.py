@@ -29,7 +29,7 @@ _CELLS_AT_ONCE = 1 << 16
 _LONGEST_LINE = 64 << 20
 _SAVE = "Save it as “CSV UTF-8”"
 _EXACT = 2.0**53
-"""Up to this one, float64 keeps every whole number."""
+"""float64 keeps every whole number up to 2⁵³."""
 _WHOLE = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 _TRUTH = {"true": 1.0, "false": 0.0}
 _WORDS = {*_TRUTH, ""}
