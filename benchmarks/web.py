@@ -142,7 +142,10 @@ class Opened:
 
 @contextmanager
 def opened(browser: Browser, book: Path) -> Iterator[Opened]:
-    """`sgdsheet open` with a workbook, in a fresh tab of a browser that runs already."""
+    """`sgdsheet open` with a workbook, in a fresh tab of a browser that runs already.
+
+    Python may keep what it has compiled, as it does where a person has installed the package.
+    """
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.add_init_script(WATCH)
@@ -151,6 +154,7 @@ def opened(browser: Browser, book: Path) -> Iterator[Opened]:
         [sys.executable, "-m", "sgdsheet", "open", str(book), "--no-browser", "--port", "0", "--json"],
         stdout=subprocess.PIPE,
         text=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
     )
     try:
         assert process.stdout is not None

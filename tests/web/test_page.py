@@ -42,6 +42,7 @@ def test_cells_look_as_in_the_file(shown: Shown) -> None:
         "-0.210",
     )
     assert shown.frozen() == 8
+    shown.until(lambda: shown.formula() == "The Titanic as a neural network", "what is in A1, where one begins")
 
 
 def test_an_address_leads_to_its_cell(shown: Shown) -> None:
@@ -71,6 +72,8 @@ def test_keys_move_as_in_any_spreadsheet(shown: Shown) -> None:
     at("Control+ArrowRight", "P9")
     at("PageDown PageUp", "P9")
     at("Shift+Tab", "O9")
+    at("Tab Tab Enter", "O10")
+    at("Tab ArrowLeft Enter", "O11")
     shown.tab.keyboard.press("Control+PageDown")
     shown.until(lambda: shown.tab.get_by_role("tab", selected=True).text_content() == "mmult", "the next sheet")
     shown.until(lambda: shown.tab.get_by_test_id("grid").get_by_role("group").count(), "its cells")

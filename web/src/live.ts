@@ -146,6 +146,7 @@ function takeBook(book: Extract<FromServer, { type: "book" }>): void {
   update({ book, sheet: linked ?? (there ? state.sheet : book.active) });
   document.title = `${book.name} – sgdsheet`;
   if (view) send({ type: "view", ...view });
+  askDetail();
 }
 
 /** Acknowledge after the next frame, so that a page that draws slowly is sent less; hidden pages draw nothing. */

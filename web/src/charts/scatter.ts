@@ -127,7 +127,7 @@ function painter(series: ChartSeries, color: string, background: string): uPlot.
         ctx.beginPath();
         ctx.arc(point[0], point[1], size / 2 + (ys.length < 40 ? 1 : 0), 0, 2 * Math.PI);
         ctx.fill();
-        if (ys.length < 400) ctx.stroke();
+        if (ys.length * size < plot.bbox.width) ctx.stroke(); // else the rims would cover the points beside them
       }
     }
     ctx.restore();

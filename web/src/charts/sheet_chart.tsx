@@ -23,7 +23,7 @@ export function SheetChart({ chart, height = HEIGHT }: Props): JSX.Element {
   if (chart.kind === "undrawn") {
     return (
       <figure className="sheet-chart">
-        <figcaption>{chart.title || "Chart"}</figcaption>
+        <figcaption>{chart.title}</figcaption>
         <p>This {chart.what} chart is not drawn here. It stays in the workbook as it is.</p>
       </figure>
     );
@@ -39,7 +39,7 @@ function RoundChart({ chart, height }: Required<Props>): JSX.Element {
   const palette = usePalette();
   return (
     <figure className="sheet-chart">
-      <figcaption>{chart.title || "Chart"}</figcaption>
+      <figcaption>{chart.title}</figcaption>
       {palette && (
         <div className="pie-and-legend">
           <Pie chart={chart} height={height} palette={palette} />
@@ -62,7 +62,7 @@ function PlottedChart({ chart: told, height }: Required<Props>): JSX.Element {
   const named = chart.series.filter((series) => series.name);
   return (
     <figure className="sheet-chart">
-      <figcaption>{chart.title || (named.length === 1 ? named[0]?.name : "Chart")}</figcaption>
+      <figcaption>{chart.title || (named.length === 1 && named[0]?.name)}</figcaption>
       {options && <Plot options={options} data={data} height={height} label={sentence(chart)} />}
       {named.length > 1 && palette && (
         <div className="chart-legend chart-legend-below">

@@ -7,6 +7,8 @@ const SPARE_ROWS = 50; // to be filled in, below and beside what is used
 const SPARE_COLUMNS = 5;
 const SMALLEST_ROWS = 100;
 const SMALLEST_COLUMNS = 20;
+const WIDE_SCREEN = 2600; // pixels: narrow columns fill it as well,
+const FILLING = 120; // with so many columns at most
 const DEFAULT_WIDTH = 64; // pixels, as Excel's
 const DEFAULT_HEIGHT = 20;
 
@@ -41,17 +43,19 @@ export class Geometry {
     own: Sizes = NO_SIZES,
   ) {
     this.rows = Math.max(SMALLEST_ROWS, sheet.rows + SPARE_ROWS);
-    this.columns = Math.max(SMALLEST_COLUMNS, sheet.columns + SPARE_COLUMNS);
-    this.frozen = [Math.min(sheet.frozen[0], 60), Math.min(sheet.frozen[1], this.columns - 1)];
+    const least = Math.max(SMALLEST_COLUMNS, sheet.columns + SPARE_COLUMNS);
     const usual = sheet.default_width ?? DEFAULT_WIDTH;
     this.width = [0];
     this.left = [0, 0];
-    for (let column = 1; column <= this.columns; column++) {
+    const fills = (column: number): boolean => column <= FILLING && (this.left[column] ?? 0) < WIDE_SCREEN;
+    for (let column = 1; column <= least || fills(column); column++) {
       const hidden = within(own.hiddenColumns ?? sheet.hidden_columns, column);
       const width = hidden ? 0 : Math.round(own.widths[column] ?? sheet.widths[column] ?? usual);
       this.width.push(width);
       this.left.push((this.left[column] ?? 0) + width);
     }
+    this.columns = this.width.length - 1;
+    this.frozen = [Math.min(sheet.frozen[0], 60), Math.min(sheet.frozen[1], this.columns - 1)];
     this.defaultHeight = Math.round(sheet.default_height ?? DEFAULT_HEIGHT);
     this.heights = new Map(Object.entries(sheet.heights).map(([row, height]) => [Number(row), Math.round(height)]));
     for (const [row, height] of Object.entries(own.heights)) {

@@ -1,7 +1,7 @@
 // The keys of the sheet, as in any spreadsheet.
 
 import type { Rectangle } from "@glideapps/glide-data-grid";
-import { useCallback, useEffect } from "react";
+import { useCallback, useEffect, useRef } from "react";
 import { spanned } from "../address";
 import { clearSelected, fillSelected, followLink, select, showSheet, tell } from "../live";
 import type { Area, Place } from "../protocol";
@@ -44,6 +44,9 @@ export function useKeyboard(around: Surroundings): Handler {
     [reveal],
   );
 
+  /** Where Tab has led to, and the column where that began: Enter goes back there, in the next row. */
+  const tabbed = useRef<{ to: Place; column: number } | null>(null);
+
   /** Enter and Tab: to the next cell, within the range where one is selected. */
   const advance = useCallback(
     (step: Step): void => {
@@ -51,8 +54,14 @@ export function useKeyboard(around: Surroundings): Handler {
       const area = expanded(geometry.sheet, spanned(selection.anchor, selection.head));
       const merged = geometry.mergedAt(area[0], area[1]);
       const one = merged ? merged[2] === area[2] && merged[3] === area[3] : area[0] === area[2] && area[1] === area[3];
-      if (one) moveTo(stepped(geometry, selection.active, step));
-      else {
+      if (one) {
+        const { active } = selection;
+        const { to, column } = tabbed.current ?? { to: null, column: active[1] };
+        const began = to?.[0] === active[0] && to[1] === active[1] ? column : active[1];
+        const next = stepped(geometry, step[0] ? [active[0], began] : active, step);
+        tabbed.current = step[1] > 0 ? { to: next, column: began } : null;
+        moveTo(next);
+      } else {
         const active = nextInside(selection, area, step);
         select({ ...selection, active: anchored(geometry, active) });
         reveal(active);
