@@ -20,6 +20,7 @@ from sgdsheet.train.discrete import integer_linear
 from tests import solver_models as models
 from tests.errors import ANYWHERE, refusal
 from tests.solver_models import ALL_DIFFERENT, AT_LEAST, AT_MOST, BINARY, EQUAL, INTEGER, MAX, MIN, VALUE
+from tests.training_books import model as model_of
 
 
 def solved(model: SheetModel, **options: Any) -> sgdsheet.Session:
@@ -471,3 +472,15 @@ def test_the_nearest_point_of_a_lattice(tmp_path: Path) -> None:
     assert session.loss == pytest.approx(best, rel=1e-9)
     assert session.loss < ((matrix @ near - right) ** 2).sum() * (1 - 1e-9)
     assert session.stopped == "optimal"
+
+
+def test_a_loss_that_a_spreadsheet_does_not_show_is_refused(tmp_path: Path) -> None:
+    """0.1*3 is a little more than 0.3 to a processor, and equal to Excel, which shows another loss then."""
+    cells = {"A1": 2, "B1": "=IF(0.1*A1>0.3,0,1000)+(A1-3.2)^2", "C1": "=A1<=3", "C2": "=A1>=0"}
+    names = {"sgd_params": "A1", "sgd_loss": "B1", "sgd_integer": "A1", "sgd_constraints": "C1:C2"}
+    made = model_of(tmp_path, cells, names)
+    with refusal(TrainingError, cell="Model!B1", cause="takes numbers for equal"):
+        sgdsheet.Session(made).run()
+    assert numbers(made) == [2.0]
+    session = sgdsheet.Session(model_of(tmp_path, {**cells, "B1": "=IF(0.1*A1>0.25,0,1000)+(A1-3.2)^2"}, names))
+    assert session.run() == pytest.approx(0.04)

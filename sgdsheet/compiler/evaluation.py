@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from sgdsheet.compiler.close_numbers import compares_close_numbers
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.planning import Plan
 from sgdsheet.compiler.ir.values import Kind, fault_codes, fault_of
@@ -65,7 +66,8 @@ def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
             elif value.has(Kind.ERROR) and bool((data.isnan() & (fault_codes(data) == 0)).any()):
                 live_cells += block.range.cells()  # an error of something that depends on a parameter
             values.update(cell_values(program, block, value, data))
-    if not arguments and (program.builder.unsure or any(isinstance(values[cell], ExcelError) for cell in live_cells)):
+    errors = any(isinstance(values[cell], ExcelError) for cell in live_cells)
+    if not arguments and (program.builder.unsure or errors or compares_close_numbers(program)):
         values.update(_exactly(program, live_cells))
     return CellValues(values, program.failures)
 
@@ -73,9 +75,9 @@ def evaluate(program: Program, arguments: Sequence[Tensor] = ()) -> CellValues:
 def _exactly(program: Program, cells: Iterable[Cell]) -> dict[Cell, Value]:
     """The values of cells that depend on a parameter, calculated one operation at a time.
 
-    A program tells that a cell is an error, and not which, nor whether `IF(A1>0,TRUE,5)` is TRUE or 1; and a number
-    beyond all bounds, an error in a spreadsheet, may come back to a finite one on its way. With the present parameters
-    as constants, each operation tells.
+    A program tells that a cell is an error, and not which, nor whether `IF(A1>0,TRUE,5)` is TRUE or 1, nor which
+    numbers are equal to 15 digits; and a number beyond all bounds, an error in a spreadsheet, may come back to a finite
+    one on its way. With the present parameters as constants, each operation tells.
     """
     workbook = program.workbook.with_values(program.parameter_cells())
     plan = Plan([block for block, _ in program.results], set())

@@ -12,13 +12,13 @@ import operator
 import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from sgdsheet.compiler.close_numbers import ADDING, COMPARING, told_apart
 from sgdsheet.compiler.evaluation import values_of_block
 from sgdsheet.compiler.frontend.blocks import Block
 from sgdsheet.compiler.frontend.planning import Plan
@@ -46,11 +46,6 @@ _SPREADING = frozenset(
     )
 )
 """Operations whose result is not finite where a number that they are given is not: infinity times 0 is not a number."""
-
-_COMPARING = frozenset((torch.eq, torch.ne, torch.lt, torch.le, torch.gt, torch.ge))
-_CLOSE = 1e-14
-"""Share of the larger number by which two may differ that Excel's comparisons, or the last sum of a formula, take for
-equal."""
 
 _HIDING = frozenset(("the scale of a convolution in its kernels", "logarithm of a sum of exponentials"))
 """Passes after which a number on the way, which is an error if it is beyond all bounds, is not calculated any more."""
@@ -168,8 +163,8 @@ class RepeatedProgram:
             spread = any(user.target in _SPREADING for user in node.users if user in needed)
             if node in looked_at and node not in self.strange and not spread:
                 sums.append(graph.call_method("sum", (copies[node],)))  # finite, if all of them are
-            if node.target in _COMPARING or (node in last and node.target in (operator.add, operator.sub)):
-                sums += _told_apart(graph, node.target, fx.node.map_arg(node.args, copies.__getitem__))
+            if node.target in COMPARING or (node in last and node.target in ADDING):
+                sums += told_apart(graph, node.target, fx.node.map_arg(node.args, copies.__getitem__))
         graph.output(
             (tuple(copies[node] for node in results), tuple(sums), tuple(copies[node] for node in self.strange))
         )
@@ -270,22 +265,6 @@ def _agree(found: Collection[BlockValues], known: Collection[BlockValues]) -> bo
 def _kinds(result: BlockValues) -> NDArray[np.uint8]:
     """The kinds of all cells."""
     return np.zeros(result.numbers.shape, np.uint8) if result.kinds is None else result.kinds
-
-
-def _told_apart(graph: fx.Graph, operation: object, operands: Sequence[Any]) -> list[fx.Node]:
-    """0 where each of the numbers that are compared, added or subtracted is equal to its partner, or clearly another
-    one; infinite where some are so close that Excel takes them for equal. None where one is 0, and can only be equal.
-    """
-    if any(not isinstance(item, fx.Node) and item == 0 for item in operands):
-        return []
-    one, other = operands
-    distance = graph.call_function(operator.add if operation is operator.add else operator.sub, (one, other))
-    size = graph.call_function(torch.abs, tuple(item for item in operands if isinstance(item, fx.Node))[:1])
-    far = graph.call_function(torch.abs, (distance,))
-    close = graph.call_function(torch.le, (far, graph.call_function(operator.mul, (size, _CLOSE))))
-    apart = graph.call_function(torch.gt, (far, 0.0))
-    both = graph.call_function(torch.logical_and, (close, apart))
-    return [graph.call_method("sum", (graph.call_function(torch.where, (both, torch.inf, 0.0)),))]
 
 
 def _node(value: Tensors) -> fx.Node:

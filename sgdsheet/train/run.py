@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, fx, nn
 
 from sgdsheet.compiler.backward.flat_program import FlatProgram, flat_program
+from sgdsheet.compiler.close_numbers import compares_close_numbers
 from sgdsheet.compiler.model import SheetModel
 from sgdsheet.data.sample_choice import samples_of
 from sgdsheet.errors import TrainingError
 from sgdsheet.problem.definition import Direction
 from sgdsheet.problem.optimizers import AUTO
 from sgdsheet.problem.settings import Settings
+from sgdsheet.sheet.agreement import ACCUMULATED, same_number, share_for
 from sgdsheet.train.batch_objectives import BatchObjectives
 from sgdsheet.train.constrained.balanced_units import in_balanced_units
 from sgdsheet.train.constrained.constraints import HOLDS, compile_constraints, no_constraints
@@ -452,9 +454,24 @@ class Run:
         if not math.isfinite(loss):
             put(self.parameters, self.start)
             raise TrainingError("no parameters gave a finite loss", remedy="Start from other values")
+        if self.bound is None and compares_close_numbers(self.model.lowered):
+            self._refuse_other_loss(loss)
         self.violation = self.largest_violation()
         if self.samples is not None and len(self.samples.validation):
             self.valid_loss, self.valid_metric = self.samples.validate()
         if self.samples is not None:
             self.test_loss, self.test_metric = self.samples.test()
         return loss
+
+    def _refuse_other_loss(self, loss: float) -> None:
+        """Raise TrainingError if a spreadsheet calculates another loss: it compares numbers by 15 digits."""
+        cell = self.model.problem.loss
+        shown = self.model.value_of(cell)
+        if isinstance(shown, float) and not same_number(shown, loss, share_for(self.settings.precision, ACCUMULATED)):
+            put(self.parameters, self.start)
+            raise TrainingError(
+                f"at the parameters that were found the loss is {loss:.10g}, and {shown:.10g} in a spreadsheet, which"
+                " takes numbers for equal of which only the last digits differ",
+                cell=cell,
+                remedy="Let conditions compare with numbers between those that occur, or ROUND what they compare",
+            )
