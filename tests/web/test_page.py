@@ -129,3 +129,30 @@ def test_a_link_leads_to_its_sheet(shown: Shown) -> None:
     shown.go("B12")
     shown.tab.keyboard.press("Alt+Enter")
     shown.until(lambda: sheet() == "mmult", "the keyboard follows a link")
+
+
+def test_a_cell_that_is_edited_before_its_content_is_there_keeps_it(shown: Shown) -> None:
+    """Keys come faster than the server's answer: no message can arrive between these, but the page is drawn."""
+
+    def press(*keys: str) -> None:
+        shown.tab.evaluate(
+            """async keys => {
+                for (const key of keys) {
+                    const press = new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true});
+                    document.activeElement.dispatchEvent(press);
+                    for (let turn = 0; turn < 9; turn++) await null;
+                }
+            }""",
+            list(keys),
+        )
+
+    before = shown.text("A10"), shown.text("A11")
+    assert all(before)
+    shown.go("A9")
+    press("ArrowDown", "F2", "Enter")
+    press("F2")
+    shown.until(lambda: shown.tab.get_by_test_id("cell-editor").input_value() == before[1], "what it holds", 20)
+    shown.tab.keyboard.type("0")
+    shown.tab.keyboard.press("Enter")
+    shown.until(lambda: shown.text("A11") == f"{before[1]}0", "what was added", 60)
+    assert shown.text("A10") == before[0]

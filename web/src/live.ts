@@ -8,6 +8,7 @@ import { key } from "./shown_cells";
 import {
   cellsChanged,
   cellsOf,
+  type Editing,
   getState,
   inOneGo,
   notify,
@@ -211,9 +212,18 @@ export function askDetail(): void {
     ?.request({ type: "cell", sheet, row, column })
     .then((reply) => {
       if (number !== asked) return;
-      update({ detail: { ...(reply as unknown as CellDetail), sheet, place: [row, column] } });
+      const detail = { ...(reply as unknown as CellDetail), sheet, place: [row, column] as Place };
+      update(({ editing }) => ({ detail, editing: editing && withContent(editing, detail) }));
     })
     .catch(() => undefined);
+}
+
+/** A cell that is edited since before it was known what is in it, with that before what was typed meanwhile. */
+function withContent(editing: Editing, detail: { sheet: string; place: Place; input: string }): Editing {
+  const [row, column] = editing.place;
+  const same = editing.sheet === detail.sheet && row === detail.place[0] && column === detail.place[1];
+  if (editing.before !== null || !same) return editing;
+  return { ...editing, text: detail.input + editing.text, before: detail.input };
 }
 
 let detailDue = 0;

@@ -35,6 +35,8 @@ export interface Editing {
   source: "cell" | "bar";
   /** Typed over: arrow keys finish it, as they move through the sheet. */
   typedOver: boolean;
+  /** What the cell held when its editing began; null where that is not known yet, undefined where it was typed over. */
+  before: string | null | undefined;
 }
 
 export interface Notice {

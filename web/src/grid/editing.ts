@@ -25,8 +25,9 @@ export function startEditing(source: "cell" | "bar", typed?: string): void {
   const { detail, sheet } = state;
   pointing = null;
   const known = detail?.sheet === sheet && detail.place[0] === place[0] && detail.place[1] === place[1];
-  const text = typed ?? (known ? detail.input : "");
-  update({ editing: { sheet, place, text, source, typedOver: typed !== undefined } });
+  const before = typed !== undefined ? undefined : known ? detail.input : null;
+  update({ editing: { sheet, place, text: typed ?? before ?? "", source, typedOver: typed !== undefined, before } });
+  if (before === null) askDetail();
 }
 
 export function changeText(text: string): void {
@@ -46,12 +47,11 @@ export function cancelEditing(): void {
 
 /** Send what was typed. What the server refuses stays to be mended, unless something else is typed by then. */
 export function finishEditing(): void {
-  const { editing, detail } = getState();
+  const { editing } = getState();
   if (!editing) return;
   cancelEditing();
-  const { sheet, place, text } = editing;
-  const known = detail?.sheet === sheet && detail.place[0] === place[0] && detail.place[1] === place[1];
-  if (known && detail.input === text) return;
+  const { sheet, place, text, before } = editing;
+  if (before !== undefined && text === (before ?? "")) return;
   edit(sheet, place[0], place[1], [[text]]).catch(() => {
     const now = getState();
     if (now.editing || now.sheet !== sheet) return;
