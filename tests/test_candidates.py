@@ -193,6 +193,7 @@ def test_a_number_that_would_go_on_without_end_stays(tmp_path: Path) -> None:
     assert (first["loss_cell"], first["parameters"]) == ("S!B8", ["S!B2:B4"])
     first = candidates(book(tmp_path / "free.xlsx", S=SHARPE))[0]
     assert (first["loss_cell"], first["parameters"]) == ("S!B8", ["S!B2:B4"])
+    assert "run on without end" in first["remark"]
     assert "come to 1 together" in first["remark"]
     assert candidates(book(tmp_path / "line.xlsx", S=LINE))[0]["remark"] == ""
 

@@ -23,6 +23,9 @@ _RAY = (10.0, 1e3, 1e5)
 _FACTORS = (1.5, 3.0, 10.0, 100.0, 1000.0)
 """How many times a parameter is taken, or which part of it, to see whether its objective has an optimum between."""
 
+_MORE = 1e-9
+"""The share by which an objective has to be better to be so for certain."""
+
 _MOST_ALONE = 24
 """Parameters up to which each is moved alone."""
 
@@ -61,6 +64,26 @@ def cells_without_end(model: SheetModel) -> list[Cell]:
     start = _gradient(model)
     cells = [cell for area, _ in model.ranges() for cell in area.cells()]
     return [cell for cell, alone in zip(cells, _each_alone(start), strict=True) if _grows(_gains(model, alone, _RAY))]
+
+
+def grows_with_scale(model: SheetModel) -> bool:
+    """Whether the objective gets better and better as all parameters become larger together.
+
+    So it does for a Sharpe ratio of weights that need not come to 1: its optimum is without end.
+    """
+    before = [tensor.detach().clone() for _, tensor in model.ranges()]
+    found: list[float] = []
+    with torch.no_grad():
+        for times in (1.0, *_RAY):
+            for (_, tensor), old in zip(model.ranges(), before, strict=True):
+                tensor.copy_(old * times)
+            found.append(float(model.objective()))
+        for (_, tensor), old in zip(model.ranges(), before, strict=True):
+            tensor.copy_(old)
+    return all(
+        math.isfinite(nearer) and math.isfinite(farther) and nearer - farther > _MORE * abs(nearer)
+        for nearer, farther in pairwise(found)
+    )
 
 
 def _each_alone(gradient: Tensor) -> Iterator[Tensor]:

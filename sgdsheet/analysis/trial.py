@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from sgdsheet.analysis.no_optimum import cells_without_end, refuse_without_optimum
+from sgdsheet.analysis.no_optimum import cells_without_end, grows_with_scale, refuse_without_optimum
 from sgdsheet.compiler.calculated_references import block_table
 from sgdsheet.compiler.candidates.missing_losses import MissingLoss, missing_losses_of
 from sgdsheet.compiler.candidates.ranking import Candidate, candidates_of
@@ -163,14 +163,19 @@ def trained_once(workbook: Workbook, candidate: Candidate, table: BlockTable) ->
 
 
 def _remark(model: SheetModel) -> str:
-    """The remark that shares would not remain shares of one whole."""
+    """What a person should know: parameters that would run on without end, shares that would not remain shares."""
+    found = []
+    if grows_with_scale(model):
+        found.append(
+            "it gets better the larger all of them become: they run on without end unless something limits them"
+        )
     shares = list(model.parameter_cells().values())
-    if len(shares) < 2 or not all(0 < share < 1 for share in shares) or not math.isclose(math.fsum(shares), 1.0):
-        return ""
-    return (
-        "they come to 1 together now, and nothing keeps it so: if they are shares, compare the cell of their sum"
-        " with 1, as in =B9=1, in a cell that you name sgd_constraints"
-    )
+    if len(shares) > 1 and all(0 < share < 1 for share in shares) and math.isclose(math.fsum(shares), 1.0):
+        found.append(
+            "they come to 1 together now, and nothing keeps it so: if they are shares, compare the cell of their sum"
+            " with 1, as in =B9=1, in a cell that you name sgd_constraints"
+        )
+    return "; ".join(found)
 
 
 def _problem(workbook: Workbook, candidate: Candidate, table: BlockTable) -> Problem:
