@@ -299,3 +299,14 @@ def test_the_text_is_that_of_the_first_cell() -> None:
     """Also where a block was cut down: only the last rows are needed."""
     made = compiled({"A1": 2, "B1:B9": "=$A$1*ROW()+C1", "Z1": "=SUM(B7:B9)"}, "A1")
     assert [(block.range.a1, block.text) for block in made.blocks] == [("B7:B9", "$A$1*ROW()+C7"), ("Z1", "SUM(B7:B9)")]
+
+
+@pytest.mark.parametrize("circle", ["=D2+1", "=D2+A1"], ids=["apart from the parameter", "on the parameter"])
+def test_a_circle_elsewhere_stops_no_training(circle: str) -> None:
+    """Cells in a circle have no value, and what reads them; the others are calculated."""
+    cells = {"A1": 3, "Z1": "=(A1-1)^2", "B1": "=Z1*2", "D1": circle, "D2": "=D1-1", "E1": "=D1+A1"}
+    found = compiled(cells, "A1").dependent_cells()
+    assert found.values == {Cell(HOME, 1, 26): 4.0, Cell(HOME, 1, 2): 8.0}
+    assert {cell for block, _ in found.failures for cell in block.range.cells()} == {
+        Cell(HOME, *place) for place in ((1, 4), (2, 4), (1, 5))
+    }

@@ -256,14 +256,14 @@ class SheetModel(nn.Module):
         as constants.
         """
         if not changed:
-            plan = None if everything else self.planner.plan_dependents()
+            plan = None if everything else self.planner.plan_affected()
             found = evaluate(self.everything() if plan is None else self._exact(plan))
             return self._with_the_rest(found, self.workbook)
         workbook, areas = self.workbook.with_values(changed), list(self.problem.parameters)
         for sheet in dict.fromkeys(cell.sheet for cell in changed):
             for top, left, rows, columns in rectangles({cell[1:] for cell in changed if cell.sheet == sheet}):
                 areas.append(Range(sheet, top, left, top + rows - 1, left + columns - 1))
-        found = evaluate(self._exact(self.planner.on(workbook, areas).plan_dependents(), workbook))
+        found = evaluate(self._exact(self.planner.on(workbook, areas).plan_affected(), workbook))
         return self._with_the_rest(found, workbook)
 
     def _with_the_rest(self, found: CellValues, workbook: Workbook) -> CellValues:

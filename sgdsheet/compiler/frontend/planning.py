@@ -114,10 +114,6 @@ class Planner:
         needed = self._demanded(ordered, live, wanted, constants=True).blocks
         return next(((block, found) for block in needed if (found := changing_call(block.tree))), None)
 
-    def plan_dependents(self) -> Plan:
-        """All blocks of the workbook that depend on a parameter, and what they need."""
-        return self._remembered("dependents", (), self._dependents)
-
     def plan_affected(self, also: Sequence[Range] = ()) -> Plan:
         """All blocks that depend on a parameter, those that fill cells of `also`, and what they need.
 
@@ -139,11 +135,6 @@ class Planner:
     def _known(self, targets: Sequence[Range]) -> Plan:
         whole = self._demanded(*self._order_for(targets), targets, constants=True)
         return Plan([block for block in whole.constant if not self._lacks_values(block.range)], set())
-
-    def _dependents(self) -> Plan:
-        everything = [block for name in self.workbook.sheets for block in self.table.of_sheet(name)]
-        ordered, live = self._ordered(everything)
-        return self._demanded(ordered, live, [block.range for block in ordered if id(block) in live])
 
     def _affected(self, also: Sequence[Range]) -> Plan:
         everything = [block for name in self.workbook.sheets for block in self.table.of_sheet(name)]
