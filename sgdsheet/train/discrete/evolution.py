@@ -146,9 +146,10 @@ class _Evolution:
         population = self.best.population
         tried = population.evaluated
         most = _MOST_POINTS if population.batched else _MOST_ALONE
-        if tried >= most or tried * self.numbers >= _MOST_NUMBERS:
+        share = self.limits.share
+        if tried >= share * most or tried * self.numbers >= share * _MOST_NUMBERS:
             return True
-        return time.process_time() - self.used_before >= _PROCESSOR_SECONDS
+        return time.process_time() - self.used_before >= share * _PROCESSOR_SECONDS
 
     def _proved(self) -> bool:
         """Whether the point that is kept is as good as any can be, but for rounding."""

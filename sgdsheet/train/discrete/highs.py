@@ -20,6 +20,9 @@ from sgdsheet.train.constrained.flat_functions import Floats
 OPTIMAL, STOPPED, INFEASIBLE, UNBOUNDED = 0, 1, 2, 3
 """The statuses of scipy.optimize.milp; others are trouble."""
 
+_TROUBLE, _NODES_USED = 4, "Solution limit reached"
+"""What SciPy makes of a limit of nodes that is reached: a status for trouble, and HiGHS's own words."""
+
 PATIENCE = 0.25
 """Seconds between two looks at the solver."""
 
@@ -47,13 +50,18 @@ class IntegerProgram:
     whole: NDArray[np.bool_]
 
 
-def in_thread(program: IntegerProgram, seconds: float, gap: float) -> Generator[None, None, Any]:
+def in_thread(
+    program: IntegerProgram, seconds: float, gap: float, nodes: int | None = None
+) -> Generator[None, None, Any]:
     """Run HiGHS, and yield every now and then; returns SciPy's result for the scaled programme.
 
-    Nothing can end HiGHS before its time limit: it is left to itself if nobody waits for it any more.
+    It ends after so many seconds, or `nodes` of its tree. Nothing can end HiGHS before: it is left to itself if nobody
+    waits for it any more.
     """
     scaled, results = _scaled(program), list[Any]()
-    options = {"time_limit": seconds, "mip_rel_gap": max(gap, _GAP)}
+    options: dict[str, float] = {"time_limit": seconds, "mip_rel_gap": max(gap, _GAP)}
+    if nodes is not None:
+        options["node_limit"] = nodes
     thread = Thread(target=lambda: results.append(highs(scaled, options)), name="HiGHS", daemon=True)
     thread.start()
     while True:
@@ -64,6 +72,8 @@ def in_thread(program: IntegerProgram, seconds: float, gap: float) -> Generator[
     (result,) = results
     if isinstance(result, Exception):
         raise result
+    if result.status == _TROUBLE and _NODES_USED in result.message:
+        result.status = STOPPED
     return result
 
 

@@ -41,6 +41,9 @@ _ROWS_AT_ONCE = 256
 _FIRST_SLICE, _LONGER = 2.0, 3.0
 """Seconds of the first attempt, and how many times longer each next one is: HiGHS shows nothing on its way."""
 
+_NODES, _MORE_NODES, _MOST_NODES = 1_000, 5, 25_000
+"""Nodes of the first attempt where there is no time limit, how many times as many each next one has, and the last."""
+
 _SECONDS_TO_BLAME = 10.0
 """Seconds for finding out whether constraints or the loss make a model impossible."""
 
@@ -192,7 +195,7 @@ class _Search(Incumbent):
             flat.set(self.start if self.best is None else self.best.x)
         if self.best is None:
             raise TrainingError(
-                f"no point that meets all constraints was found in {self.limits.seconds:g} seconds",
+                f"no point that meets all constraints was found {reason}",
                 cell=flat.model.problem.loss,
                 remedy="Raise the time limit, or loosen a constraint",
             )
@@ -205,11 +208,12 @@ class _Search(Incumbent):
 
     def _sliced(self) -> Generator[Look, None, tuple[str, str]]:
         """Solve, in attempts that get longer, as long as there is time."""
-        ends, slice_ = time.monotonic() + self.limits.seconds, _FIRST_SLICE
+        timed = self.limits.timed
+        ends, slice_, nodes = time.monotonic() + self.limits.seconds, _FIRST_SLICE, _NODES
         while True:
             left = ends - time.monotonic()
-            seconds = left if left < 2 * slice_ else slice_
-            result = yield from self._attempt(max(seconds, 0.01))
+            seconds = left if left < 2 * slice_ or not timed else slice_
+            result = yield from self._attempt(max(seconds, 0.01), None if timed else nodes)
             if result.status in (INFEASIBLE, UNBOUNDED) or (result.status != STOPPED and result.x is None):
                 self._refuse(result.status)
             self._take(result)
@@ -218,13 +222,15 @@ class _Search(Incumbent):
                 raise infeasible(self.flat, point)
             if result.status == OPTIMAL:
                 return self._proved()
-            if seconds >= left:
-                return OUT_OF_TIME, self._after_time()
-            slice_ *= _LONGER
+            if not timed and nodes >= _MOST_NODES and time.monotonic() < ends:
+                return UNPROVED, self._after(f"after {nodes:,} nodes")
+            if time.monotonic() >= ends or (timed and seconds >= left):
+                return OUT_OF_TIME, self._after(f"after {self.limits.seconds:g} seconds")
+            slice_, nodes = slice_ * _LONGER, nodes * _MORE_NODES
             yield self._look()
 
-    def _attempt(self, seconds: float) -> Generator[Look, None, Any]:
-        running = in_thread(self.programme, seconds, self.limits.gap)
+    def _attempt(self, seconds: float, nodes: int | None) -> Generator[Look, None, Any]:
+        running = in_thread(self.programme, seconds, self.limits.gap, nodes)
         while True:
             try:
                 next(running)
@@ -274,8 +280,7 @@ class _Search(Incumbent):
         """Differences between the sheet's loss and HiGHS's bound that rounding and its tolerances explain."""
         return 1e-7 * (self.size + abs(self.programme.constant)) + 2e-6 / cost_factor(self.programme)
 
-    def _after_time(self) -> str:
-        after = f"after {self.limits.seconds:g} seconds"
+    def _after(self, after: str) -> str:
         if self.best is None or self.bound is None:
             return after
         return f"{in_words(*self._distance())} {after}"

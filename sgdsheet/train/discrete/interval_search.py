@@ -32,8 +32,8 @@ from sgdsheet.train.discrete.looks import OUT_OF_TIME, PROVED, UNPROVED, Limits,
 from sgdsheet.train.discrete.points import Best, Box
 from sgdsheet.train.discrete.population import Population
 
-_SHARE = 0.3
-"""The share of the time limit that the search with a population may take."""
+_SHARE, _SHARE_OF_POINTS = 0.3, 0.1
+"""The share of the time limit, or of the points, that the search with a population may take."""
 
 _AT_ONCE = 512
 """Boxes that are cut in one round."""
@@ -50,8 +50,12 @@ _THIN = 1e-7
 _ROUNDING, _NOTHING = 1e-9, 1e-15
 """A bound is as good as the best point up to this share of it, or of the objective at the start."""
 
-_PATIENCE, _PROGRESS = 5.0, 0.02
-"""After so many seconds, the search goes on as long as each half of it closes this share of the gap."""
+_PATIENCE, _PATIENCE_BOXES, _PROGRESS = 5.0, 50_000, 0.02
+"""After so many seconds, or boxes where there is no time limit, the search goes on as long as each half of it closes
+this share of the gap."""
+
+_MOST_LOOKED_AT, _MOST_NUMBERS = 3_000_000, 20_000_000_000
+"""Boxes that are looked at where there is no time limit, and numbers read for them, at most."""
 
 
 def branch_by_intervals(
@@ -65,7 +69,7 @@ def branch_by_intervals(
     start, begun = flat.get(), time.monotonic()
     last, failure = None, None
     try:
-        for look in evolve(flat, discrete, replace(limits, seconds=limits.seconds * _SHARE, timed=True)):
+        for look in evolve(flat, discrete, replace(limits, seconds=limits.seconds * _SHARE, share=_SHARE_OF_POINTS)):
             if look.outcome:
                 last = look
             else:
@@ -100,7 +104,7 @@ class _Branching(Incumbent):
     looked_at: int = 0
     descents: int = 0
     _courses: list[tuple[float, float]] = field(default_factory=list)
-    """The seconds and the gap at each round."""
+    """The seconds, or boxes, and the gap at each round."""
 
     def run(self, best: Floats | None, start: Floats) -> Generator[Look, None, None]:
         """Cut boxes from the best known point on. Raises NoRule where nothing can be proved, and TrainingError."""
@@ -290,13 +294,20 @@ class _Branching(Incumbent):
         """How the search ends, if it is time; None if it goes on."""
         seconds = self._seconds()
         gap = self._objective() - self.lowest
-        self._courses.append((seconds, gap))
+        timed = self.limits.timed
+        at = seconds if timed else float(self.looked_at)
+        self._courses.append((at, gap))
         if seconds >= self.limits.seconds:
             return OUT_OF_TIME, f"{self._how_good()} after {self.limits.seconds:g} seconds" if self.best else ""
         first = self._courses[0][0]
-        half = next(gap for at, gap in self._courses if at - first >= (seconds - first) / 2)
-        slow = seconds - first >= _PATIENCE and not gap < (1 - _PROGRESS) * half
-        if (slow or waiting > _MOST_BOXES) and self.best is not None:
+        half = next(gap for then, gap in self._courses if then - first >= (at - first) / 2)
+        patience = _PATIENCE if timed else _PATIENCE_BOXES
+        slow = at - first >= patience and not gap < (1 - _PROGRESS) * half
+        numbers = self.looked_at * self.flat.model.numbers_read()
+        many = not timed and (self.looked_at >= _MOST_LOOKED_AT or numbers >= _MOST_NUMBERS)
+        if many and self.best is None:
+            return UNPROVED, ""
+        if (slow or many or waiting > _MOST_BOXES) and self.best is not None:
             return UNPROVED, f"{self._how_good()}, as far as interval arithmetic comes in {self.looked_at:,} boxes"
         return None
 

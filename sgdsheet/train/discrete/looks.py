@@ -12,25 +12,27 @@ OUT_OF_TIME = "time"
 """The time limit has ended the search."""
 
 
-SECONDS = 60.0
-"""The time limit of a search, by default."""
+SECONDS = 600.0
+"""Seconds after which a search ends where nobody has set a time limit: its last stop only. What it tries, it counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """When a search ends: after so many seconds, or within the share `gap` of the best possible loss.
 
-    Where nobody has said how many seconds (`timed` is false), a search with a population counts the points that it
-    tries instead of looking at the clock: a busy machine then finds what an idle one does. `population` is the number
-    of points of an evolutionary search; None lets it choose. The same `seed` gives the same result, as long as no time
-    limit strikes.
+    Where nobody has said how many seconds (`timed` is false), a search counts the points, boxes or nodes that it tries
+    instead of looking at the clock, which is its last stop only: a busy machine then finds what an idle one does.
+    `population` is the number of points of an evolutionary search; None lets it choose. The same `seed` gives the same
+    result, as long as no time limit strikes. `share` is the part of all points that a search which is only the
+    beginning of another one may try.
     """
 
     seconds: float = SECONDS
     gap: float = 0.0
     seed: int = 0
     population: int | None = None
-    timed: bool = True
+    timed: bool = False
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
