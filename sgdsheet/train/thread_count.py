@@ -10,10 +10,11 @@ _TRIAL = 0.4
 """Seconds of steps that one number of threads is judged by."""
 
 _FIRST, _LONGEST = 2.0, 30.0
-"""Seconds of steps between two trials of the other number: at first, and after it has lost again and again."""
+"""Seconds of steps between two trials of the other number: at first and after all processors were chosen, where others
+may have been quiet by chance; and at most, after trials that have changed nothing, or ended with fewer."""
 
-_BETTER = 0.95
-"""Share of a step's time that the other number must not exceed to be taken."""
+_BETTER = 0.85
+"""Share of the time that a step takes with fewer which it must not exceed with all processors, to get them."""
 
 
 class ThreadCount:
@@ -54,9 +55,7 @@ class ThreadCount:
             self._usual = measured
             self._takes_all = not self._takes_all
             return
-        if measured <= _BETTER * self._usual:
-            self._pause = _FIRST
-        else:
-            self._takes_all = not self._takes_all
-            self._pause = min(_LONGEST, 2 * self._pause)
+        fewer, most = (self._usual, measured) if self._takes_all else (measured, self._usual)
+        tried_all, self._takes_all = self._takes_all, most <= _BETTER * fewer
+        self._pause = _FIRST if tried_all and self._takes_all else min(_LONGEST, 2 * self._pause)
         self._rest, self._usual = self._pause, 0.0
