@@ -191,6 +191,11 @@ def test_a_text_that_is_too_long_is_not_cut(tmp_path: Path) -> None:
         sgdsheet.load(table(tmp_path, "1,2\n1," + "x" * 32_768))
 
 
+def test_a_newer_function_has_the_name_that_excel_knows_in_a_file(tmp_path: Path) -> None:
+    found = sgdsheet.load(table(tmp_path, '1,"=ifs(A1>0,2)",=SUM(A1),"=IFS("')).sheets["line"].formulas
+    assert [found[1, column].text for column in (2, 3, 4)] == ["_xlfn.IFS(A1>0,2)", "SUM(A1)", "IFS("]
+
+
 def test_a_sheet_of_any_file_name(tmp_path: Path) -> None:
     assert list(sgdsheet.load(table(tmp_path, "1", "a[1] 'x' " + "y" * 40 + ".csv")).sheets) == ["a_1_ 'x' " + "y" * 22]
 

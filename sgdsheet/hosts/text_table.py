@@ -15,8 +15,9 @@ from typing import Any
 
 import xlsxwriter  # type: ignore[import-untyped]
 
-from sgdsheet.errors import FileError
+from sgdsheet.errors import FileError, FormulaError
 from sgdsheet.hosts.cell_edit import impossible
+from sgdsheet.hosts.xlsx.file_formula import NEWER_FUNCTIONS, in_file
 from sgdsheet.sheet.references import MAX_COLUMN, MAX_ROW, Cell
 
 ENDINGS = (".csv", ".tsv")
@@ -24,6 +25,7 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff",
 _NOT_IN_NAMES = re.compile(r"[\[\]:*?/\\\x00-\x1f]")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _WITH_COMMA = re.compile(r"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_FUNCTION = re.compile(r"[A-Z][A-Z0-9.]*(?=\()")
 _TRUTH = {"TRUE": True, "FALSE": False}
 _LINES = 50
 """Lines from which it is told what stands between the cells."""
@@ -62,12 +64,22 @@ def _write(page: Any, row: int, column: int, cell: str, number: re.Pattern[str])
     elif plain.upper() in _TRUTH:
         page.write_boolean(row, column, _TRUTH[plain.upper()])
     elif plain.startswith("=") and len(plain) > 1:
-        page.write_formula(row, column, plain, None, "")
+        page.write_formula(row, column, f"={_formula(plain[1:], Cell(page.name, row + 1, column + 1))}", None, "")
     else:
         place = Cell(page.name, row + 1, column + 1)
         if (cause := impossible(place, cell)) is not None:
             raise FileError(cause, cell=place, remedy="Shorten it in the table")
         page.write_string(row, column, cell)
+
+
+def _formula(text: str, cell: Cell) -> str:
+    """A formula as Excel writes it into a file; as it stands in the table where it is none that can be read."""
+    if NEWER_FUNCTIONS.isdisjoint(_FUNCTION.findall(text.upper())):
+        return text
+    try:
+        return in_file(text, cell)
+    except (FileError, FormulaError):
+        return text
 
 
 def _decoded(name: str, data: bytes) -> str:
