@@ -484,3 +484,13 @@ def test_a_loss_that_a_spreadsheet_does_not_show_is_refused(tmp_path: Path) -> N
     assert numbers(made) == [2.0]
     session = sgdsheet.Session(model_of(tmp_path, {**cells, "B1": "=IF(0.1*A1>0.25,0,1000)+(A1-3.2)^2"}, names))
     assert session.run() == pytest.approx(0.04)
+
+
+def test_the_best_point_is_kept_where_nothing_can_be_proved(tmp_path: Path) -> None:
+    """Of a parameter without bounds: what the search with a population has found is the result."""
+    cells = {"A1": 1, "B1": "=IF(A1<=5,0,1000)+(A1-3.2)^2"}
+    made = model_of(tmp_path, cells, {"sgd_params": "A1", "sgd_loss": "B1", "sgd_integer": "A1"})
+    session = sgdsheet.Session(made)
+    assert session.run() == pytest.approx(0.04)
+    assert session.stopped == "best found"
+    assert numbers(made) == [3.0]

@@ -87,6 +87,7 @@ def branch_by_intervals(
         if failure is not None:
             raise failure from None
         assert last is not None
+        flat.set(start if found.best is None else found.best.x)
         yield last
 
 
