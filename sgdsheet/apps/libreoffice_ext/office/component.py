@@ -85,10 +85,12 @@ class _Office:
 
     def ask(self, message: dict[str, Any], timeout: float, *, anew: bool = True) -> dict[str, Any]:
         """Ask the child, which is started if there is none, and `anew` if it has ended and nobody was told so yet."""
-        with self._lock:
-            if self._child is None or (anew and not self._child.alive()):
-                self._child = Child(self._agent.answer, self._calculating_agent.answer, self._ended)
-            child = self._child
+        child = self._child
+        if child is None or (anew and not child.alive()):
+            with self._lock:
+                child = self._child
+                if child is None or not child.alive():
+                    child = self._child = Child(self._agent.answer, self._calculating_agent.answer, self._ended)
         return child.ask(message, timeout)
 
     def warm_up_for(self, document: Any) -> None:
