@@ -35,3 +35,21 @@ def test_a_setting_is_known_as_training_knows_it(written: str, tmp_path: Path, s
     finally:
         trainer.close()
         opened.close()
+
+
+def test_no_number_makes_room_for_a_setting(tmp_path: Path, state: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("S")
+        sheet.write("A1", 3.0)
+        sheet.write_formula("B1", "=(A1-1)^2", None, 4.0)
+        sheet.write("E1", 4711.0)
+        for name, area in (("loss", "$B$1"), ("params", "$A$1"), ("settings", "$D$1:$E$2")):
+            book.define_name(f"S!sgd_{name}", f"=S!{area}")
+    opened, trainer = OpenBook.open(path), Trainer(connect)
+    try:
+        settings(ServedBook("book", opened, trainer), {"sheet": "S", "values": {"learning rate": "0.25"}})
+        assert [opened.value_of(Cell("S", row, 5)) for row in (1, 2)] == [4711.0, 0.25]
+    finally:
+        trainer.close()
+        opened.close()

@@ -239,7 +239,8 @@ def settings(served: ServedBook, message: Message) -> Message:
             (row for row, own in names.items() if isinstance(own, str) and normalised(own) == normalised(name)), None
         )
         if place is None and text:
-            place = next((row for row, own in names.items() if own is None), None)
+            free = (row for row, own in names.items() if own is None)
+            place = next((row for row in free if served.book.content(Cell(row[0], row[1], row[2] + 1)) is None), None)
             if place is not None:
                 names[place] = declaration.label
                 entries.append((Cell(*place), declaration.label))
