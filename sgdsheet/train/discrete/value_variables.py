@@ -37,6 +37,9 @@ _MOST_VALUES = 64
 _MOST_ENTRIES, _MOST_NUMBERS = 200_000, 500_000_000
 """Entries of tables that are calculated, and numbers that are read for them, at most."""
 
+_MOST_INFLUENCES = 100_000_000
+"""Numbers of a program times parameters up to which it is found out which depends on which: a byte of memory each."""
+
 _MOST_COLUMNS, _MOST_QUADRATIC = 40_000, 60
 """Variables of the linear model, and quadratic rows, at most."""
 
@@ -130,6 +133,9 @@ class _Tables:
         """The outputs of a program, number by number."""
         module = _without_guards(module)
         note_shapes(module)
+        size = sum(shape.numel() for node in module.graph.nodes if (shape := known_shape(node)) is not None)
+        if size * len(self.start) > _MOST_INFLUENCES:
+            raise _NotLinear
         names = self.flat.model.parameter_names
         bounds = self.flat.constraints.bounds
         limits = bounds.by_name({name: self.flat.model.shared_parameters[name] for name in names})
