@@ -83,13 +83,13 @@ def test_many_minima(name: str, count: int, tmp_path: Path) -> None:
         assert "nothing proves that it is the optimum (none can be better than -" in session.reason
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [1, 6])
 def test_later_populations_find_what_the_first_has_missed(seed: int, tmp_path: Path) -> None:
     """Seeds with which one population ends in another minimum of Griewank's function."""
     formula, total, _, bound = GLOBAL["Griewank"]
     constraints = [("A1:A10", AT_MOST, bound), ("A1:A10", AT_LEAST, -bound)]
     model = models.model(tmp_path, **on_rows(10, 333.0, formula, total), constraints=constraints, **EVOLUTIONARY)
-    assert abs(solved(model, seed=(1, 4, 6, 9)[seed]).loss) < 1e-9
+    assert abs(solved(model, seed=seed).loss) < 1e-9
 
 
 INTERVALS = {
@@ -176,7 +176,7 @@ def test_the_same_seed_gives_the_same_result(tmp_path: Path) -> None:
     found = []
     for seed in (3, 3, 4):
         model = models.model(tmp_path, **on_rows(4, 2.0, "=SIN(A#*3)+A#^2/50+ROUND(A#,1)/7", "=SUM(B1:B@)"), neg=2)
-        session = sgdsheet.Session(model, trust_formulas=True, optimizer="evolutionary", seed=seed)
+        session = sgdsheet.Session(model, trust_formulas=True, optimizer="evolutionary", seed=seed, steps=40)
         found.append([step.loss for step in session] + numbers(model))
     assert found[0] == found[1]
     assert found[0] != found[2]

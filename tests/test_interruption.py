@@ -119,9 +119,11 @@ def test_ctrl_c_waits_for_a_library(
         pytest.fail("Ctrl-C was lost")
 
     monkeypatch.setattr(cli, "cli", load_and_work)
+    begun = time.monotonic()
     with pytest.raises(SystemExit) as ended:
         cli.main(["inspect"])
     assert ended.value.code == interruption.STATUS
+    assert time.monotonic() - begun < PATIENCE / 2, "Ctrl-C came when the wait was over"
     assert loaded == [True] * (times == 1)
     assert capsys.readouterr().err == "sgdsheet: interrupted: no workbook was written\n"
 

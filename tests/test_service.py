@@ -216,6 +216,36 @@ def test_an_old_service_that_is_slow_to_go(
     assert starts() == 2
 
 
+@pytest.mark.parametrize("leaving", [True, False])
+def test_who_leaves_may_hang_up(
+    leaving: bool, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that said that it leaves did nothing: it is asked again. Any other may have done what it was asked."""
+    asked = []
+
+    def answer(message: channel.Message) -> channel.Message:
+        asked.append(message)
+        if len(asked) == 1 and leaving:
+            return {"ok": False, "kind": client.OTHER_VERSION, "leaving": True, "process": 1}
+        if len(asked) <= 2:
+            raise ConnectionResetError
+        return {"ok": True}
+
+    def start(*_: str) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "-c", "pass"]))
+        return started[-1]
+
+    monkeypatch.setattr(client, "start_service", start)
+    server = channel.Server(state_folder.address(), state_folder.key(), answer)
+    try:
+        reply = status()
+    finally:
+        server.close()
+    assert reply["ok"] is leaving
+    assert len(asked) == (3 if leaving else 1)
+    assert leaving or "the connection failed" in reply["error"]
+
+
 def test_an_old_service_that_trains_stays() -> None:
     class Busy(Trainer):
         busy = True  # type: ignore[assignment]

@@ -89,7 +89,10 @@ def _press_again() -> None:
     time.sleep(_AGAIN)
     if _press.watching:
         _press.due = True
-        _thread.interrupt_main()
+        if sys.platform == "win32":
+            _thread.interrupt_main()
+        else:  # a signal, which also ends a wait of the main thread
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def _imports(frame: FrameType | None) -> int:

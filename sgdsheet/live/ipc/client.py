@@ -38,14 +38,17 @@ def _call(request: dict[str, Any], start: bool, timeout: float) -> dict[str, Any
     end = time.monotonic() + timeout
     started: subprocess.Popen[bytes] | None = None
     old: int | None = None
+    of_old = ""
     while True:
         last = last_service()  # before it is asked: see `start_service`
         try:
             reply = ask(address, key, request, max(0.1, end - time.monotonic()))
         except AbsentError as error:
             problem = str(error)
-        except ChannelError as error:  # it may have been done: asking again could do it twice
-            raise _silent(str(error)) from None
+        except ChannelError as error:
+            if old is None or last_service() != of_old:  # it may have been done: asking again could do it twice
+                raise _silent(str(error)) from None
+            problem = str(error)  # the one that leaves does nothing any more
         else:
             if reply.get("kind") != OTHER_VERSION or not reply.get("leaving"):
                 return reply
@@ -54,7 +57,7 @@ def _call(request: dict[str, Any], start: bool, timeout: float) -> dict[str, Any
                     "the background trainer is of another version than this program",
                     remedy="Restart the spreadsheet after an upgrade of sgdsheet",
                 )
-            old, problem = reply.get("process"), "the old one does not end"
+            old, of_old, problem = reply.get("process"), last, "the old one does not end"
         if not start:
             raise HostError("the background trainer is not running", remedy="Press Train")
         if started is None or started.poll() is not None:  # lost the race against another, or against one that ends
