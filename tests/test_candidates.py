@@ -585,3 +585,11 @@ def test_commands_to_copy_keep_the_options(tmp_path: Path) -> None:
     given = f"sgdsheet train {path} --steps 5 --lr 0.1 --preview -o {tmp_path / 'o.xlsx'} --sheet linear"
     options = found.err.splitlines()[1].partition(": ")[2]
     assert sorted(options.split()) == sorted(given.split())
+
+
+def test_the_command_for_a_new_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is copied from the line as a shell reads it, whatever the file's name."""
+    monkeypatch.chdir(tmp_path)
+    for name, word in (("my quadratic.xlsx", "my quadratic.xlsx"), ("-q.xlsx", "./-q.xlsx")):
+        line = run("new", "quadratic", "-o", name).out.strip()
+        assert shlex.split(line.partition("inside: ")[2]) == ["sgdsheet", "inspect", word, "--sheet", "raw"]

@@ -13,6 +13,8 @@ import pytest
 
 from sgdsheet.data.formats.delimited import read as read_table
 from sgdsheet.data.tables import table_writer
+from sgdsheet.hosts.file import FileHost
+from sgdsheet.sheet.references import Cell
 from tests.bound_books import COUNT, START, Rows, numbers, save
 from tests.cli_books import run
 from tests.training_books import write
@@ -213,6 +215,17 @@ def test_samples_without_labels(book: Path, tmp_path: Path) -> None:
     found = run("predict", book, "--source", "new.csv", "--cells", "F4:F6", "--json").json
     assert (found["loss"], found["metric"]) == (None, None)
     assert "column E is read" in refused(book, "--source", "new.csv")  # sgd_output has the error
+
+
+def test_a_saved_value_that_the_formula_does_not_give(book: Path) -> None:
+    """The predictions would be those of formulas that this workbook contradicts."""
+    trained = book.with_name("trained.xlsx")
+    run("train", book, "--steps", 1, "-o", trained)
+    host = FileHost(trained)
+    host.write({Cell("Model", 4, 3): 7.0})
+    host.save()
+    assert "F4: saved as " in refused(trained)
+    assert run("predict", trained, "--trust-formulas").status == 0
 
 
 def test_one_example_without_its_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -409,6 +409,15 @@ def test_numbers_as_displayed_are_not_trained_on(tmp_path: Path) -> None:
     open_book.close()
 
 
+def test_an_export_is_proved_before_it_is_written(tmp_path: Path) -> None:
+    path, target = saved(calculated(tmp_path), "C3", "7"), tmp_path / "model.py"
+    found = run("export", path, "-o", target)
+    assert (found.status, found.out, target.exists()) == (1, "", False)
+    assert found.err.startswith("sgdsheet: Model!C3: saved as 7, but its formula gives 0.75")
+    assert run("export", path, "-o", target, TRUST).out.startswith("trained on what the formulas give: Model!C3")
+    assert target.exists()
+
+
 # --- open workbooks -----------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,10 @@ source_option = click.option(
     "--source", type=DATA, metavar="FILE", help="Data from a file; those that the sheet names unless given."
 )
 
+trust_option = click.option(
+    "--trust-formulas", is_flag=True, default=None, help="Although saved values are not what they give."
+)
+
 
 def with_source(problem: Problem, source: str | None) -> Problem:
     """The problem with the data that --source names."""

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 import sgdsheet
-from sgdsheet.apps.cli.common import console, json_option, print_json, shown, source_option, with_source
+from sgdsheet.apps.cli.common import console, json_option, print_json, shown, source_option, trust_option, with_source
 from sgdsheet.apps.cli.files import OutputFile, guard, read_book
 from sgdsheet.apps.cli.guidance import find_model
 from sgdsheet.apps.cli.model_choice import ModelChoice, model_arguments
@@ -37,7 +37,7 @@ HELP_LINE, PLACE = "Suggest a learning rate", 40
 @source_option
 @click.option("--optimizer", metavar="NAME", help="For which optimizer; the sheet's, or sgd, unless given.")
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), metavar="VALUE", help="Its momentum.")
-@click.option("--trust-formulas", is_flag=True, default=None, help="Although saved values are not what they give.")
+@trust_option
 @click.option(
     "--plot",
     type=OutputFile(PICTURE),

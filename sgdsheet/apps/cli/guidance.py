@@ -46,7 +46,8 @@ def shell_command(*words: str) -> str:
     return subprocess.list2cmdline(words) if os.name == "nt" else " ".join(map(quote, words))
 
 
-def _book_word(book: str) -> str:
+def path_word(book: str) -> str:
+    """A path as a word of a command, which does not take it for an option."""
     return f"./{book}" if book.startswith("-") else book
 
 
@@ -54,7 +55,7 @@ def candidate_command(book: str, candidate: Candidate, *words: str) -> str:
     """`sgdsheet train BOOK --sheet S --loss REF --params REF,REF`, quoted for a shell."""
     sheet, loss = candidate.loss.sheet, Range.of_cell(candidate.loss).a1
     params = ",".join(area.a1 if area.sheet == sheet else str(area) for area in candidate.parameters)
-    start = words or ("train", _book_word(book))
+    start = words or ("train", path_word(book))
     wish = ("--maximize",) if candidate.direction is Direction.MAXIMISE else ()
     return shell_command("sgdsheet", *start, "--sheet", sheet, "--loss", loss, "--params", params, *wish)
 
@@ -64,7 +65,7 @@ def goal_command(book: str, goal: Goal) -> str:
     sheet, wanted = goal.cell.sheet, f"{Range.of_cell(goal.cell).a1}={goal.value:.12g}"
     params = _cells((goal.changed,), sheet)
     return shell_command(
-        "sgdsheet", "train", _book_word(book), "--sheet", sheet, "--value-of", wanted, "--params", params
+        "sgdsheet", "train", path_word(book), "--sheet", sheet, "--value-of", wanted, "--params", params
     )
 
 
@@ -76,7 +77,7 @@ def _cells(cells: Sequence[Cell], sheet: str) -> str:
 
 def inspect_command(book: str) -> str:
     """The command that shows more."""
-    return shell_command("sgdsheet", "inspect", _book_word(book))
+    return shell_command("sgdsheet", "inspect", path_word(book))
 
 
 # --- errors that say how to go on -------------------------------------------------------------------------
@@ -115,7 +116,7 @@ def is_open(workbook: Workbook, error: ProblemError, sheet: str | None) -> bool:
 def _running(book: str, *, without: Sequence[str]) -> tuple[str, ...]:
     """The words of the command that runs, with the options that it was given, but some."""
     context = click.get_current_context()
-    words = [str(context.info_name), _book_word(book)]
+    words = [str(context.info_name), path_word(book)]
     for parameter in context.command.params:
         name, value = str(parameter.name), context.params.get(str(parameter.name))
         given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
@@ -131,7 +132,7 @@ def _best_candidate(workbook: Workbook, book: str, sheet: str | None) -> list[st
     running = _running(book, without=("sheet", "loss", "params", "maximize"))
     if best is not None:
         if running[0] == "surface" and best.parameter_count > 2:
-            running = ("train", _book_word(book))
+            running = ("train", path_word(book))
         first = f"  {one_line(_named(best))} looks like one: {candidate_command(book, best, *running)}"
     else:
         first = _nothing(found)
@@ -325,7 +326,7 @@ def _show_none(out: Console, book: str, found: Suggestions, *, brief: bool) -> N
         return
     out.print()
     out.print("A loss is one cell that says how wrong the sheet is, such as =SUMXMY2(predictions, targets).")
-    command = shell_command("sgdsheet", "train", _book_word(book))
+    command = shell_command("sgdsheet", "train", path_word(book))
     out.print(f"Write one, then: {shown(command)} --sheet NAME --loss CELL --params CELLS", soft_wrap=True)
 
 

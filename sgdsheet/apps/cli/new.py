@@ -9,6 +9,7 @@ import click
 from sgdsheet.apps import examples
 from sgdsheet.apps.cli.common import console, shown
 from sgdsheet.apps.cli.files import InputFile, OutputFile, guard
+from sgdsheet.apps.cli.guidance import path_word, shell_command
 from sgdsheet.errors import FileError, quoted
 from sgdsheet.system.outputs import EXAMPLE
 
@@ -45,8 +46,11 @@ def command(name: str | None, output: str | None, csv: str | None, force: bool) 
     except OSError as error:
         raise FileError(f"“{path}” cannot be written: {error.strerror}", remedy="Write somewhere else") from None
     models = dict.fromkeys(training.sheet for training in examples.lessons()[name].trainings)
-    sheet = f" --sheet {next(iter(models))}" if len(models) > 1 else ""
-    out.print(shown(f"Wrote {path}. Look inside: sgdsheet inspect {path}{sheet}"))
+    sheet = ("--sheet", next(iter(models))) if len(models) > 1 else ()
+    out.print(
+        shown(f"Wrote {path}. Look inside: {shell_command('sgdsheet', 'inspect', path_word(str(path)), *sheet)}"),
+        soft_wrap=True,
+    )
 
 
 def _refuse_existing(path: Path, force: bool) -> None:

@@ -16,6 +16,7 @@ from sgdsheet.apps.cli.common import (
     json_option,
     print_json,
     shown,
+    trust_option,
     with_source,
 )
 from sgdsheet.apps.cli.files import DATA, OutputFile, guard, read_book
@@ -35,6 +36,7 @@ HELP_LINE, PLACE = "Evaluate a trained sheet on every sample of a file", 20
 @click.option("--part", type=click.Choice(["train", "valid", "test"]), help="Which part; test, if there is one.")
 @click.option("--cells", metavar="REF", help="The cells to write; those named sgd_output unless given.")
 @click.option("--device", metavar="VALUE", help="Where to calculate (auto, cpu or cuda).")
+@trust_option
 @click.option(
     "-o",
     "--output",
@@ -47,6 +49,7 @@ HELP_LINE, PLACE = "Evaluate a trained sheet on every sample of a file", 20
 @json_option
 def command(book: str, choice: ModelChoice, as_json: bool, **options: Any) -> None:
     """Evaluate BOOK on all samples of its source, and write each sample's predictions into a file."""
+    from sgdsheet.compiler.proof import required
     from sgdsheet.data.predictions import predict
     from sgdsheet.data.splits import origin_of  # imports torch: not for the help page
     from sgdsheet.data.tables import table_writer
@@ -58,10 +61,11 @@ def command(book: str, choice: ModelChoice, as_json: bool, **options: Any) -> No
     origin_of(problem)
     guard(workbook, problem)
     areas = areas_of(workbook, options["cells"], problem.sheet, "--cells") if options["cells"] else ()
-    settings = combine(problem.settings, {"device": options["device"]})
-    settings = replace(settings, batch_size=None)
+    settings = combine(problem.settings, {key: options[key] for key in ("device", "trust_formulas")})
+    settings, trust = replace(settings, batch_size=None), settings.trust_formulas
     with working("compiling", quiet=as_json):
-        model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision)
+        model = sgdsheet.compile(workbook, problem=problem, precision=settings.precision, trust_formulas=trust)
+        required(model, trust=trust)
         trained_on = own.origin if options["source"] else None
         found = predict(model, settings, part=options["part"], areas=areas, trained_on=trained_on)
     with table_writer(output, found.columns) as write, working("predicting", quiet=as_json) as watch:
