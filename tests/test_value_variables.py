@@ -68,6 +68,19 @@ MODELS: dict[str, tuple[dict[str, Any], int, list[Any]]] = {
     ),
     "a cut": (BITS | {"J9": "=" + "+".join(f"{TABLE[i][j]}*ABS({a}1-{b}1)" for (i, a), (j, b) in
                       product(enumerate("ABCDEF"), repeat=2) if i < j)}, MAX, BINARIES),
+    "legs that a number forbids": (
+        ORDER
+        | {"A3": [[1e12 if i == j else item for j, item in enumerate(row)] for i, row in enumerate(TABLE)]}
+        | {"J9": f"={legs(5)}"},
+        MIN,
+        ORDERED,
+    ),
+    "a number that a constraint forbids": (
+        NUMBERS | {"H1": [[9, 5, 3, 1e9]]}
+        | {"J9": "=-A1-B1*2-C1*3+A1*B1", "J8": "=INDEX(H1:K1,A1+1)+INDEX(H1:K1,B1+1)+INDEX(H1:K1,C1+1)"},
+        MIN,
+        [*FEW, ("J8", AT_MOST, 12)],
+    ),
     "IF and AND": (BITS | {"J9": "=IF(AND(A1=1,B1=0),5,0)+IF(C1=D1,-4,2)+A1*E1-F1*(1-E1)"}, MAX, BINARIES),
     "powers of one": (NUMBERS | {"J9": "=A1^3-4*A1^2+EXP(-B1)*9+INDEX(H1:K1,C1+1)+A1"}, MIN, FEW),
     "powers of two": (NUMBERS | {"J9": "=(A1-B1)^4-A1*B1*3+CHOOSE(C1+1,4,1,5,2)*B1"}, MIN, FEW),

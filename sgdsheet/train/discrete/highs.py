@@ -26,6 +26,9 @@ _TROUBLE, _NODES_USED = 4, "Solution limit reached"
 PATIENCE = 0.25
 """Seconds between two looks at the solver."""
 
+_MARGIN = 1e-6
+"""How far beyond a limit, relative to its numbers, values are kept: constraints and rounding have tolerances."""
+
 _GAP = 1e-9
 """The gap at which HiGHS may stop, where none is set; its own default would be a hundred thousand times that."""
 
@@ -36,7 +39,8 @@ class IntegerProgram:
 
     The first variables are the parameters; behind them stand those that say which of them has which number in a
     permutation, and the distance from the target where a value is to be reached. `whole` [variables] tells which take
-    whole numbers only. The first rows are the constraints of the sheet, in the order of their residuals.
+    whole numbers only; those from the first to before the second place of `implied` are whole as soon as these are. The
+    first rows are the constraints of the sheet, in the order of their residuals.
     """
 
     parameters: int
@@ -48,6 +52,7 @@ class IntegerProgram:
     lower: Floats
     upper: Floats
     whole: NDArray[np.bool_]
+    implied: tuple[int, int] = (0, 0)
 
 
 def in_thread(
@@ -109,6 +114,44 @@ def with_whole_fixed(program: IntegerProgram, x: Floats) -> Floats | None:
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     return np.asarray(result.x, dtype=np.float64) if result.status == 0 else None
+
+
+def narrowed(programme: IntegerProgram, limit: float) -> IntegerProgram:
+    """The programme without values of whole numbers that by themselves break a constraint, or cost more than `limit`.
+
+    `limit` is the cost of a point that is known, infinite where none is. What is fixed leaves the costs and the rows:
+    beside a number like 1E9 that forbids something, HiGHS does not tell apart all others.
+    """
+    every = scipy.sparse.coo_array(scipy.sparse.vstack([programme.rows, scipy.sparse.csr_array(programme.costs[None])]))
+    every.eliminate_zeros()
+    whole = programme.whole.copy()
+    whole[slice(*programme.implied)] = True
+    lower, upper = programme.lower.copy(), programme.upper.copy()
+    ends = np.append(programme.high, limit - programme.constant), -np.append(programme.low, -np.inf)
+    for sign, high in zip((1.0, -1.0), ends, strict=True):
+        factors, (rows, columns) = sign * every.data, every.coords
+        least = factors * np.where(factors > 0, programme.lower[columns], programme.upper[columns])
+        least = np.bincount(rows, least, len(high))
+        left = np.maximum(high - least, 0.0) + _MARGIN * (1 + np.abs(high) + np.abs(least))
+        with np.errstate(over="ignore"):
+            reach = np.floor(left[rows] / np.abs(factors))
+        rising = whole[columns] & (factors > 0) & np.isfinite(reach)
+        falling = whole[columns] & (factors < 0) & np.isfinite(reach)
+        np.minimum.at(upper, columns[rising], np.ceil(programme.lower[columns[rising]]) + reach[rising])
+        np.maximum.at(lower, columns[falling], np.floor(programme.upper[columns[falling]]) - reach[falling])
+    fixed = lower == upper
+    known = np.where(fixed, lower, 0.0)
+    gone = programme.rows @ known
+    return replace(
+        programme,
+        costs=np.where(fixed, 0.0, programme.costs),
+        constant=programme.constant + float(programme.costs @ known),
+        rows=scipy.sparse.csr_array(programme.rows @ scipy.sparse.diags_array(np.where(fixed, 0.0, 1.0))),
+        low=programme.low - gone,
+        high=programme.high - gone,
+        lower=lower,
+        upper=upper,
+    )
 
 
 def cost_factor(programme: IntegerProgram) -> float:

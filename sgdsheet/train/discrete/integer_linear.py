@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from sgdsheet.train.discrete.highs import (
     highs,
     in_thread,
     lowest_cost,
+    narrowed,
     with_whole_fixed,
 )
 from sgdsheet.train.discrete.incumbent import Incumbent
@@ -43,6 +45,10 @@ _FIRST_SLICE, _LONGER = 2.0, 3.0
 
 _NODES, _MORE_NODES, _MOST_NODES = 1_000, 5, 25_000
 """Nodes of the first attempt where there is no time limit, how many times as many each next one has, and the last."""
+
+_FINE, _COARSE = 1e-6, 1e-4
+"""Differences of costs that HiGHS does not see, as shares of what they usually are: it is asked again without the
+largest, if there are more; nothing is proved any more."""
 
 _SECONDS_TO_BLAME = 10.0
 """Seconds for finding out whether constraints or the loss make a model impossible."""
@@ -179,9 +185,11 @@ class _Search(Incumbent):
     bound: float | None = None
     size: float = 0.0
     """The sizes of the terms of the costs, added up, at the best point."""
+    solved: IntegerProgram = field(init=False)
+    """The programme that HiGHS solves: that of the model, without values that cannot be in a better point."""
 
     def __post_init__(self) -> None:
-        self.start = self.flat.get()
+        self.start, self.solved = self.flat.get(), self.programme
 
     def run(self) -> Generator[Look, None, None]:
         flat = self.flat
@@ -210,10 +218,15 @@ class _Search(Incumbent):
         """Solve, in attempts that get longer, as long as there is time."""
         timed = self.limits.timed
         ends, slice_, nodes = time.monotonic() + self.limits.seconds, _FIRST_SLICE, _NODES
+        narrow = True
         while True:
             left = ends - time.monotonic()
             seconds = left if left < 2 * slice_ or not timed else slice_
+            self.solved = self._narrowed() if narrow else self.programme
             result = yield from self._attempt(max(seconds, 0.01), None if timed else nodes)
+            if result.status == INFEASIBLE and narrow and self.best is not None:
+                narrow = False  # the best point holds within its tolerances only
+                continue
             if result.status in (INFEASIBLE, UNBOUNDED) or (result.status != STOPPED and result.x is None):
                 self._refuse(result.status)
             self._take(result)
@@ -221,6 +234,8 @@ class _Search(Incumbent):
                 point = self.flat.at(self.rounded(np.asarray(result.x)[: self.programme.parameters]))
                 raise infeasible(self.flat, point)
             if result.status == OPTIMAL:
+                if narrow and self._coarseness() > _FINE and cost_factor(self._narrowed()) > cost_factor(self.solved):
+                    continue  # the point that was found leaves out costs beside which others were nothing
                 return self._proved()
             if not timed and nodes >= _MOST_NODES and time.monotonic() < ends:
                 return UNPROVED, self._after(f"after {nodes:,} nodes")
@@ -229,8 +244,12 @@ class _Search(Incumbent):
             slice_, nodes = slice_ * _LONGER, nodes * _MORE_NODES
             yield self._look()
 
+    def _narrowed(self) -> IntegerProgram:
+        """The programme without values that cannot be in a better point than the best."""
+        return narrowed(self.programme, self.best.objective if self.best is not None else math.inf)
+
     def _attempt(self, seconds: float, nodes: int | None) -> Generator[Look, None, Any]:
-        running = in_thread(self.programme, seconds, self.limits.gap, nodes)
+        running = in_thread(self.solved, seconds, self.limits.gap, nodes)
         while True:
             try:
                 next(running)
@@ -247,7 +266,7 @@ class _Search(Incumbent):
                 exact = with_whole_fixed(self.programme, np.asarray(result.x))
                 if exact is not None:
                     self.offer(self.rounded(exact[: self.programme.parameters]))
-        lowest = lowest_cost(self.programme, result)
+        lowest = lowest_cost(self.solved, result)
         self.bound = self._as_loss(lowest) if lowest is not None else self.bound
 
     def _as_loss(self, lowest: float) -> float:
@@ -271,6 +290,9 @@ class _Search(Incumbent):
         if self.bound is None:
             return UNPROVED, "HiGHS has given no bound"
         loss, bound = self._distance()
+        if self._coarseness() > _COARSE:
+            largest = float(np.abs(self.solved.costs).max())
+            return UNPROVED, f"beside costs of {largest:.3g}, HiGHS does not tell apart what others cost"
         if abs(loss - bound) <= self._rounding():
             return PROVED, "proved by branch and bound (HiGHS)"
         said = f", which the gap of {100 * self.limits.gap:g} % allows" if self.limits.gap else ""
@@ -278,7 +300,16 @@ class _Search(Incumbent):
 
     def _rounding(self) -> float:
         """Differences between the sheet's loss and HiGHS's bound that rounding and its tolerances explain."""
-        return 1e-7 * (self.size + abs(self.programme.constant)) + 2e-6 / cost_factor(self.programme)
+        return 1e-7 * (self.size + abs(self.programme.constant)) + self._resolution()
+
+    def _resolution(self) -> float:
+        """Differences of costs that HiGHS does not see."""
+        return 2e-6 / cost_factor(self.solved) if self.solved.costs.any() else 0.0
+
+    def _coarseness(self) -> float:
+        """These differences, as a share of what the best point costs, or of the usual cost if that is more."""
+        costs = np.abs(self.solved.costs[self.solved.costs != 0.0])
+        return self._resolution() / max(self.size, float(np.median(costs))) if len(costs) else 0.0
 
     def _after(self, after: str) -> str:
         if self.best is None or self.bound is None:

@@ -432,6 +432,7 @@ class _Columns:
         for key in sorted({key for row in rows for key in row.pairs} | set(tables.barred_pairs)):
             self.at_pair[key] = self.width
             self.width += len(tables.values[key[0]]) * len(tables.values[key[1]])
+        self.pairs = min(self.at_pair.values(), default=self.width), self.width
         self.at_product: dict[tuple[int, int, int], int] = {}
         for mixed in sorted({key for row in rows for key in row.mixed}):
             self.at_product[mixed] = self.width
@@ -507,6 +508,7 @@ class _Columns:
             lower,
             upper,
             whole,
+            self.pairs,
         )
         if flat.model.problem.direction is Direction.VALUE:
             return with_distance(made, flat.model.problem.target)
