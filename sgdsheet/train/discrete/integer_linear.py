@@ -307,7 +307,7 @@ class _Search(Incumbent):
         return 2e-6 / cost_factor(self.solved) if self.solved.costs.any() else 0.0
 
     def _coarseness(self) -> float:
-        """Differences of costs that HiGHS does not see, as a share of what the best point costs, or of the usual cost if that is more."""
+        """Differences of costs that HiGHS does not see, as a share of what the best point costs, or a usual one."""
         costs = np.abs(self.solved.costs[self.solved.costs != 0.0])
         return self._resolution() / max(self.size, float(np.median(costs))) if len(costs) else 0.0
 
