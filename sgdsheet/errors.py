@@ -28,9 +28,17 @@ from __future__ import annotations
 _LONGEST = 60
 
 
+def printable(text: str) -> str:
+    """Text as it may stand in a line, with a space for each control character.
+
+    Spaces stay as they are, so that names and paths can be copied.
+    """
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def one_line(text: str) -> str:
-    """Text from a workbook as it may stand in a message: without line breaks and other control characters."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    """Text from a workbook as it may stand in a message: `printable`, and no more than one space between words."""
+    return " ".join(printable(text).split())
 
 
 def quoted(text: str) -> str:
@@ -41,7 +49,7 @@ def quoted(text: str) -> str:
 
 def in_full(text: str) -> str:
     """A name or path that a person may want to copy: never cut."""
-    return f"“{one_line(text)}”"
+    return f"“{printable(text)}”"
 
 
 class SgdSheetError(Exception):

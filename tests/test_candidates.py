@@ -593,3 +593,15 @@ def test_the_command_for_a_new_example(tmp_path: Path, monkeypatch: pytest.Monke
     for name, word in (("my quadratic.xlsx", "my quadratic.xlsx"), ("-q.xlsx", "./-q.xlsx")):
         line = run("new", "quadratic", "-o", name).out.strip()
         assert shlex.split(line.partition("inside: ")[2]) == ["sgdsheet", "inspect", word, "--sheet", "raw"]
+
+
+def test_the_command_for_one_of_several_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the file with every space, and is not taken for an option."""
+    monkeypatch.chdir(tmp_path)
+    for name, word in (("two  models.xlsx", "two  models.xlsx"), ("-2.xlsx", "./-2.xlsx")):
+        run("new", "quadratic", "-o", name)
+        for command, said in (("inspect", "train"), ("check", "check"), ("train", "train")):
+            found = run(command, "--", name)
+            lines = [line.partition("parameters: ")[2] for line in (found.out + found.err).splitlines()]
+            commands = [shlex.split(line) for line in lines if line]
+            assert commands == [["sgdsheet", said, word, "--sheet", sheet] for sheet in ("raw", "centred")]

@@ -127,6 +127,7 @@ def test_the_sheet_says_so_when_the_terminal_is_killed(program: LibreOffice, boo
     assert loss(book) == before
     assert run("attach", *where(program), "--undo").err.startswith("sgdsheet: there is nothing to undo")
     assert run("attach", *where(program), "--undo", "--steps", "1").status == 2
+    assert run("attach", *where(program), "--undo", "--sheet", "Model").status == 2
     assert run("attach", *where(program), "--sheet", SHEET, "--steps", "1", "--json").json["steps"] == 1
 
 

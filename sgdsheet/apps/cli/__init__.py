@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from sgdsheet import __version__
-from sgdsheet.errors import SettingError, SgdSheetError, one_line
+from sgdsheet.errors import SettingError, SgdSheetError, printable
 from sgdsheet.system import garbage, interruption, processes
 from sgdsheet.system.standard_output import for_ourselves
 
@@ -105,9 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except SgdSheetError as error:
         processes.wait_for_the_first()
-        print(f"sgdsheet: {one_line(str(error))}", file=sys.stderr)
+        print(f"sgdsheet: {printable(str(error))}", file=sys.stderr)
         for line in error.more:
-            print(line, file=sys.stderr)
+            print(printable(line), file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingError) and error.cell is None else 1)
     except Exception:
         if not interruption.was_pressed():

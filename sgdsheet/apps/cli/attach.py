@@ -65,6 +65,8 @@ def command(
     said = {key: value for key, value in chosen.items() if value is not None}
     if undo and (said or log_sheet):
         raise click.UsageError("--undo trains nothing: leave out what is said of a training")
+    if undo and sheet is not None:
+        raise click.UsageError("--undo takes back the last change, on whatever sheet it was: leave out --sheet")
     options = None if undo else {**said, "log": log_sheet}
     try:
         _attach(*_find(book, host, where), where, sheet, options, as_json=as_json)

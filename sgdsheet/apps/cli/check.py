@@ -21,7 +21,7 @@ from sgdsheet.apps.cli.common import (
     shown,
 )
 from sgdsheet.apps.cli.files import OutputFile, guard, read_book
-from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open, model_lines, show_candidates
+from sgdsheet.apps.cli.guidance import candidates_as_dict, is_open, model_lines, path_word, show_candidates
 from sgdsheet.apps.cli.model_choice import ModelChoice, model_and_target_arguments
 from sgdsheet.apps.cli.overview import frozen_as_dict, frozen_line, models_as_dict, unsupported_as_dict
 from sgdsheet.apps.cli.progress import working
@@ -137,8 +137,8 @@ def _check_without_model(workbook: Workbook, book: str, sheet: str | None, html:
         out.print(f"[bold]{shown(where)}[/bold]  {calculated}; {named}")
         show_groups(out, report)
         _show_equal(out, report)
-        for line in model_lines(models, ("check", book)):
-            out.print(f"  {shown(one_line(line))}", soft_wrap=True)
+        for line in model_lines(models, ("check", path_word(book))):
+            out.print(f"  {shown(line)}", soft_wrap=True)
         if not models and report.formulas:
             show_candidates(out, book, found, brief=True)
     _end(report, html, quiet=as_json, from_office=workbook.from_office)

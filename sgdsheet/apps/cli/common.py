@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sgdsheet.apps.cli.files import DATA
+from sgdsheet.errors import printable
 from sgdsheet.problem import chosen_source
 from sgdsheet.problem.definition import Problem
 from sgdsheet.sheet.references import Range
@@ -46,11 +47,7 @@ def shown(text: object) -> str:
 
     Spaces stay as they are, so that names and paths can be copied; for a formula's line breaks see `one_line`.
     """
-    return escape(_harmless(str(text), lambda letter: " "))
-
-
-def _harmless(text: str, instead: Callable[[str], str]) -> str:
-    return text if text.isprintable() else "".join(c if c.isprintable() else instead(c) for c in text)
+    return escape(printable(str(text)))
 
 
 def print_json(content: dict[str, Any]) -> None:
@@ -58,11 +55,11 @@ def print_json(content: dict[str, Any]) -> None:
     unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
     text = json.dumps(_plain(content), ensure_ascii=not unicode, indent=2, default=str)
     # Unless all is ASCII, json leaves DEL, U+009B and their like as they are, which a terminal obeys.
-    print("\n".join(_harmless(line, _json_escape) for line in text.split("\n")))
+    print("\n".join(_json_escaped(line) for line in text.split("\n")))
 
 
-def _json_escape(letter: str) -> str:
-    return json.dumps(letter)[1:-1]
+def _json_escaped(line: str) -> str:
+    return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def _plain(value: Any) -> Any:

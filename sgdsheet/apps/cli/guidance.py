@@ -99,7 +99,7 @@ def find_model(
         raise
     except SeveralModelsError as error:
         words = _running(book, without=("sheet",))
-        error.more = [f"  {one_line(line)}" for line in model_lines(models_in(workbook), words)]
+        error.more = [f"  {line}" for line in model_lines(models_in(workbook), words)]
         raise
 
 

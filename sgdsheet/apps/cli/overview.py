@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sgdsheet.apps.cli.common import count, shown
-from sgdsheet.apps.cli.guidance import candidates_as_dict, model_lines, show_candidates
+from sgdsheet.apps.cli.guidance import candidates_as_dict, model_lines, path_word, show_candidates
 from sgdsheet.errors import one_line
 from sgdsheet.problem.definition import FoundModel, models_in
 from sgdsheet.sheet.references import Range
@@ -117,8 +117,8 @@ def show_models(out: Console, workbook: Workbook, book: str, report: Report, fou
     out.print()
     if models:
         out.print("[bold]Models in this workbook[/bold]")
-        for line in model_lines(models, ("train", book)):
-            out.print(f"   {shown(one_line(line))}", soft_wrap=True)
+        for line in model_lines(models, ("train", path_word(book))):
+            out.print(f"   {shown(line)}", soft_wrap=True)
     if not models or found.offered:
         show_candidates(out, book, found)
 
