@@ -449,6 +449,17 @@ def test_poisson_regression() -> None:
     assert statistics.bic == pytest.approx(50.4776433779883, rel=1e-9)
 
 
+@pytest.mark.parametrize("loss", ["=-SUM(J1:K20)", "=-AVERAGE(J1:K20)", "=-SUM(J1:K20)/20"])
+def test_a_column_per_class(loss: str) -> None:
+    """A 1 for the observed class and 0 for the other one: there are as many observations as rows, not as cells."""
+    cells: dict[str, Any] = {"A1": 0.1, "A2": 0.1, "C1": column(HOURS), "D1": column(PASSED), "E1:E20": "=1-D1"}
+    cells |= {"G1:G20": "=1/(1+EXP(-($A$1+$A$2*C1)))", "H1:H20": "=1-G1", "J1:K20": "=D1*LN(G1)"}
+    statistics = fitted(compiled(cells | {"Y1": "Cross-entropy", "Z1": loss}, "A1:A2")).statistics
+    assert statistics is not None
+    assert statistics.log_likelihood == pytest.approx(-8.029878464344675, rel=1e-9)
+    assert (statistics.count, statistics.bic) == (20, pytest.approx(22.05122147579733, rel=1e-9))
+
+
 def test_a_normal_sample() -> None:
     """The information of mean and deviation is n/s² and 2n/s², with s² = RSS/n."""
     cells = {

@@ -60,8 +60,9 @@ def likelihood_of(solution: Solution) -> Likelihood | str:
         return Likelihood(0.5, count, label)
     if math.isclose(size, 1.0):
         return Likelihood(0.5 if doubled else 1.0, count, label)
-    if count and math.isclose(size * count, 1.0, rel_tol=1e-9):
-        return Likelihood(count * (0.5 if doubled else 1.0), count, label)
+    for number in (found.count, found.averaged):
+        if number and math.isclose(size * number, 1.0, rel_tol=1e-9):
+            return Likelihood(number * (0.5 if doubled else 1.0), count, label)
     return f"“{label}” is {size:g} times a sum over observations, neither their sum nor their mean"
 
 
@@ -77,10 +78,15 @@ def _label(solution: Solution) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """The loss is `factor` times a sum of `count` terms, plus a constant."""
+    """The loss is `factor` times a sum over `count` observations, plus a constant.
+
+    `averaged` are the numbers of which the formula takes the mean, if it does: more than the observations where each of
+    these has a number per class.
+    """
 
     factor: float
     count: int | None
+    averaged: int | None = None
 
 
 def _terms(node: fx.Node, factor: float, buffers: dict[str, Tensor]) -> _Terms | None:
@@ -93,11 +99,11 @@ def _terms(node: fx.Node, factor: float, buffers: dict[str, Tensor]) -> _Terms |
     if target in (operator.neg, torch.neg):
         return below(arguments[0], -factor)
     if target in (torch.sum, torch.mean) and isinstance(arguments[0], fx.Node) and len(arguments) == 1:
+        count = _count(arguments[0], buffers)
         if target is torch.sum:
-            count = _count(arguments[0], buffers)
             return _Terms(factor, count or None)
-        count = _size(arguments[0])
-        return _Terms(factor / count, count) if count else None
+        size = _size(arguments[0])
+        return _Terms(factor / size, count or None, size) if size else None
     if target in _CROSS_ENTROPIES:
         return _entropies(node, factor)
     if target in (operator.mul, torch.mul, operator.truediv, operator.add, operator.sub) and len(arguments) == 2:
@@ -141,8 +147,13 @@ def _weighted(node: fx.Node, factor: float, buffers: dict[str, Tensor]) -> _Term
     weights = [item for item in known if item is not None]
     if len(weights) != 1 or weights[0].dim() != 1 or not bool((weights[0] >= 0).all()):
         return None
-    whole = bool((weights[0] == weights[0].round()).all())
-    return _Terms(factor, int(weights[0].sum()) if whole else None)
+    return _Terms(factor, _frequencies(weights[0]) or None)
+
+
+def _frequencies(weights: Tensor) -> int:
+    """How many observations whole weights of one sign stand for; 0 where they are no frequencies."""
+    one_sign = bool((weights >= 0).all()) or bool((weights <= 0).all())
+    return int(weights.abs().sum()) if one_sign and bool((weights == weights.round()).all()) else 0
 
 
 def _number(item: object, buffers: dict[str, Tensor]) -> float | None:
@@ -155,13 +166,21 @@ def _number(item: object, buffers: dict[str, Tensor]) -> float | None:
 
 
 def _count(node: fx.Node, buffers: dict[str, Tensor]) -> int:
-    """How many terms a sum has, without those that a constant condition makes 0, such as of empty rows."""
+    """How many observations a sum is over: its terms without those that a constant condition makes 0, as in empty rows.
+
+    Where constants are multiplied with terms, whole ones are frequencies; so a 1 for the observed class of each
+    observation, and 0 for all others, counts the observations. It is 0 where the number is not known.
+    """
     if node.target is torch.where and len(node.args) == 3:
         condition, one, other = (_constant(item, buffers) for item in node.args)
         if condition is not None and condition.dtype is torch.bool and condition.numel() == _size(node):
             for side, kept in ((other, True), (one, False)):
                 if side is not None and bool(((side == 0) | (condition == kept)).all()):
                     return int((condition == kept).sum())
+    if node.target in (operator.mul, torch.mul) and len(node.args) == 2:
+        for weights in (_constant(item, buffers) for item in node.args):
+            if weights is not None and 1 < weights.numel() == _size(node):
+                return _frequencies(weights)
     return _size(node)
 
 
