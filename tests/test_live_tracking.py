@@ -111,6 +111,21 @@ def test_rows_are_inserted_during_training(desk: Desk, host: MemoryHost, command
     assert column(host, 1, rows) == [4711.0] + [None] * (rows - 1)
 
 
+@pytest.mark.parametrize("command", ["undo", "reset"])
+def test_a_copy_stands_where_the_parameter_was(desk: Desk, host: MemoryHost, command: str) -> None:
+    """A row was copied and inserted above: the copy is not taken for the parameter, by a later step neither."""
+    point_to(host, f"{SHEET}!$E$1")
+    desk.done("step")
+    insert_rows(host, 1)
+    put(host, 1, column(host, 2, 2)[0])
+    refused(desk, host, command)
+    before = column(host, 1, 2)
+    desk.done("step")
+    desk.done(command)
+    assert column(host, 1, 2) == before
+    assert not desk.ask("status")["can_undo"] or command == "reset"
+
+
 def test_all_levels_move_along(desk: Desk, host: MemoryHost) -> None:
     seen = []
     for rows in (1, 2, 3, 4):

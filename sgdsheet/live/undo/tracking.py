@@ -8,7 +8,7 @@ workbook was opened. Nothing may be written to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from sgdsheet.errors import FormulaError, HostError, ProblemError, quoted
@@ -126,7 +126,8 @@ def forget_lost(history: History, workbook: Workbook, sheet: str) -> bool:
     """
     now, lost = model_areas(workbook, sheet), False
     for what, old in history.areas.get(sheet, {}).items():
-        if now.get(what) != old and not _all_ours(history, workbook, _cells(old)):
+        new = now.get(what, ())
+        if new != old and (not _all_ours(history, workbook, _cells(old)) or _doubled(history, workbook, old, new)):
             history.forget(_cells(old))
             lost = True
     return lost
@@ -142,11 +143,16 @@ def refuse_lost(history: History, workbook: Workbook, cells: Contents, then: str
         if sheet not in workbook.sheets:
             raise sheet_gone(sheet, then)
     found: set[Cell] = set()
+    doubtful: set[Cell] = set()
     for sheet, areas in history.areas.items():
         now = model_areas(workbook, sheet)
-        found.update(cell for what, old in areas.items() if now.get(what) == old for cell in _cells(old))
+        for what, old in areas.items():
+            if now.get(what) == old:
+                found.update(_cells(old))
+            elif _doubled(history, workbook, old, now.get(what, ())):
+                doubtful.update(_cells(old))
     for cell in cells:
-        if cell not in found and not _is_ours(history, workbook, cell):
+        if cell not in found and (cell in doubtful or not _is_ours(history, workbook, cell)):
             raise _lost(history, workbook, cell, then)
         if _has_formula(workbook, cell):
             raise HostError("a formula stands there", cell=cell, remedy=f"Put a number there, then {then}")
@@ -193,6 +199,17 @@ def _twin(history: History, workbook: Workbook, sheet: str) -> str | None:
 
 def _all_ours(history: History, workbook: Workbook, cells: Iterable[Cell]) -> bool:
     return all(_is_ours(history, workbook, cell) for cell in cells)
+
+
+def _doubled(history: History, workbook: Workbook, old: Sequence[Range], new: Sequence[Range]) -> bool:
+    """Whether the cells that bear the name now hold what was written to the old ones: they may be these.
+
+    So it is where a person has copied a row and inserted the copy above: the old place holds the copy.
+    """
+    pairs = zip(_cells(old), _cells(new), strict=False)
+    return _shapes(old) == _shapes(new) and all(
+        _equal(_value(workbook, cell), history.after.get(was)) for was, cell in pairs
+    )
 
 
 def _is_ours(history: History, workbook: Workbook, cell: Cell) -> bool:
