@@ -84,7 +84,7 @@ def test_a_penalty_makes_an_optimum() -> None:
     assert session.stopped == "converged"
 
 
-@pytest.mark.parametrize("power", [4, 6, 8])
+@pytest.mark.parametrize("power", [4, 6, 8, 12, 16])
 def test_a_flat_minimum_is_one(power: int) -> None:
     session = Session(compiled({"A1": 3.0, "A2": 2.0, "Z1": f"=(A1-1)^{power}+(A2-5)^2+1"}, "A1:A2"))
     session.run()
@@ -104,6 +104,14 @@ def test_how_fast_it_runs_away(loss: str, accelerates: bool) -> None:
     assert found.steps[0] > 0
     assert [*parameters[0].flatten().tolist()] == [30, 5]
     assert runaway(model.objective, parameters, start, upper=np.array([1e9, np.inf])) is None
+
+
+@pytest.mark.parametrize("steps", [2, 10])
+def test_a_minimum_that_is_far_away_is_one(steps: int) -> None:
+    """Far above it, Newton's steps down an exponential are all 1 long; the run only had too few steps."""
+    session = Session(compiled({"A1": 30.0, "A2": 2.0, "Z1": "=EXP(A1)-1000*A1+(A2-5)^2"}, "A1:A2"), steps=steps)
+    session.run()
+    assert session.stopped == "steps"
 
 
 def test_what_the_data_hardly_determine_is_named() -> None:

@@ -28,6 +28,10 @@ _PACE = 0.5
 """The share of the first step, at least, that every later one is long; near a minimum like that of x⁴, a step is two
 thirds of the one before."""
 
+_MORE_STEPS, _SLOWEST = 40, 0.2
+"""Further steps that have to find no minimum either, and the share of the first step that the last of them is long, at
+least: towards a minimum like that of x¹², each is only a little shorter than the one before."""
+
 _NO_STEP = 1e-6
 """A step of this share of the parameter is none: so near, other criteria take it for the minimum."""
 
@@ -124,7 +128,7 @@ def _walk(
     running = free.copy()
     for _ in range(_STEPS + 1):
         _set(parameters, x)
-        value, step = _newton(objective, parameters, free)
+        value, step, _ = _newton(objective, parameters, free)
         if step is None or not math.isfinite(value):
             break
         if value > before + _ROUNDING * abs(before):
@@ -141,31 +145,61 @@ def _walk(
     if len(course) < _FEWEST:
         return None
     lost = np.flatnonzero(running)
+    if len(course) > _STEPS and not _goes_on(objective, parameters, x, free, lost, course):
+        return np.zeros(0, np.int64), np.zeros(0), False
     growth = np.abs(course[-1][lost]) / np.abs(course[1][lost])
     return lost, course[-1][lost], bool(np.median(growth) > 2)
 
 
+def _goes_on(
+    objective: Callable[[], Tensor],
+    parameters: Sequence[Tensor],
+    x: Vector,
+    free: NDArray[np.bool_],
+    lost: NDArray[np.int64],
+    course: Sequence[Vector],
+) -> bool:
+    """Whether no minimum comes after a point [parameters] to which Newton's steps have led, of the places `lost`.
+
+    Towards that of eˣ - 1000 x, too, they are as long as before, until they are there. Where derivatives have no digits
+    left on the way, nothing comes.
+    """
+    rank, last = 0, course[-1]
+    for _ in range(_MORE_STEPS):
+        _set(parameters, x)
+        value, step, curved = _newton(objective, parameters, free)
+        if step is None or not math.isfinite(value) or curved < rank:
+            return True
+        if (np.abs(step[lost]) < _PACE * np.abs(last[lost])).all():
+            return False
+        rank, last, x = curved, step, x + step
+    return bool((np.abs(last[lost]) >= _SLOWEST * np.abs(course[1][lost])).any())
+
+
 def _newton(
     objective: Callable[[], Tensor], parameters: Sequence[Tensor], free: NDArray[np.bool_]
-) -> tuple[float, Vector | None]:
-    """The objective, and Newton's step [parameters]; None where it curves downwards, or nothing curves at all."""
+) -> tuple[float, Vector | None, int]:
+    """The objective, Newton's step [parameters], and in how many directions something curves.
+
+    The step is None where it curves downwards, or nothing curves at all.
+    """
     value, graph, gradient = gradient_of(objective, parameters)
     if not math.isfinite(value) or not np.isfinite(gradient).all():
-        return value, None
+        return value, None, 0
     hessian = hessian_of(graph, parameters, free)
     if hessian is None or not (np.diag(hessian) >= 0).all() or not hessian.any():
-        return value, None
+        return value, None, 0
     diagonal = np.diag(hessian)
     scales = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
     curvatures, directions = np.linalg.eigh(hessian * np.outer(scales, scales))
     along = directions.T @ (scales * gradient[free])
     largest = float(curvatures[-1])
     if curvatures[0] < -1e-6 * largest:
-        return value, None
+        return value, None, 0
     kept = curvatures > _FLAT * largest
     step = np.zeros(len(gradient))
     step[free] = -scales * (directions[:, kept] @ (along[kept] / curvatures[kept]))
-    return value, step
+    return value, step, int(kept.sum())
 
 
 def _set(parameters: Sequence[Tensor], x: Vector) -> None:
