@@ -24,7 +24,7 @@ source_option = click.option(
 )
 
 trust_option = click.option(
-    "--trust-formulas", is_flag=True, default=None, help="Although saved values are not what they give."
+    "--trust-formulas", is_flag=True, default=None, help="Go on although saved values are not what they give."
 )
 
 
