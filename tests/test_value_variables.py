@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sgdsheet.compiler.model import SheetModel, compile
+from sgdsheet.errors import TrainingError
 from sgdsheet.train.constrained.constraints import compile_constraints
 from sgdsheet.train.constrained.flat_functions import FlatModel
 from sgdsheet.train.discrete.integer_linear import solve_integer_linear
@@ -17,6 +18,7 @@ from sgdsheet.train.discrete.looks import PROVED, Limits
 from sgdsheet.train.discrete.population import Population
 from sgdsheet.train.discrete.value_variables import tabulated_programme
 from sgdsheet.train.session import Session
+from tests.errors import refusal
 from tests.solver_models import ALL_DIFFERENT, AT_LEAST, AT_MOST, BINARY, INTEGER, MAX, MIN, workbook
 
 RANDOM = np.random.default_rng(5)
@@ -125,6 +127,15 @@ def test_a_fixed_charge(tmp_path: Path) -> None:
     # places 1 and 3: 70 + 3 * 20 + 6 * 15; 1 and 2: 140 + 20 + 45; 2 and 3: 110 + 20 + 90
     assert session.loss == pytest.approx(205, abs=1e-6)
     assert session.stopped == "optimal"
+
+
+def test_a_factor_that_is_too_large_is_named(tmp_path: Path) -> None:
+    """What may be delivered only if a place is open: with 1E9 in its place, HiGHS opens a billionth of it."""
+    cells = {"A1": [[0, 0]], "J7": "=A1-1000000000*B1", "J9": "=A1+50*B1"}
+    limits = [("B1", BINARY, "binary"), ("A1", AT_LEAST, 35), ("J7", AT_MOST, 0)]
+    session = Session(compile(workbook(tmp_path, cells, "J9", "A1:B1", MIN, limits)), trust_formulas=True)
+    with refusal(TrainingError, cell="Model!J7", cause="may be one.* 1e\\+09", remedy="no larger"):
+        session.run()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,9 @@ _FINE, _COARSE = 1e-6, 1e-4
 """Differences of costs that HiGHS does not see, as shares of what they usually are: it is asked again without the
 largest, if there are more; nothing is proved any more."""
 
+_TOO_LARGE = 1e6
+"""How many times larger than another one a factor in a constraint is that HiGHS's tolerances are not made for."""
+
 _SECONDS_TO_BLAME = 10.0
 """Seconds for finding out whether constraints or the loss make a model impossible."""
 
@@ -230,9 +233,8 @@ class _Search(Incumbent):
             if result.status in (INFEASIBLE, UNBOUNDED) or (result.status != STOPPED and result.x is None):
                 self._refuse(result.status)
             self._take(result)
-            if result.status == OPTIMAL and self.best is None:  # what HiGHS calls feasible is not so in the sheet
-                point = self.flat.at(self.rounded(np.asarray(result.x)[: self.programme.parameters]))
-                raise infeasible(self.flat, point)
+            if result.status == OPTIMAL and self.best is None:
+                raise self._not_so_in_the_sheet(np.asarray(result.x)[: self.programme.parameters])
             if result.status == OPTIMAL:
                 if narrow and self._coarseness() > _FINE and cost_factor(self._narrowed()) > cost_factor(self.solved):
                     continue  # the point that was found leaves out costs beside which others were nothing
@@ -317,6 +319,26 @@ class _Search(Incumbent):
         return f"{in_words(*self._distance())} {after}"
 
     # --- what can be wrong --------------------------------------------------------------------------------
+
+    def _not_so_in_the_sheet(self, x: Floats) -> TrainingError:
+        """The error for a point [parameters] that HiGHS calls feasible, and the sheet does not.
+
+        HiGHS takes a number for a whole one if it is nearly so: a billion times that is much.
+        """
+        flat = self.flat
+        point = flat.at(self.rounded(x))
+        worst = int(np.argmax(flat.violations(point.residuals) / flat.magnitudes)) if flat.count else -1
+        factors = np.abs(self.solved.rows[[worst], :].data) if worst >= 0 else np.zeros(0)
+        factors = factors[factors > 0]
+        if not len(factors) or factors.max() < _TOO_LARGE * factors.min():
+            return infeasible(flat, point)
+        label = flat.constraints.labels[worst]
+        return TrainingError(
+            f"no point that meets all constraints was found, but there may be one: {label} has a factor "
+            f"{factors.max():.4g}, beside which HiGHS does not tell a whole number from one that is nearly whole",
+            cell=label.cell,
+            remedy="Put a number there that is no larger than it has to be, or give a value that meets all constraints",
+        )
 
     def _refuse(self, status: int) -> None:
         if status != INFEASIBLE:
