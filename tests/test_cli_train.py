@@ -16,7 +16,8 @@ import sgdsheet
 from sgdsheet.hosts.file import load
 from sgdsheet.problem.definition import sheets_with_problem
 from sgdsheet.sheet.references import Cell, parse_range
-from sgdsheet.sheet.workbook import Value, Workbook
+from sgdsheet.sheet.workbook import ExcelError, Value, Workbook
+from tests import training_books
 from tests.cli_books import NAMES, line_book, predictions, run
 from tests.gallery import GALLERY
 from tests.shared_data import SOLVED, WORKBOOKS, shared_data
@@ -322,3 +323,14 @@ def test_starts_in_one_valley_ended_in_one_minimum(tmp_path: Path) -> None:
     assert found.json["restarts"]["minima"] == 1
     said = " ".join(run("train", line_book(tmp_path), "--restarts", "10", "--seed", "1", "--steps", "5").out.split())
     assert "10 starts ended in the one valley that there is, at different heights: best" in said
+
+
+def test_a_loss_that_is_an_error_in_a_spreadsheet_is_said_to_be_one(tmp_path: Path) -> None:
+    """All powers of e underflow there; the program adds them up by their logarithms."""
+    cells = {"A1": [[1.0], [2.0]], "B1": "=LN(SUMPRODUCT(EXP(A1:A2)))"}
+    book = training_books.write(tmp_path / "book.xlsx", cells, {"sgd_loss": "B1", "sgd_params": "A1:A2"})
+    model = ("train", book, "--optimizer", "sgd", "--json")
+    found = run(*model, "--lr", "50", "--steps", "40").json
+    assert any("B1 is #NUM! in a spreadsheet" in text for text in found["warnings"])
+    assert load(found["output"]).sheets[training_books.HOME].values[1, 2] is ExcelError.NUM
+    assert not any("spreadsheet" in text for text in run(*model, "--lr", "1", "--steps", "5").json["warnings"])

@@ -295,7 +295,12 @@ def _results(
     results = {
         cell: value for cell, value in cells.values.items() if not _stays(saved[cell.sheet].get(cell[1:]), value)
     }
-    metric = model.problem.metric
+    loss, metric = model.problem.loss, model.problem.metric
+    if isinstance(error := cells.values.get(loss), ExcelError) and model.problem.origin is None:
+        outcome.warnings.append(
+            f"{loss} is {error.value} in a spreadsheet, since a number on the way is beyond what it can hold; "
+            "bounds or other start values keep clear of that"
+        )
     if metric is not None:
         outcome.metric = None if metric in unknown else results.get(metric, saved[metric.sheet].get(metric[1:]))
     return {**results, **model.parameter_cells()}, unknown
