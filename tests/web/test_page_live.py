@@ -157,7 +157,7 @@ def test_a_step_changes_cells_and_loss(shown: Shown) -> None:
     weight, loss = shown.text(WEIGHT), shown.text(LOSS)
     shown.press("Step")
     shown.until(lambda: shown.text(WEIGHT) != weight and shown.text(LOSS) != loss, "the first step")
-    assert "step 1" in (shown.tab.get_by_test_id("numbers").text_content() or "")
+    shown.until(lambda: "step 1" in (shown.tab.get_by_test_id("numbers").text_content() or ""), "its number")
     shown.until(lambda: shown.state == "Ready", "the end of the step")
     undo(shown, WEIGHT, weight)
     assert shown.text(LOSS) == loss

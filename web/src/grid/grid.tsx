@@ -55,6 +55,7 @@ const DRAWN_ONE_BY_ONE = 4000; // cells; where more change at once, everything i
 const WHOLE_ROWS = 60; // changed cells of which whole rows are drawn, for texts that run over them
 const GLOW_FRAME = 40; // milliseconds
 const GLOW_PATIENCE = 150; // milliseconds that a fading glow waits for the next cells, to be drawn in their frame
+const REVEALED_WITHIN = 60; // frames
 const READER_PAUSE = 400; // milliseconds until screen readers are told of changed cells, in the table in the canvas
 
 type Part = "top" | "body";
@@ -398,19 +399,25 @@ function Sheet({ geometry, size, palette, sizes, change }: SheetProps): JSX.Elem
   /** Scroll until the cell is on screen. The grid does so itself for the active cell, by this frame. */
   const reveal = useCallback(
     ([row, column]: Place) => {
-      requestAnimationFrame(() => {
+      const scroll = (attempts: number): void => {
         const scroller = frame.current?.querySelector(".grid-body .dvn-scroller");
         if (!scroller) return;
+        let { scrollLeft: x, scrollTop: y } = scroller;
         const left = geometry.across(frozen[1] + 1, column);
         const width = scroller.clientWidth - MARKERS - geometry.across(1, frozen[1] + 1);
-        if (column > frozen[1]) {
-          scroller.scrollLeft = within(scroller.scrollLeft, left, geometry.widthOf(column), width);
-        }
-        if (row <= frozenRows) return;
+        if (column > frozen[1]) x = within(x, left, geometry.widthOf(column), width);
         const height = scroller.clientHeight - (frozenRows ? 0 : HEADER);
         const top = geometry.down(frozenRows + 1, row);
-        scroller.scrollTop = within(scroller.scrollTop, top, geometry.heightOf(row), height);
-      });
+        if (row > frozenRows) y = within(y, top, geometry.heightOf(row), height);
+        scroller.scrollTo(x, y);
+        // A sheet that has just been opened is not laid out as a whole yet, and does not scroll so far.
+        const { scrollLeft, scrollTop } = scroller;
+        if (attempts === 0 || (x - scrollLeft <= 1 && y - scrollTop <= 1)) return;
+        requestAnimationFrame(() => {
+          if (scroller.scrollLeft === scrollLeft && scroller.scrollTop === scrollTop) scroll(attempts - 1);
+        });
+      };
+      requestAnimationFrame(() => scroll(REVEALED_WITHIN));
     },
     [geometry, frozen, frozenRows],
   );
